@@ -1,0 +1,182 @@
+//! Turns a CPython version into the offsets of the fields that rsamp reads.
+//!
+//! Every number is a distance in bytes from the start of the struct its group is named after.
+//! 3.6–3.12 have tables generated from the real headers (`scripts/layouts`); from 3.13 on the
+//! interpreter brings most of them itself (`_Py_DebugOffsets`).
+
+/// Distance in bytes from the start of a struct.
+pub type Offset = u64;
+
+/// The offsets of one interpreter build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// `_PyRuntimeState`.
+    pub runtime: RuntimeLayout,
+    /// `PyInterpreterState`.
+    pub interpreter: InterpreterLayout,
+    /// `PyThreadState`.
+    pub thread: ThreadLayout,
+    /// The frame: `PyFrameObject` up to 3.10, `_PyInterpreterFrame` from 3.11 on.
+    pub frame: FrameLayout,
+    /// `PyCodeObject`.
+    pub code: CodeLayout,
+    /// `str`, `bytes`, `dict`, `int` and type objects.
+    pub object: ObjectLayout,
+}
+
+/// `_PyRuntimeState` (3.7 on; 3.6 has separate symbols and no such struct: all `None`/0 there).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeLayout {
+    /// `interpreters.head`: `PyInterpreterState *`.
+    pub interpreters_head: Offset,
+    /// 3.7–3.11: `gilstate.tstate_current`: the `PyThreadState *` that holds the GIL.
+    pub gil_holder: Option<Offset>,
+    /// 3.7–3.11: `ceval.gil.locked`: int.
+    pub gil_locked: Option<Offset>,
+    /// 3.7–3.11: `ceval.gil.switch_number`: unsigned long.
+    pub gil_switch_number: Option<Offset>,
+}
+
+/// `PyInterpreterState`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterpreterLayout {
+    /// `next`: the next interpreter of the process.
+    pub next: Offset,
+    /// `id`: int64 (3.7 on).
+    pub id: Option<Offset>,
+    /// `tstate_head` (3.6–3.10), `threads.head` (3.11 on): first `PyThreadState *`.
+    pub threads_head: Offset,
+    /// `modules` (3.6–3.11), `imports.modules` (3.12 on): the dict `sys.modules`.
+    pub modules: Offset,
+    /// 3.12 on: `ceval.gil`, a pointer to `struct _gil_runtime_state`.
+    pub gil: Option<Offset>,
+    /// 3.12 on, in `struct _gil_runtime_state`: `last_holder`, `locked`, `switch_number`.
+    pub gil_state: Option<GilLayout>,
+    /// 3.14 on: `code_object_generation`, which counts the code objects freed.
+    pub code_generation: Option<Offset>,
+}
+
+/// `struct _gil_runtime_state` (3.12 on).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GilLayout {
+    /// `last_holder`: `PyThreadState *`.
+    pub last_holder: Offset,
+    /// `locked`: int.
+    pub locked: Offset,
+    /// `switch_number`: unsigned long.
+    pub switch_number: Offset,
+}
+
+/// `PyThreadState`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadLayout {
+    /// Bytes of the struct that hold all the fields below.
+    pub size: Offset,
+    /// `next`.
+    pub next: Offset,
+    /// `interp`.
+    pub interp: Offset,
+    /// `frame` (3.6–3.10), `cframe` (3.11, 3.12), `current_frame` (3.13 on).
+    pub frame: Offset,
+    /// 3.11, 3.12: in `_PyCFrame`, `current_frame`.
+    pub cframe_current_frame: Option<Offset>,
+    /// `thread_id`: unsigned long, the `pthread_t`.
+    pub thread_id: Offset,
+    /// `native_thread_id` (3.11 on): the kernel's id, in the target's PID namespace.
+    pub native_thread_id: Option<Offset>,
+    /// `datastack_chunk` (3.11 on): `_PyStackChunk *`.
+    pub datastack_chunk: Option<Offset>,
+}
+
+/// `PyFrameObject` up to 3.10, `_PyInterpreterFrame` from 3.11 on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameLayout {
+    /// Bytes of the struct that hold all the fields below (3.11 on: up to `localsplus`).
+    pub size: Offset,
+    /// `f_back` (3.6–3.10), `previous` (3.11 on).
+    pub previous: Offset,
+    /// `f_code` (3.6–3.12), `f_executable` (3.13 on; tagged from 3.14 on).
+    pub code: Offset,
+    /// `f_lasti` (int, 3.6–3.10), `prev_instr` (pointer, 3.11, 3.12), `instr_ptr` (3.13 on).
+    pub instruction: Offset,
+    /// `owner` (3.11 on): char.
+    pub owner: Option<Offset>,
+    /// `stacktop` (3.11–3.13): int.
+    pub stacktop: Option<Offset>,
+    /// `stackpointer` (3.14 on).
+    pub stackpointer: Option<Offset>,
+    /// `tlbc_index` (free-threaded 3.14 on): int32.
+    pub tlbc_index: Option<Offset>,
+}
+
+/// `PyCodeObject`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeLayout {
+    /// Bytes of the struct that hold all the fields below.
+    pub size: Offset,
+    /// `co_filename`: str.
+    pub filename: Offset,
+    /// `co_name`: str.
+    pub name: Offset,
+    /// `co_qualname` (3.11 on): str.
+    pub qualname: Option<Offset>,
+    /// `co_lnotab` (3.6–3.9), `co_linetable` (3.10 on): bytes.
+    pub linetable: Offset,
+    /// `co_firstlineno`: int.
+    pub first_line: Offset,
+    /// `co_code` (3.6–3.10): a bytes object; `co_code_adaptive` (3.11 on): the code itself, inline.
+    pub code: Offset,
+    /// `co_nlocalsplus` (3.11 on): int.
+    pub nlocalsplus: Option<Offset>,
+    /// `co_stacksize`: int.
+    pub stacksize: Offset,
+    /// `co_framesize` (3.12 on): int, in words.
+    pub framesize: Option<Offset>,
+    /// `co_tlbc` (free-threaded 3.14 on): `_PyCodeArray *`.
+    pub tlbc: Option<Offset>,
+}
+
+/// `str`, `bytes`, `dict`, `int` and type objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectLayout {
+    /// `ob_type` in `PyObject`.
+    pub ob_type: Offset,
+    /// `ob_size` in `PyVarObject`.
+    pub ob_size: Offset,
+    /// `ob_sval` in `PyBytesObject`.
+    pub bytes_data: Offset,
+    /// `length` in `PyASCIIObject`.
+    pub str_length: Offset,
+    /// `state` in `PyASCIIObject`: the word with the bit fields `kind`, `compact`, `ascii`.
+    pub str_state: Offset,
+    /// `sizeof(PyASCIIObject)`: where the text of a compact ASCII string starts.
+    pub str_ascii_size: Offset,
+    /// `sizeof(PyCompactUnicodeObject)`: where the text of another compact string starts.
+    pub str_compact_size: Offset,
+    /// `ob_digit` in `PyLongObject`; the word before it is `ob_size` (3.6–3.11) or `lv_tag` (3.12 on).
+    pub long_digits: Offset,
+    /// `ma_keys` in `PyDictObject`.
+    pub dict_keys: Offset,
+    /// `ma_values` in `PyDictObject`.
+    pub dict_values: Offset,
+    /// `dk_indices` in `PyDictKeysObject`.
+    pub keys_indices: Offset,
+    /// 3.6–3.10: `dk_size`; 3.11 on: `dk_log2_size` (one byte).
+    pub keys_size: Offset,
+    /// 3.11 on: `dk_log2_index_bytes` (one byte).
+    pub keys_log2_index_bytes: Option<Offset>,
+    /// 3.11 on: `dk_kind` (one byte).
+    pub keys_kind: Option<Offset>,
+    /// `dk_nentries`.
+    pub keys_nentries: Offset,
+    /// `tp_name` in `PyTypeObject`.
+    pub type_name: Offset,
+    /// `tp_dictoffset` in `PyTypeObject`.
+    pub type_dictoffset: Offset,
+    /// `tp_basicsize` in `PyTypeObject`.
+    pub type_basicsize: Offset,
+    /// `tp_flags` in `PyTypeObject`.
+    pub type_flags: Offset,
+    /// 3.11 on: `ht_cached_keys` in `PyHeapTypeObject`: the shared keys of the instances.
+    pub type_cached_keys: Option<Offset>,
+}

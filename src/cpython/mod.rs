@@ -1,0 +1,3 @@
+//! Turns the memory of a CPython interpreter into threads, frames, names and lines.
+
+pub mod layout;

@@ -1,0 +1,1 @@
+//! Turns a profile into the bytes of a file format.

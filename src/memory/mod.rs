@@ -1,0 +1,82 @@
+//! Turns an address of the target into bytes.
+
+use std::fmt;
+use std::ops::Add;
+
+use thiserror::Error;
+
+/// A place in the target's address space. Never a pointer of ours, never dereferenced here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Address(pub u64);
+
+impl Address {
+    /// The null pointer.
+    pub const NULL: Address = Address(0);
+
+    /// Whether this is the null pointer.
+    #[must_use]
+    pub fn is_null(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The distance in bytes from `base` up to this address, `None` when it lies below.
+    #[must_use]
+    pub fn offset_from(self, base: Address) -> Option<u64> {
+        self.0.checked_sub(base.0)
+    }
+}
+
+impl Add<u64> for Address {
+    type Output = Address;
+
+    /// Wraps around, as the target's own pointer arithmetic would: what is read there simply fails.
+    fn add(self, bytes: u64) -> Address {
+        Address(self.0.wrapping_add(bytes))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+/// Why bytes of the target could not be had.
+#[derive(Debug, Error)]
+#[error("read {length} bytes at {at}")]
+pub struct ReadError {
+    /// The first byte asked for.
+    pub at: Address,
+    /// How many bytes were asked for.
+    pub length: usize,
+    /// What the kernel said.
+    #[source]
+    pub source: std::io::Error,
+}
+
+/// Gives bytes of a target: a live process, or saved pages in tests.
+pub trait ReadMemory {
+    /// Fills `into` with the bytes that start at `at`.
+    ///
+    /// # Errors
+    /// When not all of the bytes can be read; `into` then holds anything.
+    fn read(&self, at: Address, into: &mut [u8]) -> Result<(), ReadError>;
+
+    /// Reads one little-endian 64-bit word.
+    ///
+    /// # Errors
+    /// As [`ReadMemory::read`].
+    fn word(&self, at: Address) -> Result<u64, ReadError> {
+        let mut bytes = [0; 8];
+        self.read(at, &mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// Reads a pointer of the target.
+    ///
+    /// # Errors
+    /// As [`ReadMemory::read`].
+    fn pointer(&self, at: Address) -> Result<Address, ReadError> {
+        self.word(at).map(Address)
+    }
+}

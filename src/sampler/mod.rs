@@ -1,0 +1,1 @@
+//! Turns a located interpreter into a stream of events.
