@@ -4,6 +4,9 @@
 //! 3.6–3.12 have tables generated from the real headers (`scripts/layouts`); from 3.13 on the
 //! interpreter brings most of them itself (`_Py_DebugOffsets`).
 
+pub mod debug_offsets;
+mod tables;
+
 /// Distance in bytes from the start of a struct.
 pub type Offset = u64;
 
@@ -147,18 +150,32 @@ pub struct ObjectLayout {
     pub bytes_data: Offset,
     /// `length` in `PyASCIIObject`.
     pub str_length: Offset,
-    /// `state` in `PyASCIIObject`: the word with the bit fields `kind`, `compact`, `ascii`.
+    /// `state` in `PyASCIIObject`: the 32-bit word with the bit fields `kind`, `compact`, `ascii`.
     pub str_state: Offset,
+    /// First of the three bits of `state.kind`, counted from the lowest of the word. Free-threaded
+    /// builds from 3.14 on have `interned` in a byte of its own (`cpython/unicodeobject.h`).
+    pub str_kind_bit: u32,
+    /// The bit `state.compact`.
+    pub str_compact_bit: u32,
+    /// The bit `state.ascii`.
+    pub str_ascii_bit: u32,
     /// `sizeof(PyASCIIObject)`: where the text of a compact ASCII string starts.
     pub str_ascii_size: Offset,
     /// `sizeof(PyCompactUnicodeObject)`: where the text of another compact string starts.
     pub str_compact_size: Offset,
-    /// `ob_digit` in `PyLongObject`; the word before it is `ob_size` (3.6–3.11) or `lv_tag` (3.12 on).
+    /// `data` in `PyUnicodeObject`: the pointer to the text of a string that is not compact.
+    pub str_data: Offset,
+    /// `long_value.lv_tag` in `PyLongObject` (3.12 on; before, `ob_size` has sign and length).
+    pub long_tag: Option<Offset>,
+    /// `ob_digit` in `PyLongObject`: 32-bit words of 30 bits each.
     pub long_digits: Offset,
     /// `ma_keys` in `PyDictObject`.
     pub dict_keys: Offset,
-    /// `ma_values` in `PyDictObject`.
+    /// `ma_values` in `PyDictObject`: null unless the table is split.
     pub dict_values: Offset,
+    /// What `ma_values` points to: the first value in it. 0 up to 3.12; from 3.13 on, `values` in
+    /// `struct _dictvalues`, after the byte counts (`internal/pycore_dict.h`).
+    pub values_items: Offset,
     /// `dk_indices` in `PyDictKeysObject`.
     pub keys_indices: Offset,
     /// 3.6–3.10: `dk_size`; 3.11 on: `dk_log2_size` (one byte).
@@ -179,4 +196,52 @@ pub struct ObjectLayout {
     pub type_flags: Offset,
     /// 3.11 on: `ht_cached_keys` in `PyHeapTypeObject`: the shared keys of the instances.
     pub type_cached_keys: Option<Offset>,
+    /// Where instances keep their attributes.
+    pub managed_dict: ManagedDict,
+    /// `md_dict` in `PyModuleObject`.
+    pub module_dict: Offset,
+}
+
+/// Where an instance whose type has `Py_TPFLAGS_MANAGED_DICT` keeps its attributes
+/// (`internal/pycore_object.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManagedDict {
+    /// 3.6–3.10: there is no such flag; `tp_dictoffset` tells.
+    Absent,
+    /// 3.11: a pointer to the values and a pointer to the dict, either may be null.
+    Separate {
+        /// Bytes before the object: `_PyObject_ValuesPointer`.
+        values_before: Offset,
+        /// Bytes before the object: `_PyObject_ManagedDictPointer`.
+        dict_before: Offset,
+    },
+    /// 3.12: one word: a pointer to the dict, or, when odd, the address of the values less one.
+    Tagged {
+        /// Bytes before the object: `_PyObject_DictOrValuesPointer`.
+        before: Offset,
+    },
+    /// 3.13 on: a pointer to the dict; when null and the type has `Py_TPFLAGS_INLINE_VALUES`, the
+    /// values lie in the object, `tp_basicsize` bytes after its start.
+    Inline {
+        /// Bytes before the object: `MANAGED_DICT_OFFSET`.
+        dict_before: Offset,
+    },
+}
+
+/// The versions that [`for_version`] and [`debug_offsets::parse`] have offsets for, as errors name them.
+pub const KNOWN: &str = "3.6 to 3.15";
+
+/// The offsets of an interpreter that does not bring them itself: 3.6–3.12.
+#[must_use]
+pub fn for_version(major: u8, minor: u8) -> Option<&'static Layout> {
+    match (major, minor) {
+        (3, 6) => Some(&tables::V3_6),
+        (3, 7) => Some(&tables::V3_7),
+        (3, 8) => Some(&tables::V3_8),
+        (3, 9) => Some(&tables::V3_9),
+        (3, 10) => Some(&tables::V3_10),
+        (3, 11) => Some(&tables::V3_11),
+        (3, 12) => Some(&tables::V3_12),
+        _ => None,
+    }
 }
