@@ -12,7 +12,12 @@ pub mod request;
 
 pub mod commands;
 
+pub mod dump_json;
+pub mod dump_text;
+pub mod escape;
 pub mod exit_code;
+pub mod number;
+pub mod program_name;
 pub mod streams;
 
 use args::{Args, Command};
