@@ -1,6 +1,7 @@
 //! Turns the state of the GIL into the thread that holds it.
 
 use super::locate::{GilPlace, Interpreter};
+use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory};
 
 /// Who holds the GIL of an interpreter.
@@ -10,40 +11,59 @@ pub enum GilHolder {
     Thread(Address),
     /// Nobody, at the moment of reading.
     Nobody,
-    /// It cannot be told, or there is no GIL.
-    Unknown,
 }
 
-/// Reads the holder of the GIL that the interpreter state at `state` uses.
-#[must_use]
-pub fn holder(
-    interpreter: &Interpreter,
-    state: Address,
-    memory: &impl ReadMemory,
-) -> GilHolder {
-    read_holder(interpreter, state, memory).unwrap_or(GilHolder::Unknown)
+/// The bytes that tell who holds the GIL, and where in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GilState {
+    /// The first byte to copy.
+    pub at: Address,
+    /// How many bytes to copy.
+    pub length: usize,
+    /// Where in them the `PyThreadState *` is.
+    holder: u64,
+    /// Where in them the int `locked` is, when the holder is kept after it let go.
+    locked: Option<u64>,
 }
 
-fn read_holder(
-    interpreter: &Interpreter,
-    state: Address,
-    memory: &impl ReadMemory,
-) -> Option<GilHolder> {
-    let layout = &interpreter.layout;
-    let current = match interpreter.gil {
-        GilPlace::Unknown => return None,
-        GilPlace::Variable(at) => memory.pointer(at).ok()?,
-        GilPlace::Runtime(runtime) => memory.pointer(runtime + layout.runtime.gil_holder?).ok()?,
-        GilPlace::PerInterpreter => {
-            let gil = memory.pointer(state + layout.interpreter.gil?).ok()?;
-            let fields = layout.interpreter.gil_state.as_ref()?;
-            let mut locked = [0; 4];
-            memory.read(gil + fields.locked, &mut locked).ok()?;
-            match i32::from_le_bytes(locked) {
-                1 => memory.pointer(gil + fields.last_holder).ok()?,
-                _ => Address::NULL,
+impl GilState {
+    /// Where to look for the holder of the GIL that the interpreter state at `state` uses; `None`
+    /// when it cannot be told or there is no GIL.
+    #[must_use]
+    pub fn find(
+        interpreter: &Interpreter,
+        state: Address,
+        memory: &impl ReadMemory,
+    ) -> Option<GilState> {
+        let layout = &interpreter.layout;
+        let pointer = |at| GilState { at, length: 8, holder: 0, locked: None };
+        match interpreter.gil {
+            GilPlace::Unknown => None,
+            GilPlace::Variable(at) => Some(pointer(at)),
+            GilPlace::Runtime(runtime) => Some(pointer(runtime + layout.runtime.gil_holder?)),
+            GilPlace::PerInterpreter => {
+                let gil = memory.pointer(state + layout.interpreter.gil?).ok()?;
+                let fields = layout.interpreter.gil_state.as_ref()?;
+                let start = fields.last_holder.min(fields.locked);
+                let end = (fields.last_holder + 8).max(fields.locked + 4);
+                (!gil.is_null()).then_some(GilState {
+                    at: gil + start,
+                    length: (end - start) as usize,
+                    holder: fields.last_holder - start,
+                    locked: Some(fields.locked - start),
+                })
             }
         }
-    };
-    Some(if current.is_null() { GilHolder::Nobody } else { GilHolder::Thread(current) })
+    }
+
+    /// The holder, from a copy of the bytes.
+    #[must_use]
+    pub fn holder(&self, bytes: &[u8]) -> Option<GilHolder> {
+        let holder = Address(word_at(bytes, self.holder)?);
+        let held = match self.locked {
+            Some(offset) => int_at(bytes, offset)? == 1,
+            None => true,
+        };
+        Some(if held && !holder.is_null() { GilHolder::Thread(holder) } else { GilHolder::Nobody })
+    }
 }
