@@ -66,25 +66,39 @@ pub fn fingerprint_range(layout: &Layout) -> (u64, usize) {
 /// A code object, as far as rsamp wants to know it.
 #[derive(Debug)]
 pub struct Code {
+    /// Counts the code objects read: no two have the same number, even at the same address.
+    pub number: u64,
     /// `co_qualname` (3.11 on), else `co_name`.
     pub name: String,
     /// `co_filename`.
     pub file: String,
     /// `co_firstlineno`; `None` when it is no line.
     pub first_line: Option<u32>,
-    /// Where the instructions start (3.11 on).
-    pub start: Address,
+    /// Where the instructions start (3.11 on); before, frames count from the first instruction.
+    start: Option<Address>,
     /// The thread-local copies of the bytecode (free-threaded 3.14 on).
-    pub copies: Vec<Address>,
+    copies: Vec<Address>,
     lines: LineIndex,
     frame_bytes: Option<u64>,
 }
 
 impl Code {
-    /// The line of the instruction that is `offset` bytes after the first one; the function's first
-    /// line when the frame has not started.
+    /// The line of a frame's `instruction` in the given copy of the bytecode, both as
+    /// [`RawFrame`](super::frames::RawFrame) has them; the function's first line when the frame has
+    /// not started.
     #[must_use]
-    pub fn line(&self, offset: i64) -> Option<u32> {
+    pub fn line(&self, instruction: i64, bytecode_copy: i32) -> Option<u32> {
+        let offset = match self.start {
+            None => instruction,
+            Some(start) => {
+                let copy = usize::try_from(bytecode_copy).ok().filter(|number| *number > 0);
+                let start = match copy {
+                    Some(number) => *self.copies.get(number)?,
+                    None => start,
+                };
+                instruction.wrapping_sub(start.0 as i64)
+            }
+        };
         match u32::try_from(offset) {
             Ok(offset) => self.lines.line_at(offset).or(self.first_line),
             Err(_) => self.first_line,
@@ -96,6 +110,7 @@ impl Code {
 #[derive(Debug, Default)]
 pub struct CodeCache {
     entries: FxHashMap<Address, Entry>,
+    read: u64,
 }
 
 #[derive(Debug)]
@@ -153,7 +168,9 @@ impl CodeCache {
         let (start, length) = fingerprint_range(layout);
         let fields = bytes.get(start as usize..start as usize + length)?;
         let fingerprint = Fingerprint::parse(fields, layout)?;
-        let code = read_code(at, &bytes, &fingerprint, memory, layout, version)?;
+        let mut code = read_code(at, &bytes, &fingerprint, memory, layout, version)?;
+        self.read += 1;
+        code.number = self.read;
         if self.entries.len() >= MAX_CODES {
             self.entries.clear();
         }
@@ -178,10 +195,11 @@ fn read_code(
     };
     let text = |address| read_str(memory, layout, Address(address), MAX_NAME).ok();
     Some(Code {
+        number: 0,
         name: text(fingerprint.name)?,
         file: text(fingerprint.filename)?,
         first_line: u32::try_from(fingerprint.first_line).ok().filter(|line| *line > 0),
-        start: at + layout.code.code,
+        start: version.at_least(11).then_some(at + layout.code.code),
         copies: read_copies(bytes, memory, layout),
         lines: LineIndex::new(&table),
         frame_bytes: frame_bytes(bytes, layout),

@@ -103,7 +103,7 @@ pub enum LocateError {
 /// [`LocateError::NotReady`] may pass: ask again.
 pub fn locate(process: &Process, memory: &impl ReadMemory) -> Result<Found, LocateError> {
     let pid = process.pid();
-    let mut files = process.mapped_files().map_err(|source| LocateError::Process { pid, source })?;
+    let mut files = process.images().map_err(|source| LocateError::Process { pid, source })?;
     files.retain(|file| file.size() >= MIN_FILE_BYTES);
     files.sort_by_key(likelihood);
     let mut result = Err(LocateError::NotPython(pid));

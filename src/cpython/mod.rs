@@ -1,5 +1,21 @@
 //! Turns the memory of a CPython interpreter into threads, frames, names and lines.
 
+pub mod version;
+
 pub mod layout;
 
+pub mod locate;
+
+pub mod reader;
+
+pub mod frames;
+
+pub mod top;
+
+pub mod code;
+
 pub mod line_table;
+
+pub mod text;
+
+pub mod gil;

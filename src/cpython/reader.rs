@@ -22,6 +22,9 @@ const MAX_THREADS: usize = 65_536;
 /// microseconds, and one in ten would do on the worst program seen.
 const MAX_TRIES: usize = 24;
 
+/// How often a stack is read again because one of its code objects was replaced or is none.
+const MAX_CODE_ROUNDS: usize = 4;
+
 /// A thread of the target, as the interpreter lists it.
 #[derive(Debug, Clone)]
 pub struct KnownThread {
@@ -329,10 +332,11 @@ impl Reader {
     }
 
     /// Compares every code object of the stacks with what was cached of it, in one batch, and reads
-    /// those that are new. A stack with a code object that was replaced is read again.
+    /// those that are new. A stack with a code object that was replaced is read again. What is still
+    /// no code object after some rounds stays unknown: it costs its frame, not the stack.
     fn check_codes(&mut self, memory: &impl ReadMemory, tick: &mut Tick) {
         let mut to_check: Vec<usize> = (0..tick.readings.len()).collect();
-        for _ in 0..MAX_TRIES {
+        for _ in 0..MAX_CODE_ROUNDS {
             let replaced = self.replaced_codes(&to_check, memory, tick);
             if replaced.is_empty() {
                 return;
@@ -342,9 +346,6 @@ impl Reader {
                 let look = self.look_alone(*number, memory);
                 tick.readings[*number] = self.read_alone(*number, look, memory);
             }
-        }
-        for number in to_check {
-            tick.readings[number] = Reading::Torn;
         }
     }
 

@@ -139,7 +139,14 @@ impl Profile {
             Event::Process(id, process) => push(&mut self.processes, id.0, process),
             Event::Thread(id, thread) => {
                 let known = self.process(thread.process).is_some();
-                let accepted = known && push(&mut self.threads, id.0, thread);
+                let accepted = known
+                    && match self.threads.get_mut(id.0 as usize) {
+                        Some(before) => {
+                            *before = thread;
+                            true
+                        }
+                        None => push(&mut self.threads, id.0, thread),
+                    };
                 self.thread_totals
                     .resize(self.threads.len(), Totals::default());
                 accepted
