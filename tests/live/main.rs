@@ -1,0 +1,3 @@
+//! Tests with real interpreters and tools; `scripts/test` prepares them.
+
+mod formats;
