@@ -12,7 +12,7 @@ use super::layout::{self, Layout};
 use super::version::Version;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadError, ReadMemory};
-use crate::process::{Image, MappedFile, Process, ProcessError};
+use crate::process::{Image, MappedFile, Mapping, Process, ProcessError};
 
 /// The most writable data of one file that is searched; CPython's own is below 2 MiB.
 const MAX_SEARCH: u64 = 64 << 20;
@@ -104,7 +104,7 @@ pub enum LocateError {
 pub fn locate(process: &Process, memory: &impl ReadMemory) -> Result<Found, LocateError> {
     let pid = process.pid();
     let mut files = process.images().map_err(|source| LocateError::Process { pid, source })?;
-    files.retain(|file| file.size() >= MIN_FILE_BYTES);
+    files.retain(|file| file.mappings.iter().map(Mapping::size).sum::<u64>() >= MIN_FILE_BYTES);
     files.sort_by_key(likelihood);
     let mut result = Err(LocateError::NotPython(pid));
     for file in &files {
@@ -123,7 +123,7 @@ pub fn locate(process: &Process, memory: &impl ReadMemory) -> Result<Found, Loca
 
 /// Orders files by how likely they hold the interpreter: libpython, then python, then the others.
 fn likelihood(file: &MappedFile) -> u8 {
-    let name = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if name.starts_with("libpython") {
         0
     } else if name.starts_with("python") {
@@ -227,8 +227,13 @@ fn from_debug_offsets(
 }
 
 fn unknown_version(process: &Process, found: String) -> LocateError {
-    let known = format!("2.7, 3.3 to 3.5, {}", layout::KNOWN);
-    LocateError::UnknownVersion { pid: process.pid(), found, known }
+    LocateError::UnknownVersion { pid: process.pid(), found, known: known_versions() }
+}
+
+/// The versions that can be read, as errors name them.
+#[must_use]
+pub fn known_versions() -> String {
+    format!("2.7, 3.3 to 3.5 and {}", layout::KNOWN)
 }
 
 /// The version of an interpreter without debug offsets: the constant `Py_Version` (3.11 on), or the

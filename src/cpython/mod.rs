@@ -19,3 +19,7 @@ pub mod line_table;
 pub mod text;
 
 pub mod gil;
+
+pub mod native_ids;
+
+pub mod legacy;

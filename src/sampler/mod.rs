@@ -147,6 +147,15 @@ pub enum SamplerError {
     /// The target ended before its interpreter could be read.
     #[error("process {0} ended before its Python interpreter was ready")]
     EndedEarly(Pid),
+    /// The process could not be looked at.
+    #[error("look at process {pid}")]
+    Process {
+        /// The process.
+        pid: Pid,
+        /// Why not.
+        #[source]
+        source: crate::process::ProcessError,
+    },
     /// The kernel failed in another way.
     #[error("{tried} of process {pid}")]
     Io {
@@ -160,26 +169,3 @@ pub enum SamplerError {
     },
 }
 
-/// Samples process `pid` until it ends, `settings.duration` is over or `stop` is requested,
-/// and hands each event to `emit`. The last event is always [`Event::End`].
-///
-/// # Errors
-/// When the process cannot be read or is no Python process; nothing was emitted then.
-pub fn sample(
-    pid: Pid,
-    settings: &Settings,
-    stop: &Stop,
-    progress: &Progress,
-    emit: &mut dyn FnMut(Event),
-) -> Result<Ended, SamplerError> {
-    let _ = (settings, stop, progress, emit);
-    Err(SamplerError::EndedEarly(pid))
-}
-
-/// Reads every Python thread's stack of process `pid` once.
-///
-/// # Errors
-/// As [`sample`].
-pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
-    Err(SamplerError::EndedEarly(pid))
-}

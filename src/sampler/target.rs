@@ -144,26 +144,28 @@ fn to_sampler_error(process: &Process, error: LocateError) -> SamplerError {
     let pid = process.pid();
     match error {
         LocateError::NotPython(pid) => SamplerError::NotPython { pid, what: process.describe() },
-        LocateError::NotReady(pid) => SamplerError::NeverReady { pid },
+        LocateError::NotReady(pid) => SamplerError::NeverPython { pid, what: process.describe() },
         LocateError::UnknownVersion { pid, found, known } => {
             SamplerError::UnknownVersion { pid, found, known }
         }
         LocateError::Process { source, .. } => refine(pid, source),
         LocateError::Memory { source, .. } if is_denied(&source.source) => denied(pid),
-        LocateError::Memory { source, .. } => SamplerError::Memory { pid, source },
+        LocateError::Memory { source, .. } => {
+            SamplerError::Io { pid, tried: "read the memory".to_owned(), source: source.source }
+        }
     }
 }
 
 fn refine(pid: Pid, error: ProcessError) -> SamplerError {
     if error.is_denied() {
-        denied(pid)
-    } else if error.is_gone() {
-        SamplerError::NoSuchProcess(pid)
-    } else {
-        SamplerError::Process { pid, source: error }
+        return denied(pid);
     }
+    if error.is_gone() {
+        return SamplerError::NoSuchProcess(pid);
+    }
+    SamplerError::Process { pid, source: error }
 }
 
 fn denied(pid: Pid) -> SamplerError {
-    SamplerError::PermissionDenied { pid, denied: diagnose(pid) }
+    SamplerError::PermissionDenied { pid, why: diagnose(pid) }
 }

@@ -1,5 +1,5 @@
-//! Tests against real interpreters, those that `RSAMP_PYTHONS` lists.
+//! Tests against real interpreters of every version, which `scripts/test` provides.
 
-mod pythons;
-
+mod formats;
 mod line_tables;
+mod pythons;

@@ -1,0 +1,4 @@
+//! Tests that need no Python: files, command line, snapshots, architecture.
+
+mod export;
+mod profile;
