@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rsamp::export::text::{SummaryOptions, summary};
 use rsamp::export::{Format, Meta, write};
-use rsamp::profile::event::{Event, LostCause, Nanos};
+use rsamp::profile::event::{Event, LostCause, Nanos, Process, ProcessId, Thread, ThreadId};
 use rsamp::profile::{Profile, View};
 
 use crate::profile::{Build, Call};
@@ -120,6 +120,46 @@ fn hostile_names_keep_one_stack_per_line() {
         assert!(!stack.chars().any(char::is_control), "{stack:?}");
     }
     assert_eq!(sum, 11 * 9 * 1000);
+}
+
+#[test]
+fn processes_and_threads_of_one_name_stay_apart() {
+    let mut build = Build::default();
+    let process = Process {
+        pid: 4300,
+        command: vec!["python".to_owned(), "rank;1".to_owned()],
+        python: "3.13.0t".to_owned(),
+    };
+    build.profile.apply(Event::Process(ProcessId(1), process));
+    let call = Call("run", "/run.py", 1, 1);
+    for (thread, process) in [(0, 0), (1, 1), (2, 1)] {
+        let nameless = Thread {
+            process: ProcessId(process),
+            tid: None,
+            name: None,
+            is_main: false,
+        };
+        let event = Event::Thread(ThreadId(thread), nameless);
+        build.profile.apply(event);
+        build.sample(thread, &[call], 1_000_000);
+    }
+    insta::assert_snapshot!(text(Format::Folded, &build.profile));
+    insta::assert_snapshot!(text(Format::Text, &build.profile));
+}
+
+#[test]
+fn a_view_without_time_says_so() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    build.sample(0, &[Call("sleep", "/run.py", 1, 1)], 1);
+    let options = SummaryOptions {
+        view: View::Gil,
+        ..SummaryOptions::default()
+    };
+    insta::assert_snapshot!(summary(&build.profile, &options));
+    let mut lost = empty();
+    lost.apply(Event::Lost(LostCause::Unreadable, 2));
+    insta::assert_snapshot!(summary(&lost, &options));
 }
 
 #[test]
