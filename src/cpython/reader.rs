@@ -113,6 +113,14 @@ impl Reader {
         &self.threads
     }
 
+    /// The id of the (sub)interpreter that a thread runs in, 0 for the main one: the position in the
+    /// list of interpreters, counted from its end, where the main one is.
+    #[must_use]
+    pub fn interpreter_number(&self, thread: &KnownThread) -> usize {
+        let from_end = self.states.iter().rev();
+        from_end.take_while(|state| state.at != thread.interpreter).count()
+    }
+
     /// The code objects of the stacks read.
     #[must_use]
     pub fn codes(&self) -> &CodeCache {

@@ -1,19 +1,4 @@
 //! Turns a profile into the bytes of a file format.
-<<<<<<< HEAD
-
-use std::path::Path;
-
-/// A file format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// A flame graph.
-    FlameGraph,
-    /// Statistics as Python's pstats module reads them.
-    Pstats,
-    /// Folded stacks.
-    Folded,
-    /// The summary as plain text.
-=======
 //!
 //! | format | ending | opened by |
 //! |---|---|---|
@@ -81,34 +66,10 @@ pub enum Format {
     /// Collapsed stacks, one per line, with microseconds.
     Folded,
     /// A plain-text report.
->>>>>>> profile
     Text,
 }
 
 impl Format {
-<<<<<<< HEAD
-    /// Every format, by its ending.
-    #[must_use]
-    pub fn known() -> &'static [(&'static str, Format)] {
-        &[
-            ("svg", Format::FlameGraph),
-            ("pstats", Format::Pstats),
-            ("folded", Format::Folded),
-            ("txt", Format::Text),
-        ]
-    }
-
-    /// The format that the ending of `path` chooses.
-    #[must_use]
-    pub fn from_path(path: &Path) -> Option<Format> {
-        let ending = path.extension()?.to_str()?;
-        Format::known()
-            .iter()
-            .find(|(known, _)| *known == ending)
-            .map(|(_, format)| *format)
-    }
-}
-=======
     /// All formats, in the order in which they are listed to the user.
     pub const ALL: [Format; 4] = [
         Format::FlameGraph,
@@ -216,4 +177,3 @@ pub fn write(
         .and_then(|()| out.flush())
         .map_err(|source| ExportError::Write { format, source })
 }
->>>>>>> profile

@@ -1,5 +1,19 @@
 //! Turns a located interpreter into a stream of events.
 
+pub mod schedule;
+
+pub mod target;
+
+pub mod observe;
+
+pub mod intern;
+
+pub mod threads;
+
+pub mod record;
+
+pub mod dump;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,7 +22,10 @@ use thiserror::Error;
 
 use crate::process::Pid;
 use crate::process::permission::Denied;
-use crate::profile::event::{Event, Frame};
+use crate::profile::event::Frame;
+
+pub use dump::dump;
+pub use record::sample;
 
 /// How to sample.
 #[derive(Debug, Clone)]

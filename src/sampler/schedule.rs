@@ -35,7 +35,7 @@ impl Schedule {
     /// and are left out.
     pub fn advance(&mut self, now: Nanos) -> u64 {
         let mut missed = 0;
-        self.next += self.interval();
+        self.skip();
         while self.next <= now {
             if missed == u64::from(MAX_COUNTED) {
                 missed += ((now - self.next).0 as f64 / self.mean_ns) as u64;
@@ -43,9 +43,14 @@ impl Schedule {
                 break;
             }
             missed += 1;
-            self.next += self.interval();
+            self.skip();
         }
         missed
+    }
+
+    fn skip(&mut self) {
+        let interval = self.interval();
+        self.next += interval;
     }
 
     fn interval(&mut self) -> Nanos {
