@@ -1,0 +1,176 @@
+//! Turns a profile into an interactive flame graph.
+//!
+//! Drawn by the inferno crate. Widths are the chosen time; frames are those of [`super::folded`].
+//! The colour of a frame depends on its module alone, so that one module looks the same in every
+//! part of every graph.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+
+use inferno::flamegraph::color::{Color, PaletteMap};
+use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
+
+use crate::profile::Profile;
+use crate::profile::functions::Functions;
+
+use super::Meta;
+use super::labels;
+use super::paths::Shortener;
+use super::tree::Tree;
+use super::{folded, text};
+
+/// Narrower frames than this part of the whole are not drawn: at a width of 1200 pixels, an eighth
+/// of one. inferno's own default.
+const MIN_WIDTH: f64 = 0.0001;
+
+/// Frames further out than so many are drawn, deeper ones are not: a browser cannot show a picture
+/// of 100 000 pixels in height, and the text of all stacks grows with the square of the depth.
+const MAX_DEPTH: usize = 1000;
+
+/// From so many microseconds on, figures are shown in milliseconds.
+const MILLISECONDS_FROM_US: u64 = 10_000_000;
+
+/// How much of a command the subtitle has room for.
+const MAX_COMMAND_CHARS: usize = 90;
+
+/// Writes the SVG.
+///
+/// # Errors
+/// When `out` fails.
+pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
+    let functions = Functions::of(profile);
+    let mut tree = Tree::of(profile, &functions, meta.view);
+    let total_us = tree.total_us();
+    if total_us == 0 {
+        return write_empty(profile, meta, out);
+    }
+    let too_deep = tree.prune((total_us as f64 * MIN_WIDTH) as u64, MAX_DEPTH);
+    let lines = lines(&tree);
+    let mut palette = palette(&tree, &functions);
+    let (count_name, factor) = unit(total_us);
+
+    let mut options = Options::default();
+    options.title = title(meta);
+    options.subtitle = Some(subtitle(meta, too_deep));
+    options.count_name = count_name.to_owned();
+    options.factor = factor;
+    options.min_width = MIN_WIDTH * 100.0;
+    options.palette_map = Some(&mut palette);
+    options.text_truncate_direction = TextTruncateDirection::Right;
+    // Keeps our order, reversed. Left to itself, inferno compares whole lines, counts included,
+    // draws `a` twice for `a`, `a b`, `a;c`, and fails for `a 5` next to `a 1;b 3`.
+    options.flame_chart = true;
+    from_lines(&mut options, lines.iter().rev().map(String::as_str), out)
+}
+
+fn lines(tree: &Tree) -> Vec<String> {
+    let mut lines = Vec::new();
+    let Ok(()) = tree.visit(|path| {
+        lines.push(folded::line(path));
+        Ok::<(), Infallible>(())
+    });
+    lines
+}
+
+/// inferno shows whole numbers only: the unit must fit.
+fn unit(total_us: u64) -> (&'static str, f64) {
+    if total_us >= MILLISECONDS_FROM_US {
+        ("ms", 1e-3)
+    } else {
+        ("µs", 1.0)
+    }
+}
+
+fn title(meta: &Meta) -> String {
+    labels::clean(&meta.title)
+}
+
+fn subtitle(meta: &Meta, too_deep: bool) -> String {
+    let mut parts = Vec::new();
+    let command: String = meta.command.chars().take(MAX_COMMAND_CHARS).collect();
+    if !command.is_empty() {
+        let cut = meta.command.chars().nth(MAX_COMMAND_CHARS).is_some();
+        parts.push(labels::clean(&command) + if cut { "…" } else { "" });
+    }
+    parts.push(format!("{} time", meta.view));
+    parts.extend(meta.facts.iter().map(|fact| labels::clean(fact)));
+    if too_deep {
+        parts.push(format!("frames deeper than {MAX_DEPTH} not drawn"));
+    }
+    parts.join(" · ")
+}
+
+/// A colour for every label; grey for what is no Python function.
+fn palette(tree: &Tree, functions: &Functions<'_>) -> PaletteMap {
+    let files = functions.rows().iter().filter_map(|row| row.function.file);
+    let shortener = Shortener::of(files);
+    let mut palette = PaletteMap::default();
+    let mut colors: HashMap<&str, Color> = HashMap::new();
+    for (label, function) in tree.labels() {
+        let file = function
+            .and_then(|id| functions.row(id))
+            .and_then(|row| row.function.file);
+        let color = file.map_or(GREY, |file| {
+            let module = shortener.shorten(file);
+            *colors.entry(module).or_insert_with(|| color_of(module))
+        });
+        palette.insert(label, color);
+    }
+    // The frame below all, which inferno adds itself.
+    palette.insert("", GREY);
+    palette
+}
+
+const GREY: Color = Color::new(200, 200, 200);
+
+/// A light colour, on which black letters can be read: its hue from a hash (FNV-1a, which is the
+/// same on every machine) of the module.
+fn color_of(module: &str) -> Color {
+    let hash = module
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    let hue = (hash >> 32) % 360;
+    let lightness = 0.68 + ((hash >> 16) % 8) as f64 * 0.02;
+    let chroma = 0.70 * (1.0 - (2.0_f64 * lightness - 1.0).abs());
+    let channel = |shift: u64| {
+        // The distance of the hue to that of the channel, in sixths of the circle.
+        let sixth = ((hue + shift) % 360) as f64 / 60.0;
+        let part = (2.0 - (sixth - 3.0).abs()).clamp(0.0, 1.0);
+        ((lightness + chroma * (0.5 - part)) * 255.0).round() as u8
+    };
+    Color::new(channel(0), channel(240), channel(120))
+}
+
+/// Without any time there is nothing to draw: inferno would write an error. Says so instead.
+fn write_empty(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut text_y = 24;
+    write!(
+        out,
+        "<?xml version=\"1.0\" standalone=\"no\"?>\n\
+         <svg version=\"1.1\" width=\"1200\" height=\"90\" viewBox=\"0 0 1200 90\" \
+         xmlns=\"http://www.w3.org/2000/svg\" font-family=\"monospace\" font-size=\"12\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#f8f8f8\"/>\n"
+    )?;
+    for line in [
+        title(meta),
+        subtitle(meta, false),
+        text::why_empty(profile, meta.view),
+    ] {
+        writeln!(
+            out,
+            "<text x=\"600\" y=\"{text_y}\" text-anchor=\"middle\">{}</text>",
+            escape(&line)
+        )?;
+        text_y += 24;
+    }
+    out.write_all(b"</svg>\n")
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}

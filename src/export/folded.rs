@@ -1,0 +1,27 @@
+//! Turns a profile into collapsed stacks: one line per stack, `outermost;…;innermost N`.
+//!
+//! N is whole microseconds of the chosen time. They are rounded such that their sum is the rounded
+//! sum; stacks that come to none are left out. Lines are sorted by frame. Frames are functions,
+//! `name (file:first line)`, below them `thread NAME (TID)` and `process PID (COMMAND)` where there
+//! is more than one. In names, `;` is written as `:`, and control characters are replaced.
+
+use std::io;
+
+use crate::profile::functions::Functions;
+use crate::profile::{Profile, View};
+
+use super::tree::{Path, Tree};
+
+/// Writes the stacks.
+///
+/// # Errors
+/// When `out` fails.
+pub(super) fn write(profile: &Profile, view: View, out: &mut dyn io::Write) -> io::Result<()> {
+    let tree = Tree::of(profile, &Functions::of(profile), view);
+    tree.visit(|path| writeln!(out, "{}", line(path)))
+}
+
+/// One line without its end.
+pub(super) fn line(path: &Path<'_>) -> String {
+    format!("{} {}", path.labels.join(";"), path.self_us)
+}

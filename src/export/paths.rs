@@ -1,0 +1,55 @@
+//! Turns the paths of source files into the short ones that a table has room for.
+
+use std::path::{Component, Path, PathBuf};
+
+/// How paths of one profile are shortened.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shortener {
+    /// The folder that all files of the program itself lie in.
+    home: PathBuf,
+}
+
+impl Shortener {
+    /// Learns from all files of a profile.
+    pub(super) fn of<'p>(files: impl Iterator<Item = &'p str>) -> Shortener {
+        let own = files.filter(|file| file.starts_with('/') && library_part(file).is_none());
+        let folders = own.filter_map(|file| Path::new(file).parent());
+        let home = folders.map(Path::to_path_buf).reduce(|a, b| common(&a, &b));
+        Shortener {
+            home: home.unwrap_or_default(),
+        }
+    }
+
+    /// `numpy/core/numeric.py` for a file in site-packages, `json/decoder.py` for one of the
+    /// standard library, the rest behind the program's own folder for one of the program's.
+    pub(super) fn shorten<'p>(&self, file: &'p str) -> &'p str {
+        if let Some(part) = library_part(file) {
+            return part;
+        }
+        // `/` in common is nothing in common.
+        if self.home.components().count() < 2 {
+            return file;
+        }
+        let rest = Path::new(file).strip_prefix(&self.home).ok();
+        rest.and_then(Path::to_str).unwrap_or(file)
+    }
+}
+
+/// What lies behind `site-packages/`, `dist-packages/` or `lib/python3.x/`.
+fn library_part(file: &str) -> Option<&str> {
+    for folder in ["/site-packages/", "/dist-packages/"] {
+        if let Some((_, rest)) = file.rsplit_once(folder) {
+            return Some(rest);
+        }
+    }
+    let (_, rest) = file.split_once("/lib/python")?;
+    let (version, rest) = rest.split_once('/')?;
+    let is_version = version.starts_with(|c: char| c.is_ascii_digit());
+    is_version.then_some(rest)
+}
+
+fn common(a: &Path, b: &Path) -> PathBuf {
+    let pairs = a.components().zip(b.components());
+    let same: Vec<Component<'_>> = pairs.take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+    same.iter().collect()
+}

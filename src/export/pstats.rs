@@ -1,0 +1,189 @@
+//! Turns a profile into the file of Python's `pstats` module, as `cProfile` writes it.
+//!
+//! The file is one marshalled dictionary `{(file, first line, name): (cc, nc, tt, ct, callers)}`
+//! with `callers` being `{(file, first line, name): (cc, nc, tt, ct)}` (Lib/cProfile.py,
+//! `create_stats`; Lib/pstats.py, `Stats.load_stats`). Times are seconds.
+//!
+//! A sampler cannot count calls: `cc` and `nc`, which pstats shows as `ncalls`, hold the number of
+//! samples in which the function was on the stack.
+//!
+//! Rows are summed over threads. Two rows are no function: `~:0(<all threads>)` called everything
+//! that was outermost, as `<built-in method builtins.exec>` did in a file of cProfile. Its `ct` is
+//! the time of all threads, and viewers find their root by it: tuna refuses a file in which every
+//! row has a caller, and pstats one without any row. `~:0(<no Python frames>)` holds the time of
+//! threads that had no Python frame. So the sum of `tt` is the time of all threads, which for one
+//! thread is the duration.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::profile::callers::{self, Edge};
+use crate::profile::functions::{Function, FunctionId, Functions};
+use crate::profile::{Profile, Totals, View};
+
+use super::labels::NO_PYTHON_FRAMES;
+
+/// The row that called whatever is outermost in a stack.
+const ROOT: &str = "<all threads>";
+
+/// What pstats takes for a row's identity: file, first line, name.
+type Key<'p> = (&'p str, u32, &'p str);
+
+#[derive(Default)]
+struct Entry<'p> {
+    self_time: Totals,
+    total_time: Totals,
+    callers: BTreeMap<Key<'p>, (Totals, Totals)>,
+}
+
+/// Writes the file.
+///
+/// # Errors
+/// When `out` fails.
+pub(super) fn write(profile: &Profile, view: View, out: &mut dyn io::Write) -> io::Result<()> {
+    let functions = Functions::of(profile);
+    let edges = callers::edges(profile, &functions);
+    let entries = entries(profile, &functions, &edges);
+    let mut marshal = Marshal { out };
+    marshal.start_dict()?;
+    for (key, entry) in &entries {
+        marshal.key(key)?;
+        marshal.start_tuple(5)?;
+        marshal.times(&entry.self_time, &entry.total_time, view)?;
+        marshal.start_dict()?;
+        for (caller, (self_time, total_time)) in &entry.callers {
+            marshal.key(caller)?;
+            marshal.start_tuple(4)?;
+            marshal.times(self_time, total_time, view)?;
+        }
+        marshal.end_dict()?;
+    }
+    marshal.end_dict()
+}
+
+/// The rows. Functions that differ only in what pstats cannot tell (an unknown file or line) are
+/// added up in one.
+fn entries<'p>(
+    profile: &Profile,
+    functions: &Functions<'p>,
+    edges: &[Edge],
+) -> BTreeMap<Key<'p>, Entry<'p>> {
+    let root = ("~", 0, ROOT);
+    let mut entries: BTreeMap<Key<'p>, Entry<'p>> = BTreeMap::new();
+    entries.entry(root).or_default().total_time = profile.totals();
+    for row in functions.rows() {
+        if row.total_time.samples > 0 {
+            let entry = entries.entry(key(&row.function)).or_default();
+            entry.self_time += row.self_time;
+            entry.total_time += row.total_time;
+        }
+    }
+    let key_of = |id: FunctionId| functions.row(id).map(|row| key(&row.function));
+    // A caller has samples if its callee has: every caller has a row, as tuna demands.
+    for edge in edges.iter().filter(|edge| edge.total_time.samples > 0) {
+        let caller = edge.caller.map_or(Some(root), key_of);
+        if let (Some(caller), Some(callee)) = (caller, key_of(edge.callee)) {
+            add_caller(
+                &mut entries,
+                callee,
+                caller,
+                edge.self_time,
+                edge.total_time,
+            );
+        }
+    }
+    let frameless = profile.frameless_totals();
+    if frameless.samples > 0 {
+        let key = ("~", 0, NO_PYTHON_FRAMES);
+        let entry = entries.entry(key).or_default();
+        entry.self_time += frameless;
+        entry.total_time += frameless;
+        add_caller(&mut entries, key, root, frameless, frameless);
+    }
+    entries
+}
+
+fn add_caller<'p>(
+    entries: &mut BTreeMap<Key<'p>, Entry<'p>>,
+    callee: Key<'p>,
+    caller: Key<'p>,
+    self_time: Totals,
+    total_time: Totals,
+) {
+    let callers = &mut entries.entry(callee).or_default().callers;
+    let sums = callers.entry(caller).or_default();
+    sums.0 += self_time;
+    sums.1 += total_time;
+}
+
+/// As cProfile writes built-in functions, what has no file is in `~` on line 0.
+fn key<'p>(function: &Function<'p>) -> Key<'p> {
+    let file = function.file.unwrap_or("~");
+    (file, function.first_line.unwrap_or(0), function.name)
+}
+
+/// Writes values in Python's marshal format, with the codes that every version of Python 3 reads
+/// (Python/marshal.c; version 2, without references).
+struct Marshal<'w> {
+    out: &'w mut dyn io::Write,
+}
+
+impl Marshal<'_> {
+    fn start_dict(&mut self) -> io::Result<()> {
+        self.out.write_all(b"{")
+    }
+
+    /// A dictionary ends where a key would begin with `TYPE_NULL`.
+    fn end_dict(&mut self) -> io::Result<()> {
+        self.out.write_all(b"0")
+    }
+
+    fn start_tuple(&mut self, len: u32) -> io::Result<()> {
+        self.out.write_all(b"(")?;
+        self.out.write_all(&len.to_le_bytes())
+    }
+
+    fn key(&mut self, (file, line, name): &Key<'_>) -> io::Result<()> {
+        self.start_tuple(3)?;
+        self.text(file)?;
+        self.int(u64::from(*line))?;
+        self.text(name)
+    }
+
+    fn times(&mut self, self_time: &Totals, total_time: &Totals, view: View) -> io::Result<()> {
+        self.int(total_time.samples)?;
+        self.int(total_time.samples)?;
+        self.float(self_time.time(view).seconds())?;
+        self.float(total_time.time(view).seconds())
+    }
+
+    fn float(&mut self, value: f64) -> io::Result<()> {
+        self.out.write_all(b"g")?;
+        self.out.write_all(&value.to_le_bytes())
+    }
+
+    fn text(&mut self, text: &str) -> io::Result<()> {
+        let too_long = |_| io::Error::new(io::ErrorKind::InvalidData, "a name longer than 2 GiB");
+        let len = i32::try_from(text.len()).map_err(too_long)?;
+        self.out.write_all(b"u")?;
+        self.out.write_all(&len.to_le_bytes())?;
+        self.out.write_all(text.as_bytes())
+    }
+
+    /// 32 bits with sign, or else digits of 15 bits, the lowest first.
+    fn int(&mut self, value: u64) -> io::Result<()> {
+        if let Ok(value) = i32::try_from(value) {
+            self.out.write_all(b"i")?;
+            return self.out.write_all(&value.to_le_bytes());
+        }
+        let shifted = std::iter::successors(Some(value), |rest| Some(rest >> 15));
+        let digits: Vec<u64> = shifted.take_while(|rest| *rest > 0).collect();
+        self.out.write_all(b"l")?;
+        self.out.write_all(&(digits.len() as u32).to_le_bytes())?;
+        for digit in digits {
+            self.out
+                .write_all(&((digit & 0x7fff) as u16).to_le_bytes())?;
+        }
+        Ok(())
+    }
+}

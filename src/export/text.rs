@@ -1,0 +1,304 @@
+//! Turns a profile into a report of plain text.
+
+use std::fmt::Write as _;
+use std::io;
+
+use crate::profile::event::{LostCause, Nanos};
+use crate::profile::functions::{Function, Functions};
+use crate::profile::lines::Lines;
+use crate::profile::{Profile, Totals, View};
+
+use super::Meta;
+use super::labels;
+use super::paths::Shortener;
+
+/// How many rows a table of the written report has at most.
+const REPORT_ROWS: usize = 100;
+
+/// What a summary shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SummaryOptions {
+    /// Rows per table of functions.
+    pub functions: usize,
+    /// Rows of the table of lines; 0: no such table.
+    pub lines: usize,
+    /// Rows of the table of threads; 0: no such table, and none for a single thread.
+    pub threads: usize,
+    /// Which time is shown.
+    pub view: View,
+}
+
+impl Default for SummaryOptions {
+    fn default() -> SummaryOptions {
+        SummaryOptions {
+            functions: 10,
+            lines: 10,
+            threads: 10,
+            view: View::Wall,
+        }
+    }
+}
+
+/// Writes the report.
+///
+/// # Errors
+/// When `out` fails.
+pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
+    let options = SummaryOptions {
+        functions: REPORT_ROWS,
+        lines: REPORT_ROWS,
+        threads: REPORT_ROWS,
+        view: meta.view,
+    };
+    let command = [meta.command.clone()];
+    let command = command.iter().filter(|command| !command.is_empty());
+    let heads = [&meta.title].into_iter().chain(command).chain(&meta.facts);
+    for head in heads.filter(|head| !head.is_empty()) {
+        writeln!(out, "{}", labels::clean(head))?;
+    }
+    out.write_all(b"\n")?;
+    out.write_all(summary(profile, &options).as_bytes())
+}
+
+/// Duration, samples, what was lost, the threads, and the hottest functions and lines, with a line
+/// break at the end.
+///
+/// Shares are of the time of all threads together.
+#[must_use]
+pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
+    let mut text = String::new();
+    head(&mut text, profile);
+    if profile.totals().time(options.view) == Nanos(0) {
+        line(&mut text, &why_empty(profile, options.view));
+        return text;
+    }
+    if profile.threads().len() > 1 && options.threads > 0 {
+        threads(&mut text, profile, options);
+    }
+    let functions = Functions::of(profile);
+    let files = functions.rows().iter().filter_map(|row| row.function.file);
+    let table = Table {
+        view: options.view,
+        whole: profile.totals(),
+        shortener: Shortener::of(files),
+    };
+    let view = options.view;
+    let by_self = functions.by_self(view);
+    let rows = by_self
+        .iter()
+        .map(|row| (row.self_time, row.total_time, table.function(&row.function)));
+    let heading = format!("functions by self time ({view})");
+    let rows = rows.filter(|(self_time, _, _)| self_time.samples > 0);
+    table.write(&mut text, &heading, rows, options.functions);
+
+    let by_total = functions.by_total(view);
+    let rows = by_total
+        .iter()
+        .map(|row| (row.self_time, row.total_time, table.function(&row.function)));
+    let heading = format!("functions by total time ({view})");
+    let rows = rows.filter(|(_, total_time, _)| total_time.samples > 0);
+    table.write(&mut text, &heading, rows, options.functions);
+
+    if options.lines > 0 {
+        let lines = Lines::of(profile, &functions);
+        let by_self = lines.by_self(view);
+        let hot = by_self.iter().filter(|row| row.self_time.samples > 0);
+        let rows = hot.map(|row| {
+            let place = table.place(&row.function, row.line);
+            (row.self_time, row.total_time, place)
+        });
+        let heading = format!("lines by self time ({view})");
+        table.write(&mut text, &heading, rows, options.lines);
+    }
+    text
+}
+
+/// Why there is nothing to show, for a profile without any time in `view`.
+pub(super) fn why_empty(profile: &Profile, view: View) -> String {
+    if profile.totals().samples > 0 {
+        return format!("no {view} time was seen in any sample");
+    }
+    let duration = span(profile.duration());
+    let lost: u64 = profile.lost().values().sum();
+    if lost > 0 {
+        return format!("no samples in {duration}: all that were due were lost");
+    }
+    format!("no samples: {duration} is too short for a sample; a higher rate may catch one")
+}
+
+/// What was lost, in words: `nothing lost`, or each cause with its count.
+#[must_use]
+pub fn lost_in_words(profile: &Profile) -> String {
+    let counted = profile.lost().iter().filter(|(_, count)| **count > 0);
+    let mut causes: Vec<String> = counted
+        .map(|(cause, count)| {
+            let (one, many) = match cause {
+                LostCause::Late => (
+                    "tick skipped (late; its time is in the next sample)",
+                    "ticks skipped (late; their time is in the next samples)",
+                ),
+                LostCause::Unreadable => ("sample unreadable", "samples unreadable"),
+                LostCause::Torn => (
+                    "sample torn (the stack changed while it was read)",
+                    "samples torn (the stack changed while it was read)",
+                ),
+                LostCause::Cut => (
+                    "stack cut (too deep: its middle is left out)",
+                    "stacks cut (too deep: their middles are left out)",
+                ),
+            };
+            format!("{count} {}", if *count == 1 { one } else { many })
+        })
+        .collect();
+    match profile.rejected() {
+        0 => {}
+        1 => causes.push("1 damaged event".to_owned()),
+        count => causes.push(format!("{count} damaged events")),
+    }
+    if causes.is_empty() {
+        return "nothing lost".to_owned();
+    }
+    format!("lost: {}", causes.join(", "))
+}
+
+fn head(text: &mut String, profile: &Profile) {
+    let plural = |count: u64, what: &str| match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    };
+    let mut parts = vec![
+        format!("{} recorded", span(profile.duration())),
+        plural(profile.totals().samples, "sample"),
+        plural(profile.threads().len() as u64, "thread"),
+    ];
+    if profile.processes().len() > 1 {
+        parts.push(format!("{} processes", profile.processes().len()));
+    }
+    line(text, &parts.join(", "));
+    line(text, &lost_in_words(profile));
+    if !profile.is_complete() && profile.totals().samples > 0 {
+        line(text, "the recording has no end: it was cut off");
+    }
+}
+
+fn threads(text: &mut String, profile: &Profile, options: &SummaryOptions) {
+    let mut rows: Vec<_> = profile
+        .threads()
+        .iter()
+        .zip(profile.thread_totals())
+        .collect();
+    rows.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.time(options.view)));
+    let _ = writeln!(
+        text,
+        "\nthreads\n{:>9} {:>9} {:>9} {:>9}  thread",
+        "wall s", "cpu s", "gil s", "samples"
+    );
+    let whole = profile.totals();
+    for (thread, totals) in rows.iter().take(options.threads) {
+        let several = profile.processes().len() > 1;
+        let process = profile.process(thread.process).filter(|_| several);
+        let process = process.map_or_else(String::new, |process| format!(" of {}", process.pid));
+        let _ = writeln!(
+            text,
+            "{:>9} {:>9} {:>9} {:>9}  {}{process}",
+            seconds(totals.wall, whole.wall),
+            seconds(totals.cpu, whole.wall),
+            seconds(totals.gil, whole.wall),
+            totals.samples,
+            labels::thread_name(thread),
+        );
+    }
+    more(text, rows.len(), options.threads);
+}
+
+/// What the tables of functions and lines have in common.
+struct Table {
+    view: View,
+    whole: Totals,
+    shortener: Shortener,
+}
+
+impl Table {
+    /// Rows of self time, total time and place.
+    fn write(
+        &self,
+        text: &mut String,
+        heading: &str,
+        rows: impl Iterator<Item = (Totals, Totals, String)>,
+        max_rows: usize,
+    ) {
+        let _ = writeln!(
+            text,
+            "\n{heading}\n{:>9} {:>6} {:>9} {:>6}",
+            "self s", "%", "total s", "%"
+        );
+        let mut count = 0;
+        for (self_time, total_time, place) in rows {
+            count += 1;
+            if count <= max_rows {
+                let (self_s, self_share) = self.columns(&self_time);
+                let (total_s, total_share) = self.columns(&total_time);
+                let _ = writeln!(
+                    text,
+                    "{self_s:>9} {self_share:>6} {total_s:>9} {total_share:>6}  {place}"
+                );
+            }
+        }
+        more(text, count, max_rows);
+    }
+
+    fn columns(&self, totals: &Totals) -> (String, String) {
+        let (part, whole) = (totals.time(self.view), self.whole.time(self.view));
+        let share = 100.0 * part.seconds() / whole.seconds();
+        (seconds(part, whole), format!("{share:.1}"))
+    }
+
+    fn function(&self, function: &Function<'_>) -> String {
+        self.place(function, function.first_line)
+    }
+
+    /// `name (file:line)`.
+    fn place(&self, function: &Function<'_>, line: Option<u32>) -> String {
+        let name = labels::clean(function.name);
+        let file = function
+            .file
+            .map(|file| labels::clean(self.shortener.shorten(file)));
+        match (file, line) {
+            (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
+            (Some(file), None) => format!("{name} ({file})"),
+            (None, _) => name,
+        }
+    }
+}
+
+fn more(text: &mut String, count: usize, max_rows: usize) {
+    if count > max_rows {
+        let _ = writeln!(text, "{:>9} {} more", "…", count - max_rows);
+    }
+}
+
+fn line(text: &mut String, content: &str) {
+    text.push_str(content);
+    text.push('\n');
+}
+
+/// Seconds with as many digits as the whole deserves: about four of the whole.
+fn seconds(part: Nanos, whole: Nanos) -> String {
+    let decimals = match whole.0 / 1_000_000_000 {
+        0 => 4,
+        1..=9 => 3,
+        10..=999 => 2,
+        _ => 1,
+    };
+    format!("{:.decimals$}", part.seconds())
+}
+
+/// A span for a sentence: `12.3 s`, `450 ms`, `80 µs`.
+fn span(time: Nanos) -> String {
+    match time.0 {
+        0..1_000_000 => format!("{} µs", time.0 / 1000),
+        1_000_000..1_000_000_000 => format!("{} ms", time.0 / 1_000_000),
+        1_000_000_000..100_000_000_000 => format!("{:.2} s", time.seconds()),
+        _ => format!("{:.1} s", time.seconds()),
+    }
+}

@@ -1,0 +1,264 @@
+//! Turns a profile into one tree of labelled frames with microseconds.
+//!
+//! Frames of one function on different lines are one node. Below the functions stand the threads,
+//! if there is more than one, and the processes, if there is more than one.
+
+use std::collections::HashMap;
+
+use crate::profile::event::{Nanos, StackId, ThreadId};
+use crate::profile::functions::{FunctionId, Functions};
+use crate::profile::{Profile, View};
+
+use super::labels;
+
+/// A label: an index into [`Tree::labels`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct LabelId(usize);
+
+/// A node: an index into the nodes of its tree. Parents come before children.
+type NodeId = usize;
+
+#[derive(Debug, Clone)]
+struct Node {
+    parent: Option<NodeId>,
+    label: LabelId,
+    self_ns: Nanos,
+}
+
+/// The tree.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tree {
+    labels: Vec<String>,
+    /// Which function a label was first made for; `None` for threads, processes and marks.
+    function_of_label: Vec<Option<FunctionId>>,
+    nodes: Vec<Node>,
+    self_us: Vec<u64>,
+}
+
+/// One node with all that lead to it.
+pub(super) struct Path<'t> {
+    /// The labels, outermost first.
+    pub(super) labels: Vec<&'t str>,
+    /// Microseconds in the last of them itself.
+    pub(super) self_us: u64,
+}
+
+impl Tree {
+    /// Makes the tree.
+    pub(super) fn of(profile: &Profile, functions: &Functions<'_>, view: View) -> Tree {
+        let mut builder = Builder::new(profile, functions);
+        for row in profile.rows() {
+            let node = match row.stack {
+                Some(stack) => builder.node_of(row.thread, stack),
+                None => builder.frameless_node_of(row.thread),
+            };
+            if let Some(node) = node.and_then(|id| builder.tree.nodes.get_mut(id)) {
+                node.self_ns += row.totals.time(view);
+            }
+        }
+        let mut tree = builder.tree;
+        let self_ns: Vec<Nanos> = tree.nodes.iter().map(|node| node.self_ns).collect();
+        tree.self_us = microseconds(&self_ns);
+        tree
+    }
+
+    /// Sum over all nodes, in microseconds.
+    pub(super) fn total_us(&self) -> u64 {
+        self.self_us.iter().sum()
+    }
+
+    /// Every label, with the function that it stands for.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (&str, Option<FunctionId>)> {
+        let labels = self.labels.iter().map(String::as_str);
+        labels.zip(self.function_of_label.iter().copied())
+    }
+
+    /// Leaves out nodes that hold less than `min_us` or lie deeper than `max_depth`: their time
+    /// becomes the self time of their parent. Tells whether any was too deep.
+    pub(super) fn prune(&mut self, min_us: u64, max_depth: usize) -> bool {
+        let mut depths: Vec<usize> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            depths.push(node.parent.map_or(1, |parent| depths[parent] + 1));
+        }
+        let mut subtree_us = self.self_us.clone();
+        let mut cut = false;
+        for (id, node) in self.nodes.iter().enumerate().rev() {
+            let Some(parent) = node.parent else { continue };
+            subtree_us[parent] += subtree_us[id];
+            let too_deep = depths[id] > max_depth;
+            cut |= too_deep && subtree_us[id] >= min_us;
+            if too_deep || subtree_us[id] < min_us {
+                self.self_us[parent] += std::mem::take(&mut self.self_us[id]);
+            }
+        }
+        cut
+    }
+
+    /// Calls `visit` for every node that holds time itself, in the order of the labels on the way
+    /// to it: a node comes before its children, and the children of one node stay together.
+    ///
+    /// # Errors
+    /// The first that `visit` returns.
+    pub(super) fn visit<E>(
+        &self,
+        mut visit: impl FnMut(&Path<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (roots, children) = self.sorted_children();
+        let mut path = Path {
+            labels: Vec::new(),
+            self_us: 0,
+        };
+        // A node and how many labels lead to it.
+        let mut todo: Vec<(NodeId, usize)> = roots.into_iter().rev().map(|id| (id, 0)).collect();
+        while let Some((id, depth)) = todo.pop() {
+            path.labels.truncate(depth);
+            path.labels.push(&self.labels[self.nodes[id].label.0]);
+            path.self_us = self.self_us[id];
+            if path.self_us > 0 {
+                visit(&path)?;
+            }
+            todo.extend(children[id].iter().rev().map(|child| (*child, depth + 1)));
+        }
+        Ok(())
+    }
+
+    fn sorted_children(&self) -> (Vec<NodeId>, Vec<Vec<NodeId>>) {
+        let mut roots = Vec::new();
+        let mut children = vec![Vec::new(); self.nodes.len()];
+        for (id, node) in self.nodes.iter().enumerate() {
+            match node.parent {
+                Some(parent) => children[parent].push(id),
+                None => roots.push(id),
+            }
+        }
+        for siblings in children.iter_mut().chain([&mut roots]) {
+            siblings.sort_by_key(|id| &self.labels[self.nodes[*id].label.0]);
+        }
+        (roots, children)
+    }
+}
+
+/// Whole microseconds that add up to the rounded sum: each is rounded down, and those that lost
+/// most by it get one more (the largest-remainder method); among equals, the first.
+fn microseconds(times: &[Nanos]) -> Vec<u64> {
+    // A profile takes no sample that makes the sum overflow.
+    let sum: u64 = times.iter().map(|time| time.0).sum();
+    let mut rounded: Vec<u64> = times.iter().map(|time| time.0 / 1000).collect();
+    let missing = sum.saturating_add(500) / 1000 - rounded.iter().sum::<u64>();
+    let mut by_remainder: Vec<usize> = (0..times.len()).collect();
+    by_remainder.sort_by_key(|index| std::cmp::Reverse(times[*index].0 % 1000));
+    for index in by_remainder.into_iter().take(missing as usize) {
+        rounded[index] += 1;
+    }
+    rounded
+}
+
+struct Builder<'p> {
+    profile: &'p Profile,
+    tree: Tree,
+    label_ids: HashMap<String, LabelId>,
+    function_labels: Vec<LabelId>,
+    function_of_frame: Vec<Option<FunctionId>>,
+    child_of: HashMap<(Option<NodeId>, LabelId), NodeId>,
+    node_of_stack: HashMap<(Option<NodeId>, StackId), NodeId>,
+    /// The node that the stacks of a thread stand on, by thread.
+    bases: Vec<Option<NodeId>>,
+}
+
+impl<'p> Builder<'p> {
+    fn new(profile: &'p Profile, functions: &Functions<'_>) -> Builder<'p> {
+        let frame_ids = (0_u32..).zip(profile.frames());
+        let mut builder = Builder {
+            profile,
+            tree: Tree::default(),
+            label_ids: HashMap::new(),
+            function_labels: Vec::new(),
+            function_of_frame: frame_ids
+                .map(|(id, _)| functions.of_frame(crate::profile::event::FrameId(id)))
+                .collect(),
+            child_of: HashMap::new(),
+            node_of_stack: HashMap::new(),
+            bases: Vec::new(),
+        };
+        for (id, label) in (0_u32..).zip(labels::of_functions(functions)) {
+            let label = builder.label(label, Some(FunctionId(id)));
+            builder.function_labels.push(label);
+        }
+        builder.add_bases();
+        builder
+    }
+
+    fn add_bases(&mut self) {
+        let processes = self.profile.processes().iter().map(labels::of_process);
+        let processes = labels::distinct(processes.collect());
+        let threads = self.profile.threads().iter().map(labels::of_thread);
+        let threads = labels::distinct(threads.collect());
+        for (thread, label) in self.profile.threads().iter().zip(&threads) {
+            let mut base = None;
+            if processes.len() > 1 {
+                let process = processes.get(thread.process.0 as usize);
+                base = process.map(|label| self.child(None, label));
+            }
+            if threads.len() > 1 {
+                base = Some(self.child(base, label));
+            }
+            self.bases.push(base);
+        }
+    }
+
+    fn label(&mut self, label: String, function: Option<FunctionId>) -> LabelId {
+        let next = LabelId(self.tree.labels.len());
+        *self.label_ids.entry(label).or_insert_with_key(|label| {
+            self.tree.labels.push(label.clone());
+            self.tree.function_of_label.push(function);
+            next
+        })
+    }
+
+    fn child(&mut self, parent: Option<NodeId>, label: &str) -> NodeId {
+        let label = self.label(label.to_owned(), None);
+        self.child_with(parent, label)
+    }
+
+    fn child_with(&mut self, parent: Option<NodeId>, label: LabelId) -> NodeId {
+        let nodes = &mut self.tree.nodes;
+        *self.child_of.entry((parent, label)).or_insert_with(|| {
+            nodes.push(Node {
+                parent,
+                label,
+                self_ns: Nanos(0),
+            });
+            nodes.len() - 1
+        })
+    }
+
+    fn frameless_node_of(&mut self, thread: ThreadId) -> Option<NodeId> {
+        let base = *self.bases.get(thread.0 as usize)?;
+        Some(self.child(base, labels::NO_PYTHON_FRAMES))
+    }
+
+    /// The node of a stack of a thread: up to the first ancestor that has a node, then down again.
+    fn node_of(&mut self, thread: ThreadId, stack: StackId) -> Option<NodeId> {
+        let base = *self.bases.get(thread.0 as usize)?;
+        let mut missing = Vec::new();
+        let mut node = base;
+        let mut next = Some(stack);
+        while let Some(id) = next {
+            if let Some(known) = self.node_of_stack.get(&(base, id)) {
+                node = Some(*known);
+                break;
+            }
+            missing.push(id);
+            next = self.profile.stack(id)?.parent;
+        }
+        for id in missing.into_iter().rev() {
+            let frame = self.profile.stack(id)?.frame;
+            let function = (*self.function_of_frame.get(frame.0 as usize)?)?;
+            let label = *self.function_labels.get(function.0 as usize)?;
+            let child = self.child_with(node, label);
+            self.node_of_stack.insert((base, id), child);
+            node = Some(child);
+        }
+        node
+    }
+}
