@@ -1,6 +1,26 @@
 //! Turns a PID into an identity, its memory maps, threads and images, and a command into a running child.
 
 use std::fmt;
+use std::io;
+
+use nix::errno::Errno;
+use thiserror::Error;
+
+pub mod identity;
+
+pub mod maps;
+
+pub mod tasks;
+
+pub mod image;
+
+pub mod permission;
+
+pub use identity::{ImageIdentity, Process};
+pub use image::{Image, ImageError, MappedFile};
+pub use maps::{Mapping, MapsError};
+pub use permission::{Denied, diagnose};
+pub use tasks::{Stat, StatError, TaskState, TaskWatch};
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,5 +39,101 @@ impl fmt::Display for Pid {
 impl fmt::Display for Tid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Why something about a process could not be learnt or done.
+#[derive(Debug, Error)]
+pub enum ProcessError {
+    /// There is none with this id, or it has ended (a zombie counts as ended).
+    #[error("no process {0}: it does not exist or has ended")]
+    NoSuchProcess(Pid),
+    /// The id names a thread, not a process.
+    #[error("{0} is a thread of process {1}, not a process")]
+    NotAProcess(Tid, Pid),
+    /// A thread is gone.
+    #[error("no thread {1} in process {0}: it has ended")]
+    NoSuchThread(Pid, Tid),
+    /// A file below `/proc` could not be read.
+    #[error("read {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// `/proc/PID/maps` is not what proc(5) says.
+    #[error("parse the memory maps of process {pid}")]
+    Maps {
+        /// The process.
+        pid: Pid,
+        /// What was wrong with it.
+        #[source]
+        source: MapsError,
+    },
+    /// A `stat` file is not what proc(5) says.
+    #[error("parse {path}")]
+    Stat {
+        /// The file.
+        path: String,
+        /// What was wrong with it.
+        #[source]
+        source: StatError,
+    },
+    /// ptrace(2) refused.
+    #[error("stop thread {tid} of process {pid} with ptrace")]
+    Ptrace {
+        /// The process.
+        pid: Pid,
+        /// Its thread.
+        tid: Tid,
+        /// What the kernel said.
+        #[source]
+        source: Errno,
+    },
+    /// The thread did not stop within the bound, for instance because it hangs in the kernel. It runs on.
+    #[error(
+        "stop thread {tid} of process {pid} with ptrace: it did not stop within {milliseconds} ms"
+    )]
+    PauseTimeout {
+        /// The process.
+        pid: Pid,
+        /// Its thread.
+        tid: Tid,
+        /// The bound.
+        milliseconds: u64,
+    },
+    /// No thread of our own could be started to do the tracing.
+    #[error("start a thread that stops process {pid}")]
+    Tracer {
+        /// The process that was to be stopped.
+        pid: Pid,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl ProcessError {
+    /// Whether this says that the process or thread has ended, rather than that something went wrong.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(
+            self,
+            ProcessError::NoSuchProcess(_) | ProcessError::NoSuchThread(..)
+        )
+    }
+
+    /// Whether the kernel refused for lack of permission: then [`diagnose`] says why.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        match self {
+            ProcessError::Read { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
+            ProcessError::Ptrace { source, .. } => {
+                matches!(source, Errno::EPERM | Errno::EACCES)
+            }
+            _ => false,
+        }
     }
 }

@@ -1,0 +1,288 @@
+//! Turns a PID into a process that cannot be mistaken for a later one with the same PID.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::tasks::{Stat, TaskState, parse_stat};
+use super::{Pid, ProcessError, Tid};
+use crate::sys;
+
+/// One process, from [`Process::open`] to its end. A later process with the same PID is never taken for it.
+///
+/// Holds a pidfd where the kernel has them (5.3); before that, and where a sandbox forbids it,
+/// the start time tells two processes with one PID apart.
+#[derive(Debug)]
+pub struct Process {
+    pid: Pid,
+    pidfd: Option<OwnedFd>,
+    start_ticks: u64,
+}
+
+/// Which program image a process runs: changes when it execs.
+///
+/// With address-space randomisation every exec moves code and stack, so that even an exec
+/// of the same file shows. Addresses are 0 when the kernel hides them from us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ImageIdentity {
+    /// `st_dev` of `/proc/PID/exe`.
+    pub device: u64,
+    /// `st_ino` of `/proc/PID/exe`.
+    pub inode: u64,
+    /// Where the program's code starts, in the target's address space.
+    pub code_start: u64,
+    /// Where the program's stack starts, in the target's address space.
+    pub stack_start: u64,
+}
+
+impl Process {
+    /// Opens the process that has this PID now.
+    ///
+    /// # Errors
+    /// [`ProcessError::NoSuchProcess`] when there is none or it is a zombie,
+    /// [`ProcessError::NotAProcess`] when the id is that of a thread.
+    pub fn open(pid: Pid) -> Result<Process, ProcessError> {
+        if pid.0 <= 0 {
+            return Err(ProcessError::NoSuchProcess(pid));
+        }
+        let pidfd = match sys::pidfd_open(pid.0) {
+            Ok(fd) => Some(fd),
+            Err(Errno::ESRCH) => return Err(ProcessError::NoSuchProcess(pid)),
+            // Older kernels (ENOSYS), sandboxes (EPERM), thread ids (EINVAL, ENOENT): the checks below decide.
+            Err(_) => None,
+        };
+        let status = read_proc(pid, "status")?;
+        if let Some(leader) = status_number(&status, "Tgid:")
+            && leader != pid.0
+        {
+            return Err(ProcessError::NotAProcess(Tid(pid.0), Pid(leader)));
+        }
+        let stat = read_stat(pid)?;
+        let process = Process {
+            pid,
+            pidfd,
+            start_ticks: stat.start_ticks,
+        };
+        // Alive now, so the start time read in between belongs to the process that the pidfd names.
+        if process.is_alive() {
+            Ok(process)
+        } else {
+            Err(ProcessError::NoSuchProcess(pid))
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Its pidfd, readable once it has ended; `None` where the kernel gives none.
+    #[must_use]
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// When it started, in clock ticks since boot (field 22 of `/proc/PID/stat`).
+    #[must_use]
+    pub fn start_ticks(&self) -> u64 {
+        self.start_ticks
+    }
+
+    /// Whether it still runs: one poll(2). A zombie does not; one whose main thread alone has ended does.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        match &self.pidfd {
+            Some(fd) => !is_readable(fd.as_fd()),
+            None => {
+                read_stat(self.pid).is_ok_and(|stat| is_same_and_alive(&stat, self.start_ticks))
+            }
+        }
+    }
+
+    /// Its command line, word by word; empty for kernel threads, and for a process that ended.
+    #[must_use]
+    pub fn command_line(&self) -> Vec<String> {
+        match fs::read(format!("/proc/{}/cmdline", self.pid)) {
+            Ok(bytes) if self.is_alive() => split_command_line(&bytes),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The file it runs, as `/proc/PID/exe` names it: a path in its own mount namespace,
+    /// with ` (deleted)` behind it when the file is gone.
+    ///
+    /// # Errors
+    /// When the link cannot be read.
+    pub fn exe(&self) -> Result<PathBuf, ProcessError> {
+        let path = format!("/proc/{}/exe", self.pid);
+        fs::read_link(&path).map_err(|source| read_error(self.pid, path, source))
+    }
+
+    /// Which program image it runs now. Two system calls' worth of work, so that an exec is noticed cheaply.
+    ///
+    /// # Errors
+    /// When `/proc/PID` cannot be read.
+    pub fn exe_identity(&self) -> Result<ImageIdentity, ProcessError> {
+        let path = format!("/proc/{}/exe", self.pid);
+        let exe = fs::metadata(&path).map_err(|source| read_error(self.pid, path, source))?;
+        let stat = read_stat(self.pid)?;
+        Ok(ImageIdentity {
+            device: exe.dev(),
+            inode: exe.ino(),
+            code_start: stat.code_start,
+            stack_start: stat.stack_start,
+        })
+    }
+
+    /// Says what it is, for a message: `bash (/usr/bin/bash)`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let name = fs::read(format!("/proc/{}/comm", self.pid))
+            .map(|bytes| {
+                String::from_utf8_lossy(&bytes)
+                    .trim_end_matches('\n')
+                    .to_owned()
+            })
+            .unwrap_or_default();
+        match (name.is_empty(), self.exe()) {
+            (false, Ok(exe)) => format!("{name} ({})", exe.display()),
+            (true, Ok(exe)) => exe.display().to_string(),
+            (false, Err(_)) => name,
+            (true, Err(_)) => format!("process {}", self.pid),
+        }
+    }
+}
+
+/// Reads and parses `/proc/PID/stat`.
+pub(super) fn read_stat(pid: Pid) -> Result<Stat, ProcessError> {
+    let path = format!("/proc/{pid}/stat");
+    let bytes = read_proc(pid, "stat")?;
+    parse_stat(&bytes).map_err(|source| ProcessError::Stat { path, source })
+}
+
+/// Reads a file below `/proc/PID`.
+pub(super) fn read_proc(pid: Pid, file: &str) -> Result<Vec<u8>, ProcessError> {
+    let path = format!("/proc/{pid}/{file}");
+    fs::read(&path).map_err(|source| read_error(pid, path, source))
+}
+
+/// An error of reading `path` below `/proc/PID`; what vanished has ended.
+pub(super) fn read_error(pid: Pid, path: String, source: io::Error) -> ProcessError {
+    let gone = source.raw_os_error() == Some(libc::ESRCH)
+        || (source.kind() == io::ErrorKind::NotFound && !is_present(pid));
+    if gone {
+        ProcessError::NoSuchProcess(pid)
+    } else {
+        ProcessError::Read { path, source }
+    }
+}
+
+/// The first number behind `key` in a `status` file.
+pub(super) fn status_number(status: &[u8], key: &str) -> Option<i32> {
+    status_field(status, key)?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// What stands behind `key` (with its colon) in a `status` file.
+pub(super) fn status_field<'a>(status: &'a [u8], key: &str) -> Option<&'a str> {
+    let line = status
+        .split(|&byte| byte == b'\n')
+        .find_map(|line| line.strip_prefix(key.as_bytes()))?;
+    std::str::from_utf8(line).ok().map(str::trim)
+}
+
+/// Whether a `stat` read later is of the process that started at `start_ticks`, and that process still runs.
+fn is_same_and_alive(stat: &Stat, start_ticks: u64) -> bool {
+    // A leader that called pthread_exit is a zombie while its process runs on.
+    let ended = matches!(stat.state, TaskState::Zombie | TaskState::Dead) && stat.threads <= 1;
+    stat.start_ticks == start_ticks && !ended
+}
+
+fn is_present(pid: Pid) -> bool {
+    fs::metadata(format!("/proc/{pid}")).is_ok()
+}
+
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+fn split_command_line(bytes: &[u8]) -> Vec<String> {
+    // A program that rewrote its title may leave any number of NULs at the end.
+    let end = bytes
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .map_or(0, |last| last + 1);
+    if end == 0 {
+        return Vec::new();
+    }
+    bytes[..end]
+        .split(|&byte| byte == 0)
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stat(state: &str, threads: u32, start: u64) -> Stat {
+        let zeros = "0 ".repeat(20);
+        let text =
+            format!("7 (x) {state} 1 7 7 0 -1 0 0 0 0 0 1 2 0 0 20 0 {threads} 0 {start} {zeros}");
+        parse_stat(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn another_start_time_is_another_process() {
+        assert!(is_same_and_alive(&stat("S", 1, 500), 500));
+        assert!(!is_same_and_alive(&stat("S", 1, 501), 500));
+    }
+
+    #[test]
+    fn a_zombie_has_ended_unless_other_threads_run_on() {
+        assert!(!is_same_and_alive(&stat("Z", 1, 500), 500));
+        assert!(!is_same_and_alive(&stat("Z", 0, 500), 500));
+        assert!(is_same_and_alive(&stat("Z", 2, 500), 500));
+    }
+
+    #[test]
+    fn command_lines_keep_empty_words_and_drop_trailing_nuls() {
+        assert_eq!(
+            split_command_line(b"python\0\0-c\0x y\0"),
+            ["python", "", "-c", "x y"]
+        );
+        assert_eq!(split_command_line(b"title\0\0\0\0"), ["title"]);
+        assert!(split_command_line(b"").is_empty());
+        assert!(split_command_line(b"\0\0").is_empty());
+    }
+
+    #[test]
+    fn status_fields_are_found_by_their_whole_key() {
+        let status = b"Name:\tTgid: 9\nTgid:\t42\nNSpid:\t42\t7\n";
+        assert_eq!(status_number(status, "Tgid:"), Some(42));
+        assert_eq!(status_field(status, "NSpid:"), Some("42\t7"));
+        assert_eq!(status_field(status, "NoSuch:"), None);
+    }
+
+    #[test]
+    fn pids_below_one_name_no_process() {
+        assert!(matches!(
+            Process::open(Pid(0)),
+            Err(ProcessError::NoSuchProcess(Pid(0)))
+        ));
+        assert!(matches!(
+            Process::open(Pid(-1)),
+            Err(ProcessError::NoSuchProcess(Pid(-1)))
+        ));
+    }
+}
