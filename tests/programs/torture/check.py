@@ -8,7 +8,8 @@ austin and profiling.sampling do, `file:name:line`, or as a plain name. Of a qua
 part counts. Leading entries that are no frames (P123, T0:456, tid:1, thread (0x7f...), process 12)
 are skipped.
 
-The answer is one line of JSON, in samples:
+The answer is one line of JSON. What it calls samples is the sum of N, whatever the profiler counts
+there (austin: microseconds, after mojo2austin):
 
     stacks      distinct stacks        samples     all samples
     legal       every pair allowed     impossible  a pair that cannot be, or a root that cannot
@@ -24,11 +25,12 @@ import json
 import re
 import sys
 
+# Only before the first frame, as a program's own functions may look like these.
 NOT_A_FRAME = re.compile(
-    r"^(P\d+|T[0-9a-fx]+(:[0-9a-fx]+)*|tid:\d+|status:\S*|process \d+.*|thread \(?[0-9a-fx]+\)?.*|Thread-?\w*.*"
-    r"|MainThread.*|)$"
+    r"^(P\d+|T[0-9a-f]+(:[0-9a-f]+)?|(tid|pid|status):\S*|process \d+.*|thread \(?(0x)?[0-9a-f]+\)?.*|)$"
 )
-FILE_NAME_LINE = re.compile(r"^.*?:([^:]+):\d+$")
+# The line may be unknown, -1, and columns may follow.
+FILE_NAME_LINE = re.compile(r"^.+?:([^:()]+)(:-?\d+)+$")
 NUMBERED = re.compile(r"^(.+)_(\d+)$")
 MAX_EXAMPLES = 10
 
