@@ -39,6 +39,9 @@ wall_time = time.perf_counter
 
 MEAN_SLICE_SECONDS = 0.010
 
+# Of each function's first slice, before its speed is known.
+FIRST_STEPS = 500
+
 
 class Meter:
     """What one function has measured of itself, and how fast it works."""
@@ -51,8 +54,8 @@ class Meter:
 
     def steps_for(self, seconds):
         """How many steps to take for so many seconds, by the speed until now."""
-        if self.cpu < 0.001:
-            return 200
+        if self.steps == 0:
+            return FIRST_STEPS
         return max(1, int(seconds * self.steps / self.cpu))
 
     def as_json(self):
