@@ -1,3 +1,19 @@
 //! Turns events into stacks with times, and those into tables and call trees.
+//!
+//! ```text
+//! Event ─► Profile (fold) ─► Functions (functions) ─► lines (lines), call edges (callers)
+//!                   └──────► sums over the tree of stacks (sums)
+//! ```
 
 pub mod event;
+
+mod fold;
+mod sums;
+
+pub mod functions;
+
+pub mod lines;
+
+pub mod callers;
+
+pub use fold::{Profile, Row, Stack, Totals, View};

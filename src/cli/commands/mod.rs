@@ -1,0 +1,3 @@
+//! Turns requests into deeds, one file per subcommand.
+
+pub mod completions;

@@ -1,0 +1,51 @@
+//! Turns text that a profiled program chose into text that cannot steer a terminal.
+
+use std::borrow::Cow;
+
+/// The same text with every character that a terminal could obey, or that hides or reorders text,
+/// written as `\u{…}` (or `\n`, `\t`, `\r`).
+///
+/// Escaped are the C0 and C1 controls, DEL, line and paragraph separators, and the invisible and
+/// bidirectional format characters (Unicode UTR 36, "Trojan Source", CVE-2021-42574).
+#[must_use]
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_a_terminal_obeys_is_left() {
+        let table = [
+            ("Field.<lambda>", "Field.<lambda>"),
+            ("散乱 é 😀 \\ \"", "散乱 é 😀 \\ \""),
+            ("\u{1b}[31mred\u{7}", "\\u{1b}[31mred\\u{7}"),
+            ("a\nb\r\tc", "a\\nb\\r\\tc"),
+            ("\u{9b}2J\u{7f}", "\\u{9b}2J\\u{7f}"),
+            ("x\u{202e}y\u{200b}z", "x\\u{202e}y\\u{200b}z"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(escaped(text), expected);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Turns a profile into edges from callers to callees, each with self and total time.
+
+use std::collections::HashMap;
+
+use super::functions::{FunctionId, Functions};
+use super::{Profile, Totals, sums};
+
+/// What one function spent in calls from one other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edge {
+    /// The function that called; `None` for the outermost frame of a stack.
+    pub caller: Option<FunctionId>,
+    /// The function that was called; the same one when it called itself.
+    pub callee: FunctionId,
+    /// Sums over the samples that were in `callee` itself, called directly from `caller`. Over
+    /// all edges of a callee they add up to its self time.
+    pub self_time: Totals,
+    /// Sums over the samples whose stack holds the call, each counted once.
+    pub total_time: Totals,
+}
+
+/// Every edge of the call graph, in the order in which they were first seen; `functions` is the
+/// table of the same profile.
+#[must_use]
+pub fn edges(profile: &Profile, functions: &Functions<'_>) -> Vec<Edge> {
+    let mut ids = HashMap::new();
+    let mut edges = Vec::new();
+    let mut class_of = Vec::with_capacity(profile.stacks().len());
+    for node in profile.stacks() {
+        let caller = node.parent.and_then(|id| functions.of_stack(profile, id));
+        let Some(callee) = functions.of_frame(node.frame) else {
+            // Not of the same profile: no class, no edge.
+            class_of.push(usize::MAX);
+            continue;
+        };
+        let class = *ids.entry((caller, callee)).or_insert_with(|| {
+            edges.push(Edge {
+                caller,
+                callee,
+                self_time: Totals::default(),
+                total_time: Totals::default(),
+            });
+            edges.len() - 1
+        });
+        class_of.push(class);
+    }
+    let sums = sums::by_class(profile, &class_of, edges.len());
+    for (edge, sums) in edges.iter_mut().zip(sums) {
+        edge.self_time = sums.self_time;
+        edge.total_time = sums.total_time;
+    }
+    edges
+}

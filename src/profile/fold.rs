@@ -1,0 +1,312 @@
+//! Turns events into stacks with their times.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign};
+
+use super::event::{
+    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+};
+
+/// Which of the times of a sample counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum View {
+    /// Elapsed time, whether the thread ran or waited.
+    #[default]
+    Wall,
+    /// Time during which the thread ran on, or waited for, a CPU.
+    Cpu,
+    /// Time during which the thread held the GIL.
+    Gil,
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            View::Wall => "wall",
+            View::Cpu => "cpu",
+            View::Gil => "gil",
+        })
+    }
+}
+
+/// Sums over samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Totals {
+    /// How many ticks.
+    pub samples: u64,
+    /// Sum of [`Sample::wall`].
+    pub wall: Nanos,
+    /// Sum of [`Sample::cpu`].
+    pub cpu: Nanos,
+    /// Sum of [`Sample::gil`].
+    pub gil: Nanos,
+}
+
+impl Totals {
+    /// The time that counts in `view`.
+    #[must_use]
+    pub fn time(&self, view: View) -> Nanos {
+        match view {
+            View::Wall => self.wall,
+            View::Cpu => self.cpu,
+            View::Gil => self.gil,
+        }
+    }
+}
+
+impl From<&Sample> for Totals {
+    fn from(sample: &Sample) -> Totals {
+        Totals {
+            samples: u64::from(sample.ticks),
+            wall: sample.wall,
+            cpu: sample.cpu,
+            gil: sample.gil,
+        }
+    }
+}
+
+impl Add for Totals {
+    type Output = Totals;
+    fn add(self, other: Totals) -> Totals {
+        Totals {
+            samples: self.samples.saturating_add(other.samples),
+            wall: self.wall + other.wall,
+            cpu: self.cpu + other.cpu,
+            gil: self.gil + other.gil,
+        }
+    }
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Totals) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Totals {
+    fn sum<I: Iterator<Item = Totals>>(totals: I) -> Totals {
+        totals.fold(Totals::default(), Add::add)
+    }
+}
+
+/// A node of the tree of stacks: a frame and the stack that it was called from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stack {
+    /// The stack below, always of a lower number; `None` when `frame` is the outermost.
+    pub parent: Option<StackId>,
+    /// The innermost frame.
+    pub frame: FrameId,
+}
+
+/// All samples of one thread with one stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The thread.
+    pub thread: ThreadId,
+    /// Its stack; `None` when it had no Python frame.
+    pub stack: Option<StackId>,
+    /// The sums over the samples.
+    pub totals: Totals,
+}
+
+/// Events folded into one row per thread and stack.
+///
+/// Its size grows with the number of distinct stacks, not with that of samples.
+#[derive(Debug, Clone, Default)]
+pub struct Profile {
+    processes: Vec<Process>,
+    threads: Vec<Thread>,
+    frames: Vec<Frame>,
+    stacks: Vec<Stack>,
+    rows: Vec<Row>,
+    row_of: HashMap<(ThreadId, Option<StackId>), usize>,
+    thread_totals: Vec<Totals>,
+    lost: BTreeMap<LostCause, u64>,
+    last_sample: Nanos,
+    end: Option<Nanos>,
+    rejected: u64,
+}
+
+impl Profile {
+    /// Folds one event in.
+    ///
+    /// An event that names an id not defined before, or defines one out of order, comes from a
+    /// damaged recording: it is left out and counted in [`Profile::rejected`].
+    pub fn apply(&mut self, event: Event) {
+        let accepted = match event {
+            Event::Process(id, process) => push(&mut self.processes, id.0, process),
+            Event::Thread(id, thread) => {
+                let known = self.process(thread.process).is_some();
+                let accepted = known && push(&mut self.threads, id.0, thread);
+                self.thread_totals
+                    .resize(self.threads.len(), Totals::default());
+                accepted
+            }
+            Event::Frame(id, frame) => push(&mut self.frames, id.0, frame),
+            Event::Stack { id, parent, frame } => {
+                self.frame(frame).is_some()
+                    && self.is_stack(parent)
+                    && push(&mut self.stacks, id.0, Stack { parent, frame })
+            }
+            Event::Sample(sample) => self.apply_sample(&sample),
+            Event::Lost(cause, count) => {
+                let lost = self.lost.entry(cause).or_default();
+                *lost = lost.saturating_add(count);
+                true
+            }
+            Event::End(duration) => {
+                self.end = Some(duration);
+                true
+            }
+        };
+        if !accepted {
+            self.rejected += 1;
+        }
+    }
+
+    fn apply_sample(&mut self, sample: &Sample) -> bool {
+        if self.thread(sample.thread).is_none() || !self.is_stack(sample.stack) {
+            return false;
+        }
+        let totals = Totals::from(sample);
+        let next = self.rows.len();
+        let row = *self
+            .row_of
+            .entry((sample.thread, sample.stack))
+            .or_insert(next);
+        match self.rows.get_mut(row) {
+            Some(row) => row.totals += totals,
+            None => self.rows.push(Row {
+                thread: sample.thread,
+                stack: sample.stack,
+                totals,
+            }),
+        }
+        if let Some(sum) = self.thread_totals.get_mut(sample.thread.0 as usize) {
+            *sum += totals;
+        }
+        self.last_sample = self.last_sample.max(sample.at);
+        true
+    }
+
+    fn is_stack(&self, stack: Option<StackId>) -> bool {
+        stack.is_none_or(|id| self.stack(id).is_some())
+    }
+
+    /// The processes; a [`ProcessId`] is an index into them.
+    #[must_use]
+    pub fn processes(&self) -> &[Process] {
+        &self.processes
+    }
+
+    /// The threads of all processes; a [`ThreadId`] is an index into them.
+    #[must_use]
+    pub fn threads(&self) -> &[Thread] {
+        &self.threads
+    }
+
+    /// The frames; a [`FrameId`] is an index into them.
+    #[must_use]
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// The tree of stacks; a [`StackId`] is an index into it, and parents come before children.
+    #[must_use]
+    pub fn stacks(&self) -> &[Stack] {
+        &self.stacks
+    }
+
+    /// The rows, each (thread, stack) once, in the order in which they were first seen.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// One process.
+    #[must_use]
+    pub fn process(&self, id: ProcessId) -> Option<&Process> {
+        self.processes.get(id.0 as usize)
+    }
+
+    /// One thread.
+    #[must_use]
+    pub fn thread(&self, id: ThreadId) -> Option<&Thread> {
+        self.threads.get(id.0 as usize)
+    }
+
+    /// One frame.
+    #[must_use]
+    pub fn frame(&self, id: FrameId) -> Option<&Frame> {
+        self.frames.get(id.0 as usize)
+    }
+
+    /// One node of the tree of stacks.
+    #[must_use]
+    pub fn stack(&self, id: StackId) -> Option<&Stack> {
+        self.stacks.get(id.0 as usize)
+    }
+
+    /// The frames of a stack, innermost first.
+    pub fn frames_of(&self, stack: Option<StackId>) -> impl Iterator<Item = &Frame> {
+        let first = stack.and_then(|id| self.stack(id));
+        std::iter::successors(first, |node| node.parent.and_then(|id| self.stack(id)))
+            .filter_map(|node| self.frame(node.frame))
+    }
+
+    /// What was lost, by cause; a cause that never came up is not in it.
+    #[must_use]
+    pub fn lost(&self) -> &BTreeMap<LostCause, u64> {
+        &self.lost
+    }
+
+    /// How many events were left out because their ids make no sense: 0 unless the recording is
+    /// damaged.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.rejected
+    }
+
+    /// How long the recording lasted: as told by [`Event::End`]; without one, the recording was
+    /// cut off and this is the time of the latest sample.
+    #[must_use]
+    pub fn duration(&self) -> Nanos {
+        self.end.unwrap_or(self.last_sample)
+    }
+
+    /// Whether [`Event::End`] was seen.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// The sums per thread; a [`ThreadId`] is an index into them.
+    #[must_use]
+    pub fn thread_totals(&self) -> &[Totals] {
+        &self.thread_totals
+    }
+
+    /// The sums over all threads.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.thread_totals.iter().copied().sum()
+    }
+
+    /// The sums over the samples without any Python frame.
+    #[must_use]
+    pub fn frameless_totals(&self) -> Totals {
+        let frameless = self.rows.iter().filter(|row| row.stack.is_none());
+        frameless.map(|row| row.totals).sum()
+    }
+}
+
+/// Appends `item` when `id` is the next one.
+fn push<T>(items: &mut Vec<T>, id: u32, item: T) -> bool {
+    let is_next = items.len() == id as usize;
+    if is_next {
+        items.push(item);
+    }
+    is_next
+}

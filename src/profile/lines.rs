@@ -1,0 +1,86 @@
+//! Turns a profile into a table of lines with self and total time.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use super::event::FrameId;
+use super::functions::{Function, FunctionId, Functions};
+use super::{Profile, Totals, View, sums};
+
+/// A line and its times, over all threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineRow<'p> {
+    /// The function that the line belongs to.
+    pub function: Function<'p>,
+    /// The line; `None` where it could not be told.
+    pub line: Option<u32>,
+    /// Sums over the samples that were in the line itself.
+    pub self_time: Totals,
+    /// Sums over the samples whose stack holds the line, each counted once.
+    pub total_time: Totals,
+}
+
+/// The lines of a profile.
+#[derive(Debug, Clone)]
+pub struct Lines<'p> {
+    rows: Vec<LineRow<'p>>,
+}
+
+impl<'p> Lines<'p> {
+    /// Makes the table; `functions` is that of the same profile.
+    #[must_use]
+    pub fn of(profile: &'p Profile, functions: &Functions<'p>) -> Lines<'p> {
+        let mut ids: HashMap<(Option<FunctionId>, Option<u32>), usize> = HashMap::new();
+        let mut rows = Vec::new();
+        let line_of_frame: Vec<usize> = (0_u32..)
+            .zip(profile.frames())
+            .map(|(id, frame)| {
+                let function = functions.of_frame(FrameId(id));
+                *ids.entry((function, frame.line)).or_insert_with(|| {
+                    rows.push(LineRow {
+                        function: Function::from(frame),
+                        line: frame.line,
+                        self_time: Totals::default(),
+                        total_time: Totals::default(),
+                    });
+                    rows.len() - 1
+                })
+            })
+            .collect();
+        let class_of: Vec<usize> = profile
+            .stacks()
+            .iter()
+            .map(|node| line_of_frame[node.frame.0 as usize])
+            .collect();
+        let sums = sums::by_class(profile, &class_of, rows.len());
+        for (row, sums) in rows.iter_mut().zip(sums) {
+            row.self_time = sums.self_time;
+            row.total_time = sums.total_time;
+        }
+        Lines { rows }
+    }
+
+    /// The lines, in the order in which they were first seen.
+    #[must_use]
+    pub fn rows(&self) -> &[LineRow<'p>] {
+        &self.rows
+    }
+
+    /// The lines by self time, longest first; equal ones by total time, then by place.
+    #[must_use]
+    pub fn by_self(&self, view: View) -> Vec<&LineRow<'p>> {
+        self.sorted(|row| (row.self_time.time(view), row.total_time.time(view)))
+    }
+
+    /// The lines by total time, longest first; equal ones by self time, then by place.
+    #[must_use]
+    pub fn by_total(&self, view: View) -> Vec<&LineRow<'p>> {
+        self.sorted(|row| (row.total_time.time(view), row.self_time.time(view)))
+    }
+
+    fn sorted<K: Ord>(&self, heat: impl Fn(&LineRow<'p>) -> K) -> Vec<&LineRow<'p>> {
+        let mut rows: Vec<_> = self.rows.iter().collect();
+        rows.sort_by_cached_key(|row| (Reverse(heat(row)), row.function, row.line));
+        rows
+    }
+}

@@ -1,0 +1,104 @@
+//! Turns a tree of stacks, whose nodes are sorted into classes, into self and total sums per class.
+//!
+//! A class is whatever a table has one row for: a function, a line, an edge from a caller to a
+//! callee. The self sum of a class holds the stacks that end in it. Its total sum holds the stacks
+//! that it occurs in, each once however often it recurs: a subtree counts at the class's outermost
+//! node and not again at the nodes of the same class further in.
+
+use super::{Profile, Totals};
+
+/// The sums of one class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Sums {
+    pub(super) self_time: Totals,
+    pub(super) total_time: Totals,
+}
+
+/// Sums over all threads, for classes `0..class_count`. `class_of[stack]` is the class of that
+/// node of the tree. Takes time in proportion to the nodes, not to their depths.
+pub(super) fn by_class(profile: &Profile, class_of: &[usize], class_count: usize) -> Vec<Sums> {
+    let mut sums = vec![Sums::default(); class_count];
+    let self_times = self_times(profile);
+    for (stack, times) in self_times.iter().enumerate() {
+        if let Some(sum) = sum_of(&mut sums, class_of, stack) {
+            sum.self_time += *times;
+        }
+    }
+    let subtrees = subtree_times(profile, self_times);
+    for stack in outermost(profile, class_of, class_count) {
+        if let Some(sum) = sum_of(&mut sums, class_of, stack) {
+            sum.total_time += subtrees.get(stack).copied().unwrap_or_default();
+        }
+    }
+    sums
+}
+
+fn sum_of<'s>(sums: &'s mut [Sums], class_of: &[usize], stack: usize) -> Option<&'s mut Sums> {
+    sums.get_mut(*class_of.get(stack)?)
+}
+
+/// Per node, the sums of the samples that end in it.
+fn self_times(profile: &Profile) -> Vec<Totals> {
+    let mut times = vec![Totals::default(); profile.stacks().len()];
+    for row in profile.rows() {
+        let sum = row.stack.and_then(|id| times.get_mut(id.0 as usize));
+        if let Some(sum) = sum {
+            *sum += row.totals;
+        }
+    }
+    times
+}
+
+/// Per node, the sums of the samples that end in it or above it.
+fn subtree_times(profile: &Profile, self_times: Vec<Totals>) -> Vec<Totals> {
+    let mut times = self_times;
+    // Children have higher numbers than their parents: backwards, a node is whole when it is met.
+    for (stack, node) in profile.stacks().iter().enumerate().rev() {
+        let subtree = times[stack];
+        if let Some(parent) = node.parent.and_then(|id| times.get_mut(id.0 as usize)) {
+            *parent += subtree;
+        }
+    }
+    times
+}
+
+/// The nodes below which, on the way to the root, no other node has the same class.
+fn outermost(profile: &Profile, class_of: &[usize], class_count: usize) -> Vec<usize> {
+    let (roots, children) = children(profile);
+    let mut depth_of_class = vec![0_u32; class_count];
+    let mut found = Vec::new();
+    // `true`: the node is entered; `false`: its subtree is done.
+    let mut todo: Vec<(usize, bool)> = roots.into_iter().map(|root| (root, true)).collect();
+    while let Some((stack, entered)) = todo.pop() {
+        let Some(depth) = class_of
+            .get(stack)
+            .and_then(|class| depth_of_class.get_mut(*class))
+        else {
+            continue;
+        };
+        if !entered {
+            *depth -= 1;
+            continue;
+        }
+        if *depth == 0 {
+            found.push(stack);
+        }
+        *depth += 1;
+        todo.push((stack, false));
+        todo.extend(children[stack].iter().map(|child| (*child, true)));
+    }
+    found
+}
+
+/// The outermost nodes, and per node those that are called from it.
+fn children(profile: &Profile) -> (Vec<usize>, Vec<Vec<usize>>) {
+    let mut roots = Vec::new();
+    let mut children = vec![Vec::new(); profile.stacks().len()];
+    for (stack, node) in profile.stacks().iter().enumerate() {
+        match node.parent.and_then(|id| children.get_mut(id.0 as usize)) {
+            Some(siblings) => siblings.push(stack),
+            None => roots.push(stack),
+        }
+    }
+    (roots, children)
+}
