@@ -206,6 +206,14 @@ pub struct Planned {
     state_again: usize,
 }
 
+impl Planned {
+    /// The piece that holds the `PyThreadState`.
+    #[must_use]
+    pub fn state_piece(&self) -> usize {
+        self.state
+    }
+}
+
 /// What came out of looking at a thread's pieces.
 #[derive(Debug)]
 pub enum Look {

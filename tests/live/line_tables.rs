@@ -28,17 +28,10 @@ fn every_line_of_the_standard_library_is_what_python_says() {
         .iter()
         .filter(|python| python.version >= (3, 6, 0))
     {
-        let begin = std::time::Instant::now();
         let records = dump(python);
         for (index, record) in records.iter().enumerate() {
             compare(python, index, record);
         }
-        println!(
-            "{}: {} code objects in {:.1} s",
-            python.label,
-            records.len(),
-            begin.elapsed().as_secs_f64()
-        );
         assert!(
             records.len() >= AT_LEAST_CODE_OBJECTS,
             "{}: only {} code objects",
