@@ -421,3 +421,188 @@ impl Struct<'_> {
         word.map(|word| self.field(word, width)).transpose()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// `_Py_DebugOffsets` of running interpreters, and what their headers say.
+    const REAL: [(&[u8], u64, &Layout); 3] = [
+        (
+            include_bytes!("../../../tests/images/debug_offsets_3.13.0"),
+            0x030d_00f0,
+            &tables::V3_13,
+        ),
+        (
+            include_bytes!("../../../tests/images/debug_offsets_3.14.10"),
+            0x030e_0af0,
+            &tables::V3_14,
+        ),
+        (
+            include_bytes!("../../../tests/images/debug_offsets_3.15.2"),
+            0x030f_02f0,
+            &tables::V3_15,
+        ),
+    ];
+
+    #[test]
+    fn real_bytes_say_what_the_headers_say() {
+        for (bytes, version_hex, layout) in REAL {
+            let parsed = parse(bytes).expect("debug offsets");
+            assert_eq!(parsed.version_hex, version_hex);
+            assert!(!parsed.free_threaded);
+            assert_eq!(&parsed.layout, layout, "{version_hex:#x}");
+        }
+    }
+
+    /// What `_Py_DebugOffsets` would hold in a build with these offsets.
+    fn written(version_hex: u64, at: &DebugFields, known: &Layout) -> Vec<u8> {
+        let mut bytes = vec![0; at.size];
+        let mut put =
+            |word: usize, value: u64| bytes[word..word + 8].copy_from_slice(&value.to_le_bytes());
+        put(0, u64::from_le_bytes(*COOKIE));
+        put(8, version_hex);
+        put(16, 1);
+        put(
+            at.runtime_state_interpreters_head,
+            known.runtime.interpreters_head,
+        );
+        let interpreter = &known.interpreter;
+        put(at.interpreter_state_size, 300_000);
+        put(at.interpreter_state_next, interpreter.next);
+        put(at.interpreter_state_id, interpreter.id.expect("id"));
+        put(at.interpreter_state_threads_head, interpreter.threads_head);
+        put(at.interpreter_state_imports_modules, interpreter.modules);
+        put(
+            at.interpreter_state_ceval_gil,
+            interpreter.gil.expect("gil"),
+        );
+        let gil = interpreter.gil_state.as_ref().expect("gil_state");
+        put(at.interpreter_state_gil_runtime_state, 8000);
+        put(
+            at.interpreter_state_gil_runtime_state_locked,
+            8000 + gil.locked,
+        );
+        put(
+            at.interpreter_state_gil_runtime_state_holder,
+            8000 + gil.last_holder,
+        );
+        put(at.thread_state_size, known.thread.size);
+        put(at.thread_state_next, known.thread.next);
+        put(at.thread_state_interp, known.thread.interp);
+        put(at.thread_state_current_frame, known.thread.frame);
+        put(at.thread_state_thread_id, known.thread.thread_id);
+        put(
+            at.thread_state_native_thread_id,
+            known.thread.native_thread_id.expect("id"),
+        );
+        put(
+            at.thread_state_datastack_chunk,
+            known.thread.datastack_chunk.expect("chunk"),
+        );
+        put(at.interpreter_frame_size, known.frame.size + 8);
+        put(at.interpreter_frame_previous, known.frame.previous);
+        put(at.interpreter_frame_executable, known.frame.code);
+        put(at.interpreter_frame_instr_ptr, known.frame.instruction);
+        put(at.interpreter_frame_localsplus, known.frame.size);
+        put(
+            at.interpreter_frame_owner,
+            known.frame.owner.expect("owner"),
+        );
+        put(at.code_object_size, known.code.size + 8);
+        put(at.code_object_filename, known.code.filename);
+        put(at.code_object_name, known.code.name);
+        put(
+            at.code_object_qualname,
+            known.code.qualname.expect("qualname"),
+        );
+        put(at.code_object_linetable, known.code.linetable);
+        put(at.code_object_firstlineno, known.code.first_line);
+        put(at.code_object_co_code_adaptive, known.code.code);
+        put(at.pyobject_ob_type, known.object.ob_type);
+        put(at.type_object_size, 432);
+        put(at.type_object_tp_name, known.object.type_name);
+        put(at.type_object_tp_flags, known.object.type_flags);
+        put(at.dict_object_ma_keys, known.object.dict_keys);
+        put(at.dict_object_ma_values, known.object.dict_values);
+        put(at.long_object_lv_tag, known.object.long_tag.expect("tag"));
+        put(at.long_object_ob_digit, known.object.long_digits);
+        put(at.bytes_object_ob_size, known.object.ob_size);
+        put(at.bytes_object_ob_sval, known.object.bytes_data);
+        put(at.unicode_object_state, known.object.str_state);
+        put(at.unicode_object_length, known.object.str_length);
+        put(
+            at.unicode_object_asciiobject_size,
+            known.object.str_ascii_size,
+        );
+        let mut put_if = |word: Option<usize>, value: Option<u64>| {
+            if let Some(word) = word {
+                put(word, value.unwrap_or(0));
+            }
+        };
+        put_if(
+            at.interpreter_state_code_object_generation,
+            interpreter.code_generation,
+        );
+        put_if(at.interpreter_frame_stackpointer, known.frame.stackpointer);
+        put_if(at.interpreter_frame_tlbc_index, known.frame.tlbc_index);
+        put_if(at.code_object_co_tlbc, known.code.tlbc);
+        bytes
+    }
+
+    #[test]
+    fn free_threaded_builds_keep_their_own_offsets() {
+        for (version_hex, at, known) in [
+            (0x030d_00f0, &tables::DEBUG_3_13, &tables::V3_13T),
+            (0x030e_00f0, &tables::DEBUG_3_14, &tables::V3_14T),
+            (0x030f_00f0, &tables::DEBUG_3_15, &tables::V3_15T),
+        ] {
+            let parsed = parse(&written(version_hex, at, known)).expect("debug offsets");
+            assert!(parsed.free_threaded);
+            assert_eq!(&parsed.layout, known, "{version_hex:#x}");
+        }
+    }
+
+    #[test]
+    fn strangers_are_refused_by_name() {
+        let mut bytes = REAL[0].0.to_vec();
+        bytes[10] = 16;
+        let error = parse(&bytes).expect_err("3.16");
+        let text = "debug offsets: CPython 3.16 (0x31000f0) is not known; known are 3.6 to 3.15";
+        assert_eq!(error.to_string(), text);
+        assert_eq!(parse(b""), Err(DebugOffsetsError::Cookie));
+        assert_eq!(parse(&[0; 1024]), Err(DebugOffsetsError::Cookie));
+    }
+
+    #[test]
+    fn every_truncation_is_refused() {
+        for (bytes, version_hex, _) in REAL {
+            let needed = for_build(version_hex, false).expect("known").0.size;
+            assert!(parse(&bytes[..needed]).is_ok());
+            for length in 0..needed {
+                assert!(parse(&bytes[..length]).is_err(), "{length} bytes");
+            }
+        }
+    }
+
+    proptest! {
+        /// Any word may say anything: what is accepted stays within the bounds.
+        #[test]
+        fn damage_never_gives_an_absurd_offset(
+            which in 0..REAL.len(),
+            word in 1..73usize,
+            value in prop_oneof![any::<u64>(), 0..1_000_000u64],
+        ) {
+            let mut bytes = REAL[which].0.to_vec();
+            bytes[word * 8..][..8].copy_from_slice(&value.to_le_bytes());
+            if let Ok(parsed) = parse(&bytes) {
+                let text = format!("{:?}", parsed.layout);
+                for number in text.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty()) {
+                    prop_assert!(number.parse::<u64>().expect("a number") <= MAX_INTERPRETER_BYTES);
+                }
+            }
+        }
+    }
+}
