@@ -1,5 +1,7 @@
 //! Turns a process into one look at the stacks of all its threads.
 
+use std::time::Duration;
+
 use super::intern::Interner;
 use super::observe::{Observation, identify, observe};
 use super::target::{self, Target};
@@ -9,14 +11,18 @@ use crate::process::{Pid, Process, TaskState};
 use crate::profile::event::Event;
 use crate::profile::Profile;
 
+/// How long an interpreter that has just been started gets until it has a thread.
+const START_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Reads every Python thread's stack of process `pid` once.
 ///
 /// # Errors
 /// When the process cannot be read or is no Python process.
-pub fn dump(pid: Pid, settings: &Settings) -> Result<Dump, SamplerError> {
+pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
+    let settings = Settings { rate_hz: 1.0, duration: None, start_timeout: Some(START_TIMEOUT) };
     let process = target::open(pid)?;
     let memory = LiveMemory::new(pid);
-    let found = target::wait_for(&process, &memory, settings, &Stop::default())?;
+    let found = target::wait_for(&process, &memory, &settings, &Stop::default())?;
     let Some(mut target) = found else {
         return Err(SamplerError::EndedEarly(pid));
     };

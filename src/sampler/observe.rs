@@ -143,7 +143,7 @@ fn identify_native(
     let mut names = HashMap::new();
     let states: HashSet<_> = threads.iter().map(|thread| thread.interpreter).collect();
     for state in states {
-        names.extend(thread_names(memory, &interpreter.layout, interpreter.version, state));
+        names.extend(thread_names(memory, &interpreter.layout, state).names);
     }
     threads
         .iter()
