@@ -5,3 +5,7 @@ pub mod layout;
 pub mod line_table;
 
 pub mod text;
+
+pub mod objects;
+
+pub mod thread_names;

@@ -3,3 +3,5 @@
 mod pythons;
 
 mod line_tables;
+
+mod thread_names;
