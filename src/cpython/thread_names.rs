@@ -56,7 +56,8 @@ pub fn thread_names_in(memory: &impl ReadMemory, layout: &Layout, modules: Addre
         .unwrap_or_default();
     let main = find(memory, layout, &globals, "_main_thread")
         .and_then(|thread| attribute(memory, layout, thread, "_ident"))
-        .and_then(|ident| int_value(memory, layout, ident).ok());
+        .and_then(|ident| int_value(memory, layout, ident).ok())
+        .filter(|ident| *ident != 0);
     ThreadNames { names, main }
 }
 
