@@ -1,0 +1,5 @@
+//! Tests against real interpreters, those that `RSAMP_PYTHONS` lists.
+
+mod pythons;
+
+mod line_tables;
