@@ -3,3 +3,5 @@
 pub mod layout;
 
 pub mod line_table;
+
+pub mod legacy;
