@@ -16,8 +16,8 @@ use py_spy::{Config, PythonSpy, StackTrace};
 use remoteprocess::ProcessMemory;
 use thiserror::Error;
 
-/// How often a read is tried before it counts as failed: a thread that runs tears about every
-/// third read of a short stack, so that five in a row are rare, and a read takes a third of a millisecond.
+/// How often a read is tried before it counts as failed: it fails when a thread or a frame goes away in
+/// the middle, which takes far less than the third of a millisecond between two tries.
 const READ_TRIES: u32 = 5;
 
 /// Where glibc keeps the kernel's thread id in what a `pthread_t` points to: `tid` in
@@ -136,21 +136,12 @@ impl LegacyReader {
         let pid = self.spy.pid;
         // Before the read, which may stop the threads.
         let running = self.running_threads();
-        let mut tries = 0;
-        let traces = loop {
-            tries += 1;
-            match quietly(pid, || self.spy.get_stack_traces())? {
-                Ok(traces) => break traces,
-                Err(error) if tries == READ_TRIES => {
-                    return Err(LegacyError::Read {
-                        pid,
-                        tries,
-                        source: error.into(),
-                    });
-                }
-                Err(_) => {}
-            }
-        };
+        let traces = quietly(pid, || retried(|| self.spy.get_stack_traces()))?;
+        let traces = traces.map_err(|error| LegacyError::Read {
+            pid,
+            tries: READ_TRIES,
+            source: error.into(),
+        })?;
         let threads = traces.into_iter();
         Ok(threads.map(|trace| self.thread(trace, &running)).collect())
     }
@@ -195,6 +186,16 @@ impl LegacyReader {
     }
 }
 
+/// What `read` gives the first time that it does not fail, or the last of [`READ_TRIES`] times.
+fn retried<T, E>(mut read: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    for _ in 1..READ_TRIES {
+        if let Ok(read) = read() {
+            return Ok(read);
+        }
+    }
+    read()
+}
+
 /// Runs `read`, and turns a panic of py-spy into an error. Those known to be reachable are integer
 /// overflows on torn reads, which only builds with overflow checks notice.
 fn quietly<T>(pid: i32, read: impl FnOnce() -> T) -> Result<T, LegacyError> {
@@ -211,5 +212,26 @@ mod tests {
             panic!("found an interpreter in no process");
         };
         assert!(matches!(error, LegacyError::Open { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_read_is_tried_a_few_times() {
+        let mut tries = 0;
+        let mut fail_until = |last: u32| {
+            tries = 0;
+            retried(|| {
+                tries += 1;
+                if tries < last { Err(tries) } else { Ok(tries) }
+            })
+        };
+        assert_eq!(fail_until(1), Ok(1));
+        assert_eq!(fail_until(READ_TRIES), Ok(READ_TRIES));
+        assert_eq!(fail_until(u32::MAX), Err(READ_TRIES));
+    }
+
+    #[test]
+    fn a_panic_is_an_error() {
+        let result = quietly(7, || -> u32 { std::panic::resume_unwind(Box::new("torn")) });
+        assert!(matches!(result, Err(LegacyError::Panicked { pid: 7 })));
     }
 }

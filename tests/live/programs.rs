@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::pythons::{Python, pythons};
 
-/// A program that waits on its standard input; dropping it kills it.
+/// A program that said READY, and most often waits on its standard input; dropping it kills it.
 pub struct Standing {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
@@ -63,8 +63,27 @@ pub fn program(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Starts `name` with `python` and waits until it says READY, or SKIP and why.
+/// Starts `name` with `python` and waits until it says READY, or SKIP and why; then until it sleeps.
 pub fn start(python: &Python, name: &str) -> Started {
+    let mut standing = spawn(python, name);
+    match standing.read_until_ready() {
+        Ok(()) => {
+            standing.wait_until_asleep();
+            Started::Standing(Box::new(standing))
+        }
+        Err(reason) if reason.is_empty() => panic!("{name} ended early with {}", python.label),
+        Err(reason) => Started::Skipped(reason),
+    }
+}
+
+/// Starts `name` with `python`, which runs on after it said READY.
+pub fn run(python: &Python, name: &str) -> Standing {
+    let mut running = spawn(python, name);
+    running.read_until_ready().expect("READY");
+    running
+}
+
+fn spawn(python: &Python, name: &str) -> Standing {
     let mut child = Command::new(&python.command[0])
         .args(&python.command[1..])
         .arg(program(name))
@@ -73,18 +92,10 @@ pub fn start(python: &Python, name: &str) -> Started {
         .spawn()
         .unwrap_or_else(|error| panic!("start {name} with {}: {error}", python.label));
     let output = child.stdout.take().expect("a pipe");
-    let mut standing = Standing {
+    Standing {
         child,
         output: BufReader::new(output),
         threads: Vec::new(),
-    };
-    match standing.read_until_ready() {
-        Ok(()) => {
-            standing.wait_until_asleep();
-            Started::Standing(Box::new(standing))
-        }
-        Err(reason) if reason.is_empty() => panic!("{name} ended early with {}", python.label),
-        Err(reason) => Started::Skipped(reason),
     }
 }
 
