@@ -1,0 +1,3 @@
+//! Tests of rsamp that need no Python.
+
+mod process;
