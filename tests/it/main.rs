@@ -1,4 +1,5 @@
-//! Tests that need no Python: files, command line, snapshots, architecture.
+//! Tests that need no Python: files, the command line, ordinary processes, the architecture.
 
 mod export;
+mod process;
 mod profile;
