@@ -16,6 +16,8 @@ pub mod image;
 
 pub mod permission;
 
+pub mod spawn;
+
 pub use identity::{ImageIdentity, Process};
 pub use image::{Image, ImageError, MappedFile};
 pub use maps::{Mapping, MapsError};

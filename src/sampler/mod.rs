@@ -7,6 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::process::Pid;
+use crate::process::permission::Denied;
 use crate::profile::event::{Event, Frame};
 
 /// How to sample.
@@ -102,11 +103,61 @@ pub struct Dump {
 }
 
 /// Why a process could not be sampled.
+///
+/// What is in braces is what `cli/hints.rs` needs to say what the user can do.
 #[derive(Debug, Error)]
 pub enum SamplerError {
+    /// There is no process with this id.
+    #[error("there is no process {0}")]
+    NoSuchProcess(Pid),
+    /// The process is something else, and is not becoming a Python program either.
+    #[error("process {pid} is {what}, not a Python program")]
+    NotPython {
+        /// The process.
+        pid: Pid,
+        /// What it is: `bash (/usr/bin/bash)`.
+        what: String,
+    },
+    /// The process showed no running interpreter within [`Settings::start_timeout`], or until it ended.
+    #[error("process {pid}, {what}, never ran a Python interpreter")]
+    NeverPython {
+        /// The process.
+        pid: Pid,
+        /// What it is: `bash (/usr/bin/bash)`.
+        what: String,
+    },
+    /// The kernel does not let this user read the process.
+    #[error("no permission to read process {pid}: {why}")]
+    PermissionDenied {
+        /// The process.
+        pid: Pid,
+        /// Which rule of the kernel it is.
+        why: Denied,
+    },
+    /// The interpreter is of a version without an offset table.
+    #[error("process {pid} runs Python {found}; rsamp knows {known}")]
+    UnknownVersion {
+        /// The process.
+        pid: Pid,
+        /// The version found: `3.16.0a1`.
+        found: String,
+        /// The versions known: `2.7 and 3.3 to 3.15`.
+        known: String,
+    },
     /// The target ended before its interpreter could be read.
     #[error("process {0} ended before its Python interpreter was ready")]
     EndedEarly(Pid),
+    /// The kernel failed in another way.
+    #[error("{tried} of process {pid}")]
+    Io {
+        /// The process.
+        pid: Pid,
+        /// What was tried, as `read the memory maps`.
+        tried: String,
+        /// What the kernel said.
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 /// Samples process `pid` until it ends, `settings.duration` is over or `stop` is requested,
