@@ -1,0 +1,4 @@
+//! Tests that need no Python: the command line and the architecture.
+
+mod architecture;
+mod cli;
