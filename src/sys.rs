@@ -1,9 +1,14 @@
 //! Turns the system calls that have no safe binding into safe functions: every `unsafe` block of the crate.
 #![allow(unsafe_code)]
 
+use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
+use nix::sys::signal::SigSet;
 
 /// Opens a pidfd (pidfd_open(2), Linux 5.3), closed on exec.
 ///
@@ -94,4 +99,114 @@ pub fn ptrace_detach(tid: i32, signal: i32) -> nix::Result<()> {
     // SAFETY: PTRACE_DETACH takes numbers only and ignores the address.
     let result = unsafe { libc::ptrace(libc::PTRACE_DETACH, tid, address, i64::from(signal)) };
     Errno::result(result).map(drop)
+}
+
+/// What of the state that this process was started in Rust's runtime changes before `main`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartState {
+    /// Whether SIGPIPE was ignored; the runtime ignores it always.
+    pub pipe_ignored: bool,
+    /// Which of the descriptors 0, 1 and 2 were closed; the runtime opens `/dev/null` in their place.
+    pub closed: [bool; 3],
+}
+
+static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+static CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
+
+// SAFETY: entries of .init_array are called by libc once, before main, with the C calling convention;
+// the function behind this one is such a function and needs nothing of Rust's runtime.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static REMEMBER_START_STATE: extern "C" fn() = remember_start_state;
+
+extern "C" fn remember_start_state() {
+    PIPE_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
+    for (fd, closed) in (0..).zip(&CLOSED) {
+        // SAFETY: F_GETFD takes a number and touches no memory of ours.
+        let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
+        closed.store(flags == -1, Ordering::Relaxed);
+    }
+}
+
+/// Tells what the runtime changed.
+#[must_use]
+pub fn start_state() -> StartState {
+    StartState {
+        pipe_ignored: PIPE_IGNORED.load(Ordering::Relaxed),
+        closed: [0, 1, 2].map(|fd: usize| CLOSED[fd].load(Ordering::Relaxed)),
+    }
+}
+
+/// Whether this process ignores a signal.
+fn is_ignored(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the new action is absent, and `action` is a valid place for the old one.
+    let result = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: a sigaction is integers and an optional function, for which the zeroes from above are valid too.
+    let action = unsafe { action.assume_init() };
+    result == 0 && action.sa_sigaction == libc::SIG_IGN
+}
+
+/// Sees to it that ends and stops of children are reported: gives SIGCHLD its default action.
+/// Returns the signal if it was ignored before.
+#[must_use]
+pub fn take_over_sigchld() -> Vec<i32> {
+    let was_ignored = is_ignored(libc::SIGCHLD);
+    // SAFETY: the default action runs no code of ours.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    if was_ignored {
+        vec![libc::SIGCHLD]
+    } else {
+        Vec::new()
+    }
+}
+
+/// Makes a set of signals of their numbers, real-time signals included.
+#[must_use]
+pub fn signal_set(signals: &[i32]) -> SigSet {
+    let mut set = *SigSet::empty().as_ref();
+    for &signal in signals {
+        // SAFETY: `set` is a valid set; the call changes it, or refuses a number that is no signal.
+        unsafe { libc::sigaddset(&mut set, signal) };
+    }
+    // SAFETY: `set` was made by sigemptyset and sigaddset.
+    unsafe { SigSet::from_sigset_t_unchecked(set) }
+}
+
+/// Sends a signal, by number, to a process.
+///
+/// # Errors
+/// `ESRCH`, `EPERM`.
+pub fn send_signal(pid: i32, signal: i32) -> nix::Result<()> {
+    // SAFETY: the call takes two integers and touches no memory of ours.
+    Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// Sends a signal, by number, to the calling thread.
+///
+/// # Errors
+/// `EINVAL`: no such signal.
+pub fn raise(signal: i32) -> nix::Result<()> {
+    // SAFETY: the call takes an integer; handlers are none of rsamp's.
+    Errno::result(unsafe { libc::raise(signal) }).map(drop)
+}
+
+/// Has a command start with the signal mask `mask`, with the signals `ignored` ignored, and with those standard
+/// descriptors closed that were closed for us. (Rust itself resets SIGPIPE to its default action in children.)
+pub fn restore_before_exec(command: &mut Command, mask: SigSet, ignored: Vec<i32>) {
+    let closed = start_state().closed;
+    let restore = move || -> io::Result<()> {
+        for &signal in &ignored {
+            // SAFETY: ignoring a signal runs no code of ours.
+            unsafe { libc::signal(signal, libc::SIG_IGN) };
+        }
+        for (fd, _) in (0..).zip(closed).filter(|&(_, closed)| closed) {
+            // SAFETY: closes the `/dev/null` that Rust's runtime opened; nothing in the child uses it before exec.
+            unsafe { libc::close(fd) };
+        }
+        Ok(mask.thread_set_mask()?)
+    };
+    // SAFETY: between fork and exec only async-signal-safe calls are made: signal, close and sigprocmask;
+    // nothing is allocated, and no lock is taken.
+    unsafe { command.pre_exec(restore) };
 }

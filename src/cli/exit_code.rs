@@ -3,7 +3,7 @@
 use super::outputs::{OutputError, WriteError};
 use super::request::RequestError;
 use crate::process::ProcessError;
-use crate::process::spawn::SpawnError;
+use crate::process::SpawnError;
 use crate::sampler::SamplerError;
 
 /// Done.
@@ -26,6 +26,8 @@ pub const ENDED_EARLY: u8 = 7;
 pub const OUTPUT_REFUSED: u8 = 73;
 /// An output file could not be written at the end (`EX_IOERR`).
 pub const OUTPUT_FAILED: u8 = 74;
+/// The command could not be started for another reason (as env(1) has it).
+pub const NOT_STARTED: u8 = 125;
 /// The command cannot be executed (as a shell has it).
 pub const NOT_EXECUTABLE: u8 = 126;
 /// The command was not found (as a shell has it).
@@ -52,6 +54,10 @@ pub const TABLE: &[(u8, &str)] = &[
         OUTPUT_FAILED,
         "an output file could not be written at the end",
     ),
+    (
+        NOT_STARTED,
+        "record: the command could not be started for another reason",
+    ),
     (NOT_EXECUTABLE, "record: the command cannot be executed"),
     (NOT_FOUND, "record: the command was not found"),
 ];
@@ -67,7 +73,7 @@ pub fn help() -> String {
         "  128+N  record: signal N killed the program; attach: a second signal N ended rsamp\n",
     );
     text.push_str(
-        "\n`record` returns the program's own exit code; the codes above 2 and below 126 are rsamp's only\n\
+        "\n`record` returns the program's own exit code; the codes above 2 and below 125 are rsamp's only\n\
          when the program was not started (73), or ended with 0 and its files were not written (74).",
     );
     text

@@ -6,8 +6,7 @@ use std::path::Path;
 use super::outputs::OutputError;
 use super::request::RequestError;
 use crate::process::permission::Confinement;
-use crate::process::spawn::SpawnError;
-use crate::process::{Denied, Pid, ProcessError};
+use crate::process::{Denied, Pid, ProcessError, SpawnError};
 use crate::sampler::SamplerError;
 
 /// Folders that `sudo` searches with the `secure_path` of Debian, Fedora and Arch.
@@ -324,7 +323,7 @@ mod tests {
         ];
         for (command, expected) in table {
             let command: Vec<OsString> = command.iter().map(OsString::from).collect();
-            let Err(error) = crate::process::spawn::Launched::spawn(&command) else {
+            let Err(error) = crate::process::Launched::spawn(&command) else {
                 panic!("{command:?} started")
             };
             let text = hint_of(error, &Doing::Record(command));

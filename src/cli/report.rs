@@ -67,7 +67,7 @@ fn use_of(format: Format, saved: &Saved) -> String {
     match format {
         Format::FlameGraph => "flame graph, open it in a browser".to_owned(),
         Format::Pstats => {
-            format!("python -m pstats {path}, gprof2dot -f pstats {path}, snakeviz {path}")
+            format!("python -m pstats {path}; gprof2dot, snakeviz and tuna open it too")
         }
         Format::Folded => "collapsed stacks, for speedscope and flamegraph.pl".to_owned(),
         Format::Text => "report".to_owned(),

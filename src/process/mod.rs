@@ -18,10 +18,14 @@ pub mod permission;
 
 pub mod spawn;
 
+pub mod pause;
+
 pub use identity::{ImageIdentity, Process};
 pub use image::{Image, ImageError, MappedFile};
 pub use maps::{Mapping, MapsError};
+pub use pause::{Paused, pause, pause_all};
 pub use permission::{Denied, diagnose};
+pub use spawn::{ExitStatusKind, Launched, SpawnError, WaitEvent};
 pub use tasks::{Stat, StatError, TaskState, TaskWatch};
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.

@@ -1,75 +1,504 @@
-//! Turns a command into a running child.
+//! Turns a command into a running child of which nobody notices that rsamp started it.
+//!
+//! The child has rsamp's standard streams, terminal, process group, working folder, environment, and the signal
+//! mask, ignored signals and open files that rsamp itself was started with. While rsamp waits for it:
+//!
+//! - **A signal from the terminal** (Ctrl-C, Ctrl-\, Ctrl-Z, a resize, a hang-up) goes to the whole process group:
+//!   the child has it already, and rsamp only notes it. The kernel marks these `SI_KERNEL`. One exception: a
+//!   hang-up is sent to the session's leader alone, so rsamp passes it on when it is the leader.
+//! - **A signal from another process** is passed on at once. Whether it was sent to rsamp alone or to the whole group
+//!   cannot be seen. sudo(8) drops all that come from its own group; then `kill $!` in a job script and
+//!   `timeout --foreground` would do nothing, so rsamp rather delivers twice what went to the group. Both arrive
+//!   within microseconds, and what is already pending is not queued again by the kernel, nor by CPython.
+//! - **A signal from the child or a descendant of it** (`kill 0`, `kill $PPID`) is not passed on: it did not mean itself.
+//! - **A stop of the child** stops rsamp too, by the same signal, so that the shell sees a stopped job; SIGCONT to rsamp
+//!   continues the child. A plain SIGSTOP is copied only under a job-control shell, for nobody else would
+//!   wake rsamp again.
+//! - SIGKILL of rsamp leaves the child running.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus};
+use std::marker::PhantomData;
+use std::path::Path;
+use std::process::Command;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::SigSet;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{getpgid, getpgrp, getpid, getppid, getsid};
 use thiserror::Error;
 
-use super::Pid;
+use super::identity::read_stat;
+use super::{Pid, TaskState};
+use crate::sys::{self, Waited};
 
-/// A child.
-pub struct Launched(Child);
+/// A command that runs as a child of ours, from [`Launched::spawn`] until [`Launched::wait`] returns.
+///
+/// It must stay on the thread that spawned it: waitid(2) is asked for that thread's children only, so that
+/// a thread that traces the child (see [`super::pause()`]) and this one don't take each other's news.
+/// While it lives, the signals that are passed on are blocked in that thread and in all that it starts;
+/// the sampler's thread must therefore be started after it. Dropping it does not end the command.
+#[derive(Debug)]
+pub struct Launched {
+    pid: Pid,
+    signals: SignalFd,
+    mask_before: SigSet,
+    not_send: PhantomData<*const ()>,
+}
 
-/// Why there is no child.
+/// Why a command could not be run, or not be waited for.
 #[derive(Debug, Error)]
-#[error("run {command}")]
-pub struct SpawnError {
-    command: String,
-    source: io::Error,
+pub enum SpawnError {
+    /// The command line is empty.
+    #[error("run a command: none was given")]
+    NoCommand,
+    /// There is no such program, or the interpreter that its first line names is missing.
+    #[error("run {command}")]
+    NotFound {
+        /// The program as given.
+        command: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is one, and it cannot be executed.
+    #[error("run {command}")]
+    NotExecutable {
+        /// The program as given.
+        command: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// No process could be made for it.
+    #[error("start a process for {command}")]
+    Other {
+        /// The program as given.
+        command: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The signals that are to be passed on could not be had.
+    #[error("take over the signals for the command")]
+    Signals(#[source] Errno),
+    /// The end of the command could not be learnt.
+    #[error("wait for process {pid}")]
+    Wait {
+        /// The command's process.
+        pid: Pid,
+        /// What the kernel said.
+        #[source]
+        source: Errno,
+    },
 }
 
 impl SpawnError {
-    /// As a shell has it.
+    /// What a shell would have returned: 127 not found, 126 not executable; 125 where rsamp itself failed (as env(1)).
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.source.kind() == io::ErrorKind::NotFound {
-            127
-        } else {
-            126
+        match self {
+            SpawnError::NotFound { .. } => 127,
+            SpawnError::NotExecutable { .. } => 126,
+            _ => 125,
         }
     }
 }
 
-/// How it ended.
-pub struct Status(ExitStatus);
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatusKind {
+    /// It returned this exit code.
+    Exited(i32),
+    /// A signal killed it.
+    Signalled {
+        /// The signal's number.
+        signal: i32,
+        /// Whether a core file was written.
+        core_dumped: bool,
+    },
+}
 
-impl Status {
-    /// As a shell has it.
+impl ExitStatusKind {
+    /// The exit code by which a shell would report it: its own, or 128 + the signal.
     #[must_use]
-    pub fn shell_code(&self) -> u8 {
-        match (self.0.code(), self.0.signal()) {
-            (Some(code), _) => code as u8,
-            (None, signal) => 128 + signal.unwrap_or(0) as u8,
+    pub fn shell_code(self) -> u8 {
+        match self {
+            ExitStatusKind::Exited(code) => (code & 0xff) as u8,
+            ExitStatusKind::Signalled { signal, .. } => (128 + (signal & 0x7f)) as u8,
         }
     }
+}
+
+/// What happens while the command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitEvent {
+    /// A signal came to rsamp and was passed on to the command.
+    Forwarded(i32),
+    /// A signal came to rsamp that the command has already got, or that comes from the command itself.
+    NotForwarded(i32),
+    /// The command was stopped by this signal; rsamp is about to stop too.
+    Stopped(i32),
+    /// The command goes on.
+    Continued,
 }
 
 impl Launched {
-    /// Starts.
+    /// Starts a command; the program is looked up in `PATH` as a shell does.
     ///
     /// # Errors
-    /// As `SpawnError`.
+    /// When it cannot be run; [`SpawnError::exit_code`] is what to return then. The signal mask is as before.
     pub fn spawn(command: &[OsString]) -> Result<Launched, SpawnError> {
-        let child = Command::new(&command[0]).args(&command[1..]).spawn();
-        child.map(Launched).map_err(|source| SpawnError {
-            command: command[0].to_string_lossy().into_owned(),
-            source,
-        })
+        let (program, arguments) = command.split_first().ok_or(SpawnError::NoCommand)?;
+        // Whoever started rsamp may have ignored SIGCHLD: then the kernel would throw the child's end away.
+        let mut ignored = sys::take_over_sigchld();
+        if sys::start_state().pipe_ignored {
+            ignored.push(libc::SIGPIPE);
+        }
+        let watched = sys::signal_set(&watched_signals());
+        let mask_before = SigSet::thread_get_mask().map_err(SpawnError::Signals)?;
+        watched.thread_block().map_err(SpawnError::Signals)?;
+        let start = || {
+            let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC)
+                .map_err(SpawnError::Signals)?;
+            let mut child = Command::new(program);
+            child.args(arguments);
+            sys::restore_before_exec(&mut child, mask_before, ignored);
+            let child = child
+                .spawn()
+                .map_err(|source| spawn_error(program, source))?;
+            Ok((signals, Pid(child.id() as i32)))
+        };
+        match start() {
+            Ok((signals, pid)) => Ok(Launched {
+                pid,
+                signals,
+                mask_before,
+                not_send: PhantomData,
+            }),
+            Err(error) => {
+                // Setting a mask that was read a moment ago cannot fail.
+                let _ = mask_before.thread_set_mask();
+                Err(error)
+            }
+        }
     }
 
-    /// Its id.
+    /// The command's process.
     #[must_use]
     pub fn pid(&self) -> Pid {
-        Pid(self.0.id() as i32)
+        self.pid
     }
 
-    /// Waits.
+    /// Waits until the command ends, passing signals on and stopping with it meanwhile, and tells `on_event` of each.
     ///
     /// # Errors
-    /// Never.
-    pub fn wait(mut self) -> io::Result<Status> {
-        self.0.wait().map(Status)
+    /// When something else has waited for the child already, or the signals cannot be read.
+    pub fn wait(
+        &mut self,
+        mut on_event: impl FnMut(WaitEvent),
+    ) -> Result<ExitStatusKind, SpawnError> {
+        loop {
+            if let Some(status) = self.look_at_child(&mut on_event)? {
+                return Ok(status);
+            }
+            match self.signals.read_signal() {
+                Ok(Some(info)) => self.handle(Arrival::from(&info), &mut on_event),
+                // A stop and continue interrupts the read.
+                Ok(None) | Err(Errno::EINTR) => {}
+                Err(source) => return Err(self.wait_error(source)),
+            }
+        }
+    }
+
+    /// Takes the child's news until there is none; returns its end.
+    fn look_at_child(
+        &self,
+        on_event: &mut impl FnMut(WaitEvent),
+    ) -> Result<Option<ExitStatusKind>, SpawnError> {
+        let failed = |source| self.wait_error(source);
+        loop {
+            match sys::peek_child(self.pid.0).map_err(failed)? {
+                // Stopped by our own tracer: not our news.
+                None
+                | Some(Waited {
+                    code: libc::CLD_TRAPPED,
+                    ..
+                }) => return Ok(None),
+                Some(_) => {}
+            }
+            let Some(Waited { code, status }) = sys::take_child(self.pid.0).map_err(failed)? else {
+                return Ok(None);
+            };
+            match code {
+                libc::CLD_STOPPED => {
+                    on_event(WaitEvent::Stopped(status));
+                    self.stop_like_child(status);
+                }
+                libc::CLD_CONTINUED => on_event(WaitEvent::Continued),
+                libc::CLD_EXITED => return Ok(Some(ExitStatusKind::Exited(status))),
+                libc::CLD_KILLED | libc::CLD_DUMPED => {
+                    return Ok(Some(ExitStatusKind::Signalled {
+                        signal: status,
+                        core_dumped: code == libc::CLD_DUMPED,
+                    }));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Acts on a signal that came to rsamp.
+    fn handle(&self, arrival: Arrival, on_event: &mut impl FnMut(WaitEvent)) {
+        let signal = arrival.signal;
+        match signal {
+            libc::SIGCHLD => return,
+            // A shell's `fg` has continued the child as well; a handler of its own would run twice.
+            libc::SIGCONT if !self.is_stopped() => {
+                return on_event(WaitEvent::NotForwarded(signal));
+            }
+            libc::SIGCONT => {}
+            _ => {
+                let leads_session = || getsid(None) == Ok(getpid());
+                let is_descendant = |pid| is_descendant(pid, self.pid);
+                if !is_for_child(arrival, leads_session, is_descendant) {
+                    return on_event(WaitEvent::NotForwarded(signal));
+                }
+            }
+        }
+        // Fails when the command has become another user's (EPERM); it would not have got it alone either.
+        let _ = sys::send_signal(self.pid.0, signal);
+        on_event(WaitEvent::Forwarded(signal));
+    }
+
+    /// Stops this process as the child was stopped, until SIGCONT. Where nobody would continue it, does nothing:
+    /// for signals of the terminal the kernel itself sees to that, it does not stop orphaned process groups.
+    fn stop_like_child(&self, signal: i32) {
+        let is_of_terminal = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal);
+        if !self.is_stopped() || !(is_of_terminal || has_job_control()) {
+            return;
+        }
+        let this_one = sys::signal_set(&[signal]);
+        let _ = sys::raise(signal);
+        // Here it stops (SIGSTOP: in the line above), and goes on from here.
+        let _ = this_one.thread_unblock();
+        let _ = this_one.thread_block();
+    }
+
+    fn is_stopped(&self) -> bool {
+        read_stat(self.pid).is_ok_and(|stat| stat.state == TaskState::Stopped)
+    }
+
+    fn wait_error(&self, source: Errno) -> SpawnError {
+        SpawnError::Wait {
+            pid: self.pid,
+            source,
+        }
+    }
+}
+
+impl Drop for Launched {
+    /// Throws away the signals that came after the command's end, and lets further ones act on rsamp again.
+    fn drop(&mut self) {
+        use std::os::fd::AsFd;
+        let is_pending = || {
+            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        };
+        while is_pending() && self.signals.read_signal().is_ok() {}
+        let _ = self.mask_before.thread_set_mask();
+    }
+}
+
+/// A signal that came to rsamp, and from whom.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    signal: i32,
+    code: i32,
+    /// 0 when the sender is the kernel, or outside our PID namespace.
+    sender: i32,
+}
+
+impl From<&libc::signalfd_siginfo> for Arrival {
+    fn from(info: &libc::signalfd_siginfo) -> Arrival {
+        Arrival {
+            signal: info.ssi_signo as i32,
+            code: info.ssi_code,
+            sender: info.ssi_pid as i32,
+        }
+    }
+}
+
+/// Whether a signal is to be passed on to the child, as the head of this file says.
+fn is_for_child(
+    arrival: Arrival,
+    leads_session: impl FnOnce() -> bool,
+    is_descendant: impl FnOnce(Pid) -> bool,
+) -> bool {
+    if arrival.code > 0 {
+        // From the kernel: SI_KERNEL and the codes of single signals; 0 and below are kill(2) and its like.
+        return arrival.signal == libc::SIGHUP && leads_session();
+    }
+    arrival.sender == 0 || !is_descendant(Pid(arrival.sender))
+}
+
+/// More generations than this between a sender and the child are not looked through.
+const MAX_GENERATIONS: usize = 64;
+
+/// Whether `pid` is `ancestor` or descends from it.
+fn is_descendant(mut pid: Pid, ancestor: Pid) -> bool {
+    for _ in 0..MAX_GENERATIONS {
+        if pid == ancestor {
+            return true;
+        }
+        match read_stat(pid) {
+            Ok(stat) if stat.parent > 1 => pid = Pid(stat.parent),
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Whether our parent looks like a shell with job control: in our session, in a process group of its own.
+fn has_job_control() -> bool {
+    let parent = getppid();
+    let same_session = getsid(Some(parent)).is_ok_and(|session| getsid(None) == Ok(session));
+    same_session && getpgid(Some(parent)).is_ok_and(|group| group != getpgrp())
+}
+
+/// The signals that rsamp takes on the child's behalf, and SIGCHLD. Not among them: those that cannot be blocked,
+/// and those that mean a fault of rsamp's own (SIGSEGV, SIGPIPE and the like).
+fn watched_signals() -> Vec<i32> {
+    let mut signals = vec![
+        libc::SIGHUP,
+        libc::SIGINT,
+        libc::SIGQUIT,
+        libc::SIGUSR1,
+        libc::SIGUSR2,
+        libc::SIGALRM,
+        libc::SIGTERM,
+        libc::SIGCHLD,
+        libc::SIGCONT,
+        libc::SIGTSTP,
+        libc::SIGTTIN,
+        libc::SIGTTOU,
+        libc::SIGURG,
+        libc::SIGXCPU,
+        libc::SIGVTALRM,
+        libc::SIGPROF,
+        libc::SIGWINCH,
+        libc::SIGIO,
+        libc::SIGPWR,
+    ];
+    signals.extend(libc::SIGRTMIN()..=libc::SIGRTMAX());
+    signals
+}
+
+/// Sorts what execve(2) and fork(2) say into what a shell makes of it.
+fn spawn_error(program: &OsString, source: io::Error) -> SpawnError {
+    let command = Path::new(program).display().to_string();
+    let is_folder = command.contains('/') && fs::metadata(program).is_ok_and(|file| file.is_dir());
+    match source.raw_os_error() {
+        Some(libc::ENOENT) => SpawnError::NotFound { command, source },
+        Some(libc::EACCES) if is_folder => {
+            let source = io::Error::from_raw_os_error(libc::EISDIR);
+            SpawnError::NotExecutable { command, source }
+        }
+        Some(
+            libc::EACCES
+            | libc::EPERM
+            | libc::ENOEXEC
+            | libc::ENOTDIR
+            | libc::EISDIR
+            | libc::ELOOP
+            | libc::ENAMETOOLONG
+            | libc::ETXTBSY
+            | libc::E2BIG
+            | libc::ELIBBAD
+            | libc::EINVAL,
+        ) => SpawnError::NotExecutable { command, source },
+        _ => SpawnError::Other { command, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ending_is_told_as_a_shell_tells_it() {
+        let killed = |signal| ExitStatusKind::Signalled {
+            signal,
+            core_dumped: false,
+        };
+        let cases = [
+            (ExitStatusKind::Exited(0), 0),
+            (ExitStatusKind::Exited(255), 255),
+            (killed(libc::SIGTERM), 143),
+            (killed(libc::SIGKILL), 137),
+            (killed(64), 192),
+        ];
+        for (status, code) in cases {
+            assert_eq!(status.shell_code(), code, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn signals_pass_on_by_their_sender() {
+        const CHILD: i32 = 70;
+        let check = |signal, code, sender, leader, expect| {
+            let arrival = Arrival {
+                signal,
+                code,
+                sender,
+            };
+            let passed = is_for_child(arrival, || leader, |pid| pid == Pid(CHILD));
+            assert_eq!(passed, expect, "{arrival:?}, session leader: {leader}");
+        };
+        check(libc::SIGTERM, libc::SI_USER, 9, false, true);
+        check(libc::SIGUSR1, libc::SI_QUEUE, 9, false, true);
+        check(libc::SIGUSR1, libc::SI_TKILL, 9, false, true);
+        check(libc::SIGTERM, libc::SI_USER, CHILD, false, false);
+        // From outside our PID namespace, as `docker stop` is.
+        check(libc::SIGTERM, libc::SI_USER, 0, false, true);
+        check(libc::SIGINT, libc::SI_KERNEL, 0, false, false);
+        check(libc::SIGINT, libc::SI_KERNEL, 0, true, false);
+        check(libc::SIGHUP, libc::SI_KERNEL, 0, false, false);
+        check(libc::SIGHUP, libc::SI_KERNEL, 0, true, true);
+    }
+
+    #[test]
+    fn errors_of_exec_become_the_codes_of_a_shell() {
+        let code = |program: &str, errno| {
+            spawn_error(
+                &OsString::from(program),
+                io::Error::from_raw_os_error(errno),
+            )
+            .exit_code()
+        };
+        assert_eq!(code("nothing", libc::ENOENT), 127);
+        assert_eq!(code("/etc/passwd", libc::EACCES), 126);
+        assert_eq!(code("./data", libc::ENOEXEC), 126);
+        assert_eq!(code("true", libc::EAGAIN), 125);
+        assert_eq!(SpawnError::NoCommand.exit_code(), 125);
+        let folder = spawn_error(
+            &OsString::from("/tmp"),
+            io::Error::from_raw_os_error(libc::EACCES),
+        );
+        let SpawnError::NotExecutable { source, .. } = folder else {
+            panic!("{folder:?}")
+        };
+        assert_eq!(source.raw_os_error(), Some(libc::EISDIR));
+    }
+
+    #[test]
+    fn descent_is_followed_upwards() {
+        let us = Pid(std::process::id() as i32);
+        assert!(is_descendant(us, us));
+        assert!(is_descendant(us, Pid(getppid().as_raw())));
+        assert!(!is_descendant(Pid(getppid().as_raw()), us));
+        assert!(!is_descendant(Pid(i32::MAX), us));
     }
 }

@@ -12,7 +12,7 @@ use crate::cli::progress::ProgressLine;
 use crate::cli::recording::{Recorded, Recording};
 use crate::cli::streams::{self, Severity};
 use crate::cli::{commands, exit_code, program_name, report, request};
-use crate::process::spawn::Launched;
+use crate::process::Launched;
 use crate::sampler::{Ended, Progress, SamplerError, Stop};
 
 /// Runs the program and profiles it. From its start on, its exit code is the result, whatever fails here.
@@ -22,7 +22,8 @@ use crate::sampler::{Ended, Progress, SamplerError, Stop};
 pub fn run(request: &request::Record) -> Result<u8> {
     let name = program_name::program_name(&request.command);
     let plan = Plan::check(&request.outputs, &name, None)?;
-    let launched = Launched::spawn(&request.command)?;
+    // As long as this lives, Ctrl-C and its like are the program's: they don't end rsamp while it writes.
+    let mut launched = Launched::spawn(&request.command)?;
     let pid = launched.pid();
     let recording = Recording {
         pid,
@@ -45,7 +46,7 @@ pub fn run(request: &request::Record) -> Result<u8> {
             .name("sampler".to_owned())
             .spawn(move || recording.run(&stop, &progress))
     };
-    let status = launched.wait();
+    let status = launched.wait(|_| ());
     stop.request();
     let recorded = sampler
         .context("start the sampling thread")
@@ -60,7 +61,9 @@ pub fn run(request: &request::Record) -> Result<u8> {
         line.clear();
     }
     let code = status.context("wait for the program")?.shell_code();
-    Ok(settle(request, recorded, code))
+    let code = settle(request, recorded, code);
+    drop(launched);
+    Ok(code)
 }
 
 /// Says what came of the recording, once the program has ended with `code`, and chooses the exit code.

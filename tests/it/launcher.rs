@@ -1,0 +1,30 @@
+//! Runs the command in its arguments as `rsamp record` does, and returns its exit code: for the tests of launching.
+//! Each event is a line on the file that `LAUNCHER_EVENTS` names.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::process::ExitCode;
+
+use rsamp::process::Launched;
+
+fn main() -> ExitCode {
+    let command: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut events = std::env::var_os("LAUNCHER_EVENTS")
+        .and_then(|path| OpenOptions::new().append(true).create(true).open(path).ok());
+    let mut note = |line: String| {
+        if let Some(file) = &mut events {
+            let _ = file.write_all(line.as_bytes());
+        }
+    };
+    let mut launched = match Launched::spawn(&command) {
+        Ok(launched) => launched,
+        Err(error) => return ExitCode::from(error.exit_code()),
+    };
+    note(format!("started {}\n", launched.pid()));
+    let status = launched.wait(|event| note(format!("{event:?}\n")));
+    note(format!("{status:?}\n"));
+    status.map_or(ExitCode::from(125), |status| {
+        ExitCode::from(status.shell_code())
+    })
+}
