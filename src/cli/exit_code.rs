@@ -107,7 +107,8 @@ fn of_sampler(error: &SamplerError) -> Option<u8> {
         SamplerError::PermissionDenied { .. } => Some(PERMISSION),
         SamplerError::UnknownVersion { .. } => Some(UNKNOWN_VERSION),
         SamplerError::EndedEarly(_) => Some(ENDED_EARLY),
-        SamplerError::Io { .. } => None,
+        // Its cause decides.
+        SamplerError::Process { .. } | SamplerError::Io { .. } => None,
     }
 }
 

@@ -79,7 +79,9 @@ fn sampler_hint(error: &SamplerError, doing: &Doing, rsamp: &str) -> Option<Stri
         SamplerError::UnknownVersion { .. } => {
             Some("a newer rsamp may know this version".to_owned())
         }
-        SamplerError::EndedEarly(_) | SamplerError::Io { .. } => None,
+        SamplerError::EndedEarly(_) | SamplerError::Process { .. } | SamplerError::Io { .. } => {
+            None
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Turns a running process into a profile and its files.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::outputs::{Outcome, Plan};
@@ -10,6 +9,10 @@ use crate::process::Pid;
 use crate::profile::event::{Event, Nanos};
 use crate::profile::{Profile, View};
 use crate::sampler::{self, Ended, Progress, SamplerError, Settings, Stop};
+
+/// How long a process that was named by its PID may take to become Python. It either is already or is
+/// about to be: slow imports come after the interpreter's start, so that a few seconds are plenty.
+pub const START_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What to record, and where it goes.
 #[derive(Debug)]
@@ -28,29 +31,34 @@ pub struct Recording {
     pub plan: Plan,
 }
 
-/// What came of it.
+/// What the sampling gave.
 #[derive(Debug)]
-pub struct Recorded {
-    /// The process.
-    pub pid: Pid,
+pub struct Sampled {
     /// The samples.
     pub profile: Profile,
-    /// What became of the files.
-    pub outcomes: Vec<Outcome>,
     /// Why the sampling ended.
     pub ended: Ended,
     /// Why there is no sample, when the process ended too early for one.
     pub too_short: Option<SamplerError>,
 }
 
+/// What came of it all.
+#[derive(Debug)]
+pub struct Recorded {
+    /// What the sampling gave.
+    pub sampled: Sampled,
+    /// What became of the files.
+    pub outcomes: Vec<Outcome>,
+}
+
 impl Recording {
-    /// Samples until the process ends, the duration is over or `stop` is requested, then writes the files.
+    /// Samples until the process ends, the duration is over or `stop` is requested.
     ///
-    /// A process that ends before its interpreter was ready leaves an empty profile.
+    /// A process that ends before its interpreter was ready gives an empty profile.
     ///
     /// # Errors
-    /// When the process cannot be sampled; no file is written then.
-    pub fn run(&self, stop: &Stop, progress: &Arc<Progress>) -> Result<Recorded, SamplerError> {
+    /// When the process cannot be sampled.
+    pub fn sample(&self, stop: &Stop, progress: &Progress) -> Result<Sampled, SamplerError> {
         let settings = Settings {
             rate_hz: self.sampling.rate_hz,
             duration: self.sampling.duration,
@@ -61,24 +69,33 @@ impl Recording {
         let result = sampler::sample(self.pid, &settings, stop, progress, &mut |event| {
             profile.apply(event)
         });
-        let (ended, too_short) = match result {
-            Ok(ended) => (ended, None),
+        match result {
+            Ok(ended) => Ok(Sampled {
+                profile,
+                ended,
+                too_short: None,
+            }),
             Err(error @ SamplerError::EndedEarly(_)) => {
                 let elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                profile = Profile::default();
+                let mut profile = Profile::default();
                 profile.apply(Event::End(Nanos(elapsed_ns)));
-                (Ended::TargetEnded, Some(error))
+                Ok(Sampled {
+                    profile,
+                    ended: Ended::TargetEnded,
+                    too_short: Some(error),
+                })
             }
-            Err(error) => return Err(error),
-        };
-        let outcomes = self.plan.write(&profile, &self.meta(&profile), self.pid);
-        Ok(Recorded {
-            pid: self.pid,
-            profile,
-            outcomes,
-            ended,
-            too_short,
-        })
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the files.
+    #[must_use]
+    pub fn write(&self, sampled: Sampled) -> Recorded {
+        let outcomes = self
+            .plan
+            .write(&sampled.profile, &self.meta(&sampled.profile), self.pid);
+        Recorded { sampled, outcomes }
     }
 
     fn meta(&self, profile: &Profile) -> Meta {

@@ -15,18 +15,21 @@ use crate::sampler::Ended;
 #[must_use]
 pub fn text(recorded: &Recorded, subject: &str) -> String {
     let mut out = String::from("\nrsamp: ");
-    out.push_str(&match recorded.ended {
+    out.push_str(&match recorded.sampled.ended {
         Ended::TargetEnded => format!("{subject} ended\n"),
         Ended::DurationOver => format!("the duration is over; {subject} ran on\n"),
         Ended::Stopped => format!("stopped; {subject} runs on\n"),
     });
-    if let Some(reason) = &recorded.too_short {
+    if let Some(reason) = &recorded.sampled.too_short {
         let _ = writeln!(
             out,
             "too short for a sample: {reason}; the files are valid, but empty"
         );
     } else {
-        out.push_str(&summary(&recorded.profile, &SummaryOptions::default()));
+        out.push_str(&summary(
+            &recorded.sampled.profile,
+            &SummaryOptions::default(),
+        ));
     }
     out.push('\n');
     let written = recorded

@@ -1,3 +1,25 @@
 //! Turns the memory of a CPython interpreter into threads, frames, names and lines.
 
+pub mod version;
+
 pub mod layout;
+
+pub mod locate;
+
+pub mod reader;
+
+pub mod frames;
+
+pub mod top;
+
+pub mod code;
+
+pub mod line_table;
+
+pub mod text;
+
+pub mod gil;
+
+pub mod native_ids;
+
+pub mod legacy;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 
-use inferno::flamegraph::color::{Color, PaletteMap};
+use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
 use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
 
 use crate::profile::Profile;
@@ -56,6 +56,7 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
     options.count_name = count_name.to_owned();
     options.factor = factor;
     options.min_width = MIN_WIDTH * 100.0;
+    options.bgcolors = Some(BackgroundColor::Grey);
     options.palette_map = Some(&mut palette);
     options.text_truncate_direction = TextTruncateDirection::Right;
     // Keeps our order, reversed. Left to itself, inferno compares whole lines, counts included,
@@ -124,14 +125,17 @@ fn palette(tree: &Tree, functions: &Functions<'_>) -> PaletteMap {
 
 const GREY: Color = Color::new(200, 200, 200);
 
-/// A light colour, on which black letters can be read: its hue from a hash (FNV-1a, which is the
-/// same on every machine) of the module.
+/// A light colour, on which black letters can be read: its hue from a hash of the module that is
+/// the same on every machine (FNV-1a, with the last step of MurmurHash3 behind it, without which
+/// names that differ in their last letters only would look alike).
 fn color_of(module: &str) -> Color {
     let hash = module
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     let hue = (hash >> 32) % 360;
     let lightness = 0.68 + ((hash >> 16) % 8) as f64 * 0.02;
     let chroma = 0.70 * (1.0 - (2.0_f64 * lightness - 1.0).abs());

@@ -53,3 +53,53 @@ fn common(a: &Path, b: &Path) -> PathBuf {
     let same: Vec<Component<'_>> = pairs.take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
     same.iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(files: &[&str], expected: &[&str]) {
+        let shortener = Shortener::of(files.iter().copied());
+        let short = files.iter().map(|file| shortener.shorten(file));
+        assert_eq!(short.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn files_of_the_program_are_told_by_what_differs() {
+        check(&["/home/ada/run.py"], &["run.py"]);
+        check(
+            &["/home/ada/run.py", "/home/ada/lib/a.py"],
+            &["run.py", "lib/a.py"],
+        );
+        check(&["/home/a/x.py", "/home/ab/x.py"], &["a/x.py", "ab/x.py"]);
+        check(&["/srv/x.py", "/home/x.py"], &["/srv/x.py", "/home/x.py"]);
+        check(&["/x.py"], &["/x.py"]);
+    }
+
+    #[test]
+    fn files_of_libraries_are_told_by_their_module() {
+        check(
+            &[
+                "/home/ada/run.py",
+                "/usr/lib/python3.11/json/decoder.py",
+                "/opt/py/lib/python3.13t/threading.py",
+                "/opt/py/lib/python3.12/site-packages/numpy/linalg.py",
+                "/usr/lib/python3/dist-packages/apt.py",
+            ],
+            &[
+                "run.py",
+                "json/decoder.py",
+                "threading.py",
+                "numpy/linalg.py",
+                "apt.py",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_no_absolute_path_stays() {
+        let files = ["<frozen runpy>", "", "run.py", "/", "/lib/pythonic/a.py"];
+        check(&files, &["<frozen runpy>", "", "run.py", "/", "a.py"]);
+        check(&["/lib/python"], &["python"]);
+    }
+}

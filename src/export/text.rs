@@ -72,9 +72,26 @@ pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
         line(&mut text, &why_empty(profile, options.view));
         return text;
     }
+    frameless(&mut text, profile, options.view);
     if profile.threads().len() > 1 && options.threads > 0 {
         threads(&mut text, profile, options);
     }
+    tables(&mut text, profile, options);
+    text
+}
+
+/// The time that no row of the tables holds.
+fn frameless(text: &mut String, profile: &Profile, view: View) {
+    let whole = profile.totals().time(view);
+    let part = profile.frameless_totals().time(view);
+    if part > Nanos(0) {
+        let share = 100.0 * part.seconds() / whole.seconds();
+        let part = seconds(part, whole);
+        let _ = writeln!(text, "without Python frames: {part} s, {share:.1} %");
+    }
+}
+
+fn tables(text: &mut String, profile: &Profile, options: &SummaryOptions) {
     let functions = Functions::of(profile);
     let files = functions.rows().iter().filter_map(|row| row.function.file);
     let table = Table {
@@ -89,7 +106,7 @@ pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
         .map(|row| (row.self_time, row.total_time, table.function(&row.function)));
     let heading = format!("functions by self time ({view})");
     let rows = rows.filter(|(self_time, _, _)| self_time.samples > 0);
-    table.write(&mut text, &heading, rows, options.functions);
+    table.write(text, &heading, rows, options.functions);
 
     let by_total = functions.by_total(view);
     let rows = by_total
@@ -97,7 +114,7 @@ pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
         .map(|row| (row.self_time, row.total_time, table.function(&row.function)));
     let heading = format!("functions by total time ({view})");
     let rows = rows.filter(|(_, total_time, _)| total_time.samples > 0);
-    table.write(&mut text, &heading, rows, options.functions);
+    table.write(text, &heading, rows, options.functions);
 
     if options.lines > 0 {
         let lines = Lines::of(profile, &functions);
@@ -108,9 +125,8 @@ pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
             (row.self_time, row.total_time, place)
         });
         let heading = format!("lines by self time ({view})");
-        table.write(&mut text, &heading, rows, options.lines);
+        table.write(text, &heading, rows, options.lines);
     }
-    text
 }
 
 /// Why there is nothing to show, for a profile without any time in `view`.

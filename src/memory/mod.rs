@@ -1,9 +1,17 @@
 //! Turns an address of the target into bytes.
 
+pub mod live;
+pub mod snapshot;
+pub mod window;
+
 use std::fmt;
 use std::ops::Add;
 
 use thiserror::Error;
+
+pub use live::LiveMemory;
+pub use snapshot::SavedMemory;
+pub use window::Window;
 
 /// A place in the target's address space. Never a pointer of ours, never dereferenced here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -54,6 +62,15 @@ pub struct ReadError {
     pub source: std::io::Error,
 }
 
+/// A range of the target's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Its first byte.
+    pub at: Address,
+    /// Its length in bytes.
+    pub length: usize,
+}
+
 /// Gives bytes of a target: a live process, or saved pages in tests.
 pub trait ReadMemory {
     /// Fills `into` with the bytes that start at `at`.
@@ -61,6 +78,24 @@ pub trait ReadMemory {
     /// # Errors
     /// When not all of the bytes can be read; `into` then holds anything.
     fn read(&self, at: Address, into: &mut [u8]) -> Result<(), ReadError>;
+
+    /// Fills `into` with the bytes of `pieces`, one after another, and returns how many bytes came.
+    ///
+    /// Fewer than asked for means that the piece at that place could not be read whole; nothing
+    /// after it was tried. `into` is as long as the pieces together.
+    fn read_pieces(&self, pieces: &[Piece], into: &mut [u8]) -> usize {
+        let mut done = 0;
+        for piece in pieces {
+            let Some(target) = into.get_mut(done..done + piece.length) else {
+                return done;
+            };
+            if self.read(piece.at, target).is_err() {
+                return done;
+            }
+            done += piece.length;
+        }
+        done
+    }
 
     /// Reads one little-endian 64-bit word.
     ///

@@ -138,7 +138,7 @@ impl fmt::Display for LostCause {
 pub enum Event {
     /// A process appeared.
     Process(ProcessId, Process),
-    /// A thread appeared.
+    /// A thread appeared, or more is known of it: the last definition counts.
     Thread(ThreadId, Thread),
     /// A frame was seen for the first time.
     Frame(FrameId, Frame),

@@ -56,6 +56,17 @@ impl Totals {
     }
 }
 
+impl Totals {
+    fn checked_add(self, other: Totals) -> Option<Totals> {
+        Some(Totals {
+            samples: self.samples.checked_add(other.samples)?,
+            wall: Nanos(self.wall.0.checked_add(other.wall.0)?),
+            cpu: Nanos(self.cpu.0.checked_add(other.cpu.0)?),
+            gil: Nanos(self.gil.0.checked_add(other.gil.0)?),
+        })
+    }
+}
+
 impl From<&Sample> for Totals {
     fn from(sample: &Sample) -> Totals {
         Totals {
@@ -123,6 +134,7 @@ pub struct Profile {
     rows: Vec<Row>,
     row_of: HashMap<(ThreadId, Option<StackId>), usize>,
     thread_totals: Vec<Totals>,
+    totals: Totals,
     lost: BTreeMap<LostCause, u64>,
     last_sample: Nanos,
     end: Option<Nanos>,
@@ -133,13 +145,21 @@ impl Profile {
     /// Folds one event in.
     ///
     /// An event that names an id not defined before, or defines one out of order, comes from a
-    /// damaged recording: it is left out and counted in [`Profile::rejected`].
+    /// damaged recording, as does a sample that makes the sum of all times exceed 584 years: it is
+    /// left out and counted in [`Profile::rejected`]. So no sum over the samples can overflow.
     pub fn apply(&mut self, event: Event) {
         let accepted = match event {
             Event::Process(id, process) => push(&mut self.processes, id.0, process),
             Event::Thread(id, thread) => {
                 let known = self.process(thread.process).is_some();
-                let accepted = known && push(&mut self.threads, id.0, thread);
+                let accepted = known
+                    && match self.threads.get_mut(id.0 as usize) {
+                        Some(before) => {
+                            *before = thread;
+                            true
+                        }
+                        None => push(&mut self.threads, id.0, thread),
+                    };
                 self.thread_totals
                     .resize(self.threads.len(), Totals::default());
                 accepted
@@ -171,6 +191,10 @@ impl Profile {
             return false;
         }
         let totals = Totals::from(sample);
+        let Some(sum) = self.totals.checked_add(totals) else {
+            return false;
+        };
+        self.totals = sum;
         let next = self.rows.len();
         let row = *self
             .row_of
@@ -262,7 +286,7 @@ impl Profile {
         &self.lost
     }
 
-    /// How many events were left out because their ids make no sense: 0 unless the recording is
+    /// How many events were left out because they make no sense: 0 unless the recording is
     /// damaged.
     #[must_use]
     pub fn rejected(&self) -> u64 {
@@ -291,7 +315,7 @@ impl Profile {
     /// The sums over all threads.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        self.thread_totals.iter().copied().sum()
+        self.totals
     }
 
     /// The sums over the samples without any Python frame.

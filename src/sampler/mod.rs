@@ -1,5 +1,19 @@
 //! Turns a located interpreter into a stream of events.
 
+pub mod schedule;
+
+pub mod target;
+
+pub mod observe;
+
+pub mod intern;
+
+pub mod threads;
+
+pub mod record;
+
+pub mod dump;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,7 +22,10 @@ use thiserror::Error;
 
 use crate::process::Pid;
 use crate::process::permission::Denied;
-use crate::profile::event::{Event, Frame};
+use crate::profile::event::Frame;
+
+pub use dump::dump;
+pub use record::sample;
 
 /// How to sample.
 #[derive(Debug, Clone)]
@@ -147,6 +164,15 @@ pub enum SamplerError {
     /// The target ended before its interpreter could be read.
     #[error("process {0} ended before its Python interpreter was ready")]
     EndedEarly(Pid),
+    /// The process could not be looked at.
+    #[error("look at process {pid}")]
+    Process {
+        /// The process.
+        pid: Pid,
+        /// Why not.
+        #[source]
+        source: crate::process::ProcessError,
+    },
     /// The kernel failed in another way.
     #[error("{tried} of process {pid}")]
     Io {
@@ -158,28 +184,4 @@ pub enum SamplerError {
         #[source]
         source: std::io::Error,
     },
-}
-
-/// Samples process `pid` until it ends, `settings.duration` is over or `stop` is requested,
-/// and hands each event to `emit`. The last event is always [`Event::End`].
-///
-/// # Errors
-/// When the process cannot be read or is no Python process; nothing was emitted then.
-pub fn sample(
-    pid: Pid,
-    settings: &Settings,
-    stop: &Stop,
-    progress: &Progress,
-    emit: &mut dyn FnMut(Event),
-) -> Result<Ended, SamplerError> {
-    let _ = (settings, stop, progress, emit);
-    Err(SamplerError::EndedEarly(pid))
-}
-
-/// Reads every Python thread's stack of process `pid` once.
-///
-/// # Errors
-/// As [`sample`].
-pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
-    Err(SamplerError::EndedEarly(pid))
 }

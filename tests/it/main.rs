@@ -1,4 +1,6 @@
-//! Tests that need no Python: the command line and the architecture.
+//! Tests that need no Python: files, command line, snapshots, architecture.
 
 mod architecture;
 mod cli;
+mod export;
+mod profile;

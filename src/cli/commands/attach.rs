@@ -1,20 +1,15 @@
 //! Turns a running process into a profile, until it ends, the time is over or Ctrl-C.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::cli::outputs::Plan;
 use crate::cli::progress::ProgressLine;
-use crate::cli::recording::Recording;
+use crate::cli::recording::{Recording, START_TIMEOUT};
 use crate::cli::{commands, exit_code, interrupt::Interrupts, program_name, request, streams};
 use crate::process::Process;
 use crate::sampler::{Progress, Stop};
-
-/// A process attached to by hand is either Python already or about to be: imports of a slow file
-/// system come after the interpreter's start, so that a few seconds are plenty.
-const START_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Profiles the process.
 ///
@@ -39,7 +34,9 @@ pub fn run(request: &request::Attach) -> Result<u8> {
         .context("watch for Ctrl-C")?;
     let progress = Arc::new(Progress::default());
     let line = ProgressLine::start(request.progress, Arc::clone(&progress), None);
-    let recorded = recording.run(&stop, &progress);
+    let recorded = recording
+        .sample(&stop, &progress)
+        .map(|sampled| recording.write(sampled));
     if let Some(line) = line {
         line.clear();
     }

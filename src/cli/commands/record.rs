@@ -2,7 +2,9 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
@@ -14,6 +16,10 @@ use crate::cli::streams::{self, Severity};
 use crate::cli::{commands, exit_code, program_name, report, request};
 use crate::process::Launched;
 use crate::sampler::{Ended, Progress, SamplerError, Stop};
+
+/// The sampler sees the program's end by itself, within a tick or its longest wait, and knows best what it
+/// means. Past this time it is told to stop.
+const SEE_END: Duration = Duration::from_secs(5);
 
 /// Runs the program and profiles it. From its start on, its exit code is the result, whatever fails here.
 ///
@@ -40,14 +46,21 @@ pub fn run(request: &request::Record) -> Result<u8> {
     let stop = Stop::default();
     let progress = Arc::new(Progress::default());
     let line = ProgressLine::start(request.progress, Arc::clone(&progress), Some(pid));
+    let (tell, sampled) = mpsc::sync_channel(1);
     let sampler = {
         let stop = stop.clone();
         thread::Builder::new()
             .name("sampler".to_owned())
-            .spawn(move || recording.run(&stop, &progress))
+            .spawn(move || {
+                let sampled = recording.sample(&stop, &progress);
+                let _ = tell.send(());
+                sampled.map(|sampled| recording.write(sampled))
+            })
     };
     let status = launched.wait(|_| ());
-    stop.request();
+    if sampled.recv_timeout(SEE_END) == Err(RecvTimeoutError::Timeout) {
+        stop.request();
+    }
     let recorded = sampler
         .context("start the sampling thread")
         .and_then(|sampler| match sampler.join() {
@@ -80,9 +93,9 @@ fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8) -> u8
             return code;
         }
     };
-    if recorded.ended == Ended::Stopped {
-        // The sampler was told of the end before it saw it.
-        recorded.ended = Ended::TargetEnded;
+    if recorded.sampled.ended == Ended::Stopped {
+        // Only the program's end stops the sampling here.
+        recorded.sampled.ended = Ended::TargetEnded;
     }
     if !request.quiet {
         streams::say(report::text(&recorded, "the program").trim_end());

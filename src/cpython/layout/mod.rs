@@ -4,6 +4,9 @@
 //! 3.6–3.12 have tables generated from the real headers (`scripts/layouts`); from 3.13 on the
 //! interpreter brings most of them itself (`_Py_DebugOffsets`).
 
+pub mod debug_offsets;
+mod tables;
+
 /// Distance in bytes from the start of a struct.
 pub type Offset = u64;
 
@@ -147,18 +150,32 @@ pub struct ObjectLayout {
     pub bytes_data: Offset,
     /// `length` in `PyASCIIObject`.
     pub str_length: Offset,
-    /// `state` in `PyASCIIObject`: the word with the bit fields `kind`, `compact`, `ascii`.
+    /// `state` in `PyASCIIObject`: the 32-bit word with the bit fields `kind`, `compact`, `ascii`.
     pub str_state: Offset,
+    /// First of the three bits of `state.kind`, counted from the lowest of the word. Free-threaded
+    /// builds from 3.14 on have `interned` in a byte of its own (`cpython/unicodeobject.h`).
+    pub str_kind_bit: u32,
+    /// The bit `state.compact`.
+    pub str_compact_bit: u32,
+    /// The bit `state.ascii`.
+    pub str_ascii_bit: u32,
     /// `sizeof(PyASCIIObject)`: where the text of a compact ASCII string starts.
     pub str_ascii_size: Offset,
     /// `sizeof(PyCompactUnicodeObject)`: where the text of another compact string starts.
     pub str_compact_size: Offset,
-    /// `ob_digit` in `PyLongObject`; the word before it is `ob_size` (3.6–3.11) or `lv_tag` (3.12 on).
+    /// `data` in `PyUnicodeObject`: the pointer to the text of a string that is not compact.
+    pub str_data: Offset,
+    /// `long_value.lv_tag` in `PyLongObject` (3.12 on; before, `ob_size` has sign and length).
+    pub long_tag: Option<Offset>,
+    /// `ob_digit` in `PyLongObject`: 32-bit words of 30 bits each.
     pub long_digits: Offset,
     /// `ma_keys` in `PyDictObject`.
     pub dict_keys: Offset,
-    /// `ma_values` in `PyDictObject`.
+    /// `ma_values` in `PyDictObject`: null unless the table is split.
     pub dict_values: Offset,
+    /// What `ma_values` points to: the first value in it. 0 up to 3.12; from 3.13 on, `values` in
+    /// `struct _dictvalues`, after the byte counts (`internal/pycore_dict.h`).
+    pub values_items: Offset,
     /// `dk_indices` in `PyDictKeysObject`.
     pub keys_indices: Offset,
     /// 3.6–3.10: `dk_size`; 3.11 on: `dk_log2_size` (one byte).
@@ -179,4 +196,180 @@ pub struct ObjectLayout {
     pub type_flags: Offset,
     /// 3.11 on: `ht_cached_keys` in `PyHeapTypeObject`: the shared keys of the instances.
     pub type_cached_keys: Option<Offset>,
+    /// Where instances keep their attributes.
+    pub managed_dict: ManagedDict,
+    /// `md_dict` in `PyModuleObject`.
+    pub module_dict: Offset,
+}
+
+/// Where an instance whose type has `Py_TPFLAGS_MANAGED_DICT` keeps its attributes
+/// (`internal/pycore_object.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManagedDict {
+    /// 3.6–3.10: there is no such flag; `tp_dictoffset` tells.
+    Absent,
+    /// 3.11: a pointer to the values and a pointer to the dict, either may be null.
+    Separate {
+        /// Bytes before the object: `_PyObject_ValuesPointer`.
+        values_before: Offset,
+        /// Bytes before the object: `_PyObject_ManagedDictPointer`.
+        dict_before: Offset,
+    },
+    /// 3.12: one word: a pointer to the dict, or, when odd, the address of the values less one.
+    Tagged {
+        /// Bytes before the object: `_PyObject_DictOrValuesPointer`.
+        before: Offset,
+    },
+    /// 3.13 on: a pointer to the dict; when null and the type has `Py_TPFLAGS_INLINE_VALUES`, the
+    /// values lie in the object, `tp_basicsize` bytes after its start.
+    Inline {
+        /// Bytes before the object: `MANAGED_DICT_OFFSET`.
+        dict_before: Offset,
+    },
+}
+
+/// The versions that [`for_version`] and [`debug_offsets::parse`] have offsets for, as errors name them.
+pub const KNOWN: &str = "3.6 to 3.15";
+
+/// The offsets of an interpreter that does not bring them itself: 3.6–3.12.
+///
+/// Of 3.7 these are the offsets of 3.7.4 and later; [`for_release`] knows the earlier ones, too.
+#[must_use]
+pub fn for_version(major: u8, minor: u8) -> Option<&'static Layout> {
+    match (major, minor) {
+        (3, 6) => Some(&tables::V3_6),
+        (3, 7) => Some(&tables::V3_7),
+        (3, 8) => Some(&tables::V3_8),
+        (3, 9) => Some(&tables::V3_9),
+        (3, 10) => Some(&tables::V3_10),
+        (3, 11) => Some(&tables::V3_11),
+        (3, 12) => Some(&tables::V3_12),
+        _ => None,
+    }
+}
+
+/// As [`for_version`], for one micro version: the only fields that moved within a minor version are
+/// those of `_PyRuntime` in 3.7.
+#[must_use]
+pub fn for_release(major: u8, minor: u8, micro: u8) -> Option<&'static Layout> {
+    match (major, minor, micro) {
+        (3, 7, 0..=3) => Some(&V3_7_0),
+        _ => for_version(major, minor),
+    }
+}
+
+/// 3.7.0–3.7.3 (Debian 10 has 3.7.3): `gil.h` did not yet define `FORCE_SWITCHING` itself, so that
+/// `_PyRuntime` lacked `ceval.gil.switch_cond` (48 bytes) and `switch_mutex` (40) ahead of `gilstate`.
+/// py-spy's `get_tstate_current_offset` has the same distance.
+const V3_7_0: Layout = Layout {
+    runtime: RuntimeLayout {
+        gil_holder: Some(1392),
+        ..tables::V3_7.runtime
+    },
+    ..tables::V3_7
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written down from py-spy 0.4.3 (`python_bindings`: bindgen's output on other headers than ours, and
+    /// its hand-kept offsets into `_PyRuntime`): head of the interpreters, holder of the GIL; first thread, modules;
+    /// frame, ident; previous, code, instruction; file name, name, line table, first line, code.
+    const SEEN_BY_PY_SPY: [(u8, [Offset; 14]); 7] = [
+        (6, [0, 0, 8, 16, 24, 152, 24, 32, 120, 96, 104, 112, 36, 40]),
+        (
+            7,
+            [24, 1480, 8, 40, 24, 176, 24, 32, 104, 96, 104, 112, 36, 40],
+        ),
+        (
+            8,
+            [32, 1368, 8, 56, 24, 176, 24, 32, 104, 104, 112, 120, 40, 48],
+        ),
+        (
+            9,
+            [32, 568, 8, 856, 24, 176, 24, 32, 104, 104, 112, 120, 40, 48],
+        ),
+        (
+            10,
+            [32, 568, 8, 856, 24, 176, 24, 32, 96, 104, 112, 120, 40, 48],
+        ),
+        (
+            11,
+            [
+                40, 576, 16, 888, 56, 152, 48, 32, 56, 112, 120, 136, 72, 184,
+            ],
+        ),
+        (
+            12,
+            [40, 0, 72, 944, 56, 136, 8, 0, 56, 112, 120, 136, 68, 192],
+        ),
+    ];
+
+    #[test]
+    fn tables_agree_with_py_spy() {
+        for (minor, expected) in SEEN_BY_PY_SPY {
+            let l = for_version(3, minor).expect("a table");
+            let ours = [
+                l.runtime.interpreters_head,
+                l.runtime.gil_holder.unwrap_or(0),
+                l.interpreter.threads_head,
+                l.interpreter.modules,
+                l.thread.frame,
+                l.thread.thread_id,
+                l.frame.previous,
+                l.frame.code,
+                l.frame.instruction,
+                l.code.filename,
+                l.code.name,
+                l.code.linetable,
+                l.code.first_line,
+                l.code.code,
+            ];
+            assert_eq!(ours, expected, "3.{minor}");
+        }
+    }
+
+    #[test]
+    fn later_fields_agree_with_py_spy() {
+        let (v3_11, v3_12) = (&tables::V3_11, &tables::V3_12);
+        assert_eq!(v3_11.thread.datastack_chunk, Some(296));
+        assert_eq!(v3_11.thread.native_thread_id, Some(160));
+        assert_eq!(
+            (v3_11.frame.stacktop, v3_11.frame.owner),
+            (Some(64), Some(69))
+        );
+        assert_eq!(v3_11.code.qualname, Some(128));
+        assert_eq!(v3_12.thread.datastack_chunk, Some(232));
+        assert_eq!(v3_12.thread.native_thread_id, Some(144));
+        assert_eq!(
+            (v3_12.frame.stacktop, v3_12.frame.owner),
+            (Some(64), Some(70))
+        );
+        assert_eq!(v3_12.interpreter.gil, Some(384));
+        let gil = GilLayout {
+            last_holder: 8,
+            locked: 16,
+            switch_number: 24,
+        };
+        assert_eq!(v3_12.interpreter.gil_state, Some(gil));
+    }
+
+    #[test]
+    fn early_3_7_has_its_gil_elsewhere() {
+        let holder = |micro| {
+            for_release(3, 7, micro)
+                .expect("a table")
+                .runtime
+                .gil_holder
+        };
+        assert_eq!((holder(3), holder(4)), (Some(1392), Some(1480)));
+    }
+
+    #[test]
+    fn other_versions_have_no_table() {
+        for (major, minor) in [(2, 7), (3, 5), (3, 13), (4, 6)] {
+            assert_eq!(for_version(major, minor), None);
+        }
+    }
 }

@@ -1,0 +1,285 @@
+//! Turns a code object into its name, file and line table, read once and checked at every use.
+//!
+//! A code object can be freed and another one built at its address. So an entry also keeps the
+//! pointers to the name, the file and the line table, and the first line: whoever uses an entry
+//! compares them with what lies there now.
+
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
+
+use super::layout::Layout;
+use super::line_table::{LineFormat, LineIndex, LineTable};
+use super::text::read_str;
+use super::version::Version;
+use crate::memory::window::{int_at, word_at};
+use crate::memory::{Address, ReadMemory};
+
+/// The most code objects that are remembered; beyond, the cache starts anew. Large programs have
+/// some ten thousand.
+const MAX_CODES: usize = 200_000;
+
+/// The longest line table that is believed, in bytes: some millions of lines in one function.
+const MAX_LINE_TABLE: usize = 64 << 20;
+
+/// The longest name or file name that is read, in characters.
+const MAX_NAME: usize = 100_000;
+
+/// The largest frame that is believed, in words: `co_framesize` is bounded by the compiler's stack
+/// depth, far below.
+const MAX_FRAME_WORDS: i32 = 1 << 20;
+
+/// What never changes in a code object, as long as it is the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint {
+    filename: u64,
+    name: u64,
+    line_table: u64,
+    first_line: i32,
+}
+
+impl Fingerprint {
+    /// From the bytes of the code object between [`fingerprint_range`]'s ends.
+    #[must_use]
+    pub fn parse(bytes: &[u8], layout: &Layout) -> Option<Fingerprint> {
+        let code = &layout.code;
+        let (start, _) = fingerprint_range(layout);
+        Some(Fingerprint {
+            filename: word_at(bytes, code.filename - start)?,
+            name: word_at(bytes, code.qualname.unwrap_or(code.name) - start)?,
+            line_table: word_at(bytes, code.linetable - start)?,
+            first_line: int_at(bytes, code.first_line - start)?,
+        })
+    }
+}
+
+/// The part of a code object, as first offset and length, that holds its [`Fingerprint`].
+#[must_use]
+pub fn fingerprint_range(layout: &Layout) -> (u64, usize) {
+    let code = &layout.code;
+    let fields = [
+        code.filename,
+        code.qualname.unwrap_or(code.name),
+        code.linetable,
+        code.first_line,
+    ];
+    let start = fields.into_iter().min().unwrap_or(0);
+    let end = fields.into_iter().max().unwrap_or(0) + 8;
+    (start, (end - start) as usize)
+}
+
+/// A code object, as far as rsamp wants to know it.
+#[derive(Debug)]
+pub struct Code {
+    /// Counts the code objects read: no two have the same number, even at the same address.
+    pub number: u64,
+    /// `co_qualname` (3.11 on), else `co_name`.
+    pub name: String,
+    /// `co_filename`.
+    pub file: String,
+    /// `co_firstlineno`; `None` when it is no line.
+    pub first_line: Option<u32>,
+    /// Where the instructions start (3.11 on); before, frames count from the first instruction.
+    start: Option<Address>,
+    /// The thread-local copies of the bytecode (free-threaded 3.14 on).
+    copies: Vec<Address>,
+    lines: LineIndex,
+    frame_bytes: Option<u64>,
+}
+
+impl Code {
+    /// The line of a frame's `instruction` in the given copy of the bytecode, both as
+    /// [`RawFrame`](super::frames::RawFrame) has them; the function's first line when the frame has
+    /// not started.
+    #[must_use]
+    pub fn line(&self, instruction: i64, bytecode_copy: i32) -> Option<u32> {
+        let offset = match self.start {
+            None => instruction,
+            Some(start) => {
+                let copy = usize::try_from(bytecode_copy)
+                    .ok()
+                    .filter(|number| *number > 0);
+                let start = match copy {
+                    Some(number) => *self.copies.get(number)?,
+                    None => start,
+                };
+                instruction.wrapping_sub(start.0 as i64)
+            }
+        };
+        match u32::try_from(offset) {
+            Ok(offset) => self.lines.line_at(offset).or(self.first_line),
+            Err(_) => self.first_line,
+        }
+    }
+}
+
+/// All code objects seen, by address.
+#[derive(Debug, Default)]
+pub struct CodeCache {
+    entries: FxHashMap<Address, Entry>,
+    read: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    fingerprint: Fingerprint,
+    code: Rc<Code>,
+}
+
+/// Whether an entry still stands for what lies at its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// It does.
+    Same,
+    /// Another code object lies there now; the entry was dropped.
+    Replaced,
+    /// There is no entry.
+    Unknown,
+}
+
+impl CodeCache {
+    /// The code object at `at`, as it was when last checked.
+    #[must_use]
+    pub fn get(&self, at: Address) -> Option<&Rc<Code>> {
+        self.entries.get(&at).map(|entry| &entry.code)
+    }
+
+    /// The bytes that a frame of the code at `at` takes in the data stack (3.11 on).
+    #[must_use]
+    pub fn frame_bytes(&self, at: Address) -> Option<u64> {
+        self.entries.get(&at)?.code.frame_bytes
+    }
+
+    /// Compares the entry of `at` with what lies there now.
+    pub fn check(&mut self, at: Address, now: &Fingerprint) -> Check {
+        match self.entries.get(&at) {
+            None => Check::Unknown,
+            Some(entry) if entry.fingerprint == *now => Check::Same,
+            Some(_) => {
+                self.entries.remove(&at);
+                Check::Replaced
+            }
+        }
+    }
+
+    /// Reads the code object at `at`; `None` when it is none or is gone.
+    pub fn load(
+        &mut self,
+        at: Address,
+        memory: &impl ReadMemory,
+        layout: &Layout,
+        version: Version,
+    ) -> Option<&Rc<Code>> {
+        let mut bytes = vec![0; layout.code.size as usize];
+        memory.read(at, &mut bytes).ok()?;
+        let (start, length) = fingerprint_range(layout);
+        let fields = bytes.get(start as usize..start as usize + length)?;
+        let fingerprint = Fingerprint::parse(fields, layout)?;
+        let mut code = read_code(at, &bytes, &fingerprint, memory, layout, version)?;
+        self.read += 1;
+        code.number = self.read;
+        if self.entries.len() >= MAX_CODES {
+            self.entries.clear();
+        }
+        self.entries.insert(
+            at,
+            Entry {
+                fingerprint,
+                code: Rc::new(code),
+            },
+        );
+        self.get(at)
+    }
+}
+
+fn read_code(
+    at: Address,
+    bytes: &[u8],
+    fingerprint: &Fingerprint,
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    version: Version,
+) -> Option<Code> {
+    let format = LineFormat::of(version.minor)?;
+    let table = LineTable {
+        format,
+        first_line: fingerprint.first_line,
+        bytes: read_bytes(Address(fingerprint.line_table), memory, layout)?,
+    };
+    let text = |address| read_str(memory, layout, Address(address), MAX_NAME).ok();
+    Some(Code {
+        number: 0,
+        name: text(fingerprint.name)?,
+        file: text(fingerprint.filename)?,
+        first_line: u32::try_from(fingerprint.first_line)
+            .ok()
+            .filter(|line| *line > 0),
+        start: version.at_least(11).then_some(at + layout.code.code),
+        copies: read_copies(bytes, memory, layout),
+        lines: LineIndex::new(&table),
+        frame_bytes: frame_bytes(bytes, layout),
+    })
+}
+
+/// Reads a bytes object.
+fn read_bytes(at: Address, memory: &impl ReadMemory, layout: &Layout) -> Option<Vec<u8>> {
+    let length = usize::try_from(memory.word(at + layout.object.ob_size).ok()?).ok()?;
+    if length > MAX_LINE_TABLE {
+        return None;
+    }
+    // The pages are tried before the buffer is made: a wild length must not cost its memory.
+    if length > 1 << 16 {
+        memory
+            .read(
+                at + layout.object.bytes_data + (length as u64 - 1),
+                &mut [0],
+            )
+            .ok()?;
+    }
+    let mut bytes = vec![0; length];
+    memory
+        .read(at + layout.object.bytes_data, &mut bytes)
+        .ok()?;
+    Some(bytes)
+}
+
+/// `co_framesize` in bytes (3.12 on); `co_nlocalsplus + co_stacksize` and the header in 3.11
+/// (`_PyFrame_PushUnchecked` in `internal/pycore_frame.h`).
+fn frame_bytes(bytes: &[u8], layout: &Layout) -> Option<u64> {
+    let code = &layout.code;
+    let words = match code.framesize {
+        Some(offset) => int_at(bytes, offset)?,
+        None => {
+            let header = i32::try_from(layout.frame.size / 8).ok()?;
+            let locals = int_at(bytes, code.nlocalsplus?)?;
+            locals
+                .checked_add(int_at(bytes, code.stacksize)?)?
+                .checked_add(header)?
+        }
+    };
+    (0..MAX_FRAME_WORDS)
+        .contains(&words)
+        .then_some(words as u64 * 8)
+}
+
+/// The most thread-local copies of one code object that are read.
+const MAX_COPIES: u64 = 4096;
+
+/// `co_tlbc`: `_PyCodeArray { Py_ssize_t size; char *entries[] }` (`internal/pycore_code.h`, 3.14 on).
+fn read_copies(bytes: &[u8], memory: &impl ReadMemory, layout: &Layout) -> Vec<Address> {
+    let Some(array) = layout.code.tlbc.and_then(|offset| word_at(bytes, offset)) else {
+        return Vec::new();
+    };
+    let array = Address(array);
+    let Ok(size) = memory.word(array) else {
+        return Vec::new();
+    };
+    let mut words = vec![0; size.min(MAX_COPIES) as usize * 8];
+    if memory.read(array + 8, &mut words).is_err() {
+        return Vec::new();
+    }
+    (0..words.len() as u64 / 8)
+        .filter_map(|n| word_at(&words, n * 8))
+        .map(Address)
+        .collect()
+}

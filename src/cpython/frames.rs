@@ -1,0 +1,485 @@
+//! Turns a thread state into the frames of its stack, read in one batch where their places are known.
+//!
+//! Where frames lie: up to 3.10 each is a heap object. From 3.11 on most lie one after another in the
+//! thread's data-stack chunks (`_PyStackChunk`), those of generators and coroutines in their own
+//! objects, entry frames on the C stack (3.12 on). [`Places`] remembers where the last sample found
+//! them; one batch then copies the thread state and all these places, in walking order.
+
+use super::code::CodeCache;
+use super::layout::Layout;
+use super::top::{self, Top};
+use super::version::Version;
+use crate::memory::window::{Window, int_at, word_at};
+use crate::memory::{Address, ReadMemory};
+
+/// The most frames that a walk follows. CPython's own limit is 1,000 unless the program raises it;
+/// past this the memory is damaged or runs in a circle.
+pub const MAX_WALK: usize = 1 << 18;
+
+/// How many frames at each end of a stack are kept when it is deeper than both together.
+pub const KEPT_AT_EACH_END: usize = 16_384;
+
+/// The most data-stack chunks that are followed: with 16 KiB each they hold far more than
+/// [`MAX_WALK`] frames.
+const MAX_CHUNKS: usize = 4096;
+
+/// The largest chunk that is believed. Chunks have 16 KiB, doubled for a single frame that needs more.
+const MAX_CHUNK_BYTES: u64 = 1 << 22;
+
+/// `sizeof(_PyStackChunk)` without its data: `previous`, `size`, `top` (`cpython/pystate.h`).
+const CHUNK_HEADER: u64 = 24;
+
+/// Bytes copied beyond the end of the stack as last seen: room for a few more calls, and for the
+/// callee of the topmost frame ([`top`]).
+const SLACK: u64 = 1024;
+
+/// The bytes of one frame that are read at most; every version's frame header is shorter.
+const MAX_FRAME_HEADER: usize = 256;
+
+/// A frame by its addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawFrame {
+    /// Where it lies.
+    pub at: Address,
+    /// Its code object, untagged.
+    pub code: Address,
+    /// The instruction as the frame has it: a byte offset up to 3.10 (-1 or less: not started), an
+    /// address from 3.11 on.
+    pub instruction: i64,
+    /// Index of the thread's copy of the bytecode (free-threaded 3.14 on), else 0.
+    pub bytecode_copy: i32,
+    /// Whether the frame says that it is executing; `None` where its version does not tell.
+    pub executing: Option<bool>,
+    /// Whether C code lies between this frame and the one that called it.
+    pub entered_from_c: bool,
+}
+
+/// Why a walk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StackEnd {
+    /// At the outermost frame.
+    Outermost,
+    /// At a frame that could not be read, or is no frame.
+    Unreadable(Address),
+    /// After [`MAX_WALK`] frames.
+    TooDeep,
+}
+
+/// What a walk found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawStack {
+    /// The frames, innermost first.
+    pub frames: Vec<RawFrame>,
+    /// Why there are no more.
+    pub end: StackEnd,
+}
+
+impl Default for RawStack {
+    fn default() -> Self {
+        RawStack {
+            frames: Vec::new(),
+            end: StackEnd::Outermost,
+        }
+    }
+}
+
+/// The fields of `PyThreadState` that a sample needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadFields {
+    /// The next thread state of the interpreter.
+    pub next: Address,
+    /// The interpreter.
+    pub interpreter: Address,
+    /// The current frame (3.11, 3.12: the `_PyCFrame` that names it).
+    pub frame: Address,
+    /// The `pthread_t`.
+    pub ident: u64,
+    /// The kernel's thread id in the target's PID namespace.
+    pub native_id: Option<u64>,
+    /// The newest data-stack chunk, and the end of its used part.
+    pub chunk: Option<(Address, Address)>,
+}
+
+impl ThreadFields {
+    /// Parses the bytes of a `PyThreadState`; `None` when they are too few.
+    #[must_use]
+    pub fn parse(bytes: &[u8], layout: &Layout) -> Option<ThreadFields> {
+        let thread = &layout.thread;
+        let pointer = |offset| word_at(bytes, offset).map(Address);
+        let chunk = match thread.datastack_chunk {
+            // `datastack_top` follows `datastack_chunk` in 3.11–3.15 (`cpython/pystate.h`).
+            Some(offset) => Some((pointer(offset)?, pointer(offset + 8)?)),
+            None => None,
+        };
+        Some(ThreadFields {
+            next: pointer(thread.next)?,
+            interpreter: pointer(thread.interp)?,
+            frame: pointer(thread.frame)?,
+            ident: word_at(bytes, thread.thread_id)?,
+            native_id: thread
+                .native_thread_id
+                .and_then(|offset| word_at(bytes, offset)),
+            chunk,
+        })
+    }
+}
+
+/// What the walk needs to know of an interpreter.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameFormat<'a> {
+    /// The offsets.
+    pub layout: &'a Layout,
+    /// The version, for what offsets do not say.
+    pub version: Version,
+}
+
+impl FrameFormat<'_> {
+    /// Bytes of a frame that are read: its header.
+    fn header(&self) -> usize {
+        (self.layout.frame.size as usize).min(MAX_FRAME_HEADER)
+    }
+
+    /// `FRAME_OWNED_BY_CSTACK` (3 in 3.12 and 3.13, 4 in 3.14) or `FRAME_OWNED_BY_INTERPRETER` (3 in
+    /// 3.14 on): a frame that belongs to no function.
+    fn is_entry_shim(&self, owner: u8) -> bool {
+        self.version.at_least(12) && owner >= 3
+    }
+
+    /// Splits the bytes of a frame into what it is and the frame that called it.
+    fn parse(&self, at: Address, bytes: &[u8]) -> Option<(Option<RawFrame>, Address)> {
+        let frame = &self.layout.frame;
+        let previous = Address(word_at(bytes, frame.previous)?);
+        let owner = match frame.owner {
+            Some(offset) => *bytes.get(offset as usize)?,
+            None => 0,
+        };
+        if self.is_entry_shim(owner) {
+            return Some((None, previous));
+        }
+        let code = Address(word_at(bytes, frame.code)? & !self.tag_bits());
+        let instruction = if self.version.at_least(11) {
+            word_at(bytes, frame.instruction)? as i64
+        } else {
+            let unit = if self.version.at_least(10) { 2 } else { 1 };
+            i64::from(int_at(bytes, frame.instruction)?) * unit
+        };
+        let executing = match frame.stacktop {
+            Some(offset) => Some(int_at(bytes, offset)? == -1),
+            None => None,
+        };
+        // `is_entry` (3.11 alone) is the byte before `owner` (`internal/pycore_frame.h`).
+        let entered_from_c = match frame.owner {
+            Some(offset) if self.version.minor_pair() == (3, 11) => {
+                *bytes.get(offset as usize - 1)? != 0
+            }
+            _ => false,
+        };
+        let bytecode_copy = match frame.tlbc_index {
+            Some(offset) => int_at(bytes, offset)?,
+            None => 0,
+        };
+        let raw = RawFrame {
+            at,
+            code,
+            instruction,
+            bytecode_copy,
+            executing,
+            entered_from_c,
+        };
+        Some((Some(raw), previous))
+    }
+
+    /// The low bits of `f_executable` that are no part of the address: a `_PyStackRef` from 3.14 on.
+    fn tag_bits(&self) -> u64 {
+        if self.version.at_least(14) { 3 } else { 0 }
+    }
+}
+
+/// Where the frames of one thread lay when they were last read.
+#[derive(Debug, Default, Clone)]
+pub struct Places {
+    /// 3.11, 3.12: the `_PyCFrame`.
+    cframe: Address,
+    /// The data-stack chunks, newest first: start and bytes in use.
+    chunks: Vec<(Address, u64)>,
+    /// Frames outside of the chunks, in walking order; up to 3.10 all frames.
+    outside: Vec<Address>,
+    /// The frame that could not be read when the places were learnt: where the stack ends.
+    broken: Option<Address>,
+}
+
+/// The numbers of a thread's pieces in a [`Window`].
+#[derive(Debug, Clone, Copy)]
+pub struct Planned {
+    state: usize,
+    cframe: Option<usize>,
+    chunks: usize,
+    outside: usize,
+    state_again: usize,
+}
+
+impl Planned {
+    /// The piece that holds the `PyThreadState`.
+    #[must_use]
+    pub fn state_piece(&self) -> usize {
+        self.state
+    }
+}
+
+/// What came out of looking at a thread's pieces.
+#[derive(Debug)]
+pub enum Look {
+    /// All frames were in the pieces, and [`top`] says that they are of one moment.
+    Settled(RawStack),
+    /// All frames were in the pieces; whether they are of one moment is not decided.
+    Unsettled(RawStack),
+    /// A frame lies where nothing was copied: [`Places::learn`].
+    Moved,
+    /// The thread state itself could not be read: the thread or the process is gone.
+    Gone,
+}
+
+impl Places {
+    /// Asks for all that a look at the thread needs, in the order in which it is to be copied.
+    pub fn plan(&self, thread: Address, layout: &Layout, window: &mut Window) -> Planned {
+        let state = window.want(thread, layout.thread.size as usize);
+        let cframe = layout
+            .thread
+            .cframe_current_frame
+            .map(|offset| window.want(self.cframe + offset, 8));
+        let chunks = window.len();
+        for (at, used) in &self.chunks {
+            window.want(*at, *used as usize);
+        }
+        let header = (layout.frame.size as usize).min(MAX_FRAME_HEADER);
+        let outside = window.len();
+        for at in &self.outside {
+            window.want(*at, header);
+        }
+        let again = thread + layout.thread.frame;
+        let state_again = match layout.thread.cframe_current_frame {
+            Some(offset) => window.want(self.cframe + offset, 8),
+            None => window.want(again, 8),
+        };
+        Planned {
+            state,
+            cframe,
+            chunks,
+            outside,
+            state_again,
+        }
+    }
+
+    /// Walks the stack in the pieces of `planned`.
+    pub fn look(
+        &self,
+        planned: Planned,
+        window: &Window,
+        format: FrameFormat<'_>,
+        codes: &CodeCache,
+    ) -> (Look, Option<ThreadFields>) {
+        let layout = format.layout;
+        let Some(fields) = window
+            .piece(planned.state)
+            .and_then(|bytes| ThreadFields::parse(bytes, layout))
+        else {
+            return (Look::Gone, None);
+        };
+        let current = match planned.cframe {
+            Some(_) if fields.frame != self.cframe => return (Look::Moved, Some(fields)),
+            Some(piece) => window
+                .piece(piece)
+                .and_then(|bytes| word_at(bytes, 0))
+                .map(Address),
+            None => Some(fields.frame),
+        };
+        let Some(current) = current else {
+            return (Look::Moved, Some(fields));
+        };
+        let again = window
+            .piece(planned.state_again)
+            .and_then(|bytes| word_at(bytes, 0));
+        let mut next_outside = 0;
+        let find = |at: Address| self.find(at, planned, window, format, &mut next_outside);
+        let Some(stack) = walk(current, format, self.broken, find) else {
+            return (Look::Moved, Some(fields));
+        };
+        let callee = |at: Address| {
+            self.chunks
+                .iter()
+                .enumerate()
+                .find_map(|(number, _)| window.within(planned.chunks + number, at, format.header()))
+        };
+        let verdict = top::settle(stack, format, codes, again == Some(current.0), |at| {
+            callee(at).and_then(|bytes| format.parse(at, bytes))
+        });
+        let look = match verdict {
+            Top::Decided(stack) => Look::Settled(stack),
+            Top::Undecided(stack) => Look::Unsettled(stack),
+        };
+        (look, Some(fields))
+    }
+
+    /// The bytes of the frame at `at`, when they were copied.
+    fn find<'w>(
+        &self,
+        at: Address,
+        planned: Planned,
+        window: &'w Window,
+        format: FrameFormat<'_>,
+        next_outside: &mut usize,
+    ) -> Option<&'w [u8]> {
+        for (number, (start, used)) in self.chunks.iter().enumerate() {
+            if at >= *start && at.0 - start.0 < *used {
+                return window.within(planned.chunks + number, at, format.header());
+            }
+        }
+        // Frames outside are met in the order in which they were planned, so the next one is
+        // nearly always it.
+        let count = self.outside.len();
+        let found = (0..count)
+            .map(|step| (*next_outside + step) % count)
+            .find(|number| self.outside[*number] == at)?;
+        *next_outside = found + 1;
+        window.piece(planned.outside + found)
+    }
+
+    /// Finds the places anew, frame by frame, with as many reads as it takes.
+    ///
+    /// What it read may be of several moments: only the places are kept, the next look decides.
+    pub fn learn(
+        &mut self,
+        thread: Address,
+        memory: &impl ReadMemory,
+        format: FrameFormat<'_>,
+    ) -> Option<ThreadFields> {
+        let layout = format.layout;
+        let mut bytes = vec![0; layout.thread.size as usize];
+        memory.read(thread, &mut bytes).ok()?;
+        let fields = ThreadFields::parse(&bytes, layout)?;
+        let current = match layout.thread.cframe_current_frame {
+            Some(offset) => {
+                self.cframe = fields.frame;
+                memory.pointer(fields.frame + offset).ok()?
+            }
+            None => fields.frame,
+        };
+        self.learn_chunks(&fields, memory);
+        let mut window = Window::default();
+        for (at, used) in &self.chunks {
+            window.want(*at, *used as usize);
+        }
+        window.fill(memory);
+        let mut outside = Vec::new();
+        self.broken = walk_live(current, format, |at, header| {
+            let in_chunk = self
+                .chunks
+                .iter()
+                .enumerate()
+                .find_map(|(number, _)| window.within(number, at, header.len()));
+            match in_chunk {
+                Some(bytes) => header.copy_from_slice(bytes),
+                None => {
+                    memory.read(at, header).ok()?;
+                    outside.push(at);
+                }
+            }
+            Some(())
+        });
+        self.outside = outside;
+        Some(fields)
+    }
+
+    /// Follows the chunks from the newest to the oldest.
+    fn learn_chunks(&mut self, fields: &ThreadFields, memory: &impl ReadMemory) {
+        self.chunks.clear();
+        let Some((mut chunk, top)) = fields.chunk else {
+            return;
+        };
+        while !chunk.is_null() && self.chunks.len() < MAX_CHUNKS {
+            let mut header = [0; CHUNK_HEADER as usize];
+            if memory.read(chunk, &mut header).is_err() {
+                return;
+            }
+            let [Some(previous), Some(size), Some(saved_top)] =
+                [0, 8, 16].map(|offset| word_at(&header, offset))
+            else {
+                return;
+            };
+            if !(CHUNK_HEADER..=MAX_CHUNK_BYTES).contains(&size) {
+                return;
+            }
+            let used = if self.chunks.is_empty() {
+                top.offset_from(chunk).unwrap_or(size).saturating_add(SLACK)
+            } else {
+                // `top` of a chunk that is not the newest counts words (`push_chunk` in `pystate.c`).
+                saved_top.saturating_mul(8).saturating_add(CHUNK_HEADER)
+            };
+            self.chunks.push((chunk, used.min(size)));
+            chunk = Address(previous);
+        }
+    }
+}
+
+/// Follows the frames from `current` outwards; `None` when `find` does not have one of them.
+fn walk<'w>(
+    current: Address,
+    format: FrameFormat<'_>,
+    broken: Option<Address>,
+    mut find: impl FnMut(Address) -> Option<&'w [u8]>,
+) -> Option<RawStack> {
+    let mut stack = RawStack::default();
+    let mut at = current;
+    for _ in 0..MAX_WALK {
+        if at.is_null() {
+            return Some(stack);
+        }
+        let found = match find(at) {
+            None if broken == Some(at) => None,
+            None => return None,
+            Some(bytes) => format.parse(at, bytes),
+        };
+        let Some((frame, previous)) = found else {
+            stack.end = StackEnd::Unreadable(at);
+            return Some(stack);
+        };
+        push(&mut stack, frame);
+        at = previous;
+    }
+    stack.end = StackEnd::TooDeep;
+    Some(stack)
+}
+
+/// As [`walk`], with a buffer that `fetch` fills; returns the frame that it could not fetch.
+fn walk_live(
+    current: Address,
+    format: FrameFormat<'_>,
+    mut fetch: impl FnMut(Address, &mut [u8]) -> Option<()>,
+) -> Option<Address> {
+    let mut header = [0; MAX_FRAME_HEADER];
+    let header = &mut header[..format.header()];
+    let mut at = current;
+    for _ in 0..MAX_WALK {
+        if at.is_null() {
+            return None;
+        }
+        if fetch(at, header).is_none() {
+            return Some(at);
+        }
+        let (_, previous) = format.parse(at, header)?;
+        at = previous;
+    }
+    None
+}
+
+/// Adds a frame, or marks the one before it as entered from C when there is only a shim.
+fn push(stack: &mut RawStack, frame: Option<RawFrame>) {
+    match frame {
+        Some(frame) => stack.frames.push(frame),
+        None => {
+            if let Some(callee) = stack.frames.last_mut() {
+                callee.entered_from_c = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Turns a process into its CPython interpreter: which mapped file it is in, its version, its roots.
+//!
+//! The interpreter is found by content, never by file name, which only says where to look first: it
+//! may be renamed, embedded in another program, stripped, or run by a loader named on the command
+//! line. Symbols are asked first (`_PyRuntime`, exported from 3.7 on), then the section
+//! `.PyRuntime` (3.13 on), then the writable data is searched for an interpreter state.
+
+use thiserror::Error;
+
+use super::layout::debug_offsets::{self, DebugOffsets};
+use super::layout::{self, Layout};
+use super::version::Version;
+use crate::memory::window::word_at;
+use crate::memory::{Address, ReadError, ReadMemory};
+use crate::process::{Image, MappedFile, Mapping, Process, ProcessError};
+
+/// The most writable data of one file that is searched; CPython's own is below 2 MiB.
+const MAX_SEARCH: u64 = 64 << 20;
+
+/// The most interpreter-like pointers that are followed in one search.
+const MAX_CANDIDATES: usize = 1 << 16;
+
+/// Files smaller than this cannot hold an interpreter: the smallest have some 2 MiB.
+const MIN_FILE_BYTES: u64 = 512 << 10;
+
+/// Where the GIL's state is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GilPlace {
+    /// 3.6: the exported variable `_PyThreadState_Current`, null while nobody holds the GIL.
+    Variable(Address),
+    /// 3.7–3.11: in `_PyRuntime`.
+    Runtime(Address),
+    /// 3.12 on: each interpreter names its own.
+    PerInterpreter,
+    /// Not found, or there is none.
+    Unknown,
+}
+
+/// An interpreter that was found, and how to read it.
+#[derive(Debug, Clone)]
+pub struct Interpreter {
+    /// Its version.
+    pub version: Version,
+    /// Its offsets.
+    pub layout: Layout,
+    /// The variable that points to the first `PyInterpreterState`.
+    pub interpreters_head: Address,
+    /// Where to look for the holder of the GIL.
+    pub gil: GilPlace,
+}
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// An interpreter that rsamp reads itself.
+    Native(Box<Interpreter>),
+    /// A version before 3.6, which the py-spy crate reads.
+    Legacy(Version),
+}
+
+/// Why no interpreter was found.
+#[derive(Debug, Error)]
+pub enum LocateError {
+    /// No mapped file looks like CPython.
+    #[error("no Python interpreter in process {0}")]
+    NotPython(crate::process::Pid),
+    /// There is an interpreter, but it has not started yet.
+    #[error("the Python interpreter of process {0} has not started yet")]
+    NotReady(crate::process::Pid),
+    /// A version without a table.
+    #[error("process {pid} runs CPython {found}, which this rsamp cannot read; it knows {known}")]
+    UnknownVersion {
+        /// The process.
+        pid: crate::process::Pid,
+        /// What was found.
+        found: String,
+        /// What is known.
+        known: String,
+    },
+    /// The process could not be looked at.
+    #[error("look for a Python interpreter in process {pid}")]
+    Process {
+        /// The process.
+        pid: crate::process::Pid,
+        /// Why not.
+        #[source]
+        source: ProcessError,
+    },
+    /// Its memory could not be read.
+    #[error("look for a Python interpreter in process {pid}")]
+    Memory {
+        /// The process.
+        pid: crate::process::Pid,
+        /// Why not.
+        #[source]
+        source: ReadError,
+    },
+}
+
+/// Finds the interpreter of `process`.
+///
+/// # Errors
+/// [`LocateError::NotReady`] may pass: ask again.
+pub fn locate(process: &Process, memory: &impl ReadMemory) -> Result<Found, LocateError> {
+    let pid = process.pid();
+    let mut files = process
+        .images()
+        .map_err(|source| LocateError::Process { pid, source })?;
+    files.retain(|file| file.mappings.iter().map(Mapping::size).sum::<u64>() >= MIN_FILE_BYTES);
+    files.sort_by_key(likelihood);
+    let mut result = Err(LocateError::NotPython(pid));
+    for file in &files {
+        // A file that cannot be opened or parsed is not the interpreter, or not to be told.
+        let Ok(image) = file.load(process) else {
+            continue;
+        };
+        match in_image(process, &image, memory) {
+            Ok(None) => {}
+            Ok(Some(found)) => return Ok(found),
+            Err(error) => result = Err(error),
+        }
+    }
+    result
+}
+
+/// Orders files by how likely they hold the interpreter: libpython, then python, then the others.
+fn likelihood(file: &MappedFile) -> u8 {
+    let name = file
+        .path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    if name.starts_with("libpython") {
+        0
+    } else if name.starts_with("python") {
+        1
+    } else if name.starts_with("lib") || name.starts_with("ld") || name.contains(".cpython-") {
+        3
+    } else {
+        2
+    }
+}
+
+/// Looks for an interpreter in one file; `None` when it holds none.
+fn in_image(
+    process: &Process,
+    image: &Image,
+    memory: &impl ReadMemory,
+) -> Result<Option<Found>, LocateError> {
+    let pid = process.pid();
+    if let Some(runtime) = self_describing_runtime(image, memory) {
+        let mut bytes = vec![0; debug_offsets::MAX_BYTES];
+        memory
+            .read(runtime, &mut bytes)
+            .map_err(|source| LocateError::Memory { pid, source })?;
+        return from_debug_offsets(process, runtime, &bytes).map(Some);
+    }
+    let runtime = image.symbol("_PyRuntime").map(Address);
+    let looks_like_python = runtime.is_some()
+        || image.symbol("Py_GetVersion").is_some()
+        || image.symbol("PyEval_EvalFrameEx").is_some();
+    let Some(version) = version_of(image, memory) else {
+        return if looks_like_python {
+            Err(LocateError::NotReady(pid))
+        } else {
+            Ok(None)
+        };
+    };
+    if version.minor_pair() < (3, 6) {
+        return Ok(Some(Found::Legacy(version)));
+    }
+    let Some(layout) = layout::for_version(version.major, version.minor) else {
+        return Err(unknown_version(process, version.to_string()));
+    };
+    let (interpreters_head, gil) = match runtime {
+        Some(runtime) => (
+            runtime + layout.runtime.interpreters_head,
+            GilPlace::Runtime(runtime),
+        ),
+        None => variables(image, layout, memory).ok_or(LocateError::NotReady(pid))?,
+    };
+    let gil = if version.at_least(12) {
+        GilPlace::PerInterpreter
+    } else {
+        gil
+    };
+    Ok(Some(Found::Native(Box::new(Interpreter {
+        version,
+        layout: layout.clone(),
+        interpreters_head,
+        gil,
+    }))))
+}
+
+/// The address of a `_PyRuntime` that starts with `_Py_DebugOffsets` (3.13 on): by symbol, by its
+/// section, which stripping keeps, or by its cookie.
+fn self_describing_runtime(image: &Image, memory: &impl ReadMemory) -> Option<Address> {
+    let starts_with_cookie = |at: &Address| {
+        let mut cookie = [0; 8];
+        memory.read(*at, &mut cookie).is_ok() && &cookie == debug_offsets::COOKIE
+    };
+    let symbol = image.symbol("_PyRuntime").map(Address);
+    if symbol.is_some() {
+        return symbol.filter(starts_with_cookie);
+    }
+    let section = image.section(".PyRuntime").map(|(start, _)| Address(start));
+    section
+        .filter(starts_with_cookie)
+        .or_else(|| find_word(image, memory, u64::from_le_bytes(*debug_offsets::COOKIE)))
+}
+
+/// The first place in the writable data of `image` that holds `wanted`.
+fn find_word(image: &Image, memory: &impl ReadMemory, wanted: u64) -> Option<Address> {
+    data_ranges(image, memory)
+        .into_iter()
+        .find_map(|(start, bytes)| {
+            let at = bytes
+                .chunks_exact(8)
+                .position(|word| word == wanted.to_le_bytes())?;
+            Some(start + at as u64 * 8)
+        })
+}
+
+/// The writable data of `image`, as it is now.
+fn data_ranges(image: &Image, memory: &impl ReadMemory) -> Vec<(Address, Vec<u8>)> {
+    let mut ranges = Vec::new();
+    for (start, end) in image.writable_ranges() {
+        let length = end.saturating_sub(start).min(MAX_SEARCH) as usize;
+        let mut bytes = vec![0; length];
+        if memory.read(Address(start), &mut bytes).is_ok() {
+            ranges.push((Address(start), bytes));
+        }
+    }
+    ranges
+}
+
+fn from_debug_offsets(
+    process: &Process,
+    runtime: Address,
+    bytes: &[u8],
+) -> Result<Found, LocateError> {
+    let DebugOffsets {
+        version_hex,
+        free_threaded,
+        layout,
+    } = debug_offsets::parse(bytes).map_err(|error| unknown_version(process, error.to_string()))?;
+    let version = Version::from_hex(version_hex as u32, free_threaded);
+    let interpreters_head = runtime + layout.runtime.interpreters_head;
+    let gil = if free_threaded {
+        GilPlace::Unknown
+    } else {
+        GilPlace::PerInterpreter
+    };
+    Ok(Found::Native(Box::new(Interpreter {
+        version,
+        layout,
+        interpreters_head,
+        gil,
+    })))
+}
+
+fn unknown_version(process: &Process, found: String) -> LocateError {
+    LocateError::UnknownVersion {
+        pid: process.pid(),
+        found,
+        known: known_versions(),
+    }
+}
+
+/// The versions that can be read, as errors name them.
+#[must_use]
+pub fn known_versions() -> String {
+    format!("2.7, 3.3 to 3.5 and {}", layout::KNOWN)
+}
+
+/// The version of an interpreter without debug offsets: the constant `Py_Version` (3.11 on), or the
+/// text that `Py_GetVersion` left in its static buffer.
+fn version_of(image: &Image, memory: &impl ReadMemory) -> Option<Version> {
+    if let Some(at) = image.symbol("Py_Version") {
+        let mut hex = [0; 4];
+        memory.read(Address(at), &mut hex).ok()?;
+        return Some(Version::from_hex(u32::from_le_bytes(hex), false));
+    }
+    data_ranges(image, memory)
+        .iter()
+        .find_map(|(_, bytes)| Version::scan(bytes))
+}
+
+/// The variables of an interpreter without a visible `_PyRuntime`: 3.6, or any that is stripped and
+/// static.
+fn variables(
+    image: &Image,
+    layout: &Layout,
+    memory: &impl ReadMemory,
+) -> Option<(Address, GilPlace)> {
+    let current = image.symbol("_PyThreadState_Current").map(Address);
+    let head = match image.symbol("interp_head") {
+        Some(head) => Address(head),
+        None => search_head(image, layout, memory)?,
+    };
+    let gil = match (current, layout.runtime.gil_holder) {
+        (Some(current), _) => GilPlace::Variable(current),
+        (None, Some(_)) => GilPlace::Runtime(Address(
+            head.0.wrapping_sub(layout.runtime.interpreters_head),
+        )),
+        (None, None) => GilPlace::Unknown,
+    };
+    Some((head, gil))
+}
+
+/// The first word of the writable data that points to an interpreter state: to something whose
+/// first thread points back to it. `interpreters.head` comes before the other such words of
+/// `_PyRuntime`.
+fn search_head(image: &Image, layout: &Layout, memory: &impl ReadMemory) -> Option<Address> {
+    let mut followed = 0;
+    for (start, bytes) in data_ranges(image, memory) {
+        for offset in (0..bytes.len() as u64).step_by(8) {
+            let Some(candidate) = word_at(&bytes, offset) else {
+                break;
+            };
+            // User-space addresses of x86-64 and aarch64, aligned as malloc's are.
+            if candidate < 0x1000 || candidate >> 48 != 0 || candidate % 8 != 0 {
+                continue;
+            }
+            followed += 1;
+            if followed > MAX_CANDIDATES {
+                return None;
+            }
+            if is_interpreter(Address(candidate), layout, memory) {
+                return Some(start + offset);
+            }
+        }
+    }
+    None
+}
+
+/// Whether an interpreter state lies at `at`: its first thread, if there is one, must name it.
+#[must_use]
+pub fn is_interpreter(at: Address, layout: &Layout, memory: &impl ReadMemory) -> bool {
+    let Ok(thread) = memory.pointer(at + layout.interpreter.threads_head) else {
+        return false;
+    };
+    if thread.is_null() {
+        return false;
+    }
+    let names_it = memory
+        .pointer(thread + layout.thread.interp)
+        .is_ok_and(|owner| owner == at);
+    names_it
+        && memory
+            .word(thread + layout.thread.thread_id)
+            .is_ok_and(|ident| ident != 0)
+}

@@ -1,0 +1,81 @@
+//! Turns addresses of a live process into bytes, with `process_vm_readv(2)`.
+
+use std::cell::RefCell;
+use std::io::IoSliceMut;
+
+use nix::errno::Errno;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+
+use super::{Address, Piece, ReadError, ReadMemory};
+use crate::process::Pid;
+
+/// How many ranges one call may name: `IOV_MAX` of Linux (`UIO_MAXIOV` in `linux/uio.h`).
+const MAX_RANGES: usize = 1024;
+
+/// The memory of a running process. Reading neither stops nor changes it.
+#[derive(Debug)]
+pub struct LiveMemory {
+    pid: nix::unistd::Pid,
+    /// Kept between calls so that a sample allocates nothing.
+    ranges: RefCell<Vec<RemoteIoVec>>,
+}
+
+impl LiveMemory {
+    /// The memory of process `pid`. Whether it may be read shows at the first read.
+    #[must_use]
+    pub fn new(pid: Pid) -> Self {
+        LiveMemory {
+            pid: nix::unistd::Pid::from_raw(pid.0),
+            ranges: RefCell::new(Vec::with_capacity(MAX_RANGES)),
+        }
+    }
+
+    fn call(&self, into: &mut [u8], ranges: &[RemoteIoVec]) -> Result<usize, Errno> {
+        process_vm_readv(self.pid, &mut [IoSliceMut::new(into)], ranges)
+    }
+}
+
+impl ReadMemory for LiveMemory {
+    fn read(&self, at: Address, into: &mut [u8]) -> Result<(), ReadError> {
+        let length = into.len();
+        if length == 0 {
+            return Ok(());
+        }
+        let range = RemoteIoVec {
+            base: at.0 as usize,
+            len: length,
+        };
+        let error = match self.call(into, &[range]) {
+            Ok(read) if read == length => return Ok(()),
+            Ok(_) => Errno::EFAULT,
+            Err(error) => error,
+        };
+        Err(ReadError {
+            at,
+            length,
+            source: error.into(),
+        })
+    }
+
+    fn read_pieces(&self, pieces: &[Piece], into: &mut [u8]) -> usize {
+        let mut done = 0;
+        for group in pieces.chunks(MAX_RANGES) {
+            let mut ranges = self.ranges.borrow_mut();
+            ranges.clear();
+            ranges.extend(group.iter().map(|piece| RemoteIoVec {
+                base: piece.at.0 as usize,
+                len: piece.length,
+            }));
+            let wanted: usize = group.iter().map(|piece| piece.length).sum();
+            let Some(target) = into.get_mut(done..done + wanted) else {
+                return done;
+            };
+            let read = self.call(target, &ranges).unwrap_or(0);
+            done += read;
+            if read < wanted {
+                return done;
+            }
+        }
+        done
+    }
+}

@@ -1,0 +1,79 @@
+//! Turns a process into one look at the stacks of all its threads.
+
+use super::intern::Interner;
+use super::observe::{Observation, identify, observe};
+use super::target::{self, Target};
+use super::{Activity, Dump, SamplerError, Settings, Stop, ThreadDump};
+use crate::memory::LiveMemory;
+use crate::process::{Pid, Process, TaskState};
+use crate::profile::Profile;
+use crate::profile::event::Event;
+
+/// Reads every Python thread's stack of process `pid` once.
+///
+/// # Errors
+/// When the process cannot be read or is no Python process.
+pub fn dump(pid: Pid, settings: &Settings) -> Result<Dump, SamplerError> {
+    let process = target::open(pid)?;
+    let memory = LiveMemory::new(pid);
+    let found = target::wait_for(&process, &memory, settings, &Stop::default())?;
+    let Some(mut target) = found else {
+        return Err(SamplerError::EndedEarly(pid));
+    };
+    let mut interner = Interner::default();
+    let mut profile = Profile::default();
+    let mut emit = |event: Event| profile.apply(event);
+    let observations = observe(&mut target.source, &memory, &mut interner, &mut emit)
+        .map_err(|_| SamplerError::EndedEarly(pid))?;
+    let mut threads = describe(&observations, &mut target, &process, &memory, &profile);
+    threads.sort_by_key(|thread| (!thread.is_main, thread.tid));
+    let command = process.command_line();
+    Ok(Dump {
+        pid,
+        python: target.python,
+        command,
+        threads,
+    })
+}
+
+fn describe(
+    observations: &[Observation],
+    target: &mut Target,
+    process: &Process,
+    memory: &LiveMemory,
+    profile: &Profile,
+) -> Vec<ThreadDump> {
+    let identities = identify(&mut target.source, process, memory);
+    observations
+        .iter()
+        .map(|observation| {
+            let identity = identities
+                .get(&observation.key)
+                .cloned()
+                .unwrap_or_default();
+            let state = identity.tid.and_then(|tid| process.task_state(tid));
+            let frames = observation.stack.unwrap_or_default();
+            ThreadDump {
+                tid: identity.tid.map(|tid| tid.0),
+                name: identity.name,
+                is_main: identity.tid.is_some_and(|tid| tid.0 == process.pid().0),
+                holds_gil: observation.holds_gil,
+                activity: state.map(|state| match state {
+                    TaskState::Running => Activity::Running,
+                    _ => Activity::Waiting,
+                }),
+                interpreter: observation.interpreter as i64,
+                frames: profile.frames_of(frames).cloned().collect(),
+                incomplete: incomplete(observation),
+            }
+        })
+        .collect()
+}
+
+fn incomplete(observation: &Observation) -> Option<String> {
+    match observation.stack {
+        Err(cause) => Some(format!("the stack could not be read: {cause}")),
+        Ok(_) if observation.is_cut => Some("a part of the stack could not be read".to_owned()),
+        Ok(_) => None,
+    }
+}

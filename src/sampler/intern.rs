@@ -1,0 +1,156 @@
+//! Turns raw stacks into numbered ones, defining each frame and stack once.
+
+use rustc_hash::FxHashMap;
+
+use crate::cpython::code::CodeCache;
+use crate::cpython::frames::{KEPT_AT_EACH_END, RawFrame, RawStack, StackEnd};
+use crate::profile::event::{Event, Frame, FrameId, StackId};
+
+/// The most places in code that are remembered; beyond, the table starts anew. The frames keep
+/// their numbers, which are by content.
+const MAX_PLACES: usize = 1 << 20;
+
+/// The name of the mark between the two ends of a stack too deep to keep.
+pub const LEFT_OUT: &str = "[frames left out]";
+
+/// The name of the mark at the outer end of a stack that could not be followed to its end.
+pub const UNREADABLE: &str = "[unreadable from here on]";
+
+/// The name of a frame whose code object could not be read.
+pub const UNKNOWN: &str = "[unknown function]";
+
+/// The numbers given so far.
+#[derive(Debug, Default)]
+pub struct Interner {
+    frames: FxHashMap<Frame, FrameId>,
+    places: FxHashMap<Place, FrameId>,
+    stacks: FxHashMap<(Option<StackId>, FrameId), StackId>,
+}
+
+/// A place in code: the code object by its number in the cache, and the instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Place {
+    code: u64,
+    instruction: i64,
+    copy: i32,
+}
+
+/// A numbered stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interned {
+    /// Its number; `None` when there is no frame.
+    pub stack: Option<StackId>,
+    /// Whether a part of it is missing.
+    pub is_cut: bool,
+}
+
+impl Interner {
+    /// The number of `raw`, after handing what is new of it to `emit`.
+    pub fn stack(
+        &mut self,
+        raw: &RawStack,
+        codes: &CodeCache,
+        emit: &mut dyn FnMut(Event),
+    ) -> Interned {
+        let frames = &raw.frames;
+        let mut stack = None;
+        if raw.end != StackEnd::Outermost {
+            let mark = self.frame(mark(UNREADABLE), emit);
+            stack = Some(self.push(stack, mark, emit));
+        }
+        let too_deep = frames.len() > 2 * KEPT_AT_EACH_END;
+        for (from_outermost, frame) in frames.iter().rev().enumerate() {
+            let from_innermost = frames.len() - from_outermost;
+            if too_deep && from_outermost == KEPT_AT_EACH_END {
+                let mark = self.frame(mark(LEFT_OUT), emit);
+                stack = Some(self.push(stack, mark, emit));
+            }
+            if too_deep && from_outermost >= KEPT_AT_EACH_END && from_innermost > KEPT_AT_EACH_END {
+                continue;
+            }
+            let frame = self.place(frame, codes, emit);
+            stack = Some(self.push(stack, frame, emit));
+        }
+        Interned {
+            stack,
+            is_cut: too_deep || raw.end != StackEnd::Outermost,
+        }
+    }
+
+    fn push(
+        &mut self,
+        parent: Option<StackId>,
+        frame: FrameId,
+        emit: &mut dyn FnMut(Event),
+    ) -> StackId {
+        let next = StackId(self.stacks.len() as u32);
+        *self.stacks.entry((parent, frame)).or_insert_with(|| {
+            emit(Event::Stack {
+                id: next,
+                parent,
+                frame,
+            });
+            next
+        })
+    }
+
+    fn place(&mut self, raw: &RawFrame, codes: &CodeCache, emit: &mut dyn FnMut(Event)) -> FrameId {
+        let Some(code) = codes.get(raw.code) else {
+            return self.frame(mark(UNKNOWN), emit);
+        };
+        let place = Place {
+            code: code.number,
+            instruction: raw.instruction,
+            copy: raw.bytecode_copy,
+        };
+        if let Some(id) = self.places.get(&place) {
+            return *id;
+        }
+        let id = self.frame(
+            Frame {
+                name: code.name.clone(),
+                file: Some(code.file.clone()),
+                first_line: code.first_line,
+                line: code.line(raw.instruction, raw.bytecode_copy),
+            },
+            emit,
+        );
+        if self.places.len() >= MAX_PLACES {
+            self.places.clear();
+        }
+        self.places.insert(place, id);
+        id
+    }
+
+    /// The number of `frame`, by content.
+    pub fn frame(&mut self, frame: Frame, emit: &mut dyn FnMut(Event)) -> FrameId {
+        let next = FrameId(self.frames.len() as u32);
+        *self.frames.entry(frame).or_insert_with_key(|frame| {
+            emit(Event::Frame(next, frame.clone()));
+            next
+        })
+    }
+
+    /// The number of a stack of ready-made frames, innermost first.
+    pub fn ready_stack(
+        &mut self,
+        frames: impl DoubleEndedIterator<Item = Frame>,
+        emit: &mut dyn FnMut(Event),
+    ) -> Option<StackId> {
+        let mut stack = None;
+        for frame in frames.rev() {
+            let frame = self.frame(frame, emit);
+            stack = Some(self.push(stack, frame, emit));
+        }
+        stack
+    }
+}
+
+fn mark(name: &str) -> Frame {
+    Frame {
+        name: name.to_owned(),
+        file: None,
+        first_line: None,
+        line: None,
+    }
+}

@@ -1,0 +1,192 @@
+//! Turns one tick of any reader into observations of threads, whatever the interpreter's version.
+
+use std::collections::{HashMap, HashSet};
+
+use super::intern::Interner;
+use super::target::Source;
+use crate::cpython::legacy::{LegacyReader, LegacyThread};
+use crate::cpython::native_ids::native_ids;
+use crate::cpython::reader::{KnownThread, Reader, Reading, Tick};
+use crate::cpython::thread_names::thread_names;
+use crate::memory::LiveMemory;
+use crate::process::{Process, Tid};
+use crate::profile::event::{Event, Frame, LostCause, StackId};
+
+/// What one tick tells of one thread.
+#[derive(Debug, Clone, Copy)]
+pub struct Observation {
+    /// Tells the threads of one interpreter process apart: the `PyThreadState` and the `pthread_t`.
+    pub key: (u64, u64),
+    /// Its stack, or why there is none.
+    pub stack: Result<Option<StackId>, LostCause>,
+    /// Whether a part of the stack is missing.
+    pub is_cut: bool,
+    /// Whether it holds the GIL; `None` when it cannot be told.
+    pub holds_gil: Option<bool>,
+    /// Which (sub)interpreter it runs in, 0 for the main one.
+    pub interpreter: usize,
+}
+
+/// What is known of a thread besides its stack.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// The kernel's id in rsamp's PID namespace.
+    pub tid: Option<Tid>,
+    /// The name that the program gave it.
+    pub name: Option<String>,
+}
+
+/// The process ended, or its memory is no interpreter's any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vanished;
+
+/// Reads all threads once.
+///
+/// # Errors
+/// [`Vanished`].
+pub fn observe(
+    source: &mut Source,
+    memory: &LiveMemory,
+    interner: &mut Interner,
+    emit: &mut dyn FnMut(Event),
+) -> Result<Vec<Observation>, Vanished> {
+    match source {
+        Source::Native(reader) => {
+            let tick = reader.tick(memory).map_err(|_| Vanished)?;
+            Ok(native_observations(reader, &tick, interner, emit))
+        }
+        Source::Legacy(reader) => {
+            let threads = reader.stacks().map_err(|_| Vanished)?;
+            Ok(threads
+                .into_iter()
+                .map(|thread| legacy_observation(thread, interner, emit))
+                .collect())
+        }
+    }
+}
+
+fn native_observations(
+    reader: &Reader,
+    tick: &Tick,
+    interner: &mut Interner,
+    emit: &mut dyn FnMut(Event),
+) -> Vec<Observation> {
+    let mut observations = Vec::with_capacity(tick.readings.len());
+    for (thread, reading) in reader.threads().iter().zip(&tick.readings) {
+        let (stack, is_cut) = match reading {
+            Reading::Stack(raw) => {
+                let interned = interner.stack(raw, reader.codes(), emit);
+                (Ok(interned.stack), interned.is_cut)
+            }
+            Reading::Torn => (Err(LostCause::Torn), false),
+            Reading::Gone => (Err(LostCause::Unreadable), false),
+        };
+        observations.push(Observation {
+            key: native_key(thread),
+            stack,
+            is_cut,
+            holds_gil: tick
+                .knows_holders
+                .then(|| tick.holders.contains(&thread.state)),
+            interpreter: reader.interpreter_number(thread),
+        });
+    }
+    observations
+}
+
+fn native_key(thread: &KnownThread) -> (u64, u64) {
+    (thread.state.0, thread.ident)
+}
+
+fn legacy_observation(
+    thread: LegacyThread,
+    interner: &mut Interner,
+    emit: &mut dyn FnMut(Event),
+) -> Observation {
+    let frames = thread.frames.into_iter().map(|frame| Frame {
+        name: frame.name,
+        file: Some(frame.filename),
+        first_line: None,
+        line: frame.line,
+    });
+    Observation {
+        key: (thread.thread_id, thread.thread_id),
+        stack: Ok(interner.ready_stack(frames, emit)),
+        is_cut: false,
+        holds_gil: Some(thread.holds_gil),
+        interpreter: 0,
+    }
+}
+
+/// Finds out the kernel's ids and the names of all threads.
+pub fn identify(
+    source: &mut Source,
+    process: &Process,
+    memory: &LiveMemory,
+) -> HashMap<(u64, u64), Identity> {
+    let tids = process.namespace_tids().unwrap_or_default();
+    match source {
+        Source::Native(reader) => identify_native(reader, &tids, memory),
+        Source::Legacy(reader) => identify_legacy(reader, &tids),
+    }
+}
+
+fn identify_native(
+    reader: &Reader,
+    tids: &HashMap<i32, Tid>,
+    memory: &LiveMemory,
+) -> HashMap<(u64, u64), Identity> {
+    let interpreter = reader.interpreter();
+    let threads = reader.threads();
+    let found = if threads.iter().all(|thread| thread.native_id.is_some()) {
+        HashMap::new()
+    } else {
+        let idents: Vec<u64> = threads.iter().map(|thread| thread.ident).collect();
+        let existing: HashSet<i32> = tids.keys().copied().collect();
+        native_ids(&idents, &existing, memory)
+    };
+    let mut names = HashMap::new();
+    let states: HashSet<_> = threads.iter().map(|thread| thread.interpreter).collect();
+    for state in states {
+        names.extend(thread_names(
+            memory,
+            &interpreter.layout,
+            interpreter.version,
+            state,
+        ));
+    }
+    threads
+        .iter()
+        .map(|thread| {
+            let inner = thread.native_id.and_then(|id| i32::try_from(id).ok());
+            let inner = inner.or_else(|| found.get(&thread.ident).copied());
+            let identity = Identity {
+                tid: inner.and_then(|inner| tids.get(&inner).copied()),
+                name: names.get(&thread.ident).cloned(),
+            };
+            (native_key(thread), identity)
+        })
+        .collect()
+}
+
+fn identify_legacy(
+    reader: &mut LegacyReader,
+    tids: &HashMap<i32, Tid>,
+) -> HashMap<(u64, u64), Identity> {
+    let threads = reader.stacks().unwrap_or_default();
+    threads
+        .into_iter()
+        .map(|thread| {
+            let tid = thread
+                .os_thread_id
+                .map(|id| tids.get(&id).copied().unwrap_or(Tid(id)));
+            (
+                (thread.thread_id, thread.thread_id),
+                Identity {
+                    tid,
+                    name: thread.name,
+                },
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,196 @@
+//! Turns a process into an interpreter that can be sampled, waiting until it has started.
+
+use std::time::{Duration, Instant};
+
+use super::{SamplerError, Settings, Stop};
+use crate::cpython::legacy::LegacyReader;
+use crate::cpython::locate::{Found, LocateError, locate};
+use crate::cpython::reader::Reader;
+use crate::cpython::version::Version;
+use crate::memory::LiveMemory;
+use crate::process::{ImageIdentity, Pid, Process, ProcessError, diagnose};
+
+/// The first wait between two looks at a process that is not ready; doubled after each look.
+const FIRST_WAIT: Duration = Duration::from_micros(500);
+
+/// The longest wait between two looks at a process that has not become Python.
+const LONGEST_WAIT: Duration = Duration::from_millis(50);
+
+/// How long a running process that is no Python gets to become one, where the settings set a time
+/// limit at all: long enough for an exec or a dynamic loader under way.
+const EXEC_GRACE: Duration = Duration::from_millis(500);
+
+/// What reads the interpreter.
+pub enum Source {
+    /// rsamp's own reader.
+    Native(Box<Reader>),
+    /// The py-spy crate, for versions before 3.6.
+    Legacy(Box<LegacyReader>),
+}
+
+/// A process whose interpreter was found.
+pub struct Target {
+    /// What reads it.
+    pub source: Source,
+    /// Its version as `3.11.7`.
+    pub python: String,
+    /// The program image in which it was found: another one means another program.
+    pub image: Option<ImageIdentity>,
+}
+
+/// Opens process `pid`.
+pub fn open(pid: Pid) -> Result<Process, SamplerError> {
+    Process::open(pid).map_err(|error| refine(pid, error))
+}
+
+/// Waits until `process` has an interpreter with at least one thread. `None` when `stop` came first.
+pub fn wait_for(
+    process: &Process,
+    memory: &LiveMemory,
+    settings: &Settings,
+    stop: &Stop,
+) -> Result<Option<Target>, SamplerError> {
+    let started = Instant::now();
+    let mut wait = FIRST_WAIT;
+    let mut seen = None;
+    let mut last_error = None;
+    loop {
+        if stop.is_requested() {
+            return Ok(None);
+        }
+        if !process.is_alive() {
+            return Err(SamplerError::EndedEarly(process.pid()));
+        }
+        // Parsing files is for when something changed: a program that is not Python may run for days.
+        let mapped = process.mappings().map_or(0, |mappings| mappings.len());
+        let state = (process.exe_identity().ok(), mapped);
+        if last_error.is_none() || seen != Some(state) || is_starting(&last_error) {
+            if seen.is_some_and(|seen| seen != state) {
+                wait = FIRST_WAIT;
+            }
+            seen = Some(state);
+            match look(process, memory) {
+                Ok(target) => return Ok(Some(target)),
+                Err(error) => last_error = Some(error),
+            }
+        }
+        if let Some(error) = give_up(&mut last_error, started.elapsed(), settings) {
+            return Err(to_sampler_error(process, error));
+        }
+        std::thread::sleep(wait);
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+fn is_starting(error: &Option<LocateError>) -> bool {
+    matches!(error, Some(LocateError::NotReady(_)))
+}
+
+/// The error to end with, when waiting makes no sense any more.
+fn give_up(
+    last_error: &mut Option<LocateError>,
+    waited: Duration,
+    settings: &Settings,
+) -> Option<LocateError> {
+    let limit = match last_error.as_ref()? {
+        LocateError::UnknownVersion { .. } => Some(Duration::ZERO),
+        LocateError::Process { source, .. } if source.is_denied() => Some(Duration::ZERO),
+        LocateError::Memory { source, .. } if is_denied(&source.source) => Some(Duration::ZERO),
+        LocateError::NotPython(_) => settings.start_timeout.map(|limit| limit.min(EXEC_GRACE)),
+        _ => settings.start_timeout,
+    };
+    if limit.is_some_and(|limit| waited >= limit) {
+        last_error.take()
+    } else {
+        None
+    }
+}
+
+fn is_denied(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::PermissionDenied
+}
+
+/// One look: the interpreter, when it is there and has a thread.
+fn look(process: &Process, memory: &LiveMemory) -> Result<Target, LocateError> {
+    let pid = process.pid();
+    let image = process.exe_identity().ok();
+    match locate(process, memory)? {
+        Found::Native(interpreter) => {
+            let python = interpreter.version.to_string();
+            let mut reader = Reader::new(*interpreter);
+            let ready = reader
+                .tick(memory)
+                .is_ok_and(|tick| !tick.readings.is_empty());
+            if !ready {
+                return Err(LocateError::NotReady(pid));
+            }
+            Ok(Target {
+                source: Source::Native(Box::new(reader)),
+                python,
+                image,
+            })
+        }
+        Found::Legacy(version) => {
+            let reader = open_legacy(pid, version)?;
+            Ok(Target {
+                source: Source::Legacy(Box::new(reader)),
+                python: version.to_string(),
+                image,
+            })
+        }
+    }
+}
+
+fn open_legacy(pid: Pid, version: Version) -> Result<LegacyReader, LocateError> {
+    let known = [(2, 7), (3, 3), (3, 4), (3, 5)];
+    if !known.contains(&version.minor_pair()) {
+        return Err(LocateError::UnknownVersion {
+            pid,
+            found: version.to_string(),
+            known: crate::cpython::locate::known_versions(),
+        });
+    }
+    LegacyReader::open(pid.0, false).map_err(|_| LocateError::NotReady(pid))
+}
+
+/// Says what the user needs to know: what the process is instead, or why it may not be read.
+fn to_sampler_error(process: &Process, error: LocateError) -> SamplerError {
+    let pid = process.pid();
+    match error {
+        LocateError::NotPython(pid) => SamplerError::NotPython {
+            pid,
+            what: process.describe(),
+        },
+        LocateError::NotReady(pid) => SamplerError::NeverPython {
+            pid,
+            what: process.describe(),
+        },
+        LocateError::UnknownVersion { pid, found, known } => {
+            SamplerError::UnknownVersion { pid, found, known }
+        }
+        LocateError::Process { source, .. } => refine(pid, source),
+        LocateError::Memory { source, .. } if is_denied(&source.source) => denied(pid),
+        LocateError::Memory { source, .. } => SamplerError::Io {
+            pid,
+            tried: "read the memory".to_owned(),
+            source: source.source,
+        },
+    }
+}
+
+fn refine(pid: Pid, error: ProcessError) -> SamplerError {
+    if error.is_denied() {
+        return denied(pid);
+    }
+    if error.is_gone() {
+        return SamplerError::NoSuchProcess(pid);
+    }
+    SamplerError::Process { pid, source: error }
+}
+
+fn denied(pid: Pid) -> SamplerError {
+    SamplerError::PermissionDenied {
+        pid,
+        why: diagnose(pid),
+    }
+}

@@ -1,0 +1,237 @@
+//! Turns observations of threads into runs of equal stacks, with their times.
+
+use std::collections::HashMap;
+
+use super::observe::{Identity, Observation};
+use crate::process::{Pid, Process, TaskState, TaskWatch};
+use crate::profile::event::{Event, Nanos, ProcessId, Sample, StackId, Thread, ThreadId};
+
+/// How soon the identity of a thread without a name is looked up again: `threading` registers a
+/// thread a moment after it started.
+const SOON: Nanos = Nanos(20_000_000);
+
+/// How often names are looked up again anyway: a program may rename its threads.
+const REFRESH: Nanos = Nanos(1_000_000_000);
+
+/// A run is emitted after this time even if it goes on, so that little is lost if rsamp is killed.
+const LONGEST_RUN: Nanos = Nanos(1_000_000_000);
+
+/// A thread that has been observed.
+#[derive(Debug)]
+struct Tracked {
+    id: ThreadId,
+    identity: Identity,
+    is_main: bool,
+    watch: Option<TaskWatch>,
+    run: Option<Sample>,
+    /// Time for which there is no stack: the next one stands for it too.
+    owed: Nanos,
+    was_seen: bool,
+}
+
+/// All threads of one interpreter process.
+#[derive(Debug)]
+pub struct Threads {
+    process: ProcessId,
+    pid: Pid,
+    next_id: u32,
+    tracked: HashMap<(u64, u64), Tracked>,
+    look_up_at: Nanos,
+}
+
+/// One tick's time: when it was, and the time since the one before.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// Since the start of the recording.
+    pub at: Nanos,
+    /// The measured interval that this tick stands for.
+    pub weight: Nanos,
+}
+
+impl Threads {
+    /// No threads yet; ids are given from `first_id` on.
+    #[must_use]
+    pub fn new(process: ProcessId, pid: Pid, first_id: u32) -> Threads {
+        let (tracked, look_up_at) = (HashMap::new(), Nanos(0));
+        Threads {
+            process,
+            pid,
+            next_id: first_id,
+            tracked,
+            look_up_at,
+        }
+    }
+
+    /// The id that the next new thread gets.
+    #[must_use]
+    pub fn next_id(&self) -> u32 {
+        self.next_id
+    }
+
+    /// Whether identities are to be looked up before [`Threads::record`]: a thread is new, or it is
+    /// time to look for new names.
+    #[must_use]
+    pub fn wants_identities(&self, observations: &[Observation], at: Nanos) -> bool {
+        at >= self.look_up_at
+            || observations
+                .iter()
+                .any(|observation| !self.tracked.contains_key(&observation.key))
+    }
+
+    /// Takes in identities: defines new threads, and again those of which more is known now.
+    pub fn identify(
+        &mut self,
+        identities: HashMap<(u64, u64), Identity>,
+        process: &Process,
+        at: Nanos,
+        emit: &mut dyn FnMut(Event),
+    ) {
+        let mut all_named = true;
+        for (key, mut identity) in identities {
+            if let Some(tracked) = self.tracked.get(&key) {
+                identity.tid = identity.tid.or(tracked.identity.tid);
+                identity.name = identity.name.or_else(|| tracked.identity.name.clone());
+            }
+            all_named &= identity.name.is_some();
+            let is_known = self
+                .tracked
+                .get(&key)
+                .is_some_and(|t| t.identity == identity);
+            if !is_known {
+                self.define(key, identity, process, emit);
+            }
+        }
+        self.look_up_at = at + if all_named { REFRESH } else { SOON };
+    }
+
+    fn define(
+        &mut self,
+        key: (u64, u64),
+        identity: Identity,
+        process: &Process,
+        emit: &mut dyn FnMut(Event),
+    ) {
+        let next_id = &mut self.next_id;
+        let tracked = self.tracked.entry(key).or_insert_with(|| {
+            let id = ThreadId(*next_id);
+            *next_id += 1;
+            Tracked {
+                id,
+                identity: Identity::default(),
+                is_main: false,
+                watch: None,
+                run: None,
+                owed: Nanos(0),
+                was_seen: false,
+            }
+        });
+        tracked.is_main = identity.tid.is_some_and(|tid| tid.0 == self.pid.0);
+        if tracked.watch.is_none() {
+            tracked.watch = identity.tid.and_then(|tid| process.watch_task(tid));
+        }
+        emit(Event::Thread(
+            tracked.id,
+            Thread {
+                process: self.process,
+                tid: identity.tid.map(|tid| tid.0),
+                name: identity.name.clone(),
+                is_main: tracked.is_main,
+            },
+        ));
+        tracked.identity = identity;
+    }
+
+    /// Books the moment's time to the observed stacks. A thread that is not observed any more has
+    /// ended; the main thread goes on without frames until the process ends.
+    pub fn record(
+        &mut self,
+        observations: &[Observation],
+        moment: Moment,
+        emit: &mut dyn FnMut(Event),
+    ) {
+        for tracked in self.tracked.values_mut() {
+            tracked.was_seen = false;
+        }
+        for observation in observations {
+            if let Some(tracked) = self.tracked.get_mut(&observation.key) {
+                tracked.was_seen = true;
+                tracked.take(observation, moment, emit);
+            }
+        }
+        self.tracked.retain(|_, tracked| {
+            if !tracked.was_seen && tracked.is_main {
+                tracked.extend(None, moment, false, emit);
+            } else if !tracked.was_seen {
+                tracked.flush(emit);
+            }
+            tracked.was_seen || tracked.is_main
+        });
+    }
+
+    /// Books the time from the last tick to the end of the recording to the last stacks seen.
+    pub fn finish(&mut self, moment: Moment, emit: &mut dyn FnMut(Event)) {
+        let mut tracked: Vec<&mut Tracked> = self.tracked.values_mut().collect();
+        tracked.sort_by_key(|tracked| tracked.id);
+        for tracked in tracked {
+            if let Some(run) = &mut tracked.run {
+                run.wall += moment.weight;
+                run.at = moment.at;
+            }
+            tracked.flush(emit);
+        }
+    }
+}
+
+impl Tracked {
+    fn take(&mut self, observation: &Observation, moment: Moment, emit: &mut dyn FnMut(Event)) {
+        match observation.stack {
+            Ok(stack) => {
+                let holds_gil = observation.holds_gil.unwrap_or(false);
+                let weight = moment.weight + std::mem::take(&mut self.owed);
+                self.extend(stack, Moment { weight, ..moment }, holds_gil, emit);
+            }
+            Err(_) => self.owed += moment.weight,
+        }
+    }
+
+    fn extend(
+        &mut self,
+        stack: Option<StackId>,
+        moment: Moment,
+        holds_gil: bool,
+        emit: &mut dyn FnMut(Event),
+    ) {
+        let is_running = self.watch.as_mut().and_then(TaskWatch::state) == Some(TaskState::Running);
+        let goes_on = self
+            .run
+            .as_ref()
+            .is_some_and(|run| run.stack == stack && run.wall < LONGEST_RUN);
+        if !goes_on {
+            self.flush(emit);
+        }
+        let run = self.run.get_or_insert(Sample {
+            at: moment.at,
+            thread: self.id,
+            stack,
+            ticks: 0,
+            wall: Nanos(0),
+            cpu: Nanos(0),
+            gil: Nanos(0),
+        });
+        run.at = moment.at;
+        run.ticks += 1;
+        run.wall += moment.weight;
+        if is_running {
+            run.cpu += moment.weight;
+        }
+        if holds_gil {
+            run.gil += moment.weight;
+        }
+    }
+
+    fn flush(&mut self, emit: &mut dyn FnMut(Event)) {
+        if let Some(run) = self.run.take() {
+            emit(Event::Sample(run));
+        }
+    }
+}

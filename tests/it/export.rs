@@ -1,0 +1,441 @@
+//! What the output formats say of small profiles.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rsamp::export::text::{SummaryOptions, summary};
+use rsamp::export::{Format, Meta, write};
+use rsamp::profile::event::{Event, LostCause, Nanos, Process, ProcessId, Thread, ThreadId};
+use rsamp::profile::{Profile, View};
+
+use crate::profile::{Build, Call};
+
+fn meta() -> Meta {
+    Meta {
+        title: "scatter.py".to_owned(),
+        command: "python scatter.py --n 5".to_owned(),
+        facts: vec!["100 Hz".to_owned(), "nothing lost".to_owned()],
+        view: View::Wall,
+    }
+}
+
+fn bytes(format: Format, profile: &Profile) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(format, profile, &meta(), &mut out).expect("a Vec takes all");
+    out
+}
+
+fn text(format: Format, profile: &Profile) -> String {
+    String::from_utf8(bytes(format, profile)).expect("UTF-8")
+}
+
+/// One thread: main calls solve on two lines, solve calls itself and numpy.
+fn one_thread() -> Profile {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    let main = Call("main", "/home/ada/scatter.py", 10, 12);
+    let main_later = Call("main", "/home/ada/scatter.py", 10, 14);
+    let solve = Call("Solver.solve", "/home/ada/lib/solver.py", 3, 5);
+    let dot = Call(
+        "dot",
+        "/usr/lib/python3/dist-packages/numpy/linalg.py",
+        70,
+        71,
+    );
+    build.sample(0, &[main], 100_000_400);
+    build.sample(0, &[main, solve], 300_000_400);
+    build.sample(0, &[main_later, solve, solve], 400_000_400);
+    build.sample(0, &[main, solve, dot], 1_200_000_400);
+    build.profile.apply(Event::Lost(LostCause::Late, 3));
+    build.profile.apply(Event::Lost(LostCause::Torn, 1));
+    build.profile.apply(Event::End(Nanos(2_000_001_600)));
+    build.profile
+}
+
+/// Two threads, one of which had no Python frame for half of the time.
+fn two_threads() -> Profile {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    build.thread(Some("worker;<1>"));
+    let run = Call("run", "/srv/a/__init__.py", 1, 2);
+    let other = Call("run", "/srv/b/__init__.py", 1, 3);
+    build.sample(0, &[run], 1_000_000_000);
+    build.sample(1, &[run, other], 500_000_000);
+    build.sample(1, &[], 500_000_000);
+    build.profile.apply(Event::End(Nanos(1_000_000_000)));
+    build.profile
+}
+
+/// Names that break what is not written with care.
+fn hostile() -> Profile {
+    let mut build = Build::default();
+    build.thread(Some("a 5"));
+    build.thread(None);
+    let long = "x".repeat(100_000);
+    let names = [
+        "a;b",
+        "line\nbreak\r\t\0\u{1b}[31m",
+        "<&>\"']]>",
+        "",
+        " ",
+        "f 7",
+        "f 7 8",
+        "# comment",
+        "naïve_λ_🦀",
+        "\u{ffff}\u{2028}",
+        &long,
+    ];
+    for name in names {
+        for file in ["/a;b/<&> \n.py", "", "/", "-->"] {
+            let call = Call(name, file, u32::MAX, 1);
+            build.sample(0, &[call], 1_000_000);
+            build.sample(1, &[call, call], 1_000_000);
+        }
+        build.mark_sample(0, name, 1_000_000);
+    }
+    build.profile
+}
+
+fn empty() -> Profile {
+    let mut profile = Profile::default();
+    profile.apply(Event::End(Nanos(3_000_000)));
+    profile
+}
+
+#[test]
+fn folded_stacks_add_up_to_the_rounded_sum() {
+    insta::assert_snapshot!(text(Format::Folded, &one_thread()));
+    insta::assert_snapshot!(text(Format::Folded, &two_threads()));
+    assert_eq!(text(Format::Folded, &empty()), "");
+}
+
+#[test]
+fn hostile_names_keep_one_stack_per_line() {
+    let folded = text(Format::Folded, &hostile());
+    let mut sum = 0;
+    for line in folded.lines() {
+        let (stack, count) = line.rsplit_once(' ').expect("a weight");
+        sum += count.parse::<u64>().expect("a number");
+        assert!(stack.split(';').count() <= 3, "{stack}");
+        assert!(!stack.chars().any(char::is_control), "{stack:?}");
+    }
+    assert_eq!(sum, 11 * 9 * 1000);
+}
+
+#[test]
+fn processes_and_threads_of_one_name_stay_apart() {
+    let mut build = Build::default();
+    let process = Process {
+        pid: 4300,
+        command: vec!["python".to_owned(), "rank;1".to_owned()],
+        python: "3.13.0t".to_owned(),
+    };
+    build.profile.apply(Event::Process(ProcessId(1), process));
+    let call = Call("run", "/run.py", 1, 1);
+    for (thread, process) in [(0, 0), (1, 1), (2, 1)] {
+        let nameless = Thread {
+            process: ProcessId(process),
+            tid: None,
+            name: None,
+            is_main: false,
+        };
+        let event = Event::Thread(ThreadId(thread), nameless);
+        build.profile.apply(event);
+        build.sample(thread, &[call], 1_000_000);
+    }
+    insta::assert_snapshot!(text(Format::Folded, &build.profile));
+    insta::assert_snapshot!(text(Format::Text, &build.profile));
+}
+
+#[test]
+fn a_view_without_time_says_so() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    build.sample(0, &[Call("sleep", "/run.py", 1, 1)], 1);
+    let options = SummaryOptions {
+        view: View::Gil,
+        ..SummaryOptions::default()
+    };
+    insta::assert_snapshot!(summary(&build.profile, &options));
+    let mut lost = empty();
+    lost.apply(Event::Lost(LostCause::Unreadable, 2));
+    insta::assert_snapshot!(summary(&lost, &options));
+}
+
+#[test]
+fn text_report() {
+    insta::assert_snapshot!(text(Format::Text, &one_thread()));
+    insta::assert_snapshot!(text(Format::Text, &two_threads()));
+    insta::assert_snapshot!(text(Format::Text, &empty()));
+}
+
+#[test]
+fn summary_says_how_much_it_leaves_out() {
+    let options = SummaryOptions {
+        functions: 1,
+        lines: 0,
+        threads: 1,
+        view: View::Wall,
+    };
+    insta::assert_snapshot!(summary(&two_threads(), &options));
+}
+
+#[test]
+fn flame_graph_is_the_same_each_time_and_shows_every_function() {
+    for profile in [one_thread(), two_threads()] {
+        let svg = text(Format::FlameGraph, &profile);
+        assert_eq!(svg, text(Format::FlameGraph, &profile));
+        assert!(svg.contains("nothing lost"));
+    }
+    let svg = text(Format::FlameGraph, &one_thread());
+    assert!(svg.contains("main (scatter.py:10) (2,000,002 µs, 100.00%)"));
+    assert!(
+        svg.contains("dot (linalg.py:70) (1,200,000 µs, 60.00%)"),
+        "{svg}"
+    );
+}
+
+#[test]
+fn flame_graph_of_hostile_names_holds_nothing_that_xml_forbids() {
+    let svg = text(Format::FlameGraph, &hostile());
+    assert!(
+        !svg.chars()
+            .any(|c| c.is_control() && c != '\n' && c != '\t')
+    );
+    assert!(svg.len() < 200_000, "{}", svg.len());
+    assert!(svg.contains("thread a\u{a0}5"));
+    assert!(
+        svg.contains("(99,000 µs, 100"),
+        "no weight is taken for a part of a name"
+    );
+}
+
+#[test]
+fn flame_graph_without_samples_says_so() {
+    insta::assert_snapshot!(text(Format::FlameGraph, &empty()));
+}
+
+#[test]
+fn a_frame_is_drawn_once_below_names_that_sort_before_the_separator() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    let a = Call("a", "/a.py", 1, 1);
+    // Whole lines sort as `a (a.py:1) 5`, `a (a.py:1) 1;b 3`: inferno's own order fails here.
+    build.mark_sample(0, "a", 5_000_000);
+    build.mark_sample(0, "a 1.", 5_000_000);
+    build.sample(0, &[a, Call("b", "/a.py", 2, 2)], 3_000_000);
+    build.sample(0, &[a], 3_000_000);
+    build.sample(0, &[a, Call("!", "/a.py", 2, 2)], 3_000_000);
+    let svg = text(Format::FlameGraph, &build.profile);
+    assert_eq!(svg.matches("<title>a (a.py:1) (").count(), 1);
+    assert_eq!(svg.matches("<title>a (").count(), 2);
+}
+
+#[test]
+fn stacks_deeper_than_the_picture_keep_their_time() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    let deep = vec![Call("fib", "/fib.py", 1, 2); 20_000];
+    build.sample(0, &deep, 1_000_000_000);
+    let svg = text(Format::FlameGraph, &build.profile);
+    assert!(svg.contains("frames deeper than 1000 not drawn"));
+    assert_eq!(svg.matches("(1,000,000 µs, 100.00%)").count(), 1000);
+    assert_eq!(text(Format::Folded, &build.profile).len(), 20_000 * 15 + 8);
+}
+
+#[test]
+fn formats_are_known_by_ending_and_by_name() {
+    for format in Format::ALL {
+        let file = format!("a.b/out.{}", format.ending());
+        assert_eq!(Format::from_path(Path::new(&file)), Ok(format));
+        assert_eq!(
+            Format::from_path(Path::new(&file.to_uppercase())),
+            Ok(format)
+        );
+        assert_eq!(Format::from_name(format.name()), Ok(format));
+    }
+    let errors = ["out.png", "out", ".svg", "svg"].map(|file| {
+        Format::from_path(Path::new(file))
+            .expect_err(file)
+            .to_string()
+    });
+    let unknown = Format::from_name("speedscope").expect_err("unknown");
+    insta::assert_snapshot!(format!("{}\n{unknown}", errors.join("\n")));
+}
+
+#[test]
+fn pstats_rows() {
+    for profile in [one_thread(), two_threads(), empty()] {
+        let rows = Marshal::load(&bytes(Format::Pstats, &profile)).pstats();
+        insta::assert_snapshot!(show(&rows));
+    }
+}
+
+#[test]
+fn pstats_times_add_up() {
+    for profile in [one_thread(), two_threads(), hostile(), empty()] {
+        let rows = Marshal::load(&bytes(Format::Pstats, &profile)).pstats();
+        let sum: f64 = rows.values().map(|row| row.times.2).sum();
+        assert!((sum - profile.totals().wall.seconds()).abs() < 1e-9);
+        for (key, row) in &rows {
+            assert!(row.callers.keys().all(|caller| rows.contains_key(caller)));
+            let from_callers: f64 = row.callers.values().map(|times| times.2).sum();
+            let rounding = (from_callers - row.times.2).abs() < 1e-9;
+            assert!(rounding || key.2 == "<all threads>", "{key:?}");
+        }
+    }
+}
+
+#[test]
+fn pstats_counts_beyond_32_bits() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    let call = Call("spin", "/spin.py", u32::MAX, 1);
+    for _ in 0..3 {
+        build.ticks(0, &[call], u32::MAX);
+    }
+    let rows = Marshal::load(&bytes(Format::Pstats, &build.profile)).pstats();
+    let row = &rows[&(
+        "/spin.py".to_owned(),
+        u64::from(u32::MAX),
+        "spin".to_owned(),
+    )];
+    assert_eq!(row.times.0, 3 * u64::from(u32::MAX));
+}
+
+type Key = (String, u64, String);
+type Times = (u64, u64, f64, f64);
+
+struct Row {
+    times: Times,
+    callers: BTreeMap<Key, Times>,
+}
+
+fn show(rows: &BTreeMap<Key, Row>) -> String {
+    let mut text = String::new();
+    for (key, row) in rows {
+        text += &format!("{key:?} {:?}\n", row.times);
+        for (caller, times) in &row.callers {
+            text += &format!("    {caller:?} {times:?}\n");
+        }
+    }
+    text
+}
+
+/// A value of Python's marshal format, as told by the documentation of its codes in
+/// Python/marshal.c.
+#[derive(Debug, Clone)]
+enum Marshal {
+    Int(u64),
+    Float(f64),
+    Text(String),
+    Tuple(Vec<Marshal>),
+    Dict(Vec<(Marshal, Marshal)>),
+    Null,
+}
+
+impl Marshal {
+    fn load(bytes: &[u8]) -> Marshal {
+        let mut rest = bytes;
+        let value = Marshal::read(&mut rest);
+        assert!(rest.is_empty(), "{} bytes behind the value", rest.len());
+        value
+    }
+
+    fn read(rest: &mut &[u8]) -> Marshal {
+        match take::<1>(rest)[0] {
+            b'0' => Marshal::Null,
+            b'i' => Marshal::Int(i32::from_le_bytes(take(rest)).try_into().expect("positive")),
+            b'l' => {
+                let digits = i32::from_le_bytes(take(rest));
+                let digits = (0..digits).map(|_| u64::from(u16::from_le_bytes(take(rest))));
+                let shifted = digits.enumerate().map(|(at, digit)| digit << (15 * at));
+                Marshal::Int(shifted.sum())
+            }
+            b'g' => Marshal::Float(f64::from_le_bytes(take(rest))),
+            b'u' => {
+                let len = i32::from_le_bytes(take(rest)) as usize;
+                let (text, behind) = rest.split_at(len);
+                *rest = behind;
+                Marshal::Text(String::from_utf8(text.to_vec()).expect("UTF-8"))
+            }
+            b'(' => {
+                let len = i32::from_le_bytes(take(rest));
+                Marshal::Tuple((0..len).map(|_| Marshal::read(rest)).collect())
+            }
+            b'{' => {
+                let mut pairs = Vec::new();
+                loop {
+                    let key = Marshal::read(rest);
+                    if matches!(key, Marshal::Null) {
+                        return Marshal::Dict(pairs);
+                    }
+                    pairs.push((key, Marshal::read(rest)));
+                }
+            }
+            code => panic!("unknown code {code:#x}"),
+        }
+    }
+
+    fn pstats(&self) -> BTreeMap<Key, Row> {
+        let row = |value: &Marshal| match value {
+            Marshal::Tuple(items) => Row {
+                times: Marshal::times(&items[..4]),
+                callers: items[4]
+                    .pairs()
+                    .iter()
+                    .map(|(caller, times)| (caller.key(), times.tuple_times()))
+                    .collect(),
+            },
+            other => panic!("{other:?}"),
+        };
+        let pairs = self.pairs();
+        let rows: BTreeMap<Key, Row> = pairs.iter().map(|(k, v)| (k.key(), row(v))).collect();
+        assert_eq!(rows.len(), pairs.len(), "a key twice");
+        rows
+    }
+
+    fn pairs(&self) -> &[(Marshal, Marshal)] {
+        match self {
+            Marshal::Dict(pairs) => pairs,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn key(&self) -> Key {
+        match self {
+            Marshal::Tuple(items) => match items.as_slice() {
+                [Marshal::Text(file), Marshal::Int(line), Marshal::Text(name)] => {
+                    (file.clone(), *line, name.clone())
+                }
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn tuple_times(&self) -> Times {
+        match self {
+            Marshal::Tuple(items) => Marshal::times(items),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn times(items: &[Marshal]) -> Times {
+        match items {
+            [
+                Marshal::Int(cc),
+                Marshal::Int(nc),
+                Marshal::Float(tt),
+                Marshal::Float(ct),
+            ] => (*cc, *nc, *tt, *ct),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
+    let (head, behind) = rest.split_first_chunk().expect("more bytes");
+    *rest = behind;
+    *head
+}

@@ -1,0 +1,211 @@
+//! What the tools that users have make of the files.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use rsamp::export::{Format, Meta, write};
+use rsamp::profile::Profile;
+use rsamp::profile::event::{
+    Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+};
+
+/// An environment variable that `scripts/test` sets.
+fn prepared(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run scripts/test"))
+}
+
+/// The words of the command of every Python 3.
+fn pythons() -> Vec<Vec<String>> {
+    let pythons = prepared("RSAMP_PYTHONS");
+    let commands: Vec<Vec<String>> = pythons
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .filter(|(version, _)| !version.starts_with("2."))
+        .map(|(_, command)| command.split_whitespace().map(str::to_owned).collect())
+        .collect();
+    assert!(!commands.is_empty(), "RSAMP_PYTHONS lists no Python 3");
+    commands
+}
+
+fn tool(name: &str) -> PathBuf {
+    Path::new(&prepared("RSAMP_TOOLS")).join("bin").join(name)
+}
+
+fn frame(name: &str, file: Option<&str>, line: u32) -> Frame {
+    Frame {
+        name: name.to_owned(),
+        file: file.map(str::to_owned),
+        first_line: file.map(|_| line),
+        line: file.map(|_| line + 1),
+    }
+}
+
+/// `main` calls `fib`, which calls itself; a mark; a hard name; and a second thread: 1.25 s.
+fn profile() -> Profile {
+    let mut profile = Profile::default();
+    let process = Process {
+        pid: 1,
+        command: vec!["python".to_owned()],
+        python: "3.11.7".to_owned(),
+    };
+    profile.apply(Event::Process(ProcessId(0), process));
+    for (id, name) in [(0, "MainThread"), (1, "wörker\n<2>")] {
+        let thread = Thread {
+            process: ProcessId(0),
+            tid: Some(id as i32 + 1),
+            name: Some(name.to_owned()),
+            is_main: id == 0,
+        };
+        profile.apply(Event::Thread(ThreadId(id), thread));
+    }
+    let frames = [
+        frame("main", Some("/home/ada/scatter.py"), 1),
+        frame("fib", Some("/home/ada/scatter.py"), 10),
+        frame("<native>", None, 0),
+        frame("naïve_λ_🦀 <&>;\n\0\"'", Some("/home/ada/ü \n.py"), 20),
+    ];
+    for (id, frame) in (0..).zip(frames) {
+        profile.apply(Event::Frame(FrameId(id), frame));
+    }
+    let stacks = [
+        (None, 0),
+        (Some(0), 1),
+        (Some(1), 1),
+        (Some(2), 2),
+        (Some(0), 3),
+    ];
+    for (id, (parent, frame)) in (0..).zip(stacks) {
+        profile.apply(Event::Stack {
+            id: StackId(id),
+            parent: parent.map(StackId),
+            frame: FrameId(frame),
+        });
+    }
+    for (at, stack) in (1..).zip([Some(0), Some(1), Some(2), Some(3), Some(4)]) {
+        profile.apply(sample(at, 0, stack));
+        profile.apply(sample(at, 1, stack.filter(|id| *id > 2)));
+    }
+    profile.apply(Event::End(Nanos(625_000_000)));
+    profile
+}
+
+fn sample(at: u64, thread: u32, stack: Option<u32>) -> Event {
+    Event::Sample(Sample {
+        at: Nanos(at * 125_000_000),
+        thread: ThreadId(thread),
+        stack: stack.map(StackId),
+        ticks: 1,
+        wall: Nanos(125_000_000),
+        cpu: Nanos(0),
+        gil: Nanos(0),
+    })
+}
+
+/// Writes `profile` and hands the file to `run`.
+fn with_file<T>(format: Format, profile: &Profile, run: impl FnOnce(&Path) -> T) -> T {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(format!("out.{}", format.ending()));
+    let mut out = BufWriter::new(File::create(&path).expect("a file"));
+    let meta = Meta {
+        title: "scatter.py".to_owned(),
+        command: "python 'a <&>;\n\0.py'".to_owned(),
+        facts: vec!["100 Hz".to_owned()],
+        ..Meta::default()
+    };
+    write(format, profile, &meta, &mut out).expect("written");
+    run(&path)
+}
+
+/// The standard output of a command that must succeed.
+fn stdout(command: &mut Command) -> String {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
+        .env("PYTHONIOENCODING", "utf-8")
+        .output()
+        .expect("starts");
+    let stderr = String::from_utf8_lossy(&stderr);
+    assert!(status.success(), "{command:?}: {status}\n{stderr}");
+    String::from_utf8_lossy(&stdout).into_owned()
+}
+
+#[test]
+fn every_python_3_opens_pstats() {
+    let script = "import pstats, sys; s = pstats.Stats(sys.argv[1]); s.print_stats(); \
+                  s.print_callers(); s.print_callees(); s.strip_dirs().sort_stats('cumulative'); \
+                  print('total', round(s.total_tt, 6))";
+    for python in pythons() {
+        let run = |path: &Path| {
+            let mut command = Command::new(&python[0]);
+            stdout(command.args(&python[1..]).arg("-c").arg(script).arg(path))
+        };
+        let shown = with_file(Format::Pstats, &profile(), run);
+        assert!(shown.contains("in 1.250 seconds"), "{python:?}\n{shown}");
+        assert!(shown.contains("total 1.25"), "{python:?}\n{shown}");
+        assert!(shown.contains("scatter.py:10(fib)"), "{python:?}\n{shown}");
+        assert!(shown.contains("naïve_λ_🦀"), "{python:?}\n{shown}");
+        assert!(shown.contains("{native}"), "{python:?}\n{shown}");
+        let shown = with_file(Format::Pstats, &Profile::default(), run);
+        assert!(shown.contains("in 0.000 seconds"), "{python:?}\n{shown}");
+    }
+}
+
+#[test]
+fn gprof2dot_draws_pstats() {
+    let graph = with_file(Format::Pstats, &profile(), |path| {
+        stdout(
+            Command::new(tool("gprof2dot"))
+                .args(["-f", "pstats"])
+                .arg(path),
+        )
+    });
+    assert!(graph.contains("scatter:10:fib"), "{graph}");
+    assert!(graph.contains("100.00%"), "{graph}");
+}
+
+#[test]
+fn snakeviz_reads_pstats() {
+    let script = "import pstats, sys, json; from snakeviz.stats import json_stats, table_rows; \
+                  s = pstats.Stats(sys.argv[1]); print(json.dumps(json_stats(s))); \
+                  print(len(table_rows(s)), 'rows')";
+    let shown = with_file(Format::Pstats, &profile(), |path| {
+        stdout(Command::new(tool("python")).arg("-c").arg(script).arg(path))
+    });
+    assert!(shown.contains("/home/ada/scatter.py:10(fib)"), "{shown}");
+    assert!(shown.contains("\n6 rows"), "{shown}");
+}
+
+#[test]
+fn tuna_finds_a_root_even_when_all_functions_call_themselves() {
+    let script = "import sys, json; from tuna.main import read; \
+                  print(json.dumps(read(sys.argv[1]))); ";
+    let mut recursive = profile();
+    recursive.apply(Event::Stack {
+        id: StackId(5),
+        parent: Some(StackId(0)),
+        frame: FrameId(0),
+    });
+    recursive.apply(sample(6, 0, Some(5)));
+    let shown = with_file(Format::Pstats, &recursive, |path| {
+        stdout(Command::new(tool("python")).arg("-c").arg(script).arg(path))
+    });
+    assert!(shown.contains("~::0::<all threads>"), "{shown}");
+    assert!(shown.contains("scatter.py::1::main"), "{shown}");
+}
+
+#[test]
+fn an_xml_parser_reads_the_flame_graph() {
+    let script = "import sys, xml.etree.ElementTree as e; \
+                  print([t.text for t in e.parse(sys.argv[1]).iter() if t.tag.endswith('title')])";
+    let python = &pythons()[0];
+    for profile in [profile(), Profile::default()] {
+        with_file(Format::FlameGraph, &profile, |path| {
+            let mut command = Command::new(&python[0]);
+            stdout(command.args(&python[1..]).arg("-c").arg(script).arg(path))
+        });
+    }
+}

@@ -1,0 +1,109 @@
+//! Reads interpreters that rsamp has no table for.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use rsamp::cpython::legacy::{LegacyReader, LegacyThread};
+
+use crate::programs::{Standing, run, stand};
+use crate::pythons::{Python, pythons};
+
+/// How often a running program is read.
+const BUSY_READS: u32 = 1000;
+
+/// The interpreters that are read through py-spy.
+fn legacy_pythons() -> Vec<Python> {
+    let mut pythons = pythons();
+    pythons.retain(|python| python.version < (3, 6, 0));
+    assert!(!pythons.is_empty(), "RSAMP_PYTHONS lists none before 3.6");
+    pythons
+}
+
+/// A stack as (name, file, line) by `pthread_t`.
+type Stacks<'a> = BTreeMap<u64, Vec<(&'a str, &'a str, Option<u32>)>>;
+
+fn told(program: &Standing) -> Stacks<'_> {
+    let threads = program.threads.iter();
+    let stacks = threads.map(|thread| {
+        let frames = thread.frames.iter();
+        let frames = frames.map(|f| (f.name.as_str(), f.file.as_str(), f.line));
+        (thread.ident, frames.collect())
+    });
+    stacks.collect()
+}
+
+fn read(threads: &[LegacyThread]) -> Stacks<'_> {
+    let stacks = threads.iter().map(|thread| {
+        let frames = thread.frames.iter();
+        let frames = frames.map(|f| (f.name.as_str(), f.filename.as_str(), f.line));
+        (thread.thread_id, frames.collect())
+    });
+    stacks.collect()
+}
+
+fn check(stop: bool) {
+    for python in legacy_pythons() {
+        let program = stand(&python, "legacy_stack.py");
+        let mut reader = LegacyReader::open(program.pid(), stop).expect("an interpreter");
+        assert_eq!(reader.version(), python.label);
+        let waits = voluntary_switches(program.pid());
+        let threads = reader.stacks().expect("stacks");
+        // A thread that is stopped while it sleeps begins to sleep anew.
+        let was_stopped = voluntary_switches(program.pid()) != waits;
+        assert_eq!(was_stopped, stop);
+        assert_eq!(read(&threads), told(&program), "{}", python.label);
+        assert_eq!(threads.len(), 2);
+        for thread in &threads {
+            let is_main = thread.os_thread_id == Some(program.pid());
+            assert_eq!(is_main, program.threads[0].ident == thread.thread_id);
+            assert!(thread.os_thread_id.is_some(), "{thread:?}");
+            assert!(!thread.active && !thread.holds_gil, "{thread:?}");
+        }
+    }
+}
+
+/// How often the main thread went to sleep.
+fn voluntary_switches(pid: i32) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
+    let line = status.lines().find(|line| line.starts_with("voluntary"));
+    line.expect("the count").to_owned()
+}
+
+#[test]
+fn a_python_2_is_read_without_stopping_it() {
+    check(false);
+}
+
+#[test]
+fn a_python_2_is_read_while_it_is_stopped() {
+    check(true);
+}
+
+#[test]
+fn a_python_2_that_ended_is_an_error() {
+    for python in legacy_pythons() {
+        let program = stand(&python, "legacy_stack.py");
+        let mut reader = LegacyReader::open(program.pid(), false).expect("an interpreter");
+        drop(program);
+        assert!(reader.stacks().is_err());
+    }
+}
+
+#[test]
+fn a_python_2_that_runs_is_read() {
+    for python in legacy_pythons() {
+        let program = run(&python, "legacy_busy.py");
+        let mut reader = LegacyReader::open(program.pid(), false).expect("an interpreter");
+        let mut read = 0;
+        for _ in 0..BUSY_READS {
+            let Ok(threads) = reader.stacks() else {
+                continue;
+            };
+            read += 1;
+            assert!(threads[0].active, "{threads:?}");
+            let outermost = threads[0].frames.last().expect("a frame");
+            assert_eq!(outermost.name, "<module>", "{threads:?}");
+        }
+        assert!(read > BUSY_READS * 9 / 10, "{read} of {BUSY_READS}");
+    }
+}
