@@ -2,6 +2,8 @@
 # how a script gives up. Sourced, not run.
 # shellcheck shell=bash
 set -euo pipefail
+# Else -e is off inside $(…).
+shopt -s inherit_errexit
 export LC_ALL=C
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -43,16 +45,13 @@ name_of() {
     printf '%s' "${sum%% *}"
 }
 
-# The command of the first interpreter of that minor version that scripts/pythons finds.
-python_of() {
-    "$repository/scripts/pythons" | awk -F '\t' -v minor="$1." 'index($1, minor) == 1 { print $2; exit }'
-}
-
 # venv PYTHON REQUIREMENT…: prints the folder of a virtual environment with just that in it.
 venv() {
-    local name
-    name=venv-$(name_of "$@")
-    make_once "$name" make_venv "$@"
+    local name python
+    # One name for python, python3 and python3.11 of one folder.
+    python=$(readlink -f "$1")
+    name=venv-$(name_of "$python" "${@:2}")
+    make_once "$name" make_venv "$python" "${@:2}"
     printf '%s\n' "$cache/$name"
 }
 

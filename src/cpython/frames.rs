@@ -76,10 +76,7 @@ pub struct RawStack {
 
 impl Default for RawStack {
     fn default() -> Self {
-        RawStack {
-            frames: Vec::new(),
-            end: StackEnd::Outermost,
-        }
+        RawStack { frames: Vec::new(), end: StackEnd::Outermost }
     }
 }
 
@@ -116,9 +113,7 @@ impl ThreadFields {
             interpreter: pointer(thread.interp)?,
             frame: pointer(thread.frame)?,
             ident: word_at(bytes, thread.thread_id)?,
-            native_id: thread
-                .native_thread_id
-                .and_then(|offset| word_at(bytes, offset)),
+            native_id: thread.native_thread_id.and_then(|offset| word_at(bytes, offset)),
             chunk,
         })
     }
@@ -178,14 +173,7 @@ impl FrameFormat<'_> {
             Some(offset) => int_at(bytes, offset)?,
             None => 0,
         };
-        let raw = RawFrame {
-            at,
-            code,
-            instruction,
-            bytecode_copy,
-            executing,
-            entered_from_c,
-        };
+        let raw = RawFrame { at, code, instruction, bytecode_copy, executing, entered_from_c };
         Some((Some(raw), previous))
     }
 
@@ -261,13 +249,7 @@ impl Places {
             Some(offset) => window.want(self.cframe + offset, 8),
             None => window.want(again, 8),
         };
-        Planned {
-            state,
-            cframe,
-            chunks,
-            outside,
-            state_again,
-        }
+        Planned { state, cframe, chunks, outside, state_again }
     }
 
     /// Walks the stack in the pieces of `planned`.
@@ -279,36 +261,29 @@ impl Places {
         codes: &CodeCache,
     ) -> (Look, Option<ThreadFields>) {
         let layout = format.layout;
-        let Some(fields) = window
-            .piece(planned.state)
-            .and_then(|bytes| ThreadFields::parse(bytes, layout))
+        let Some(fields) =
+            window.piece(planned.state).and_then(|bytes| ThreadFields::parse(bytes, layout))
         else {
             return (Look::Gone, None);
         };
         let current = match planned.cframe {
             Some(_) if fields.frame != self.cframe => return (Look::Moved, Some(fields)),
-            Some(piece) => window
-                .piece(piece)
-                .and_then(|bytes| word_at(bytes, 0))
-                .map(Address),
+            Some(piece) => window.piece(piece).and_then(|bytes| word_at(bytes, 0)).map(Address),
             None => Some(fields.frame),
         };
         let Some(current) = current else {
             return (Look::Moved, Some(fields));
         };
-        let again = window
-            .piece(planned.state_again)
-            .and_then(|bytes| word_at(bytes, 0));
+        let again = window.piece(planned.state_again).and_then(|bytes| word_at(bytes, 0));
         let mut next_outside = 0;
         let find = |at: Address| self.find(at, planned, window, format, &mut next_outside);
         let Some(stack) = walk(current, format, self.broken, find) else {
             return (Look::Moved, Some(fields));
         };
         let callee = |at: Address| {
-            self.chunks
-                .iter()
-                .enumerate()
-                .find_map(|(number, _)| window.within(planned.chunks + number, at, format.header()))
+            self.chunks.iter().enumerate().find_map(|(number, _)| {
+                window.within(planned.chunks + number, at, format.header())
+            })
         };
         let verdict = top::settle(stack, format, codes, again == Some(current.0), |at| {
             callee(at).and_then(|bytes| format.parse(at, bytes))
@@ -372,11 +347,9 @@ impl Places {
         window.fill(memory);
         let mut outside = Vec::new();
         self.broken = walk_live(current, format, |at, header| {
-            let in_chunk = self
-                .chunks
-                .iter()
-                .enumerate()
-                .find_map(|(number, _)| window.within(number, at, header.len()));
+            let in_chunk = self.chunks.iter().enumerate().find_map(|(number, _)| {
+                window.within(number, at, header.len())
+            });
             match in_chunk {
                 Some(bytes) => header.copy_from_slice(bytes),
                 None => {

@@ -18,6 +18,10 @@ pub mod line_table;
 
 pub mod text;
 
+pub mod objects;
+
+pub mod thread_names;
+
 pub mod gil;
 
 pub mod native_ids;

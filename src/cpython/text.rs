@@ -60,30 +60,24 @@ pub fn read_str(
     Ok(text)
 }
 
-/// Whether the object at `address` is a compact ASCII `str` that says `expected`: one read, for
-/// searching by name.
+/// How many bytes of an object tell whether it is a certain ASCII `str` of `chars` characters.
 #[must_use]
-pub fn is_ascii_str(
-    memory: &impl ReadMemory,
-    layout: &Layout,
-    address: Address,
-    expected: &str,
-) -> bool {
+pub fn ascii_str_bytes(layout: &Layout, chars: usize) -> usize {
+    usize::try_from(layout.object.str_ascii_size).map_or(MAX_HEADER, |size| size.min(MAX_HEADER))
+        + chars
+}
+
+/// Whether `bytes`, the first [`ascii_str_bytes`] of an object, are those of a compact ASCII `str` that
+/// says `expected`.
+#[must_use]
+pub fn is_ascii_str(layout: &Layout, bytes: &[u8], expected: &str) -> bool {
     let object = &layout.object;
-    let Ok(start) = usize::try_from(object.str_ascii_size) else {
-        return false;
-    };
-    let mut bytes = vec![0; start + expected.len()];
-    if memory.read(address, &mut bytes).is_err() {
-        return false;
-    }
-    let (header, text) = bytes.split_at(start);
-    let state = int_at(header, object.str_state)
-        .unwrap_or(0)
-        .cast_unsigned();
-    let compact_ascii = bit(state, object.str_compact_bit) && bit(state, object.str_ascii_bit);
-    let length = word_at(header, object.str_length);
-    compact_ascii && length == Some(expected.len() as u64) && text == expected.as_bytes()
+    let state = int_at(bytes, object.str_state).unwrap_or(0).cast_unsigned();
+    let start = bytes.len().saturating_sub(expected.len());
+    bit(state, object.str_compact_bit)
+        && bit(state, object.str_ascii_bit)
+        && word_at(bytes, object.str_length) == Some(expected.len() as u64)
+        && &bytes[start..] == expected.as_bytes()
 }
 
 /// What the fixed part of a string says.
@@ -249,11 +243,14 @@ mod tests {
     #[test]
     fn names_are_compared_whole() {
         let layout = for_version(3, 8).expect("a table");
-        let memory = string(1, true, true, 4, b"work");
-        let is = |name| is_ascii_str(&memory, layout, AT, name);
-        assert!(is("work"));
-        assert!(!is("wor") && !is("fork") && !is("works"));
-        let latin = string(1, true, false, 4, b"work");
-        assert!(!is_ascii_str(&latin, layout, AT, "work"));
+        let is = |memory: &SavedMemory, name: &str| {
+            let mut bytes = vec![0; ascii_str_bytes(layout, name.len())];
+            memory.read(AT, &mut bytes).is_ok() && is_ascii_str(layout, &bytes, name)
+        };
+        let work = string(1, true, true, 4, b"work");
+        assert!(is(&work, "work"));
+        assert!(!is(&work, "wor") && !is(&work, "fork") && !is(&work, "works"));
+        assert!(!is(&string(1, true, false, 4, b"work"), "work"));
+        assert!(!is_ascii_str(layout, b"rk", "work") && !is_ascii_str(layout, b"", ""));
     }
 }

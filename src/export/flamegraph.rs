@@ -59,8 +59,8 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
     options.bgcolors = Some(BackgroundColor::Grey);
     options.palette_map = Some(&mut palette);
     options.text_truncate_direction = TextTruncateDirection::Right;
-    // Keeps our order, reversed. Left to itself, inferno compares whole lines, counts included,
-    // draws `a` twice for `a`, `a b`, `a;c`, and fails for `a 5` next to `a 1;b 3`.
+    // Keeps our order, reversed. Left to itself, inferno sorts whole lines, counts included, and
+    // draws a frame `a` twice when the lines are `a 5`, `a z 5`, `a;b 5`.
     options.flame_chart = true;
     from_lines(&mut options, lines.iter().rev().map(String::as_str), out)
 }

@@ -1,6 +1,6 @@
 //! Turns functions, threads and processes into the labels of frames in a graph.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::profile::event::{Process, Thread};
 use crate::profile::functions::{Function, Functions};
@@ -71,21 +71,16 @@ pub(super) fn of_process(process: &Process) -> String {
     )
 }
 
-/// Labels that are equal get a number behind them: two threads of one name and unknown id stay two.
+/// Labels of threads or processes, with a number behind those that were there before: two threads
+/// of one name and unknown id stay two. (No label ends like a numbered one: each ends in `)`.)
 pub(super) fn distinct(labels: Vec<String>) -> Vec<String> {
-    let mut taken = HashSet::new();
     let mut counts: HashMap<String, u32> = HashMap::new();
     let number = |label: String| {
         let count = counts.entry(label.clone()).or_insert(0);
-        loop {
-            *count += 1;
-            let numbered = match *count {
-                1 => label.clone(),
-                count => format!("{label} #{count}"),
-            };
-            if taken.insert(numbered.clone()) {
-                return numbered;
-            }
+        *count += 1;
+        match *count {
+            1 => label,
+            count => format!("{label} #{count}"),
         }
     };
     labels.into_iter().map(number).collect()

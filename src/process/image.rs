@@ -169,7 +169,9 @@ impl MappedFile {
         let relative = self.path.strip_prefix("/").unwrap_or(&self.path);
         let in_its_root = Path::new(&format!("/proc/{pid}/root")).join(relative);
         let mut denied = None;
-        for path in [&in_its_root, &self.path] {
+        // The program itself can be had without privileges even when deleted.
+        let exe = PathBuf::from(format!("/proc/{pid}/exe"));
+        for path in [&exe, &in_its_root, &self.path] {
             match File::open(path) {
                 Ok(file) if self.is_same(&file) => return Ok(file),
                 Ok(_) => {}

@@ -185,3 +185,4 @@ pub enum SamplerError {
         source: std::io::Error,
     },
 }
+

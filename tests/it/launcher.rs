@@ -1,12 +1,13 @@
 //! Runs the command in its arguments as `rsamp record` does, and returns its exit code: for the tests of launching.
-//! Each event is a line on the file that `LAUNCHER_EVENTS` names.
+//! Each event is a line on the file that `LAUNCHER_EVENTS` names. With `LAUNCHER_PAUSES`, a second thread stops
+//! the command's main thread with ptrace and lets it go, over and over, as a sampler would.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::ExitCode;
 
-use rsamp::process::Launched;
+use rsamp::process::{Launched, Tid, pause};
 
 fn main() -> ExitCode {
     let command: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -22,6 +23,11 @@ fn main() -> ExitCode {
         Err(error) => return ExitCode::from(error.exit_code()),
     };
     note(format!("started {}\n", launched.pid()));
+    if std::env::var_os("LAUNCHER_PAUSES").is_some() {
+        let (pid, main_thread) = (launched.pid(), Tid(launched.pid().0));
+        // Ends with the command, which is gone then.
+        std::thread::spawn(move || while pause(pid, main_thread).is_ok() {});
+    }
     let status = launched.wait(|event| note(format!("{event:?}\n")));
     note(format!("{status:?}\n"));
     status.map_or(ExitCode::from(125), |status| {

@@ -56,7 +56,7 @@ impl Build {
         self.threads += 1;
     }
 
-    /// A sample of `wall_ns`, half of it on a CPU, a quarter with the GIL.
+    /// A sample of `wall_ns`, half of it on a CPU, a quarter with the GIL; outermost call first.
     pub fn sample(&mut self, thread: u32, calls: &[Call<'_>], wall_ns: u64) {
         let stack = self.stack(calls);
         self.emit(thread, stack, 1, wall_ns);
@@ -67,16 +67,18 @@ impl Build {
         self.emit(thread, stack, ticks, u64::from(ticks));
     }
 
-    /// A sample in a frame without a file.
-    pub fn mark_sample(&mut self, thread: u32, name: &str, wall_ns: u64) {
-        let frame = Frame {
-            name: name.to_owned(),
-            file: None,
-            first_line: None,
-            line: None,
-        };
-        let stack = self.push(None, frame);
-        self.emit(thread, Some(stack), 1, wall_ns);
+    /// A sample in frames without a file.
+    pub fn mark_sample(&mut self, thread: u32, names: &[&str], wall_ns: u64) {
+        let stack = names.iter().fold(None, |parent, name| {
+            let frame = Frame {
+                name: (*name).to_owned(),
+                file: None,
+                first_line: None,
+                line: None,
+            };
+            Some(self.push(parent, frame))
+        });
+        self.emit(thread, stack, 1, wall_ns);
     }
 
     fn emit(&mut self, thread: u32, stack: Option<StackId>, ticks: u32, wall_ns: u64) {

@@ -6,3 +6,4 @@ mod line_tables;
 mod oracle;
 mod programs;
 mod pythons;
+mod thread_names;

@@ -2,11 +2,10 @@
 
 use anyhow::{Context, Result};
 
-use crate::cli::recording::START_TIMEOUT;
-use crate::cli::request::{self, DEFAULT_RATE_HZ, DumpForm};
+use crate::cli::request::{self, DumpForm};
 use crate::cli::{dump_json, dump_text, exit_code, streams};
 use crate::process::Process;
-use crate::sampler::{self, Settings};
+use crate::sampler;
 
 /// Prints the stacks.
 ///
@@ -15,12 +14,7 @@ use crate::sampler::{self, Settings};
 pub fn run(request: request::Dump) -> Result<u8> {
     // Says at once that there is no such process, or that it is a thread of another.
     Process::open(request.pid)?;
-    let settings = Settings {
-        rate_hz: DEFAULT_RATE_HZ,
-        duration: None,
-        start_timeout: Some(START_TIMEOUT),
-    };
-    let dump = sampler::dump(request.pid, &settings)?;
+    let dump = sampler::dump(request.pid)?;
     let text = match request.form {
         DumpForm::Text => dump_text::text(&dump),
         DumpForm::Json => dump_json::json(&dump).context("build the JSON")?,

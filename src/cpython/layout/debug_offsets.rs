@@ -457,6 +457,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn real_bytes_of_a_free_threaded_build_say_so() {
+        let bytes = include_bytes!("../../../tests/images/debug_offsets_3.13.15t");
+        let parsed = parse(bytes).expect("debug offsets");
+        assert_eq!(
+            (parsed.version_hex, parsed.free_threaded),
+            (0x030d_0ff0, true)
+        );
+        assert_eq!(parsed.layout, tables::V3_13T);
+    }
+
     /// What `_Py_DebugOffsets` would hold in a build with these offsets.
     fn written(version_hex: u64, at: &DebugFields, known: &Layout) -> Vec<u8> {
         let mut bytes = vec![0; at.size];

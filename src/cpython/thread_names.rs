@@ -1,0 +1,103 @@
+//! Turns `sys.modules` of an interpreter into the names that the program gave its threads.
+//!
+//! `threading._active` is a dict from `Thread.ident` to the `Thread`, whose attribute `_name` is its
+//! name; `threading._main_thread` is the main thread (`Lib/threading.py` of 3.6–3.15). Threads that were
+//! made without that module have no name.
+
+use std::collections::HashMap;
+
+use super::layout::Layout;
+use super::objects::{attributes, dict_entries, find, int_value};
+use super::text::read_str;
+use crate::memory::{Address, ReadMemory};
+
+/// The most characters of a name that are kept: longer ones help nobody in a picture or table.
+pub const MAX_NAME_CHARS: usize = 500;
+
+/// The names of the threads of one interpreter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ThreadNames {
+    /// Name by ident: `PyThreadState.thread_id`, the `pthread_t`.
+    pub names: HashMap<u64, String>,
+    /// The ident of the thread that the program takes for the main one.
+    pub main: Option<u64>,
+}
+
+/// The names of the threads of the interpreter whose `PyInterpreterState` is at `interpreter`.
+///
+/// Never fails: what cannot be read is missing, and everything is when the program has not imported
+/// `threading`.
+#[must_use]
+pub fn thread_names(
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    interpreter: Address,
+) -> ThreadNames {
+    match memory.pointer(interpreter + layout.interpreter.modules) {
+        Ok(modules) if !modules.is_null() => thread_names_in(memory, layout, modules),
+        _ => ThreadNames::default(),
+    }
+}
+
+/// As [`thread_names`], from the dict `sys.modules` itself.
+#[must_use]
+pub fn thread_names_in(memory: &impl ReadMemory, layout: &Layout, modules: Address) -> ThreadNames {
+    let Some(module) = item(memory, layout, modules, "threading") else {
+        return ThreadNames::default();
+    };
+    let Ok(globals) = memory.pointer(module + layout.object.module_dict) else {
+        return ThreadNames::default();
+    };
+    let Ok(globals) = dict_entries(memory, layout, globals) else {
+        return ThreadNames::default();
+    };
+    let names = find(memory, layout, &globals, "_active")
+        .map(|active| names_in(memory, layout, active))
+        .unwrap_or_default();
+    let main = find(memory, layout, &globals, "_main_thread")
+        .and_then(|thread| attribute(memory, layout, thread, "_ident"))
+        .and_then(|ident| int_value(memory, layout, ident).ok())
+        .filter(|ident| *ident != 0);
+    ThreadNames { names, main }
+}
+
+/// The names in `threading._active`.
+fn names_in(memory: &impl ReadMemory, layout: &Layout, active: Address) -> HashMap<u64, String> {
+    let entries = dict_entries(memory, layout, active).unwrap_or_default();
+    let name = |thread| {
+        let name = attribute(memory, layout, thread, "_name")?;
+        read_str(memory, layout, name, MAX_NAME_CHARS).ok()
+    };
+    entries
+        .into_iter()
+        .filter_map(|entry| {
+            Some((
+                int_value(memory, layout, entry.key).ok()?,
+                name(entry.value)?,
+            ))
+        })
+        .collect()
+}
+
+fn attribute(
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    object: Address,
+    name: &str,
+) -> Option<Address> {
+    find(
+        memory,
+        layout,
+        &attributes(memory, layout, object).ok()?,
+        name,
+    )
+}
+
+fn item(memory: &impl ReadMemory, layout: &Layout, dict: Address, key: &str) -> Option<Address> {
+    find(
+        memory,
+        layout,
+        &dict_entries(memory, layout, dict).ok()?,
+        key,
+    )
+}

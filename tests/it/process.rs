@@ -1,0 +1,628 @@
+//! Real processes, launched, watched and stopped: ordinary commands only, and a handshake instead of every wait.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use rsamp::process::{Pid, Process, ProcessError, TaskState, Tid, pause, pause_all};
+
+/// A test that hangs fails after this.
+const PATIENCE_MS: u16 = 30_000;
+
+/// The program that launches as rsamp does; `cargo test` builds it as an example.
+fn launcher() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let target = own.parent().and_then(Path::parent).unwrap();
+    let path = target.join("examples/launcher");
+    assert!(
+        path.exists(),
+        "{} is missing: run cargo build --example launcher",
+        path.display()
+    );
+    path
+}
+
+fn sh(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    command
+}
+
+fn launched(words: &[&str]) -> Command {
+    let mut command = Command::new(launcher());
+    command.args(words);
+    command
+}
+
+fn raw(child: &Child) -> nix::unistd::Pid {
+    nix::unistd::Pid::from_raw(child.id() as i32)
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid(child.id() as i32)
+}
+
+/// A command with its standard streams in our hands.
+struct Talk {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Talk {
+    fn start(command: &mut Command) -> Talk {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Talk {
+            child,
+            input,
+            output,
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn hear(&mut self) -> String {
+        if self.output.buffer().is_empty() {
+            await_readable(self.output.get_ref().as_fd());
+        }
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    fn end(mut self) -> Option<i32> {
+        drop(self.input.take());
+        self.child.wait().unwrap().code()
+    }
+}
+
+fn await_readable(fd: std::os::fd::BorrowedFd<'_>) {
+    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+    let ready = poll(&mut fds, PollTimeout::from(PATIENCE_MS)).unwrap();
+    assert!(ready > 0, "nothing came in {PATIENCE_MS} ms");
+}
+
+/// Waits until a child has ended, and leaves it a zombie.
+fn await_zombie(child: &Child) {
+    waitid(
+        Id::Pid(raw(child)),
+        WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT,
+    )
+    .unwrap();
+}
+
+// --- launching -----------------------------------------------------------------------------------------------
+
+#[test]
+fn the_exit_code_is_the_commands() {
+    for (words, code) in [
+        (vec!["true"], 0),
+        (vec!["sh", "-c", "exit 7"], 7),
+        (vec!["sh", "-c", "kill -TERM $$"], 143),
+        (vec!["sh", "-c", "kill -KILL $$"], 137),
+        (vec!["/no/such/program"], 127),
+        (vec!["no-such-program-anywhere"], 127),
+        (vec!["/etc/passwd"], 126),
+        (vec!["/tmp"], 126),
+    ] {
+        let status = launched(&words).stderr(Stdio::null()).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{words:?}");
+    }
+}
+
+#[test]
+fn a_real_time_signal_is_told_by_its_number() {
+    let status = launched(&["bash", "-c", "kill -40 $$"]).status().unwrap();
+    assert_eq!(status.code(), Some(168));
+}
+
+#[test]
+fn the_command_starts_with_the_signals_that_rsamp_was_started_with() {
+    let signals = |before: &str, prefix: &str| {
+        let script = format!("{before} exec {prefix} grep -E '^Sig(Blk|Ign)' /proc/self/status");
+        let output = sh(&script).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let launcher = launcher();
+    for before in ["", "trap '' HUP;", "trap '' PIPE;", "trap '' CHLD INT;"] {
+        assert_eq!(
+            signals(before, launcher.to_str().unwrap()),
+            signals(before, ""),
+            "{before}"
+        );
+    }
+}
+
+#[test]
+fn the_command_has_the_open_files_that_rsamp_was_started_with() {
+    let files = |before: &str, prefix: &str| {
+        let output = sh(&format!("{before} exec {prefix} ls /proc/self/fd"))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let launcher = launcher();
+    for before in ["", "exec 0<&-;", "exec 2>&-;", "exec 7</dev/null;"] {
+        assert_eq!(
+            files(before, launcher.to_str().unwrap()),
+            files(before, ""),
+            "{before}"
+        );
+    }
+}
+
+/// A shell that says what it got of INT, USR1 and TERM, and ends at TERM. The background `sleep` is what it waits on.
+const REPORTER: &str = "ints=0; trap 'ints=$((ints + 1)); echo INT' INT; trap 'echo USR1' USR1; \
+    trap 'kill $!; echo \"TERM after $ints INT\"; exit 5' TERM; sleep 1000 & echo ready; while :; do wait $!; done";
+
+#[test]
+fn signals_to_rsamp_reach_the_command() {
+    let mut talk = Talk::start(&mut launched(&["sh", "-c", REPORTER]));
+    assert_eq!(talk.hear(), "ready");
+    let rsamp = raw(&talk.child);
+    kill(rsamp, Signal::SIGUSR1).unwrap();
+    assert_eq!(talk.hear(), "USR1");
+    kill(rsamp, Signal::SIGINT).unwrap();
+    assert_eq!(talk.hear(), "INT");
+    kill(rsamp, Signal::SIGTERM).unwrap();
+    assert_eq!(talk.hear(), "TERM after 1 INT");
+    assert_eq!(talk.end(), Some(5));
+}
+
+#[test]
+fn a_signal_that_the_command_sends_its_group_does_not_come_back() {
+    // setsid: a group of its own, for the signal would reach this test as well.
+    let script = "n=0; trap 'n=$((n + 1))' USR1; kill -USR1 0; echo sent; read x; echo $n";
+    let mut command = Command::new("setsid");
+    command
+        .arg("--wait")
+        .arg(launcher())
+        .args(["sh", "-c", script]);
+    let mut talk = Talk::start(&mut command);
+    assert_eq!(talk.hear(), "sent");
+    talk.say("");
+    assert_eq!(talk.hear(), "1");
+    assert_eq!(talk.end(), Some(0));
+}
+
+#[test]
+fn the_command_outlives_a_killed_rsamp() {
+    let mut talk = Talk::start(&mut launched(&[
+        "sh",
+        "-c",
+        "echo $$; read x; echo still here",
+    ]));
+    let command = Process::open(Pid(talk.hear().parse().unwrap())).unwrap();
+    talk.child.kill().unwrap();
+    talk.child.wait().unwrap();
+    assert!(command.is_alive());
+    talk.say("");
+    assert_eq!(talk.hear(), "still here");
+}
+
+#[test]
+fn stopping_the_commands_thread_over_and_over_hides_neither_its_end_nor_its_code() {
+    for _ in 0..20 {
+        let status = launched(&[
+            "sh",
+            "-c",
+            "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; exit 7",
+        ])
+        .env("LAUNCHER_PAUSES", "1")
+        .status()
+        .unwrap();
+        assert_eq!(status.code(), Some(7));
+    }
+}
+
+// --- terminals -----------------------------------------------------------------------------------------------
+
+/// A command in a session of its own on a terminal of its own.
+struct Terminal {
+    child: Child,
+    master: File,
+    seen: String,
+}
+
+impl Terminal {
+    fn start(words: &[&str], events: &Path) -> Terminal {
+        let pty = openpty(None, None).unwrap();
+        let stream = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
+        let child = Command::new("setsid")
+            .arg("--ctty")
+            .args(words)
+            .env("LAUNCHER_EVENTS", events)
+            .env("PS1", "$ ")
+            .env("HISTFILE", "")
+            .stdin(stream(&pty.slave))
+            .stdout(stream(&pty.slave))
+            .stderr(stream(&pty.slave))
+            .spawn()
+            .unwrap();
+        Terminal {
+            child,
+            master: File::from(pty.master),
+            seen: String::new(),
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.master.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Reads until `text` has come, and forgets what came up to it.
+    fn await_text(&mut self, text: &str) {
+        let mut buffer = [0; 4096];
+        while !self.seen.contains(text) {
+            let mut fds = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
+            let ready = poll(&mut fds, PollTimeout::from(PATIENCE_MS)).unwrap();
+            assert!(ready > 0, "no {text:?} came, but {:?}", self.seen);
+            let length = self.master.read(&mut buffer).unwrap();
+            self.seen
+                .push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
+        let end = self.seen.find(text).unwrap() + text.len();
+        self.seen.drain(..end);
+    }
+}
+
+fn command_pid(events: &Path) -> Pid {
+    let text = fs::read_to_string(events).unwrap();
+    Pid(text
+        .lines()
+        .next()
+        .unwrap()
+        .strip_prefix("started ")
+        .unwrap()
+        .parse()
+        .unwrap())
+}
+
+#[test]
+fn ctrl_c_reaches_the_command_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("events");
+    let mut terminal = Terminal::start(
+        &[launcher().to_str().unwrap(), "sh", "-c", REPORTER],
+        &events,
+    );
+    terminal.await_text("ready");
+    terminal.press("\x03");
+    terminal.await_text("INT");
+    kill(raw(&terminal.child), Signal::SIGTERM).unwrap();
+    terminal.await_text("TERM after 1 INT");
+    assert_eq!(terminal.child.wait().unwrap().code(), Some(5));
+    let told = fs::read_to_string(&events).unwrap();
+    assert!(
+        told.contains("NotForwarded(2)") && told.contains("Forwarded(15)"),
+        "{told}"
+    );
+    assert!(!told.lines().any(|line| line == "Forwarded(2)"), "{told}");
+}
+
+/// Says when it was continued: then the shell has handed the terminal over, and what is typed reaches it.
+const READER: &str = "trap \"echo resu''med\" CONT; echo rea''dy; \
+    until read x && [ \"$x\" = end ]; do echo \"got $x\"; done; exit 9";
+
+#[test]
+fn ctrl_z_and_fg_work_as_for_the_command_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("events");
+    let script = folder.path().join("reader");
+    fs::write(&script, READER).unwrap();
+    let mut terminal = Terminal::start(&["bash", "--norc", "--noprofile", "-i"], &events);
+    terminal.await_text("$ ");
+    terminal.press(&format!(
+        "{} sh {}\n",
+        launcher().display(),
+        script.display()
+    ));
+    terminal.await_text("ready\r\n");
+    for round in 0..3 {
+        terminal.press("\x1a");
+        terminal.await_text("Stopped");
+        terminal.await_text("$ ");
+        let command = Process::open(command_pid(&events)).unwrap();
+        assert_eq!(
+            command.task_state(Tid(command.pid().0)),
+            Some(TaskState::Stopped)
+        );
+        terminal.press("fg\n");
+        terminal.await_text("resumed");
+        terminal.press(&format!("line{round}\n"));
+        terminal.await_text(&format!("got line{round}"));
+    }
+    terminal.press("end\n");
+    terminal.await_text("$ ");
+    terminal.press("echo code-$?\n");
+    terminal.await_text("code-9");
+    terminal.press("exit\n");
+    terminal.child.wait().unwrap();
+    let told = fs::read_to_string(&events).unwrap();
+    assert_eq!(told.matches("Stopped(20)").count(), 3, "{told}");
+}
+
+#[test]
+fn a_background_command_that_reads_the_terminal_stops_as_a_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("events");
+    let script = folder.path().join("reader");
+    fs::write(&script, READER).unwrap();
+    let mut terminal = Terminal::start(&["bash", "--norc", "--noprofile", "-i"], &events);
+    terminal.await_text("$ ");
+    let run = format!("{} sh {}", launcher().display(), script.display());
+    terminal.press(&format!("{run} & wait -n; echo wai''ted\n"));
+    terminal.await_text("waited");
+    terminal.press("fg\n");
+    terminal.await_text("resumed");
+    terminal.press("end\n");
+    terminal.await_text("$ ");
+    terminal.press("echo code-$?\n");
+    terminal.await_text("code-9");
+    terminal.press("exit\n");
+    terminal.child.wait().unwrap();
+    let told = fs::read_to_string(&events).unwrap();
+    assert!(told.contains("Stopped(21)"), "{told}");
+}
+
+// --- identity ------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_zombie_has_ended() {
+    let mut talk = Talk::start(&mut Command::new("cat"));
+    let process = Process::open(pid(&talk.child)).unwrap();
+    assert!(process.is_alive());
+    drop(talk.input.take());
+    await_zombie(&talk.child);
+    assert!(!process.is_alive());
+    assert!(matches!(
+        Process::open(process.pid()),
+        Err(ProcessError::NoSuchProcess(_))
+    ));
+    talk.end();
+    assert!(!process.is_alive());
+}
+
+#[test]
+fn a_thread_is_not_taken_for_a_process() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        tell.send(nix::unistd::gettid().as_raw()).unwrap();
+        let _ = ended.recv();
+    });
+    let tid = told.recv().unwrap();
+    let us = Pid(std::process::id() as i32);
+    assert!(
+        matches!(Process::open(Pid(tid)), Err(ProcessError::NotAProcess(t, p)) if t == Tid(tid) && p == us)
+    );
+    let process = Process::open(us).unwrap();
+    assert!(process.tasks().unwrap().contains(&Tid(tid)));
+    assert_eq!(process.namespace_tids().unwrap().get(&tid), Some(&Tid(tid)));
+    drop(end);
+    thread.join().unwrap();
+}
+
+#[test]
+fn an_exec_changes_the_image_and_not_the_process() {
+    let mut talk = Talk::start(&mut sh("echo sh; read x; exec cat"));
+    assert_eq!(talk.hear(), "sh");
+    let process = Process::open(pid(&talk.child)).unwrap();
+    let before = process.exe_identity().unwrap();
+    assert_eq!(process.exe_identity().unwrap(), before);
+    assert_eq!(
+        process.command_line(),
+        ["sh", "-c", "echo sh; read x; exec cat"]
+    );
+    talk.say("go");
+    talk.say("cat");
+    assert_eq!(talk.hear(), "cat");
+    assert_ne!(process.exe_identity().unwrap(), before);
+    assert!(process.is_alive());
+    assert!(
+        process.describe().starts_with("cat (/"),
+        "{}",
+        process.describe()
+    );
+    assert_eq!(talk.end(), Some(0));
+}
+
+#[test]
+fn a_process_in_a_pid_namespace_has_its_inner_ids() {
+    let script = "echo $$; read x";
+    let mut command = Command::new("unshare");
+    command.args([
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "sh",
+        "-c",
+        script,
+    ]);
+    let mut talk = Talk::start(command.stderr(Stdio::null()));
+    if talk.hear() != "1" {
+        return; // This machine lets nobody make namespaces.
+    }
+    let children = format!("/proc/{0}/task/{0}/children", talk.child.id());
+    let inner = fs::read_to_string(children)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    let process = Process::open(Pid(inner)).unwrap();
+    assert_eq!(process.namespace_tids().unwrap().get(&1), Some(&Tid(inner)));
+    talk.say("");
+    talk.end();
+}
+
+#[test]
+fn a_task_watch_follows_a_thread_to_its_end() {
+    let mut talk = Talk::start(&mut sh("echo ready; read x"));
+    assert_eq!(talk.hear(), "ready");
+    let process = Process::open(pid(&talk.child)).unwrap();
+    let tid = Tid(process.pid().0);
+    let mut watch = process.watch_task(tid).unwrap();
+    kill(raw(&talk.child), Signal::SIGSTOP).unwrap();
+    waitpid(raw(&talk.child), Some(WaitPidFlag::WUNTRACED)).unwrap();
+    assert_eq!(watch.state(), Some(TaskState::Stopped));
+    assert!(process.task_cpu(tid).unwrap() > 0);
+    kill(raw(&talk.child), Signal::SIGKILL).unwrap();
+    await_zombie(&talk.child);
+    assert_eq!(watch.state(), Some(TaskState::Zombie));
+    talk.end();
+    assert_eq!(watch.state(), None);
+    assert_eq!(process.task_cpu(tid), None);
+}
+
+// --- images --------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_deleted_program_is_still_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("my cat");
+    fs::copy("/bin/cat", &copy).unwrap();
+    let mut talk = Talk::start(&mut Command::new(&copy));
+    talk.say("x");
+    talk.hear();
+    fs::write(folder.path().join("new"), b"another file").unwrap();
+    fs::rename(folder.path().join("new"), &copy).unwrap();
+    let process = Process::open(pid(&talk.child)).unwrap();
+    let file = process
+        .images()
+        .unwrap()
+        .into_iter()
+        .find(|file| file.path == copy)
+        .unwrap();
+    assert!(file.deleted);
+    let image = file.load(&process).unwrap();
+    let (text, size) = image.section(".text").unwrap();
+    let is_code = |at| {
+        file.mappings
+            .iter()
+            .any(|mapping| mapping.executable && mapping.contains(at))
+    };
+    assert!(size > 0 && is_code(text));
+    assert!(!image.writable_ranges().is_empty());
+    talk.end();
+}
+
+#[test]
+fn a_program_started_through_the_loader_is_found_among_the_images() {
+    let mut talk = Talk::start(&mut Command::new("cat"));
+    talk.say("x");
+    talk.hear();
+    let process = Process::open(pid(&talk.child)).unwrap();
+    let is_loader = |path: &Path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("ld-"))
+    };
+    let loader = process
+        .images()
+        .unwrap()
+        .into_iter()
+        .find(|file| is_loader(&file.path))
+        .unwrap();
+    let cat = fs::canonicalize(process.exe().unwrap()).unwrap();
+    talk.end();
+
+    let mut talk = Talk::start(Command::new(&loader.path).arg(&cat));
+    talk.say("x");
+    talk.hear();
+    let process = Process::open(pid(&talk.child)).unwrap();
+    assert_eq!(process.exe().unwrap(), loader.path);
+    let image = process
+        .images()
+        .unwrap()
+        .into_iter()
+        .find(|file| file.path == cat)
+        .unwrap();
+    assert!(image.load(&process).unwrap().section(".text").is_some());
+    talk.end();
+}
+
+// --- pausing -------------------------------------------------------------------------------------------------
+
+const ECHO: &str = "echo ready; while read x; do echo $x; done";
+
+#[test]
+fn a_paused_thread_stands_and_then_goes_on() {
+    let mut talk = Talk::start(&mut sh(ECHO));
+    assert_eq!(talk.hear(), "ready");
+    let process = Process::open(pid(&talk.child)).unwrap();
+    let tid = Tid(process.pid().0);
+    type Pause = fn(&Process, Tid) -> Result<rsamp::process::Paused, ProcessError>;
+    let one: Pause = |process, tid| pause(process.pid(), tid);
+    let all: Pause = |process, _| pause_all(process);
+    for stop in [one, all] {
+        let guard = stop(&process, tid).unwrap();
+        assert_eq!(guard.tids(), [tid]);
+        assert_eq!(process.task_state(tid), Some(TaskState::Traced));
+        drop(guard);
+        talk.say("on");
+        assert_eq!(talk.hear(), "on");
+    }
+    assert_eq!(talk.end(), Some(0));
+}
+
+#[test]
+fn a_signal_that_comes_during_a_pause_is_not_lost() {
+    let mut talk = Talk::start(&mut sh(ECHO));
+    assert_eq!(talk.hear(), "ready");
+    let guard = pause(pid(&talk.child), Tid(pid(&talk.child).0)).unwrap();
+    kill(raw(&talk.child), Signal::SIGUSR1).unwrap();
+    drop(guard);
+    let status = waitpid(raw(&talk.child), None).unwrap();
+    assert!(
+        matches!(status, WaitStatus::Signaled(_, Signal::SIGUSR1, _)),
+        "{status:?}"
+    );
+}
+
+#[test]
+fn a_stopped_process_is_still_stopped_after_a_pause() {
+    let mut talk = Talk::start(&mut sh(ECHO));
+    assert_eq!(talk.hear(), "ready");
+    let process = Process::open(pid(&talk.child)).unwrap();
+    let tid = Tid(process.pid().0);
+    kill(raw(&talk.child), Signal::SIGSTOP).unwrap();
+    waitpid(raw(&talk.child), Some(WaitPidFlag::WUNTRACED)).unwrap();
+    drop(pause(process.pid(), tid).unwrap());
+    // The thread takes its stop again by itself, within microseconds; until then it counts as running.
+    while process.task_state(tid) == Some(TaskState::Running) {
+        std::thread::yield_now();
+    }
+    assert_eq!(process.task_state(tid), Some(TaskState::Stopped));
+    kill(raw(&talk.child), Signal::SIGCONT).unwrap();
+    talk.say("on");
+    assert_eq!(talk.hear(), "on");
+    talk.end();
+}
+
+#[test]
+fn a_thread_that_is_gone_cannot_be_paused() {
+    let mut child = Command::new("true").spawn().unwrap();
+    await_zombie(&child);
+    let tid = Tid(pid(&child).0);
+    let error = pause(pid(&child), tid).unwrap_err();
+    assert!(error.is_gone(), "{error:?}");
+    child.wait().unwrap();
+    let error = pause(pid(&child), tid).unwrap_err();
+    assert!(error.is_gone(), "{error:?}");
+}
