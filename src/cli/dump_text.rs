@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::escape::escaped;
+use super::escape::{escaped, quoted};
 use super::number::grouped;
 use crate::profile::event::Frame;
 use crate::sampler::{Activity, Dump, ThreadDump};
@@ -23,7 +23,8 @@ pub fn text(dump: &Dump) -> String {
         dump.pid,
         escaped(&dump.python)
     );
-    let _ = writeln!(out, "Command: {}", command_line(&dump.command));
+    let command: Vec<String> = dump.command.iter().map(|word| quoted(word)).collect();
+    let _ = writeln!(out, "Command: {}", command.join(" "));
     if dump.threads.is_empty() {
         out.push_str("\nNo Python thread\n");
     }
@@ -31,20 +32,6 @@ pub fn text(dump: &Dump) -> String {
         write_thread(&mut out, thread);
     }
     out
-}
-
-/// The words of a command, quoted where a shell would need it.
-fn command_line(words: &[String]) -> String {
-    let quoted = words.iter().map(|word| {
-        let plain = |c: char| c.is_alphanumeric() || "_-./=:,+@%".contains(c);
-        let word = escaped(word);
-        if !word.is_empty() && word.chars().all(plain) {
-            word.into_owned()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
 }
 
 fn write_thread(out: &mut String, thread: &ThreadDump) {

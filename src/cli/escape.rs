@@ -23,6 +23,17 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The text as a word that a shell reads back, where it needs no escapes: quoted if it has to be.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./=:,+@%".contains(c);
+    let text = escaped(text);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -46,6 +57,21 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(escaped(text), expected);
+        }
+    }
+
+    #[test]
+    fn words_can_be_pasted() {
+        let table = [
+            ("a.svg", "a.svg"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+            ("a\nb", r"'a\nb'"),
+            ("$(x)", "'$(x)'"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(quoted(text), expected);
         }
     }
 }

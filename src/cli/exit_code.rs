@@ -1,4 +1,10 @@
-//! Names the exit codes of rsamp; the one table that the help, the commands and the tests share.
+//! Turns errors into exit codes; the one table that the help, the commands and the tests share.
+
+use super::outputs::{OutputError, WriteError};
+use super::request::RequestError;
+use crate::process::ProcessError;
+use crate::process::SpawnError;
+use crate::sampler::SamplerError;
 
 /// Done.
 pub const OK: u8 = 0;
@@ -20,6 +26,8 @@ pub const ENDED_EARLY: u8 = 7;
 pub const OUTPUT_REFUSED: u8 = 73;
 /// An output file could not be written at the end (`EX_IOERR`).
 pub const OUTPUT_FAILED: u8 = 74;
+/// The command could not be started for another reason (as env(1) has it).
+pub const NOT_STARTED: u8 = 125;
 /// The command cannot be executed (as a shell has it).
 pub const NOT_EXECUTABLE: u8 = 126;
 /// The command was not found (as a shell has it).
@@ -46,6 +54,10 @@ pub const TABLE: &[(u8, &str)] = &[
         OUTPUT_FAILED,
         "an output file could not be written at the end",
     ),
+    (
+        NOT_STARTED,
+        "record: the command could not be started for another reason",
+    ),
     (NOT_EXECUTABLE, "record: the command cannot be executed"),
     (NOT_FOUND, "record: the command was not found"),
 ];
@@ -61,8 +73,126 @@ pub fn help() -> String {
         "  128+N  record: signal N killed the program; attach: a second signal N ended rsamp\n",
     );
     text.push_str(
-        "\n`record` returns the program's own exit code; the codes above 2 and below 126 are rsamp's only\n\
+        "\n`record` returns the program's own exit code; the codes above 2 and below 125 are rsamp's only\n\
          when the program was not started (73), or ended with 0 and its files were not written (74).",
     );
     text
+}
+
+/// The code for an error: that of the first of its causes that has one.
+#[must_use]
+pub fn of(error: &anyhow::Error) -> u8 {
+    let code = error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<SamplerError>() {
+            of_sampler(error)
+        } else if let Some(error) = cause.downcast_ref::<ProcessError>() {
+            of_process(error)
+        } else if let Some(error) = cause.downcast_ref::<SpawnError>() {
+            Some(error.exit_code())
+        } else if cause.is::<OutputError>() {
+            Some(OUTPUT_REFUSED)
+        } else if cause.is::<WriteError>() {
+            Some(OUTPUT_FAILED)
+        } else {
+            cause.is::<RequestError>().then_some(USAGE)
+        }
+    });
+    code.unwrap_or(FAILED)
+}
+
+fn of_sampler(error: &SamplerError) -> Option<u8> {
+    match error {
+        SamplerError::NoSuchProcess(_) => Some(NO_SUCH_PROCESS),
+        SamplerError::NotPython { .. } | SamplerError::NeverPython { .. } => Some(NOT_PYTHON),
+        SamplerError::PermissionDenied { .. } => Some(PERMISSION),
+        SamplerError::UnknownVersion { .. } => Some(UNKNOWN_VERSION),
+        SamplerError::EndedEarly(_) => Some(ENDED_EARLY),
+        // Its cause decides.
+        SamplerError::Process { .. } | SamplerError::Io { .. } => None,
+    }
+}
+
+fn of_process(error: &ProcessError) -> Option<u8> {
+    match error {
+        ProcessError::NoSuchProcess(_) | ProcessError::NotAProcess(..) => Some(NO_SUCH_PROCESS),
+        error if error.is_denied() => Some(PERMISSION),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::process::{Denied, Pid, Tid};
+
+    #[test]
+    fn each_error_has_its_code() {
+        let pid = Pid(42);
+        let what = || "bash".to_owned();
+        let io = || io::Error::from(io::ErrorKind::StorageFull);
+        let table: [(anyhow::Error, u8); 14] = [
+            (SamplerError::NoSuchProcess(pid).into(), 3),
+            (SamplerError::NotPython { pid, what: what() }.into(), 4),
+            (SamplerError::NeverPython { pid, what: what() }.into(), 4),
+            (
+                SamplerError::PermissionDenied {
+                    pid,
+                    why: Denied::Unknown,
+                }
+                .into(),
+                5,
+            ),
+            (
+                SamplerError::UnknownVersion {
+                    pid,
+                    found: what(),
+                    known: what(),
+                }
+                .into(),
+                6,
+            ),
+            (SamplerError::EndedEarly(pid).into(), 7),
+            (
+                SamplerError::Io {
+                    pid,
+                    tried: what(),
+                    source: io(),
+                }
+                .into(),
+                1,
+            ),
+            (ProcessError::NoSuchProcess(pid).into(), 3),
+            (ProcessError::NotAProcess(Tid(43), pid).into(), 3),
+            (RequestError::NoCommand.into(), 2),
+            (OutputError::Exists("a".into()).into(), 73),
+            (
+                OutputError::Refused {
+                    path: "a".into(),
+                    source: io(),
+                }
+                .into(),
+                73,
+            ),
+            (
+                WriteError {
+                    path: "a".into(),
+                    written_bytes: 0,
+                    source: io(),
+                }
+                .into(),
+                74,
+            ),
+            (anyhow::anyhow!("something else"), 1),
+        ];
+        for (error, code) in table {
+            let error = error.context("while profiling");
+            assert_eq!(of(&error), code, "{error:#}");
+            assert!(
+                TABLE.iter().any(|(known, _)| *known == code),
+                "{code} is not in the help"
+            );
+        }
+    }
 }

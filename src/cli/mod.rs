@@ -4,7 +4,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
 use clap::Parser;
 
 pub mod args;
@@ -12,15 +11,29 @@ pub mod request;
 
 pub mod commands;
 
+pub mod interrupt;
+pub mod program_name;
+pub mod progress;
+pub mod recording;
+
+pub mod outputs;
+pub mod place;
+pub mod report;
+
 pub mod dump_json;
 pub mod dump_text;
-pub mod escape;
+
 pub mod exit_code;
-pub mod number;
-pub mod program_name;
+pub mod hints;
 pub mod streams;
 
+pub mod escape;
+pub mod number;
+
 use args::{Args, Command};
+use hints::Doing;
+use request::RequestError;
+use streams::Severity;
 
 /// Runs the command line of this process.
 #[must_use]
@@ -32,29 +45,36 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit_code::USAGE));
         }
     };
-    match run(&args) {
+    match run(&args.command) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            streams::say(format_args!("rsamp: error: {error:#}"));
-            ExitCode::from(exit_code::USAGE)
+        Err((error, doing)) => {
+            streams::complain(Severity::Error, &error, &doing);
+            ExitCode::from(exit_code::of(&error))
         }
     }
 }
 
-fn run(args: &Args) -> Result<u8> {
-    match &args.command {
+/// Carries out what was typed; an error comes with what was being done.
+fn run(command: &Command) -> Result<u8, (anyhow::Error, Doing)> {
+    match command {
         Command::Record(args) => {
-            request::record(args)?;
-            Ok(exit_code::OK)
+            let request = request::record(args).map_err(misread("record"))?;
+            let doing = Doing::Record(request.command.clone());
+            commands::record::run(&request).map_err(|error| (error, doing))
         }
         Command::Attach(args) => {
-            request::attach(args)?;
-            Ok(exit_code::OK)
+            let request = request::attach(args).map_err(misread("attach"))?;
+            commands::attach::run(&request).map_err(|error| (error, Doing::Attach(request.pid)))
         }
         Command::Dump(args) => {
-            request::dump(args)?;
-            Ok(exit_code::OK)
+            let request = request::dump(args).map_err(misread("dump"))?;
+            commands::dump::run(request).map_err(|error| (error, Doing::Dump(request.pid)))
         }
-        Command::Completions(args) => commands::completions::run(args.shell),
+        Command::Completions(args) => commands::completions::run(args.shell)
+            .map_err(|error| (error, Doing::Reading("completions"))),
     }
+}
+
+fn misread(subcommand: &'static str) -> impl FnOnce(RequestError) -> (anyhow::Error, Doing) {
+    move |error| (error.into(), Doing::Reading(subcommand))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::args::{AttachArgs, DumpArgs, RecordArgs, SamplingArgs, TargetArgs};
-use crate::export::Format;
+use crate::export::{Format, UnknownFormat};
 use crate::process::Pid;
 
 /// The rate when none is asked for: 1 kHz costs about a quarter of a percent of one core.
@@ -140,12 +140,18 @@ pub enum RequestError {
     /// The duration is no number, or not positive.
     #[error("{0:?} is no duration: seconds above 0, such as 30 or 2.5")]
     BadDuration(String),
-    /// Nothing known has this ending.
-    #[error("the ending of {0:?} chooses no format: known are {known}", known = known_endings())]
-    UnknownEnding(PathBuf),
+    /// The ending of a file stands for no format.
+    #[error("choose a format for {path:?}")]
+    Ending {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: UnknownFormat,
+    },
     /// `-f` names nothing known.
-    #[error("{0:?} is no format: known are {known}", known = known_names())]
-    UnknownFormat(String),
+    #[error("read --format")]
+    Format(#[source] UnknownFormat),
     /// The same file twice.
     #[error("{0:?} is named twice with --output")]
     SameFileTwice(PathBuf),
@@ -257,7 +263,12 @@ fn duration(text: &str) -> Result<Duration, RequestError> {
 }
 
 fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
-    let format = args.format.as_deref().map(format_named).transpose()?;
+    let format = args
+        .format
+        .as_deref()
+        .map(Format::from_name)
+        .transpose()
+        .map_err(RequestError::Format)?;
     let files = if args.output.is_empty() {
         Files::Default(format.map_or_else(
             || vec![Format::FlameGraph, Format::Pstats],
@@ -280,37 +291,17 @@ fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
 }
 
 fn output(path: &Path, format: Option<Format>) -> Result<Output, RequestError> {
-    let format = format
-        .or_else(|| Format::from_path(path))
-        .ok_or_else(|| RequestError::UnknownEnding(path.to_owned()))?;
+    let format = match format {
+        Some(format) => format,
+        None => Format::from_path(path).map_err(|source| RequestError::Ending {
+            path: path.to_owned(),
+            source,
+        })?,
+    };
     Ok(Output {
         path: path.to_owned(),
         format,
     })
-}
-
-fn format_named(text: &str) -> Result<Format, RequestError> {
-    Format::known()
-        .iter()
-        .find(|(ending, _)| ending.eq_ignore_ascii_case(text.trim_start_matches('.')))
-        .map(|(_, format)| *format)
-        .ok_or_else(|| RequestError::UnknownFormat(text.to_owned()))
-}
-
-fn known_endings() -> String {
-    Format::known()
-        .iter()
-        .map(|(ending, _)| format!(".{ending}"))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-fn known_names() -> String {
-    Format::known()
-        .iter()
-        .map(|(ending, _)| *ending)
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 #[cfg(test)]
@@ -330,7 +321,7 @@ mod tests {
             Command::Dump(args) => dump(&args).map(|request| format!("{request:?}")),
             Command::Completions(_) => Ok(String::new()),
         };
-        built.map_err(|error| error.to_string())
+        built.map_err(|error| format!("{:#}", anyhow::Error::new(error)))
     }
 
     #[test]
@@ -375,7 +366,7 @@ mod tests {
                 &[r#""a.svg", format: Folded"#, r#""b", format: Folded"#],
             ),
             (
-                "rsamp record -f .SVG -o - x",
+                "rsamp record -f SVG -o - x",
                 &[r#""-", format: FlameGraph"#],
             ),
             ("rsamp attach 42", &["pid: Pid(42)", "AnyTerminal"]),
@@ -440,14 +431,17 @@ mod tests {
             ("rsamp record -d NaN x", "\"NaN\" is no duration"),
             ("rsamp record -d 1e300 x", "\"1e300\" is no duration"),
             ("rsamp record -d 1e-300 x", "\"1e-300\" is no duration"),
-            ("rsamp record -o a.png x", "known are .svg, .pstats"),
+            (
+                "rsamp record -o a.png x",
+                "choose a format for \"a.png\": unknown ending .png: known are .svg (flamegraph), .pstats",
+            ),
             (
                 "rsamp record -o a x",
-                "the ending of \"a\" chooses no format",
+                "\"a\": no ending that names a format",
             ),
             (
                 "rsamp record -f png x",
-                "\"png\" is no format: known are svg, pstats",
+                "--format: unknown format png: known are .svg (flamegraph)",
             ),
             (
                 "rsamp record -o a.svg -o a.svg x",

@@ -1,0 +1,55 @@
+//! Turns a running process into a profile, until it ends, the time is over or Ctrl-C.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use crate::cli::outputs::Plan;
+use crate::cli::progress::ProgressLine;
+use crate::cli::recording::{Recording, START_TIMEOUT};
+use crate::cli::{commands, exit_code, interrupt::Interrupts, program_name, request, streams};
+use crate::process::Process;
+use crate::sampler::{Progress, Stop};
+
+/// Profiles the process.
+///
+/// # Errors
+/// When it cannot be profiled, or a file cannot be written and nothing was sampled.
+pub fn run(request: &request::Attach) -> Result<u8> {
+    let interrupts = Interrupts::hold_back().context("hold back Ctrl-C")?;
+    let command = Process::open(request.pid)?.command_line();
+    let words: Vec<_> = command.iter().map(Into::into).collect();
+    let name = program_name::program_name(&words);
+    let recording = Recording {
+        pid: request.pid,
+        plan: Plan::check(&request.outputs, &name, Some(request.pid))?,
+        name,
+        command,
+        sampling: request.sampling,
+        start_timeout: Some(START_TIMEOUT),
+    };
+    let stop = Stop::default();
+    interrupts
+        .turn_into(stop.clone())
+        .context("watch for Ctrl-C")?;
+    let progress = Arc::new(Progress::default());
+    let line = ProgressLine::start(request.progress, Arc::clone(&progress), None);
+    let recorded = recording
+        .sample(&stop, &progress)
+        .map(|sampled| recording.write(sampled));
+    if let Some(line) = line {
+        line.clear();
+    }
+    let recorded = recorded?;
+    if !request.quiet {
+        streams::say(
+            crate::cli::report::text(&recorded, &format!("process {}", request.pid)).trim_end(),
+        );
+    }
+    let is_whole = commands::say_errors(&recorded);
+    Ok(if is_whole {
+        exit_code::OK
+    } else {
+        exit_code::OUTPUT_FAILED
+    })
+}

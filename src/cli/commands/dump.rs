@@ -1,0 +1,24 @@
+//! Turns a running process into its threads' stacks on standard output, once.
+
+use anyhow::{Context, Result};
+
+use crate::cli::request::{self, DumpForm};
+use crate::cli::{dump_json, dump_text, exit_code, streams};
+use crate::process::Process;
+use crate::sampler;
+
+/// Prints the stacks.
+///
+/// # Errors
+/// When the process cannot be read or standard output cannot be written.
+pub fn run(request: request::Dump) -> Result<u8> {
+    // Says at once that there is no such process, or that it is a thread of another.
+    Process::open(request.pid)?;
+    let dump = sampler::dump(request.pid)?;
+    let text = match request.form {
+        DumpForm::Text => dump_text::text(&dump),
+        DumpForm::Json => dump_json::json(&dump).context("build the JSON")?,
+    };
+    streams::print(&text).context("write to standard output")?;
+    Ok(exit_code::OK)
+}

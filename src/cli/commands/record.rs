@@ -1,0 +1,130 @@
+//! Turns a command into a running program, a profile of it, and its exit code.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::cli::hints::Doing;
+use crate::cli::outputs::Plan;
+use crate::cli::progress::ProgressLine;
+use crate::cli::recording::{Recorded, Recording};
+use crate::cli::streams::{self, Severity};
+use crate::cli::{commands, exit_code, program_name, report, request};
+use crate::process::Launched;
+use crate::sampler::{Ended, Progress, SamplerError, Stop};
+
+/// The sampler sees the program's end by itself, within a tick or its longest wait, and knows best what it
+/// means. Past this time it is told to stop.
+const SEE_END: Duration = Duration::from_secs(5);
+
+/// Runs the program and profiles it. From its start on, its exit code is the result, whatever fails here.
+///
+/// # Errors
+/// When the program is not started.
+pub fn run(request: &request::Record) -> Result<u8> {
+    let name = program_name::program_name(&request.command);
+    let plan = Plan::check(&request.outputs, &name, None)?;
+    // As long as this lives, Ctrl-C and its like are the program's: they don't end rsamp while it writes.
+    let mut launched = Launched::spawn(&request.command)?;
+    let pid = launched.pid();
+    let recording = Recording {
+        pid,
+        name,
+        command: request
+            .command
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect(),
+        sampling: request.sampling,
+        start_timeout: None,
+        plan,
+    };
+    let stop = Stop::default();
+    let progress = Arc::new(Progress::default());
+    let line = ProgressLine::start(request.progress, Arc::clone(&progress), Some(pid));
+    let (tell, sampled) = mpsc::sync_channel(1);
+    let sampler = {
+        let stop = stop.clone();
+        thread::Builder::new()
+            .name("sampler".to_owned())
+            .spawn(move || {
+                let sampled = recording.sample(&stop, &progress);
+                let _ = tell.send(());
+                sampled.map(|sampled| recording.write(sampled))
+            })
+    };
+    let status = launched.wait(|_| ());
+    if sampled.recv_timeout(SEE_END) == Err(RecvTimeoutError::Timeout) {
+        stop.request();
+    }
+    let recorded = sampler
+        .context("start the sampling thread")
+        .and_then(|sampler| match sampler.join() {
+            Ok(recorded) => recorded.map_err(anyhow::Error::new),
+            Err(panic) => Err(anyhow!(
+                "the sampling failed: {}",
+                panic_text(panic.as_ref())
+            )),
+        });
+    if let Some(line) = line {
+        line.clear();
+    }
+    let code = status.context("wait for the program")?.shell_code();
+    let code = settle(request, recorded, code);
+    drop(launched);
+    Ok(code)
+}
+
+/// Says what came of the recording, once the program has ended with `code`, and chooses the exit code.
+fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8) -> u8 {
+    let mut recorded = match recorded {
+        Ok(recorded) => recorded,
+        Err(error) => {
+            let error = error.context("the program ran, but nothing was recorded");
+            streams::complain(
+                severity(&error),
+                &error,
+                &Doing::Record(request.command.clone()),
+            );
+            return code;
+        }
+    };
+    if recorded.sampled.ended == Ended::Stopped {
+        // Only the program's end stops the sampling here.
+        recorded.sampled.ended = Ended::TargetEnded;
+    }
+    if !request.quiet {
+        streams::say(report::text(&recorded, "the program").trim_end());
+    }
+    let is_whole = commands::say_errors(&recorded);
+    if code == exit_code::OK && !is_whole {
+        exit_code::OUTPUT_FAILED
+    } else {
+        code
+    }
+}
+
+/// To run something else than Python under `rsamp record` is no error: job scripts do.
+fn severity(error: &anyhow::Error) -> Severity {
+    let is_not_python = error.chain().any(|cause| {
+        matches!(
+            cause.downcast_ref(),
+            Some(SamplerError::NotPython { .. } | SamplerError::NeverPython { .. })
+        )
+    });
+    if is_not_python {
+        Severity::Warning
+    } else {
+        Severity::Error
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a bug in rsamp")
+}

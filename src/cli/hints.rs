@@ -1,0 +1,376 @@
+//! Turns an error into what the user can do about it.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::outputs::OutputError;
+use super::request::RequestError;
+use crate::process::permission::Confinement;
+use crate::process::{Denied, Pid, ProcessError, SpawnError};
+use crate::sampler::SamplerError;
+
+/// Folders that `sudo` searches with the `secure_path` of Debian, Fedora and Arch.
+const SUDO_PATH: &[&str] = &[
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+
+const NO_SUCH_PROCESS: &str = "list the Python processes with: pgrep -a python; a PID from inside a \
+                               container is another one outside";
+
+/// What was being done when the error came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doing {
+    /// Reading the command line of this subcommand.
+    Reading(&'static str),
+    /// `rsamp record` of this command.
+    Record(Vec<OsString>),
+    /// `rsamp attach` to this process.
+    Attach(Pid),
+    /// `rsamp dump` of this process.
+    Dump(Pid),
+}
+
+/// What the user can do about `error`, if anything; without `hint:` in front.
+///
+/// `rsamp` is how `sudo` finds this program, see [`sudo_name`].
+#[must_use]
+pub fn hint(error: &anyhow::Error, doing: &Doing, rsamp: &str) -> Option<String> {
+    error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<SamplerError>() {
+            sampler_hint(error, doing, rsamp)
+        } else if let Some(error) = cause.downcast_ref::<ProcessError>() {
+            process_hint(error, doing)
+        } else if let Some(error) = cause.downcast_ref::<SpawnError>() {
+            spawn_hint(error, doing)
+        } else if let Some(error) = cause.downcast_ref::<RequestError>() {
+            Some(request_hint(error, doing))
+        } else if let Some(error) = cause.downcast_ref::<OutputError>() {
+            output_hint(error)
+        } else {
+            None
+        }
+    })
+}
+
+/// How `sudo` finds the program at `exe`: by name in the folders it searches, else by its whole path.
+#[must_use]
+pub fn sudo_name(exe: Option<&Path>) -> String {
+    let outside = exe.filter(|exe| {
+        let folder = exe.parent().and_then(Path::to_str);
+        !folder.is_some_and(|folder| SUDO_PATH.contains(&folder))
+    });
+    outside.map_or_else(|| "rsamp".to_owned(), |exe| exe.display().to_string())
+}
+
+fn sampler_hint(error: &SamplerError, doing: &Doing, rsamp: &str) -> Option<String> {
+    match error {
+        SamplerError::NoSuchProcess(_) => Some(NO_SUCH_PROCESS.to_owned()),
+        SamplerError::NotPython { pid, .. } | SamplerError::NeverPython { pid, .. } => {
+            Some(not_python_hint(*pid, doing))
+        }
+        SamplerError::PermissionDenied { pid, why } => {
+            Some(permission_hint(*pid, why, doing, rsamp))
+        }
+        SamplerError::UnknownVersion { .. } => {
+            Some("a newer rsamp may know this version".to_owned())
+        }
+        SamplerError::EndedEarly(_) | SamplerError::Process { .. } | SamplerError::Io { .. } => {
+            None
+        }
+    }
+}
+
+fn process_hint(error: &ProcessError, doing: &Doing) -> Option<String> {
+    match (error, doing) {
+        (ProcessError::NoSuchProcess(_), _) => Some(NO_SUCH_PROCESS.to_owned()),
+        (ProcessError::NotAProcess(_, pid), Doing::Dump(_)) => {
+            Some(format!("rsamp dump --pid {pid} shows all its threads"))
+        }
+        (ProcessError::NotAProcess(_, pid), _) => {
+            Some(format!("rsamp attach --pid {pid} profiles all its threads"))
+        }
+        _ => None,
+    }
+}
+
+fn not_python_hint(pid: Pid, doing: &Doing) -> String {
+    let verb = if matches!(doing, Doing::Dump(_)) {
+        "dump"
+    } else {
+        "attach"
+    };
+    match doing {
+        Doing::Record(_) => {
+            "when a script or launcher starts Python, put rsamp record -- in front of \
+                             python inside it"
+                .to_owned()
+        }
+        _ => format!(
+            "if it started a Python program, name that one: rsamp {verb} --pid $(pgrep -n -P {pid} python)"
+        ),
+    }
+}
+
+fn permission_hint(pid: Pid, why: &Denied, doing: &Doing, rsamp: &str) -> String {
+    let again = match doing {
+        Doing::Dump(_) => format!("sudo {rsamp} dump --pid {pid}"),
+        _ => format!("sudo {rsamp} attach --pid {pid}"),
+    };
+    let container = "start the container with docker run --cap-add=SYS_PTRACE, and with --pid=host to \
+                     profile processes of the host";
+    match why {
+        Denied::OtherUser { .. } | Denied::NotDumpable => format!("run as root ({again})"),
+        Denied::PtraceScope(0 | 1) => format!(
+            "run as root ({again}), or set kernel.yama.ptrace_scope to 0 \
+             (sudo sysctl kernel.yama.ptrace_scope=0), or start the program with rsamp record"
+        ),
+        Denied::PtraceScope(2) => format!(
+            "run as root ({again}), or set kernel.yama.ptrace_scope to 0 \
+             (sudo sysctl kernel.yama.ptrace_scope=0)"
+        ),
+        Denied::PtraceScope(_) => {
+            "scope 3 forbids it to everybody, root too, until the next boot; \
+                                   look for kernel.yama.ptrace_scope in /etc/sysctl.d"
+                .to_owned()
+        }
+        Denied::Container(Confinement::NoCapability | Confinement::Seccomp) => container.to_owned(),
+        Denied::Container(Confinement::UserNamespace) => {
+            format!("run rsamp inside that container, or as root of the host ({again})")
+        }
+        Denied::Unknown => format!("run as root ({again}); in a container, {container}"),
+    }
+}
+
+fn spawn_hint(error: &SpawnError, doing: &Doing) -> Option<String> {
+    let Doing::Record(command) = doing else {
+        return None;
+    };
+    let first = command.first()?.to_string_lossy();
+    if first.contains(' ') {
+        return Some(format!("leave out the quotes: rsamp record -- {first}"));
+    }
+    if first.parse::<u32>().is_ok() {
+        return Some(format!(
+            "to profile the running process {first}: rsamp attach --pid {first}"
+        ));
+    }
+    if first.ends_with(".py") {
+        return Some(format!(
+            "name the interpreter: rsamp record -- python {first}"
+        ));
+    }
+    (error.exit_code() == super::exit_code::NOT_FOUND && first == "python")
+        .then(|| "on many systems it is called python3".to_owned())
+}
+
+fn request_hint(error: &RequestError, doing: &Doing) -> String {
+    match error {
+        RequestError::RecordWithPid { pid } => {
+            format!(
+                "to profile the running process: rsamp attach --pid {pid}; to start a program, leave out --pid"
+            )
+        }
+        RequestError::PidAndCommand { words, .. } => {
+            format!("to start a program and profile it: rsamp record -- {words}")
+        }
+        RequestError::SameFileTwice(_) => "give each format its own file".to_owned(),
+        _ => match doing {
+            Doing::Reading(subcommand) => format!("see rsamp {subcommand} --help"),
+            _ => "see rsamp --help".to_owned(),
+        },
+    }
+}
+
+fn output_hint(error: &OutputError) -> Option<String> {
+    match error {
+        OutputError::Exists(_) => Some("--force overwrites it, -o FILE names another".to_owned()),
+        OutputError::Protected(_) => Some("--force replaces it, -o FILE names another".to_owned()),
+        OutputError::Refused { .. } => {
+            Some("name a file in another folder with -o FILE".to_owned())
+        }
+        OutputError::IsFolder(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PID: Pid = Pid(4242);
+
+    fn hint_of(error: impl Into<anyhow::Error>, doing: &Doing) -> String {
+        let error = error.into().context("profile it");
+        format!(
+            "{error:#}\n{}",
+            hint(&error, doing, "rsamp").unwrap_or_else(|| "no hint".to_owned())
+        )
+    }
+
+    #[test]
+    fn a_refusal_says_what_helps() {
+        let root = || Denied::OtherUser {
+            owner: 0,
+            name: Some("root".to_owned()),
+        };
+        let table = [
+            (
+                root(),
+                "belongs to user root",
+                "sudo rsamp attach --pid 4242",
+            ),
+            (
+                Denied::PtraceScope(1),
+                "ptrace_scope is 1",
+                "or set kernel.yama.ptrace_scope to 0 (sudo sysctl kernel.yama.ptrace_scope=0)",
+            ),
+            (
+                Denied::PtraceScope(2),
+                "ptrace_scope is 2",
+                "sudo rsamp attach --pid 4242",
+            ),
+            (
+                Denied::PtraceScope(3),
+                "ptrace_scope is 3",
+                "until the next boot",
+            ),
+            (
+                Denied::NotDumpable,
+                "protects itself",
+                "sudo rsamp attach --pid 4242",
+            ),
+            (
+                Denied::Container(Confinement::NoCapability),
+                "capability SYS_PTRACE",
+                "docker run --cap-add=SYS_PTRACE",
+            ),
+            (
+                Denied::Container(Confinement::Seccomp),
+                "seccomp filter",
+                "--pid=host",
+            ),
+            (
+                Denied::Container(Confinement::UserNamespace),
+                "another user namespace",
+                "inside that container",
+            ),
+            (
+                Denied::Unknown,
+                "gives no reason",
+                "docker run --cap-add=SYS_PTRACE",
+            ),
+        ];
+        for (why, reason, help) in table {
+            let named = format!("{why:?}");
+            let text = hint_of(
+                SamplerError::PermissionDenied { pid: PID, why },
+                &Doing::Attach(PID),
+            );
+            assert!(text.contains(reason), "{named}: no {reason} in {text}");
+            assert!(text.contains(help), "{named}: no {help} in {text}");
+        }
+        let dump = hint_of(
+            SamplerError::PermissionDenied {
+                pid: PID,
+                why: root(),
+            },
+            &Doing::Dump(PID),
+        );
+        assert!(dump.contains("sudo rsamp dump --pid 4242"), "{dump}");
+    }
+
+    #[test]
+    fn what_is_not_python_is_named() {
+        let error = || SamplerError::NotPython {
+            pid: PID,
+            what: "bash (/usr/bin/bash)".to_owned(),
+        };
+        insta::assert_snapshot!(hint_of(error(), &Doing::Attach(PID)), @r"
+        profile it: process 4242 is bash (/usr/bin/bash), not a Python program
+        if it started a Python program, name that one: rsamp attach --pid $(pgrep -n -P 4242 python)
+        ");
+        insta::assert_snapshot!(hint_of(error(), &Doing::Record(vec!["bash".into()])), @r"
+        profile it: process 4242 is bash (/usr/bin/bash), not a Python program
+        when a script or launcher starts Python, put rsamp record -- in front of python inside it
+        ");
+    }
+
+    #[test]
+    fn an_unknown_version_names_the_known() {
+        let error = SamplerError::UnknownVersion {
+            pid: PID,
+            found: "3.16.0".to_owned(),
+            known: "2.7 and 3.3 to 3.15".to_owned(),
+        };
+        insta::assert_snapshot!(hint_of(error, &Doing::Attach(PID)), @r"
+        profile it: process 4242 runs Python 3.16.0; rsamp knows 2.7 and 3.3 to 3.15
+        a newer rsamp may know this version
+        ");
+    }
+
+    #[test]
+    fn a_command_that_cannot_start_is_corrected() {
+        let table: &[(&[&str], &str)] = &[
+            (
+                &["no such program x.py"],
+                "leave out the quotes: rsamp record -- no such program x.py",
+            ),
+            (&["4242"], "rsamp attach --pid 4242"),
+            (&["/no/such/x.py"], "rsamp record -- python /no/such/x.py"),
+            (&["/no/such/program"], "no hint"),
+        ];
+        for (command, expected) in table {
+            let command: Vec<OsString> = command.iter().map(OsString::from).collect();
+            let Err(error) = crate::process::Launched::spawn(&command) else {
+                panic!("{command:?} started")
+            };
+            let text = hint_of(error, &Doing::Record(command));
+            assert!(text.contains(expected), "no {expected} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_line_is_corrected() {
+        let reading = Doing::Reading("record");
+        let table = [
+            (
+                RequestError::RecordWithPid {
+                    pid: "42".to_owned(),
+                },
+                "rsamp attach --pid 42",
+            ),
+            (
+                RequestError::PidAndCommand {
+                    subcommand: "attach",
+                    words: "python x.py".to_owned(),
+                },
+                "rsamp record -- python x.py",
+            ),
+            (
+                RequestError::BadRate("0".to_owned()),
+                "see rsamp record --help",
+            ),
+            (RequestError::SameFileTwice("a".into()), "its own file"),
+        ];
+        for (error, expected) in table {
+            let text = hint_of(error, &reading);
+            assert!(text.contains(expected), "no {expected} in {text}");
+        }
+    }
+
+    #[test]
+    fn sudo_finds_the_program() {
+        for (exe, expected) in [
+            ("/usr/local/bin/rsamp", "rsamp"),
+            ("/usr/bin/rsamp", "rsamp"),
+            ("/home/me/.cargo/bin/rsamp", "/home/me/.cargo/bin/rsamp"),
+        ] {
+            assert_eq!(sudo_name(Some(Path::new(exe))), expected);
+        }
+        assert_eq!(sudo_name(None), "rsamp");
+    }
+}

@@ -1,0 +1,388 @@
+//! Turns a profile into the files that were asked for, whatever goes wrong with some of them.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::place::{self, Owner, Place};
+use super::request::{Files, Outputs};
+use crate::export::{self, ExportError, Format, Meta};
+use crate::process::Pid;
+use crate::profile::Profile;
+
+pub use super::place::{OutputError, WriteError};
+
+/// Names tried for a default file that must not replace one: `NAME-PID.svg`, `NAME-PID.1.svg`, …
+const MAX_NUMBERED_NAMES: u32 = 10_000;
+
+/// What is to be written, checked as far as it can be before anything is recorded.
+#[derive(Debug)]
+pub struct Plan {
+    files: PlannedFiles,
+    /// NAME of `NAME-PID.svg`.
+    name: String,
+    owner: Option<Owner>,
+}
+
+#[derive(Debug)]
+enum PlannedFiles {
+    Named(Vec<(Place, Format)>),
+    Default {
+        folder: PathBuf,
+        formats: Vec<Format>,
+        is_forced: bool,
+    },
+}
+
+/// What became of one file.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What it holds.
+    pub format: Format,
+    /// Where it is, when it is anywhere.
+    pub saved: Option<Saved>,
+    /// Why it is not where it should be.
+    pub error: Option<WriteError>,
+}
+
+/// A file that was written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// Where.
+    pub path: PathBuf,
+    /// Its size.
+    pub size_bytes: u64,
+}
+
+impl Plan {
+    /// Finds out whether everything asked for can be written. `pid` is `None` before the program runs.
+    ///
+    /// # Errors
+    /// When something cannot.
+    pub fn check(outputs: &Outputs, name: &str, pid: Option<Pid>) -> Result<Plan, OutputError> {
+        Plan::check_in(Path::new(""), outputs, name, pid)
+    }
+
+    fn check_in(
+        folder: &Path,
+        outputs: &Outputs,
+        name: &str,
+        pid: Option<Pid>,
+    ) -> Result<Plan, OutputError> {
+        let files = match &outputs.files {
+            Files::Named(named) => {
+                let places = named
+                    .iter()
+                    .map(|output| Ok((Place::named(&output.path, outputs.force)?, output.format)));
+                PlannedFiles::Named(places.collect::<Result<_, OutputError>>()?)
+            }
+            Files::Default(formats) => {
+                place::check_folder(if folder == Path::new("") {
+                    Path::new(".")
+                } else {
+                    folder
+                })?;
+                let taken = pid.and_then(|pid| {
+                    let paths = formats
+                        .iter()
+                        .map(|format| folder.join(default_name(name, pid, 0, *format)));
+                    paths.into_iter().find(|path| is_taken(path))
+                });
+                match taken {
+                    Some(path) if !outputs.force => return Err(OutputError::Exists(path)),
+                    _ => {}
+                }
+                PlannedFiles::Default {
+                    folder: folder.to_owned(),
+                    formats: formats.clone(),
+                    is_forced: outputs.force,
+                }
+            }
+        };
+        Ok(Plan {
+            files,
+            name: name.to_owned(),
+            owner: Owner::behind_sudo(),
+        })
+    }
+
+    /// Writes every file of the profile of process `pid`. One that fails does not keep the others from
+    /// being written, and is tried again in the folder for temporary files.
+    #[must_use]
+    pub fn write(&self, profile: &Profile, meta: &Meta, pid: Pid) -> Vec<Outcome> {
+        self.write_with(pid, &std::env::temp_dir(), &mut |format, out| {
+            export::write(format, profile, meta, out)
+                .map_err(|ExportError::Write { source, .. }| source)
+        })
+    }
+
+    fn write_with(&self, pid: Pid, spare: &Path, render: Render<'_>) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        match &self.files {
+            PlannedFiles::Named(places) => {
+                for (place, format) in places {
+                    let result = self.write_one(place, *format, render);
+                    outcomes.push(self.outcome(result, *format, pid, spare, render));
+                }
+            }
+            PlannedFiles::Default {
+                folder,
+                formats,
+                is_forced,
+            } => {
+                let number = if *is_forced {
+                    0
+                } else {
+                    self.free_number(folder, formats, pid)
+                };
+                for format in formats {
+                    let path = folder.join(default_name(&self.name, pid, number, *format));
+                    let result = match Place::named(&path, true) {
+                        Ok(place) if *is_forced => self.write_one(&place, *format, render),
+                        _ => self.write_new(folder, number, *format, pid, render),
+                    };
+                    outcomes.push(self.outcome(result, *format, pid, spare, render));
+                }
+            }
+        }
+        outcomes
+    }
+
+    fn outcome(
+        &self,
+        result: Result<Saved, WriteError>,
+        format: Format,
+        pid: Pid,
+        spare: &Path,
+        render: Render<'_>,
+    ) -> Outcome {
+        match result {
+            Ok(saved) => Outcome {
+                format,
+                saved: Some(saved),
+                error: None,
+            },
+            Err(error) => {
+                let saved = self.write_new(spare, 0, format, pid, render).ok();
+                Outcome {
+                    format,
+                    saved,
+                    error: Some(error),
+                }
+            }
+        }
+    }
+
+    fn write_one(
+        &self,
+        place: &Place,
+        format: Format,
+        render: Render<'_>,
+    ) -> Result<Saved, WriteError> {
+        let size_bytes = place.write(self.owner, &mut |out| render(format, out))?;
+        Ok(Saved {
+            path: place.path.clone(),
+            size_bytes,
+        })
+    }
+
+    /// Writes the first of `NAME-PID.svg`, `NAME-PID.1.svg`, … from `number` on that does not exist.
+    fn write_new(
+        &self,
+        folder: &Path,
+        number: u32,
+        format: Format,
+        pid: Pid,
+        render: Render<'_>,
+    ) -> Result<Saved, WriteError> {
+        let mut number = number;
+        loop {
+            let path = folder.join(default_name(&self.name, pid, number, format));
+            let is_last = number >= MAX_NUMBERED_NAMES;
+            if is_last || !is_taken(&path) {
+                match self.write_one(&Place::new(&path), format, render) {
+                    Err(error)
+                        if !is_last && error.source.kind() == io::ErrorKind::AlreadyExists => {}
+                    result => return result,
+                }
+            }
+            number += 1;
+        }
+    }
+
+    /// The number under which none of the files exists, so that files of one run share it.
+    fn free_number(&self, folder: &Path, formats: &[Format], pid: Pid) -> u32 {
+        let is_free = |number: &u32| {
+            let mut paths = formats
+                .iter()
+                .map(|format| folder.join(default_name(&self.name, pid, *number, *format)));
+            !paths.any(|path| is_taken(&path))
+        };
+        (0..MAX_NUMBERED_NAMES).find(is_free).unwrap_or(0)
+    }
+}
+
+/// Writes a format; injected, so that tests need no profile.
+type Render<'a> = &'a mut dyn FnMut(Format, &mut dyn Write) -> io::Result<()>;
+
+fn default_name(name: &str, pid: Pid, number: u32, format: Format) -> String {
+    match number {
+        0 => format!("{name}-{pid}.{}", format.ending()),
+        _ => format!("{name}-{pid}.{number}.{}", format.ending()),
+    }
+}
+
+/// Whether anything is there, a dangling link included.
+fn is_taken(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::cli::request::Output;
+
+    const PID: Pid = Pid(42);
+
+    fn default_outputs(force: bool) -> Outputs {
+        Outputs {
+            files: Files::Default(vec![Format::FlameGraph, Format::Pstats]),
+            force,
+        }
+    }
+
+    fn named(paths: &[PathBuf]) -> Outputs {
+        let output = |path: &PathBuf| Output {
+            path: path.clone(),
+            format: Format::Folded,
+        };
+        Outputs {
+            files: Files::Named(paths.iter().map(output).collect()),
+            force: false,
+        }
+    }
+
+    /// Writes each format's name, into `spare` where the planned place fails.
+    fn write(plan: &Plan, spare: &Path) -> Vec<String> {
+        let outcomes = plan.write_with(PID, spare, &mut |format, out| write!(out, "{format}"));
+        let told = outcomes.iter().map(|outcome| {
+            let file = |saved: &Saved| {
+                saved
+                    .path
+                    .file_name()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned()
+            };
+            let saved = outcome
+                .saved
+                .as_ref()
+                .map_or_else(|| "nowhere".to_owned(), file);
+            let error = outcome
+                .error
+                .as_ref()
+                .map(|error| format!(" ({})", error.source));
+            saved + &error.unwrap_or_default()
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn files_are_named_after_program_and_process() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let plan = Plan::check_in(folder.path(), &default_outputs(false), "scatter", None)
+            .expect("a plan");
+        assert_eq!(
+            write(&plan, folder.path()),
+            ["scatter-42.svg", "scatter-42.pstats"]
+        );
+        assert_eq!(
+            fs::read_to_string(folder.path().join("scatter-42.svg")).expect("read"),
+            "flamegraph"
+        );
+    }
+
+    #[test]
+    fn an_existing_default_file_is_never_lost() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let old = folder.path().join("scatter-42.pstats");
+        fs::write(&old, "old").expect("written");
+        // The process is known: refused before the start.
+        let error = Plan::check_in(folder.path(), &default_outputs(false), "scatter", Some(PID))
+            .expect_err("taken");
+        assert!(matches!(error, OutputError::Exists(path) if path == old));
+        // It is not: both files get the next number.
+        let plan = Plan::check_in(folder.path(), &default_outputs(false), "scatter", None)
+            .expect("a plan");
+        assert_eq!(
+            write(&plan, folder.path()),
+            ["scatter-42.1.svg", "scatter-42.1.pstats"]
+        );
+        assert_eq!(
+            write(&plan, folder.path()),
+            ["scatter-42.2.svg", "scatter-42.2.pstats"]
+        );
+        assert_eq!(fs::read_to_string(&old).expect("read"), "old");
+        // Forced.
+        let plan = Plan::check_in(folder.path(), &default_outputs(true), "scatter", Some(PID))
+            .expect("a plan");
+        assert_eq!(
+            write(&plan, folder.path()),
+            ["scatter-42.svg", "scatter-42.pstats"]
+        );
+        assert_eq!(fs::read_to_string(&old).expect("read"), "pstats");
+    }
+
+    #[test]
+    fn a_named_file_is_overwritten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.folded");
+        fs::write(&path, "old").expect("written");
+        let plan =
+            Plan::check(&named(std::slice::from_ref(&path)), "x", Some(PID)).expect("a plan");
+        assert_eq!(write(&plan, folder.path()), ["a.folded"]);
+        assert_eq!(fs::read_to_string(&path).expect("read"), "folded");
+    }
+
+    #[test]
+    fn a_full_disk_loses_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spare = tempfile::tempdir().expect("a folder");
+        let other = folder.path().join("a.folded");
+        let plan = Plan::check(&named(&["/dev/full".into(), other]), "x", None).expect("a plan");
+        assert_eq!(
+            write(&plan, spare.path()),
+            [
+                "x-42.folded (No space left on device (os error 28))",
+                "a.folded"
+            ]
+        );
+        assert_eq!(
+            fs::read_to_string(spare.path().join("x-42.folded")).expect("read"),
+            "folded"
+        );
+        assert_eq!(
+            write(&plan, Path::new("/no/such"))[0],
+            "nowhere (No space left on device (os error 28))"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_went_away_loses_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spare = tempfile::tempdir().expect("a folder");
+        for force in [false, true] {
+            let gone = folder.path().join("gone");
+            fs::create_dir(&gone).expect("made");
+            let plan = Plan::check_in(&gone, &default_outputs(force), "x", None).expect("a plan");
+            fs::remove_dir_all(&gone).expect("removed");
+            let told = write(&plan, spare.path());
+            assert!(
+                told[0].contains("x-42") && told[0].contains("No such file"),
+                "{told:?}"
+            );
+        }
+        assert!(spare.path().join("x-42.1.pstats").exists());
+    }
+}
