@@ -7,3 +7,4 @@ mod oracle;
 mod programs;
 mod pythons;
 mod thread_names;
+mod torture;

@@ -1,0 +1,204 @@
+//! Programs that do nothing but call, sampled at full speed: no stack may be impossible.
+
+use std::collections::{BTreeMap, HashMap};
+use std::process::Command;
+
+use rsamp::cpython::locate::{Found, locate};
+use rsamp::cpython::reader::{Reader, Reading};
+use rsamp::memory::LiveMemory;
+use rsamp::process::{Pid, Process};
+use rsamp::profile::Profile;
+use rsamp::profile::event::{Event, StackId};
+use rsamp::sampler::intern::Interner;
+use serde_json::Value;
+
+use crate::programs::{program, run};
+use crate::pythons::{Python, pythons};
+
+const PROGRAMS: [&str; 8] = [
+    "chain",
+    "alternate",
+    "generators",
+    "callbacks",
+    "exceptions",
+    "recursion",
+    "threads",
+    "codechurn",
+];
+
+/// Ticks of each program; all programs together make the 200,000 of a version.
+const TICKS: u64 = 25_000;
+
+/// Which function may call which: what the program prints with `--legal`.
+struct Grammar {
+    parents: HashMap<String, Vec<String>>,
+    roots: Vec<String>,
+    numbered: Vec<String>,
+}
+
+impl Grammar {
+    fn of(python: &Python, name: &str) -> Grammar {
+        let output = Command::new(&python.command[0])
+            .args(&python.command[1..])
+            .arg(program(name))
+            .arg("--legal")
+            .output()
+            .expect("run the program");
+        let told: Value = serde_json::from_slice(&output.stdout).expect("a grammar");
+        let words = |value: &Value| -> Vec<String> {
+            let list = value.as_array().cloned().unwrap_or_default();
+            list.iter()
+                .filter_map(|word| word.as_str().map(str::to_owned))
+                .collect()
+        };
+        let parents = told["parents"].as_object().expect("parents");
+        Grammar {
+            parents: parents
+                .iter()
+                .map(|(child, list)| (child.clone(), words(list)))
+                .collect(),
+            roots: words(&told["roots"]),
+            numbered: words(&told["numbered"]),
+        }
+    }
+
+    /// A name without what does not count of it: the enclosing function, and the number of one that
+    /// is numbered.
+    fn split<'n>(&self, name: &'n str) -> (&'n str, Option<&'n str>) {
+        let name = name.rsplit('.').next().unwrap_or(name);
+        match name.rsplit_once('_') {
+            Some((base, number)) if self.numbered.iter().any(|word| word == base) => {
+                (base, Some(number))
+            }
+            _ => (name, None),
+        }
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        let (base, _) = self.split(name);
+        self.parents.contains_key(base) || self.roots.iter().any(|root| root == base)
+    }
+
+    fn allows(&self, parent: &str, child: &str) -> bool {
+        let (parent, child) = (self.split(parent), self.split(child));
+        let numbers_match = match (parent.1, child.1) {
+            (Some(parent), Some(child)) => parent == child,
+            _ => true,
+        };
+        let parents = self.parents.get(child.0);
+        numbers_match && parents.is_some_and(|list| list.iter().any(|name| name == parent.0))
+    }
+
+    /// What is impossible in a stack, innermost frame first.
+    fn complaint(&self, stack: &[&str]) -> Option<String> {
+        let outermost = stack.last()?;
+        // Start-up, shutdown and the standard library are not the program's.
+        if stack.iter().any(|name| !self.knows(name)) {
+            return None;
+        }
+        if !self
+            .roots
+            .iter()
+            .any(|root| root == self.split(outermost).0)
+        {
+            return Some(format!("outermost: {outermost}"));
+        }
+        let pair = stack
+            .windows(2)
+            .find(|pair| !self.allows(pair[1], pair[0]))?;
+        Some(format!("{} > {}", pair[1], pair[0]))
+    }
+}
+
+/// What came of a run.
+#[derive(Debug, Default)]
+struct Outcome {
+    samples: u64,
+    torn: u64,
+    gone: u64,
+    distinct: usize,
+    impossible: u64,
+    examples: BTreeMap<String, u64>,
+    seconds: f64,
+}
+
+fn torture(python: &Python, name: &str, ticks: u64) -> Outcome {
+    let file = format!("torture/{name}.py");
+    let grammar = Grammar::of(python, &file);
+    let running = run(python, &file);
+    let pid = Pid(running.pid());
+    let process = Process::open(pid).expect("the process");
+    let memory = LiveMemory::new(pid);
+    let Ok(Found::Native(interpreter)) = locate(&process, &memory) else {
+        panic!("no interpreter in {}", python.label);
+    };
+    let mut reader = Reader::new(*interpreter);
+    let mut interner = Interner::default();
+    let mut profile = Profile::default();
+    let mut counts: HashMap<Option<StackId>, u64> = HashMap::new();
+    let mut outcome = Outcome::default();
+    let start = std::time::Instant::now();
+    for _ in 0..ticks {
+        let tick = reader.tick(&memory).expect("the interpreter");
+        for reading in &tick.readings {
+            match reading {
+                Reading::Stack(raw) => {
+                    let mut emit = |event: Event| profile.apply(event);
+                    let stack = interner.stack(raw, reader.codes(), &mut emit).stack;
+                    *counts.entry(stack).or_default() += 1;
+                    outcome.samples += 1;
+                }
+                Reading::Torn => outcome.torn += 1,
+                Reading::Gone => outcome.gone += 1,
+            }
+        }
+    }
+    outcome.seconds = start.elapsed().as_secs_f64();
+    outcome.distinct = counts.len();
+    for (stack, count) in counts {
+        let names: Vec<&str> = profile
+            .frames_of(stack)
+            .map(|frame| frame.name.as_str())
+            .collect();
+        if let Some(complaint) = grammar.complaint(&names) {
+            outcome.impossible += count;
+            *outcome.examples.entry(complaint).or_default() += count;
+        }
+    }
+    outcome
+}
+
+#[test]
+fn no_stack_is_impossible() {
+    let ticks = std::env::var("RSAMP_TORTURE_TICKS")
+        .ok()
+        .and_then(|t| t.parse().ok());
+    let only = std::env::var("RSAMP_TORTURE_ONLY").unwrap_or_default();
+    let mut wrong = Vec::new();
+    for python in pythons()
+        .iter()
+        .filter(|python| python.version >= (3, 6, 0))
+    {
+        for name in PROGRAMS
+            .iter()
+            .filter(|name| only.is_empty() || only.contains(**name))
+        {
+            let outcome = torture(python, name, ticks.unwrap_or(TICKS));
+            let rate = outcome.samples as f64 / outcome.seconds / 1000.0;
+            eprintln!(
+                "{:8} {name:12} {:8} samples {rate:6.0} kHz {:5} stacks, impossible {}, torn {}, gone {} {:?}",
+                python.label,
+                outcome.samples,
+                outcome.distinct,
+                outcome.impossible,
+                outcome.torn,
+                outcome.gone,
+                outcome.examples.iter().take(3).collect::<Vec<_>>()
+            );
+            if outcome.impossible > 0 {
+                wrong.push(format!("{} {name}: {outcome:?}", python.label));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "impossible stacks:\n{}", wrong.join("\n"));
+}
