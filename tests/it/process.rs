@@ -145,6 +145,14 @@ fn a_real_time_signal_is_told_by_its_number() {
 }
 
 #[test]
+fn the_exit_code_is_learnt_where_the_ends_of_children_are_ignored() {
+    let script = format!("trap '' CHLD; exec {} sh -c 'exit 7'", launcher().display());
+    // bash: dash does not let SIGCHLD be ignored.
+    let status = Command::new("bash").args(["-c", &script]).status().unwrap();
+    assert_eq!(status.code(), Some(7));
+}
+
+#[test]
 fn the_command_starts_with_the_signals_that_rsamp_was_started_with() {
     let signals = |before: &str, prefix: &str| {
         let script = format!("{before} exec {prefix} grep -E '^Sig(Blk|Ign)' /proc/self/status");
@@ -200,18 +208,25 @@ fn signals_to_rsamp_reach_the_command() {
 
 #[test]
 fn a_signal_that_the_command_sends_its_group_does_not_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("events");
     // setsid: a group of its own, for the signal would reach this test as well.
-    let script = "n=0; trap 'n=$((n + 1))' USR1; kill -USR1 0; echo sent; read x; echo $n";
     let mut command = Command::new("setsid");
     command
         .arg("--wait")
         .arg(launcher())
-        .args(["sh", "-c", script]);
-    let mut talk = Talk::start(&mut command);
-    assert_eq!(talk.hear(), "sent");
-    talk.say("");
-    assert_eq!(talk.hear(), "1");
-    assert_eq!(talk.end(), Some(0));
+        .args(["sh", "-c", "trap '' USR1; kill -USR1 0; exit 3"]);
+    assert_eq!(
+        command
+            .env("LAUNCHER_EVENTS", &events)
+            .status()
+            .unwrap()
+            .code(),
+        Some(3)
+    );
+    // It may end before rsamp has looked at the signal.
+    let told = fs::read_to_string(&events).unwrap();
+    assert!(!told.lines().any(|line| line == "Forwarded(10)"), "{told}");
 }
 
 #[test]
@@ -611,6 +626,22 @@ fn a_signal_that_comes_during_a_pause_is_not_lost() {
         matches!(status, WaitStatus::Signaled(_, Signal::SIGUSR1, _)),
         "{status:?}"
     );
+}
+
+#[test]
+fn a_signal_that_comes_while_the_pause_begins_is_not_lost() {
+    let script = "trap 'echo USR1' USR1; echo ready; while :; do :; done";
+    let mut talk = Talk::start(&mut sh(script));
+    assert_eq!(talk.hear(), "ready");
+    let (process, thread) = (pid(&talk.child), raw(&talk.child));
+    for _ in 0..300 {
+        let sender = std::thread::spawn(move || kill(thread, Signal::SIGUSR1).unwrap());
+        drop(pause(process, Tid(process.0)).unwrap());
+        sender.join().unwrap();
+        assert_eq!(talk.hear(), "USR1");
+    }
+    talk.child.kill().unwrap();
+    talk.end();
 }
 
 #[test]
