@@ -152,14 +152,14 @@ struct Held {
 impl Held {
     fn stop(pid: Pid, tid: Tid) -> Result<Held, ProcessError> {
         let thread = nix::unistd::Pid::from_raw(tid.0);
-        let refused = |source| match source {
-            Errno::ESRCH => ProcessError::NoSuchThread(pid, tid),
-            // A thread that is just ending is refused so too.
-            Errno::EPERM if has_ended(pid, tid) => ProcessError::NoSuchThread(pid, tid),
-            source => ProcessError::Ptrace { pid, tid, source },
-        };
-        ptrace::seize(thread, ptrace::Options::empty()).map_err(refused)?;
-        ptrace::interrupt(thread).map_err(refused)?;
+        ptrace::seize(thread, ptrace::Options::empty())
+            .map_err(|source| refused(pid, tid, source))?;
+        Held::stop_seized(pid, tid)
+    }
+
+    fn stop_seized(pid: Pid, tid: Tid) -> Result<Held, ProcessError> {
+        let thread = nix::unistd::Pid::from_raw(tid.0);
+        ptrace::interrupt(thread).map_err(|source| refused(pid, tid, source))?;
         let status = wait_for_stop(pid, tid)?;
         // ptrace(2): the signal in the low byte, the event above it; no event means that a signal is on its way.
         let (event, signal) = (status >> 8, status & 0xff);
@@ -170,6 +170,16 @@ impl Held {
             signal: if is_event { 0 } else { signal },
             in_group_stop: is_event && signal != libc::SIGTRAP,
         })
+    }
+}
+
+/// What it means that ptrace(2) refused a thread.
+fn refused(pid: Pid, tid: Tid, source: Errno) -> ProcessError {
+    match source {
+        Errno::ESRCH => ProcessError::NoSuchThread(pid, tid),
+        // A thread that is just ending is refused so too.
+        Errno::EPERM if has_ended(pid, tid) => ProcessError::NoSuchThread(pid, tid),
+        source => ProcessError::Ptrace { pid, tid, source },
     }
 }
 
@@ -237,4 +247,31 @@ fn has_ended(pid: Pid, tid: Tid) -> bool {
 /// Sends a signal to this process, not to this thread.
 fn raise_for_process(signal: Signal) -> nix::Result<()> {
     nix::sys::signal::kill(nix::unistd::getpid(), signal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::TaskState;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, Stdio};
+
+    /// A signal that arrives between seizing and interrupting stops the thread first.
+    #[test]
+    fn a_signal_about_to_be_delivered_is_delivered_when_the_thread_goes_on() {
+        for signal in [libc::SIGUSR1, libc::SIGRTMIN()] {
+            let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+            let (pid, tid) = (Pid(child.id() as i32), Tid(child.id() as i32));
+            ptrace::seize(nix::unistd::Pid::from_raw(tid.0), ptrace::Options::empty()).unwrap();
+            sys::send_signal(pid.0, signal).unwrap();
+            let process = Process::open(pid).unwrap();
+            while process.task_state(tid) != Some(TaskState::Traced) {
+                thread::yield_now();
+            }
+            let held = Held::stop_seized(pid, tid).unwrap();
+            assert_eq!(held.signal, signal);
+            drop(held);
+            assert_eq!(child.wait().unwrap().signal(), Some(signal));
+        }
+    }
 }

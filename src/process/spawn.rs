@@ -16,6 +16,7 @@
 //!   wake rsamp again.
 //! - SIGKILL of rsamp leaves the child running.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -30,8 +31,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{getpgid, getpgrp, getpid, getppid, getsid};
 use thiserror::Error;
 
+use super::Pid;
 use super::identity::read_stat;
-use super::{Pid, TaskState};
 use crate::sys::{self, Waited};
 
 /// A command that runs as a child of ours, from [`Launched::spawn`] until [`Launched::wait`] returns.
@@ -45,6 +46,8 @@ pub struct Launched {
     pid: Pid,
     signals: SignalFd,
     mask_before: SigSet,
+    /// Whether the last news taken of the child was a stop.
+    stopped: Cell<bool>,
     not_send: PhantomData<*const ()>,
 }
 
@@ -176,6 +179,7 @@ impl Launched {
                 pid,
                 signals,
                 mask_before,
+                stopped: Cell::new(false),
                 not_send: PhantomData,
             }),
             Err(error) => {
@@ -234,10 +238,14 @@ impl Launched {
             };
             match code {
                 libc::CLD_STOPPED => {
+                    self.stopped.set(true);
                     on_event(WaitEvent::Stopped(status));
                     self.stop_like_child(status);
                 }
-                libc::CLD_CONTINUED => on_event(WaitEvent::Continued),
+                libc::CLD_CONTINUED => {
+                    self.stopped.set(false);
+                    on_event(WaitEvent::Continued);
+                }
                 libc::CLD_EXITED => return Ok(Some(ExitStatusKind::Exited(status))),
                 libc::CLD_KILLED | libc::CLD_DUMPED => {
                     return Ok(Some(ExitStatusKind::Signalled {
@@ -287,8 +295,14 @@ impl Launched {
         let _ = this_one.thread_block();
     }
 
+    /// Whether the child is still in the stop that was taken last. Its state in `/proc` cannot tell: after `fg` and
+    /// another Ctrl-Z it is stopped again, and a SIGCONT that came in between must not undo that.
     fn is_stopped(&self) -> bool {
-        read_stat(self.pid).is_ok_and(|stat| stat.state == TaskState::Stopped)
+        let has_news = match sys::peek_child(self.pid.0) {
+            Ok(Some(news)) => news.code != libc::CLD_TRAPPED,
+            Ok(None) | Err(_) => false,
+        };
+        self.stopped.get() && !has_news
     }
 
     fn wait_error(&self, source: Errno) -> SpawnError {

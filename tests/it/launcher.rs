@@ -1,6 +1,6 @@
 //! Runs the command in its arguments as `rsamp record` does, and returns its exit code: for the tests of launching.
 //! Each event is a line on the file that `LAUNCHER_EVENTS` names. With `LAUNCHER_PAUSES`, a second thread stops
-//! the command's main thread with ptrace and lets it go, over and over, as a sampler would.
+//! the command's main thread with ptrace and lets it go, over and over, as a sampler would; 99 is returned if that failed.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -23,13 +23,22 @@ fn main() -> ExitCode {
         Err(error) => return ExitCode::from(error.exit_code()),
     };
     note(format!("started {}\n", launched.pid()));
-    if std::env::var_os("LAUNCHER_PAUSES").is_some() {
+    let pauser = std::env::var_os("LAUNCHER_PAUSES").map(|_| {
         let (pid, main_thread) = (launched.pid(), Tid(launched.pid().0));
-        // Ends with the command, which is gone then.
-        std::thread::spawn(move || while pause(pid, main_thread).is_ok() {});
-    }
+        std::thread::spawn(move || {
+            loop {
+                // Ends with the command, which is gone then.
+                if let Err(error) = pause(pid, main_thread) {
+                    return error.is_gone();
+                }
+            }
+        })
+    });
     let status = launched.wait(|event| note(format!("{event:?}\n")));
     note(format!("{status:?}\n"));
+    if pauser.is_some_and(|thread| !thread.join().unwrap_or(false)) {
+        return ExitCode::from(99);
+    }
     status.map_or(ExitCode::from(125), |status| {
         ExitCode::from(status.shell_code())
     })
