@@ -57,7 +57,12 @@ impl Fingerprint {
 #[must_use]
 pub fn fingerprint_range(layout: &Layout) -> (u64, usize) {
     let code = &layout.code;
-    let fields = [code.filename, code.qualname.unwrap_or(code.name), code.linetable, code.first_line];
+    let fields = [
+        code.filename,
+        code.qualname.unwrap_or(code.name),
+        code.linetable,
+        code.first_line,
+    ];
     let start = fields.into_iter().min().unwrap_or(0);
     let end = fields.into_iter().max().unwrap_or(0) + 8;
     (start, (end - start) as usize)
@@ -91,7 +96,9 @@ impl Code {
         let offset = match self.start {
             None => instruction,
             Some(start) => {
-                let copy = usize::try_from(bytecode_copy).ok().filter(|number| *number > 0);
+                let copy = usize::try_from(bytecode_copy)
+                    .ok()
+                    .filter(|number| *number > 0);
                 let start = match copy {
                     Some(number) => *self.copies.get(number)?,
                     None => start,
@@ -174,7 +181,13 @@ impl CodeCache {
         if self.entries.len() >= MAX_CODES {
             self.entries.clear();
         }
-        self.entries.insert(at, Entry { fingerprint, code: Rc::new(code) });
+        self.entries.insert(
+            at,
+            Entry {
+                fingerprint,
+                code: Rc::new(code),
+            },
+        );
         self.get(at)
     }
 }
@@ -198,7 +211,9 @@ fn read_code(
         number: 0,
         name: text(fingerprint.name)?,
         file: text(fingerprint.filename)?,
-        first_line: u32::try_from(fingerprint.first_line).ok().filter(|line| *line > 0),
+        first_line: u32::try_from(fingerprint.first_line)
+            .ok()
+            .filter(|line| *line > 0),
         start: version.at_least(11).then_some(at + layout.code.code),
         copies: read_copies(bytes, memory, layout),
         lines: LineIndex::new(&table),
@@ -214,10 +229,17 @@ fn read_bytes(at: Address, memory: &impl ReadMemory, layout: &Layout) -> Option<
     }
     // The pages are tried before the buffer is made: a wild length must not cost its memory.
     if length > 1 << 16 {
-        memory.read(at + layout.object.bytes_data + (length as u64 - 1), &mut [0]).ok()?;
+        memory
+            .read(
+                at + layout.object.bytes_data + (length as u64 - 1),
+                &mut [0],
+            )
+            .ok()?;
     }
     let mut bytes = vec![0; length];
-    memory.read(at + layout.object.bytes_data, &mut bytes).ok()?;
+    memory
+        .read(at + layout.object.bytes_data, &mut bytes)
+        .ok()?;
     Some(bytes)
 }
 
@@ -230,10 +252,14 @@ fn frame_bytes(bytes: &[u8], layout: &Layout) -> Option<u64> {
         None => {
             let header = i32::try_from(layout.frame.size / 8).ok()?;
             let locals = int_at(bytes, code.nlocalsplus?)?;
-            locals.checked_add(int_at(bytes, code.stacksize)?)?.checked_add(header)?
+            locals
+                .checked_add(int_at(bytes, code.stacksize)?)?
+                .checked_add(header)?
         }
     };
-    (0..MAX_FRAME_WORDS).contains(&words).then_some(words as u64 * 8)
+    (0..MAX_FRAME_WORDS)
+        .contains(&words)
+        .then_some(words as u64 * 8)
 }
 
 /// The most thread-local copies of one code object that are read.
@@ -252,5 +278,8 @@ fn read_copies(bytes: &[u8], memory: &impl ReadMemory, layout: &Layout) -> Vec<A
     if memory.read(array + 8, &mut words).is_err() {
         return Vec::new();
     }
-    (0..words.len() as u64 / 8).filter_map(|n| word_at(&words, n * 8)).map(Address).collect()
+    (0..words.len() as u64 / 8)
+        .filter_map(|n| word_at(&words, n * 8))
+        .map(Address)
+        .collect()
 }

@@ -76,7 +76,10 @@ pub struct RawStack {
 
 impl Default for RawStack {
     fn default() -> Self {
-        RawStack { frames: Vec::new(), end: StackEnd::Outermost }
+        RawStack {
+            frames: Vec::new(),
+            end: StackEnd::Outermost,
+        }
     }
 }
 
@@ -98,6 +101,14 @@ pub struct ThreadFields {
 }
 
 impl ThreadFields {
+    /// How many bytes of a `PyThreadState` [`ThreadFields::parse`] needs.
+    #[must_use]
+    pub fn bytes_needed(layout: &Layout) -> usize {
+        let thread = &layout.thread;
+        let end_of_top = thread.datastack_chunk.map_or(0, |offset| offset + 16);
+        thread.size.max(end_of_top) as usize
+    }
+
     /// Parses the bytes of a `PyThreadState`; `None` when they are too few.
     #[must_use]
     pub fn parse(bytes: &[u8], layout: &Layout) -> Option<ThreadFields> {
@@ -113,7 +124,9 @@ impl ThreadFields {
             interpreter: pointer(thread.interp)?,
             frame: pointer(thread.frame)?,
             ident: word_at(bytes, thread.thread_id)?,
-            native_id: thread.native_thread_id.and_then(|offset| word_at(bytes, offset)),
+            native_id: thread
+                .native_thread_id
+                .and_then(|offset| word_at(bytes, offset)),
             chunk,
         })
     }
@@ -173,7 +186,14 @@ impl FrameFormat<'_> {
             Some(offset) => int_at(bytes, offset)?,
             None => 0,
         };
-        let raw = RawFrame { at, code, instruction, bytecode_copy, executing, entered_from_c };
+        let raw = RawFrame {
+            at,
+            code,
+            instruction,
+            bytecode_copy,
+            executing,
+            entered_from_c,
+        };
         Some((Some(raw), previous))
     }
 
@@ -230,7 +250,7 @@ pub enum Look {
 impl Places {
     /// Asks for all that a look at the thread needs, in the order in which it is to be copied.
     pub fn plan(&self, thread: Address, layout: &Layout, window: &mut Window) -> Planned {
-        let state = window.want(thread, layout.thread.size as usize);
+        let state = window.want(thread, ThreadFields::bytes_needed(layout));
         let cframe = layout
             .thread
             .cframe_current_frame
@@ -249,7 +269,13 @@ impl Places {
             Some(offset) => window.want(self.cframe + offset, 8),
             None => window.want(again, 8),
         };
-        Planned { state, cframe, chunks, outside, state_again }
+        Planned {
+            state,
+            cframe,
+            chunks,
+            outside,
+            state_again,
+        }
     }
 
     /// Walks the stack in the pieces of `planned`.
@@ -261,29 +287,36 @@ impl Places {
         codes: &CodeCache,
     ) -> (Look, Option<ThreadFields>) {
         let layout = format.layout;
-        let Some(fields) =
-            window.piece(planned.state).and_then(|bytes| ThreadFields::parse(bytes, layout))
+        let Some(fields) = window
+            .piece(planned.state)
+            .and_then(|bytes| ThreadFields::parse(bytes, layout))
         else {
             return (Look::Gone, None);
         };
         let current = match planned.cframe {
             Some(_) if fields.frame != self.cframe => return (Look::Moved, Some(fields)),
-            Some(piece) => window.piece(piece).and_then(|bytes| word_at(bytes, 0)).map(Address),
+            Some(piece) => window
+                .piece(piece)
+                .and_then(|bytes| word_at(bytes, 0))
+                .map(Address),
             None => Some(fields.frame),
         };
         let Some(current) = current else {
             return (Look::Moved, Some(fields));
         };
-        let again = window.piece(planned.state_again).and_then(|bytes| word_at(bytes, 0));
+        let again = window
+            .piece(planned.state_again)
+            .and_then(|bytes| word_at(bytes, 0));
         let mut next_outside = 0;
         let find = |at: Address| self.find(at, planned, window, format, &mut next_outside);
         let Some(stack) = walk(current, format, self.broken, find) else {
             return (Look::Moved, Some(fields));
         };
         let callee = |at: Address| {
-            self.chunks.iter().enumerate().find_map(|(number, _)| {
-                window.within(planned.chunks + number, at, format.header())
-            })
+            self.chunks
+                .iter()
+                .enumerate()
+                .find_map(|(number, _)| window.within(planned.chunks + number, at, format.header()))
         };
         let verdict = top::settle(stack, format, codes, again == Some(current.0), |at| {
             callee(at).and_then(|bytes| format.parse(at, bytes))
@@ -329,7 +362,7 @@ impl Places {
         format: FrameFormat<'_>,
     ) -> Option<ThreadFields> {
         let layout = format.layout;
-        let mut bytes = vec![0; layout.thread.size as usize];
+        let mut bytes = vec![0; ThreadFields::bytes_needed(layout)];
         memory.read(thread, &mut bytes).ok()?;
         let fields = ThreadFields::parse(&bytes, layout)?;
         let current = match layout.thread.cframe_current_frame {
@@ -347,9 +380,11 @@ impl Places {
         window.fill(memory);
         let mut outside = Vec::new();
         self.broken = walk_live(current, format, |at, header| {
-            let in_chunk = self.chunks.iter().enumerate().find_map(|(number, _)| {
-                window.within(number, at, header.len())
-            });
+            let in_chunk = self
+                .chunks
+                .iter()
+                .enumerate()
+                .find_map(|(number, _)| window.within(number, at, header.len()));
             match in_chunk {
                 Some(bytes) => header.copy_from_slice(bytes),
                 None => {

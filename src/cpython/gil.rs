@@ -36,7 +36,12 @@ impl GilState {
         memory: &impl ReadMemory,
     ) -> Option<GilState> {
         let layout = &interpreter.layout;
-        let pointer = |at| GilState { at, length: 8, holder: 0, locked: None };
+        let pointer = |at| GilState {
+            at,
+            length: 8,
+            holder: 0,
+            locked: None,
+        };
         match interpreter.gil {
             GilPlace::Unknown => None,
             GilPlace::Variable(at) => Some(pointer(at)),
@@ -64,6 +69,10 @@ impl GilState {
             Some(offset) => int_at(bytes, offset)? == 1,
             None => true,
         };
-        Some(if held && !holder.is_null() { GilHolder::Thread(holder) } else { GilHolder::Nobody })
+        Some(if held && !holder.is_null() {
+            GilHolder::Thread(holder)
+        } else {
+            GilHolder::Nobody
+        })
     }
 }

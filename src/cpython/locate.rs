@@ -103,7 +103,9 @@ pub enum LocateError {
 /// [`LocateError::NotReady`] may pass: ask again.
 pub fn locate(process: &Process, memory: &impl ReadMemory) -> Result<Found, LocateError> {
     let pid = process.pid();
-    let mut files = process.images().map_err(|source| LocateError::Process { pid, source })?;
+    let mut files = process
+        .images()
+        .map_err(|source| LocateError::Process { pid, source })?;
     files.retain(|file| file.mappings.iter().map(Mapping::size).sum::<u64>() >= MIN_FILE_BYTES);
     files.sort_by_key(likelihood);
     let mut result = Err(LocateError::NotPython(pid));
@@ -123,7 +125,12 @@ pub fn locate(process: &Process, memory: &impl ReadMemory) -> Result<Found, Loca
 
 /// Orders files by how likely they hold the interpreter: libpython, then python, then the others.
 fn likelihood(file: &MappedFile) -> u8 {
-    let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = file
+        .path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     if name.starts_with("libpython") {
         0
     } else if name.starts_with("python") {
@@ -154,7 +161,11 @@ fn in_image(
         || image.symbol("Py_GetVersion").is_some()
         || image.symbol("PyEval_EvalFrameEx").is_some();
     let Some(version) = version_of(image, memory) else {
-        return if looks_like_python { Err(LocateError::NotReady(pid)) } else { Ok(None) };
+        return if looks_like_python {
+            Err(LocateError::NotReady(pid))
+        } else {
+            Ok(None)
+        };
     };
     if version.minor_pair() < (3, 6) {
         return Ok(Some(Found::Legacy(version)));
@@ -163,10 +174,17 @@ fn in_image(
         return Err(unknown_version(process, version.to_string()));
     };
     let (interpreters_head, gil) = match runtime {
-        Some(runtime) => (runtime + layout.runtime.interpreters_head, GilPlace::Runtime(runtime)),
+        Some(runtime) => (
+            runtime + layout.runtime.interpreters_head,
+            GilPlace::Runtime(runtime),
+        ),
         None => variables(image, layout, memory).ok_or(LocateError::NotReady(pid))?,
     };
-    let gil = if version.at_least(12) { GilPlace::PerInterpreter } else { gil };
+    let gil = if version.at_least(12) {
+        GilPlace::PerInterpreter
+    } else {
+        gil
+    };
     Ok(Some(Found::Native(Box::new(Interpreter {
         version,
         layout: layout.clone(),
@@ -187,17 +205,21 @@ fn self_describing_runtime(image: &Image, memory: &impl ReadMemory) -> Option<Ad
         return symbol.filter(starts_with_cookie);
     }
     let section = image.section(".PyRuntime").map(|(start, _)| Address(start));
-    section.filter(starts_with_cookie).or_else(|| {
-        find_word(image, memory, u64::from_le_bytes(*debug_offsets::COOKIE))
-    })
+    section
+        .filter(starts_with_cookie)
+        .or_else(|| find_word(image, memory, u64::from_le_bytes(*debug_offsets::COOKIE)))
 }
 
 /// The first place in the writable data of `image` that holds `wanted`.
 fn find_word(image: &Image, memory: &impl ReadMemory, wanted: u64) -> Option<Address> {
-    data_ranges(image, memory).into_iter().find_map(|(start, bytes)| {
-        let at = bytes.chunks_exact(8).position(|word| word == wanted.to_le_bytes())?;
-        Some(start + at as u64 * 8)
-    })
+    data_ranges(image, memory)
+        .into_iter()
+        .find_map(|(start, bytes)| {
+            let at = bytes
+                .chunks_exact(8)
+                .position(|word| word == wanted.to_le_bytes())?;
+            Some(start + at as u64 * 8)
+        })
 }
 
 /// The writable data of `image`, as it is now.
@@ -218,16 +240,32 @@ fn from_debug_offsets(
     runtime: Address,
     bytes: &[u8],
 ) -> Result<Found, LocateError> {
-    let DebugOffsets { version_hex, free_threaded, layout } = debug_offsets::parse(bytes)
-        .map_err(|error| unknown_version(process, error.to_string()))?;
+    let DebugOffsets {
+        version_hex,
+        free_threaded,
+        layout,
+    } = debug_offsets::parse(bytes).map_err(|error| unknown_version(process, error.to_string()))?;
     let version = Version::from_hex(version_hex as u32, free_threaded);
     let interpreters_head = runtime + layout.runtime.interpreters_head;
-    let gil = if free_threaded { GilPlace::Unknown } else { GilPlace::PerInterpreter };
-    Ok(Found::Native(Box::new(Interpreter { version, layout, interpreters_head, gil })))
+    let gil = if free_threaded {
+        GilPlace::Unknown
+    } else {
+        GilPlace::PerInterpreter
+    };
+    Ok(Found::Native(Box::new(Interpreter {
+        version,
+        layout,
+        interpreters_head,
+        gil,
+    })))
 }
 
 fn unknown_version(process: &Process, found: String) -> LocateError {
-    LocateError::UnknownVersion { pid: process.pid(), found, known: known_versions() }
+    LocateError::UnknownVersion {
+        pid: process.pid(),
+        found,
+        known: known_versions(),
+    }
 }
 
 /// The versions that can be read, as errors name them.
@@ -244,7 +282,9 @@ fn version_of(image: &Image, memory: &impl ReadMemory) -> Option<Version> {
         memory.read(Address(at), &mut hex).ok()?;
         return Some(Version::from_hex(u32::from_le_bytes(hex), false));
     }
-    data_ranges(image, memory).iter().find_map(|(_, bytes)| Version::scan(bytes))
+    data_ranges(image, memory)
+        .iter()
+        .find_map(|(_, bytes)| Version::scan(bytes))
 }
 
 /// The variables of an interpreter without a visible `_PyRuntime`: 3.6, or any that is stripped and
@@ -261,9 +301,9 @@ fn variables(
     };
     let gil = match (current, layout.runtime.gil_holder) {
         (Some(current), _) => GilPlace::Variable(current),
-        (None, Some(_)) => {
-            GilPlace::Runtime(Address(head.0.wrapping_sub(layout.runtime.interpreters_head)))
-        }
+        (None, Some(_)) => GilPlace::Runtime(Address(
+            head.0.wrapping_sub(layout.runtime.interpreters_head),
+        )),
         (None, None) => GilPlace::Unknown,
     };
     Some((head, gil))
@@ -304,6 +344,11 @@ pub fn is_interpreter(at: Address, layout: &Layout, memory: &impl ReadMemory) ->
     if thread.is_null() {
         return false;
     }
-    let names_it = memory.pointer(thread + layout.thread.interp).is_ok_and(|owner| owner == at);
-    names_it && memory.word(thread + layout.thread.thread_id).is_ok_and(|ident| ident != 0)
+    let names_it = memory
+        .pointer(thread + layout.thread.interp)
+        .is_ok_and(|owner| owner == at);
+    names_it
+        && memory
+            .word(thread + layout.thread.thread_id)
+            .is_ok_and(|ident| ident != 0)
 }

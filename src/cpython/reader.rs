@@ -118,7 +118,9 @@ impl Reader {
     #[must_use]
     pub fn interpreter_number(&self, thread: &KnownThread) -> usize {
         let from_end = self.states.iter().rev();
-        from_end.take_while(|state| state.at != thread.interpreter).count()
+        from_end
+            .take_while(|state| state.at != thread.interpreter)
+            .count()
     }
 
     /// The code objects of the stacks read.
@@ -157,7 +159,8 @@ impl Reader {
         self.window.clear();
         self.window.want(self.interpreter.interpreters_head, 8);
         for state in &self.states {
-            self.window.want(state.at + layout.interpreter.threads_head, 8);
+            self.window
+                .want(state.at + layout.interpreter.threads_head, 8);
             self.window.want(state.at + layout.interpreter.next, 8);
             match &state.gil {
                 Some(gil) => self.window.want(gil.at, gil.length),
@@ -166,14 +169,18 @@ impl Reader {
         }
         self.plans.clear();
         for thread in &self.threads {
-            self.plans.push(thread.places.plan(thread.state, layout, &mut self.window));
+            self.plans
+                .push(thread.places.plan(thread.state, layout, &mut self.window));
         }
     }
 
     /// Whether the copied lists name the known interpreters and threads, all of them and in order.
     fn lists_stand(&self) -> bool {
         let pointer = |piece: usize| {
-            self.window.piece(piece).and_then(|bytes| word_at(bytes, 0)).map(Address)
+            self.window
+                .piece(piece)
+                .and_then(|bytes| word_at(bytes, 0))
+                .map(Address)
         };
         let mut threads = self.threads.iter().zip(&self.plans).peekable();
         let mut expected = pointer(0);
@@ -213,7 +220,9 @@ impl Reader {
         let layout = self.interpreter.layout.clone();
         let mut known = std::mem::take(&mut self.threads);
         self.states.clear();
-        let mut state = memory.pointer(self.interpreter.interpreters_head).map_err(|_| Vanished)?;
+        let mut state = memory
+            .pointer(self.interpreter.interpreters_head)
+            .map_err(|_| Vanished)?;
         while !state.is_null() && self.states.len() < MAX_INTERPRETERS {
             if self.states.iter().any(|other| other.at == state) {
                 break;
@@ -222,7 +231,9 @@ impl Reader {
             self.states.push(InterpreterState { at: state, gil });
             let first = memory.pointer(state + layout.interpreter.threads_head);
             self.list_threads(first.unwrap_or_default(), state, &mut known, memory);
-            state = memory.pointer(state + layout.interpreter.next).unwrap_or_default();
+            state = memory
+                .pointer(state + layout.interpreter.next)
+                .unwrap_or_default();
         }
         Ok(())
     }
@@ -234,7 +245,7 @@ impl Reader {
         known: &mut Vec<KnownThread>,
         memory: &impl ReadMemory,
     ) {
-        let mut bytes = vec![0; self.interpreter.layout.thread.size as usize];
+        let mut bytes = vec![0; ThreadFields::bytes_needed(&self.interpreter.layout)];
         let mut seen = FxHashSet::default();
         let mut at = first;
         while !at.is_null() && self.threads.len() < MAX_THREADS && seen.insert(at) {
@@ -272,7 +283,10 @@ impl Reader {
             let thread = &self.threads[number];
             let look = if thread.is_learnt {
                 let format = format_of(&self.interpreter);
-                thread.places.look(self.plans[number], &self.window, format, &self.codes).0
+                thread
+                    .places
+                    .look(self.plans[number], &self.window, format, &self.codes)
+                    .0
             } else {
                 Look::Moved
             };
@@ -319,9 +333,13 @@ impl Reader {
         let format = format_of(&self.interpreter);
         let thread = &self.threads[number];
         self.own_window.clear();
-        let plan = thread.places.plan(thread.state, format.layout, &mut self.own_window);
+        let plan = thread
+            .places
+            .plan(thread.state, format.layout, &mut self.own_window);
         self.own_window.fill(memory);
-        let (look, fields) = thread.places.look(plan, &self.own_window, format, &self.codes);
+        let (look, fields) = thread
+            .places
+            .look(plan, &self.own_window, format, &self.codes);
         // A state that was freed and taken by another thread is not this thread's.
         match fields {
             Some(fields) if fields.ident == thread.ident => look,
@@ -334,7 +352,9 @@ impl Reader {
         if let Some(top) = stack.frames.first()
             && self.codes.get(top.code).is_none()
         {
-            let Interpreter { layout, version, .. } = &self.interpreter;
+            let Interpreter {
+                layout, version, ..
+            } = &self.interpreter;
             self.codes.load(top.code, memory, layout, *version);
         }
     }
@@ -364,7 +384,9 @@ impl Reader {
         memory: &impl ReadMemory,
         tick: &Tick,
     ) -> FxHashSet<Address> {
-        let Interpreter { layout, version, .. } = &self.interpreter;
+        let Interpreter {
+            layout, version, ..
+        } = &self.interpreter;
         let mut codes = FxHashSet::default();
         for number in numbers {
             if let Reading::Stack(stack) = &tick.readings[*number] {
@@ -380,7 +402,10 @@ impl Reader {
         self.own_window.fill(memory);
         let mut replaced = FxHashSet::default();
         for (piece, at) in ordered.into_iter().enumerate() {
-            let now = self.own_window.piece(piece).and_then(|b| Fingerprint::parse(b, layout));
+            let now = self
+                .own_window
+                .piece(piece)
+                .and_then(|b| Fingerprint::parse(b, layout));
             let same = match now.map(|now| self.codes.check(at, &now)) {
                 Some(Check::Same) => true,
                 Some(Check::Unknown) => self.codes.load(at, memory, layout, *version).is_some(),
@@ -398,7 +423,10 @@ impl Reader {
             let Some(gil) = &state.gil else {
                 continue;
             };
-            let holder = self.window.piece(3 + 3 * number).and_then(|bytes| gil.holder(bytes));
+            let holder = self
+                .window
+                .piece(3 + 3 * number)
+                .and_then(|bytes| gil.holder(bytes));
             tick.knows_holders |= holder.is_some();
             if let Some(GilHolder::Thread(thread)) = holder {
                 tick.holders.push(thread);
@@ -415,5 +443,8 @@ fn uses(reading: &Reading, codes: &FxHashSet<Address>) -> bool {
 }
 
 fn format_of(interpreter: &Interpreter) -> FrameFormat<'_> {
-    FrameFormat { layout: &interpreter.layout, version: interpreter.version }
+    FrameFormat {
+        layout: &interpreter.layout,
+        version: interpreter.version,
+    }
 }

@@ -40,7 +40,11 @@ pub fn settle(
         return Top::Decided(stack);
     }
     if format.layout.frame.stacktop.is_none() {
-        return if pointer_stands { Top::Decided(stack) } else { Top::Undecided(stack) };
+        return if pointer_stands {
+            Top::Decided(stack)
+        } else {
+            Top::Undecided(stack)
+        };
     }
     cut_dead(&mut stack.frames);
     for _ in 0..MAX_CALLEES {
@@ -50,7 +54,9 @@ pub fn settle(
         if top.executing == Some(true) {
             return Top::Decided(stack);
         }
-        let callee = codes.frame_bytes(top.code).and_then(|size| callee_at(top.at + size));
+        let callee = codes
+            .frame_bytes(top.code)
+            .and_then(|size| callee_at(top.at + size));
         match callee {
             Some((Some(callee), previous)) if previous == top.at => stack.frames.insert(0, callee),
             _ => break,

@@ -22,7 +22,13 @@ impl Version {
     #[must_use]
     pub fn from_hex(hex: u32, free_threaded: bool) -> Version {
         let [major, minor, micro, level] = hex.to_be_bytes();
-        Version { major, minor, micro, is_final: level >> 4 == 0xF, free_threaded }
+        Version {
+            major,
+            minor,
+            micro,
+            is_final: level >> 4 == 0xF,
+            free_threaded,
+        }
     }
 
     /// The first text in `bytes` that looks like `Py_GetVersion()`: `3.8.18 (default, Jul…) `.
@@ -68,7 +74,9 @@ fn parse_sys_version(text: &str) -> Option<Version> {
     let major = parts.next()?.parse().ok()?;
     let minor = parts.next()?.parse().ok()?;
     let micro = parts.next()?;
-    let digits = micro.find(|c: char| !c.is_ascii_digit()).unwrap_or(micro.len());
+    let digits = micro
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(micro.len());
     Some(Version {
         major,
         minor,
@@ -93,16 +101,28 @@ mod tests {
     use super::*;
 
     fn check(bytes: &[u8], expected: Option<&str>) {
-        assert_eq!(Version::scan(bytes).map(|v| v.to_string()).as_deref(), expected);
+        assert_eq!(
+            Version::scan(bytes).map(|v| v.to_string()).as_deref(),
+            expected
+        );
     }
 
     #[test]
     fn versions_are_found_among_other_bytes() {
-        check(b"\0\x013.8\0\x003.8.18 (default, Jul  1 2023, 10:00:00) \n[GCC 12.2.0]\0", Some("3.8.18"));
+        check(
+            b"\0\x013.8\0\x003.8.18 (default, Jul  1 2023, 10:00:00) \n[GCC 12.2.0]\0",
+            Some("3.8.18"),
+        );
         check(b"2.7.18 (default, Apr 20 2020) [GCC]\0", Some("2.7.18"));
-        check(b"\x003.9.2+ (heads/3.9:abc, Jan 1 2021) [GCC]\0", Some("3.9.2"));
+        check(
+            b"\x003.9.2+ (heads/3.9:abc, Jan 1 2021) [GCC]\0",
+            Some("3.9.2"),
+        );
         check(b"\x003.12.0rc1 (main, Jan 1 2023) [GCC]\0", Some("3.12.0"));
-        check(b"\x003.13.1 experimental free-threading build (main, Jan 1 2023) [GCC]\0", None);
+        check(
+            b"\x003.13.1 experimental free-threading build (main, Jan 1 2023) [GCC]\0",
+            None,
+        );
         check(b"x3.8.18 (default, Jul) [GCC]\0", None);
         check(b"3.8.18\0", None);
         check(b"", None);
@@ -111,7 +131,10 @@ mod tests {
     #[test]
     fn hex_versions_are_split() {
         let version = Version::from_hex(0x030b_07f0, false);
-        assert_eq!((version.to_string().as_str(), version.is_final), ("3.11.7", true));
+        assert_eq!(
+            (version.to_string().as_str(), version.is_final),
+            ("3.11.7", true)
+        );
         assert!(!Version::from_hex(0x030f_00a1, true).is_final);
     }
 }

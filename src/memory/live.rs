@@ -41,13 +41,20 @@ impl ReadMemory for LiveMemory {
         if length == 0 {
             return Ok(());
         }
-        let range = RemoteIoVec { base: at.0 as usize, len: length };
+        let range = RemoteIoVec {
+            base: at.0 as usize,
+            len: length,
+        };
         let error = match self.call(into, &[range]) {
             Ok(read) if read == length => return Ok(()),
             Ok(_) => Errno::EFAULT,
             Err(error) => error,
         };
-        Err(ReadError { at, length, source: error.into() })
+        Err(ReadError {
+            at,
+            length,
+            source: error.into(),
+        })
     }
 
     fn read_pieces(&self, pieces: &[Piece], into: &mut [u8]) -> usize {
@@ -55,9 +62,10 @@ impl ReadMemory for LiveMemory {
         for group in pieces.chunks(MAX_RANGES) {
             let mut ranges = self.ranges.borrow_mut();
             ranges.clear();
-            ranges.extend(
-                group.iter().map(|piece| RemoteIoVec { base: piece.at.0 as usize, len: piece.length }),
-            );
+            ranges.extend(group.iter().map(|piece| RemoteIoVec {
+                base: piece.at.0 as usize,
+                len: piece.length,
+            }));
             let wanted: usize = group.iter().map(|piece| piece.length).sum();
             let Some(target) = into.get_mut(done..done + wanted) else {
                 return done;

@@ -20,7 +20,9 @@ impl SavedMemory {
 
     /// The ranges in ascending order.
     pub fn ranges(&self) -> impl Iterator<Item = (Address, &[u8])> {
-        self.ranges.iter().map(|(at, bytes)| (Address(*at), bytes.as_slice()))
+        self.ranges
+            .iter()
+            .map(|(at, bytes)| (Address(*at), bytes.as_slice()))
     }
 
     /// The bytes of the range that starts exactly at `at`, to change them.
@@ -31,10 +33,14 @@ impl SavedMemory {
 
 impl ReadMemory for SavedMemory {
     fn read(&self, at: Address, into: &mut [u8]) -> Result<(), ReadError> {
-        let found = self.ranges.range(..=at.0).next_back().and_then(|(start, bytes)| {
-            let skip = usize::try_from(at.0 - start).ok()?;
-            bytes.get(skip..skip.checked_add(into.len())?)
-        });
+        let found = self
+            .ranges
+            .range(..=at.0)
+            .next_back()
+            .and_then(|(start, bytes)| {
+                let skip = usize::try_from(at.0 - start).ok()?;
+                bytes.get(skip..skip.checked_add(into.len())?)
+            });
         match found {
             Some(bytes) => {
                 into.copy_from_slice(bytes);

@@ -72,7 +72,8 @@ impl Window {
     #[must_use]
     pub fn piece(&self, number: usize) -> Option<&[u8]> {
         let start = (*self.starts.get(number)?)?;
-        self.bytes.get(start..start + self.pieces.get(number)?.length)
+        self.bytes
+            .get(start..start + self.pieces.get(number)?.length)
     }
 
     /// The `length` bytes at `at` when piece `number` holds them all.
@@ -85,7 +86,6 @@ impl Window {
         }
         self.piece(number)?.get(skip..skip + length)
     }
-
 }
 
 /// The little-endian 64-bit word at `offset` of `bytes`, `None` past the end.

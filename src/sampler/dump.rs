@@ -8,8 +8,8 @@ use super::target::{self, Target};
 use super::{Activity, Dump, SamplerError, Settings, Stop, ThreadDump};
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process, TaskState};
-use crate::profile::event::Event;
 use crate::profile::Profile;
+use crate::profile::event::Event;
 
 /// How long an interpreter that has just been started gets until it has a thread.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,7 +19,11 @@ const START_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the process cannot be read or is no Python process.
 pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
-    let settings = Settings { rate_hz: 1.0, duration: None, start_timeout: Some(START_TIMEOUT) };
+    let settings = Settings {
+        rate_hz: 1.0,
+        duration: None,
+        start_timeout: Some(START_TIMEOUT),
+    };
     let process = target::open(pid)?;
     let memory = LiveMemory::new(pid);
     let found = target::wait_for(&process, &memory, &settings, &Stop::default())?;
@@ -34,7 +38,12 @@ pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
     let mut threads = describe(&observations, &mut target, &process, &memory, &profile);
     threads.sort_by_key(|thread| (!thread.is_main, thread.tid));
     let command = process.command_line();
-    Ok(Dump { pid, python: target.python, command, threads })
+    Ok(Dump {
+        pid,
+        python: target.python,
+        command,
+        threads,
+    })
 }
 
 fn describe(
@@ -48,7 +57,10 @@ fn describe(
     observations
         .iter()
         .map(|observation| {
-            let identity = identities.get(&observation.key).cloned().unwrap_or_default();
+            let identity = identities
+                .get(&observation.key)
+                .cloned()
+                .unwrap_or_default();
             let state = identity.tid.and_then(|tid| process.task_state(tid));
             let frames = observation.stack.unwrap_or_default();
             ThreadDump {

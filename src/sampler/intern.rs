@@ -71,7 +71,10 @@ impl Interner {
             let frame = self.place(frame, codes, emit);
             stack = Some(self.push(stack, frame, emit));
         }
-        Interned { stack, is_cut: too_deep || raw.end != StackEnd::Outermost }
+        Interned {
+            stack,
+            is_cut: too_deep || raw.end != StackEnd::Outermost,
+        }
     }
 
     fn push(
@@ -82,22 +85,24 @@ impl Interner {
     ) -> StackId {
         let next = StackId(self.stacks.len() as u32);
         *self.stacks.entry((parent, frame)).or_insert_with(|| {
-            emit(Event::Stack { id: next, parent, frame });
+            emit(Event::Stack {
+                id: next,
+                parent,
+                frame,
+            });
             next
         })
     }
 
-    fn place(
-        &mut self,
-        raw: &RawFrame,
-        codes: &CodeCache,
-        emit: &mut dyn FnMut(Event),
-    ) -> FrameId {
+    fn place(&mut self, raw: &RawFrame, codes: &CodeCache, emit: &mut dyn FnMut(Event)) -> FrameId {
         let Some(code) = codes.get(raw.code) else {
             return self.frame(mark(UNKNOWN), emit);
         };
-        let place =
-            Place { code: code.number, instruction: raw.instruction, copy: raw.bytecode_copy };
+        let place = Place {
+            code: code.number,
+            instruction: raw.instruction,
+            copy: raw.bytecode_copy,
+        };
         if let Some(id) = self.places.get(&place) {
             return *id;
         }
@@ -142,5 +147,10 @@ impl Interner {
 }
 
 fn mark(name: &str) -> Frame {
-    Frame { name: name.to_owned(), file: None, first_line: None, line: None }
+    Frame {
+        name: name.to_owned(),
+        file: None,
+        first_line: None,
+        line: None,
+    }
 }

@@ -185,4 +185,3 @@ pub enum SamplerError {
         source: std::io::Error,
     },
 }
-

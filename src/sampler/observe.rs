@@ -57,7 +57,10 @@ pub fn observe(
         }
         Source::Legacy(reader) => {
             let threads = reader.stacks().map_err(|_| Vanished)?;
-            Ok(threads.into_iter().map(|thread| legacy_observation(thread, interner, emit)).collect())
+            Ok(threads
+                .into_iter()
+                .map(|thread| legacy_observation(thread, interner, emit))
+                .collect())
         }
     }
 }
@@ -82,7 +85,9 @@ fn native_observations(
             key: native_key(thread),
             stack,
             is_cut,
-            holds_gil: tick.knows_holders.then(|| tick.holders.contains(&thread.state)),
+            holds_gil: tick
+                .knows_holders
+                .then(|| tick.holders.contains(&thread.state)),
             interpreter: reader.interpreter_number(thread),
         });
     }
@@ -167,8 +172,16 @@ fn identify_legacy(
     threads
         .into_iter()
         .map(|thread| {
-            let tid = thread.os_thread_id.map(|id| tids.get(&id).copied().unwrap_or(Tid(id)));
-            ((thread.thread_id, thread.thread_id), Identity { tid, name: thread.name })
+            let tid = thread
+                .os_thread_id
+                .map(|id| tids.get(&id).copied().unwrap_or(Tid(id)));
+            (
+                (thread.thread_id, thread.thread_id),
+                Identity {
+                    tid,
+                    name: thread.name,
+                },
+            )
         })
         .collect()
 }

@@ -94,13 +94,20 @@ impl<'a> Recording<'a> {
                 return ended;
             }
             // Another program, or an interpreter that is gone: it may take any time to become one.
-            let patient = Settings { start_timeout: None, ..self.settings.clone() };
+            let patient = Settings {
+                start_timeout: None,
+                ..self.settings.clone()
+            };
             match target::wait_for(self.process, self.memory, &patient, stop) {
                 Ok(Some(next)) => target = next,
                 Ok(None) => return Ended::Stopped,
                 Err(_) => {
                     self.wait_for_end(stop);
-                    return if stop.is_requested() { Ended::Stopped } else { Ended::TargetEnded };
+                    return if stop.is_requested() {
+                        Ended::Stopped
+                    } else {
+                        Ended::TargetEnded
+                    };
                 }
             }
         }
@@ -118,11 +125,24 @@ impl<'a> Recording<'a> {
         self.programs += 1;
         let (pid, command) = (self.process.pid(), self.process.command_line());
         let python = target.python.clone();
-        emit(Event::Process(process, event::Process { pid: pid.0, command, python }));
+        emit(Event::Process(
+            process,
+            event::Process {
+                pid: pid.0,
+                command,
+                python,
+            },
+        ));
         let mut threads = Threads::new(process, pid, self.first_thread);
         let ended = self.tick_until_end(target, &mut threads, stop, emit);
         let end = self.now();
-        threads.finish(Moment { at: end, weight: end - self.last_tick }, emit);
+        threads.finish(
+            Moment {
+                at: end,
+                weight: end - self.last_tick,
+            },
+            emit,
+        );
         self.last_tick = end;
         self.first_thread = threads.next_id();
         ended
@@ -160,7 +180,10 @@ impl<'a> Recording<'a> {
         threads: &mut Threads,
         emit: &mut dyn FnMut(Event),
     ) {
-        let moment = Moment { at: now, weight: now - self.last_tick };
+        let moment = Moment {
+            at: now,
+            weight: now - self.last_tick,
+        };
         self.last_tick = now;
         let observed = observe(&mut target.source, self.memory, &mut self.interner, emit);
         // An interpreter that is being torn down has no threads; whether the process ended or runs
@@ -204,7 +227,10 @@ impl<'a> Recording<'a> {
 
     /// Sleeps until the next tick is due. `Some` when the recording is to end first.
     fn sleep(&self, stop: &Stop) -> Option<Ended> {
-        let end = self.settings.duration.map(|duration| Nanos(duration.as_nanos() as u64));
+        let end = self
+            .settings
+            .duration
+            .map(|duration| Nanos(duration.as_nanos() as u64));
         loop {
             if stop.is_requested() {
                 return Some(Ended::Stopped);

@@ -22,7 +22,11 @@ impl Schedule {
     #[must_use]
     pub fn new(rate_hz: f64, start: Nanos, seed: u64) -> Schedule {
         // xorshift must not start from 0.
-        Schedule { mean_ns: 1e9 / rate_hz, next: start, random: seed | 1 }
+        Schedule {
+            mean_ns: 1e9 / rate_hz,
+            next: start,
+            random: seed | 1,
+        }
     }
 
     /// When the next tick is due.

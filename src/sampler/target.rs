@@ -99,7 +99,11 @@ fn give_up(
         LocateError::NotPython(_) => settings.start_timeout.map(|limit| limit.min(EXEC_GRACE)),
         _ => settings.start_timeout,
     };
-    if limit.is_some_and(|limit| waited >= limit) { last_error.take() } else { None }
+    if limit.is_some_and(|limit| waited >= limit) {
+        last_error.take()
+    } else {
+        None
+    }
 }
 
 fn is_denied(error: &std::io::Error) -> bool {
@@ -114,15 +118,25 @@ fn look(process: &Process, memory: &LiveMemory) -> Result<Target, LocateError> {
         Found::Native(interpreter) => {
             let python = interpreter.version.to_string();
             let mut reader = Reader::new(*interpreter);
-            let ready = reader.tick(memory).is_ok_and(|tick| !tick.readings.is_empty());
+            let ready = reader
+                .tick(memory)
+                .is_ok_and(|tick| !tick.readings.is_empty());
             if !ready {
                 return Err(LocateError::NotReady(pid));
             }
-            Ok(Target { source: Source::Native(Box::new(reader)), python, image })
+            Ok(Target {
+                source: Source::Native(Box::new(reader)),
+                python,
+                image,
+            })
         }
         Found::Legacy(version) => {
             let reader = open_legacy(pid, version)?;
-            Ok(Target { source: Source::Legacy(Box::new(reader)), python: version.to_string(), image })
+            Ok(Target {
+                source: Source::Legacy(Box::new(reader)),
+                python: version.to_string(),
+                image,
+            })
         }
     }
 }
@@ -143,16 +157,24 @@ fn open_legacy(pid: Pid, version: Version) -> Result<LegacyReader, LocateError> 
 fn to_sampler_error(process: &Process, error: LocateError) -> SamplerError {
     let pid = process.pid();
     match error {
-        LocateError::NotPython(pid) => SamplerError::NotPython { pid, what: process.describe() },
-        LocateError::NotReady(pid) => SamplerError::NeverPython { pid, what: process.describe() },
+        LocateError::NotPython(pid) => SamplerError::NotPython {
+            pid,
+            what: process.describe(),
+        },
+        LocateError::NotReady(pid) => SamplerError::NeverPython {
+            pid,
+            what: process.describe(),
+        },
         LocateError::UnknownVersion { pid, found, known } => {
             SamplerError::UnknownVersion { pid, found, known }
         }
         LocateError::Process { source, .. } => refine(pid, source),
         LocateError::Memory { source, .. } if is_denied(&source.source) => denied(pid),
-        LocateError::Memory { source, .. } => {
-            SamplerError::Io { pid, tried: "read the memory".to_owned(), source: source.source }
-        }
+        LocateError::Memory { source, .. } => SamplerError::Io {
+            pid,
+            tried: "read the memory".to_owned(),
+            source: source.source,
+        },
     }
 }
 
@@ -167,5 +189,8 @@ fn refine(pid: Pid, error: ProcessError) -> SamplerError {
 }
 
 fn denied(pid: Pid) -> SamplerError {
-    SamplerError::PermissionDenied { pid, why: diagnose(pid) }
+    SamplerError::PermissionDenied {
+        pid,
+        why: diagnose(pid),
+    }
 }

@@ -53,7 +53,13 @@ impl Threads {
     #[must_use]
     pub fn new(process: ProcessId, pid: Pid, first_id: u32) -> Threads {
         let (tracked, look_up_at) = (HashMap::new(), Nanos(0));
-        Threads { process, pid, next_id: first_id, tracked, look_up_at }
+        Threads {
+            process,
+            pid,
+            next_id: first_id,
+            tracked,
+            look_up_at,
+        }
     }
 
     /// The id that the next new thread gets.
@@ -67,7 +73,9 @@ impl Threads {
     #[must_use]
     pub fn wants_identities(&self, observations: &[Observation], at: Nanos) -> bool {
         at >= self.look_up_at
-            || observations.iter().any(|observation| !self.tracked.contains_key(&observation.key))
+            || observations
+                .iter()
+                .any(|observation| !self.tracked.contains_key(&observation.key))
     }
 
     /// Takes in identities: defines new threads, and again those of which more is known now.
@@ -85,7 +93,10 @@ impl Threads {
                 identity.name = identity.name.or_else(|| tracked.identity.name.clone());
             }
             all_named &= identity.name.is_some();
-            let is_known = self.tracked.get(&key).is_some_and(|t| t.identity == identity);
+            let is_known = self
+                .tracked
+                .get(&key)
+                .is_some_and(|t| t.identity == identity);
             if !is_known {
                 self.define(key, identity, process, emit);
             }
