@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal, raise};
 
@@ -10,6 +11,10 @@ use crate::sampler::Stop;
 
 /// What ends the sampling.
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// timeout(1) sends its signal to the command and then to the group: twice within microseconds. Nobody
+/// presses a key twice so fast and means two things.
+const SAME_GESTURE: Duration = Duration::from_millis(300);
 
 /// The signals that end the sampling, held back from their usual effect.
 #[derive(Debug)]
@@ -47,7 +52,11 @@ impl Interrupts {
                     return;
                 }
                 stop.request();
-                if let Ok(second) = self.0.wait() {
+                let first = Instant::now();
+                while let Ok(second) = self.0.wait() {
+                    if first.elapsed() < SAME_GESTURE {
+                        continue;
+                    }
                     // Nothing handles it, so that its usual effect ends the whole process, as the shell expects.
                     let _ = self.0.thread_unblock();
                     let _ = raise(second);
