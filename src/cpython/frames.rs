@@ -5,6 +5,8 @@
 //! objects, entry frames on the C stack (3.12 on). [`Places`] remembers where the last sample found
 //! them; one batch then copies the thread state and all these places, in walking order.
 
+use rustc_hash::FxHashSet;
+
 use super::code::CodeCache;
 use super::layout::Layout;
 use super::top::{self, Top};
@@ -61,7 +63,7 @@ pub enum StackEnd {
     Outermost,
     /// At a frame that could not be read, or is no frame.
     Unreadable(Address),
-    /// After [`MAX_WALK`] frames.
+    /// After [`MAX_WALK`] frames, or where it came back to a frame met before.
     TooDeep,
 }
 
@@ -437,10 +439,15 @@ fn walk<'w>(
     mut find: impl FnMut(Address) -> Option<&'w [u8]>,
 ) -> Option<RawStack> {
     let mut stack = RawStack::default();
+    let mut circle = Circle::default();
     let mut at = current;
     for _ in 0..MAX_WALK {
         if at.is_null() {
             return Some(stack);
+        }
+        if circle.closes_at(at) {
+            keep_one_round(&mut stack.frames);
+            break;
         }
         let found = match find(at) {
             None if broken == Some(at) => None,
@@ -466,9 +473,10 @@ fn walk_live(
 ) -> Option<Address> {
     let mut header = [0; MAX_FRAME_HEADER];
     let header = &mut header[..format.header()];
+    let mut circle = Circle::default();
     let mut at = current;
     for _ in 0..MAX_WALK {
-        if at.is_null() {
+        if at.is_null() || circle.closes_at(at) {
             return None;
         }
         if fetch(at, header).is_none() {
@@ -478,6 +486,37 @@ fn walk_live(
         at = previous;
     }
     None
+}
+
+/// Notices that a walk runs in a circle (Brent's algorithm), as it can in damaged memory, or in a
+/// copy of frames of which one was freed and used again by its own caller.
+#[derive(Default)]
+struct Circle {
+    mark: Address,
+    steps: usize,
+}
+
+impl Circle {
+    /// To be asked at every frame: whether it was met before. A circle is noticed in its third round
+    /// at the latest.
+    fn closes_at(&mut self, at: Address) -> bool {
+        if at == self.mark {
+            return true;
+        }
+        self.steps += 1;
+        if self.steps.is_power_of_two() {
+            self.mark = at;
+        }
+        false
+    }
+}
+
+/// Removes the frames that a walk in a circle met again.
+fn keep_one_round(frames: &mut Vec<RawFrame>) {
+    let mut seen = FxHashSet::default();
+    if let Some(again) = frames.iter().position(|frame| !seen.insert(frame.at)) {
+        frames.truncate(again);
+    }
 }
 
 /// Adds a frame, or marks the one before it as entered from C when there is only a shim.

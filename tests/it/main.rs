@@ -3,5 +3,7 @@
 mod architecture;
 mod cli;
 mod export;
+mod fake_interpreter;
 mod process;
 mod profile;
+mod stacks;
