@@ -319,7 +319,7 @@ impl Frame {
     }
 
     /// The same, called by C code.
-    pub fn from_c(self) -> Frame {
+    pub fn called_by_c(self) -> Frame {
         Frame {
             from_c: true,
             ..self

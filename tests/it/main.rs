@@ -4,6 +4,8 @@ mod architecture;
 mod cli;
 mod export;
 mod fake_interpreter;
+mod image_format;
+mod images;
 mod process;
 mod profile;
 mod stacks;

@@ -107,9 +107,9 @@ fn frames_in_generators_and_in_other_chunks() {
 fn frames_that_c_code_called() {
     let frames = [
         frame("main"),
-        frame("key").from_c(),
+        frame("key").called_by_c(),
         frame("help"),
-        frame("again").from_c(),
+        frame("again").called_by_c(),
     ];
     check(
         &ALL,
