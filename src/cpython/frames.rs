@@ -28,6 +28,13 @@ const MAX_CHUNKS: usize = 4096;
 /// The largest chunk that is believed. Chunks have 16 KiB, doubled for a single frame that needs more.
 const MAX_CHUNK_BYTES: u64 = 1 << 22;
 
+/// The most bytes of one thread's chunks that are copied as a whole, enough for some 100,000 frames;
+/// frames in what lies below are read one by one.
+const MAX_COPIED_BYTES: u64 = 16 << 20;
+
+/// A chunk with more bytes in use than this is tried at its end before room is made for them.
+const BELIEVED_BYTES: u64 = 64 << 10;
+
 /// `sizeof(_PyStackChunk)` without its data: `previous`, `size`, `top` (`cpython/pystate.h`).
 const CHUNK_HEADER: u64 = 24;
 
@@ -406,7 +413,9 @@ impl Places {
         let Some((mut chunk, top)) = fields.chunk else {
             return;
         };
-        while !chunk.is_null() && self.chunks.len() < MAX_CHUNKS {
+        let mut circle = Circle::default();
+        let mut copied = 0;
+        while !chunk.is_null() && self.chunks.len() < MAX_CHUNKS && !circle.closes_at(chunk) {
             let mut header = [0; CHUNK_HEADER as usize];
             if memory.read(chunk, &mut header).is_err() {
                 return;
@@ -425,7 +434,14 @@ impl Places {
                 // `top` of a chunk that is not the newest counts words (`push_chunk` in `pystate.c`).
                 saved_top.saturating_mul(8).saturating_add(CHUNK_HEADER)
             };
-            self.chunks.push((chunk, used.min(size)));
+            let used = used.min(size);
+            copied += used;
+            let is_there =
+                used <= BELIEVED_BYTES || memory.read(chunk + (used - 1), &mut [0]).is_ok();
+            if copied > MAX_COPIED_BYTES || !is_there {
+                return;
+            }
+            self.chunks.push((chunk, used));
             chunk = Address(previous);
         }
     }

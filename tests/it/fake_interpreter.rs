@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use rsamp::cpython::layout::{debug_offsets, for_version};
 use rsamp::cpython::locate::{GilPlace, Interpreter};
 use rsamp::cpython::version::Version;
-use rsamp::memory::{Address, SavedMemory};
+use rsamp::memory::{Address, ReadMemory, SavedMemory};
 
 /// Offsets in bytes from the start of the struct that the comment of each group names.
 #[derive(Debug)]
@@ -457,6 +457,31 @@ impl Fake {
     pub fn set_previous(&mut self, thread: usize, number: usize, previous: Address) {
         let at = self.frames[thread][number];
         self.put_word(at + self.offsets.frame.previous, previous.0);
+    }
+
+    /// Lets the code object of `name` say that its stack has `size` words, and its frame as many.
+    pub fn set_stack_size(&mut self, name: &'static str, size: i32) {
+        let at = self.code(name);
+        let code = &self.offsets.code;
+        for offset in [Some(code.stack_size), code.frame_size]
+            .into_iter()
+            .flatten()
+        {
+            self.put(at + offset, &size.to_le_bytes());
+        }
+    }
+
+    /// Lets the newest chunk of thread `thread` have 4 MiB, all of them in use, and come before itself.
+    pub fn make_chunk_endless(&mut self, thread: usize) {
+        let Some(offset) = self.offsets.thread.chunk else {
+            return;
+        };
+        let field = self.threads[thread] + offset;
+        let chunk = self.memory().pointer(field).expect("a chunk");
+        for (number, word) in [chunk.0, 4 << 20, (4 << 20) / 8].into_iter().enumerate() {
+            self.put_word(chunk + 8 * number as u64, word);
+        }
+        self.put_word(field + 8, chunk.0 + (4 << 20));
     }
 
     fn write_code(&mut self, at: Address, name: &str, first_line: u32) {

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod damage;
 mod export;
 mod fake_interpreter;
 mod image_format;
