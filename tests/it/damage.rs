@@ -2,6 +2,7 @@
 //! without end or ask for more memory than it has named bounds for.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -69,6 +70,8 @@ struct Whole {
     interpreter: Interpreter,
     /// The range and the offset of every word that is not 0: what is 0 is mostly never read.
     words: Vec<(Address, usize)>,
+    /// How many places the words name: no walk comes to more, but for those that damage makes.
+    places: u64,
     bytes: u64,
 }
 
@@ -80,8 +83,15 @@ impl Whole {
                 .filter(|(_, word)| *word != [0; 8])
                 .map(move |(number, _)| (start, number * 8))
         });
+        let words: Vec<(Address, usize)> = words.collect();
+        let named = words.iter().filter_map(|(start, offset)| {
+            let named = memory.pointer(*start + *offset as u64).ok()?;
+            memory.read(named, &mut [0]).ok()?;
+            Some(named)
+        });
         Whole {
-            words: words.collect(),
+            places: named.collect::<HashSet<_>>().len() as u64,
+            words,
             bytes: memory.ranges().map(|(_, bytes)| bytes.len() as u64).sum(),
             memory,
             interpreter,
@@ -138,7 +148,7 @@ fn any_damage() -> impl Strategy<Value = Vec<Damage>> {
         8 => (any::<Index>(), any_value()).prop_map(|(word, value)| Damage::Overwrite(word, value)),
         1 => any::<Index>().prop_map(Damage::Remove),
     ];
-    prop::collection::vec(one, 1..24)
+    prop::collection::vec(one, 1..MOST_DAMAGE)
 }
 
 /// The memory of `whole` with the damage done.
@@ -176,18 +186,22 @@ fn word_of(whole: &Whole, (start, offset): (Address, usize)) -> u64 {
     whole.memory.word(start + offset as u64).expect("a word")
 }
 
-/// No more reads than this in one tick: no list has more elements than there are words to name them,
-/// a circle is noticed in the third round, and a thread is tried 24 times, at first and in each of 4
-/// rounds of its code objects, each time with a search and a look.
+/// The most words that are damaged at once.
+const MOST_DAMAGE: usize = 24;
+
+/// No more reads than this in one tick: no walk comes to more places than there are, a circle is
+/// noticed in the third round, and a thread is tried 24 times, at first and in each of 4 rounds of its
+/// code objects, each time with a search and a look.
 fn most_reads(whole: &Whole, threads: usize) -> u64 {
-    let words = whole.bytes / 8;
-    (threads as u64 + 1) * (1 + 4) * 24 * 2 * 3 * words
+    let places = whole.places + MOST_DAMAGE as u64;
+    (threads as u64 + 1) * (1 + 4) * 24 * 2 * 3 * places
 }
 
 /// No batch has more bytes than this: for each thread, what is believed of its data stack, and the
-/// frames outside of it, of which there are no more than words to name them, three times.
+/// frames outside of it.
 fn largest_batch(whole: &Whole, threads: usize) -> usize {
-    (threads + 1) * ((16 << 20) + 3 * (whole.bytes as usize / 8) * 256)
+    let places = whole.places as usize + MOST_DAMAGE;
+    (threads + 1) * ((16 << 20) + 3 * places * 256)
 }
 
 /// Reads `whole`, damages it, and reads on.
@@ -322,7 +336,7 @@ proptest! {
                 layout: parsed.layout,
                 gil: before.gil,
             };
-            let whole = Whole { memory: whole.memory.clone(), words: Vec::new(), bytes: whole.bytes, interpreter };
+            let whole = Whole { memory: whole.memory.clone(), words: Vec::new(), places: whole.places, bytes: whole.bytes, interpreter };
             let mut reader = Reader::new(whole.interpreter.clone());
             let counting = Counting::new(&whole.memory);
             for _ in 0..TICKS {
