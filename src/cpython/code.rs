@@ -259,7 +259,7 @@ fn frame_bytes(bytes: &[u8], layout: &Layout) -> Option<u64> {
     };
     (0..MAX_FRAME_WORDS)
         .contains(&words)
-        .then_some(words as u64 * 8)
+        .then(|| words as u64 * 8)
 }
 
 /// The most thread-local copies of one code object that are read.

@@ -5,6 +5,8 @@
 //! objects, entry frames on the C stack (3.12 on). [`Places`] remembers where the last sample found
 //! them; one batch then copies the thread state and all these places, in walking order.
 
+use rustc_hash::FxHashSet;
+
 use super::code::CodeCache;
 use super::layout::Layout;
 use super::top::{self, Top};
@@ -25,6 +27,13 @@ const MAX_CHUNKS: usize = 4096;
 
 /// The largest chunk that is believed. Chunks have 16 KiB, doubled for a single frame that needs more.
 const MAX_CHUNK_BYTES: u64 = 1 << 22;
+
+/// The most bytes of one thread's chunks that are copied as a whole, enough for some 100,000 frames;
+/// frames in what lies below are read one by one.
+const MAX_COPIED_BYTES: u64 = 16 << 20;
+
+/// A chunk with more bytes in use than this is tried at its end before room is made for them.
+const BELIEVED_BYTES: u64 = 64 << 10;
 
 /// `sizeof(_PyStackChunk)` without its data: `previous`, `size`, `top` (`cpython/pystate.h`).
 const CHUNK_HEADER: u64 = 24;
@@ -61,7 +70,7 @@ pub enum StackEnd {
     Outermost,
     /// At a frame that could not be read, or is no frame.
     Unreadable(Address),
-    /// After [`MAX_WALK`] frames.
+    /// After [`MAX_WALK`] frames, or where it came back to a frame met before.
     TooDeep,
 }
 
@@ -404,7 +413,9 @@ impl Places {
         let Some((mut chunk, top)) = fields.chunk else {
             return;
         };
-        while !chunk.is_null() && self.chunks.len() < MAX_CHUNKS {
+        let mut circle = Circle::default();
+        let mut copied = 0;
+        while !chunk.is_null() && self.chunks.len() < MAX_CHUNKS && !circle.closes_at(chunk) {
             let mut header = [0; CHUNK_HEADER as usize];
             if memory.read(chunk, &mut header).is_err() {
                 return;
@@ -423,7 +434,14 @@ impl Places {
                 // `top` of a chunk that is not the newest counts words (`push_chunk` in `pystate.c`).
                 saved_top.saturating_mul(8).saturating_add(CHUNK_HEADER)
             };
-            self.chunks.push((chunk, used.min(size)));
+            let used = used.min(size);
+            copied += used;
+            let is_there =
+                used <= BELIEVED_BYTES || memory.read(chunk + (used - 1), &mut [0]).is_ok();
+            if copied > MAX_COPIED_BYTES || !is_there {
+                return;
+            }
+            self.chunks.push((chunk, used));
             chunk = Address(previous);
         }
     }
@@ -437,10 +455,15 @@ fn walk<'w>(
     mut find: impl FnMut(Address) -> Option<&'w [u8]>,
 ) -> Option<RawStack> {
     let mut stack = RawStack::default();
+    let mut circle = Circle::default();
     let mut at = current;
     for _ in 0..MAX_WALK {
         if at.is_null() {
             return Some(stack);
+        }
+        if circle.closes_at(at) {
+            keep_one_round(&mut stack.frames);
+            break;
         }
         let found = match find(at) {
             None if broken == Some(at) => None,
@@ -466,9 +489,10 @@ fn walk_live(
 ) -> Option<Address> {
     let mut header = [0; MAX_FRAME_HEADER];
     let header = &mut header[..format.header()];
+    let mut circle = Circle::default();
     let mut at = current;
     for _ in 0..MAX_WALK {
-        if at.is_null() {
+        if at.is_null() || circle.closes_at(at) {
             return None;
         }
         if fetch(at, header).is_none() {
@@ -478,6 +502,37 @@ fn walk_live(
         at = previous;
     }
     None
+}
+
+/// Notices that a walk runs in a circle (Brent's algorithm), as it can in damaged memory, or in a
+/// copy of frames of which one was freed and used again by its own caller.
+#[derive(Default)]
+struct Circle {
+    mark: Address,
+    steps: usize,
+}
+
+impl Circle {
+    /// To be asked at every frame: whether it was met before. A circle is noticed in its third round
+    /// at the latest.
+    fn closes_at(&mut self, at: Address) -> bool {
+        if at == self.mark {
+            return true;
+        }
+        self.steps += 1;
+        if self.steps.is_power_of_two() {
+            self.mark = at;
+        }
+        false
+    }
+}
+
+/// Removes the frames that a walk in a circle met again.
+fn keep_one_round(frames: &mut Vec<RawFrame>) {
+    let mut seen = FxHashSet::default();
+    if let Some(again) = frames.iter().position(|frame| !seen.insert(frame.at)) {
+        frames.truncate(again);
+    }
 }
 
 /// Adds a frame, or marks the one before it as entered from C when there is only a shim.

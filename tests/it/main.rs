@@ -2,6 +2,11 @@
 
 mod architecture;
 mod cli;
+mod damage;
 mod export;
+mod fake_interpreter;
+mod image_format;
+mod images;
 mod process;
 mod profile;
+mod stacks;

@@ -1,0 +1,262 @@
+//! Turns fake interpreters of four versions into stacks, and compares these with what was laid out.
+
+use rsamp::cpython::reader::{Reader, Reading};
+use rsamp::memory::{Address, SavedMemory};
+
+use crate::fake_interpreter::{
+    ALL, Fake, HOLDER, Offsets, Place, Thread, V3_11, V3_13, frame, thread,
+};
+
+/// The stack of each thread, innermost first, as `name:line` with the functions' first lines at 100,
+/// 200 and so on; `?` when the code object cannot be read.
+fn stacks(reader: &mut Reader, memory: &SavedMemory) -> Vec<Vec<String>> {
+    let tick = reader.tick(memory).expect("an interpreter");
+    let codes = reader.codes();
+    let stack = |reading: &Reading| match reading {
+        Reading::Stack(stack) => {
+            let line = |frame: &rsamp::cpython::frames::RawFrame| {
+                let Some(code) = codes.get(frame.code) else {
+                    return "?".to_owned();
+                };
+                assert_eq!(code.file, "/app/данные.py");
+                let line = code.line(frame.instruction, frame.bytecode_copy);
+                format!("{}:{}", code.name, line.unwrap_or(0))
+            };
+            stack.frames.iter().map(line).collect()
+        }
+        other => vec![format!("{other:?}")],
+    };
+    tick.readings.iter().map(stack).collect()
+}
+
+/// Reads what `lay_out` makes, twice with one reader: the first time everything is new to it, the
+/// second time it is where it was.
+fn check(
+    versions: &[&'static Offsets],
+    lay_out: impl Fn(&'static Offsets) -> Fake,
+    expect: &[&[&str]],
+) {
+    for offsets in versions {
+        let fake = lay_out(offsets);
+        let memory = fake.memory();
+        let mut reader = Reader::new(fake.interpreter());
+        for look in ["first", "second"] {
+            assert_eq!(
+                stacks(&mut reader, &memory),
+                expect,
+                "{:#x}, {look} look",
+                offsets.hex
+            );
+        }
+        let tick = reader.tick(&memory).expect("an interpreter");
+        let holder = fake.threads.get(HOLDER).copied();
+        assert_eq!(tick.holders, Vec::from_iter(holder), "{:#x}", offsets.hex);
+        assert!(!tick.threads_changed);
+    }
+}
+
+fn one(thread: Thread) -> impl Fn(&'static Offsets) -> Fake {
+    move |offsets| Fake::new(offsets, &[vec![thread.clone()]])
+}
+
+#[test]
+fn plain_stacks() {
+    let frames = [frame("<module>"), frame("main").early(), frame("work")];
+    check(
+        &ALL,
+        one(thread(&frames)),
+        &[&["work:305", "main:201", "<module>:105"]],
+    );
+    check(&ALL, one(thread(&[])), &[&[]]);
+}
+
+#[test]
+fn names_of_every_width() {
+    let frames = ["ascii", "größe", "функция", "蟹🦀"].map(frame);
+    check(
+        &ALL,
+        one(thread(&frames)),
+        &[&["蟹🦀:405", "функция:305", "größe:205", "ascii:105"]],
+    );
+}
+
+#[test]
+fn frames_in_generators_and_in_other_chunks() {
+    let frames = [
+        frame("main"),
+        frame("outer").in_(Place::Heap),
+        frame("inner").in_(Place::Heap),
+        frame("call"),
+        frame("next").in_(Place::NewChunk),
+        frame("generator").in_(Place::Heap),
+        frame("top"),
+    ];
+    let expect = [
+        "top:705",
+        "generator:605",
+        "next:505",
+        "call:405",
+        "inner:305",
+        "outer:205",
+        "main:105",
+    ];
+    check(&ALL, one(thread(&frames)), &[&expect]);
+}
+
+#[test]
+fn frames_that_c_code_called() {
+    let frames = [
+        frame("main"),
+        frame("key").called_by_c(),
+        frame("help"),
+        frame("again").called_by_c(),
+    ];
+    check(
+        &ALL,
+        one(thread(&frames)),
+        &[&["again:405", "help:305", "key:205", "main:105"]],
+    );
+}
+
+#[test]
+fn several_threads_and_interpreters() {
+    let lay_out = |offsets| {
+        let threads = |name| {
+            vec![
+                thread(&[frame(name), frame("wait")]),
+                thread(&[frame(name)]),
+            ]
+        };
+        Fake::new(
+            offsets,
+            &[
+                threads("sub"),
+                threads("other"),
+                vec![thread(&[frame("main")])],
+            ],
+        )
+    };
+    for offsets in ALL {
+        let fake = lay_out(offsets);
+        let mut reader = Reader::new(fake.interpreter());
+        let seen = stacks(&mut reader, &fake.memory());
+        let expect: [&[&str]; 5] = [
+            &["wait:205", "sub:105"],
+            &["sub:105"],
+            &["wait:205", "other:305"],
+            &["other:305"],
+            &["main:405"],
+        ];
+        assert_eq!(seen, expect, "{:#x}", offsets.hex);
+        let numbers = reader
+            .threads()
+            .iter()
+            .map(|thread| reader.interpreter_number(thread));
+        assert_eq!(numbers.collect::<Vec<_>>(), [2, 2, 1, 1, 0]);
+        let idents: Vec<u64> = reader.threads().iter().map(|thread| thread.ident).collect();
+        assert_eq!(idents, [0x1000, 0x1001, 0x1002, 0x1003, 0x1004]);
+        let natives = reader.threads().iter().map(|thread| thread.native_id);
+        let native = |number: u64| offsets.thread.native.map(|_| 4000 + number);
+        assert!(natives.eq((0..5).map(native)));
+    }
+}
+
+/// The copy says which frame was executing in it, in 3.11–3.13.
+const SAYS_WHICH: [&Offsets; 2] = [&V3_11, &V3_13];
+
+#[test]
+fn a_frame_that_has_returned_is_cut() {
+    let mut returned = thread(&[frame("main"), frame("call"), frame("dead"), frame("deader")]);
+    returned.executing = Some(1);
+    check(&SAYS_WHICH, one(returned), &[&["call:205", "main:105"]]);
+}
+
+#[test]
+fn a_callee_that_is_executing_is_found() {
+    let mut called = thread(&[
+        frame("main"),
+        frame("call"),
+        frame("callee"),
+        frame("deeper"),
+    ]);
+    called.current = Some(1);
+    check(
+        &SAYS_WHICH,
+        one(called),
+        &[&["deeper:405", "callee:305", "call:205", "main:105"]],
+    );
+}
+
+#[test]
+fn deep_stacks_are_whole() {
+    const DEPTH: usize = 60_000;
+    for offsets in ALL {
+        let fake = Fake::new(offsets, &[vec![thread(&vec![frame("f"); DEPTH])]]);
+        let memory = fake.memory();
+        let mut reader = Reader::new(fake.interpreter());
+        for _ in 0..2 {
+            let tick = reader.tick(&memory).expect("an interpreter");
+            let [Reading::Stack(stack)] = &tick.readings[..] else {
+                panic!("{:?}", tick.readings);
+            };
+            let at = stack.frames.iter().rev().map(|frame| frame.at);
+            assert!(at.eq(fake.frames[0].iter().copied()), "{:#x}", offsets.hex);
+        }
+    }
+}
+
+#[test]
+fn a_code_object_that_is_none_costs_its_frame() {
+    let lay_out = |offsets| {
+        let mut fake = Fake::new(
+            offsets,
+            &[vec![thread(&["main", "lost", "work"].map(frame))]],
+        );
+        fake.set_code(0, 1, Address(0x1_dead_0000));
+        fake
+    };
+    check(&ALL, lay_out, &[&["work:305", "?", "main:105"]]);
+}
+
+#[test]
+fn a_caller_that_is_none_costs_the_frames_below() {
+    let lay_out = |offsets| {
+        let mut fake = Fake::new(
+            offsets,
+            &[vec![thread(&["main", "lost", "work"].map(frame))]],
+        );
+        fake.set_previous(0, 1, Address(0x1_dead_0000));
+        fake
+    };
+    check(&ALL, lay_out, &[&["work:305", "lost:205"]]);
+}
+
+#[test]
+fn a_circle_is_walked_once() {
+    for places in [Place::Chunk, Place::Heap] {
+        let lay_out = |offsets| {
+            let frames = ["main", "a", "b", "c", "work"].map(|name| frame(name).in_(places));
+            let mut fake = Fake::new(offsets, &[vec![thread(&frames)]]);
+            let back = fake.frames[0][3];
+            fake.set_previous(0, 1, back);
+            fake
+        };
+        check(&ALL, lay_out, &[&["work:505", "c:405", "b:305", "a:205"]]);
+    }
+}
+
+#[test]
+fn a_code_object_that_took_the_place_of_another_is_noticed() {
+    for offsets in ALL {
+        let mut fake = Fake::new(offsets, &[vec![thread(&[frame("main"), frame("old")])]]);
+        let mut reader = Reader::new(fake.interpreter());
+        let seen = stacks(&mut reader, &fake.memory());
+        assert_eq!(seen, [["old:205", "main:105"]], "{:#x}", offsets.hex);
+        fake.replace_code("old", "new", 7);
+        let seen = stacks(&mut reader, &fake.memory());
+        assert_eq!(seen, [["new:12", "main:105"]], "{:#x}", offsets.hex);
+        fake.replace_code("old", "new", 17);
+        let seen = stacks(&mut reader, &fake.memory());
+        assert_eq!(seen, [["new:22", "main:105"]], "{:#x}", offsets.hex);
+    }
+}
