@@ -90,7 +90,8 @@ pub struct Code {
 impl Code {
     /// The line of a frame's `instruction` in the given copy of the bytecode, both as
     /// [`RawFrame`](super::frames::RawFrame) has them; the function's first line when the frame has
-    /// not started.
+    /// not started. `None` where the compiler gave the instruction no line, such as the clearing up
+    /// at the end of `except … as name` (`f_lineno` is `None` there too, 3.10 on).
     #[must_use]
     pub fn line(&self, instruction: i64, bytecode_copy: i32) -> Option<u32> {
         let offset = match self.start {
@@ -107,7 +108,7 @@ impl Code {
             }
         };
         match u32::try_from(offset) {
-            Ok(offset) => self.lines.line_at(offset).or(self.first_line),
+            Ok(offset) => self.lines.line_at(offset),
             Err(_) => self.first_line,
         }
     }

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::layout::debug_offsets::{self, DebugOffsets};
 use super::layout::{self, Layout};
+use super::objects::{dict_entries, find};
 use super::version::Version;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadError, ReadMemory};
@@ -335,7 +336,8 @@ fn search_head(image: &Image, layout: &Layout, memory: &impl ReadMemory) -> Opti
     None
 }
 
-/// Whether an interpreter state lies at `at`: its first thread, if there is one, must name it.
+/// Whether an interpreter state lies at `at`: its first thread must name it, and its modules hold
+/// `sys`. The first alone is also true of some nodes of circular lists.
 #[must_use]
 pub fn is_interpreter(at: Address, layout: &Layout, memory: &impl ReadMemory) -> bool {
     let Ok(thread) = memory.pointer(at + layout.interpreter.threads_head) else {
@@ -347,8 +349,13 @@ pub fn is_interpreter(at: Address, layout: &Layout, memory: &impl ReadMemory) ->
     let names_it = memory
         .pointer(thread + layout.thread.interp)
         .is_ok_and(|owner| owner == at);
-    names_it
-        && memory
-            .word(thread + layout.thread.thread_id)
-            .is_ok_and(|ident| ident != 0)
+    names_it && has_sys(at, layout, memory)
+}
+
+fn has_sys(at: Address, layout: &Layout, memory: &impl ReadMemory) -> bool {
+    memory
+        .pointer(at + layout.interpreter.modules)
+        .ok()
+        .and_then(|modules| dict_entries(memory, layout, modules).ok())
+        .is_some_and(|modules| find(memory, layout, &modules, "sys").is_some())
 }

@@ -47,6 +47,16 @@ pub fn settle(
         };
     }
     cut_dead(&mut stack.frames);
+    // A frame that waits while the pointer stands is being called from or returned to: what lies
+    // beyond it may have returned. So callees are only followed when the pointer has moved.
+    if pointer_stands
+        && stack
+            .frames
+            .first()
+            .is_some_and(|top| top.executing != Some(true))
+    {
+        return Top::Undecided(stack);
+    }
     for _ in 0..MAX_CALLEES {
         let Some(top) = stack.frames.first().copied() else {
             return Top::Undecided(stack);

@@ -36,7 +36,7 @@ pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
     let observations = observe(&mut target.source, &memory, &mut interner, &mut emit)
         .map_err(|_| SamplerError::EndedEarly(pid))?;
     let mut threads = describe(&observations, &mut target, &process, &memory, &profile);
-    threads.sort_by_key(|thread| (!thread.is_main, thread.tid));
+    threads.sort_by_key(|thread| (!thread.is_main, thread.tid, thread.interpreter));
     let command = process.command_line();
     Ok(Dump {
         pid,

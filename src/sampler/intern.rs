@@ -45,6 +45,12 @@ pub struct Interned {
 }
 
 impl Interner {
+    /// Forgets the places in code, as another program is read from now on: its code objects are
+    /// numbered from the start again. Frames and stacks, which are by content, stay.
+    pub fn begin_program(&mut self) {
+        self.places.clear();
+    }
+
     /// The number of `raw`, after handing what is new of it to `emit`.
     pub fn stack(
         &mut self,

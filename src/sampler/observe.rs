@@ -136,7 +136,6 @@ fn identify_native(
     tids: &HashMap<i32, Tid>,
     memory: &LiveMemory,
 ) -> HashMap<(u64, u64), Identity> {
-    let interpreter = reader.interpreter();
     let threads = reader.threads();
     let found = if threads.iter().all(|thread| thread.native_id.is_some()) {
         HashMap::new()
@@ -145,11 +144,7 @@ fn identify_native(
         let existing: HashSet<i32> = tids.keys().copied().collect();
         native_ids(&idents, &existing, memory)
     };
-    let mut names = HashMap::new();
-    let states: HashSet<_> = threads.iter().map(|thread| thread.interpreter).collect();
-    for state in states {
-        names.extend(thread_names(memory, &interpreter.layout, state).names);
-    }
+    let names = names_of(reader, memory);
     threads
         .iter()
         .map(|thread| {
@@ -162,6 +157,21 @@ fn identify_native(
             (native_key(thread), identity)
         })
         .collect()
+}
+
+/// The names of all threads. A thread that entered a sub-interpreter is called `MainThread` there; the
+/// name that an older interpreter has for it is the one that the program gave it.
+fn names_of(reader: &Reader, memory: &LiveMemory) -> HashMap<u64, String> {
+    let mut names = HashMap::new();
+    let mut last = None;
+    // The main interpreter is the last.
+    for thread in reader.threads() {
+        if last.replace(thread.interpreter) != Some(thread.interpreter) {
+            let layout = &reader.interpreter().layout;
+            names.extend(thread_names(memory, layout, thread.interpreter).names);
+        }
+    }
+    names
 }
 
 fn identify_legacy(

@@ -123,6 +123,7 @@ impl<'a> Recording<'a> {
     ) -> Option<Ended> {
         let process = ProcessId(self.programs);
         self.programs += 1;
+        self.interner.begin_program();
         let (pid, command) = (self.process.pid(), self.process.command_line());
         let python = target.python.clone();
         emit(Event::Process(
