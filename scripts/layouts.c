@@ -180,6 +180,7 @@ static void print_code(void)
     AT("code", "linetable", PyCodeObject, co_lnotab);
 #endif
     AT("code", "first_line", PyCodeObject, co_firstlineno);
+    AT("code", "flags", PyCodeObject, co_flags);
     AT("code", "stacksize", PyCodeObject, co_stacksize);
 #if V(11)
     AT("code", "qualname", PyCodeObject, co_qualname);

@@ -29,6 +29,9 @@ const MAX_NAME: usize = 100_000;
 /// depth, far below.
 const MAX_FRAME_WORDS: i32 = 1 << 20;
 
+/// `CO_GENERATOR`, `CO_COROUTINE` and `CO_ASYNC_GENERATOR` (`cpython/code.h`; the same in 3.6–3.15).
+const GENERATOR_FLAGS: i32 = 0x20 | 0x80 | 0x200;
+
 /// What never changes in a code object, as long as it is the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint {
@@ -85,6 +88,7 @@ pub struct Code {
     copies: Vec<Address>,
     lines: LineIndex,
     frame_bytes: Option<u64>,
+    is_generator: bool,
 }
 
 impl Code {
@@ -149,6 +153,14 @@ impl CodeCache {
     #[must_use]
     pub fn frame_bytes(&self, at: Address) -> Option<u64> {
         self.entries.get(&at)?.code.frame_bytes
+    }
+
+    /// Whether the code at `at` makes generators, coroutines or asynchronous generators.
+    #[must_use]
+    pub fn is_generator(&self, at: Address) -> bool {
+        self.entries
+            .get(&at)
+            .is_some_and(|entry| entry.code.is_generator)
     }
 
     /// Compares the entry of `at` with what lies there now.
@@ -219,6 +231,7 @@ fn read_code(
         copies: read_copies(bytes, memory, layout),
         lines: LineIndex::new(&table),
         frame_bytes: frame_bytes(bytes, layout),
+        is_generator: int_at(bytes, layout.code.flags)? & GENERATOR_FLAGS != 0,
     })
 }
 

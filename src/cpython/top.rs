@@ -39,6 +39,9 @@ pub fn settle(
     if stack.frames.is_empty() {
         return Top::Decided(stack);
     }
+    if ends_in_generator(&stack, codes) {
+        return Top::Undecided(stack);
+    }
     if format.layout.frame.stacktop.is_none() {
         return if pointer_stands {
             Top::Decided(stack)
@@ -73,6 +76,16 @@ pub fn settle(
         }
     }
     Top::Undecided(stack)
+}
+
+/// Whether the outermost frame is a generator's: while one is being resumed or yields, its link to
+/// the frame that resumed it is missing for a moment, even in a target that stands still.
+#[must_use]
+pub fn ends_in_generator(stack: &RawStack, codes: &CodeCache) -> bool {
+    stack
+        .frames
+        .last()
+        .is_some_and(|outermost| codes.is_generator(outermost.code))
 }
 
 /// Removes the frames above the outermost one that is executing without C code above it: when the

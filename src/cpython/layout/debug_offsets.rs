@@ -325,6 +325,7 @@ fn code(words: Words, at: &DebugFields, known: &Layout) -> Result<CodeLayout, De
         qualname: Some(code.field(at.code_object_qualname, WORD)?),
         linetable: code.field(at.code_object_linetable, WORD)?,
         first_line: code.field(at.code_object_firstlineno, INT)?,
+        flags: known.code.flags,
         code: instructions,
         nlocalsplus: known.code.nlocalsplus,
         stacksize: known.code.stacksize,

@@ -127,6 +127,8 @@ pub struct CodeLayout {
     pub linetable: Offset,
     /// `co_firstlineno`: int.
     pub first_line: Offset,
+    /// `co_flags`: int.
+    pub flags: Offset,
     /// `co_code` (3.6–3.10): a bytes object; `co_code_adaptive` (3.11 on): the code itself, inline.
     pub code: Offset,
     /// `co_nlocalsplus` (3.11 on): int.
