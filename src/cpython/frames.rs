@@ -5,7 +5,7 @@
 //! objects, entry frames on the C stack (3.12 on). [`Places`] remembers where the last sample found
 //! them; one batch then copies the thread state and all these places, in walking order.
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::code::CodeCache;
 use super::layout::Layout;
@@ -61,6 +61,8 @@ pub struct RawFrame {
     pub executing: Option<bool>,
     /// Whether C code lies between this frame and the one that called it.
     pub entered_from_c: bool,
+    /// Whether the frame was freed: nobody refers to it (up to 3.10, where a frame is an object).
+    pub is_freed: bool,
 }
 
 /// Why a walk ended.
@@ -81,6 +83,9 @@ pub struct RawStack {
     pub frames: Vec<RawFrame>,
     /// Why there are no more.
     pub end: StackEnd,
+    /// Whether it holds a sign of having been copied in the midst of a call, which waiting does not
+    /// cure: not even a target that stands still makes it right.
+    pub is_dubious: bool,
 }
 
 impl Default for RawStack {
@@ -88,6 +93,7 @@ impl Default for RawStack {
         RawStack {
             frames: Vec::new(),
             end: StackEnd::Outermost,
+            is_dubious: false,
         }
     }
 }
@@ -195,6 +201,8 @@ impl FrameFormat<'_> {
             Some(offset) => int_at(bytes, offset)?,
             None => 0,
         };
+        // `ob_refcnt`, the first word of every object before 3.12 (`object.h`).
+        let is_freed = !self.version.at_least(11) && word_at(bytes, 0)? == 0;
         let raw = RawFrame {
             at,
             code,
@@ -202,6 +210,7 @@ impl FrameFormat<'_> {
             bytecode_copy,
             executing,
             entered_from_c,
+            is_freed,
         };
         Some((Some(raw), previous))
     }
@@ -316,8 +325,8 @@ impl Places {
         let again = window
             .piece(planned.state_again)
             .and_then(|bytes| word_at(bytes, 0));
-        let mut next_outside = 0;
-        let find = |at: Address| self.find(at, planned, window, format, &mut next_outside);
+        let mut cursor = Cursor::default();
+        let find = |at: Address| self.find(at, planned, window, format, &mut cursor);
         let Some(stack) = walk(current, format, self.broken, find) else {
             return (Look::Moved, Some(fields));
         };
@@ -344,20 +353,21 @@ impl Places {
         planned: Planned,
         window: &'w Window,
         format: FrameFormat<'_>,
-        next_outside: &mut usize,
+        cursor: &mut Cursor,
     ) -> Option<&'w [u8]> {
-        for (number, (start, used)) in self.chunks.iter().enumerate() {
-            if at >= *start && at.0 - start.0 < *used {
-                return window.within(planned.chunks + number, at, format.header());
-            }
+        // Chunks and frames outside are met in the order in which they were planned, so what comes
+        // next is nearly always where the last one was found, or right after it.
+        let in_chunk = around(cursor.chunk, self.chunks.len()).find(|number| {
+            let (start, used) = self.chunks[*number];
+            at >= start && at.0 - start.0 < used
+        });
+        if let Some(number) = in_chunk {
+            cursor.chunk = number;
+            return window.within(planned.chunks + number, at, format.header());
         }
-        // Frames outside are met in the order in which they were planned, so the next one is
-        // nearly always it.
-        let count = self.outside.len();
-        let found = (0..count)
-            .map(|step| (*next_outside + step) % count)
+        let found = around(cursor.outside, self.outside.len())
             .find(|number| self.outside[*number] == at)?;
-        *next_outside = found + 1;
+        cursor.outside = found + 1;
         window.piece(planned.outside + found)
     }
 
@@ -382,6 +392,10 @@ impl Places {
             None => fields.frame,
         };
         self.learn_chunks(&fields, memory);
+        if self.chunks.is_empty() {
+            self.learn_top(current, format, memory);
+            return Some(fields);
+        }
         let mut window = Window::default();
         for (at, used) in &self.chunks {
             window.want(*at, *used as usize);
@@ -405,6 +419,37 @@ impl Places {
         });
         self.outside = outside;
         Some(fields)
+    }
+
+    /// Where every frame is an object (up to 3.10): finds the frames from the innermost one to the
+    /// first that is known; the places of those below it stand.
+    fn learn_top(&mut self, current: Address, format: FrameFormat<'_>, memory: &impl ReadMemory) {
+        let known: FxHashMap<Address, usize> = self
+            .outside
+            .iter()
+            .enumerate()
+            .map(|(number, at)| (*at, number))
+            .collect();
+        let mut fresh = Vec::new();
+        let mut met = None;
+        let broken = walk_live(current, format, |at, header| {
+            if let Some(number) = known.get(&at) {
+                met = Some(*number);
+                return None;
+            }
+            memory.read(at, header).ok()?;
+            fresh.push(at);
+            Some(())
+        });
+        match met {
+            Some(number) => {
+                self.outside.splice(..number, fresh);
+            }
+            None => {
+                self.outside = fresh;
+                self.broken = broken;
+            }
+        }
     }
 
     /// Follows the chunks from the newest to the oldest.
@@ -445,6 +490,18 @@ impl Places {
             chunk = Address(previous);
         }
     }
+}
+
+/// Where the last frame of a walk was found.
+#[derive(Debug, Default)]
+struct Cursor {
+    chunk: usize,
+    outside: usize,
+}
+
+/// All numbers below `count`, from `start` on and then from 0.
+fn around(start: usize, count: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |step| (start + step) % count)
 }
 
 /// Follows the frames from `current` outwards; `None` when `find` does not have one of them.

@@ -9,7 +9,6 @@ use super::code::{self, Check, CodeCache, Fingerprint};
 use super::frames::{FrameFormat, Look, Places, Planned, RawStack, ThreadFields};
 use super::gil::{GilHolder, GilState};
 use super::locate::Interpreter;
-use super::top;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
 
@@ -301,8 +300,8 @@ impl Reader {
 
     /// Reads one thread by itself until its stack is of one moment.
     ///
-    /// A stack that is not decided but the same at two tries stands still, so it was really there;
-    /// not so one that ends in a generator's frame, see [`top::ends_in_generator`].
+    /// A stack that is not decided but the same at two tries stands still, so it was really there,
+    /// unless it is dubious.
     fn read_alone(&mut self, number: usize, first: Look, memory: &impl ReadMemory) -> Reading {
         let mut look = first;
         let mut unsettled = None;
@@ -310,8 +309,7 @@ impl Reader {
             match look {
                 Look::Settled(stack) => return Reading::Stack(stack),
                 Look::Unsettled(stack)
-                    if unsettled.as_ref() == Some(&stack)
-                        && !top::ends_in_generator(&stack, &self.codes) =>
+                    if unsettled.as_ref() == Some(&stack) && !stack.is_dubious =>
                 {
                     return Reading::Stack(stack);
                 }

@@ -9,6 +9,11 @@
 //! In 3.14 and 3.15 release builds `stackpointer` keeps its last value while executing (it is
 //! set to NULL in debug builds only, `internal/pycore_interpframe.h`), and up to 3.10 nothing marks
 //! the executing frame: there the pointer is read a second time, after the frames.
+//!
+//! Two signs make a stack dubious whatever the pointer says. While a generator is being resumed or
+//! yields, its link to the frame that resumed it is missing for a moment (seen on 3.7, 3.8, 3.11 and
+//! 3.12, even in a stopped target), so no stack ends in a generator's frame. And up to 3.10 a frame
+//! that nobody refers to has been freed.
 
 use super::code::CodeCache;
 use super::frames::{FrameFormat, RawFrame, RawStack};
@@ -39,7 +44,10 @@ pub fn settle(
     if stack.frames.is_empty() {
         return Top::Decided(stack);
     }
-    if ends_in_generator(&stack, codes) {
+    let outermost = stack.frames.last();
+    let is_loose = outermost.is_some_and(|frame| codes.is_generator(frame.code));
+    stack.is_dubious = is_loose || stack.frames.iter().any(|frame| frame.is_freed);
+    if stack.is_dubious {
         return Top::Undecided(stack);
     }
     if format.layout.frame.stacktop.is_none() {
@@ -76,16 +84,6 @@ pub fn settle(
         }
     }
     Top::Undecided(stack)
-}
-
-/// Whether the outermost frame is a generator's: while one is being resumed or yields, its link to
-/// the frame that resumed it is missing for a moment, even in a target that stands still.
-#[must_use]
-pub fn ends_in_generator(stack: &RawStack, codes: &CodeCache) -> bool {
-    stack
-        .frames
-        .last()
-        .is_some_and(|outermost| codes.is_generator(outermost.code))
 }
 
 /// Removes the frames above the outermost one that is executing without C code above it: when the
