@@ -1,9 +1,15 @@
 //! Tests against real interpreters of every version, which `scripts/test` provides.
 
+mod builds;
+mod differential;
 mod formats;
 mod legacy;
+mod life;
 mod line_tables;
+mod namespaces;
 mod oracle;
+mod planted;
 mod programs;
 mod pythons;
+mod stacks;
 mod thread_names;

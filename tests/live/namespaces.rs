@@ -1,0 +1,184 @@
+//! Dumps programs that live in other namespaces, where paths and ids mean something else.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use nix::unistd::Uid;
+use tempfile::TempDir;
+
+use crate::programs::{Standing, program, run_command};
+use crate::pythons::{Python, pythons};
+use crate::stacks::{check, check_program, dump, own_tid};
+
+/// The programs that these tests run, and what they import.
+const FILES: [&str; 3] = ["frames.py", "threads.py", "oracle.py"];
+
+/// Whether this user may make namespaces; says so when not.
+fn may(name: &str) -> bool {
+    let is_root = Uid::effective().is_root();
+    if !is_root {
+        let said = format!("SKIP {name}: it needs root\n");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes());
+    }
+    is_root
+}
+
+/// The newest of pyenv's interpreters of a minor version.
+fn python(minor: u8) -> Python {
+    let found = pythons()
+        .into_iter()
+        .find(|python| python.version.1 == minor && python.command.len() == 1);
+    found.unwrap_or_else(|| panic!("RSAMP_PYTHONS lists no 3.{minor}"))
+}
+
+/// A folder with copies of the programs.
+fn copies(parent: &Path) -> TempDir {
+    let folder = TempDir::new_in(parent).expect("a folder");
+    for file in FILES {
+        fs::copy(program(file), folder.path().join(file)).expect("a copy");
+    }
+    folder
+}
+
+fn rested(command: &mut Command) -> Standing {
+    let program = run_command(command);
+    program.wait_until_asleep();
+    program
+}
+
+#[test]
+fn a_program_in_a_chroot() {
+    if !may("a_program_in_a_chroot") {
+        return;
+    }
+    let Ok(root) = std::env::var("RSAMP_CHROOT") else {
+        panic!("RSAMP_CHROOT is not set: run scripts/test");
+    };
+    let folder = copies(&Path::new(&root).join("tmp"));
+    let inside = Path::new("/tmp").join(folder.path().file_name().expect("a name"));
+    let label = pythons()
+        .into_iter()
+        .find(|python| (python.version.0, python.version.1) == (3, 14));
+    let python = label.expect("a 3.14 beside the chroot");
+    for name in ["frames.py", "threads.py"] {
+        // The program looks at its own /proc; the mount is seen by nobody else.
+        let script = "mount -t proc proc \"$1/proc\" && exec chroot \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            script,
+            "sh",
+        ]);
+        command.arg(&root).arg("/usr/bin/python3.14");
+        let program = rested(command.arg(inside.join(name)));
+        check_program(&format!("chroot {name}"), &python, &program);
+    }
+}
+
+#[test]
+fn a_program_in_a_pid_namespace() {
+    if !may("a_program_in_a_pid_namespace") {
+        return;
+    }
+    for minor in [6, 10, 11, 13] {
+        let python = python(minor);
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
+        command.args(&python.command).arg(program("threads.py"));
+        let mut program = run_command(&mut command);
+        program.descend();
+        program.wait_until_asleep();
+        let place = format!("PID namespace, {}", python.label);
+        let ours = tids_inside(program.pid());
+        let dump = dump(program.pid(), &place);
+        check(&place, &dump, &program.threads, |told| {
+            let inside = own_tid(&program, told);
+            let found = ours.iter().find(|(_, inner)| *inner == inside);
+            found
+                .unwrap_or_else(|| panic!("{place}: no thread {inside}"))
+                .0
+        });
+        assert!(program.pid() > 1 && own_tid(&program, &program.threads[0]) == 1);
+    }
+}
+
+/// The threads of process `pid`: our id, and the one that they have themselves.
+fn tids_inside(pid: i32) -> Vec<(i32, i32)> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("a running program");
+    let ids = tasks.flatten().map(|task| {
+        let status = fs::read(task.path().join("status")).expect("a status");
+        let status = String::from_utf8_lossy(&status).into_owned();
+        let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        let ids: Vec<i32> = ids
+            .expect("NSpid")
+            .split_whitespace()
+            .map(|id| id.parse().expect("an id"))
+            .collect();
+        (ids[0], ids[ids.len() - 1])
+    });
+    ids.collect()
+}
+
+#[test]
+fn a_program_whose_path_leads_nowhere_here() {
+    if !may("a_program_whose_path_leads_nowhere_here") {
+        return;
+    }
+    for minor in [6, 11, 12] {
+        let python = python(minor);
+        let binary = fs::canonicalize(&python.command[0]).expect("an interpreter");
+        let (home, name) = (
+            binary.parent().and_then(Path::parent).expect("a prefix"),
+            binary.file_name().expect("a name"),
+        );
+        // The interpreter under a mount point that is empty outside.
+        let mount = TempDir::new().expect("a folder");
+        let inside = mount.path().join("bin").join(name);
+        let script = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            script,
+            "sh",
+        ]);
+        command
+            .args([home, mount.path(), &inside])
+            .arg(program("frames.py"));
+        let program = rested(&mut command);
+        assert!(!inside.exists(), "the mount shows outside");
+        check_program(
+            &format!("mount namespace, {}", python.label),
+            &python,
+            &program,
+        );
+    }
+}
+
+#[test]
+fn a_program_whose_interpreter_was_deleted() {
+    for minor in [6, 9, 11, 13] {
+        let python = python(minor);
+        let folder = TempDir::new().expect("a folder");
+        let copy = folder.path().join("python");
+        fs::copy(&python.command[0], &copy).expect("a copy");
+        let prefix = Path::new(&python.command[0])
+            .parent()
+            .and_then(Path::parent);
+        let mut command = Command::new(&copy);
+        command.env("PYTHONHOME", prefix.expect("a prefix"));
+        let program = rested(command.arg(program("frames.py")));
+        // Another file takes its place.
+        fs::remove_file(&copy).expect("deleted");
+        fs::write(&copy, "no interpreter").expect("written");
+        check_program(&format!("deleted, {}", python.label), &python, &program);
+    }
+}
