@@ -58,9 +58,12 @@ impl Recording {
         }
     }
 
-    /// Waits until function `name` was seen.
+    /// Waits until function `name` was seen, and the main thread is known.
     fn wait_for(&self, name: &str) {
-        self.wait_until(name, |profile| has_function(profile, name));
+        self.wait_until(name, |profile| {
+            let main = profile.threads().iter().filter(|thread| thread.is_main);
+            has_function(profile, name) && main.count() == profile.processes().len()
+        });
     }
 
     /// Waits for the end; the recording must make sense: all times add up to its duration.

@@ -1,7 +1,7 @@
 //! Dumps programs that live in other namespaces, where paths and ids mean something else.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::unistd::Uid;
@@ -165,20 +165,54 @@ fn a_program_whose_path_leads_nowhere_here() {
 
 #[test]
 fn a_program_whose_interpreter_was_deleted() {
-    for minor in [6, 9, 11, 13] {
-        let python = python(minor);
+    let mut deleted = 0;
+    for python in pythons() {
+        // Those that run by their own loader keep their path.
+        if python.version < (3, 6, 0) || python.command.len() > 1 {
+            continue;
+        }
         let folder = TempDir::new().expect("a folder");
-        let copy = folder.path().join("python");
-        fs::copy(&python.command[0], &copy).expect("a copy");
-        let prefix = Path::new(&python.command[0])
-            .parent()
-            .and_then(Path::parent);
-        let mut command = Command::new(&copy);
-        command.env("PYTHONHOME", prefix.expect("a prefix"));
+        let files = copy_interpreter(Path::new(&python.command[0]), folder.path());
+        let mut command = Command::new(&files[0]);
+        command.env("LD_LIBRARY_PATH", folder.path());
+        if let [_, _, ..] = &files[..] {
+            let prefix = Path::new(&python.command[0])
+                .parent()
+                .and_then(Path::parent);
+            command.env("PYTHONHOME", prefix.expect("a prefix"));
+        }
         let program = rested(command.arg(program("frames.py")));
-        // Another file takes its place.
-        fs::remove_file(&copy).expect("deleted");
-        fs::write(&copy, "no interpreter").expect("written");
+        // Other files take their place.
+        for file in &files {
+            fs::remove_file(file).expect("deleted");
+            fs::write(file, "no interpreter").expect("written");
+        }
+        let maps = fs::read_to_string(format!("/proc/{}/maps", program.pid())).expect("maps");
+        let is_gone = |file: &PathBuf| maps.contains(&format!("{} (deleted)", file.display()));
+        assert!(files.iter().all(is_gone), "{files:?}");
         check_program(&format!("deleted, {}", python.label), &python, &program);
+        deleted += 1;
     }
+    assert!(deleted >= 8, "only {deleted}");
+}
+
+/// Copies the program `binary` and, if Python is in one, its library; the program comes first.
+fn copy_interpreter(binary: &Path, folder: &Path) -> Vec<PathBuf> {
+    let library = binary
+        .parent()
+        .and_then(Path::parent)
+        .map(|prefix| prefix.join("lib"));
+    let entries = fs::read_dir(library.expect("a prefix")).expect("a folder");
+    let entries = entries.flatten().map(|entry| entry.path());
+    let libraries = entries.filter(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("libpython3.") && name.ends_with(".so.1.0")
+    });
+    let mut files = Vec::new();
+    for path in std::iter::once(binary.to_owned()).chain(libraries) {
+        let copy = folder.join(path.file_name().expect("a name"));
+        fs::copy(&path, &copy).expect("a copy");
+        files.push(copy);
+    }
+    files
 }
