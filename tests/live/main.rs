@@ -1,13 +1,18 @@
 //! Tests against real interpreters of every version, which `scripts/test` provides.
 
+mod builds;
+mod differential;
 mod formats;
-#[path = "../it/image_format.rs"]
 mod image_format;
 mod legacy;
+mod life;
 mod line_tables;
+mod namespaces;
 mod oracle;
+mod planted;
 mod programs;
 mod pythons;
 mod save_image;
+mod stacks;
 mod thread_names;
 mod torture;

@@ -55,30 +55,46 @@ impl Drop for Stopped {
     }
 }
 
+/// py-spy, attached to one process.
+pub struct Oracle(PythonSpy);
+
+impl Oracle {
+    /// Finds the interpreter of process `pid`; `None` when py-spy does not.
+    pub fn open(pid: i32) -> Option<Oracle> {
+        let config = Config {
+            blocking: LockingStrategy::AlreadyLocked,
+            full_filenames: true,
+            ..Config::default()
+        };
+        PythonSpy::new(pid, &config).ok().map(Oracle)
+    }
+
+    /// The stack of every Python thread, of a process that the caller has stopped.
+    pub fn stacks(&mut self) -> Result<Vec<OracleThread>, String> {
+        let traces = self.0.get_stack_traces();
+        let traces = traces.map_err(|error| format!("{error:#}"))?;
+        let threads = traces.into_iter().map(|trace| {
+            let frames = trace.frames.into_iter().map(|frame| {
+                let line = u32::try_from(frame.line).ok().filter(|&line| line > 0);
+                (frame.name, frame.filename, line)
+            });
+            OracleThread {
+                thread_id: trace.thread_id,
+                native: trace.os_thread_id.and_then(|tid| i32::try_from(tid).ok()),
+                name: trace.thread_name,
+                frames: frames.collect(),
+            }
+        });
+        Ok(threads.collect())
+    }
+}
+
 /// The stack of every Python thread of process `pid`, which is stopped for it; `None` when py-spy
 /// does not find the interpreter.
 pub fn whole_stacks(pid: i32) -> Option<Vec<OracleThread>> {
     let _stopped = Stopped::new(pid);
-    let config = Config {
-        blocking: LockingStrategy::AlreadyLocked,
-        full_filenames: true,
-        ..Config::default()
-    };
-    let mut spy = PythonSpy::new(pid, &config).ok()?;
-    let traces = spy.get_stack_traces().expect("py-spy reads the stacks");
-    let threads = traces.into_iter().map(|trace| {
-        let frames = trace.frames.into_iter().map(|frame| {
-            let line = u32::try_from(frame.line).ok().filter(|&line| line > 0);
-            (frame.name, frame.filename, line)
-        });
-        OracleThread {
-            thread_id: trace.thread_id,
-            native: trace.os_thread_id.and_then(|tid| i32::try_from(tid).ok()),
-            name: trace.thread_name,
-            frames: frames.collect(),
-        }
-    });
-    Some(threads.collect())
+    let mut oracle = Oracle::open(pid)?;
+    Some(oracle.stacks().expect("py-spy reads the stacks"))
 }
 
 fn all_stopped(pid: i32) -> bool {

@@ -2,9 +2,9 @@
 //! of its own stacks.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
@@ -13,7 +13,8 @@ use crate::pythons::{Python, pythons};
 /// A program that said READY, and most often waits on its standard input; dropping it kills it.
 pub struct Standing {
     child: Child,
-    output: BufReader<std::process::ChildStdout>,
+    output: BufReader<ChildStdout>,
+    pid: i32,
     /// What it said of its threads, the main thread first.
     pub threads: Vec<ToldThread>,
 }
@@ -65,7 +66,7 @@ pub fn program(name: &str) -> PathBuf {
 
 /// Starts `name` with `python` and waits until it says READY, or SKIP and why; then until it sleeps.
 pub fn start(python: &Python, name: &str) -> Started {
-    let mut standing = spawn(python, name);
+    let mut standing = spawn(&mut command(python, name));
     match standing.read_until_ready() {
         Ok(()) => {
             standing.wait_until_asleep();
@@ -78,21 +79,34 @@ pub fn start(python: &Python, name: &str) -> Started {
 
 /// Starts `name` with `python`, which runs on after it said READY.
 pub fn run(python: &Python, name: &str) -> Standing {
-    let mut running = spawn(python, name);
-    running.read_until_ready().expect("READY");
+    run_command(&mut command(python, name))
+}
+
+/// Starts a program by a command of the test's own, and waits until it says READY.
+pub fn run_command(command: &mut Command) -> Standing {
+    let mut running = spawn(command);
+    let ready = running.read_until_ready();
+    ready.unwrap_or_else(|reason| panic!("{command:?} did not get READY: {reason}"));
     running
 }
 
-fn spawn(python: &Python, name: &str) -> Standing {
-    let mut child = Command::new(&python.command[0])
-        .args(&python.command[1..])
-        .arg(program(name))
+/// The command that runs `name` with `python`.
+pub fn command(python: &Python, name: &str) -> Command {
+    let mut command = Command::new(&python.command[0]);
+    command.args(&python.command[1..]).arg(program(name));
+    command
+}
+
+/// Starts a program, whatever it says.
+pub fn spawn(command: &mut Command) -> Standing {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("start {name} with {}: {error}", python.label));
+        .unwrap_or_else(|error| panic!("start {command:?}: {error}"));
     let output = child.stdout.take().expect("a pipe");
     Standing {
+        pid: i32::try_from(child.id()).expect("a pid"),
         child,
         output: BufReader::new(output),
         threads: Vec::new(),
@@ -110,12 +124,34 @@ pub fn stand(python: &Python, name: &str) -> Standing {
 impl Standing {
     /// The process.
     pub fn pid(&self) -> i32 {
-        i32::try_from(self.child.id()).expect("a pid")
+        self.pid
+    }
+
+    /// Takes the only child of the process for the program: what was started only started it.
+    pub fn descend(&mut self) {
+        let path = format!("/proc/{0}/task/{0}/children", self.pid);
+        let children = fs::read_to_string(path).expect("a running program");
+        self.pid = children.trim().parse().expect("one child");
+    }
+
+    /// Writes to the program's standard input.
+    pub fn send(&mut self, text: &str) {
+        let input = self.child.stdin.as_mut().expect("a pipe");
+        input
+            .write_all(text.as_bytes())
+            .expect("a program that reads");
+    }
+
+    /// The next line that the program prints, with its end; empty when it has ended.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("UTF-8");
+        line
     }
 
     /// Waits until the main thread sleeps: READY is written just before the call that waits, so for
     /// some microseconds more the program is on its way there.
-    fn wait_until_asleep(&self) {
+    pub fn wait_until_asleep(&self) {
         let path = format!("/proc/{0}/task/{0}/stat", self.pid());
         loop {
             // The name in it may hold anything and be cut within a character.
@@ -137,8 +173,7 @@ impl Standing {
     /// nothing when it ends.
     fn read_until_ready(&mut self) -> Result<(), String> {
         loop {
-            let mut line = String::new();
-            self.output.read_line(&mut line).expect("UTF-8");
+            let line = self.line();
             if line == "READY\n" {
                 return Ok(());
             }

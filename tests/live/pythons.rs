@@ -23,7 +23,8 @@ pub fn pythons() -> Vec<Python> {
         .collect()
 }
 
-fn parse_python(line: &str) -> Python {
+/// The interpreter of one such line.
+pub fn parse_python(line: &str) -> Python {
     let Some((label, words)) = line.split_once('\t') else {
         panic!("no tab in this line of RSAMP_PYTHONS: {line}");
     };

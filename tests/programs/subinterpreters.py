@@ -64,7 +64,7 @@ class Sub:
         native = self.thread.native_id
         number = int(self.interpreter)
         yield oracle.thread_entry(ident, "sub", native, False, self.outer)
-        yield oracle.thread_entry(ident, None, native, False, self.inner, number)
+        yield oracle.thread_entry(ident, "sub", native, False, self.inner, number)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,411 @@
+//! Samples programs that end, exec, fork, stop, never become Python, or destroy their own stacks.
+
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use rsamp::process::Pid;
+use rsamp::profile::Profile;
+use rsamp::profile::event::LostCause;
+use rsamp::sampler::{self, Ended, Progress, SamplerError, Settings, Stop, sample};
+
+use crate::oracle::Stopped;
+use crate::programs::{Standing, command, run, run_command};
+use crate::pythons::{Python, pythons};
+use crate::stacks::dump;
+
+/// Nothing here takes longer, however busy the machine is.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A recording that goes on while the test does something to the target.
+struct Recording {
+    sampler: JoinHandle<Result<Ended, SamplerError>>,
+    profile: Arc<Mutex<Profile>>,
+    stop: Stop,
+    begin: Instant,
+}
+
+impl Recording {
+    fn start(pid: i32, rate_hz: f64, duration: Option<Duration>) -> Recording {
+        let (profile, stop) = (Arc::<Mutex<Profile>>::default(), Stop::default());
+        let settings = Settings {
+            rate_hz,
+            duration,
+            start_timeout: None,
+        };
+        let (shared, asked) = (Arc::clone(&profile), stop.clone());
+        let sampler = std::thread::spawn(move || {
+            let mut emit = |event| locked(&shared).apply(event);
+            sample(Pid(pid), &settings, &asked, &Progress::default(), &mut emit)
+        });
+        Recording {
+            sampler,
+            profile,
+            stop,
+            begin: Instant::now(),
+        }
+    }
+
+    /// Waits until the profile so far is as wanted.
+    fn wait_until(&self, what: &str, wanted: impl Fn(&Profile) -> bool) {
+        let begin = Instant::now();
+        while !wanted(&locked(&self.profile)) {
+            let ended = self.sampler.is_finished();
+            assert!(begin.elapsed() < LIMIT && !ended, "{what} did not come");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits until function `name` was seen, and the main thread is known.
+    fn wait_for(&self, name: &str) {
+        self.wait_until(name, |profile| {
+            let main = profile.threads().iter().filter(|thread| thread.is_main);
+            has_function(profile, name) && main.count() == profile.processes().len()
+        });
+    }
+
+    /// Waits for the end; the recording must make sense: all times add up to its duration.
+    fn end(self) -> (Ended, Profile) {
+        while !self.sampler.is_finished() {
+            assert!(self.begin.elapsed() < LIMIT, "the recording does not end");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let ended = self.sampler.join().expect("no panic").expect("a recording");
+        let profile = std::mem::take(&mut *locked(&self.profile));
+        assert_eq!(profile.rejected(), 0);
+        assert!(profile.is_complete());
+        let duration = profile.duration().seconds();
+        assert!(duration <= self.begin.elapsed().as_secs_f64());
+        for process in 0..profile.processes().len() {
+            let is_main = |id: usize| {
+                let thread = &profile.threads()[id];
+                thread.is_main && thread.process.0 as usize == process
+            };
+            let main = (0..profile.threads().len()).filter(|id| is_main(*id));
+            assert_eq!(main.count(), 1, "{:?}", profile.threads());
+        }
+        (ended, profile)
+    }
+}
+
+fn locked(profile: &Mutex<Profile>) -> std::sync::MutexGuard<'_, Profile> {
+    profile.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn has_function(profile: &Profile, name: &str) -> bool {
+    // The first stack of a run is told at its beginning.
+    profile.frames().iter().any(|frame| frame.name == name)
+}
+
+/// What the main threads were seen doing adds up to the duration within 0.5 % and a millisecond.
+fn check_sum(profile: &Profile) {
+    let threads = profile.threads().iter().zip(profile.thread_totals());
+    let main = threads.filter(|(thread, _)| thread.is_main);
+    let sum: f64 = main.map(|(_, totals)| totals.wall.seconds()).sum();
+    let duration = profile.duration().seconds();
+    let far = (sum - duration).abs();
+    assert!(far < duration * 0.005 + 0.001, "{sum} s in {duration} s");
+}
+
+/// The interpreters of these minor versions of Python 3.
+fn some(minors: &[u8]) -> Vec<Python> {
+    let mut some = pythons();
+    some.retain(|python| python.version.0 == 3 && minors.contains(&python.version.1));
+    assert!(some.len() >= minors.len(), "{some:?}");
+    some
+}
+
+/// Starts `python -c code`, which says READY.
+fn run_code(python: &Python, code: &str) -> Standing {
+    let mut command = Command::new(&python.command[0]);
+    run_command(command.args(&python.command[1..]).args(["-c", code]))
+}
+
+/// Waits for a line in a function of that name.
+const WAITS: &str = "
+import os, sys
+def waits():
+    print('READY', flush=True)
+    return sys.stdin.readline()
+";
+
+#[test]
+fn a_program_that_ends_keeps_what_there_is() {
+    for python in some(&[6, 9, 11, 13, 15]) {
+        let mut program = run_code(&python, &format!("{WAITS}\nwaits()\n"));
+        let recording = Recording::start(program.pid(), 500.0, None);
+        recording.wait_for("waits");
+        program.send("end\n");
+        let (ended, profile) = recording.end();
+        assert_eq!(ended, Ended::TargetEnded, "{}", python.label);
+        check_sum(&profile);
+    }
+}
+
+#[test]
+fn a_program_that_is_killed_keeps_what_there_is() {
+    for python in some(&[6, 11, 14]) {
+        let program = run(&python, "spin.py");
+        let recording = Recording::start(program.pid(), 500.0, None);
+        recording.wait_for("spin");
+        kill(nix::unistd::Pid::from_raw(program.pid()), Signal::SIGKILL).expect("killed");
+        let (ended, profile) = recording.end();
+        assert_eq!(ended, Ended::TargetEnded, "{}", python.label);
+        check_sum(&profile);
+    }
+}
+
+#[test]
+fn an_exec_into_another_python_is_followed() {
+    let versions = some(&[6, 9, 11, 12, 15]);
+    for (first, second) in versions.iter().zip(versions.iter().skip(1)) {
+        let code = format!("{WAITS}\nwaits()\nos.execv(sys.argv[1], sys.argv[1:])\n");
+        let next = format!("{}\nwaits_again()\n", WAITS.replace("waits", "waits_again"));
+        let mut command = Command::new(&first.command[0]);
+        command.args(&first.command[1..]).args(["-c", &code]);
+        command.args(&second.command).args(["-c", &next]);
+        let mut program = run_command(&mut command);
+        let recording = Recording::start(program.pid(), 500.0, None);
+        recording.wait_for("waits");
+        program.send("exec\n");
+        assert_eq!(program.line(), "READY\n");
+        recording.wait_for("waits_again");
+        program.send("end\n");
+        let (ended, profile) = recording.end();
+        assert_eq!(ended, Ended::TargetEnded);
+        let seen: Vec<_> = profile
+            .processes()
+            .iter()
+            .map(|p| p.python.clone())
+            .collect();
+        assert_eq!(seen, [first.label.clone(), second.label.clone()]);
+        let pids: Vec<_> = profile.processes().iter().map(|p| p.pid).collect();
+        assert_eq!(pids, [program.pid(); 2]);
+    }
+}
+
+#[test]
+fn a_shell_that_execs_python_is_waited_for() {
+    for python in some(&[6, 11, 15]) {
+        let code = format!("{WAITS}\nwaits()\n");
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo READY; read line; exec \"$@\"", "sh"]);
+        command.args(&python.command).args(["-c", &code]);
+        let mut program = run_command(&mut command);
+        let recording = Recording::start(program.pid(), 500.0, None);
+        program.send("exec\n");
+        recording.wait_for("waits");
+        program.send("end\n");
+        let (ended, profile) = recording.end();
+        assert_eq!(ended, Ended::TargetEnded);
+        assert_eq!(profile.processes()[0].python, python.label);
+        check_sum(&profile);
+    }
+}
+
+#[test]
+fn a_shell_that_stays_one_is_named() {
+    let mut command = Command::new("sh");
+    let mut program = run_command(command.args(["-c", "echo READY; read line"]));
+    let error = sampler::dump(Pid(program.pid())).expect_err("no Python");
+    let exe = std::fs::read_link(format!("/proc/{}/exe", program.pid())).expect("a link");
+    assert!(matches!(error, SamplerError::NotPython { .. }), "{error:?}");
+    assert!(
+        error.to_string().contains(&exe.display().to_string()),
+        "{error}"
+    );
+    // It also ends while it is waited for.
+    let recording = Recording::start(program.pid(), 100.0, None);
+    program.send("end\n");
+    let error = recording
+        .sampler
+        .join()
+        .expect("no panic")
+        .expect_err("no Python");
+    let is_end = matches!(
+        error,
+        SamplerError::EndedEarly(_) | SamplerError::NoSuchProcess(_)
+    );
+    assert!(is_end, "{error:?}");
+}
+
+#[test]
+fn a_stopped_program_waits() {
+    for python in some(&[9, 13]) {
+        let program = run(&python, "spin.py");
+        let recording = Recording::start(program.pid(), 500.0, None);
+        recording.wait_for("spin");
+        let begin = Instant::now();
+        let stopped = Stopped::new(program.pid());
+        let is_stopped = Instant::now();
+        // Runs are told at least each second.
+        let before = locked(&recording.profile).totals().wall;
+        recording.wait_until("a sample of the stopped program", |profile| {
+            profile.totals().wall.0 > before.0 + 3_000_000_000
+        });
+        let waited = is_stopped.elapsed().as_secs_f64();
+        drop(stopped);
+        let stopped_at_most = begin.elapsed().as_secs_f64();
+        drop(program);
+        let (ended, profile) = recording.end();
+        assert_eq!(ended, Ended::TargetEnded);
+        check_sum(&profile);
+        let threads = profile.threads().iter().zip(profile.thread_totals());
+        let spin = threads.filter(|(thread, _)| thread.name.as_deref() == Some("spin"));
+        for (_, totals) in spin {
+            let idle = totals.wall.seconds() - totals.cpu.seconds();
+            let near = idle > waited * 0.9 && idle < stopped_at_most + 0.1;
+            assert!(near, "{idle} s idle, {waited} s stopped");
+        }
+    }
+}
+
+#[test]
+fn a_duration_ends_the_recording_and_not_the_program() {
+    let [python] = &some(&[12])[..] else {
+        panic!("more than one 3.12")
+    };
+    let program = run(python, "spin.py");
+    let duration = Duration::from_millis(300);
+    let recording = Recording::start(program.pid(), 200.0, Some(duration));
+    let (ended, profile) = recording.end();
+    assert_eq!(ended, Ended::DurationOver);
+    assert!(profile.duration().0 >= 300_000_000);
+    check_sum(&profile);
+    dump(program.pid(), "the program runs on");
+}
+
+#[test]
+fn a_request_to_stop_is_heard_between_two_ticks() {
+    let [python] = &some(&[12])[..] else {
+        panic!("more than one 3.12")
+    };
+    let program = run(python, "spin.py");
+    // The second tick is due after 50 s or later.
+    let recording = Recording::start(program.pid(), 0.01, None);
+    recording.wait_for("spin");
+    recording.stop.request();
+    let (ended, profile) = recording.end();
+    assert_eq!(ended, Ended::Stopped);
+    check_sum(&profile);
+    dump(program.pid(), "the program runs on");
+}
+
+#[test]
+fn a_child_that_was_forked_is_not_sampled_but_can_be() {
+    let code = format!(
+        "{WAITS}
+import threading
+parent = os.getpid()
+def only_in_child():
+    while os.getppid() == parent:
+        pass
+    os._exit(0)
+child = os.fork()
+if child == 0:
+    only_in_child()
+print(child, flush=True)
+waits()
+"
+    );
+    for python in some(&[6, 7, 8, 9, 10, 11, 12, 13, 14, 15]) {
+        let mut command = Command::new(&python.command[0]);
+        command.args(&python.command[1..]);
+        command.args(["-W", "ignore", "-c", &code]);
+        let (mut program, said) = started_saying(&mut command);
+        let child: i32 = said.trim().parse().expect("a PID");
+        let recording = Recording::start(program.pid(), 200.0, None);
+        recording.wait_for("waits");
+        let dump = dump(child, &python.label);
+        assert_eq!(dump.threads.len(), 1);
+        let thread = &dump.threads[0];
+        let names: Vec<_> = thread
+            .frames
+            .iter()
+            .map(|frame| frame.name.as_str())
+            .collect();
+        assert_eq!(names, ["only_in_child", "<module>"], "{}", python.label);
+        let identity = (
+            thread.tid,
+            thread.name.as_deref(),
+            thread.is_main,
+            thread.holds_gil,
+        );
+        let expected = (Some(child), Some("MainThread"), true, Some(true));
+        assert_eq!(identity, expected, "{}", python.label);
+        program.send("end\n");
+        let (_, profile) = recording.end();
+        assert_eq!(profile.processes().len(), 1);
+        assert!(!has_function(&profile, "only_in_child"));
+    }
+}
+
+/// Starts a program that says a line and then READY.
+fn started_saying(command: &mut Command) -> (Standing, String) {
+    let mut program = crate::programs::spawn(command);
+    let said = program.line();
+    assert_eq!(program.line(), "READY\n");
+    (program, said)
+}
+
+#[test]
+fn an_interpreter_that_finalises_with_threads_is_an_end() {
+    let code = format!(
+        "{WAITS}
+import threading, time
+def spins():
+    while True:
+        [number * 2 for number in range(1000)]
+def sleeps():
+    while True:
+        time.sleep(0.001)
+for target in [spins, spins, sleeps, sleeps]:
+    threading.Thread(target=target, daemon=True).start()
+class Slow:
+    def __del__(self):
+        time.sleep(0.05)
+slow = Slow()
+waits()
+"
+    );
+    for python in some(&[6, 7, 8, 9, 10, 11, 12, 13, 14, 15]) {
+        let mut program = run_code(&python, &code);
+        let recording = Recording::start(program.pid(), 1000.0, None);
+        recording.wait_for("spins");
+        recording.wait_for("sleeps");
+        program.send("end\n");
+        let (ended, profile) = recording.end();
+        assert_eq!(ended, Ended::TargetEnded, "{}", python.label);
+        check_sum(&profile);
+    }
+}
+
+#[test]
+fn a_damaged_stack_is_cut() {
+    for python in some(&[11, 12, 13, 14, 15]) {
+        for kind in ["unmapped", "circle", "text"] {
+            let place = format!("{} {kind}", python.label);
+            let program = run_command(command(&python, "damaged.py").arg(kind));
+            program.wait_until_asleep();
+            let begin = Instant::now();
+            let dump = dump(program.pid(), &place);
+            let thread = &dump.threads[0];
+            assert!(thread.incomplete.is_some(), "{place}: {thread:?}");
+            let names = thread.frames.iter().map(|frame| frame.name.as_str());
+            let names: Vec<_> = names.take(2).collect();
+            assert_eq!(names, ["wait", "damaged_generator"], "{place}");
+            assert!(begin.elapsed() < LIMIT, "{place}");
+            if kind == "circle" {
+                continue;
+            }
+            let recording = Recording::start(program.pid(), 50.0, None);
+            recording.wait_until("a cut stack", |profile| {
+                profile.lost().get(&LostCause::Cut) > Some(&0)
+            });
+            drop(program);
+            assert_eq!(recording.end().0, Ended::TargetEnded);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Samples programs that measure their own shares of time, and compares the profile with them.
+
+use std::collections::HashMap;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rsamp::export::{Format, Meta, write};
+use rsamp::process::Pid;
+use rsamp::profile::functions::Functions;
+use rsamp::profile::{Profile, View};
+use rsamp::sampler::{Ended, Progress, Settings, Stop, sample};
+use serde_json::Value;
+
+use crate::programs::{Standing, command, run_command};
+use crate::pythons::{Python, pythons};
+
+const RATE_HZ: f64 = 1000.0;
+
+/// How far a share may be off: one percentage point.
+const TOLERANCE: f64 = 0.01;
+
+/// How far the sum of all times may be off the duration.
+const SUM_TOLERANCE: f64 = 0.005;
+
+/// Samples `program`, which waits for a line, until it ends, with another thread letting it go.
+fn record(mut program: Standing) -> (Profile, Value) {
+    let settings = Settings {
+        rate_hz: RATE_HZ,
+        duration: None,
+        start_timeout: Some(Duration::from_secs(10)),
+    };
+    let pid = Pid(program.pid());
+    let mut profile = Profile::default();
+    let mut waits_for_us = true;
+    let ended = sample(
+        pid,
+        &settings,
+        &Stop::default(),
+        &Progress::default(),
+        &mut |event| {
+            profile.apply(event);
+            // Sampled already, so none of the burning is missed.
+            if std::mem::take(&mut waits_for_us) {
+                program.send("go\n");
+            }
+        },
+    );
+    assert_eq!(ended.expect("a recording"), Ended::TargetEnded);
+    let said = serde_json::from_str(&program.line()).expect("JSON");
+    (profile, said)
+}
+
+/// Compares the shares of the burning part, in the wall view and in the CPU view, with what the program
+/// measured by either clock. While the program is kept waiting for a processor nobody can tell in
+/// which function it would have been: by a part of that time the figures may be further apart.
+fn check(python: &Python, arguments: &[&str]) {
+    let mut command = command(python, "planted.py");
+    let (profile, said) = record(run_command(command.arg("--wait").args(arguments)));
+    let seconds = |said: &Value, clock: &str| said[clock].as_f64().expect("seconds");
+    let waited = 1.0 - seconds(&said["total"], "cpu") / seconds(&said["total"], "wall");
+    note(&format!("{}: lost {:?}", python.label, profile.lost()));
+    let tolerance = TOLERANCE + waited.max(0.0) / 20.0;
+    for (view, clock) in [(View::Wall, "wall"), (View::Cpu, "cpu")] {
+        let seen = burnt(python, &profile, &said, view);
+        let planted = said["functions"].as_object().expect("functions");
+        let all: f64 = planted.values().map(|said| seconds(said, clock)).sum();
+        for (name, said) in planted {
+            let (share, truth) = (seen[name.as_str()], seconds(said, clock) / all);
+            let (seen, is) = (share * 100.0, truth * 100.0);
+            let place = format!("{} {name}, {clock}: {seen:.2} % of {is:.2} %", python.label);
+            note(&format!("{place}, tolerance {:.2}", tolerance * 100.0));
+            assert!((share - truth).abs() < tolerance, "{place}");
+        }
+    }
+    check_sums(python, &profile);
+}
+
+/// The share of each burning function in what they have together.
+fn burnt<'s>(
+    python: &Python,
+    profile: &Profile,
+    said: &'s Value,
+    view: View,
+) -> HashMap<&'s str, f64> {
+    let functions = Functions::of(profile);
+    let planted = said["functions"].as_object().expect("functions");
+    let times = planted.keys().map(|name| {
+        let row = functions
+            .rows()
+            .iter()
+            .find(|row| row.function.name == name);
+        let row = row.unwrap_or_else(|| panic!("{}: {name} was not seen", python.label));
+        // What calls others measures itself with them.
+        let time = if name == "burn_calls" {
+            row.total_time
+        } else {
+            row.self_time
+        };
+        (name.as_str(), time.time(view).seconds())
+    });
+    let mut times: HashMap<_, _> = times.collect();
+    let all: f64 = times.values().sum();
+    times.values_mut().for_each(|time| *time /= all);
+    times
+}
+
+/// All times add up to how long the recording lasted: the program has one thread.
+fn check_sums(python: &Python, profile: &Profile) {
+    let duration = profile.duration().seconds();
+    let near = |sum: f64| (sum - duration).abs() < duration * SUM_TOLERANCE;
+    let sum = profile.totals().wall.seconds();
+    assert!(near(sum), "{}: {sum} s in {duration} s", python.label);
+    assert_eq!(profile.rejected(), 0);
+
+    let meta = Meta {
+        view: View::Wall,
+        ..Meta::default()
+    };
+    let mut bytes = Vec::new();
+    write(Format::Pstats, profile, &meta, &mut bytes).expect("a file");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("profile.pstats");
+    std::fs::write(&file, bytes).expect("written");
+    let script = "import pstats, sys; print(pstats.Stats(sys.argv[1]).total_tt)";
+    let output = Command::new(&python.command[0])
+        .args(&python.command[1..])
+        .args(["-c", script])
+        .arg(&file)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("pstats");
+    let total = String::from_utf8_lossy(&output.stdout).trim().parse();
+    let total: f64 = total.expect("seconds");
+    assert!(
+        near(total),
+        "{}: pstats has {total} s of {duration} s",
+        python.label
+    );
+}
+
+fn note(text: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+}
+
+/// Runs one recording per version, two at a time: there may be no more processors.
+fn check_each(minors: &[u8], arguments: &[&str]) {
+    let all = pythons();
+    for pair in minors.chunks(2) {
+        thread::scope(|scope| {
+            for minor in pair {
+                let python = all
+                    .iter()
+                    .find(|p| p.version.0 == 3 && p.version.1 == *minor);
+                let python = python.unwrap_or_else(|| panic!("RSAMP_PYTHONS lists no 3.{minor}"));
+                scope.spawn(|| check(python, arguments));
+            }
+        });
+    }
+}
+
+#[test]
+fn planted_shares_come_out() {
+    check_each(&[6, 9, 11, 13, 15], &[]);
+}
+
+#[test]
+fn calls_take_no_more_than_they_take() {
+    check_each(&[11, 13], &["--calls"]);
+}
+
+/// Here nothing in a frame says whether it is executing.
+#[test]
+fn calls_take_no_more_than_they_take_in_3_15() {
+    check_each(&[15], &["--calls"]);
+}
