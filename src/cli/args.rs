@@ -157,6 +157,17 @@ pub struct SamplingArgs {
     #[arg(long, short, value_name = "SECONDS", allow_hyphen_values = true)]
     pub duration: Option<String>,
 
+    /// Never stop a thread of the program, not even for the rare stack that changes at every try
+    ///
+    /// Such samples are lost then, and counted. Without this option a thread is stopped with ptrace
+    /// for that one reading, some 0.1 ms, as a last resort.
+    #[arg(long, conflicts_with = "always_stop")]
+    pub never_stop: bool,
+
+    /// Stop each thread for each reading, to check the other ways against; slow
+    #[arg(long)]
+    pub always_stop: bool,
+
     /// Overwrite existing files
     ///
     /// A file that is named with --output is overwritten without this option, unless it is

@@ -63,6 +63,7 @@ impl Recording {
             rate_hz: self.sampling.rate_hz,
             duration: self.sampling.duration,
             start_timeout: self.start_timeout,
+            stops: self.sampling.stops,
         };
         let started = Instant::now();
         let mut profile = Profile::default();

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::args::{AttachArgs, DumpArgs, RecordArgs, SamplingArgs, TargetArgs};
 use crate::export::{Format, UnknownFormat};
 use crate::process::Pid;
+use crate::sampler::Stops;
 
 /// The rate when none is asked for: 1 kHz costs about a quarter of a percent of one core.
 pub const DEFAULT_RATE_HZ: f64 = 1000.0;
@@ -74,6 +75,8 @@ pub struct Sampling {
     pub rate_hz: f64,
     /// When to stop sampling; `None`: when the target ends.
     pub duration: Option<Duration>,
+    /// When a thread of the target may be stopped.
+    pub stops: Stops,
 }
 
 /// When to draw a line of progress.
@@ -240,6 +243,11 @@ fn sampling(args: &SamplingArgs) -> Result<Sampling, RequestError> {
     Ok(Sampling {
         rate_hz: args.rate.as_deref().map_or(Ok(DEFAULT_RATE_HZ), rate_hz)?,
         duration: args.duration.as_deref().map(duration).transpose()?,
+        stops: match (args.never_stop, args.always_stop) {
+            (true, _) => Stops::Never,
+            (false, true) => Stops::Always,
+            (false, false) => Stops::LastResort,
+        },
     })
 }
 

@@ -11,6 +11,7 @@ use super::gil::{GilHolder, GilState};
 use super::locate::Interpreter;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
+use crate::process::Paused;
 
 /// The most interpreters of a process, sub-interpreters included, that are read.
 const MAX_INTERPRETERS: usize = 1024;
@@ -25,6 +26,28 @@ const MAX_TRIES: usize = 24;
 /// How often a stack is read again because one of its code objects was replaced or is none.
 const MAX_CODE_ROUNDS: usize = 4;
 
+/// How often a thread is stopped for one reading. Once does, but for a stack that is dubious even in
+/// a thread that stands still: that one is let go for a moment.
+const MAX_STOPS: usize = 5;
+
+/// How often a stopped thread is read until nothing of its stack is missing from the copy.
+const MAX_TRIES_STOPPED: usize = 6;
+
+/// Stops one thread for as long as the guard lives; `None` when that cannot be done.
+pub type Stopper = Box<dyn FnMut(&KnownThread) -> Option<Paused> + Send>;
+
+/// When a thread may be stopped for a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stops {
+    /// Never: a stack that cannot be had otherwise is lost.
+    Never,
+    /// When its stack changed at every try.
+    #[default]
+    LastResort,
+    /// For every reading.
+    Always,
+}
+
 /// A thread of the target, as the interpreter lists it.
 #[derive(Debug, Clone)]
 pub struct KnownThread {
@@ -38,6 +61,20 @@ pub struct KnownThread {
     pub native_id: Option<u64>,
     places: Places,
     is_learnt: bool,
+}
+
+impl KnownThread {
+    /// A thread of which nothing has been learnt.
+    fn new(state: Address, interpreter: Address, fields: &ThreadFields) -> KnownThread {
+        KnownThread {
+            state,
+            interpreter,
+            ident: fields.ident,
+            native_id: fields.native_id,
+            places: Places::default(),
+            is_learnt: false,
+        }
+    }
 }
 
 /// What one tick tells of one thread.
@@ -60,12 +97,15 @@ pub struct Tick {
     pub holders: Vec<Address>,
     /// Whether holders can be told at all.
     pub knows_holders: bool,
+    /// How often a thread was read again because its stack had changed meanwhile.
+    pub retries: u64,
+    /// How often a thread was stopped for a reading.
+    pub stops: u64,
     /// Whether [`Reader::threads`] is another list than at the last tick.
     pub threads_changed: bool,
 }
 
 /// Reads the threads of one interpreter process.
-#[derive(Debug)]
 pub struct Reader {
     interpreter: Interpreter,
     states: Vec<InterpreterState>,
@@ -74,6 +114,8 @@ pub struct Reader {
     window: Window,
     own_window: Window,
     plans: Vec<Planned>,
+    stops: Stops,
+    stopper: Option<Stopper>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +140,15 @@ impl Reader {
             window: Window::default(),
             own_window: Window::default(),
             plans: Vec::new(),
+            stops: Stops::Never,
+            stopper: None,
         }
+    }
+
+    /// Lets threads be stopped for readings, with `stopper`. Without this none ever is.
+    pub fn allow_stops(&mut self, stops: Stops, stopper: Stopper) {
+        self.stops = stops;
+        self.stopper = Some(stopper);
     }
 
     /// The interpreter that is read.
@@ -265,14 +315,7 @@ impl Reader {
             });
             self.threads.push(match before {
                 Some(position) => known.swap_remove(position),
-                None => KnownThread {
-                    state: at,
-                    interpreter,
-                    ident: fields.ident,
-                    native_id: fields.native_id,
-                    places: Places::default(),
-                    is_learnt: false,
-                },
+                None => KnownThread::new(at, interpreter, &fields),
             });
             at = fields.next;
         }
@@ -281,7 +324,9 @@ impl Reader {
     fn look_at_all(&mut self, memory: &impl ReadMemory, tick: &mut Tick) {
         for number in 0..self.threads.len() {
             let thread = &self.threads[number];
-            let look = if thread.is_learnt {
+            let look = if self.stops == Stops::Always {
+                Look::Moved
+            } else if thread.is_learnt {
                 let format = format_of(&self.interpreter);
                 thread
                     .places
@@ -292,20 +337,56 @@ impl Reader {
             };
             let reading = match look {
                 Look::Settled(stack) => Reading::Stack(stack),
-                look => self.read_alone(number, look, memory),
+                look => self.read_alone(number, look, memory, tick),
             };
             tick.readings.push(reading);
         }
     }
 
-    /// Reads one thread by itself until its stack is of one moment.
+    /// Reads one thread by itself until its stack is of one moment; at the end of all tries with the
+    /// thread stopped, if that is allowed.
+    fn read_alone(
+        &mut self,
+        number: usize,
+        first: Look,
+        memory: &impl ReadMemory,
+        tick: &mut Tick,
+    ) -> Reading {
+        let mut reading = Reading::Torn;
+        if self.stops != Stops::Always {
+            reading = self.read_moving(number, first, memory, MAX_TRIES, tick);
+        }
+        for _ in 0..MAX_STOPS {
+            if reading != Reading::Torn || self.stops == Stops::Never {
+                break;
+            }
+            let thread = &self.threads[number];
+            let Some(stopper) = &mut self.stopper else {
+                break;
+            };
+            let guard = stopper(thread);
+            tick.stops += u64::from(guard.is_some());
+            reading = self.read_moving(number, Look::Moved, memory, MAX_TRIES_STOPPED, tick);
+            drop(guard);
+        }
+        reading
+    }
+
+    /// Reads one thread again and again until its stack is of one moment.
     ///
     /// A stack that is not decided but the same at two tries stands still, so it was really there,
     /// unless it is dubious.
-    fn read_alone(&mut self, number: usize, first: Look, memory: &impl ReadMemory) -> Reading {
+    fn read_moving(
+        &mut self,
+        number: usize,
+        first: Look,
+        memory: &impl ReadMemory,
+        max_tries: usize,
+        tick: &mut Tick,
+    ) -> Reading {
         let mut look = first;
         let mut unsettled = None;
-        for _ in 0..MAX_TRIES {
+        for _ in 0..max_tries {
             match look {
                 Look::Settled(stack) => return Reading::Stack(stack),
                 Look::Unsettled(stack)
@@ -314,22 +395,27 @@ impl Reader {
                     return Reading::Stack(stack);
                 }
                 Look::Unsettled(stack) => {
-                    self.know_top(&stack, memory);
+                    self.know_ends(&stack, memory);
                     unsettled = Some(stack);
                 }
                 Look::Moved => {
                     let format = format_of(&self.interpreter);
                     let thread = &mut self.threads[number];
-                    if thread.places.learn(thread.state, memory, format).is_none() {
+                    let learnt = thread.places.learn(thread.state, memory, format);
+                    if learnt.is_none() {
                         return Reading::Gone;
                     }
                     thread.is_learnt = true;
                 }
                 Look::Gone => return Reading::Gone,
             }
+            tick.retries += 1;
             look = self.look_alone(number, memory);
         }
-        Reading::Torn
+        match look {
+            Look::Settled(stack) => Reading::Stack(stack),
+            _ => Reading::Torn,
+        }
     }
 
     fn look_alone(&mut self, number: usize, memory: &impl ReadMemory) -> Look {
@@ -350,15 +436,18 @@ impl Reader {
         }
     }
 
-    /// Makes sure that the code of the topmost frame is known: finding its callee needs its size.
-    fn know_top(&mut self, stack: &RawStack, memory: &impl ReadMemory) {
-        if let Some(top) = stack.frames.first()
-            && self.codes.get(top.code).is_none()
-        {
-            let Interpreter {
-                layout, version, ..
-            } = &self.interpreter;
-            self.codes.load(top.code, memory, layout, *version);
+    /// Makes sure that the code of both ends of a stack is known: of the innermost frame its size
+    /// tells where its callee is, of the outermost one whether it is a generator's.
+    fn know_ends(&mut self, stack: &RawStack, memory: &impl ReadMemory) {
+        for end in [stack.frames.first(), stack.frames.last()] {
+            if let Some(frame) = end
+                && self.codes.get(frame.code).is_none()
+            {
+                let Interpreter {
+                    layout, version, ..
+                } = &self.interpreter;
+                self.codes.load(frame.code, memory, layout, *version);
+            }
         }
     }
 
@@ -375,7 +464,8 @@ impl Reader {
             to_check.retain(|number| uses(&tick.readings[*number], &replaced));
             for number in &to_check {
                 let look = self.look_alone(*number, memory);
-                tick.readings[*number] = self.read_alone(*number, look, memory);
+                let reading = self.read_alone(*number, look, memory, tick);
+                tick.readings[*number] = reading;
             }
         }
     }

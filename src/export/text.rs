@@ -72,12 +72,25 @@ pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
         line(&mut text, &why_empty(profile, options.view));
         return text;
     }
+    repeated(&mut text, profile);
     frameless(&mut text, profile, options.view);
     if profile.threads().len() > 1 && options.threads > 0 {
         threads(&mut text, profile, options);
     }
     tables(&mut text, profile, options);
     text
+}
+
+/// What it took to get stacks of one moment.
+fn repeated(text: &mut String, profile: &Profile) {
+    let (retries, stops) = (profile.retries(), profile.stops());
+    if retries > 0 {
+        let _ = write!(text, "readings repeated: {retries}");
+        let _ = match stops {
+            0 => writeln!(text, "; the program was never stopped"),
+            stops => writeln!(text, "; a thread was stopped for {stops} of them"),
+        };
+    }
 }
 
 /// The time that no row of the tables holds.

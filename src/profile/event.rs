@@ -155,6 +155,14 @@ pub enum Event {
     Sample(Sample),
     /// So many samples were lost or cut. A `Late` tick is not missing time: the next weight covers it.
     Lost(LostCause, u64),
+    /// So many readings were repeated because the stack had changed meanwhile, and for so many the
+    /// thread was stopped. Neither is a loss.
+    Repeated {
+        /// Readings that were repeated.
+        retries: u64,
+        /// Readings for which the thread was stopped.
+        stops: u64,
+    },
     /// The end of the recording, with its whole measured duration.
     End(Nanos),
 }

@@ -136,6 +136,8 @@ pub struct Profile {
     thread_totals: Vec<Totals>,
     totals: Totals,
     lost: BTreeMap<LostCause, u64>,
+    retries: u64,
+    stops: u64,
     last_sample: Nanos,
     end: Option<Nanos>,
     rejected: u64,
@@ -174,6 +176,11 @@ impl Profile {
             Event::Lost(cause, count) => {
                 let lost = self.lost.entry(cause).or_default();
                 *lost = lost.saturating_add(count);
+                true
+            }
+            Event::Repeated { retries, stops } => {
+                self.retries = self.retries.saturating_add(retries);
+                self.stops = self.stops.saturating_add(stops);
                 true
             }
             Event::End(duration) => {
@@ -284,6 +291,18 @@ impl Profile {
     #[must_use]
     pub fn lost(&self) -> &BTreeMap<LostCause, u64> {
         &self.lost
+    }
+
+    /// How many readings were repeated because the stack had changed meanwhile.
+    #[must_use]
+    pub fn retries(&self) -> u64 {
+        self.retries
+    }
+
+    /// For how many readings a thread of the target was stopped.
+    #[must_use]
+    pub fn stops(&self) -> u64 {
+        self.stops
     }
 
     /// How many events were left out because they make no sense: 0 unless the recording is

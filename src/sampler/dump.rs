@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::intern::Interner;
 use super::observe::{Observation, identify, observe};
 use super::target::{self, Target};
-use super::{Activity, Dump, SamplerError, Settings, Stop, ThreadDump};
+use super::{Activity, Dump, SamplerError, Settings, Stop, Stops, ThreadDump};
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process, TaskState};
 use crate::profile::Profile;
@@ -20,6 +20,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(5);
 /// When the process cannot be read or is no Python process.
 pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
     let settings = Settings {
+        stops: Stops::LastResort,
         rate_hz: 1.0,
         duration: None,
         start_timeout: Some(START_TIMEOUT),
@@ -33,9 +34,9 @@ pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
     let mut interner = Interner::default();
     let mut profile = Profile::default();
     let mut emit = |event: Event| profile.apply(event);
-    let observations = observe(&mut target.source, &memory, &mut interner, &mut emit)
+    let observed = observe(&mut target.source, &memory, &mut interner, &mut emit)
         .map_err(|_| SamplerError::EndedEarly(pid))?;
-    let mut threads = describe(&observations, &mut target, &process, &memory, &profile);
+    let mut threads = describe(&observed.threads, &mut target, &process, &memory, &profile);
     threads.sort_by_key(|thread| (!thread.is_main, thread.tid, thread.interpreter));
     let command = process.command_line();
     Ok(Dump {

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use crate::cpython::reader::Stops;
 use crate::process::Pid;
 use crate::process::permission::Denied;
 use crate::profile::event::Frame;
@@ -37,6 +38,8 @@ pub struct Settings {
     /// How long to wait for the target to become a Python process with a running interpreter;
     /// `None`: for as long as it lives.
     pub start_timeout: Option<Duration>,
+    /// When a thread of the target may be stopped.
+    pub stops: Stops,
 }
 
 /// Asks a sampler on another thread to stop. Clones ask the same sampler.

@@ -27,6 +27,17 @@ pub struct Observation {
     pub interpreter: usize,
 }
 
+/// What one tick tells of all threads, and what it took.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// The threads.
+    pub threads: Vec<Observation>,
+    /// How often a thread was read again because its stack had changed meanwhile.
+    pub retries: u64,
+    /// How often a thread was stopped for a reading.
+    pub stops: u64,
+}
+
 /// What is known of a thread besides its stack.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identity {
@@ -49,18 +60,23 @@ pub fn observe(
     memory: &LiveMemory,
     interner: &mut Interner,
     emit: &mut dyn FnMut(Event),
-) -> Result<Vec<Observation>, Vanished> {
+) -> Result<Observed, Vanished> {
     match source {
         Source::Native(reader) => {
             let tick = reader.tick(memory).map_err(|_| Vanished)?;
-            Ok(native_observations(reader, &tick, interner, emit))
+            Ok(Observed {
+                threads: native_observations(reader, &tick, interner, emit),
+                retries: tick.retries,
+                stops: tick.stops,
+            })
         }
         Source::Legacy(reader) => {
-            let threads = reader.stacks().map_err(|_| Vanished)?;
-            Ok(threads
-                .into_iter()
-                .map(|thread| legacy_observation(thread, interner, emit))
-                .collect())
+            let threads = reader.stacks().map_err(|_| Vanished)?.into_iter();
+            let threads = threads.map(|thread| legacy_observation(thread, interner, emit));
+            Ok(Observed {
+                threads: threads.collect(),
+                ..Observed::default()
+            })
         }
     }
 }

@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use super::intern::Interner;
-use super::observe::{Observation, identify, observe};
+use super::observe::{Observation, Observed, identify, observe};
 use super::schedule::Schedule;
 use super::target::{self, Target};
 use super::threads::{Moment, Threads};
@@ -189,7 +189,14 @@ impl<'a> Recording<'a> {
         let observed = observe(&mut target.source, self.memory, &mut self.interner, emit);
         // An interpreter that is being torn down has no threads; whether the process ended or runs
         // another program shows at the next look.
-        let observations = observed.unwrap_or_default();
+        let Observed {
+            threads: observations,
+            retries,
+            stops,
+        } = observed.unwrap_or_default();
+        if retries + stops > 0 {
+            emit(Event::Repeated { retries, stops });
+        }
         if threads.wants_identities(&observations, now) {
             let identities = identify(&mut target.source, self.process, self.memory);
             threads.identify(identities, self.process, now, emit);

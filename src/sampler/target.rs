@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::{SamplerError, Settings, Stop};
+use super::{SamplerError, Settings, Stop, Stops};
 use crate::cpython::legacy::LegacyReader;
 use crate::cpython::locate::{Found, LocateError, locate};
-use crate::cpython::reader::Reader;
+use crate::cpython::native_ids::native_ids;
+use crate::cpython::reader::{KnownThread, Reader, Stopper};
 use crate::cpython::version::Version;
 use crate::memory::LiveMemory;
-use crate::process::{ImageIdentity, Pid, Process, ProcessError, diagnose};
+use crate::process::{ImageIdentity, Pid, Process, ProcessError, diagnose, pause};
 
 /// The first wait between two looks at a process that is not ready; doubled after each look.
 const FIRST_WAIT: Duration = Duration::from_micros(500);
@@ -69,7 +70,7 @@ pub fn wait_for(
                 wait = FIRST_WAIT;
             }
             seen = Some(state);
-            match look(process, memory) {
+            match look(process, memory, settings.stops) {
                 Ok(target) => return Ok(Some(target)),
                 Err(error) => last_error = Some(error),
             }
@@ -111,7 +112,7 @@ fn is_denied(error: &std::io::Error) -> bool {
 }
 
 /// One look: the interpreter, when it is there and has a thread.
-fn look(process: &Process, memory: &LiveMemory) -> Result<Target, LocateError> {
+fn look(process: &Process, memory: &LiveMemory, stops: Stops) -> Result<Target, LocateError> {
     let pid = process.pid();
     let image = process.exe_identity().ok();
     match locate(process, memory)? {
@@ -123,6 +124,9 @@ fn look(process: &Process, memory: &LiveMemory) -> Result<Target, LocateError> {
                 .is_ok_and(|tick| !tick.readings.is_empty());
             if !ready {
                 return Err(LocateError::NotReady(pid));
+            }
+            if stops != Stops::Never {
+                reader.allow_stops(stops, stopper(pid));
             }
             Ok(Target {
                 source: Source::Native(Box::new(reader)),
@@ -139,6 +143,23 @@ fn look(process: &Process, memory: &LiveMemory) -> Result<Target, LocateError> {
             })
         }
     }
+}
+
+/// Stops a thread of process `pid` with ptrace.
+fn stopper(pid: Pid) -> Stopper {
+    Box::new(move |thread: &KnownThread| {
+        let process = Process::open(pid).ok()?;
+        let tids = process.namespace_tids().ok()?;
+        let inner = match thread.native_id {
+            Some(id) => i32::try_from(id).ok()?,
+            None => {
+                let existing = tids.keys().copied().collect();
+                let memory = LiveMemory::new(pid);
+                *native_ids(&[thread.ident], &existing, &memory).get(&thread.ident)?
+            }
+        };
+        pause(pid, *tids.get(&inner)?).ok()
+    })
 }
 
 fn open_legacy(pid: Pid, version: Version) -> Result<LegacyReader, LocateError> {

@@ -31,6 +31,7 @@ impl Recording {
     fn start(pid: i32, rate_hz: f64, duration: Option<Duration>) -> Recording {
         let (profile, stop) = (Arc::<Mutex<Profile>>::default(), Stop::default());
         let settings = Settings {
+            stops: rsamp::sampler::Stops::LastResort,
             rate_hz,
             duration,
             start_timeout: None,

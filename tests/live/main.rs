@@ -3,6 +3,7 @@
 mod builds;
 mod differential;
 mod formats;
+#[path = "../it/image_format.rs"]
 mod image_format;
 mod legacy;
 mod life;

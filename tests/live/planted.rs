@@ -26,6 +26,7 @@ const SUM_TOLERANCE: f64 = 0.005;
 /// Samples `program`, which waits for a line, until it ends, with another thread letting it go.
 fn record(mut program: Standing) -> (Profile, Value) {
     let settings = Settings {
+        stops: rsamp::sampler::Stops::LastResort,
         rate_hz: RATE_HZ,
         duration: None,
         start_timeout: Some(Duration::from_secs(10)),
