@@ -232,6 +232,41 @@ pub struct Places {
     outside: Vec<Address>,
     /// The frame that could not be read when the places were learnt: where the stack ends.
     broken: Option<Address>,
+    /// The outermost frame. It stays the same for long; a stack with another one is not believed
+    /// before it was seen [`BOTTOM_SEEN`] times in a row.
+    bottom: Bottom,
+}
+
+/// The outermost frame of a thread.
+#[derive(Debug, Default, Clone, Copy)]
+struct Bottom {
+    known: Address,
+    candidate: Address,
+    seen: u32,
+}
+
+/// How often in a row another outermost frame must be seen: links that are missing in the midst of a
+/// call are there at the next try.
+const BOTTOM_SEEN: u32 = 3;
+
+impl Bottom {
+    /// Takes in the outermost frame of one more copy; whether it is to be believed.
+    fn believes(&mut self, at: Address) -> bool {
+        if at == self.known {
+            self.seen = 0;
+            return true;
+        }
+        self.seen = if at == self.candidate {
+            self.seen + 1
+        } else {
+            1
+        };
+        self.candidate = at;
+        if self.seen >= BOTTOM_SEEN {
+            self.known = at;
+        }
+        self.seen >= BOTTOM_SEEN
+    }
 }
 
 /// The numbers of a thread's pieces in a [`Window`].
@@ -298,7 +333,7 @@ impl Places {
 
     /// Walks the stack in the pieces of `planned`.
     pub fn look(
-        &self,
+        &mut self,
         planned: Planned,
         window: &Window,
         format: FrameFormat<'_>,
@@ -340,10 +375,17 @@ impl Places {
             callee(at).and_then(|bytes| format.parse(at, bytes))
         });
         let look = match verdict {
-            Top::Decided(stack) => Look::Settled(stack),
-            Top::Undecided(stack) => Look::Unsettled(stack),
+            Top::Decided(stack) if self.believes_bottom(&stack) => Look::Settled(stack),
+            Top::Decided(stack) | Top::Undecided(stack) => Look::Unsettled(stack),
         };
         (look, Some(fields))
+    }
+
+    fn believes_bottom(&mut self, stack: &RawStack) -> bool {
+        match (stack.end, stack.frames.last()) {
+            (StackEnd::Outermost, Some(outermost)) => self.bottom.believes(outermost.at),
+            _ => true,
+        }
     }
 
     /// The bytes of the frame at `at`, when they were copied.

@@ -9,6 +9,7 @@ use super::code::{self, Check, CodeCache, Fingerprint};
 use super::frames::{FrameFormat, Look, Places, Planned, RawStack, ThreadFields};
 use super::gil::{GilHolder, GilState};
 use super::locate::Interpreter;
+use super::pace::Pace;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
 use crate::process::Paused;
@@ -114,6 +115,8 @@ pub struct Reader {
     window: Window,
     own_window: Window,
     plans: Vec<Planned>,
+    pace: Pace,
+    pace_alone: Pace,
     stops: Stops,
     stopper: Option<Stopper>,
 }
@@ -140,6 +143,8 @@ impl Reader {
             window: Window::default(),
             own_window: Window::default(),
             plans: Vec::new(),
+            pace: Pace::default(),
+            pace_alone: Pace::default(),
             stops: Stops::Never,
             stopper: None,
         }
@@ -187,16 +192,14 @@ impl Reader {
     pub fn tick(&mut self, memory: &impl ReadMemory) -> Result<Tick, Vanished> {
         let mut tick = Tick::default();
         self.plan();
-        self.window.fill(memory);
-        if self.lists_stand() {
-            self.look_at_all(memory, &mut tick);
-        } else {
+        self.pace.fill(&mut self.window, memory);
+        if !self.lists_stand() {
             self.relist(memory)?;
             tick.threads_changed = true;
             self.plan();
-            self.window.fill(memory);
-            self.look_at_all(memory, &mut tick);
+            self.pace.fill(&mut self.window, memory);
         }
+        self.look_at_all(memory, &mut tick);
         self.check_codes(memory, &mut tick);
         self.find_holders(&mut tick);
         Ok(tick)
@@ -323,7 +326,7 @@ impl Reader {
 
     fn look_at_all(&mut self, memory: &impl ReadMemory, tick: &mut Tick) {
         for number in 0..self.threads.len() {
-            let thread = &self.threads[number];
+            let thread = &mut self.threads[number];
             let look = if self.stops == Stops::Always {
                 Look::Moved
             } else if thread.is_learnt {
@@ -420,12 +423,12 @@ impl Reader {
 
     fn look_alone(&mut self, number: usize, memory: &impl ReadMemory) -> Look {
         let format = format_of(&self.interpreter);
-        let thread = &self.threads[number];
+        let thread = &mut self.threads[number];
         self.own_window.clear();
         let plan = thread
             .places
             .plan(thread.state, format.layout, &mut self.own_window);
-        self.own_window.fill(memory);
+        self.pace_alone.fill(&mut self.own_window, memory);
         let (look, fields) = thread
             .places
             .look(plan, &self.own_window, format, &self.codes);

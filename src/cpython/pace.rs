@@ -1,0 +1,73 @@
+//! Turns the time that a copy took into whether something came in between.
+//!
+//! Copying a stack takes less than a microsecond. When an interrupt comes in the midst of it, or
+//! rsamp is preempted there, the two parts of the copy are of two moments, far enough apart for many
+//! calls of the target: seen in some 5 of 100,000 copies. Such a copy takes longer than the others.
+
+use std::time::Instant;
+
+use crate::memory::{ReadMemory, Window};
+
+/// How often a copy is repeated because it took long. When all of them do, the machine is just slow.
+const MAX_REPEATS: usize = 3;
+
+/// Of how many copies the usual time is the average, about.
+const REMEMBERED: u64 = 16;
+
+/// A copy that takes this much longer than usual was interrupted: the shortest interrupts take some
+/// microseconds.
+const SLACK_NS: u64 = 700;
+
+/// The usual time of copies of one kind.
+#[derive(Debug, Default)]
+pub struct Pace {
+    usual_ns: u64,
+}
+
+impl Pace {
+    /// Fills `window`, again when it took longer than usual.
+    pub fn fill(&mut self, window: &mut Window, memory: &impl ReadMemory) {
+        for _ in 0..=MAX_REPEATS {
+            let start = Instant::now();
+            window.fill(memory);
+            let took_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            if self.is_usual(took_ns) {
+                return;
+            }
+        }
+    }
+
+    /// Takes in the time of one more copy; whether it is like those before.
+    fn is_usual(&mut self, took_ns: u64) -> bool {
+        let is_usual =
+            self.usual_ns == 0 || took_ns <= self.usual_ns + self.usual_ns / 4 + SLACK_NS;
+        // An outlier counts little, so that the next one is noticed too; but it counts, because a
+        // deeper stack takes longer for good.
+        let counted_ns = if is_usual {
+            took_ns
+        } else {
+            took_ns.min(self.usual_ns * 2)
+        };
+        self.usual_ns = match self.usual_ns {
+            0 => took_ns,
+            usual => (usual * (REMEMBERED - 1) + counted_ns) / REMEMBERED,
+        };
+        is_usual
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_took_long_is_noticed_and_a_slower_pace_is_learnt() {
+        let mut pace = Pace::default();
+        assert!((0..50).all(|_| pace.is_usual(2_000)));
+        assert!(!pace.is_usual(5_000));
+        assert!(pace.is_usual(2_100));
+        let refused = (0..50).filter(|_| !pace.is_usual(8_000)).count();
+        assert!((1..40).contains(&refused), "{refused}");
+        assert!(pace.is_usual(8_000));
+    }
+}
