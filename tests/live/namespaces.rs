@@ -153,8 +153,13 @@ fn a_program_whose_path_leads_nowhere_here() {
         command
             .args([home, mount.path(), &inside])
             .arg(program("frames.py"));
+        command.env("LD_LIBRARY_PATH", mount.path().join("lib"));
         let program = rested(&mut command);
         assert!(!inside.exists(), "the mount shows outside");
+        let maps = fs::read_to_string(format!("/proc/{}/maps", program.pid())).expect("maps");
+        let mut interpreter = maps.lines().filter(|line| line.contains("libpython"));
+        let path = mount.path().to_str().expect("UTF-8");
+        assert!(interpreter.all(|line| line.contains(path)), "{maps}");
         check_program(
             &format!("mount namespace, {}", python.label),
             &python,
