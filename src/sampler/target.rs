@@ -145,8 +145,9 @@ fn look(process: &Process, memory: &LiveMemory, stops: Stops) -> Result<Target, 
     }
 }
 
-/// Stops a thread of process `pid` with ptrace.
-fn stopper(pid: Pid) -> Stopper {
+/// Stops a thread of process `pid` with ptrace, for one reading.
+#[must_use]
+pub fn stopper(pid: Pid) -> Stopper {
     Box::new(move |thread: &KnownThread| {
         let process = Process::open(pid).ok()?;
         let tids = process.namespace_tids().ok()?;

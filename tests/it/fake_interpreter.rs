@@ -611,6 +611,10 @@ impl Fake {
         let code = self.code(frame.name);
         let offsets = &self.offsets.frame;
         let distance = if frame.early { 0 } else { HALF };
+        if self.offsets.thread.chunk.is_none() {
+            // `ob_refcnt` of an object: somebody refers to it.
+            self.put_word(at, 1);
+        }
         self.put_word(at + offsets.previous, caller.0);
         self.put_word(at + offsets.code, code.0 | offsets.tag);
         match self.offsets.code.start {

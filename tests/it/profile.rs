@@ -256,7 +256,6 @@ fn events_that_make_no_sense_are_left_out_and_counted() {
         stack(1, Some(StackId(1)), 0),
         stack(0, None, 0),
         stack(u32::MAX, None, 0),
-        Event::Thread(ThreadId(0), thread.clone()),
         Event::Thread(ThreadId(3), thread),
         Event::Thread(ThreadId(2), elsewhere),
         Event::Frame(FrameId(5), profile.frames()[0].clone()),
