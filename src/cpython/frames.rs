@@ -413,6 +413,11 @@ impl Places {
         window.piece(planned.outside + found)
     }
 
+    /// Makes the next [`Places::learn`] walk the whole stack: what was known of it did not help.
+    pub fn forget_frames(&mut self) {
+        self.outside.clear();
+    }
+
     /// Finds the places anew, frame by frame, with as many reads as it takes.
     ///
     /// What it read may be of several moments: only the places are kept, the next look decides.

@@ -389,6 +389,7 @@ impl Reader {
     ) -> Reading {
         let mut look = first;
         let mut unsettled = None;
+        let mut has_moved = false;
         for _ in 0..max_tries {
             match look {
                 Look::Settled(stack) => return Reading::Stack(stack),
@@ -404,6 +405,10 @@ impl Reader {
                 Look::Moved => {
                     let format = format_of(&self.interpreter);
                     let thread = &mut self.threads[number];
+                    if has_moved {
+                        thread.places.forget_frames();
+                    }
+                    has_moved = true;
                     let learnt = thread.places.learn(thread.state, memory, format);
                     if learnt.is_none() {
                         return Reading::Gone;
