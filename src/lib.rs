@@ -26,6 +26,28 @@
 //! | [`cli`] | what the user typed into all of the above | all but `sys` |
 //!
 //! The test `tests/it/architecture.rs` fails when a room names one that its row does not list.
+//!
+//! # What happens at a tick
+//!
+//! 1. [`sampler::record`] sleeps until the [`sampler::schedule`] says so, or the target ends.
+//! 2. [`cpython::reader`] asks one [`memory::Window`] for the lists of interpreters and threads and,
+//!    thread by thread, for the thread state and the places where its frames lay last time
+//!    ([`cpython::frames::Places`]). All of it comes with one `process_vm_readv`.
+//! 3. [`cpython::frames`] walks each stack in the copy; [`cpython::top`] decides whether it is of one
+//!    moment, by the rule of the version. If not, or if a frame has moved, that thread is read again
+//!    by itself, and as the last resort once more while it is stopped.
+//! 4. [`cpython::code`] compares every code object of the stacks with what it read of it before, so
+//!    that the name of a freed function is never shown.
+//! 5. [`sampler::intern`] numbers the stacks, [`sampler::threads`] books the measured time since the
+//!    last tick to them, and [`profile::Profile::apply`] folds the events.
+//!
+//! # What holds everywhere
+//!
+//! - Nothing read from the target is trusted: every walk has a named bound, every length is checked
+//!   before room is made for it, and a bad frame costs that frame.
+//! - The target is not changed. It is not stopped either, but one thread for one reading as the last
+//!   resort, and `--never-stop` forbids that.
+//! - Time is measured, never counted: a sample stands for the interval since the tick before.
 
 pub mod sys;
 
