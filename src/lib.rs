@@ -32,7 +32,7 @@
 //! 1. [`sampler::record`] sleeps until the [`sampler::schedule`] says so, or the target ends.
 //! 2. [`cpython::reader`] asks one [`memory::Window`] for the lists of interpreters and threads and,
 //!    thread by thread, for the thread state and the places where its frames lay last time
-//!    ([`cpython::frames::Places`]). All of it comes with one `process_vm_readv`.
+//!    ([`cpython::places::Places`]). All of it comes with one `process_vm_readv`.
 //! 3. [`cpython::frames`] walks each stack in the copy; [`cpython::top`] decides whether it is of one
 //!    moment, by the rule of the version. If not, or if a frame has moved, that thread is read again
 //!    by itself, and as the last resort once more while it is stopped.

@@ -12,6 +12,8 @@ pub mod frames;
 
 pub mod top;
 
+pub mod places;
+
 pub mod pace;
 
 pub mod code;

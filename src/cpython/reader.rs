@@ -6,10 +6,11 @@
 use rustc_hash::FxHashSet;
 
 use super::code::{self, Check, CodeCache, Fingerprint};
-use super::frames::{FrameFormat, Look, Places, Planned, RawStack, ThreadFields};
+use super::frames::{FrameFormat, RawStack, ThreadFields};
 use super::gil::{GilHolder, GilState};
 use super::locate::Interpreter;
 use super::pace::Pace;
+use super::places::{Look, Places, Planned};
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
 use crate::process::Paused;
