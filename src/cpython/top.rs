@@ -16,7 +16,7 @@
 //! that nobody refers to has been freed.
 
 use super::code::CodeCache;
-use super::frames::{FrameFormat, RawFrame, RawStack};
+use super::frames::{FrameFormat, RawFrame, RawStack, StackEnd};
 use crate::memory::Address;
 
 /// How many callees are followed upwards from the frame pointed to. Copying takes some tens of
@@ -45,7 +45,8 @@ pub fn settle(
         return Top::Decided(stack);
     }
     let outermost = stack.frames.last();
-    let is_loose = outermost.is_some_and(|frame| codes.is_generator(frame.code));
+    let is_loose = stack.end == StackEnd::Outermost
+        && outermost.is_some_and(|frame| codes.is_generator(frame.code));
     stack.is_dubious = is_loose || stack.frames.iter().any(|frame| frame.is_freed);
     if stack.is_dubious {
         return Top::Undecided(stack);
