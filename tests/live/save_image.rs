@@ -1,10 +1,12 @@
 //! Turns running interpreters into the images in `tests/images`, which `tests/it/images.rs` reads back.
 //!
-//! Not run by default. It saves one image for each line of `RSAMP_PYTHONS`:
+//! Skipped but where `RSAMP_SAVE_IMAGES` is set. It saves one image for each line of `RSAMP_PYTHONS`:
 //!
-//!     RSAMP_PYTHONS=$'3.8.18\t/opt/python3.8/bin/python' cargo test --test live -- --ignored save_image
+//!     RSAMP_SAVE_IMAGES=1 RSAMP_PYTHONS=$'3.8.18\t/opt/python3.8/bin/python' cargo test --test live save_image
 //!
 //! An image has exactly the bytes that were read, and names the folders of the interpreter and the program.
+
+#![allow(clippy::print_stderr)]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -59,8 +61,11 @@ impl Recorded<'_> {
 }
 
 #[test]
-#[ignore = "writes tests/images"]
 fn save_images() {
+    if std::env::var_os("RSAMP_SAVE_IMAGES").is_none() {
+        eprintln!("SKIP save_images: it writes tests/images, only where RSAMP_SAVE_IMAGES is set");
+        return;
+    }
     for python in pythons() {
         let program = stand(&python, "threads.py");
         let _stopped = Stopped::new(program.pid());
