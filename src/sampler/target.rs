@@ -55,12 +55,13 @@ pub fn wait_for(
     let mut wait = FIRST_WAIT;
     let mut seen = None;
     let mut last_error = None;
+    let mut what = String::new();
     loop {
         if stop.is_requested() {
             return Ok(None);
         }
         if !process.is_alive() {
-            return Err(SamplerError::EndedEarly(process.pid()));
+            return Err(ended(process.pid(), last_error.as_ref(), what));
         }
         // Parsing files is for when something changed: a program that is not Python may run for days.
         let mapped = process.mappings().map_or(0, |mappings| mappings.len());
@@ -70,6 +71,8 @@ pub fn wait_for(
                 wait = FIRST_WAIT;
             }
             seen = Some(state);
+            // A process that has ended can't be described any more.
+            what = process.describe();
             match look(process, memory, settings.stops) {
                 Ok(target) => return Ok(Some(target)),
                 Err(error) => last_error = Some(error),
@@ -80,6 +83,14 @@ pub fn wait_for(
         }
         std::thread::sleep(wait);
         wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+/// What it means that process `pid`, which was `what` at the last look, ended before it could be sampled.
+fn ended(pid: Pid, last_error: Option<&LocateError>, what: String) -> SamplerError {
+    match last_error {
+        Some(LocateError::NotPython(_)) => SamplerError::NeverPython { pid, what },
+        _ => SamplerError::EndedEarly(pid),
     }
 }
 

@@ -227,7 +227,7 @@ fn a_shell_that_stays_one_is_named() {
         .expect_err("no Python");
     let is_end = matches!(
         error,
-        SamplerError::EndedEarly(_) | SamplerError::NoSuchProcess(_)
+        SamplerError::NeverPython { .. } | SamplerError::NoSuchProcess(_)
     );
     assert!(is_end, "{error:?}");
 }

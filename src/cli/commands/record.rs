@@ -64,7 +64,7 @@ pub fn run(request: &request::Record) -> Result<u8> {
     let recorded = sampler
         .context("start the sampling thread")
         .and_then(|sampler| match sampler.join() {
-            Ok(recorded) => recorded.map_err(anyhow::Error::new),
+            Ok(recorded) => recorded.map_err(|error| anyhow::Error::new(own_program(error))),
             Err(panic) => Err(anyhow!(
                 "the sampling failed: {}",
                 panic_text(panic.as_ref())
@@ -108,15 +108,28 @@ fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8) -> u8
     }
 }
 
-/// To run something else than Python under `rsamp record` is no error: job scripts do.
+/// That there is no such process means that the program had ended before the first look at it.
+fn own_program(error: SamplerError) -> SamplerError {
+    match error {
+        SamplerError::NoSuchProcess(pid) => SamplerError::EndedEarly(pid),
+        other => other,
+    }
+}
+
+/// To run something else than Python under `rsamp record` is no error: job scripts do. Nor is a program
+/// that is over at once.
 fn severity(error: &anyhow::Error) -> Severity {
-    let is_not_python = error.chain().any(|cause| {
+    let is_harmless = error.chain().any(|cause| {
         matches!(
             cause.downcast_ref(),
-            Some(SamplerError::NotPython { .. } | SamplerError::NeverPython { .. })
+            Some(
+                SamplerError::NotPython { .. }
+                    | SamplerError::NeverPython { .. }
+                    | SamplerError::EndedEarly(_)
+            )
         )
     });
-    if is_not_python {
+    if is_harmless {
         Severity::Warning
     } else {
         Severity::Error
