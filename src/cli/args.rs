@@ -10,7 +10,7 @@ use super::exit_code;
 
 /// A sampling profiler for Python that works from outside the process.
 ///
-/// The program is not modified, not imported into, not injected into and not stopped.
+/// The program is not modified, not imported into, not injected into and, but for a last resort, not stopped.
 #[derive(Debug, Parser)]
 #[command(
     name = "rsamp",
