@@ -34,6 +34,9 @@ pub enum Top {
 
 /// Corrects the top of `stack`. `pointer_stands` says that the current-frame pointer was the same
 /// before and after copying; `callee_at` parses the frame at an address of the copy.
+///
+/// A stack that does not end at an outermost frame is never decided at the first look: a frame that
+/// was freed and used again meanwhile may have led the walk astray.
 pub fn settle(
     mut stack: RawStack,
     format: FrameFormat<'_>,
@@ -48,7 +51,7 @@ pub fn settle(
     let is_loose = stack.end == StackEnd::Outermost
         && outermost.is_some_and(|frame| codes.is_generator(frame.code));
     stack.is_dubious = is_loose || stack.frames.iter().any(|frame| frame.is_freed);
-    if stack.is_dubious {
+    if stack.is_dubious || stack.end != StackEnd::Outermost {
         return Top::Undecided(stack);
     }
     if format.layout.frame.stacktop.is_none() {
