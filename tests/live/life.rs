@@ -37,6 +37,7 @@ impl Recording {
             start_timeout: None,
         };
         let (shared, asked) = (Arc::clone(&profile), stop.clone());
+        let begin = Instant::now();
         let sampler = std::thread::spawn(move || {
             let mut emit = |event| locked(&shared).apply(event);
             sample(Pid(pid), &settings, &asked, &Progress::default(), &mut emit)
@@ -45,7 +46,7 @@ impl Recording {
             sampler,
             profile,
             stop,
-            begin: Instant::now(),
+            begin,
         }
     }
 
