@@ -301,13 +301,16 @@ fn a_child_that_was_forked_is_not_sampled_but_can_be() {
         "{WAITS}
 import threading
 parent = os.getpid()
+begun, begin = os.pipe()
 def only_in_child():
+    os.write(begin, b'.')
     while os.getppid() == parent:
         pass
     os._exit(0)
 child = os.fork()
 if child == 0:
     only_in_child()
+os.read(begun, 1)
 print(child, flush=True)
 waits()
 "
