@@ -323,8 +323,15 @@ waits()
         let child: i32 = said.trim().parse().expect("a PID");
         let recording = Recording::start(program.pid(), 200.0, None);
         recording.wait_for("waits");
-        let dump = dump(child, &python.label);
-        assert_eq!(dump.threads.len(), 1);
+        // It lets go of the GIL to say that it has begun, and takes it again for good.
+        let begin = Instant::now();
+        let dump = loop {
+            let dump = dump(child, &python.label);
+            assert_eq!(dump.threads.len(), 1);
+            if dump.threads[0].holds_gil == Some(true) || begin.elapsed() > LIMIT {
+                break dump;
+            }
+        };
         let thread = &dump.threads[0];
         let names: Vec<_> = thread
             .frames
