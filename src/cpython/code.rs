@@ -25,10 +25,6 @@ const MAX_LINE_TABLE: usize = 64 << 20;
 /// The longest name or file name that is read, in characters.
 const MAX_NAME: usize = 100_000;
 
-/// The largest frame that is believed, in words: `co_framesize` is bounded by the compiler's stack
-/// depth, far below.
-const MAX_FRAME_WORDS: i32 = 1 << 20;
-
 /// `CO_GENERATOR`, `CO_COROUTINE` and `CO_ASYNC_GENERATOR` (`cpython/code.h`; the same in 3.6–3.15).
 const GENERATOR_FLAGS: i32 = 0x20 | 0x80 | 0x200;
 
@@ -87,7 +83,6 @@ pub struct Code {
     /// The thread-local copies of the bytecode (free-threaded 3.14 on).
     copies: Vec<Address>,
     lines: LineIndex,
-    frame_bytes: Option<u64>,
     is_generator: bool,
 }
 
@@ -147,12 +142,6 @@ impl CodeCache {
     #[must_use]
     pub fn get(&self, at: Address) -> Option<&Rc<Code>> {
         self.entries.get(&at).map(|entry| &entry.code)
-    }
-
-    /// The bytes that a frame of the code at `at` takes in the data stack (3.11 on).
-    #[must_use]
-    pub fn frame_bytes(&self, at: Address) -> Option<u64> {
-        self.entries.get(&at)?.code.frame_bytes
     }
 
     /// Whether the code at `at` makes generators, coroutines or asynchronous generators.
@@ -230,7 +219,6 @@ fn read_code(
         start: version.at_least(11).then_some(at + layout.code.code),
         copies: read_copies(bytes, memory, layout),
         lines: LineIndex::new(&table),
-        frame_bytes: frame_bytes(bytes, layout),
         is_generator: int_at(bytes, layout.code.flags)? & GENERATOR_FLAGS != 0,
     })
 }
@@ -255,25 +243,6 @@ fn read_bytes(at: Address, memory: &impl ReadMemory, layout: &Layout) -> Option<
         .read(at + layout.object.bytes_data, &mut bytes)
         .ok()?;
     Some(bytes)
-}
-
-/// `co_framesize` in bytes (3.12 on); `co_nlocalsplus + co_stacksize` and the header in 3.11
-/// (`_PyFrame_PushUnchecked` in `internal/pycore_frame.h`).
-fn frame_bytes(bytes: &[u8], layout: &Layout) -> Option<u64> {
-    let code = &layout.code;
-    let words = match code.framesize {
-        Some(offset) => int_at(bytes, offset)?,
-        None => {
-            let header = i32::try_from(layout.frame.size / 8).ok()?;
-            let locals = int_at(bytes, code.nlocalsplus?)?;
-            locals
-                .checked_add(int_at(bytes, code.stacksize)?)?
-                .checked_add(header)?
-        }
-    };
-    (0..MAX_FRAME_WORDS)
-        .contains(&words)
-        .then(|| words as u64 * 8)
 }
 
 /// The most thread-local copies of one code object that are read.

