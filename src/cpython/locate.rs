@@ -171,7 +171,7 @@ fn in_image(
     if version.minor_pair() < (3, 6) {
         return Ok(Some(Found::Legacy(version)));
     }
-    let Some(layout) = layout::for_version(version.major, version.minor) else {
+    let Some(layout) = layout::for_release(version.major, version.minor, version.micro) else {
         return Err(unknown_version(process, version.to_string()));
     };
     let (interpreters_head, gil) = match runtime {
