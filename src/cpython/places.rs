@@ -90,7 +90,7 @@ pub struct Planned {
     cframe: Option<usize>,
     chunks: usize,
     outside: usize,
-    state_again: usize,
+    pointer_again: Option<usize>,
 }
 
 impl Planned {
@@ -131,17 +131,15 @@ impl Places {
         for at in &self.outside {
             window.want(*at, header);
         }
-        let again = thread + layout.thread.frame;
-        let state_again = match layout.thread.cframe_current_frame {
-            Some(offset) => window.want(self.cframe + offset, 8),
-            None => window.want(again, 8),
-        };
+        // Where frames say which one is executing, `top` does not ask for the pointer.
+        let pointer_again = layout.frame.stacktop.is_none();
+        let pointer_again = pointer_again.then(|| window.want(thread + layout.thread.frame, 8));
         Planned {
             state,
             cframe,
             chunks,
             outside,
-            state_again,
+            pointer_again,
         }
     }
 
@@ -171,8 +169,9 @@ impl Places {
         let Some(current) = current else {
             return (Look::Moved, Some(fields));
         };
-        let again = window
-            .piece(planned.state_again)
+        let again = planned
+            .pointer_again
+            .and_then(|piece| window.piece(piece))
             .and_then(|bytes| word_at(bytes, 0));
         let mut cursor = Cursor::default();
         let find = |at: Address| self.find(at, planned, window, format, &mut cursor);

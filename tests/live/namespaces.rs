@@ -24,6 +24,14 @@ fn may(name: &str) -> bool {
     is_root
 }
 
+/// A shell that runs `script` with the arguments to come, in a mount namespace of its own.
+fn in_mount_namespace(script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private"]);
+    command.args(["sh", "-c", script, "sh"]);
+    command
+}
+
 /// The newest of pyenv's interpreters of a minor version.
 fn python(minor: u8) -> Python {
     let found = pythons()
@@ -64,16 +72,7 @@ fn a_program_in_a_chroot() {
     for name in ["frames.py", "threads.py"] {
         // The program looks at its own /proc; the mount is seen by nobody else.
         let script = "mount -t proc proc \"$1/proc\" && exec chroot \"$@\"";
-        let mut command = Command::new("unshare");
-        command.args([
-            "--mount",
-            "--propagation",
-            "private",
-            "sh",
-            "-c",
-            script,
-            "sh",
-        ]);
+        let mut command = in_mount_namespace(script);
         command.arg(&root).arg("/usr/bin/python3.14");
         let program = rested(command.arg(inside.join(name)));
         check_program(&format!("chroot {name}"), &python, &program);
@@ -140,16 +139,7 @@ fn a_program_whose_path_leads_nowhere_here() {
         let mount = TempDir::new().expect("a folder");
         let inside = mount.path().join("bin").join(name);
         let script = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
-        let mut command = Command::new("unshare");
-        command.args([
-            "--mount",
-            "--propagation",
-            "private",
-            "sh",
-            "-c",
-            script,
-            "sh",
-        ]);
+        let mut command = in_mount_namespace(script);
         command
             .args([home, mount.path(), &inside])
             .arg(program("frames.py"));
