@@ -84,13 +84,24 @@ fn check_running(name: &str) {
     for python in common_pythons() {
         let program = run(&python, name);
         let mut oracle = Oracle::open(program.pid()).expect("py-spy finds the interpreter");
-        let mut failures = 0;
+        let (mut failures, mut between_frames) = (0, 0);
         for stop in 0..STOPS {
             // Not to wait for anything: to stop it anywhere.
             std::thread::sleep(Duration::from_micros(500 + stop * 7919 % 3001));
             let _stopped = Stopped::new(program.pid());
             let place = format!("{} {name}, stop {stop}", python.label);
-            let ours = comparable(&dump(program.pid(), &place));
+            let ours = dump(program.pid(), &place);
+            // It stands in the midst of a call: a generator that is not yet linked to the frame that
+            // resumes it. rsamp says so; py-spy shows half a stack.
+            if ours
+                .threads
+                .iter()
+                .any(|thread| thread.incomplete.is_some())
+            {
+                between_frames += 1;
+                continue;
+            }
+            let ours = comparable(&ours);
             match oracle.stacks() {
                 Ok(theirs) => {
                     let theirs = seen_by(theirs);
@@ -101,10 +112,13 @@ fn check_running(name: &str) {
                 Err(_) => failures += 1,
             }
         }
-        assert!(
-            failures < STOPS / 4,
-            "{} {name}: py-spy failed",
+        let counts = format!(
+            "{} {name}: py-spy failed {failures} times, {between_frames} stops between two frames",
             python.label
+        );
+        assert!(
+            failures < STOPS / 4 && between_frames < STOPS / 4,
+            "{counts}"
         );
     }
 }
