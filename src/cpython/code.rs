@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
+use super::frames::FrameFormat;
 use super::layout::Layout;
 use super::line_table::{LineFormat, LineIndex, LineTable};
 use super::text::read_str;
@@ -83,7 +84,10 @@ pub struct Code {
     /// The thread-local copies of the bytecode (free-threaded 3.14 on).
     copies: Vec<Address>,
     lines: LineIndex,
-    is_generator: bool,
+    /// Whether it makes generators, coroutines or asynchronous generators.
+    pub(super) is_generator: bool,
+    /// Bytes that a frame of it takes in a data-stack chunk (3.11 on).
+    pub(super) frame_bytes: Option<u64>,
 }
 
 impl Code {
@@ -118,12 +122,46 @@ impl Code {
 pub struct CodeCache {
     entries: FxHashMap<Address, Entry>,
     read: u64,
+    forgotten: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     fingerprint: Fingerprint,
     code: Rc<Code>,
+    since_ns: u64,
+    checked: Moment,
+}
+
+/// When the memory was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moment {
+    /// Nanoseconds since the reader began.
+    pub at_ns: u64,
+    /// `code_object_generation`: how many code objects the interpreter had freed (3.14 on).
+    pub generation: Option<u64>,
+}
+
+/// A code object without a generation to go by is compared again after this part of the time for
+/// which it has been the same: what is shown of a freed one is at most that part of its time.
+const TRUSTED_PART: u64 = 64;
+
+/// But not later than this.
+const LONGEST_TRUST_NS: u64 = 10_000_000;
+
+impl Entry {
+    /// Whether it needs no comparison with what lies at its address at `now`.
+    fn is_fresh(&self, now: Moment) -> bool {
+        match now.generation {
+            // Where no code object was freed since, this one was not.
+            Some(_) => now.generation == self.checked.generation,
+            None => {
+                let known_ns = self.checked.at_ns - self.since_ns;
+                let trust_ns = (known_ns / TRUSTED_PART).min(LONGEST_TRUST_NS);
+                now.at_ns < self.checked.at_ns + trust_ns
+            }
+        }
+    }
 }
 
 /// Whether an entry still stands for what lies at its address.
@@ -144,21 +182,30 @@ impl CodeCache {
         self.entries.get(&at).map(|entry| &entry.code)
     }
 
-    /// Whether the code at `at` makes generators, coroutines or asynchronous generators.
+    /// How often a code object was read or forgotten: as long as that stands, an address stands for the
+    /// same code object.
     #[must_use]
-    pub fn is_generator(&self, at: Address) -> bool {
-        self.entries
-            .get(&at)
-            .is_some_and(|entry| entry.code.is_generator)
+    pub fn changes(&self) -> u64 {
+        self.read + self.forgotten
     }
 
-    /// Compares the entry of `at` with what lies there now.
-    pub fn check(&mut self, at: Address, now: &Fingerprint) -> Check {
-        match self.entries.get(&at) {
+    /// The code object at `at`, and whether that holds at `now` without comparing.
+    pub(super) fn at_moment(&self, at: Address, now: Moment) -> Option<(&Code, bool)> {
+        let entry = self.entries.get(&at)?;
+        Some((&entry.code, entry.is_fresh(now)))
+    }
+
+    /// Compares the entry of `at` with what was found there at `now`.
+    pub fn check(&mut self, at: Address, found: &Fingerprint, now: Moment) -> Check {
+        match self.entries.get_mut(&at) {
             None => Check::Unknown,
-            Some(entry) if entry.fingerprint == *now => Check::Same,
+            Some(entry) if entry.fingerprint == *found => {
+                entry.checked = now;
+                Check::Same
+            }
             Some(_) => {
                 self.entries.remove(&at);
+                self.forgotten += 1;
                 Check::Replaced
             }
         }
@@ -169,9 +216,10 @@ impl CodeCache {
         &mut self,
         at: Address,
         memory: &impl ReadMemory,
-        layout: &Layout,
-        version: Version,
+        format: FrameFormat<'_>,
+        now: Moment,
     ) -> Option<&Rc<Code>> {
+        let FrameFormat { layout, version } = format;
         let mut bytes = vec![0; layout.code.size as usize];
         memory.read(at, &mut bytes).ok()?;
         let (start, length) = fingerprint_range(layout);
@@ -182,12 +230,15 @@ impl CodeCache {
         code.number = self.read;
         if self.entries.len() >= MAX_CODES {
             self.entries.clear();
+            self.forgotten += 1;
         }
         self.entries.insert(
             at,
             Entry {
                 fingerprint,
                 code: Rc::new(code),
+                since_ns: now.at_ns,
+                checked: now,
             },
         );
         self.get(at)
@@ -220,7 +271,23 @@ fn read_code(
         copies: read_copies(bytes, memory, layout),
         lines: LineIndex::new(&table),
         is_generator: int_at(bytes, layout.code.flags)? & GENERATOR_FLAGS != 0,
+        frame_bytes: frame_bytes(bytes, layout),
     })
+}
+
+/// `co_framesize` (3.12 on), or what `_PyEvalFramePushAndInit` in 3.11 adds up: `co_nlocalsplus`,
+/// `co_stacksize` and `FRAME_SPECIALS_SIZE`, in words.
+fn frame_bytes(bytes: &[u8], layout: &Layout) -> Option<u64> {
+    let code = &layout.code;
+    let words = |offset| int_at(bytes, offset).and_then(|words| u64::try_from(words).ok());
+    match (code.framesize, code.nlocalsplus) {
+        (Some(framesize), _) => Some(words(framesize)? * 8),
+        (None, Some(locals)) => {
+            let own = words(locals)? + words(code.stacksize)?;
+            Some(own * 8 + layout.frame.size.next_multiple_of(8))
+        }
+        (None, None) => None,
+    }
 }
 
 /// Reads a bytes object.

@@ -8,8 +8,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl::set_timerslack;
 use nix::sys::time::TimeSpec;
 
-use super::intern::Interner;
-use super::observe::{Observation, Observed, identify, observe};
+use super::observe::{Observation, Observed, Observer, identify, observe};
 use super::schedule::Schedule;
 use super::target::{self, Target};
 use super::threads::{Moment, Threads};
@@ -62,7 +61,7 @@ struct Recording<'a> {
     start: Instant,
     last_tick: Nanos,
     schedule: Schedule,
-    interner: Interner,
+    observer: Observer,
     programs: u32,
     first_thread: u32,
 }
@@ -83,7 +82,7 @@ impl<'a> Recording<'a> {
             start: Instant::now(),
             last_tick: Nanos(0),
             schedule: Schedule::new(settings.rate_hz, Nanos(0), seed),
-            interner: Interner::default(),
+            observer: Observer::default(),
             programs: 0,
             first_thread: 0,
         }
@@ -130,7 +129,7 @@ impl<'a> Recording<'a> {
     ) -> Option<Ended> {
         let process = ProcessId(self.programs);
         self.programs += 1;
-        self.interner.begin_program();
+        self.observer.begin_program();
         let (pid, command) = (self.process.pid(), self.process.command_line());
         let python = target.python.clone();
         emit(Event::Process(
@@ -193,7 +192,7 @@ impl<'a> Recording<'a> {
             weight: now - self.last_tick,
         };
         self.last_tick = now;
-        let observed = observe(&mut target.source, self.memory, &mut self.interner, emit);
+        let observed = observe(&mut target.source, self.memory, &mut self.observer, emit);
         // An interpreter that is being torn down has no threads; whether the process ended or runs
         // another program shows at the next look.
         let Observed {

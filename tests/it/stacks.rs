@@ -1,19 +1,19 @@
 //! Turns fake interpreters of four versions into stacks, and compares these with what was laid out.
 
-use rsamp::cpython::reader::{Reader, Reading};
+use rsamp::cpython::reader::{KnownThread, Reader, Reading};
 use rsamp::memory::{Address, SavedMemory};
 
 use crate::fake_interpreter::{
-    ALL, Fake, HOLDER, Offsets, Place, Thread, V3_11, V3_13, frame, thread,
+    ALL, Fake, HOLDER, Offsets, Place, Thread, V3_11, V3_13, V3_14, frame, thread,
 };
 
 /// The stack of each thread, innermost first, as `name:line` with the functions' first lines at 100,
 /// 200 and so on; `?` when the code object cannot be read.
 fn stacks(reader: &mut Reader, memory: &SavedMemory) -> Vec<Vec<String>> {
-    let tick = reader.tick(memory).expect("an interpreter");
+    reader.tick(memory).expect("an interpreter");
     let codes = reader.codes();
-    let stack = |reading: &Reading| match reading {
-        Reading::Stack(stack) => {
+    let stack = |(reading, thread): (&Reading, &KnownThread)| match reading {
+        Reading::Stack | Reading::Same => {
             let line = |frame: &rsamp::cpython::frames::RawFrame| {
                 let Some(code) = codes.get(frame.code) else {
                     return "?".to_owned();
@@ -22,11 +22,12 @@ fn stacks(reader: &mut Reader, memory: &SavedMemory) -> Vec<Vec<String>> {
                 let line = code.line(frame.instruction, frame.bytecode_copy);
                 format!("{}:{}", code.name, line.unwrap_or(0))
             };
-            stack.frames.iter().map(line).collect()
+            thread.stack().frames.iter().map(line).collect()
         }
         other => vec![format!("{other:?}")],
     };
-    tick.readings.iter().map(stack).collect()
+    let readings = reader.last().readings.iter();
+    readings.zip(reader.threads()).map(stack).collect()
 }
 
 /// Reads what `lay_out` makes, twice with one reader: the first time everything is new to it, the
@@ -172,15 +173,28 @@ fn a_frame_that_has_returned_is_cut() {
 }
 
 #[test]
-fn callees_are_not_followed_while_the_pointer_stands() {
-    let mut called = thread(&[
-        frame("main"),
-        frame("call"),
-        frame("callee"),
-        frame("deeper"),
-    ]);
+fn a_callee_that_the_pointer_does_not_name_yet_is_added() {
+    let frames = ["main", "call", "callee", "deeper"].map(frame);
+    let mut called = thread(&frames);
     called.current = Some(1);
-    check(&SAYS_WHICH, one(called), &[&["call:205", "main:105"]]);
+    let expect: &[&[&str]] = &[&["deeper:405", "callee:305", "call:205", "main:105"]];
+    check(&SAYS_WHICH, one(called.clone()), expect);
+    check(&[&V3_14], one(called), expect);
+}
+
+#[test]
+fn what_a_call_left_behind_is_not_added() {
+    let mut returned = thread(&["main", "call", "dead", "deader"].map(frame));
+    returned.current = Some(1);
+    returned.executing = Some(1);
+    check(&SAYS_WHICH, one(returned), &[&["call:205", "main:105"]]);
+    let lay_out = |offsets| {
+        let frames = ["main", "call", "dead"].map(frame);
+        let mut fake = Fake::new(offsets, &[vec![thread(&frames)]]);
+        fake.set_code(0, 2, Address::NULL);
+        fake
+    };
+    check(&[&V3_14], lay_out, &[&["call:205", "main:105"]]);
 }
 
 #[test]
@@ -192,9 +206,10 @@ fn deep_stacks_are_whole() {
         let mut reader = Reader::new(fake.interpreter());
         for _ in 0..2 {
             let tick = reader.tick(&memory).expect("an interpreter");
-            let [Reading::Stack(stack)] = &tick.readings[..] else {
+            let [Reading::Stack | Reading::Same] = tick.readings[..] else {
                 panic!("{:?}", tick.readings);
             };
+            let stack = reader.threads()[0].stack();
             let at = stack.frames.iter().rev().map(|frame| frame.at);
             assert!(at.eq(fake.frames[0].iter().copied()), "{:#x}", offsets.hex);
         }

@@ -125,6 +125,8 @@ struct Outcome {
     samples: u64,
     torn: u64,
     gone: u64,
+    retries: u64,
+    stops: u64,
     distinct: usize,
     impossible: u64,
     examples: BTreeMap<String, u64>,
@@ -148,16 +150,23 @@ fn torture(python: &Python, name: &str, ticks: u64) -> Outcome {
     let mut interner = Interner::default();
     let mut profile = Profile::default();
     let mut counts: HashMap<Option<StackId>, u64> = HashMap::new();
+    let mut raws: HashMap<Option<StackId>, (u64, String)> = HashMap::new();
+    let mut nth = 0u64;
     let mut outcome = Outcome::default();
     let start = std::time::Instant::now();
     for _ in 0..ticks {
-        let tick = reader.tick(&memory).expect("the interpreter");
-        for reading in &tick.readings {
+        reader.tick(&memory).expect("the interpreter");
+        let tick = reader.last();
+        outcome.retries += tick.retries;
+        outcome.stops += tick.stops;
+        for (reading, thread) in tick.readings.iter().zip(reader.threads()) {
             match reading {
-                Reading::Stack(raw) => {
+                Reading::Stack | Reading::Same => {
+                    let raw = thread.stack();
                     let mut emit = |event: Event| profile.apply(event);
                     let stack = interner.stack(raw, reader.codes(), &mut emit).stack;
                     *counts.entry(stack).or_default() += 1;
+ nth += 1; if !raws.contains_key(&stack) { let t: Vec<String> = raw.frames.iter().map(|f| format!("{:#x} {} i{:#x} ex{:?} c{} ", f.at.0, reader.codes().get(f.code).map_or(String::new(), |c| c.name.clone()), f.instruction, f.executing, f.entered_from_c)).collect(); raws.insert(stack, (nth, format!("tries {} stops {} {}", tick.retries, tick.stops, t.join("\n      ")))); }
                     outcome.samples += 1;
                 }
                 Reading::Torn => outcome.torn += 1,
@@ -173,7 +182,7 @@ fn torture(python: &Python, name: &str, ticks: u64) -> Outcome {
             .map(|frame| frame.name.as_str())
             .collect();
         if let Some(complaint) = grammar.complaint(&names) {
-            outcome.impossible += count;
+            outcome.impossible += count; eprintln!("  {complaint} x{count}: {:?}", raws[&stack].0); eprintln!("      {}", raws[&stack].1);
             *outcome.examples.entry(complaint).or_default() += count;
         }
     }
@@ -198,11 +207,13 @@ fn hardly_a_stack_is_impossible_and_none_is_lost() {
             let outcome = torture(python, name, ticks.unwrap_or(TICKS));
             let rate = outcome.samples as f64 / outcome.seconds / 1000.0;
             eprintln!(
-                "{:8} {name:12} {:8} samples {rate:6.0} kHz {:5} stacks, impossible {}, torn {}, gone {} {:?}",
+                "{:8} {name:12} {:8} samples {rate:6.0} kHz {:5} stacks, impossible {}, retries {}, stops {}, torn {}, gone {} {:?}",
                 python.label,
                 outcome.samples,
                 outcome.distinct,
                 outcome.impossible,
+                outcome.retries,
+                outcome.stops,
                 outcome.torn,
                 outcome.gone,
                 outcome.examples.iter().take(3).collect::<Vec<_>>()
