@@ -128,6 +128,8 @@ pub struct CodeCache {
 #[derive(Debug)]
 struct Entry {
     fingerprint: Fingerprint,
+    /// The hash of the name: where functions come and go, another name may lie where this one lay.
+    name_hash: Option<u64>,
     code: Rc<Code>,
     since_ns: u64,
     checked: Moment,
@@ -195,11 +197,24 @@ impl CodeCache {
         Some((&entry.code, entry.is_fresh(now)))
     }
 
-    /// Compares the entry of `at` with what was found there at `now`.
-    pub fn check(&mut self, at: Address, found: &Fingerprint, now: Moment) -> Check {
+    /// Where the hash of the name lies, for the entry of `at`.
+    #[must_use]
+    pub fn name_hash_at(&self, at: Address, layout: &Layout) -> Option<Address> {
+        let entry = self.entries.get(&at)?;
+        Some(hash_at(entry.fingerprint.name, layout))
+    }
+
+    /// Compares the entry of `at` with what was found there, and at [`CodeCache::name_hash_at`], at `now`.
+    pub fn check(
+        &mut self,
+        at: Address,
+        found: &Fingerprint,
+        name_hash: Option<u64>,
+        now: Moment,
+    ) -> Check {
         match self.entries.get_mut(&at) {
             None => Check::Unknown,
-            Some(entry) if entry.fingerprint == *found => {
+            Some(entry) if entry.fingerprint == *found && entry.name_hash == name_hash => {
                 entry.checked = now;
                 Check::Same
             }
@@ -236,6 +251,7 @@ impl CodeCache {
             at,
             Entry {
                 fingerprint,
+                name_hash: memory.word(hash_at(fingerprint.name, layout)).ok(),
                 code: Rc::new(code),
                 since_ns: now.at_ns,
                 checked: now,
@@ -243,6 +259,11 @@ impl CodeCache {
         );
         self.get(at)
     }
+}
+
+/// `hash` follows `length` in `PyASCIIObject` (`unicodeobject.h`); names are interned, and so have one.
+fn hash_at(name: u64, layout: &Layout) -> Address {
+    Address(name) + (layout.object.str_length + 8)
 }
 
 fn read_code(

@@ -6,9 +6,7 @@
 use rustc_hash::FxHashMap;
 
 use super::code::{CodeCache, Moment};
-use super::frames::{
-    Circle, Ends, FrameFormat, RawStack, ThreadFields, TopRule, walk, walk_live,
-};
+use super::frames::{Circle, Ends, FrameFormat, RawStack, ThreadFields, TopRule, walk, walk_live};
 use super::shape::{Chunk, Shape};
 use super::top::{self, Known, Open, Slot, Verdict};
 use crate::memory::window::{Window, word_at};
@@ -213,15 +211,17 @@ impl Places {
             return window.within(planned.chunks + number, at, format.header());
         }
         let number = self.ranges.partition_point(|range| range.at <= at);
-        window.within(
-            planned.ranges + number.checked_sub(1)?,
-            at,
-            format.header(),
-        )
+        window.within(planned.ranges + number.checked_sub(1)?, at, format.header())
     }
 
     /// What lies at `at` in the chunks.
-    fn slot(&self, at: Address, planned: Planned, window: &Window, format: FrameFormat<'_>) -> Slot {
+    fn slot(
+        &self,
+        at: Address,
+        planned: Planned,
+        window: &Window,
+        format: FrameFormat<'_>,
+    ) -> Slot {
         let is_there = |chunk: &Chunk| at >= chunk.at && at.0 - chunk.at.0 < chunk.size;
         let Some(number) = self.chunks.iter().position(is_there) else {
             return Slot::Empty;

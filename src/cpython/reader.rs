@@ -191,7 +191,9 @@ impl Reader {
         }
         let is_known = !looks_for_threads || self.list.stands(&self.interpreter, &self.window);
         if !is_known || !self.idents_stand() {
-            self.list.relist(&self.interpreter, memory).ok_or(Vanished)?;
+            self.list
+                .relist(&self.interpreter, memory)
+                .ok_or(Vanished)?;
             self.tick.threads_changed = true;
             self.plan(false, true);
             self.pace.fill(&mut self.window, memory);
@@ -204,17 +206,20 @@ impl Reader {
         Ok(&self.tick)
     }
 
-    /// What [`Reader::tick`] would tell if nothing of the target has run since the last one.
+    /// Whether every thread's stack was read, or still held, at the last tick.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let has_stack = |reading: &Reading| matches!(reading, Reading::Stack | Reading::Same);
+        !self.tick.readings.is_empty() && self.tick.readings.iter().all(has_stack)
+    }
+
+    /// What [`Reader::tick`] would tell if nothing of the target has run since the last one, and that was
+    /// [complete](Reader::is_complete).
     pub fn repeat(&mut self) -> &Tick {
-        let tick = &mut self.tick;
-        tick.threads_changed = false;
-        (tick.retries, tick.stops) = (0, 0);
-        for (reading, thread) in tick.readings.iter_mut().zip(&self.list.threads) {
-            if thread.has_stack && *reading != Reading::Gone {
-                *reading = Reading::Same;
-            }
-        }
-        tick
+        self.tick.threads_changed = false;
+        (self.tick.retries, self.tick.stops) = (0, 0);
+        self.tick.readings.fill(Reading::Same);
+        &self.tick
     }
 
     fn begin_tick(&mut self) {
@@ -279,7 +284,10 @@ impl Reader {
                 .gil
                 .zip(bytes)
                 .and_then(|(gil, bytes)| gil.turn(bytes));
-            alone.push(turn.filter(|_| turn == known.turn).map(|turn| turn.last_holder));
+            alone.push(
+                turn.filter(|_| turn == known.turn)
+                    .map(|turn| turn.last_holder),
+            );
             known.turn = turn;
             let holder = known
                 .gil

@@ -9,6 +9,7 @@ use super::frames::StackEnd;
 use super::places::Look;
 use super::reader::{Reader, Reading, format_of};
 use super::top::Open;
+use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory};
 
 /// A stack that is not decided is believed when it was the same at so many tries in a row: the thread
@@ -124,7 +125,7 @@ impl Reader {
         let generation_at = format.layout.interpreter.code_generation;
         let generation = generation_at.map(|at| self.own_window.want(state + at, 8));
         self.pace_alone.fill(&mut self.own_window, memory);
-        let word = |piece| crate::memory::window::word_at(self.own_window.piece(piece)?, 0);
+        let word = |piece| word_at(self.own_window.piece(piece)?, 0);
         let generation = generation.and_then(word);
         let now = Moment { at_ns, generation };
         let (places, draft) = (&mut thread.places, &mut thread.draft);
@@ -192,23 +193,27 @@ impl Reader {
         let generation = generation.map(|at| self.own_window.want(state + at, 8));
         let first = self.own_window.len();
         for at in &codes {
+            let name_hash = self.codes.name_hash_at(*at, layout);
             self.own_window.want(*at + start, length);
+            self.own_window.want(name_hash.unwrap_or(Address::NULL), 8);
         }
         self.own_window.fill(memory);
-        let word = |piece| crate::memory::window::word_at(self.own_window.piece(piece)?, 0);
+        let word = |piece| word_at(self.own_window.piece(piece)?, 0);
         let now = Moment {
             at_ns: self.now_ns(),
             generation: generation.and_then(word),
         };
         let mut all_stand = true;
         for (position, at) in codes.into_iter().enumerate() {
-            let bytes = self.own_window.piece(first + position);
+            let piece = first + 2 * position;
+            let bytes = self.own_window.piece(piece);
             let found = bytes.and_then(|bytes| Fingerprint::parse(bytes, layout));
-            let check = found.map(|found| self.codes.check(at, &found, now));
+            let name_hash = word(piece + 1);
+            let check = found.map(|found| self.codes.check(at, &found, name_hash, now));
             if check != Some(Check::Same) {
                 all_stand = false;
-                self.codes
-                    .load(at, memory, format_of(&self.interpreter), now);
+                let format = format_of(&self.interpreter);
+                self.codes.load(at, memory, format, now);
             }
         }
         all_stand

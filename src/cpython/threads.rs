@@ -124,7 +124,10 @@ impl ThreadList {
                 let Some(planned) = thread.planned else {
                     // It has not run, so it has not left the list.
                     next_thread = threads.peek().map(|next| next.state);
-                    if threads.peek().is_none_or(|next| next.interpreter != known.at) {
+                    if threads
+                        .peek()
+                        .is_none_or(|next| next.interpreter != known.at)
+                    {
                         next_thread = Some(Address::NULL);
                     }
                     continue;

@@ -21,6 +21,8 @@ pub struct Observation {
     pub stack: Result<Option<StackId>, LostCause>,
     /// Whether a part of the stack is missing.
     pub is_cut: bool,
+    /// Whether the stack was read: not when the thread cannot have run Python code since the last tick.
+    pub was_read: bool,
     /// Whether it holds the GIL; `None` when it cannot be told.
     pub holds_gil: Option<bool>,
     /// Which (sub)interpreter it runs in, 0 for the main one.
@@ -91,7 +93,8 @@ impl Observer {
     }
 }
 
-/// Reads all threads once.
+/// Reads all threads once; not again those that cannot have changed, which is all of them when it
+/// `has_stood` since the last time.
 ///
 /// # Errors
 /// [`Vanished`].
@@ -99,16 +102,22 @@ pub fn observe(
     source: &mut Source,
     memory: &LiveMemory,
     observer: &mut Observer,
+    has_stood: bool,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Observed, Vanished> {
     match source {
+        Source::Native(reader) if has_stood && reader.is_complete() => {
+            reader.repeat();
+            Ok(native_observations(reader, observer, emit))
+        }
         Source::Native(reader) => {
             reader.tick(memory).map_err(|_| Vanished)?;
             Ok(native_observations(reader, observer, emit))
         }
         Source::Legacy(reader) => {
             let threads = reader.stacks().map_err(|_| Vanished)?.into_iter();
-            let threads = threads.map(|thread| legacy_observation(thread, &mut observer.interner, emit));
+            let threads =
+                threads.map(|thread| legacy_observation(thread, &mut observer.interner, emit));
             Ok(Observed {
                 threads: threads.collect(),
                 ..Observed::default()
@@ -137,6 +146,7 @@ fn native_observations(
         }
         observations.push(Observation {
             key: remembered.key,
+            was_read: *reading != Reading::Same,
             stack: match reading {
                 Reading::Stack | Reading::Same => Ok(remembered.last.stack),
                 Reading::Torn => Err(LostCause::Torn),
@@ -175,6 +185,7 @@ fn legacy_observation(
         key: (thread.thread_id, thread.thread_id),
         stack: Ok(interner.ready_stack(frames, emit)),
         is_cut: false,
+        was_read: true,
         holds_gil: Some(thread.holds_gil),
         interpreter: 0,
     }

@@ -8,6 +8,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl::set_timerslack;
 use nix::sys::time::TimeSpec;
 
+use super::cpu::Ran;
 use super::observe::{Observation, Observed, Observer, identify, observe};
 use super::schedule::Schedule;
 use super::target::{self, Target};
@@ -140,7 +141,7 @@ impl<'a> Recording<'a> {
                 python,
             },
         ));
-        let mut threads = Threads::new(process, pid, self.first_thread);
+        let mut threads = Threads::new(process, self.process, self.first_thread);
         let ended = self.tick_until_end(target, &mut threads, stop, emit);
         let end = self.now();
         threads.finish(
@@ -192,7 +193,10 @@ impl<'a> Recording<'a> {
             weight: now - self.last_tick,
         };
         self.last_tick = now;
-        let observed = observe(&mut target.source, self.memory, &mut self.observer, emit);
+        let ran = threads.ask_cpu(now);
+        let has_stood = ran == Ran::Nothing;
+        let (source, observer) = (&mut target.source, &mut self.observer);
+        let observed = observe(source, self.memory, observer, has_stood, emit);
         // An interpreter that is being torn down has no threads; whether the process ended or runs
         // another program shows at the next look.
         let Observed {
@@ -207,7 +211,7 @@ impl<'a> Recording<'a> {
             let identities = identify(&mut target.source, self.process, self.memory);
             threads.identify(identities, self.process, now, emit);
         }
-        threads.record(&observations, moment, emit);
+        threads.record(&observations, moment, ran, emit);
         self.count(&observations, emit);
     }
 

@@ -32,11 +32,11 @@ use nix::sys::time::TimeValLike;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::time::{ClockId, clock_gettime};
 use rsamp::cpython::locate::{Found, locate};
-use rsamp::cpython::reader::{Reader, Reading, Stops};
+use rsamp::cpython::reader::{Reader, Stops};
 use rsamp::memory::LiveMemory;
 use rsamp::process::{Pid, Process};
-use rsamp::sampler::intern::Interner;
-use rsamp::sampler::target::stopper;
+use rsamp::sampler::observe::{Observer, observe};
+use rsamp::sampler::target::{NEW_THREADS, Source, stopper};
 use serde_json::{Value, json};
 
 use programs::{Standing, command, run_command};
@@ -278,10 +278,11 @@ impl Running {
         };
         let mut reader = Reader::new(*interpreter);
         reader.allow_stops(Stops::LastResort, stopper(pid));
+        reader.look_for_threads_every(NEW_THREADS);
         let mut sampler = Sampler {
             memory: &self.memory,
-            reader,
-            interner: Interner::default(),
+            source: Source::Native(Box::new(reader)),
+            observer: Observer::default(),
             counts: Counts::default(),
         };
         for _ in 0..WARM_UP {
@@ -308,8 +309,8 @@ impl Running {
 /// The hot path: from the memory of the process to numbered stacks.
 struct Sampler<'a> {
     memory: &'a LiveMemory,
-    reader: Reader,
-    interner: Interner,
+    source: Source,
+    observer: Observer,
     counts: Counts,
 }
 
@@ -323,18 +324,24 @@ struct Counts {
 
 impl Sampler<'_> {
     fn tick(&mut self) {
-        let tick = self.reader.tick(self.memory).expect("the interpreter");
-        for reading in &tick.readings {
-            match reading {
-                Reading::Stack(raw) => {
-                    self.interner.stack(raw, self.reader.codes(), &mut |_| {});
-                    self.counts.samples += 1;
-                }
-                Reading::Torn | Reading::Gone => self.counts.lost += 1,
+        let (source, observer) = (&mut self.source, &mut self.observer);
+        let tick =
+            observe(source, self.memory, observer, false, &mut |_| {}).expect("the interpreter");
+        for thread in &tick.threads {
+            match thread.stack {
+                Ok(_) => self.counts.samples += 1,
+                Err(_) => self.counts.lost += 1,
             }
         }
         self.counts.retries += tick.retries;
         self.counts.stops += tick.stops;
+    }
+
+    fn reader(&self) -> &Reader {
+        match &self.source {
+            Source::Native(reader) => reader,
+            Source::Legacy(_) => panic!("no interpreter of 3.6 or later"),
+        }
     }
 
     /// What is counted, per sample.
@@ -380,7 +387,7 @@ impl Floor {
 
 fn hot_path(running: &Running) -> HotPath {
     let mut sampler = running.sampler();
-    let mut floor = Floor::of(running, &sampler.reader);
+    let mut floor = Floor::of(running, sampler.reader());
     let (mut floors, mut samples, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let least = cpu_us_per_call(CALLS_OF_A_TURN, || floor.read());
