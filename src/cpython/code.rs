@@ -152,15 +152,16 @@ const TRUSTED_PART: u64 = 64;
 const LONGEST_TRUST_NS: u64 = 10_000_000;
 
 impl Entry {
-    /// Whether it needs no comparison with what lies at its address at `now`.
-    fn is_fresh(&self, now: Moment) -> bool {
+    /// Until when it needs no comparison with what lies at its address, in [`Moment::at_ns`].
+    fn fresh_until_ns(&self, now: Moment) -> u64 {
         match now.generation {
             // Where no code object was freed since, this one was not.
-            Some(_) => now.generation == self.checked.generation,
+            Some(_) if now.generation == self.checked.generation => u64::MAX,
+            Some(_) => 0,
             None => {
                 let known_ns = self.checked.at_ns - self.since_ns;
                 let trust_ns = (known_ns / TRUSTED_PART).min(LONGEST_TRUST_NS);
-                now.at_ns < self.checked.at_ns + trust_ns
+                self.checked.at_ns + trust_ns
             }
         }
     }
@@ -191,10 +192,10 @@ impl CodeCache {
         self.read + self.forgotten
     }
 
-    /// The code object at `at`, and whether that holds at `now` without comparing.
-    pub(super) fn at_moment(&self, at: Address, now: Moment) -> Option<(&Code, bool)> {
+    /// The code object at `at`, and until when that holds without comparing, in [`Moment::at_ns`].
+    pub(super) fn at_moment(&self, at: Address, now: Moment) -> Option<(&Code, u64)> {
         let entry = self.entries.get(&at)?;
-        Some((&entry.code, entry.is_fresh(now)))
+        Some((&entry.code, entry.fresh_until_ns(now)))
     }
 
     /// Where the hash of the name lies, for the entry of `at`.

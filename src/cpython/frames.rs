@@ -240,7 +240,7 @@ impl FrameFormat<'_> {
 pub(super) struct Ends {
     /// The frame that could not be read when the places were learnt.
     pub broken: Option<Address>,
-    /// The entry frame (3.12 on) that has none before it.
+    /// The outermost entry frame (3.12 on): there are no others before it, but for a sentinel in 3.15.
     pub entry: Option<Address>,
 }
 
@@ -290,12 +290,17 @@ pub(super) fn walk_live(
     mut fetch: impl FnMut(Address, &mut [u8]) -> Option<()>,
 ) -> Ends {
     let mut ends = Ends::default();
+    let mut entry = None;
     let mut header = [0; MAX_FRAME_HEADER];
     let header = &mut header[..format.header()];
     let mut circle = Circle::default();
     let mut at = current;
     for _ in 0..MAX_WALK {
-        if at.is_null() || circle.closes_at(at) {
+        if at.is_null() {
+            ends.entry = entry;
+            break;
+        }
+        if circle.closes_at(at) {
             break;
         }
         let parsed = fetch(at, header).and_then(|()| format.parse(at, header));
@@ -303,9 +308,10 @@ pub(super) fn walk_live(
             ends.broken = Some(at);
             break;
         };
-        if frame.is_none() && previous.is_null() {
-            ends.entry = Some(at);
-        }
+        entry = match frame {
+            Some(_) => None,
+            None => entry.or(Some(at)),
+        };
         at = previous;
     }
     ends

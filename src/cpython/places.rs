@@ -162,11 +162,10 @@ impl Places {
             codes,
             now,
             chunks: &self.chunks,
-            shape: &self.shape,
             pointer_stands,
         };
-        let slot = |at: Address| self.slot(at, planned, window, format);
-        Some(match top::settle(stack, known, slot) {
+        let slot = |at: Address| slot(&self.chunks, at, planned, window, format);
+        Some(match top::settle(stack, &mut self.shape, known, slot) {
             Verdict::Settled => {
                 self.shape.has_seen_whole();
                 Look::Settled
@@ -212,31 +211,6 @@ impl Places {
         }
         let number = self.ranges.partition_point(|range| range.at <= at);
         window.within(planned.ranges + number.checked_sub(1)?, at, format.header())
-    }
-
-    /// What lies at `at` in the chunks.
-    fn slot(
-        &self,
-        at: Address,
-        planned: Planned,
-        window: &Window,
-        format: FrameFormat<'_>,
-    ) -> Slot {
-        let is_there = |chunk: &Chunk| at >= chunk.at && at.0 - chunk.at.0 < chunk.size;
-        let Some(number) = self.chunks.iter().position(is_there) else {
-            return Slot::Empty;
-        };
-        let chunk = &self.chunks[number];
-        if at.0 - chunk.at.0 + format.header() as u64 > chunk.size {
-            return Slot::Empty;
-        }
-        match window.within(planned.chunks + number, at, format.header()) {
-            None => Slot::NotCopied,
-            Some(bytes) => match format.parse(at, bytes) {
-                Some((Some(frame), previous)) => Slot::Frame(frame, previous),
-                _ => Slot::Empty,
-            },
-        }
     }
 
     /// Makes the next [`Places::learn`] walk the whole stack: what was known of it did not help.
@@ -311,7 +285,8 @@ impl Places {
             Some(())
         });
         // What lies before the outermost frame is asked for only when places are learnt.
-        outside.retain(|at| self.ends.entry != Some(*at));
+        let end = outside.iter().position(|at| self.ends.entry == Some(*at));
+        outside.truncate(end.unwrap_or(outside.len()));
         self.outside = outside;
     }
 
@@ -349,6 +324,7 @@ impl Places {
     /// Follows the chunks from the newest to the oldest.
     fn learn_chunks(&mut self, fields: &ThreadFields, memory: &impl ReadMemory) {
         self.chunks.clear();
+        self.shape.forget_order();
         let Some((mut at, top)) = fields.chunk else {
             return;
         };
@@ -368,6 +344,31 @@ impl Places {
             self.chunks.push(chunk);
             at = previous;
         }
+    }
+}
+
+/// What lies at `at` in the chunks.
+fn slot(
+    chunks: &[Chunk],
+    at: Address,
+    planned: Planned,
+    window: &Window,
+    format: FrameFormat<'_>,
+) -> Slot {
+    let is_there = |chunk: &Chunk| at >= chunk.at && at.0 - chunk.at.0 < chunk.size;
+    let Some(number) = chunks.iter().position(is_there) else {
+        return Slot::Empty;
+    };
+    let chunk = &chunks[number];
+    if at.0 - chunk.at.0 + format.header() as u64 > chunk.size {
+        return Slot::Empty;
+    }
+    match window.within(planned.chunks + number, at, format.header()) {
+        None => Slot::NotCopied,
+        Some(bytes) => match format.parse(at, bytes) {
+            Some((Some(frame), previous)) => Slot::Frame(frame, previous),
+            _ => Slot::Empty,
+        },
     }
 }
 

@@ -38,6 +38,10 @@ const MAX_TRIES_STOPPED: usize = 6;
 /// With so few threads, all are read at once; with more, first the one that can have run.
 const FEW_THREADS: usize = 4;
 
+/// The GIL and the count of freed code objects are looked at so many times as often as new threads are
+/// looked for, at least.
+const COUNTER_LOOKS_PER_LIST: u64 = 10;
+
 /// Stops one thread for as long as the guard lives; `None` when that cannot be done.
 pub type Stopper = Box<dyn FnMut(&KnownThread) -> Option<Paused> + Send>;
 
@@ -98,6 +102,7 @@ pub struct Reader {
     began: Instant,
     lists_every: Duration,
     lists_read_ns: Option<u64>,
+    counters_read_ns: Option<u64>,
     pub(super) pauses: Pauses,
 }
 
@@ -123,6 +128,7 @@ impl Reader {
             began: Instant::now(),
             lists_every: Duration::ZERO,
             lists_read_ns: None,
+            counters_read_ns: None,
             pauses: Pauses::default(),
         }
     }
@@ -184,25 +190,27 @@ impl Reader {
         let looks_for_threads = self
             .lists_read_ns
             .is_none_or(|read| now_ns >= read + lists_every_ns);
-        self.plan(looks_for_threads, false);
+        let asks_counters = self.are_counters_due(now_ns);
+        self.plan(looks_for_threads, asks_counters, false);
         self.pace.fill(&mut self.window, memory);
         if looks_for_threads {
             self.lists_read_ns = Some(now_ns);
         }
-        let is_known = !looks_for_threads || self.list.stands(&self.interpreter, &self.window);
-        if !is_known || !self.idents_stand() {
+        let is_known = (!looks_for_threads || self.list.stands(&self.interpreter, &self.window))
+            && self.idents_stand();
+        if !is_known {
             self.list
                 .relist(&self.interpreter, memory)
                 .ok_or(Vanished)?;
             self.tick.threads_changed = true;
-            self.plan(false, true);
+            self.plan(false, true, true);
             self.pace.fill(&mut self.window, memory);
         }
-        let turns = self.read_turns();
-        if self.plan_rest(&turns) {
+        self.read_turns(asks_counters || !is_known);
+        if self.plan_rest() {
             self.pace.fill(&mut self.window, memory);
         }
-        self.look_at_all(memory, now_ns, &turns);
+        self.look_at_all(memory, now_ns);
         Ok(&self.tick)
     }
 
@@ -225,8 +233,6 @@ impl Reader {
     fn begin_tick(&mut self) {
         let tick = &mut self.tick;
         tick.readings.clear();
-        tick.holders.clear();
-        tick.knows_holders = false;
         (tick.retries, tick.stops) = (0, 0);
         tick.threads_changed = false;
     }
@@ -235,9 +241,23 @@ impl Reader {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
+    /// Whether to ask who holds the GIL, and whether code objects were freed: at rates above 10 kHz not at
+    /// every tick, where no thread would be spared by it.
+    fn are_counters_due(&mut self, now_ns: u64) -> bool {
+        let every_ns = self.lists_every.as_nanos() as u64 / COUNTER_LOOKS_PER_LIST;
+        let is_due = self.list.threads.len() > FEW_THREADS
+            || self
+                .counters_read_ns
+                .is_none_or(|read| now_ns >= read + every_ns);
+        if is_due {
+            self.counters_read_ns = Some(now_ns);
+        }
+        is_due
+    }
+
     /// Asks for all that one copy shall bring. What the GIL tells comes before the stacks, so that who
     /// runs meanwhile shows at the next tick; how many code objects were freed comes after them.
-    fn plan(&mut self, looks_for_threads: bool, all_threads: bool) {
+    fn plan(&mut self, looks_for_threads: bool, asks_counters: bool, all_threads: bool) {
         let format = format_of(&self.interpreter);
         self.window.clear();
         if looks_for_threads {
@@ -245,7 +265,7 @@ impl Reader {
         }
         let all_threads = all_threads || self.list.threads.len() <= FEW_THREADS;
         for known in &mut self.list.interpreters {
-            let gil = known.gil.as_ref();
+            let gil = known.gil.as_ref().filter(|_| asks_counters);
             known.gil_piece = gil.map(|gil| self.window.want(gil.at, gil.length));
         }
         for thread in &mut self.list.threads {
@@ -254,12 +274,13 @@ impl Reader {
             thread.planned = (all_threads || may_run)
                 .then(|| thread.places.plan(thread.state, format, &mut self.window));
         }
-        self.plan_generations();
+        self.plan_generations(asks_counters);
     }
 
-    fn plan_generations(&mut self) {
+    fn plan_generations(&mut self, asks_counters: bool) {
         for known in &mut self.list.interpreters {
             let generation = self.interpreter.layout.interpreter.code_generation;
+            let generation = generation.filter(|_| asks_counters);
             known.generation_piece = generation.map(|at| self.window.want(known.at + at, 8));
         }
     }
@@ -274,65 +295,69 @@ impl Reader {
         })
     }
 
-    /// Takes in the turn of every GIL. For each interpreter: which thread state alone can have run since
-    /// the last tick; `None` when any can.
-    fn read_turns(&mut self) -> Vec<Option<Address>> {
-        let mut alone = Vec::with_capacity(self.list.interpreters.len());
+    /// Takes in who holds every GIL, and whose turn it is: which thread state alone can have run since the
+    /// last tick.
+    fn read_turns(&mut self, asked_counters: bool) {
+        if asked_counters {
+            self.tick.holders.clear();
+            self.tick.knows_holders = false;
+        }
         for known in &mut self.list.interpreters {
+            known.ran_alone = None;
             let bytes = known.gil_piece.and_then(|piece| self.window.piece(piece));
-            let turn = known
-                .gil
-                .zip(bytes)
-                .and_then(|(gil, bytes)| gil.turn(bytes));
-            alone.push(
-                turn.filter(|_| turn == known.turn)
-                    .map(|turn| turn.last_holder),
-            );
+            let Some((gil, bytes)) = known.gil.zip(bytes) else {
+                continue;
+            };
+            let turn = gil.turn(bytes);
+            let has_stayed = turn == known.turn;
+            known.ran_alone = turn.filter(|_| has_stayed).map(|turn| turn.last_holder);
             known.turn = turn;
-            let holder = known
-                .gil
-                .zip(bytes)
-                .and_then(|(gil, bytes)| gil.holder(bytes));
+            let holder = gil.holder(bytes);
             self.tick.knows_holders |= holder.is_some();
             if let Some(GilHolder::Thread(thread)) = holder {
                 self.tick.holders.push(thread);
             }
         }
-        alone
     }
 
-    fn can_have_run(&self, number: usize, turns: &[Option<Address>]) -> bool {
+    fn can_have_run(&self, number: usize) -> bool {
         let thread = &self.list.threads[number];
-        let mut interpreters = self.list.interpreters.iter().zip(turns);
-        let turn = interpreters.find(|(known, _)| known.at == thread.interpreter);
-        let alone = turn.and_then(|(_, alone)| *alone);
+        let mut interpreters = self.list.interpreters.iter();
+        let known = interpreters.find(|known| known.at == thread.interpreter);
+        let alone = known.and_then(|known| known.ran_alone);
         !thread.has_stack || alone.is_none_or(|alone| alone == thread.state)
     }
 
     /// Asks for the threads that can have run and were not asked for; whether there are any.
-    fn plan_rest(&mut self, turns: &[Option<Address>]) -> bool {
-        let missing = |reader: &Reader, number: usize| {
-            reader.list.threads[number].planned.is_none() && reader.can_have_run(number, turns)
-        };
+    fn plan_rest(&mut self) -> bool {
         let count = self.list.threads.len();
-        if !(0..count).any(|number| missing(self, number)) {
+        let mut numbers = 0..count;
+        if !numbers.any(|n| self.list.threads[n].planned.is_none() && self.can_have_run(n)) {
             return false;
         }
         self.window.clear();
         let format = format_of(&self.interpreter);
         for number in 0..count {
-            let can_have_run = self.can_have_run(number, turns);
+            let can_have_run = self.can_have_run(number);
             let thread = &mut self.list.threads[number];
             thread.planned =
                 can_have_run.then(|| thread.places.plan(thread.state, format, &mut self.window));
         }
-        self.plan_generations();
+        self.plan_generations(true);
         true
     }
 
-    fn look_at_all(&mut self, memory: &impl ReadMemory, now_ns: u64, turns: &[Option<Address>]) {
+    fn look_at_all(&mut self, memory: &impl ReadMemory, now_ns: u64) {
+        for known in &mut self.list.interpreters {
+            let counted = known
+                .generation_piece
+                .and_then(|piece| self.window.piece(piece));
+            known.generation = counted
+                .and_then(|bytes| word_at(bytes, 0))
+                .or(known.generation);
+        }
         for number in 0..self.list.threads.len() {
-            let reading = if self.can_have_run(number, turns) {
+            let reading = if self.can_have_run(number) {
                 self.read(number, memory, now_ns)
             } else {
                 Reading::Same
@@ -381,7 +406,7 @@ impl Reader {
         if self.stops == Stops::Always {
             return Look::Moved;
         }
-        let generation = self.generation(number, &self.window);
+        let generation = self.generation(number);
         let at_ns = now_ns;
         let now = Moment { at_ns, generation };
         let thread = &mut self.list.threads[number];
@@ -392,12 +417,11 @@ impl Reader {
         look
     }
 
-    /// How many code objects the thread's interpreter had freed when `window` was copied.
-    pub(super) fn generation(&self, number: usize, window: &Window) -> Option<u64> {
+    /// How many code objects the thread's interpreter had freed when it was last asked.
+    fn generation(&self, number: usize) -> Option<u64> {
         let state = self.list.threads[number].interpreter;
         let mut known = self.list.interpreters.iter();
-        let piece = known.find(|known| known.at == state)?.generation_piece?;
-        word_at(window.piece(piece)?, 0)
+        known.find(|known| known.at == state)?.generation
     }
 }
 

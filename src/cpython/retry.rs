@@ -41,7 +41,7 @@ impl Pauses {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;
-        let pause_ns = u128::from(u64::from(self.random) * LONGEST_PAUSE_NS >> 32);
+        let pause_ns = u128::from((u64::from(self.random) * LONGEST_PAUSE_NS) >> 32);
         let start = Instant::now();
         while start.elapsed().as_nanos() < pause_ns {
             std::hint::spin_loop();

@@ -65,57 +65,122 @@ pub(super) struct Findings {
     pub is_loose: bool,
 }
 
-/// The gaps of one thread's stacks that were seen often enough to be believed.
+/// How the frames of one thread lie, as far as is known.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shape {
+    /// The gaps that were seen often enough to be believed.
     known: Vec<Gap>,
     candidate: Option<Gap>,
     seen: u32,
+    /// The frames last found in order, outermost first. Most of the next stack is the same.
+    ordered: Vec<Ordered>,
+    /// [`Moment::generation`] and [`CodeCache::changes`] then.
+    ordered_at: (Option<u64>, u64),
+}
+
+/// A frame that follows those before it, whose code objects are known.
+#[derive(Debug, Clone, Copy)]
+struct Ordered {
+    at: Address,
+    code: Address,
+    /// Where the next frame would lie.
+    next_slot: Option<Address>,
+    /// When its code object, or one of those before it, is to be compared again.
+    due_ns: u64,
 }
 
 impl Shape {
     /// Looks at all frames of `stack`, from the outermost to the innermost.
     pub fn examine(
-        &self,
+        &mut self,
         stack: &RawStack,
         chunks: &[Chunk],
         codes: &CodeCache,
         now: Moment,
     ) -> Findings {
+        let same = self.count_same(stack, codes, now);
+        self.ordered.truncate(same);
+        let before = self.ordered.last().copied();
         let mut findings = Findings {
             gap: None,
             wants_codes: false,
-            next_slot: chunks.last().map(|chunk| chunk.first_frame),
+            next_slot: match before {
+                Some(before) => before.next_slot,
+                None => chunks.last().map(|chunk| chunk.first_frame),
+            },
             is_loose: false,
         };
-        for (number, frame) in stack.frames.iter().rev().enumerate() {
-            let Some((code, is_fresh)) = codes.at_moment(frame.code, now) else {
+        let mut due_ns = before.map_or(u64::MAX, |before| before.due_ns);
+        for (number, frame) in stack.frames.iter().rev().enumerate().skip(same) {
+            let Some((code, fresh_until_ns)) = codes.at_moment(frame.code, now) else {
                 findings.wants_codes = true;
                 findings.next_slot = None;
                 continue;
             };
-            findings.wants_codes |= !is_fresh;
+            findings.wants_codes |= fresh_until_ns <= now.at_ns;
             findings.is_loose |=
                 number == 0 && code.is_generator && stack.end == StackEnd::Outermost;
-            let expected = match findings.next_slot {
-                None if number == 0 => Address::NULL,
-                None => continue,
-                Some(expected) => expected,
-            };
-            let is_in_chunk = chunks.iter().any(|chunk| chunk.holds(frame.at));
-            if !is_in_chunk && !expected.is_null() {
-                continue;
-            }
-            let gap = (expected, frame.at);
-            if frame.at != expected && !self.known.contains(&gap) {
-                findings.gap = Some(gap);
-            }
-            if is_in_chunk {
-                let end = code.frame_bytes.map(|bytes| frame.at + bytes);
-                findings.next_slot = end.map(|end| slot_after(end, chunks));
+            self.place(number, frame.at, code.frame_bytes, chunks, &mut findings);
+            due_ns = due_ns.min(fresh_until_ns);
+            if findings.gap.is_none() && !findings.wants_codes && !findings.is_loose {
+                self.ordered.push(Ordered {
+                    at: frame.at,
+                    code: frame.code,
+                    next_slot: findings.next_slot,
+                    due_ns,
+                });
             }
         }
         findings
+    }
+
+    /// How many frames, from the outermost, are those that were last found in order.
+    fn count_same(&mut self, stack: &RawStack, codes: &CodeCache, now: Moment) -> usize {
+        let known_at = (now.generation, codes.changes());
+        if self.ordered_at != known_at {
+            self.ordered_at = known_at;
+            self.ordered.clear();
+        }
+        let from_outermost = stack.frames.iter().rev();
+        from_outermost
+            .zip(&self.ordered)
+            .take_while(|(frame, before)| {
+                (frame.at, frame.code) == (before.at, before.code) && before.due_ns > now.at_ns
+            })
+            .count()
+    }
+
+    /// Compares where frame `number`, from the outermost, lies with where it belongs.
+    fn place(
+        &self,
+        number: usize,
+        at: Address,
+        frame_bytes: Option<u64>,
+        chunks: &[Chunk],
+        findings: &mut Findings,
+    ) {
+        let expected = match findings.next_slot {
+            None if number == 0 => Address::NULL,
+            None => return,
+            Some(expected) => expected,
+        };
+        let is_in_chunk = chunks.iter().any(|chunk| chunk.holds(at));
+        if !is_in_chunk && !expected.is_null() {
+            return;
+        }
+        let gap = (expected, at);
+        if at != expected && !self.known.contains(&gap) {
+            findings.gap = Some(gap);
+        }
+        if is_in_chunk {
+            let end = frame_bytes.map(|bytes| at + bytes);
+            findings.next_slot = end.map(|end| slot_after(end, chunks));
+        }
+    }
+
+    /// Forgets what was found in order: the chunks are others now.
+    pub fn forget_order(&mut self) {
+        self.ordered.clear();
     }
 
     /// Takes in the gap of one more copy; whether it was seen often enough.

@@ -75,8 +75,12 @@ pub(super) struct KnownInterpreter {
     pub gil: Option<GilState>,
     /// Who had run when the tick before began.
     pub turn: Option<GilTurn>,
+    /// The only thread state that can have run since then; `None`: any.
+    pub ran_alone: Option<Address>,
     pub gil_piece: Option<usize>,
     pub generation_piece: Option<usize>,
+    /// How many code objects it has freed (3.14 on).
+    pub generation: Option<u64>,
     /// Where the pieces of [`ThreadList::plan_heads`] are.
     heads: Option<usize>,
 }
@@ -163,8 +167,10 @@ impl ThreadList {
                 at,
                 gil: GilState::find(interpreter, at, memory),
                 turn: None,
+                ran_alone: None,
                 gil_piece: None,
                 generation_piece: None,
+                generation: None,
                 heads: None,
             });
             let first = memory.pointer(at + layout.threads_head).unwrap_or_default();

@@ -64,8 +64,6 @@ pub(super) struct Known<'a> {
     pub now: Moment,
     /// The thread's chunks, newest first.
     pub chunks: &'a [Chunk],
-    /// How its frames lie.
-    pub shape: &'a Shape,
     /// Whether the current-frame pointer was the same after the frames were copied; `None` where that
     /// was not asked for.
     pub pointer_stands: Option<bool>,
@@ -88,6 +86,7 @@ pub(super) enum Slot {
 /// freed and used again meanwhile may have led the walk astray.
 pub(super) fn settle(
     stack: &mut RawStack,
+    shape: &mut Shape,
     known: Known<'_>,
     slot: impl Fn(Address) -> Slot,
 ) -> Verdict {
@@ -99,11 +98,7 @@ pub(super) fn settle(
         TopRule::StackTop => cut_returned(&mut stack.frames),
         TopRule::ClearedCode => cut_over(&mut stack.frames),
     }
-    let examine = |stack: &RawStack| {
-        known
-            .shape
-            .examine(stack, known.chunks, known.codes, known.now)
-    };
+    let mut examine = |stack: &RawStack| shape.examine(stack, known.chunks, known.codes, known.now);
     let (mut findings, found) = (examine(stack), stack.frames.len());
     let top = match (known.format.rule(), findings.next_slot) {
         (TopRule::Pointer, _) => TopFrame::Found,
