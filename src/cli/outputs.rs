@@ -105,6 +105,20 @@ impl Plan {
         })
     }
 
+    /// A profile to fold events into: it keeps what was seen when if a file is to show it.
+    #[must_use]
+    pub fn empty_profile(&self) -> Profile {
+        let has_time_axis = match &self.files {
+            PlannedFiles::Named(places) => places.iter().any(|(_, format)| format.has_time_axis()),
+            PlannedFiles::Default { formats, .. } => formats.iter().any(|f| f.has_time_axis()),
+        };
+        if has_time_axis {
+            Profile::with_timeline()
+        } else {
+            Profile::default()
+        }
+    }
+
     /// Writes every file of the profile of process `pid`. One that fails does not keep the others from
     /// being written, and is tried again in the folder for temporary files.
     #[must_use]
@@ -242,12 +256,14 @@ mod tests {
 
     use super::*;
     use crate::cli::request::Output;
+    use crate::export::Drawing;
 
     const PID: Pid = Pid(42);
 
     fn default_outputs(force: bool) -> Outputs {
         Outputs {
             files: Files::Default(vec![Format::FlameGraph, Format::Pstats]),
+            drawing: Drawing::default(),
             force,
         }
     }
@@ -259,6 +275,7 @@ mod tests {
         };
         Outputs {
             files: Files::Named(paths.iter().map(output).collect()),
+            drawing: Drawing::default(),
             force: false,
         }
     }

@@ -74,6 +74,8 @@ fn use_of(format: Format, saved: &Saved) -> String {
         }
         Format::Folded => "collapsed stacks, for speedscope and flamegraph.pl".to_owned(),
         Format::Text => "report".to_owned(),
+        Format::Speedscope => "open it on www.speedscope.app".to_owned(),
+        Format::Callgrind => format!("callgrind_annotate {path}; KCachegrind opens it too"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::args::{AttachArgs, DumpArgs, RecordArgs, SamplingArgs, TargetArgs};
-use crate::export::{Format, UnknownFormat};
+use crate::export::{Drawing, Format, UnknownFormat};
 use crate::process::Pid;
 use crate::sampler::Stops;
 
@@ -91,10 +91,12 @@ pub enum ProgressWish {
 }
 
 /// What to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outputs {
     /// Which files.
     pub files: Files,
+    /// How graphs are drawn.
+    pub drawing: Drawing,
     /// Whether an existing file may be overwritten although the user did not name it.
     pub force: bool,
 }
@@ -294,6 +296,7 @@ fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
     };
     Ok(Outputs {
         files,
+        drawing: Drawing::default(),
         force: args.force,
     })
 }

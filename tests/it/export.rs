@@ -8,7 +8,12 @@ use rsamp::export::{Format, Meta, write};
 use rsamp::profile::event::{Event, LostCause, Nanos, Process, ProcessId, Thread, ThreadId};
 use rsamp::profile::{Profile, View};
 
+use serde_json::Value;
+
 use crate::profile::{Build, Call};
+
+mod callgrind;
+mod speedscope;
 
 fn meta() -> Meta {
     Meta {
@@ -16,6 +21,7 @@ fn meta() -> Meta {
         command: "python scatter.py --n 5".to_owned(),
         facts: vec!["100 Hz".to_owned(), "nothing lost".to_owned()],
         view: View::Wall,
+        ..Meta::default()
     }
 }
 
@@ -29,9 +35,24 @@ fn text(format: Format, profile: &Profile) -> String {
     String::from_utf8(bytes(format, profile)).expect("UTF-8")
 }
 
+fn json(format: Format, profile: &Profile, meta: &Meta) -> Value {
+    let mut out = Vec::new();
+    write(format, profile, meta, &mut out).expect("a Vec takes all");
+    serde_json::from_slice(&out).expect("JSON")
+}
+
+/// A format of JSON, laid out for the eye.
+fn pretty(format: Format, profile: &Profile) -> String {
+    serde_json::to_string_pretty(&json(format, profile, &meta())).expect("JSON")
+}
+
 /// One thread: main calls solve on two lines, solve calls itself and numpy.
 fn one_thread() -> Profile {
-    let mut build = Build::default();
+    one_thread_in(Profile::default())
+}
+
+fn one_thread_in(profile: Profile) -> Profile {
+    let mut build = Build::into(profile);
     build.thread(Some("MainThread"));
     let main = Call("main", "/home/ada/scatter.py", 10, 12);
     let main_later = Call("main", "/home/ada/scatter.py", 10, 14);
@@ -54,7 +75,11 @@ fn one_thread() -> Profile {
 
 /// Two threads, one of which had no Python frame for half of the time.
 fn two_threads() -> Profile {
-    let mut build = Build::default();
+    two_threads_in(Profile::default())
+}
+
+fn two_threads_in(profile: Profile) -> Profile {
+    let mut build = Build::into(profile);
     build.thread(Some("MainThread"));
     build.thread(Some("worker;<1>"));
     let run = Call("run", "/srv/a/__init__.py", 1, 2);
@@ -67,31 +92,38 @@ fn two_threads() -> Profile {
 }
 
 /// Names that break what is not written with care.
-fn hostile() -> Profile {
-    let mut build = Build::default();
-    build.thread(Some("a 5"));
-    build.thread(None);
-    let long = "x".repeat(100_000);
+fn hostile_names() -> Vec<String> {
     let names = [
         "a;b",
         "line\nbreak\r\t\0\u{1b}[31m",
-        "<&>\"']]>",
+        "<&>\"']]>\\\\\\",
         "",
         " ",
         "f 7",
         "f 7 8",
         "# comment",
         "naïve_λ_🦀",
-        "\u{ffff}\u{2028}",
-        &long,
+        "\u{ffff}\u{2028}\u{fffd}",
+        "(1)",
+        "a,b=c",
     ];
-    for name in names {
-        for file in ["/a;b/<&> \n.py", "", "/", "-->"] {
-            let call = Call(name, file, u32::MAX, 1);
+    let long = "x".repeat(100_000);
+    names.map(str::to_owned).into_iter().chain([long]).collect()
+}
+
+const HOSTILE_FILES: [&str; 5] = ["/a;b/<&> \n.py", "", "/", "-->", "\"quoted\", a\\b"];
+
+fn hostile() -> Profile {
+    let mut build = Build::default();
+    build.thread(Some("a 5"));
+    build.thread(None);
+    for name in hostile_names() {
+        for file in HOSTILE_FILES {
+            let call = Call(&name, file, u32::MAX, 1);
             build.sample(0, &[call], 1_000_000);
             build.sample(1, &[call, call], 1_000_000);
         }
-        build.mark_sample(0, &[name], 1_000_000);
+        build.mark_sample(0, &[&name], 1_000_000);
     }
     build.profile
 }
@@ -119,7 +151,7 @@ fn hostile_names_keep_one_stack_per_line() {
         assert!(stack.split(';').count() <= 3, "{stack}");
         assert!(!stack.chars().any(char::is_control), "{stack:?}");
     }
-    assert_eq!(sum, 11 * 9 * 1000);
+    assert_eq!(sum, 13 * 11 * 1000);
 }
 
 #[test]
@@ -207,7 +239,7 @@ fn flame_graph_of_hostile_names_holds_nothing_that_xml_forbids() {
     assert!(svg.len() < 200_000, "{}", svg.len());
     assert!(svg.contains("thread a\u{a0}5"));
     assert!(
-        svg.contains("(99,000 µs, 100"),
+        svg.contains("(143,000 µs, 100"),
         "no weight is taken for a part of a name"
     );
 }
@@ -255,12 +287,20 @@ fn formats_are_known_by_ending_and_by_name() {
         );
         assert_eq!(Format::from_name(format.name()), Ok(format));
     }
-    let errors = ["out.png", "out", ".svg", "svg"].map(|file| {
+    let errors = [
+        "out.gif",
+        "out",
+        ".svg",
+        "svg",
+        "a.json5",
+        ".speedscope.json",
+    ]
+    .map(|file| {
         Format::from_path(Path::new(file))
             .expect_err(file)
             .to_string()
     });
-    let unknown = Format::from_name("speedscope").expect_err("unknown");
+    let unknown = Format::from_name("gif").expect_err("unknown");
     insta::assert_snapshot!(format!("{}\n{unknown}", errors.join("\n")));
 }
 

@@ -21,12 +21,18 @@ pub struct Build {
     frames: HashMap<Frame, FrameId>,
     stacks: HashMap<(Option<StackId>, FrameId), StackId>,
     threads: u32,
-    now: Nanos,
+    now: HashMap<u32, Nanos>,
 }
 
 impl Default for Build {
     fn default() -> Build {
-        let mut profile = Profile::default();
+        Build::into(Profile::default())
+    }
+}
+
+impl Build {
+    /// Folds into `profile`, which is empty.
+    pub fn into(mut profile: Profile) -> Build {
         let process = Process {
             pid: 4242,
             command: vec!["python".to_owned(), "scatter.py".to_owned()],
@@ -38,12 +44,10 @@ impl Default for Build {
             frames: HashMap::new(),
             stacks: HashMap::new(),
             threads: 0,
-            now: Nanos(0),
+            now: HashMap::new(),
         }
     }
-}
 
-impl Build {
     pub fn thread(&mut self, name: Option<&str>) {
         let thread = Thread {
             process: ProcessId(0),
@@ -82,9 +86,11 @@ impl Build {
     }
 
     fn emit(&mut self, thread: u32, stack: Option<StackId>, ticks: u32, wall_ns: u64) {
-        self.now += Nanos(wall_ns);
+        // Threads run at the same time: each has a clock of its own.
+        let now = self.now.entry(thread).or_default();
+        *now += Nanos(wall_ns);
         self.profile.apply(Event::Sample(Sample {
-            at: self.now,
+            at: *now,
             thread: ThreadId(thread),
             stack,
             ticks,
@@ -271,7 +277,7 @@ fn without_an_end_the_last_sample_tells_the_duration() {
     let mut profile = fold(&[("a", 400), ("", 30)]);
     assert_eq!(
         (profile.duration(), profile.is_complete()),
-        (Nanos(430), false)
+        (Nanos(400), false)
     );
     profile.apply(Event::End(Nanos(500)));
     assert_eq!(
