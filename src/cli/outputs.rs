@@ -68,6 +68,7 @@ impl Plan {
         name: &str,
         pid: Option<Pid>,
     ) -> Result<Plan, OutputError> {
+        check_programs(outputs)?;
         let files = match &outputs.files {
             Files::Named(named) => {
                 let places = named
@@ -233,6 +234,27 @@ impl Plan {
         };
         (0..MAX_NUMBERED_NAMES).find(is_free).unwrap_or(0)
     }
+}
+
+/// Finds out whether every program that draws a format is there, before there is anything to lose.
+fn check_programs(outputs: &Outputs) -> Result<(), OutputError> {
+    let formats: Vec<Format> = match &outputs.files {
+        Files::Named(named) => named.iter().map(|output| output.format).collect(),
+        Files::Default(formats) => formats.clone(),
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |program: &str| {
+        std::env::split_paths(&path).any(|folder| place::is_program(&folder.join(program)))
+    };
+    for format in formats {
+        match format.program() {
+            Some(program) if !is_there(program) => {
+                return Err(OutputError::NoProgram { format, program });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Writes a format; injected, so that tests need no profile.

@@ -33,15 +33,29 @@ type SubjectId = usize;
 struct Subject {
     file: String,
     name: String,
+    first_line: u32,
     lines: BTreeMap<u32, Totals>,
     calls: Vec<(u32, SubjectId, Totals)>,
 }
 
 impl Subject {
-    fn new(file: Option<&str>, name: String) -> Subject {
-        Subject {
-            file: file.map_or_else(|| UNKNOWN_FILE.to_owned(), labels::one_line),
+    /// What is no function.
+    fn mark(name: &str) -> Subject {
+        let function = Function {
+            file: None,
+            first_line: None,
             name,
+        };
+        Subject::new(&function, name.to_owned())
+    }
+
+    fn new(function: &Function<'_>, name: String) -> Subject {
+        Subject {
+            file: function
+                .file
+                .map_or_else(|| UNKNOWN_FILE.to_owned(), labels::one_line),
+            name,
+            first_line: function.first_line.unwrap_or(0),
             lines: BTreeMap::new(),
             calls: Vec::new(),
         }
@@ -76,10 +90,10 @@ fn subjects(profile: &Profile) -> Vec<Subject> {
     let names = labels::within_files(&functions);
     let rows = functions.rows().iter().zip(names);
     let mut subjects: Vec<Subject> = rows
-        .map(|(row, name)| Subject::new(row.function.file, name))
+        .map(|(row, name)| Subject::new(&row.function, name))
         .collect();
     let root = subjects.len();
-    subjects.push(Subject::new(None, ROOT.to_owned()));
+    subjects.push(Subject::mark(ROOT));
 
     let ids: HashMap<Function<'_>, SubjectId> = functions
         .rows()
@@ -103,7 +117,7 @@ fn subjects(profile: &Profile) -> Vec<Subject> {
 
     let frameless = profile.frameless_totals();
     if frameless.samples > 0 {
-        let mut subject = Subject::new(None, labels::NO_PYTHON_FRAMES.to_owned());
+        let mut subject = Subject::mark(labels::NO_PYTHON_FRAMES);
         subject.lines.insert(0, frameless);
         let id = subjects.len();
         subjects.push(subject);
@@ -157,9 +171,14 @@ impl Writer<'_> {
         for (line, totals) in &subject.lines {
             self.costs(line, totals)?;
         }
+        if subject.lines.is_empty() {
+            // callgrind_annotate trips over a file in which no line has a cost of its own.
+            self.costs(subject.first_line, &Totals::default())?;
+        }
         for (line, callee, totals) in &subject.calls {
             self.name(["cfi", "cfn"], *callee, &subjects[*callee])?;
-            writeln!(self.out, "calls={} 0", totals.samples)?;
+            let to = subjects[*callee].first_line;
+            writeln!(self.out, "calls={} {to}", totals.samples)?;
             self.costs(line, totals)?;
         }
         Ok(())

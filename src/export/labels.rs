@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::profile::Profile;
 use crate::profile::event::{Process, Thread};
 use crate::profile::functions::{Function, Functions};
 
@@ -15,15 +16,15 @@ const NO_NAME: &str = "<no name>";
 /// hundred characters at most.
 const MAX_NAME_CHARS: usize = 200;
 
-/// The label of each function, by its id: `name (file:first line)`, where the file is shown by as
-/// many of its last components as it takes to tell functions apart.
-pub(super) fn of_functions(functions: &Functions<'_>) -> Vec<String> {
-    let mut labels = vec![String::new(); functions.rows().len()];
+/// The label of each function, `name (file:line)`, where the file is shown by as many of its last
+/// components as it takes to tell functions apart.
+pub(super) fn of_functions(functions: &[Function<'_>]) -> Vec<String> {
+    let mut labels = vec![String::new(); functions.len()];
     let mut open: Vec<usize> = (0..labels.len()).collect();
     for components in [1, 2, 4, usize::MAX] {
         let mut seen = HashMap::new();
         for id in &open {
-            labels[*id] = of_function(&functions.rows()[*id].function, components);
+            labels[*id] = of_function(&functions[*id], components);
             *seen.entry(labels[*id].clone()).or_insert(0_u32) += 1;
         }
         open.retain(|id| seen.get(&labels[*id]).is_some_and(|count| *count > 1));
@@ -72,6 +73,19 @@ pub(super) fn of_process(process: &Process) -> String {
         process.pid,
         clean(&process.command.join(" "))
     )
+}
+
+/// The label of each thread, below that of its process where there are several; no two are alike.
+pub(super) fn of_threads(profile: &Profile) -> Vec<String> {
+    let many_processes = profile.processes().len() > 1;
+    let label = |thread: &Thread| {
+        let label = of_thread(thread);
+        match profile.process(thread.process) {
+            Some(process) if many_processes => format!("{}, {label}", of_process(process)),
+            _ => label,
+        }
+    };
+    distinct(profile.threads().iter().map(label).collect())
 }
 
 /// Labels of threads or processes, with a number behind those that were there before: two threads

@@ -7,7 +7,16 @@
 //! | [`folded`] | `.folded` | flamegraph.pl, inferno, speedscope |
 //! | [`text`] | `.txt` | the eye |
 //! | [`speedscope`] | `.speedscope.json` | speedscope.app, `npx speedscope` |
-//! | [`callgrind`] | `.callgrind`, `.callgrind.out` | callgrind_annotate, KCachegrind |
+//! | [`callgrind`] | `.callgrind`, `callgrind.out.*` | callgrind_annotate, KCachegrind |
+//! | [`pprof`] | `.pb.gz`, `.pprof` | `go tool pprof`, pprof, Grafana, speedscope |
+//! | [`dot`] | `.dot`, `.gv` | Graphviz, xdot |
+//! | [`dot`] | `.dot.svg` | any browser |
+//! | [`dot`] | `.png`, `.dot.png` | any viewer |
+//! | [`json`] | `.json` | scripts |
+//! | [`csv`] | `.csv`, `.functions.csv` | spreadsheets, pandas |
+//! | [`csv`] | `.lines.csv` | spreadsheets, pandas |
+//! | [`firefox`] | `.firefox.json` | profiler.firefox.com, samply |
+//! | [`chrome_trace`] | `.trace.json` | ui.perfetto.dev, chrome://tracing, speedscope |
 //!
 //! A profile without a single sample is legal in every one.
 
@@ -35,8 +44,21 @@ pub mod speedscope;
 
 pub mod callgrind;
 
+pub mod pprof;
+
+pub mod dot;
+
+pub mod json;
+
+pub mod csv;
+
+pub mod firefox;
+
+pub mod chrome_trace;
+
 mod labels;
 mod paths;
+mod places;
 mod sequence;
 mod tree;
 
@@ -59,7 +81,7 @@ impl Meta {
     /// One line of whatever the format has room for: the title, the command, the facts and, in any
     /// case, what was lost.
     fn headline(&self, profile: &Profile) -> String {
-        let lost = text::lost_in_words(profile);
+        let lost = text::lost_briefly(profile);
         let parts = [&self.title, &self.command].into_iter().chain(&self.facts);
         let parts = parts.filter(|part| !part.is_empty()).chain([&lost]);
         let parts: Vec<String> = parts.map(|part| labels::clean(part)).collect();
@@ -96,17 +118,44 @@ pub enum Format {
     Speedscope,
     /// The format of Valgrind's callgrind.
     Callgrind,
+    /// pprof's gzipped profile.proto.
+    Pprof,
+    /// A call graph in Graphviz's DOT.
+    Dot,
+    /// The same, drawn by `dot`.
+    DotSvg,
+    /// The same as an image.
+    DotPng,
+    /// rsamp's own JSON (docs/json.md).
+    Json,
+    /// A table of functions.
+    FunctionsCsv,
+    /// A table of lines.
+    LinesCsv,
+    /// The Firefox Profiler's processed profile.
+    Firefox,
+    /// Chrome's Trace Event Format.
+    ChromeTrace,
 }
 
 impl Format {
     /// All formats, in the order in which they are listed to the user.
-    pub const ALL: [Format; 6] = [
+    pub const ALL: [Format; 15] = [
         Format::FlameGraph,
         Format::Pstats,
         Format::Folded,
         Format::Text,
         Format::Speedscope,
         Format::Callgrind,
+        Format::Pprof,
+        Format::Dot,
+        Format::DotSvg,
+        Format::DotPng,
+        Format::Json,
+        Format::FunctionsCsv,
+        Format::LinesCsv,
+        Format::Firefox,
+        Format::ChromeTrace,
     ];
 
     /// The one table of formats: the name, and the endings of the files without their first dot.
@@ -117,7 +166,16 @@ impl Format {
             Format::Folded => ("folded", &["folded"]),
             Format::Text => ("text", &["txt"]),
             Format::Speedscope => ("speedscope", &["speedscope.json"]),
-            Format::Callgrind => ("callgrind", &["callgrind", "callgrind.out"]),
+            Format::Callgrind => ("callgrind", &["callgrind"]),
+            Format::Pprof => ("pprof", &["pb.gz", "pprof"]),
+            Format::Dot => ("dot", &["dot", "gv"]),
+            Format::DotSvg => ("dot-svg", &["dot.svg"]),
+            Format::DotPng => ("dot-png", &["png", "dot.png"]),
+            Format::Json => ("json", &["json"]),
+            Format::FunctionsCsv => ("csv", &["csv", "functions.csv"]),
+            Format::LinesCsv => ("lines-csv", &["lines.csv"]),
+            Format::Firefox => ("firefox", &["firefox.json"]),
+            Format::ChromeTrace => ("chrome-trace", &["trace.json"]),
         }
     }
 
@@ -133,11 +191,24 @@ impl Format {
         self.named().1[0]
     }
 
+    /// The program that has to be there for it to be written.
+    #[must_use]
+    pub fn program(self) -> Option<&'static str> {
+        matches!(
+            self,
+            Format::ChromeTrace | Format::Firefox | Format::DotSvg | Format::DotPng
+        )
+        .then_some(dot::PROGRAM)
+    }
+
     /// Whether it shows what was seen when, if it is given a profile made by
     /// [`Profile::with_timeline`].
     #[must_use]
     pub fn has_time_axis(self) -> bool {
-        matches!(self, Format::Speedscope)
+        matches!(
+            self,
+            Format::ChromeTrace | Format::Firefox | Format::Speedscope
+        )
     }
 
     /// The format that a file's ending stands for, in whatever case: of several that fit, the
@@ -161,6 +232,10 @@ impl Format {
             .max_by_key(|(_, ending)| ending.len());
         match (found, path.extension()) {
             (Some((format, _)), _) => Ok(format),
+            // As Valgrind names its files, and KCachegrind looks for them.
+            _ if lower == "callgrind.out" || lower.starts_with("callgrind.out.") => {
+                Ok(Format::Callgrind)
+            }
             (None, Some(ending)) => Err(UnknownFormat::Ending(ending.to_string_lossy().into())),
             (None, None) => Err(UnknownFormat::NoEnding),
         }
@@ -229,10 +304,19 @@ pub fn write(
     let written = match format {
         Format::FlameGraph => flamegraph::write(profile, meta, out),
         Format::Pstats => pstats::write(profile, meta.view, out),
-        Format::Folded => folded::write(profile, meta.view, out),
+        Format::Folded => folded::write(profile, meta, out),
         Format::Text => text::write(profile, meta, out),
         Format::Speedscope => speedscope::write(profile, meta, out),
         Format::Callgrind => callgrind::write(profile, meta, out),
+        Format::Pprof => pprof::write(profile, meta, out),
+        Format::Dot => dot::write(profile, meta, out),
+        Format::DotSvg => dot::draw(profile, meta, "svg", out),
+        Format::DotPng => dot::draw(profile, meta, "png", out),
+        Format::Json => json::write(profile, meta, out),
+        Format::FunctionsCsv => csv::write_functions(profile, meta, out),
+        Format::LinesCsv => csv::write_lines(profile, meta, out),
+        Format::Firefox => firefox::write(profile, meta, out),
+        Format::ChromeTrace => chrome_trace::write(profile, meta, out),
     };
     written
         .and_then(|()| out.flush())

@@ -7,28 +7,19 @@
 //! A frame is a function with the line of its definition; with `by_line`, one executed line of it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::io;
 
 use serde::{Serialize, Serializer};
 
-use crate::profile::event::{self, Sample, ThreadId};
-use crate::profile::functions::Function;
+use crate::profile::event::{Sample, ThreadId};
 use crate::profile::timeline::Timeline;
 use crate::profile::{Profile, Totals, View};
 
+use super::places::Places;
 use super::sequence::Sequence;
 use super::{Meta, labels};
 
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
-
-/// The frames of the file, and which of them each frame of the profile is.
-struct Frames<'p> {
-    rows: Vec<FrameRow<'p>>,
-    of_frame: Vec<usize>,
-    /// The row that stands for a thread without any Python frame.
-    frameless: usize,
-}
 
 #[derive(Serialize)]
 struct FrameRow<'p> {
@@ -61,14 +52,18 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
         || Cow::Owned(Timeline::without_order(profile)),
         Cow::Borrowed,
     );
-    let frames = frames(profile, meta.drawing.by_line);
-    let names = thread_names(profile);
+    let places = Places::of(profile, meta.drawing.by_line);
+    let mut names = labels::of_threads(profile);
+    if names.is_empty() {
+        // speedscope refuses a file without profiles.
+        names.push("no samples".to_owned());
+    }
     let threads = || {
         let threads = (0_u32..).map(ThreadId).zip(&names);
         threads.map(|(thread, name)| Thread {
             profile,
             view: meta.view,
-            frames: &frames,
+            places: &places,
             name,
             runs: timeline.runs(thread),
         })
@@ -84,14 +79,14 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
     }
     #[derive(Serialize)]
     struct Shared<'f> {
-        frames: &'f [FrameRow<'f>],
+        frames: Vec<FrameRow<'f>>,
     }
     let file = File {
         schema: SCHEMA,
         exporter: "rsamp",
         name: meta.headline(profile),
         shared: Shared {
-            frames: &frames.rows,
+            frames: frame_rows(&places),
         },
         profiles: Sequence(threads),
     };
@@ -102,7 +97,7 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
 struct Thread<'p> {
     profile: &'p Profile,
     view: View,
-    frames: &'p Frames<'p>,
+    places: &'p Places<'p>,
     name: &'p str,
     runs: &'p [Sample],
 }
@@ -120,12 +115,10 @@ impl Thread<'_> {
     /// The frames of a run, outermost first.
     fn stack(&self, run: &Sample) -> Vec<usize> {
         if run.stack.is_none() {
-            return vec![self.frames.frameless];
+            return vec![self.places.rows().len()];
         }
         let ids = self.profile.frame_ids_of(run.stack);
-        let mut stack: Vec<usize> = ids
-            .filter_map(|id| self.frames.of_frame.get(id.0 as usize).copied())
-            .collect();
+        let mut stack: Vec<usize> = ids.filter_map(|id| self.places.of_frame(id)).collect();
         stack.reverse();
         stack
     }
@@ -148,52 +141,17 @@ impl Serialize for Thread<'_> {
     }
 }
 
-fn frames(profile: &Profile, by_line: bool) -> Frames<'_> {
-    let mut rows = Vec::new();
-    let mut ids = HashMap::new();
-    let of_frame = profile.frames().iter().map(|frame| {
-        let line = if by_line {
-            frame.line
-        } else {
-            frame.first_line
-        };
-        *ids.entry((Function::from(frame), line)).or_insert_with(|| {
-            rows.push(FrameRow {
-                name: &frame.name,
-                file: frame.file.as_deref(),
-                line,
-            });
-            rows.len() - 1
-        })
+/// The places, and behind them what stands for a thread without any Python frame.
+fn frame_rows<'p>(places: &Places<'p>) -> Vec<FrameRow<'p>> {
+    let rows = places.rows().iter().map(|place| FrameRow {
+        name: place.name,
+        file: place.file,
+        line: place.first_line,
     });
-    let of_frame = of_frame.collect();
-    let frameless = rows.len();
-    rows.push(FrameRow {
+    let frameless = FrameRow {
         name: labels::NO_PYTHON_FRAMES,
         file: None,
         line: None,
-    });
-    Frames {
-        rows,
-        of_frame,
-        frameless,
-    }
-}
-
-/// A name for each thread; one profile without samples where there is none, as speedscope refuses
-/// a file without profiles.
-fn thread_names(profile: &Profile) -> Vec<String> {
-    let many_processes = profile.processes().len() > 1;
-    let name = |thread: &event::Thread| {
-        let name = labels::of_thread(thread);
-        match profile.process(thread.process) {
-            Some(process) if many_processes => format!("{} {name}", labels::of_process(process)),
-            _ => name,
-        }
     };
-    let mut names: Vec<String> = profile.threads().iter().map(name).collect();
-    if names.is_empty() {
-        names.push("no samples".to_owned());
-    }
-    labels::distinct(names)
+    rows.chain([frameless]).collect()
 }

@@ -81,8 +81,8 @@ fn wrong_usage_is_explained() {
     check("record -r 2000000 true", 2, &["from 0.001 to 1000000"]);
     check("record -d 0 true", 2, &["\"0\" is no duration"]);
     check("attach -d -3 42", 2, &["\"-3\" is no duration"]);
-    check("record -o a.png true", 2, &["unknown ending .png", ".svg"]);
-    check("record -f png true", 2, &["unknown format png"]);
+    check("record -o a.gif true", 2, &["unknown ending .gif", ".svg"]);
+    check("record -f gif true", 2, &["unknown format gif"]);
     check("attach scatter.py", 2, &["no process id"]);
     check("record", 2, &["COMMAND"]);
     check("attach", 2, &["PID"]);

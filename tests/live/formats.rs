@@ -13,6 +13,12 @@ use rsamp::profile::event::{
 use serde_json::Value;
 
 mod callgrind;
+mod chrome_trace;
+mod csv;
+mod dot;
+mod firefox;
+mod json;
+mod pprof;
 mod speedscope;
 
 /// An environment variable that `scripts/test` sets.

@@ -20,7 +20,8 @@ const page = new Proxy(function () {}, {
   apply: () => page,
   construct: () => page,
 });
-for (const name of ['window', 'document', 'navigator', 'location', 'localStorage', 'matchMedia', 'HTMLElement']) {
+globalThis.window = globalThis;
+for (const name of ['document', 'navigator', 'location', 'localStorage', 'matchMedia', 'HTMLElement']) {
   Object.defineProperty(globalThis, name, { value: page, configurable: true });
 }
 console.log = console.error;
