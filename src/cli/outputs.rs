@@ -374,6 +374,27 @@ mod tests {
     }
 
     #[test]
+    fn the_order_of_time_is_kept_only_for_a_file_that_shows_it() {
+        let has_timeline = |formats: &[Format]| {
+            let mut outputs = default_outputs(false);
+            outputs.files = Files::Default(formats.to_vec());
+            let plan = Plan::check(&outputs, "x", None).expect("a plan");
+            plan.empty_profile().timeline().is_some()
+        };
+        assert!(!has_timeline(&[Format::FlameGraph, Format::Pstats]));
+        assert!(has_timeline(&[Format::FlameGraph, Format::ChromeTrace]));
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut outputs = named(&[folder.path().join("a")]);
+        for (format, expected) in [(Format::Speedscope, true), (Format::Folded, false)] {
+            if let Files::Named(files) = &mut outputs.files {
+                files[0].format = format;
+            }
+            let plan = Plan::check(&outputs, "x", None).expect("a plan");
+            assert_eq!(plan.empty_profile().timeline().is_some(), expected);
+        }
+    }
+
+    #[test]
     fn a_named_file_is_overwritten() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.folded");

@@ -1,11 +1,12 @@
 //! Turns a profile into Chrome's Trace Event Format, which Perfetto opens too.
 //!
 //! The format is that of the document "Trace Event Format": a JSON object with an array of events.
-//! `B` opens a frame of a thread, `E` closes the innermost (and names it, as speedscope wants it);
-//! neighbouring samples that share their outer frames share the slices. Lost samples are instants
+//! `B` opens a frame of a thread, `E` closes the innermost one (and names it, as speedscope wants);
+//! neighbouring samples share the events of their common outer frames. Lost samples are instants
 //! (`i`). Times are microseconds with nanoseconds behind the point, always wall time: this is what
-//! happened when. Without a timeline, stacks lie side by side in the order in which they were first
-//! seen.
+//! happened when. A frame ends a nanosecond before the next begins: speedscope takes a beginning and
+//! an end at one moment, of frames of one name, for a frame without length. Without a timeline, stacks
+//! lie side by side in the order in which they were first seen.
 //!
 //! Viewers tell processes and threads apart by their numbers alone. Where two have the same, or a
 //! thread's is not known, another is made up; the true ones are in the names.
@@ -166,21 +167,23 @@ impl Writer<'_> {
         let mut seen_until = Nanos(0);
         for run in runs {
             let start = (run.at - run.wall).max(seen_until);
+            if run.at <= start {
+                continue;
+            }
             let stack = self.stack(run);
-            let is_gap = start > seen_until;
             let same = open.iter().zip(&stack).take_while(|(a, b)| a == b).count();
-            let kept = if is_gap { 0 } else { same };
+            let kept = if start > seen_until { 0 } else { same };
             for place in open.drain(kept..).rev() {
-                self.mark("E", track, seen_until, place)?;
+                self.frame("E", track, place, seen_until - Nanos(1))?;
             }
             for place in &stack[kept..] {
-                self.mark("B", track, start, *place)?;
+                self.frame("B", track, *place, start)?;
             }
             open = stack;
-            seen_until = run.at.max(start);
+            seen_until = run.at;
         }
         for place in open.into_iter().rev() {
-            self.mark("E", track, seen_until, place)?;
+            self.frame("E", track, place, seen_until - Nanos(1))?;
         }
         Ok(())
     }
@@ -196,20 +199,19 @@ impl Writer<'_> {
         stack
     }
 
-    fn mark(
+    fn frame(
         &mut self,
         ph: &'static str,
         (pid, tid): Track,
-        at: Nanos,
         place: PlaceId,
+        at: Nanos,
     ) -> io::Result<()> {
-        let name = self.names.get(place);
         self.event(&Event {
             ph,
             pid,
             tid,
             ts: Some(microseconds(at)),
-            name: name.map(String::as_str),
+            name: self.names.get(place).map(String::as_str),
             s: None,
             args: None,
         })

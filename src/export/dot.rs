@@ -145,7 +145,10 @@ impl Graph<'_> {
         }
         if hidden > 0 {
             let threshold = self.meta.drawing.node_threshold_percent;
-            lines.push(format!("not drawn: {hidden} functions below {threshold} %"));
+            let plural = if hidden == 1 { "" } else { "s" };
+            lines.push(format!(
+                "not drawn: {hidden} function{plural} below {threshold} %"
+            ));
         }
         lines.join("\n")
     }

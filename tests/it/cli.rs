@@ -55,6 +55,27 @@ fn check(line: &str, code: i32, parts: &[&str]) {
 }
 
 #[test]
+fn a_program_that_is_to_draw_is_looked_for_before_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let touch = ["record", "-o", "calls.png", "--", "/bin/touch", "started"];
+    let mut command = command(folder.path(), &touch);
+    let output = command.env("PATH", folder.path()).output();
+    let run = run_of(output.expect("rsamp runs"));
+    assert_eq!(run.code, Some(73), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("drawn by the program dot"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr.contains("apt install graphviz"),
+        "{}",
+        run.stderr
+    );
+    assert!(!folder.path().join("started").exists());
+}
+
+#[test]
 fn wrong_usage_is_explained() {
     check(
         "record --pid 42 -- python x.py",

@@ -24,25 +24,25 @@ fn files() {
     insta::assert_snapshot!(pretty(Format::ChromeTrace, &empty()));
 }
 
-/// Every frame that opens closes again, in order; the sum of the outermost ones in µs by thread.
-fn check(profile: &Profile) -> HashMap<(i64, i64), f64> {
+/// Every frame that opens closes again, in order; the sum of the outermost ones in ns by thread.
+fn check(profile: &Profile) -> HashMap<(i64, i64), u64> {
     let file = json(Format::ChromeTrace, profile, &meta());
-    let mut open: HashMap<(i64, i64), Vec<f64>> = HashMap::new();
+    let mut open: HashMap<(i64, i64), Vec<(&Value, u64)>> = HashMap::new();
     let mut sums = HashMap::new();
     for event in file["traceEvents"].as_array().expect("events") {
-        let track = (
-            event["pid"].as_i64().expect("a pid"),
-            event["tid"].as_i64().expect("a tid"),
-        );
-        let at = || event["ts"].as_f64().expect("a time");
+        let number = |field: &str| event[field].as_i64().expect("a number");
+        let track = (number("pid"), number("tid"));
+        let at = || (event["ts"].as_f64().expect("a time") * 1e3).round() as u64;
         let open = open.entry(track).or_default();
         match event["ph"].as_str() {
-            Some("B") => open.push(at()),
+            Some("B") => open.push((&event["name"], at())),
             Some("E") => {
-                let start = open.pop().expect("an open frame");
+                let (name, start) = open.pop().expect("an open frame");
+                assert_eq!(name, &event["name"]);
                 assert!(start <= at());
                 if open.is_empty() {
-                    *sums.entry(track).or_insert(0.0) += at() - start;
+                    // An end is a nanosecond early.
+                    *sums.entry(track).or_insert(0) += at() + 1 - start;
                 }
             }
             _ => {}
@@ -59,9 +59,8 @@ fn frames_nest_and_add_up_to_the_time_of_the_thread() {
         hostile(),
         two_threads_in(Profile::with_timeline()),
     ] {
-        let sum: f64 = check(&profile).values().sum();
-        let wall = profile.totals().wall.0 as f64 / 1e3;
-        assert!((sum - wall).abs() < 1e-3, "{sum} {wall}");
+        let sum: u64 = check(&profile).values().sum();
+        assert_eq!(sum, profile.totals().wall.0);
     }
 }
 

@@ -53,7 +53,7 @@ fn thresholds_leave_out_what_is_smaller() {
     for ((node, edge), expected) in table {
         assert_eq!(drawn(&build.profile, node, edge), expected, "{node} {edge}");
     }
-    assert!(text(Format::Dot, &build.profile).contains("not drawn: 1 functions below 0.5 %"));
+    assert!(text(Format::Dot, &build.profile).contains("not drawn: 1 function below 0.5 %"));
 }
 
 #[test]
