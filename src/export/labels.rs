@@ -170,7 +170,8 @@ pub(super) fn clean(name: &str) -> String {
 /// XML.
 fn visible(c: char) -> char {
     match c {
-        '\n' | '\r' | '\t' => ' ',
+        // The last two end a line for JavaScript, Python's splitlines and others.
+        '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
         '\u{fffe}' | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
         c if c.is_control() => char::REPLACEMENT_CHARACTER,
         c => c,

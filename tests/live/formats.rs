@@ -17,6 +17,7 @@ mod chrome_trace;
 mod csv;
 mod dot;
 mod firefox;
+mod hostile;
 mod json;
 mod pprof;
 mod speedscope;
