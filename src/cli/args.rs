@@ -200,7 +200,7 @@ pub struct DrawingArgs {
     #[arg(long, overrides_with = "merge_lines")]
     pub by_line: bool,
 
-    /// Graphs of stacks: make all lines of a function one frame [default]
+    /// Graphs of stacks: make all lines of a function one frame, as is the default
     #[arg(long)]
     pub merge_lines: bool,
 

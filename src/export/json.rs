@@ -2,7 +2,7 @@
 //!
 //! What each field means is written down in docs/json.md. Times are whole nanoseconds. What is not
 //! known is `null`. Fields may be added; none is removed or changes its meaning without a new
-//! [`SCHEMA`].
+//! `schema`.
 
 use std::collections::BTreeMap;
 use std::io;
