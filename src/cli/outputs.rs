@@ -68,6 +68,7 @@ impl Plan {
         name: &str,
         pid: Option<Pid>,
     ) -> Result<Plan, OutputError> {
+        check_programs(outputs)?;
         let files = match &outputs.files {
             Files::Named(named) => {
                 let places = named
@@ -103,6 +104,20 @@ impl Plan {
             name: name.to_owned(),
             owner: Owner::behind_sudo(),
         })
+    }
+
+    /// A profile to fold events into: it keeps what was seen when if a file is to show it.
+    #[must_use]
+    pub fn empty_profile(&self) -> Profile {
+        let has_time_axis = match &self.files {
+            PlannedFiles::Named(places) => places.iter().any(|(_, format)| format.has_time_axis()),
+            PlannedFiles::Default { formats, .. } => formats.iter().any(|f| f.has_time_axis()),
+        };
+        if has_time_axis {
+            Profile::with_timeline()
+        } else {
+            Profile::default()
+        }
     }
 
     /// Writes every file of the profile of process `pid`. One that fails does not keep the others from
@@ -221,6 +236,27 @@ impl Plan {
     }
 }
 
+/// Finds out whether every program that draws a format is there, before there is anything to lose.
+fn check_programs(outputs: &Outputs) -> Result<(), OutputError> {
+    let formats: Vec<Format> = match &outputs.files {
+        Files::Named(named) => named.iter().map(|output| output.format).collect(),
+        Files::Default(formats) => formats.clone(),
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |program: &str| {
+        std::env::split_paths(&path).any(|folder| place::is_program(&folder.join(program)))
+    };
+    for format in formats {
+        match format.program() {
+            Some(program) if !is_there(program) => {
+                return Err(OutputError::NoProgram { format, program });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Writes a format; injected, so that tests need no profile.
 type Render<'a> = &'a mut dyn FnMut(Format, &mut dyn Write) -> io::Result<()>;
 
@@ -242,12 +278,14 @@ mod tests {
 
     use super::*;
     use crate::cli::request::Output;
+    use crate::export::Drawing;
 
     const PID: Pid = Pid(42);
 
     fn default_outputs(force: bool) -> Outputs {
         Outputs {
             files: Files::Default(vec![Format::FlameGraph, Format::Pstats]),
+            drawing: Drawing::default(),
             force,
         }
     }
@@ -259,6 +297,7 @@ mod tests {
         };
         Outputs {
             files: Files::Named(paths.iter().map(output).collect()),
+            drawing: Drawing::default(),
             force: false,
         }
     }
@@ -332,6 +371,27 @@ mod tests {
             ["scatter-42.svg", "scatter-42.pstats"]
         );
         assert_eq!(fs::read_to_string(&old).expect("read"), "pstats");
+    }
+
+    #[test]
+    fn the_order_of_time_is_kept_only_for_a_file_that_shows_it() {
+        let has_timeline = |formats: &[Format]| {
+            let mut outputs = default_outputs(false);
+            outputs.files = Files::Default(formats.to_vec());
+            let plan = Plan::check(&outputs, "x", None).expect("a plan");
+            plan.empty_profile().timeline().is_some()
+        };
+        assert!(!has_timeline(&[Format::FlameGraph, Format::Pstats]));
+        assert!(has_timeline(&[Format::FlameGraph, Format::ChromeTrace]));
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut outputs = named(&[folder.path().join("a")]);
+        for (format, expected) in [(Format::Speedscope, true), (Format::Folded, false)] {
+            if let Files::Named(files) = &mut outputs.files {
+                files[0].format = format;
+            }
+            let plan = Plan::check(&outputs, "x", None).expect("a plan");
+            assert_eq!(plan.empty_profile().timeline().is_some(), expected);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::outputs::{Outcome, Plan};
 use super::request::Sampling;
-use crate::export::Meta;
+use crate::export::{Drawing, Meta};
 use crate::process::Pid;
 use crate::profile::event::{Event, Nanos};
 use crate::profile::{Profile, View};
@@ -27,6 +27,8 @@ pub struct Recording {
     pub sampling: Sampling,
     /// How long the process may take to start its interpreter; `None`: as long as it lives.
     pub start_timeout: Option<Duration>,
+    /// How graphs are drawn.
+    pub drawing: Drawing,
     /// Where the files go.
     pub plan: Plan,
 }
@@ -66,7 +68,7 @@ impl Recording {
             stops: self.sampling.stops,
         };
         let started = Instant::now();
-        let mut profile = Profile::default();
+        let mut profile = self.plan.empty_profile();
         let result = sampler::sample(self.pid, &settings, stop, progress, &mut |event| {
             profile.apply(event)
         });
@@ -110,6 +112,7 @@ impl Recording {
             command: self.command.join(" "),
             facts,
             view: View::Wall,
+            drawing: self.drawing,
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Event ─► Profile (fold) ─► Functions (functions) ─► lines (lines), call edges (callers)
-//!                   └──────► sums over the tree of stacks (sums)
+//!                   ├──────► sums over the tree of stacks (sums)
+//!                   └──────► on demand, what was seen when (timeline)
 //! ```
 
 pub mod event;
@@ -15,5 +16,7 @@ pub mod functions;
 pub mod lines;
 
 pub mod callers;
+
+pub mod timeline;
 
 pub use fold::{Profile, Row, Stack, Totals, View};

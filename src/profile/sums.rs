@@ -18,19 +18,36 @@ pub(super) struct Sums {
 /// node of the tree. Takes time in proportion to the nodes, not to their depths.
 pub(super) fn by_class(profile: &Profile, class_of: &[usize], class_count: usize) -> Vec<Sums> {
     let mut sums = vec![Sums::default(); class_count];
-    let self_times = self_times(profile);
-    for (stack, times) in self_times.iter().enumerate() {
+    for (stack, times) in self_times(profile).iter().enumerate() {
         if let Some(sum) = sum_of(&mut sums, class_of, stack) {
             sum.self_time += *times;
         }
     }
-    let subtrees = subtree_times(profile, self_times);
-    for stack in outermost(profile, class_of, class_count) {
-        if let Some(sum) = sum_of(&mut sums, class_of, stack) {
-            sum.total_time += subtrees.get(stack).copied().unwrap_or_default();
-        }
+    let totals = at_outermost(profile, class_of, class_count, class_of, class_count);
+    for (sum, total) in sums.iter_mut().zip(totals) {
+        sum.total_time = total;
     }
     sums
+}
+
+/// The total sums of classes, divided among groups: a subtree counts for the group of the node at
+/// which it counts for its class.
+pub(super) fn at_outermost(
+    profile: &Profile,
+    class_of: &[usize],
+    class_count: usize,
+    group_of: &[usize],
+    group_count: usize,
+) -> Vec<Totals> {
+    let mut totals = vec![Totals::default(); group_count];
+    let subtrees = subtree_times(profile, self_times(profile));
+    for stack in outermost(profile, class_of, class_count) {
+        let total = group_of.get(stack).and_then(|group| totals.get_mut(*group));
+        if let Some(total) = total {
+            *total += subtrees.get(stack).copied().unwrap_or_default();
+        }
+    }
+    totals
 }
 
 fn sum_of<'s>(sums: &'s mut [Sums], class_of: &[usize], stack: usize) -> Option<&'s mut Sums> {

@@ -26,6 +26,7 @@ pub fn run(request: &request::Attach) -> Result<u8> {
         name,
         command,
         sampling: request.sampling,
+        drawing: request.outputs.drawing,
         start_timeout: Some(START_TIMEOUT),
     };
     let stop = Stop::default();

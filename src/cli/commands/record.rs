@@ -40,6 +40,7 @@ pub fn run(request: &request::Record) -> Result<u8> {
             .map(|word| word.to_string_lossy().into_owned())
             .collect(),
         sampling: request.sampling,
+        drawing: request.outputs.drawing,
         start_timeout: None,
         plan,
     };
