@@ -19,7 +19,7 @@ pub struct Offsets {
     pub runtime_head: u64,
     /// `_PyRuntimeState`: `gilstate.tstate_current`, up to 3.11.
     pub runtime_holder: Option<u64>,
-    /// `_PyRuntimeState`: `ceval.gil.switch_number`, up to 3.11.
+    /// `_PyRuntimeState`: `ceval.gil.switch_number`, up to 3.11; two words after `last_holder`.
     pub runtime_switches: Option<u64>,
     /// `_PyRuntimeState` from 3.13 on: what it starts with, copied from a running interpreter.
     pub runtime_start: &'static [u8],
@@ -418,6 +418,8 @@ impl Fake {
         if let (Some(at), Some(holder)) = (offsets.runtime_holder, fake.threads.get(HOLDER)) {
             let holder = holder.0;
             fake.put_word(runtime + at, holder);
+            let last_holder = offsets.runtime_switches.expect("up to 3.11") - 16;
+            fake.put_word(runtime + last_holder, holder);
         }
         fake
     }
@@ -469,7 +471,7 @@ impl Fake {
     }
 
     /// Counts that threads took turns, and that code objects were freed.
-    fn count_a_turn(&mut self) {
+    pub fn count_a_turn(&mut self) {
         let offsets = self.offsets;
         let runtime = self.runtime;
         let mut counters = Vec::from_iter(offsets.runtime_switches.map(|at| runtime + at));
@@ -480,6 +482,26 @@ impl Fake {
         self.turns += 1;
         for counter in counters {
             self.put_word(counter, self.turns);
+        }
+    }
+
+    /// Lets the innermost frame of thread `thread` return.
+    pub fn end_at_caller(&mut self, thread: usize) {
+        let offsets = self.offsets;
+        let [.., caller, callee] = self.frames[thread][..] else {
+            return;
+        };
+        let state = self.threads[thread];
+        let at = match offsets.thread.in_cframe {
+            Some(offset) => self.word(state + offsets.thread.frame) + offset,
+            None => state + offsets.thread.frame,
+        };
+        self.put_word(at, caller.0);
+        if let Some(offset) = offsets.frame.stacktop {
+            self.put(caller + offset, &(-1_i32).to_le_bytes());
+            self.put(callee + offset, &0_i32.to_le_bytes());
+        } else if offsets.hex >= 0x030e_0000 {
+            self.put_word(callee + offsets.frame.code, 0);
         }
     }
 
@@ -716,6 +738,10 @@ impl Fake {
         self.next_free += (length as u64).next_multiple_of(16) + 16;
         self.ranges.insert(at.0, vec![0; length]);
         at
+    }
+
+    fn word(&self, at: Address) -> Address {
+        self.memory().pointer(at).expect("a word")
     }
 
     fn put_word(&mut self, at: Address, word: u64) {

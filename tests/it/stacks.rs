@@ -1,7 +1,9 @@
 //! Turns fake interpreters of four versions into stacks, and compares these with what was laid out.
 
+use std::cell::Cell;
+
 use rsamp::cpython::reader::{KnownThread, Reader, Reading};
-use rsamp::memory::{Address, SavedMemory};
+use rsamp::memory::{Address, Piece, ReadError, ReadMemory, SavedMemory};
 
 use crate::fake_interpreter::{
     ALL, Fake, HOLDER, Offsets, Place, Thread, V3_11, V3_13, V3_14, frame, thread,
@@ -269,5 +271,97 @@ fn a_code_object_that_took_the_place_of_another_is_noticed() {
         fake.replace_code("old", "new", 17);
         let seen = stacks(&mut reader, &fake.memory());
         assert_eq!(seen, [["new:22", "main:105"]], "{:#x}", offsets.hex);
+    }
+}
+
+/// Memory that changes: the first of two for so many batches, the second from then on.
+struct Changing {
+    memories: [SavedMemory; 2],
+    batches: Cell<usize>,
+    change_after: usize,
+}
+
+impl Changing {
+    fn new(first: &Fake, second: &Fake, change_after: usize) -> Changing {
+        Changing {
+            memories: [first.memory(), second.memory()],
+            batches: Cell::new(0),
+            change_after,
+        }
+    }
+
+    fn now(&self) -> &SavedMemory {
+        &self.memories[usize::from(self.batches.get() > self.change_after)]
+    }
+}
+
+impl ReadMemory for Changing {
+    fn read(&self, at: Address, into: &mut [u8]) -> Result<(), ReadError> {
+        self.now().read(at, into)
+    }
+
+    fn read_pieces(&self, pieces: &[Piece], into: &mut [u8]) -> usize {
+        self.batches.set(self.batches.get() + 1);
+        self.now().read_pieces(pieces, into)
+    }
+}
+
+#[test]
+fn a_stack_that_is_in_order_is_read_once() {
+    let frames = [frame("main"), frame("key").called_by_c(), frame("work")];
+    for offsets in ALL {
+        let fake = Fake::new(offsets, &[vec![thread(&frames)]]);
+        let memory = fake.memory();
+        let mut reader = Reader::new(fake.interpreter());
+        for _ in 0..2 {
+            reader.tick(&memory).expect("an interpreter");
+        }
+        let again = reader.tick(&memory).expect("an interpreter");
+        assert_eq!(again.retries, 0, "{:#x}", offsets.hex);
+    }
+}
+
+/// A frame that has been skipped lies between two others in the chunk: 3.11 on.
+#[test]
+fn a_stack_that_skips_frames_is_read_again() {
+    for offsets in [&V3_11, &V3_13, &V3_14] {
+        let frames = ["main", "call", "work"].map(frame);
+        let whole = Fake::new(offsets, &[vec![thread(&frames)]]);
+        let mut skipping = Fake::new(offsets, &[vec![thread(&frames)]]);
+        let outermost = skipping.frames[0][0];
+        skipping.set_previous(0, 2, outermost);
+        for change_after in [1, 2, 3, 5] {
+            let memory = Changing::new(&skipping, &whole, change_after);
+            let mut reader = Reader::new(whole.interpreter());
+            reader.tick(&memory).expect("an interpreter");
+            let depth = reader.threads()[0].stack().frames.len();
+            assert_eq!(depth, 3, "{:#x}, {change_after}", offsets.hex);
+        }
+    }
+}
+
+/// As many threads that one is read at a time.
+#[test]
+fn threads_that_cannot_have_run_keep_their_stacks() {
+    for offsets in ALL {
+        let threads = || vec![thread(&["main", "wait"].map(frame)); 8];
+        let mut fake = Fake::new(offsets, &[threads()]);
+        let mut reader = Reader::new(fake.interpreter());
+        reader.tick(&fake.memory()).expect("an interpreter");
+        // Only the holder may run on its own.
+        for number in [HOLDER, 5] {
+            fake.end_at_caller(number);
+        }
+        let tick = reader.tick(&fake.memory()).expect("an interpreter");
+        let mut expect = [Reading::Same; 8];
+        expect[HOLDER] = Reading::Stack;
+        assert_eq!(tick.readings, expect, "{:#x}", offsets.hex);
+        let depth = |reader: &Reader, number: usize| reader.threads()[number].stack().frames.len();
+        assert_eq!((depth(&reader, HOLDER), depth(&reader, 5)), (1, 2));
+        // After a turn, any can have run.
+        fake.count_a_turn();
+        let tick = reader.tick(&fake.memory()).expect("an interpreter");
+        assert_eq!(tick.readings, [Reading::Stack; 8]);
+        assert_eq!((depth(&reader, HOLDER), depth(&reader, 5)), (1, 1));
     }
 }
