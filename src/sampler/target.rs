@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
+
 use super::{SamplerError, Settings, Stop, Stops};
 use crate::cpython::legacy::LegacyReader;
 use crate::cpython::locate::{Found, LocateError, locate};
 use crate::cpython::native_ids::native_ids;
 use crate::cpython::reader::{KnownThread, Reader, Stopper};
 use crate::cpython::version::Version;
-use crate::memory::LiveMemory;
-use crate::process::{ImageIdentity, Pid, Process, ProcessError, diagnose, pause};
+use crate::memory::{Address, LiveMemory};
+use crate::process::{ImageIdentity, Pid, Process, ProcessError, Tid, diagnose, pause};
 
 /// The first wait between two looks at a process that is not ready; doubled after each look.
 const FIRST_WAIT: Duration = Duration::from_micros(500);
@@ -160,22 +162,36 @@ fn look(process: &Process, memory: &LiveMemory, stops: Stops) -> Result<Target, 
     }
 }
 
-/// Stops a thread of process `pid` with ptrace, for one reading.
+/// Stops threads of process `pid` with ptrace, each for one reading.
 #[must_use]
 pub fn stopper(pid: Pid) -> Stopper {
+    // The kernel's ids of the threads stopped so far: finding one out takes longer than the stop.
+    let mut tids: FxHashMap<(Address, u64), Tid> = FxHashMap::default();
     Box::new(move |thread: &KnownThread| {
-        let process = Process::open(pid).ok()?;
-        let tids = process.namespace_tids().ok()?;
-        let inner = match thread.native_id {
-            Some(id) => i32::try_from(id).ok()?,
-            None => {
-                let existing = tids.keys().copied().collect();
-                let memory = LiveMemory::new(pid);
-                *native_ids(&[thread.ident], &existing, &memory).get(&thread.ident)?
-            }
-        };
-        pause(pid, *tids.get(&inner)?).ok()
+        let key = (thread.state, thread.ident);
+        if let Some(tid) = tids.get(&key)
+            && let Ok(paused) = pause(pid, *tid)
+        {
+            return Some(paused);
+        }
+        let tid = tid_of(pid, thread)?;
+        tids.insert(key, tid);
+        pause(pid, tid).ok()
     })
+}
+
+/// The kernel's id of `thread` in rsamp's PID namespace.
+fn tid_of(pid: Pid, thread: &KnownThread) -> Option<Tid> {
+    let tids = Process::open(pid).ok()?.namespace_tids().ok()?;
+    let inner = match thread.native_id {
+        Some(id) => i32::try_from(id).ok()?,
+        None => {
+            let existing = tids.keys().copied().collect();
+            let memory = LiveMemory::new(pid);
+            *native_ids(&[thread.ident], &existing, &memory).get(&thread.ident)?
+        }
+    };
+    tids.get(&inner).copied()
 }
 
 fn open_legacy(pid: Pid, version: Version) -> Result<LegacyReader, LocateError> {

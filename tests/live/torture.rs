@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::process::Command;
 
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rsamp::cpython::locate::{Found, locate};
 use rsamp::cpython::reader::{Reader, Reading, Stops};
 use rsamp::memory::LiveMemory;
@@ -38,8 +39,11 @@ const TICKS: u64 = 500;
 /// in the midst of a call is seen there many times in a row, which makes small runs uneven.
 const MOST_IMPOSSIBLE_IN: u64 = 20;
 
-/// How often a program that does not run is waited for: for seconds, even on a machine that is idle.
-const MAX_YIELDS: u32 = 10_000_000;
+/// How often a program that does not run is looked at: for seconds, even on a machine that is idle.
+const MAX_TURNS: u32 = 10_000_000;
+
+/// How often before others are let run: a program that is running is soon seen to.
+const SPINS: u32 = 1_000;
 
 /// Which function may call which: what the program prints with `--legal`.
 struct Grammar {
@@ -139,14 +143,36 @@ struct Outcome {
 /// Waits until the program has used CPU time since the last tick: a sample of one that was preempted all
 /// the while would prove nothing.
 fn wait_until_it_ran(clock: CpuClock, before: &mut u64) {
-    for _ in 0..MAX_YIELDS {
+    for turn in 0..MAX_TURNS {
         let now = clock.cpu_ns().expect("the CPU clock");
         if std::mem::replace(before, now) != now {
             return;
         }
-        std::thread::yield_now();
+        if turn < SPINS {
+            std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
+        }
     }
     panic!("the program does not run");
+}
+
+/// Gives the program a CPU of its own where there are two: one that shares ours stands still whenever we
+/// look.
+fn keep_apart(pid: Pid) {
+    let us = nix::unistd::Pid::from_raw(0);
+    let allowed = sched_getaffinity(us).expect("our CPUs");
+    let usable = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false));
+    let usable: Vec<usize> = usable.collect();
+    let [ours, .., theirs] = usable[..] else {
+        return;
+    };
+    for (pid, cpu) in [(us, ours), (nix::unistd::Pid::from_raw(pid.0), theirs)] {
+        let mut set = CpuSet::new();
+        set.set(cpu).expect("a CPU");
+        // A program of many threads leaves some behind; the sampler's own thread is what counts.
+        sched_setaffinity(pid, &set).expect("the CPU of a process");
+    }
 }
 
 fn torture(python: &Python, name: &str, ticks: u64) -> Outcome {
@@ -154,6 +180,7 @@ fn torture(python: &Python, name: &str, ticks: u64) -> Outcome {
     let grammar = Grammar::of(python, &file);
     let running = run(python, &file);
     let pid = Pid(running.pid());
+    keep_apart(pid);
     let process = Process::open(pid).expect("the process");
     let memory = LiveMemory::new(pid);
     let Ok(Found::Native(interpreter)) = locate(&process, &memory) else {
@@ -220,7 +247,11 @@ fn hardly_a_stack_is_impossible_and_none_is_lost() {
             .iter()
             .filter(|name| only.is_empty() || only.contains(**name))
         {
-            let outcome = torture(python, name, ticks.unwrap_or(TICKS));
+            // On a thread of its own, which keeps to its CPU.
+            let outcome = std::thread::scope(|scope| {
+                let run = scope.spawn(|| torture(python, name, ticks.unwrap_or(TICKS)));
+                run.join().expect("no panic")
+            });
             let rate = outcome.samples as f64 / outcome.seconds / 1000.0;
             eprintln!(
                 "{:8} {name:12} {:8} samples {rate:6.0} kHz {:5} stacks, impossible {}, retries {}, stops {}, torn {}, gone {} {:?}",
