@@ -1,8 +1,8 @@
 //! Turns events into stacks with times, and those into tables and call trees.
 //!
 //! ```text
-//! Event ─► Profile (fold) ─► Functions (functions) ─► lines (lines), call edges (callers)
-//!                   └──────► sums over the tree of stacks (sums)
+//! Event ─► Filter (filter) ─► Profile (fold) ─► Functions (functions) ─► lines (lines), call edges (callers)
+//!                                      └──────► sums over the tree of stacks (sums)
 //! ```
 
 pub mod event;
@@ -15,5 +15,11 @@ pub mod functions;
 pub mod lines;
 
 pub mod callers;
+
+pub mod paths;
+
+pub mod glob;
+
+pub mod filter;
 
 pub use fold::{Profile, Row, Stack, Totals, View};

@@ -5,6 +5,7 @@ mod cli;
 mod damage;
 mod export;
 mod fake_interpreter;
+mod filter;
 mod image_format;
 mod images;
 mod process;
