@@ -15,12 +15,18 @@ const MAX_NAME_CHARS: usize = 200;
 /// The label of each function, by its id: `name (file:first line)`, where the file is shown by as
 /// many of its last components as it takes to tell functions apart.
 pub(super) fn of_functions(functions: &Functions<'_>) -> Vec<String> {
-    let mut labels = vec![String::new(); functions.rows().len()];
+    let functions: Vec<Function<'_>> = functions.rows().iter().map(|row| row.function).collect();
+    of_each(&functions)
+}
+
+/// The label of each of several functions, in their order; as [`of_functions`].
+pub(super) fn of_each(functions: &[Function<'_>]) -> Vec<String> {
+    let mut labels = vec![String::new(); functions.len()];
     let mut open: Vec<usize> = (0..labels.len()).collect();
     for components in [1, 2, 4, usize::MAX] {
         let mut seen = HashMap::new();
         for id in &open {
-            labels[*id] = of_function(&functions.rows()[*id].function, components);
+            labels[*id] = of_function(&functions[*id], components);
             *seen.entry(labels[*id].clone()).or_insert(0_u32) += 1;
         }
         open.retain(|id| seen.get(&labels[*id]).is_some_and(|count| *count > 1));

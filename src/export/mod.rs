@@ -7,7 +7,8 @@
 //! | [`folded`] | `.folded` | flamegraph.pl, inferno, speedscope |
 //! | [`text`] | `.txt` | the eye |
 //!
-//! A profile without a single sample is legal in every one.
+//! A profile without a single sample is legal in every one. What differs between two profiles has
+//! formats of its own, in [`diff`].
 
 use std::fmt;
 use std::io;
@@ -24,6 +25,8 @@ pub mod pstats;
 pub mod folded;
 
 pub mod text;
+
+pub mod diff;
 
 mod labels;
 mod paths;

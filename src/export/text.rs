@@ -190,7 +190,7 @@ pub fn lost_in_words(profile: &Profile) -> String {
     format!("lost: {}", causes.join(", "))
 }
 
-fn head(text: &mut String, profile: &Profile) {
+pub(super) fn head(text: &mut String, profile: &Profile) {
     let plural = |count: u64, what: &str| match count {
         1 => format!("1 {what}"),
         count => format!("{count} {what}s"),
@@ -286,27 +286,31 @@ impl Table {
         self.place(function, function.first_line)
     }
 
-    /// `name (file:line)`.
     fn place(&self, function: &Function<'_>, line: Option<u32>) -> String {
-        let name = labels::clean(function.name);
-        let file = function
-            .file
-            .map(|file| labels::clean(self.shortener.shorten(file)));
-        match (file, line) {
-            (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
-            (Some(file), None) => format!("{name} ({file})"),
-            (None, _) => name,
-        }
+        place(&self.shortener, function, line)
     }
 }
 
-fn more(text: &mut String, count: usize, max_rows: usize) {
+/// `name (file:line)`.
+pub(super) fn place(shortener: &Shortener, function: &Function<'_>, line: Option<u32>) -> String {
+    let name = labels::clean(function.name);
+    let file = function
+        .file
+        .map(|file| labels::clean(shortener.shorten(file)));
+    match (file, line) {
+        (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
+        (Some(file), None) => format!("{name} ({file})"),
+        (None, _) => name,
+    }
+}
+
+pub(super) fn more(text: &mut String, count: usize, max_rows: usize) {
     if count > max_rows {
         let _ = writeln!(text, "{:>9} {} more", "…", count - max_rows);
     }
 }
 
-fn line(text: &mut String, content: &str) {
+pub(super) fn line(text: &mut String, content: &str) {
     text.push_str(content);
     text.push('\n');
 }

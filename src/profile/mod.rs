@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! Event ─► Filter (filter) ─► Profile (fold) ─► Functions (functions) ─► lines (lines), call edges (callers)
-//!                                      └──────► sums over the tree of stacks (sums)
+//!                                      ├──────► sums over the tree of stacks (sums)
+//!                                      └──────► two of them: what differs (diff)
 //! ```
 
 pub mod event;
 
+mod blocks;
 mod fold;
 mod sums;
 
@@ -18,8 +20,8 @@ pub mod callers;
 
 pub mod paths;
 
-pub mod glob;
-
 pub mod filter;
+
+pub mod diff;
 
 pub use fold::{Profile, Row, Stack, Totals, View};

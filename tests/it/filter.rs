@@ -2,20 +2,20 @@
 
 use std::collections::HashMap;
 
+use glob::Pattern;
 use proptest::prelude::*;
 use regex::Regex;
 use rsamp::profile::event::{
     Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
 };
 use rsamp::profile::filter::{Filter, Hidden, Name, NothingLeft, Selection};
-use rsamp::profile::glob::Glob;
 use rsamp::profile::{Profile, Totals, View};
 
 /// The events of a recording, made from words.
 #[derive(Default)]
 pub struct Script {
     pub events: Vec<Event>,
-    frames: HashMap<String, FrameId>,
+    frames: HashMap<Frame, FrameId>,
     stacks: HashMap<(Option<StackId>, FrameId), StackId>,
 }
 
@@ -42,9 +42,22 @@ impl Script {
     /// A run in a stack of functions, outermost first: `name` or `name:line`. All of it is on a
     /// CPU, half of it with the GIL.
     pub fn run(&mut self, thread: u32, stack: &str, end_ns: u64, wall_ns: u64, ticks: u32) {
-        let stack = stack
-            .split_whitespace()
-            .fold(None, |parent, word| Some(self.push(parent, word)));
+        let frames = stack.split_whitespace().map(frame_of).collect();
+        self.run_frames(thread, frames, end_ns, wall_ns, ticks);
+    }
+
+    /// The same in any frames.
+    pub fn run_frames(
+        &mut self,
+        thread: u32,
+        frames: Vec<Frame>,
+        end_ns: u64,
+        wall_ns: u64,
+        ticks: u32,
+    ) {
+        let stack = frames
+            .into_iter()
+            .fold(None, |parent, frame| Some(self.push(parent, frame)));
         self.events.push(Event::Sample(Sample {
             at: Nanos(end_ns),
             thread: ThreadId(thread),
@@ -56,10 +69,10 @@ impl Script {
         }));
     }
 
-    fn push(&mut self, parent: Option<StackId>, word: &str) -> StackId {
+    fn push(&mut self, parent: Option<StackId>, frame: Frame) -> StackId {
         let next = FrameId(self.frames.len() as u32);
-        let frame = *self.frames.entry(word.to_owned()).or_insert_with(|| {
-            self.events.push(Event::Frame(next, frame_of(word)));
+        let frame = *self.frames.entry(frame).or_insert_with_key(|frame| {
+            self.events.push(Event::Frame(next, frame.clone()));
             next
         });
         let id = StackId(self.stacks.len() as u32);
@@ -154,7 +167,7 @@ fn check(selection: Selection, expected: &[&str]) {
 }
 
 fn names(names: &[&str]) -> Vec<Name> {
-    let names = names.iter().map(|name| Name::new(name).expect("short"));
+    let names = names.iter().map(|name| Name::new(name).expect("a pattern"));
     names.collect()
 }
 
@@ -163,7 +176,7 @@ fn regex(pattern: &str) -> Option<Regex> {
 }
 
 fn hidden(paths: &str) -> Vec<Hidden> {
-    vec![Hidden::Files(Glob::new(paths).expect("short"))]
+    vec![Hidden::Files(Pattern::new(paths).expect("a pattern"))]
 }
 
 const WHOLE: &[&str] = &[
@@ -187,6 +200,7 @@ fn threads_are_chosen_by_name_tid_or_number() {
     let table: &[(&[&str], &[usize])] = &[
         (&["worker-1"], &[3, 4]),
         (&["worker-*"], &[3, 4]),
+        (&["w[o]rker-?"], &[3, 4]),
         (&["4001"], &[3, 4]),
         (&["1"], &[3, 4]),
         (&["MainThread"], &[0, 1, 2, 5]),

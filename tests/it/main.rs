@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod damage;
+mod diff;
 mod export;
 mod fake_interpreter;
 mod filter;

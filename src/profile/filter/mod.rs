@@ -13,11 +13,11 @@
 //! profile counts them as [`super::Profile::rejected`]. Losses have neither a thread nor a time:
 //! they go on as they are, as does the end of the recording.
 
+use glob::Pattern;
 use regex::Regex;
 
 use super::View;
 use super::event::{Event, Nanos, Sample, StackId, ThreadId};
-use super::glob::Glob;
 
 mod owners;
 
@@ -69,19 +69,19 @@ pub const HIDDEN: &str = "[hidden frames]";
 pub enum Name {
     /// The kernel's id, or the number in order of appearance, from 0.
     Number(u32),
-    /// The name.
-    Glob(Glob),
+    /// The name, with `*`, `?` and `[…]` as in a shell.
+    Pattern(Pattern),
 }
 
 impl Name {
     /// Takes the name as it was typed: digits alone are a number.
     ///
     /// # Errors
-    /// When it is too long for a pattern.
-    pub fn new(text: &str) -> Result<Name, regex::Error> {
+    /// When it is no pattern: a bracket is not closed.
+    pub fn new(text: &str) -> Result<Name, glob::PatternError> {
         match text.parse() {
             Ok(number) => Ok(Name::Number(number)),
-            Err(_) => Glob::new(text).map(Name::Glob),
+            Err(_) => Pattern::new(text).map(Name::Pattern),
         }
     }
 }
@@ -90,7 +90,7 @@ impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Name::Number(number) => number.fmt(f),
-            Name::Glob(glob) => glob.fmt(f),
+            Name::Pattern(pattern) => pattern.fmt(f),
         }
     }
 }
@@ -102,8 +102,8 @@ pub enum Hidden {
     StandardLibrary,
     /// Those of the import system.
     ImportSystem,
-    /// Those in files whose path fits.
-    Files(Glob),
+    /// Those in files whose path fits; `*` stands for `/` too.
+    Files(Pattern),
 }
 
 impl Selection {
@@ -212,9 +212,10 @@ impl Filter {
             }
         };
         let has_time = super::Totals::from(&sample).time(self.view) > Nanos(0);
-        match has_time {
-            true => self.passed.all(),
-            false => self.passed.until(Criterion::View),
+        if has_time {
+            self.passed.all();
+        } else {
+            self.passed.until(Criterion::View);
         }
         let thread = self.owners.define(sample.thread, emit);
         emit(Event::Sample(Sample {

@@ -161,10 +161,10 @@ impl Owners {
     pub(super) fn processes(&self) -> (String, Vec<String>) {
         let there = self.processes.iter().map(|known| {
             let process = &known.process;
-            match process.command.is_empty() {
-                true => process.pid.to_string(),
-                false => format!("{} ({})", process.pid, process.command.join(" ")),
+            if process.command.is_empty() {
+                return process.pid.to_string();
             }
+            format!("{} ({})", process.pid, process.command.join(" "))
         });
         (listed(&self.wanted_processes), there.collect())
     }
@@ -188,10 +188,10 @@ impl Owners {
 fn is_process(name: &Name, id: ProcessId, process: &Process) -> bool {
     match name {
         Name::Number(number) => *number == id.0 || i64::from(*number) == i64::from(process.pid),
-        Name::Glob(glob) => {
+        Name::Pattern(pattern) => {
             let file_name = |word: &String| word.rsplit('/').next().map(str::to_owned);
             let mut words = process.command.iter().filter_map(file_name);
-            glob.matches(&process.command.join(" ")) || words.any(|word| glob.matches(&word))
+            pattern.matches(&process.command.join(" ")) || words.any(|word| pattern.matches(&word))
         }
     }
 }
@@ -202,9 +202,9 @@ fn is_thread(name: &Name, id: ThreadId, thread: &Thread) -> bool {
             let tid = thread.tid.map(i64::from);
             *number == id.0 || tid == Some(i64::from(*number))
         }
-        Name::Glob(glob) => match &thread.name {
-            Some(name) => glob.matches(name),
-            None => thread.is_main && glob.matches("MainThread"),
+        Name::Pattern(pattern) => match &thread.name {
+            Some(name) => pattern.matches(name),
+            None => thread.is_main && pattern.matches("MainThread"),
         },
     }
 }

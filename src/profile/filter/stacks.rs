@@ -132,9 +132,10 @@ impl Stacks {
         let has_focus = below.has_focus || own.is_focus;
         let is_shown = !own.is_hidden && (has_focus || self.focus.is_none());
         let has_function = below.has_function || own.is_function;
-        let shown = match is_shown {
-            true => Some(self.node(below.shown, index)),
-            false => below.shown,
+        let shown = if is_shown {
+            Some(self.node(below.shown, index))
+        } else {
+            below.shown
         };
         self.stacks.push(OwnStack {
             has_function,
@@ -254,6 +255,6 @@ fn hides(hidden: &Hidden, file: &str) -> bool {
     match hidden {
         Hidden::StandardLibrary => paths::is_standard_library(file),
         Hidden::ImportSystem => paths::is_import_system(file),
-        Hidden::Files(glob) => glob.matches(file),
+        Hidden::Files(pattern) => pattern.matches(file),
     }
 }
