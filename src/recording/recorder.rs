@@ -57,8 +57,8 @@ pub struct RecordError {
     pub source: io::Error,
 }
 
-/// Opens the file, when the first events are there.
-pub type Open = Box<dyn FnOnce() -> io::Result<File> + Send>;
+/// Opens the file, and says what its header is, when the first event is there.
+pub type Open = Box<dyn FnOnce() -> io::Result<(File, Header)> + Send>;
 
 /// Takes events. Dropping it ends the file where it is; [`Recorder::finish`] tells how it went.
 #[derive(Debug)]
@@ -79,6 +79,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Waiting {
     events: Vec<Event>,
+    /// There is something that should not wait: a process may end at once.
+    is_urgent: bool,
     is_finished: bool,
     /// Nothing is taken any more.
     is_given_up: bool,
@@ -96,11 +98,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(
-        open: Open,
-        header: Header,
-        surroundings: Box<dyn Surroundings>,
-    ) -> io::Result<Recorder> {
+    pub fn start(open: Open, surroundings: Box<dyn Surroundings>) -> io::Result<Recorder> {
         let shared = Arc::new(Shared::default());
         let writing = Writing {
             shared: Arc::clone(&shared),
@@ -112,7 +110,7 @@ impl Recorder {
         };
         let thread = thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn(move || writing.run(open, header))?;
+            .spawn(move || writing.run(open))?;
         Ok(Recorder {
             shared,
             thread: Some(thread),
@@ -129,7 +127,9 @@ impl Recorder {
             return;
         }
         waiting.events.push(event.clone());
-        let is_due = waiting.events.len() == MANY_WAITING;
+        let is_process = matches!(event, Event::Process(..));
+        waiting.is_urgent |= is_process;
+        let is_due = is_process || waiting.events.len() == MANY_WAITING;
         drop(waiting);
         if is_due {
             self.shared.is_due.notify_one();
@@ -195,10 +195,13 @@ struct Writing {
 }
 
 impl Writing {
-    fn run(mut self, open: Open, header: Header) -> Result<Option<u64>, RecordError> {
-        let (events, is_last) = self.take_events(Vec::new());
-        if events.is_empty() && is_last {
-            return Ok(None);
+    fn run(mut self, open: Open) -> Result<Option<u64>, RecordError> {
+        let (mut events, mut is_last) = (Vec::new(), false);
+        while events.is_empty() {
+            if is_last {
+                return Ok(None);
+            }
+            (events, is_last) = self.take_events(events);
         }
         let failed = |written_bytes| {
             move |source| RecordError {
@@ -207,7 +210,7 @@ impl Writing {
             }
         };
         let result = open()
-            .and_then(|file| Writer::new(BufWriter::new(file), header))
+            .and_then(|(file, header)| Writer::new(BufWriter::new(file), header))
             .map_err(failed(0))
             .and_then(|mut writer| {
                 let result = self.write_all(&mut writer, events, is_last);
@@ -247,14 +250,16 @@ impl Writing {
 
     /// Waits until it is time, and exchanges the list for an empty one. Tells whether it is the last.
     fn take_events(&self, empty: Vec<Event>) -> (Vec<Event>, bool) {
-        let too_early =
-            |waiting: &mut Waiting| waiting.events.len() < MANY_WAITING && !waiting.is_finished;
+        let too_early = |waiting: &mut Waiting| {
+            waiting.events.len() < MANY_WAITING && !waiting.is_finished && !waiting.is_urgent
+        };
         let waited =
             self.shared
                 .is_due
                 .wait_timeout_while(self.shared.lock(), WRITE_EVERY, too_early);
         let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let events = replace(&mut waiting.events, empty);
+        waiting.is_urgent = false;
         let is_last = waiting.is_finished || waiting.is_given_up;
         drop(waiting);
         self.shared.has_room.notify_all();
