@@ -36,6 +36,9 @@ pub enum Command {
     /// Profile a running process
     #[command(override_usage = "rsamp attach [OPTIONS] [--pid] PID", after_help = ATTACH_EXAMPLES, after_long_help = format!("{ATTACH_EXAMPLES}\n\n{ATTACH_NOTES}"))]
     Attach(AttachArgs),
+    /// Make reports of recordings
+    #[command(override_usage = "rsamp report [OPTIONS] FILE...", after_help = REPORT_EXAMPLES, after_long_help = format!("{REPORT_EXAMPLES}\n\n{REPORT_NOTES}"))]
+    Report(ReportArgs),
     /// Print the stack of every Python thread of a running process, once
     #[command(override_usage = "rsamp dump [OPTIONS] [--pid] PID", after_help = DUMP_EXAMPLES, after_long_help = format!("{DUMP_EXAMPLES}\n\n{DUMP_NOTES}"))]
     Dump(DumpArgs),
@@ -90,6 +93,36 @@ pub struct AttachArgs {
     pub sampling: SamplingArgs,
 }
 
+/// The options of `rsamp report`.
+#[derive(Debug, ClapArgs)]
+pub struct ReportArgs {
+    /// Recordings; several become one report
+    ///
+    /// A pattern such as 'scatter-*.rsamp' that the shell left as it is stands for the files it matches.
+    #[arg(value_name = "FILE", required = true, value_hint = clap::ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+
+    /// Write this file; may be given several times
+    ///
+    /// The ending chooses the format. `-` is standard output and needs --format.
+    #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub output: Vec<PathBuf>,
+
+    /// Write every file in this format, whatever its ending
+    ///
+    /// Without --output, to standard output.
+    #[arg(long, short, value_name = "FORMAT")]
+    pub format: Option<String>,
+
+    /// Replace write-protected files
+    #[arg(long)]
+    pub force: bool,
+
+    /// Do not say what was written; errors are still printed
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
 /// The options of `rsamp dump`.
 #[derive(Debug, ClapArgs)]
 pub struct DumpArgs {
@@ -136,10 +169,11 @@ pub struct TargetArgs {
 pub struct SamplingArgs {
     /// Write this file; may be given several times
     ///
-    /// The ending chooses the format: .svg flame graph, .pstats for pstats, gprof2dot, snakeviz and
+    /// The ending chooses the format: .rsamp the recording, of which `rsamp report` makes all others
+    /// later, .svg flame graph, .pstats for pstats, gprof2dot, snakeviz and
     /// tuna, .folded for flamegraph.pl and speedscope, .txt summary. `-` is standard output and
-    /// needs --format. Without this option NAME-PID.svg and NAME-PID.pstats are written into the
-    /// current folder.
+    /// needs --format. Without this option NAME-PID.rsamp, NAME-PID.svg and NAME-PID.pstats are
+    /// written into the current folder.
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
 
@@ -168,6 +202,16 @@ pub struct SamplingArgs {
     #[arg(long)]
     pub always_stop: bool,
 
+    /// Keep this variable of the program's environment in the recording; may be given several times
+    ///
+    /// The job and the rank that Slurm and MPI give the program are kept without asking, no other.
+    #[arg(long, value_name = "NAME")]
+    pub env: Vec<String>,
+
+    /// Keep no source text of the functions seen in the recording
+    #[arg(long)]
+    pub no_source: bool,
+
     /// Overwrite existing files
     ///
     /// A file that is named with --output is overwritten without this option, unless it is
@@ -182,7 +226,8 @@ pub struct SamplingArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  rsamp record -- python scatter.py -nx 200     run a program, get a flame graph and a .pstats file
+  rsamp record -- python scatter.py -nx 200     run a program, get a recording and a flame graph
+  rsamp report scatter-1234.rsamp               look at the recording
   sudo rsamp attach --pid 1234                  profile a running process until Ctrl-C
   sudo rsamp dump --pid 1234                    what is every thread doing now?
 
@@ -191,7 +236,7 @@ Examples:
 const RECORD_EXAMPLES: &str = "\
 Examples:
   rsamp record -- python scatter.py -nx 200
-        writes scatter-PID.svg and scatter-PID.pstats
+        writes scatter-PID.rsamp, scatter-PID.svg and scatter-PID.pstats
   rsamp record -o before.svg -o before.pstats -- python -m mypackage.tool
         the ending chooses the format
   rsamp record -d 60 -r 200 -- python train.py
@@ -208,7 +253,10 @@ note on standard error says that nothing was recorded.
 
 When NAME-PID.svg exists and --force is not given, NAME-PID.1.svg is written: no recording is lost.
 A file that cannot be written is reported before the program starts (code 73). When the disk is full
-at the end, rsamp writes to $TMPDIR instead, and says so.";
+at the end, rsamp writes to $TMPDIR instead, and says so.
+
+The .rsamp file is written while the program runs, at least every 2 seconds: however rsamp ends, what it
+holds can be read. When it cannot be written any more, the other files are written all the same.";
 
 const ATTACH_EXAMPLES: &str = "\
 Examples:
@@ -224,6 +272,25 @@ const ATTACH_NOTES: &str = "\
 Ctrl-C, SIGTERM and SIGHUP end the sampling, and the files are written; a second one ends rsamp at
 once. The process runs on in any case. The exit code is 0 when the files were written, however the
 sampling ended; see `rsamp --help` for the others.";
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  rsamp report scatter-1234.rsamp
+        functions, lines, threads and processes, and what was lost
+  rsamp report scatter-1234.rsamp -o hot.svg -o hot.folded
+        the ending chooses the format
+  rsamp report -f folded scatter-1234.rsamp | flamegraph.pl > hot.svg
+        to standard output
+  rsamp report 'scatter-*.rsamp' -o all.svg
+        the ranks of a job, or several runs, in one";
+
+const REPORT_NOTES: &str = "\
+In a report of several recordings each process is named after its host and rank, if they differ, or else
+after its file. Equal functions are one. Times are those since the start of each recording.
+
+A recording that was cut off (rsamp was killed, the disk was full) is shown as far as it goes, with a
+warning. One that is damaged is shown up to the damage; the exit code is 65 then. Of several, those that
+cannot be read are left out and named; the exit code is 65 or 66.";
 
 const DUMP_EXAMPLES: &str = "\
 Examples:

@@ -77,6 +77,9 @@ pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
     if profile.threads().len() > 1 && options.threads > 0 {
         threads(&mut text, profile, options);
     }
+    if profile.processes().len() > 1 && options.threads > 0 {
+        processes(&mut text, profile, options);
+    }
     tables(&mut text, profile, options);
     text
 }
@@ -235,6 +238,35 @@ fn threads(text: &mut String, profile: &Profile, options: &SummaryOptions) {
             seconds(totals.gil, whole.wall),
             totals.samples,
             labels::thread_name(thread),
+        );
+    }
+    more(text, rows.len(), options.threads);
+}
+
+fn processes(text: &mut String, profile: &Profile, options: &SummaryOptions) {
+    let mut sums = vec![Totals::default(); profile.processes().len()];
+    for (thread, totals) in profile.threads().iter().zip(profile.thread_totals()) {
+        if let Some(sum) = sums.get_mut(thread.process.0 as usize) {
+            *sum += *totals;
+        }
+    }
+    let mut rows: Vec<_> = profile.processes().iter().zip(sums).collect();
+    rows.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.time(options.view)));
+    let _ = writeln!(
+        text,
+        "\nprocesses\n{:>9} {:>9} {:>9} {:>9}  process",
+        "wall s", "cpu s", "gil s", "samples"
+    );
+    let whole = profile.totals();
+    for (process, totals) in rows.iter().take(options.threads) {
+        let _ = writeln!(
+            text,
+            "{:>9} {:>9} {:>9} {:>9}  {}",
+            seconds(totals.wall, whole.wall),
+            seconds(totals.cpu, whole.wall),
+            seconds(totals.gil, whole.wall),
+            totals.samples,
+            labels::of_process(process),
         );
     }
     more(text, rows.len(), options.threads);

@@ -1,9 +1,11 @@
 //! Turns events into stacks with their times.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
+
+use rustc_hash::FxHashMap;
 
 use super::event::{
     Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
@@ -132,7 +134,7 @@ pub struct Profile {
     frames: Vec<Frame>,
     stacks: Vec<Stack>,
     rows: Vec<Row>,
-    row_of: HashMap<(ThreadId, Option<StackId>), usize>,
+    row_of: FxHashMap<(ThreadId, Option<StackId>), usize>,
     thread_totals: Vec<Totals>,
     totals: Totals,
     lost: BTreeMap<LostCause, u64>,

@@ -11,4 +11,5 @@ mod image_format;
 mod images;
 mod process;
 mod profile;
+mod recording;
 mod stacks;
