@@ -39,6 +39,9 @@ pub enum Command {
     /// Make reports of recordings
     #[command(override_usage = "rsamp report [OPTIONS] FILE...", after_help = REPORT_EXAMPLES, after_long_help = format!("{REPORT_EXAMPLES}\n\n{REPORT_NOTES}"))]
     Report(ReportArgs),
+    /// Compare two recordings: what takes more or less time, and whether that is more than noise
+    #[command(override_usage = "rsamp diff [OPTIONS] BASE NEW", after_help = DIFF_EXAMPLES, after_long_help = format!("{DIFF_EXAMPLES}\n\n{DIFF_NOTES}"))]
+    Diff(DiffArgs),
     /// Print the stack of every Python thread of a running process, once
     #[command(override_usage = "rsamp dump [OPTIONS] [--pid] PID", after_help = DUMP_EXAMPLES, after_long_help = format!("{DUMP_EXAMPLES}\n\n{DUMP_NOTES}"))]
     Dump(DumpArgs),
@@ -121,6 +124,116 @@ pub struct ReportArgs {
     /// Do not say what was written; errors are still printed
     #[arg(long, short)]
     pub quiet: bool,
+
+    /// What to show.
+    #[command(flatten)]
+    pub filters: FilterArgs,
+}
+
+/// The options of `rsamp diff`.
+#[derive(Debug, ClapArgs)]
+pub struct DiffArgs {
+    /// The recording before
+    ///
+    /// A pattern such as 'before-*.rsamp' in quotes stands for all the recordings it matches, together.
+    #[arg(value_name = "BASE", value_hint = clap::ValueHint::FilePath)]
+    pub base: PathBuf,
+
+    /// The recording after
+    #[arg(value_name = "NEW", value_hint = clap::ValueHint::FilePath)]
+    pub new: PathBuf,
+
+    /// Write this file; may be given several times
+    ///
+    /// The ending chooses the format: .svg flame graph coloured by what differs, .txt tables, .csv,
+    /// .json. `-` is standard output and needs --format. Without this option the tables go to
+    /// standard output.
+    #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub output: Vec<PathBuf>,
+
+    /// Write every file in this format, whatever its ending
+    ///
+    /// Without --output, to standard output.
+    #[arg(long, short, value_name = "FORMAT")]
+    pub format: Option<String>,
+
+    /// Compare shares: scale BASE to the time of NEW
+    #[arg(long)]
+    pub normalize: bool,
+
+    /// Replace write-protected files
+    #[arg(long)]
+    pub force: bool,
+
+    /// Do not say what was written; errors are still printed
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// What to compare.
+    #[command(flatten)]
+    pub filters: FilterArgs,
+}
+
+/// What of a recording to show.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// Which time to show: elapsed, on a CPU or ready to be, or while holding the GIL
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub mode: Mode,
+
+    /// Only this thread; may be given several times
+    ///
+    /// By name (* and ? as in a shell), thread id, or number in order of appearance, from 0.
+    #[arg(long, value_name = "THREAD")]
+    pub thread: Vec<String>,
+
+    /// Only this process; may be given several times
+    ///
+    /// By process id, number, the file name of a word of its command line, or the whole of that (* and
+    /// ? as in a shell).
+    #[arg(long, value_name = "PROCESS")]
+    pub process: Vec<String>,
+
+    /// Only what lies behind this time since the start
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
+    pub from: Option<String>,
+
+    /// Only what lies before this time since the start
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
+    pub to: Option<String>,
+
+    /// Only stacks with a function whose name matches
+    #[arg(long, value_name = "REGEX")]
+    pub function: Option<String>,
+
+    /// Only the outermost function whose name matches and what it calls: its callers are cut off
+    #[arg(long, value_name = "REGEX")]
+    pub focus: Option<String>,
+
+    /// Hide the frames of Python's standard library; their time is their callers'
+    #[arg(long)]
+    pub no_stdlib: bool,
+
+    /// Hide the frames of the import system
+    #[arg(long)]
+    pub no_importlib: bool,
+
+    /// Hide the frames of files with such a path ('*/numpy/*'); may be given several times
+    #[arg(long, value_name = "PATTERN")]
+    pub hide: Vec<String>,
+}
+
+/// Which time to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Mode {
+    /// Elapsed time, whether a thread ran or waited
+    #[default]
+    Wall,
+    /// Time on a CPU, or waiting for one
+    Cpu,
+    /// Time with the GIL
+    Gil,
 }
 
 /// The options of `rsamp dump`.
@@ -282,7 +395,9 @@ Examples:
   rsamp report -f folded scatter-1234.rsamp | flamegraph.pl > hot.svg
         to standard output
   rsamp report 'scatter-*.rsamp' -o all.svg
-        the ranks of a job, or several runs, in one";
+        the ranks of a job, or several runs, in one
+  rsamp report scatter-1234.rsamp --mode gil --from 10 --no-importlib
+        who held the GIL after the first ten seconds";
 
 const REPORT_NOTES: &str = "\
 In a report of several recordings each process is named after its host and rank, if they differ, or else
@@ -291,6 +406,29 @@ after its file. Equal functions are one. Times are those since the start of each
 A recording that was cut off (rsamp was killed, the disk was full) is shown as far as it goes, with a
 warning. One that is damaged is shown up to the damage; the exit code is 65 then. Of several, those that
 cannot be read are left out and named; the exit code is 65 or 66.";
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  rsamp diff before.rsamp after.rsamp
+        what takes more or less time, the largest change first
+  rsamp diff before.rsamp after.rsamp -o diff.svg -o diff.csv
+        a flame graph coloured by what differs, and a table for a spreadsheet
+  rsamp diff monday.rsamp tuesday.rsamp --normalize --mode cpu
+        shares of the CPU time of runs of different lengths";
+
+const DIFF_NOTES: &str = "\
+A function is the same in both when file and name are, wherever in the file it stands; a line, when it
+is as far from the first line of its function. Files of another folder are matched by their place in it.
+
+Whether a change is more than noise: each recording is cut into 64 to 128 parts of equal length; how much
+the times of neighbouring parts differ tells how much the sum is off by (± holds it with 95 %). A change
+is marked with * when it stands out among all rows of its table: of the marked ones at most 5 % are noise
+on average (Benjamini and Hochberg's procedure on two-sided normal p-values). That is the noise of
+sampling and of what a program does by turns within a run. How much two runs differ because the machine was
+busier, a second recording of BASE shows.
+
+The flame graph has two parts. In the first, widths are the times of NEW: red has more time of its own
+than before, blue less. The second shows what stacks have lost since BASE, gone ones among them.";
 
 const DUMP_EXAMPLES: &str = "\
 Examples:

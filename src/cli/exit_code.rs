@@ -5,6 +5,7 @@ use super::outputs::{OutputError, WriteError};
 use super::request::RequestError;
 use crate::process::ProcessError;
 use crate::process::SpawnError;
+use crate::profile::filter::NothingLeft;
 use crate::recording::ReadError;
 use crate::sampler::SamplerError;
 
@@ -54,9 +55,9 @@ pub const TABLE: &[(u8, &str)] = &[
     (ENDED_EARLY, "the process ended before it could be read"),
     (
         BAD_INPUT,
-        "report: a file is no recording, or is damaged; what could be read was written",
+        "report, diff: a file is no recording, or is damaged; what could be read was written",
     ),
-    (NO_INPUT, "report: a file cannot be read"),
+    (NO_INPUT, "report, diff: a file cannot be read"),
     (
         OUTPUT_REFUSED,
         "an output file cannot be created or exists; nothing was started or sampled",
@@ -102,6 +103,8 @@ pub fn of(error: &anyhow::Error) -> u8 {
             Some(error.exit_code())
         } else if let Some(error) = cause.downcast_ref::<InputError>() {
             Some(of_input(error))
+        } else if cause.is::<NothingLeft>() {
+            Some(USAGE)
         } else if cause.is::<OutputError>() {
             Some(OUTPUT_REFUSED)
         } else if cause.is::<WriteError>() {

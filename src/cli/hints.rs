@@ -8,6 +8,7 @@ use super::outputs::OutputError;
 use super::request::RequestError;
 use crate::process::permission::Confinement;
 use crate::process::{Denied, Pid, ProcessError, SpawnError};
+use crate::profile::filter::NothingLeft;
 use crate::recording::ReadError;
 use crate::sampler::SamplerError;
 
@@ -35,7 +36,7 @@ pub enum Doing {
     Attach(Pid),
     /// `rsamp dump` of this process.
     Dump(Pid),
-    /// `rsamp report`.
+    /// `rsamp report` or `rsamp diff`.
     Report,
 }
 
@@ -57,6 +58,8 @@ pub fn hint(error: &anyhow::Error, doing: &Doing, rsamp: &str) -> Option<String>
             output_hint(error)
         } else if let Some(error) = cause.downcast_ref::<InputError>() {
             input_hint(error)
+        } else if cause.is::<NothingLeft>() {
+            Some("without a filter, rsamp report shows what there is".to_owned())
         } else {
             None
         }

@@ -1,4 +1,4 @@
-//! Turns the files named to `rsamp report` into the events of one recording, and what is wrong with them.
+//! Turns the files named to `rsamp report` or `rsamp diff` into the events of one recording, and what is wrong with them.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::header;
 use crate::profile::event::Event;
+use crate::profile::filter::{Filter, NothingLeft, Selection};
 use crate::recording::{Completeness, Header, Merger, ReadError, Reader};
 
 /// Two system calls a second of recording are enough.
@@ -146,7 +147,7 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
 }
 
 /// Hands every event of all recordings to `emit`, merged when there are several.
-pub fn read(inputs: &[Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
+fn read(inputs: &[Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
     if let [input] = inputs {
         read_one(input, trouble, emit);
         return;
@@ -157,6 +158,25 @@ pub fn read(inputs: &[Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)
         read_one(input, trouble, &mut |event| merger.apply(event, emit));
     }
     merger.finish(emit);
+}
+
+/// Hands on what is left of all events by the selection.
+///
+/// # Errors
+/// When nothing is left of what there was.
+pub fn read_selected(
+    inputs: &[Input],
+    selection: &Selection,
+    trouble: &mut Trouble,
+    emit: &mut dyn FnMut(Event),
+) -> Result<(), NothingLeft> {
+    if selection.leaves_everything() {
+        read(inputs, trouble, emit);
+        return Ok(());
+    }
+    let mut filter = Filter::new(selection.clone());
+    read(inputs, trouble, &mut |event| filter.apply(event, emit));
+    filter.check()
 }
 
 fn read_one(input: &Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {

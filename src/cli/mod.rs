@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub mod args;
+pub mod filters;
 pub mod kind;
 pub mod request;
 
@@ -75,6 +76,10 @@ fn run(command: &Command) -> Result<u8, (anyhow::Error, Doing)> {
         Command::Report(args) => {
             let request = request::report(args).map_err(misread("report"))?;
             commands::report::run(&request).map_err(|error| (error, Doing::Report))
+        }
+        Command::Diff(args) => {
+            let request = request::diff(args).map_err(misread("diff"))?;
+            commands::diff::run(&request).map_err(|error| (error, Doing::Report))
         }
         Command::Dump(args) => {
             let request = request::dump(args).map_err(misread("dump"))?;

@@ -6,11 +6,13 @@ use std::ffi::OsString;
 use chrono::DateTime;
 
 use super::escape::escaped;
+use super::filters;
 use super::inputs::Input;
 use super::program_name::program_name;
 use crate::export::Meta;
 use crate::export::text::{SummaryOptions, summary};
-use crate::profile::{Profile, View};
+use crate::profile::Profile;
+use crate::profile::filter::Selection;
 use crate::recording::Header;
 
 /// The most recordings that are listed one by one.
@@ -26,7 +28,7 @@ pub fn name(inputs: &[Input]) -> String {
 
 /// The headlines of a report in any format.
 #[must_use]
-pub fn meta(inputs: &[Input], profile: &Profile) -> Meta {
+pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta {
     let name = name(inputs);
     let pid = profile.processes().first().map(|process| process.pid);
     let title = match (inputs.len(), pid) {
@@ -48,15 +50,18 @@ pub fn meta(inputs: &[Input], profile: &Profile) -> Meta {
     Meta {
         title,
         command: of_all(&|input| input.header.command.join(" ")).join("; "),
-        facts: pythons.chain(rates).collect(),
-        view: View::Wall,
+        facts: pythons
+            .chain(rates)
+            .chain(filters::in_words(selection))
+            .collect(),
+        view: selection.view,
     }
 }
 
 /// The report as text, for a terminal.
 #[must_use]
-pub fn text(inputs: &[Input], profile: &Profile) -> String {
-    let meta = meta(inputs, profile);
+pub fn text(inputs: &[Input], profile: &Profile, selection: &Selection) -> String {
+    let meta = meta(inputs, profile, selection);
     let mut lines = vec![meta.title, meta.command, meta.facts.join(", ")];
     for input in inputs.iter().take(MAX_LISTED) {
         let name = input.name.iter().map(|name| format!("{name}: "));
@@ -66,7 +71,11 @@ pub fn text(inputs: &[Input], profile: &Profile) -> String {
         lines.push(format!("and {} more", inputs.len() - MAX_LISTED));
     }
     let lines: Vec<_> = lines.iter().map(|line| escaped(line)).collect();
-    let summary = summary(profile, &SummaryOptions::default());
+    let options = SummaryOptions {
+        view: selection.view,
+        ..SummaryOptions::default()
+    };
+    let summary = summary(profile, &options);
     format!("{}\n\n{summary}", lines.join("\n"))
 }
 

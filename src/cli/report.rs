@@ -86,7 +86,8 @@ fn use_of(kind: Kind, saved: &Saved) -> String {
 }
 
 /// A path as it can be pasted into a shell, and cannot steer the terminal.
-fn shown(path: &Path) -> String {
+#[must_use]
+pub fn shown(path: &Path) -> String {
     if path == Path::new("-") {
         return "standard output".to_owned();
     }

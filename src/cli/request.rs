@@ -6,10 +6,16 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::args::{AttachArgs, DumpArgs, RecordArgs, ReportArgs, SamplingArgs, TargetArgs};
+use super::args::{
+    AttachArgs, DiffArgs, DumpArgs, RecordArgs, ReportArgs, SamplingArgs, TargetArgs,
+};
+use super::filters::{self, FilterError};
 use super::kind::{Kind, UnknownKind};
+use crate::export::diff::{DiffFormat, UnknownDiffFormat};
 use crate::export::{Format, UnknownFormat};
 use crate::process::Pid;
+use crate::profile::diff::Scale;
+use crate::profile::filter::Selection;
 use crate::sampler::Stops;
 
 /// The rate when none is asked for: 1 kHz costs about a quarter of a percent of one core.
@@ -63,12 +69,33 @@ pub struct Attach {
 }
 
 /// `rsamp report`, ready to be carried out.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Report {
     /// The recordings, as typed: paths, or patterns that the shell did not expand.
     pub inputs: Vec<PathBuf>,
     /// What to write; `None`: a summary, to standard output.
     pub outputs: Option<Outputs>,
+    /// What to show.
+    pub selection: Selection,
+    /// Whether to say what was written.
+    pub quiet: bool,
+}
+
+/// `rsamp diff`, ready to be carried out.
+#[derive(Debug, Clone)]
+pub struct Diff {
+    /// The recording before, as typed: a path, or a pattern that the shell did not expand.
+    pub base: PathBuf,
+    /// The recording after.
+    pub new: PathBuf,
+    /// What to write; nothing: tables, to standard output.
+    pub outputs: Vec<(PathBuf, DiffFormat)>,
+    /// Whether a write-protected file may be replaced.
+    pub force: bool,
+    /// How to compare.
+    pub scale: Scale,
+    /// What to compare.
+    pub selection: Selection,
     /// Whether to say what was written.
     pub quiet: bool,
 }
@@ -150,7 +177,7 @@ pub struct Output {
 }
 
 /// Why a command line cannot be carried out.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Debug, Error)]
 pub enum RequestError {
     /// `rsamp record --pid 4242 …`.
     #[error("`record` starts a program and takes no --pid")]
@@ -190,6 +217,12 @@ pub enum RequestError {
     /// `rsamp report` with a file or format that it does not make.
     #[error("choose a format for the report")]
     ReportFormat(#[source] UnknownFormat),
+    /// `rsamp diff` with a file or format that it does not make.
+    #[error("choose a format for the diff")]
+    DiffFormat(#[source] UnknownDiffFormat),
+    /// A filter that cannot be.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// `rsamp report -o all.rsamp`.
     #[error("{0:?} would be a recording, which report reads and does not write")]
     ReportToRecording(PathBuf),
@@ -349,6 +382,43 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
             files: Files::Named(files),
             force: args.force,
         }),
+        selection: filters::selection(&args.filters)?,
+        quiet: args.quiet,
+    })
+}
+
+/// Builds what `rsamp diff` asks for.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn diff(args: &DiffArgs) -> Result<Diff, RequestError> {
+    let named = args.format.as_deref().map(DiffFormat::from_name);
+    let named = named.transpose().map_err(RequestError::DiffFormat)?;
+    let mut outputs: Vec<(PathBuf, DiffFormat)> = Vec::new();
+    for path in &args.output {
+        if outputs.iter().any(|(other, _)| other == path) {
+            return Err(RequestError::SameFileTwice(path.clone()));
+        }
+        let format = match named {
+            Some(format) => format,
+            None => DiffFormat::from_path(path).map_err(RequestError::DiffFormat)?,
+        };
+        outputs.push((path.clone(), format));
+    }
+    if let (Some(format), true) = (named, outputs.is_empty()) {
+        outputs.push((PathBuf::from("-"), format));
+    }
+    Ok(Diff {
+        base: args.base.clone(),
+        new: args.new.clone(),
+        outputs,
+        force: args.force,
+        scale: if args.normalize {
+            Scale::Normalized
+        } else {
+            Scale::Seconds
+        },
+        selection: filters::selection(&args.filters)?,
         quiet: args.quiet,
     })
 }
@@ -408,6 +478,7 @@ mod tests {
             Command::Attach(args) => attach(&args).map(|request| format!("{request:?}")),
             Command::Dump(args) => dump(&args).map(|request| format!("{request:?}")),
             Command::Report(args) => report(&args).map(|request| format!("{request:?}")),
+            Command::Diff(args) => diff(&args).map(|request| format!("{request:?}")),
             Command::Completions(_) => Ok(String::new()),
         };
         built.map_err(|error| format!("{:#}", anyhow::Error::new(error)))
@@ -491,6 +562,38 @@ mod tests {
                 "rsamp report a -f folded",
                 &[r#"path: "-", kind: Export(Folded)"#],
             ),
+            (
+                "rsamp report a --mode gil --from 1.5 --to 2",
+                &["view: Gil", "Nanos(1500000000)", "Nanos(2000000000)"],
+            ),
+            (
+                "rsamp report a --thread 7 --thread io-* --process run.py --no-stdlib --hide */np/*",
+                &[
+                    "threads: [Number(7), Pattern(",
+                    "processes: [Pattern(",
+                    "hidden: [StandardLibrary, Files(",
+                ],
+            ),
+            (
+                "rsamp report a --function ^f --focus g$ --no-importlib",
+                &[
+                    "function: Some(Regex(\"^f\")), focus: Some(Regex(\"g$\"))",
+                    "hidden: [ImportSystem]",
+                ],
+            ),
+            (
+                "rsamp diff a b",
+                &["outputs: []", "scale: Seconds", "view: Wall"],
+            ),
+            (
+                "rsamp diff a b -o c.svg -o d.CSV --normalize --mode cpu",
+                &[
+                    r#"("c.svg", FlameGraph), ("d.CSV", Csv)"#,
+                    "scale: Normalized",
+                    "view: Cpu",
+                ],
+            ),
+            ("rsamp diff a b -f json", &[r#"("-", Json)"#]),
             ("rsamp dump --json 42", &["Pid(42)", "Json"]),
             ("rsamp dump --pid=42", &["Pid(42)", "Text"]),
         ];
@@ -569,6 +672,27 @@ mod tests {
                 "unknown format rsamp: known are .svg",
             ),
             ("rsamp report", "required"),
+            ("rsamp report a --mode user", "invalid value"),
+            (
+                "rsamp report a --from -1",
+                "--from: \"-1\" is no time: seconds since the start, from 0 to 1000000000",
+            ),
+            ("rsamp report a --to NaN", "--to: \"NaN\" is no time"),
+            (
+                "rsamp report a --from 2 --to 2",
+                "nothing lies between --from 2 and --to 2",
+            ),
+            (
+                "rsamp report a --function (",
+                "--function: \"(\" is no regular expression: regex parse error",
+            ),
+            ("rsamp report a --hide [x", "--hide: \"[x\" is no pattern"),
+            ("rsamp diff a", "required"),
+            (
+                "rsamp diff a b -o c.pstats",
+                "choose a format for the diff: a diff cannot be written as \"c.pstats\"",
+            ),
+            ("rsamp diff a b -o c.svg -o c.svg", "is named twice"),
             ("rsamp record --env A=1 x", "\"A=1\" is no name"),
             ("rsamp record", "required"),
             ("rsamp attach", "required"),

@@ -5,6 +5,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
+use rsamp::profile::event::{Event, Nanos};
+use rsamp::recording::{Header, Writer};
+
+use crate::filter::Script;
 
 /// What came of one run.
 struct Run {
@@ -308,4 +312,171 @@ fn a_closed_reader_is_no_panic() {
             run.status
         );
     }
+}
+
+/// A recording of a program whose functions take so many milliseconds, under this name.
+fn write_recording(folder: &Path, name: &str, functions: &[(&str, u64)]) {
+    let mut script = Script::default();
+    script.process(0, 100, "python run.py");
+    script.thread(0, 0, Some("MainThread"));
+    script.thread(1, 0, Some("worker"));
+    let mut now_ns = 0;
+    for (stack, ms) in functions {
+        now_ns += ms * 1_000_000;
+        script.run(0, stack, now_ns, ms * 1_000_000, *ms as u32);
+        script.run(1, "wait", now_ns, ms * 1_000_000, *ms as u32);
+    }
+    script.events.push(Event::End(Nanos(now_ns)));
+    let header = Header {
+        command: vec!["python".to_owned(), "run.py".to_owned()],
+        rate_hz: 1000.0,
+        ..Header::default()
+    };
+    let mut writer = Writer::new(Vec::new(), header).expect("written");
+    for event in &script.events {
+        writer.event(event).expect("written");
+    }
+    let (bytes, _) = writer.finish().expect("written");
+    fs::write(folder.join(name), bytes).expect("a file");
+}
+
+#[test]
+fn report_filters_what_it_shows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_recording(
+        folder.path(),
+        "a.rsamp",
+        &[("main load", 1000), ("main std.sum", 3000)],
+    );
+    let table: &[(&str, &str)] = &[
+        ("--thread worker", "wait (run.py:1) 4000000"),
+        (
+            "--thread 0 --from 3",
+            "main (run.py:1);std.sum (decoder.py:1) 1000000",
+        ),
+        ("--focus ^load$ --to 0.25", "load (run.py:1) 250000"),
+        (
+            "--function sum --no-stdlib --mode gil",
+            "main (run.py:1) 1500000",
+        ),
+        (
+            "--process run.py --hide */run.py --thread MainThread",
+            "[hidden frames] 1000000",
+        ),
+    ];
+    for (filters, expected) in table {
+        let line = format!("report a.rsamp -q -f folded {filters}");
+        let run = rsamp_in(folder.path(), &line.split_whitespace().collect::<Vec<_>>());
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{filters}");
+        assert!(
+            run.stdout.lines().any(|line| line == *expected),
+            "{filters}: {}",
+            run.stdout
+        );
+    }
+    let run = rsamp_in(
+        folder.path(),
+        &["report", "a.rsamp", "--thread", "worker", "--mode", "cpu"],
+    );
+    for part in [
+        "1000 Hz, thread worker",
+        "lines by self time (cpu)",
+        "wait (run.py:1)",
+    ] {
+        assert!(run.stdout.contains(part), "no {part} in {}", run.stdout);
+    }
+    assert!(!run.stdout.contains("std.sum"), "{}", run.stdout);
+}
+
+#[test]
+fn a_filter_that_leaves_nothing_is_an_error_and_writes_no_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_recording(folder.path(), "a.rsamp", &[("main load", 1000)]);
+    let words = ["report", "a.rsamp", "-o", "a.svg", "--function", "laod"];
+    let run = rsamp_in(folder.path(), &words);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert_eq!(
+        run.stderr.lines().next(),
+        Some(
+            "rsamp: error: no sample is left by the function filter (laod); there are load, main, wait"
+        )
+    );
+    assert!(run.stderr.contains("hint: without a filter"));
+    assert!(!folder.path().join("a.svg").exists());
+}
+
+#[test]
+fn diff_compares_two_recordings() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    write_recording(
+        folder,
+        "a.rsamp",
+        &[("main load", 2000), ("main solve", 6000)],
+    );
+    write_recording(
+        folder,
+        "b.rsamp",
+        &[("main load", 4000), ("main solve", 6000)],
+    );
+    let run = rsamp_in(folder, &["diff", "a.rsamp", "b.rsamp"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let row = run
+        .stdout
+        .lines()
+        .find(|line| line.ends_with("load (run.py:1)"));
+    let row = row.unwrap_or_else(|| panic!("no load in {}", run.stdout));
+    assert!(row.contains("+2.000") && row.contains('*'), "{row}");
+
+    let words = [
+        "diff", "a.rsamp", "b.rsamp", "-o", "d.svg", "-o", "d.csv", "-o", "d.json", "-o", "d.txt",
+    ];
+    let run = rsamp_in(folder, &words);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    for name in ["d.svg", "d.csv", "d.json", "d.txt"] {
+        assert!(
+            run.stderr.contains(&format!("wrote {name} (")),
+            "{}",
+            run.stderr
+        );
+        assert!(fs::metadata(folder.join(name)).expect(name).len() > 300);
+    }
+
+    let words = [
+        "diff",
+        "a.rsamp",
+        "b.rsamp",
+        "-f",
+        "csv",
+        "--normalize",
+        "--thread",
+        "worker",
+    ];
+    let run = rsamp_in(folder, &words);
+    let row = run.stdout.lines().nth(1).expect("a row");
+    assert!(
+        row.starts_with("function,wait,/home/ada/run.py,1,,10.0,1.0,10.0,1.0,0.0,"),
+        "{row}"
+    );
+}
+
+#[test]
+fn what_only_one_side_of_a_diff_has_is_shown_with_a_warning() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_recording(folder.path(), "a.rsamp", &[("main load", 2000)]);
+    write_recording(folder.path(), "b.rsamp", &[("main solve", 6000)]);
+    let words = |function| ["diff", "a.rsamp", "b.rsamp", "--function", function];
+    let run = rsamp_in(folder.path(), &words("solve"));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .starts_with("rsamp: warning: \"a.rsamp\": no sample is left by the function filter"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stdout.contains("+6.000"), "{}", run.stdout);
+    let run = rsamp_in(folder.path(), &words("nothing"));
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
+    let run = rsamp_in(folder.path(), &["diff", "a.rsamp", "c.rsamp"]);
+    assert_eq!(run.code, Some(66), "{}", run.stderr);
 }

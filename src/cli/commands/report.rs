@@ -2,11 +2,10 @@
 
 use anyhow::{Context, Result};
 
-use crate::cli::escape::escaped;
 use crate::cli::inputs::{self, Input, Trouble};
 use crate::cli::outputs::Plan;
 use crate::cli::request;
-use crate::cli::streams::{self, Severity};
+use crate::cli::streams;
 use crate::cli::{commands, exit_code, overview, report as summary};
 use crate::process::Pid;
 use crate::profile::Profile;
@@ -24,16 +23,19 @@ pub fn run(request: &request::Report) -> Result<u8> {
         None => None,
     };
     let mut profile = Profile::default();
-    inputs::read(&inputs, &mut trouble, &mut |event| profile.apply(event));
+    let left = inputs::read_selected(&inputs, &request.selection, &mut trouble, &mut |event| {
+        profile.apply(event);
+    });
+    let code = commands::say_trouble(trouble);
+    left?;
     let is_written = match plan {
-        Some(plan) => write(&plan, &inputs, &profile, request.quiet),
+        Some(plan) => write(&plan, &inputs, &profile, request),
         None => {
-            streams::print(&overview::text(&inputs, &profile))
+            streams::print(&overview::text(&inputs, &profile, &request.selection))
                 .context("write to standard output")?;
             true
         }
     };
-    let code = say(trouble);
     Ok(if is_written {
         code
     } else {
@@ -42,11 +44,12 @@ pub fn run(request: &request::Report) -> Result<u8> {
 }
 
 /// Whether everything was written.
-fn write(plan: &Plan, inputs: &[Input], profile: &Profile, quiet: bool) -> bool {
+fn write(plan: &Plan, inputs: &[Input], profile: &Profile, request: &request::Report) -> bool {
     // Names a file that could not be written where it should be.
     let pid = Pid(profile.processes().first().map_or(0, |process| process.pid));
-    let outcomes = plan.write(profile, &overview::meta(inputs, profile), pid, Vec::new());
-    if !quiet {
+    let meta = overview::meta(inputs, profile, &request.selection);
+    let outcomes = plan.write(profile, &meta, pid, Vec::new());
+    if !request.quiet {
         for outcome in &outcomes {
             if let Some(saved) = &outcome.saved {
                 streams::say(summary::wrote(outcome.kind, saved).trim_end());
@@ -54,28 +57,4 @@ fn write(plan: &Plan, inputs: &[Input], profile: &Profile, quiet: bool) -> bool 
         }
     }
     commands::say_errors(&outcomes)
-}
-
-/// Says what is wrong with the recordings, and chooses the exit code.
-fn say(trouble: Trouble) -> u8 {
-    for (path, read_bytes) in trouble.cut_off {
-        let warning = format!(
-            "{path:?} has no end: rsamp was killed, or the disk was full, or it is still being \
-             recorded; the {read_bytes} bytes that can be read are shown"
-        );
-        streams::say(format_args!(
-            "rsamp: {}: {}",
-            Severity::Warning,
-            escaped(&warning)
-        ));
-    }
-    let mut code = exit_code::OK;
-    for error in trouble.errors {
-        let error = anyhow::Error::new(error);
-        streams::complain(Severity::Error, &error, &crate::cli::hints::Doing::Report);
-        if code == exit_code::OK {
-            code = exit_code::of(&error);
-        }
-    }
-    code
 }

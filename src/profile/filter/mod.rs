@@ -107,11 +107,11 @@ pub enum Hidden {
 }
 
 impl Selection {
-    /// Whether the samples pass as they are.
+    /// Whether everything passes as it is and there is nothing to check.
     #[must_use]
     pub fn leaves_everything(&self) -> bool {
         let Selection {
-            view: _,
+            view,
             threads,
             processes,
             from,
@@ -120,9 +120,10 @@ impl Selection {
             focus,
             hidden,
         } = self;
-        let lists = threads.is_empty() && processes.is_empty() && hidden.is_empty();
-        let limits = from.is_none() && to.is_none();
-        lists && limits && function.is_none() && focus.is_none()
+        let owners = threads.is_empty() && processes.is_empty();
+        let window = from.is_none() && to.is_none();
+        let stacks = function.is_none() && focus.is_none() && hidden.is_empty();
+        *view == View::Wall && owners && window && stacks
     }
 }
 
