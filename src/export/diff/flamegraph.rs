@@ -15,8 +15,8 @@ use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
 
 use crate::export::flamegraph::{MAX_DEPTH, MIN_WIDTH, write_notice};
 use crate::export::labels;
-use crate::export::text::lost_in_words;
 use crate::export::tree::in_units;
+use crate::profile::Profile;
 use crate::profile::diff::{Diff, Scale};
 use crate::profile::event::Nanos;
 
@@ -51,14 +51,15 @@ pub(super) fn write(diff: &Diff<'_>, names: &Names, out: &mut dyn io::Write) -> 
 }
 
 fn subtitle(diff: &Diff<'_>, too_deep: bool) -> String {
-    let seconds = |profile: &crate::profile::Profile| {
+    let seconds = |profile: &Profile| {
         let whole = profile.totals().time(diff.view());
-        format!("{:.2} s ({})", whole.seconds(), lost_in_words(profile))
+        format!("{:.2} s", whole.seconds())
     };
     let mut parts = vec![
         format!("{} time", diff.view()),
         format!("before {}", seconds(diff.base())),
         format!("after {}", seconds(diff.new_profile())),
+        lost(diff),
         "red: more than before, blue: less".to_owned(),
     ];
     if diff.scale() == Scale::Normalized {
@@ -68,6 +69,15 @@ fn subtitle(diff: &Diff<'_>, too_deep: bool) -> String {
         parts.push(format!("frames deeper than {MAX_DEPTH} not drawn"));
     }
     parts.join(" · ")
+}
+
+/// What both recordings lost; there is no room for the causes, which the tables tell.
+fn lost(diff: &Diff<'_>) -> String {
+    let count = |profile: &Profile| profile.lost().values().sum::<u64>() + profile.rejected();
+    match (count(diff.base()), count(diff.new_profile())) {
+        (0, 0) => "nothing lost".to_owned(),
+        (base, new) => format!("late or lost: {base} before, {new} after"),
+    }
 }
 
 /// The stacks of both recordings with their labels, in whole units of time.

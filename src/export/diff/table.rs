@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::export::labels;
 use crate::export::paths::Shortener;
 use crate::export::text::{head, line, more, place};
+use crate::profile::Profile;
 use crate::profile::diff::{Change, Diff, Scale, Time};
 use crate::profile::event::Nanos;
 
@@ -32,7 +33,7 @@ pub fn table(diff: &Diff<'_>, names: &Names, rows: usize) -> String {
         line(&mut text, &format!("{what}: {}", labels::clean(name)));
         head(&mut text, profile);
     }
-    let whole = |profile: &crate::profile::Profile| profile.totals().time(diff.view());
+    let whole = |profile: &Profile| profile.totals().time(diff.view());
     let (base, new) = (whole(diff.base()), whole(diff.new_profile()));
     if base == Nanos(0) && new == Nanos(0) {
         let none = format!("no {} time was seen in either", diff.view());
