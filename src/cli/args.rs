@@ -99,7 +99,7 @@ pub struct AttachArgs {
 /// The options of `rsamp report`.
 #[derive(Debug, ClapArgs)]
 pub struct ReportArgs {
-    /// Recordings; several become one report
+    /// Recordings; several become one report; `-` is standard input
     ///
     /// A pattern such as 'scatter-*.rsamp' that the shell left as it is stands for the files it matches.
     #[arg(value_name = "FILE", required = true, value_hint = clap::ValueHint::FilePath)]

@@ -68,8 +68,7 @@ pub enum InputError {
     },
 }
 
-/// A recording that was opened.
-#[derive(Debug)]
+/// A recording whose header was read.
 pub struct Input {
     /// The file, as typed or as the pattern gave it.
     pub path: PathBuf,
@@ -77,7 +76,11 @@ pub struct Input {
     pub header: Header,
     /// Its name among the others; `None` when there are no others.
     pub name: Option<String>,
+    /// A pipe cannot be opened again for the rest. (All files would be too many to keep open.)
+    kept: Option<FileReader>,
 }
+
+type FileReader = Reader<BufReader<File>>;
 
 /// What came of the reading.
 #[derive(Debug, Default)]
@@ -125,10 +128,11 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
     let mut inputs: Vec<Input> = Vec::new();
     for path in paths {
         match reader(&path) {
-            Ok(reader) => inputs.push(Input {
+            Ok((reader, is_file)) => inputs.push(Input {
                 header: reader.header().clone(),
                 path,
                 name: None,
+                kept: Some(reader).filter(|_| !is_file),
             }),
             Err(error) => trouble.errors.push(error),
         }
@@ -147,7 +151,7 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
 }
 
 /// Hands every event of all recordings to `emit`, merged when there are several.
-fn read(inputs: &[Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
+fn read(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
     if let [input] = inputs {
         read_one(input, trouble, emit);
         return;
@@ -165,7 +169,7 @@ fn read(inputs: &[Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
 /// # Errors
 /// When nothing is left of what there was.
 pub fn read_selected(
-    inputs: &[Input],
+    inputs: &mut [Input],
     selection: &Selection,
     trouble: &mut Trouble,
     emit: &mut dyn FnMut(Event),
@@ -179,9 +183,13 @@ pub fn read_selected(
     filter.check()
 }
 
-fn read_one(input: &Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
+fn read_one(input: &mut Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
     let path = || input.path.clone();
-    let read = reader(&input.path).and_then(|mut reader| {
+    let opened = match input.kept.take() {
+        Some(reader) => Ok(reader),
+        None => reader(&input.path).map(|(reader, _)| reader),
+    };
+    let read = opened.and_then(|mut reader| {
         reader.read(emit).map_err(|source| InputError::Unreadable {
             path: path(),
             source: ReadError::Io(source),
@@ -201,17 +209,24 @@ fn read_one(input: &Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
     }
 }
 
-fn reader(path: &Path) -> Result<Reader<BufReader<File>>, InputError> {
-    let file = File::open(path).map_err(|source| InputError::Refused {
+/// Reads a header. Tells whether the file can be opened again.
+fn reader(path: &Path) -> Result<(FileReader, bool), InputError> {
+    let opened = match path.to_str() {
+        Some("-") => File::open("/dev/stdin"),
+        _ => File::open(path),
+    };
+    let opened = opened.and_then(|file| Ok((file.metadata()?.is_file(), file)));
+    let (is_file, file) = opened.map_err(|source| InputError::Refused {
         path: path.to_owned(),
         source,
     })?;
-    Reader::new(BufReader::with_capacity(BUFFER_BYTES, file)).map_err(|source| {
-        InputError::Unreadable {
+    match Reader::new(BufReader::with_capacity(BUFFER_BYTES, file)) {
+        Ok(reader) => Ok((reader, is_file)),
+        Err(source) => Err(InputError::Unreadable {
             path: path.to_owned(),
             source,
-        }
-    })
+        }),
+    }
 }
 
 fn refuse_twins(inputs: &[Input]) -> Result<(), InputError> {
@@ -280,6 +295,7 @@ mod tests {
             .map(|(path, host, rank)| Input {
                 path: path.into(),
                 name: None,
+                kept: None,
                 header: Header {
                     host: (*host).to_owned(),
                     environment: vec![Variable {

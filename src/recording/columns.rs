@@ -15,13 +15,19 @@ pub(super) fn put(samples: &[Sample], block: &mut Block) {
     block.unit_ns = unit;
     let mut before = 0;
     let mut ends: FxHashMap<ThreadId, u64> = FxHashMap::default();
+    let mut index_of: FxHashMap<Option<StackId>, u32> = FxHashMap::default();
     for sample in samples {
         let (at, wall) = (sample.at.0 / unit, sample.wall.0 / unit);
         block.sample_at.push(at.wrapping_sub(before));
         before = at;
         block.sample_thread.push(sample.thread.0);
-        let stack = sample.stack.map_or(0, |id| u64::from(id.0) + 1);
-        block.sample_stack.push(stack);
+        let next = block.sampled_stacks.len() as u32;
+        let index = *index_of.entry(sample.stack).or_insert(next);
+        if index == next {
+            let stack = sample.stack.map_or(0, |id| u64::from(id.0) + 1);
+            block.sampled_stacks.push(stack);
+        }
+        block.sample_stack.push(index);
         block.sample_ticks.push(sample.ticks);
         let since = at.wrapping_sub(ends.insert(sample.thread, at).unwrap_or(0));
         block.sample_wall.push(wall.wrapping_sub(since) as i64);
@@ -45,14 +51,16 @@ pub(super) fn take(block: &Block, threads: u64, stacks: u64) -> Option<Vec<Sampl
     if lengths.iter().any(|length| *length != count) {
         return None;
     }
+    let table: Option<Vec<_>> = block.sampled_stacks.iter().map(stack_of(stacks)).collect();
+    let table = table?;
     let unit = block.unit_ns;
     let nanos = |units: u64| units.checked_mul(unit).map(Nanos);
     let mut samples = Vec::with_capacity(count);
     let mut at = 0_u64;
     let mut ends: Vec<u64> = Vec::new();
     for index in 0..count {
-        let (thread, stack) = (block.sample_thread[index], block.sample_stack[index]);
-        if u64::from(thread) >= threads || stack > stacks {
+        let thread = block.sample_thread[index];
+        if u64::from(thread) >= threads {
             return None;
         }
         at = at.wrapping_add(block.sample_at[index]);
@@ -65,10 +73,7 @@ pub(super) fn take(block: &Block, threads: u64, stacks: u64) -> Option<Vec<Sampl
         samples.push(Sample {
             at: nanos(at)?,
             thread: ThreadId(thread),
-            stack: stack
-                .checked_sub(1)
-                .and_then(|id| u32::try_from(id).ok())
-                .map(StackId),
+            stack: *table.get(block.sample_stack[index] as usize)?,
             ticks: block.sample_ticks[index],
             wall: nanos(wall)?,
             cpu: nanos(part_of(wall, block.sample_cpu[index]))?,
@@ -76,6 +81,15 @@ pub(super) fn take(block: &Block, threads: u64, stacks: u64) -> Option<Vec<Sampl
         });
     }
     Some(samples)
+}
+
+/// Turns a number +1 into one of so many stacks, or none; `None` when there is no such stack.
+fn stack_of(stacks: u64) -> impl Fn(&u64) -> Option<Option<StackId>> {
+    move |plus_one| match plus_one.checked_sub(1) {
+        None => Some(None),
+        Some(id) if id < stacks => u32::try_from(id).ok().map(StackId).map(Some),
+        Some(_) => None,
+    }
 }
 
 /// The largest unit of which all times are multiples.
@@ -194,6 +208,7 @@ mod tests {
             block.sample_at.push(1);
             block.sample_thread.push(0);
             block.sample_stack.push(0);
+            block.sampled_stacks.push(0);
             block.sample_ticks.push(1);
             block.sample_wall.push(0);
             block.sample_cpu.push(0);
@@ -203,8 +218,11 @@ mod tests {
         assert!(take(&whole(), 1, 0).is_some());
         assert_eq!(take(&whole(), 0, 0), None, "an unknown thread");
         let mut block = whole();
-        block.sample_stack[0] = 1;
+        block.sampled_stacks[0] = 1;
         assert_eq!(take(&block, 1, 0), None, "an unknown stack");
+        let mut block = whole();
+        block.sample_stack[0] = 1;
+        assert_eq!(take(&block, 1, 9), None, "an index out of range");
         let mut block = whole();
         block.sample_at[0] = u64::MAX / 2;
         assert_eq!(take(&block, 1, 0), None, "a time out of range");

@@ -1,6 +1,6 @@
 //! Turns events, as the sampler emits them, into a recording that another thread writes.
 //!
-//! The sampler only appends to a list. Twice in three seconds the thread takes the list, compresses
+//! The sampler only appends to a list. About once a second the thread takes the list, compresses
 //! and writes what was in it. The list is bounded: when the disk is so slow that it fills, the sampler
 //! waits (which shows as late ticks, whose time is in the next samples), and when nothing moves for
 //! [`PATIENCE`], the recording is given up and everything else goes on.
@@ -22,7 +22,7 @@ use crate::profile::event::{Event, Frame};
 
 /// How often what was recorded is written. With the second for which the sampler holds back a stack that
 /// does not change, nothing older than two seconds is lost when rsamp is killed.
-const WRITE_EVERY: Duration = Duration::from_millis(700);
+const WRITE_EVERY: Duration = Duration::from_millis(900);
 
 /// The most events that wait to be written: about 30 MB, or a minute of four threads at 1 kHz.
 const MAX_WAITING: usize = 1 << 18;
@@ -234,6 +234,8 @@ impl Writing {
             for event in events.drain(..) {
                 self.write(writer, event)?;
             }
+            // First, and apart from what is only good to have: the disk may be about to be full.
+            writer.flush()?;
             self.write_sources(writer)?;
             writer.flush()?;
             if is_last {

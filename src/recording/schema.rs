@@ -32,8 +32,8 @@ pub struct Block {
     pub sample_at: Vec<u64>,
     #[prost(uint32, repeated, tag = "13")]
     pub sample_thread: Vec<u32>,
-    #[prost(uint64, repeated, tag = "14")]
-    pub sample_stack: Vec<u64>,
+    #[prost(uint32, repeated, tag = "14")]
+    pub sample_stack: Vec<u32>,
     #[prost(uint32, repeated, tag = "15")]
     pub sample_ticks: Vec<u32>,
     #[prost(sint64, repeated, tag = "16")]
@@ -52,6 +52,8 @@ pub struct Block {
     pub sources: Vec<Source>,
     #[prost(uint64, optional, tag = "23")]
     pub end_ns: Option<u64>,
+    #[prost(uint64, repeated, tag = "24")]
+    pub sampled_stacks: Vec<u64>,
 }
 
 /// What is known of a recording before its first sample.

@@ -59,6 +59,8 @@ pub fn excerpt<'t>(
 #[derive(Default)]
 struct Head {
     is_over: bool,
+    /// Within a decorator, which may go on over several lines.
+    in_decorator: bool,
     open_brackets: i64,
 }
 
@@ -68,7 +70,9 @@ impl Head {
         if self.is_over {
             return false;
         }
-        let is_decorator = self.open_brackets == 0 && line.trim_start().starts_with('@');
+        if self.open_brackets == 0 {
+            self.in_decorator = line.trim_start().starts_with('@');
+        }
         for c in line.chars() {
             match c {
                 '(' | '[' | '{' => self.open_brackets += 1,
@@ -76,7 +80,7 @@ impl Head {
                 _ => {}
             }
         }
-        self.is_over = !is_decorator && self.open_brackets <= 0;
+        self.is_over = !self.in_decorator && self.open_brackets <= 0;
         true
     }
 }

@@ -234,7 +234,7 @@ fn parts(mut block: Block) -> Vec<Vec<u8>> {
     }
     let columns = columns![
         strings frame_name frame_file frame_first_line frame_line stack_parent stack_frame
-        sample_at sample_thread sample_stack sample_ticks sample_wall sample_cpu sample_gil sources
+        sampled_stacks sample_at sample_thread sample_stack sample_ticks sample_wall sample_cpu sample_gil sources
     ];
     columns
         .into_iter()

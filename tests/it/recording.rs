@@ -244,7 +244,9 @@ proptest! {
         for message in [bytes, real] {
             let mut file = write(&[], 1);
             file.extend(block(&message, message.len() as u32));
-            prop_assert!(read(&file).is_ok());
+            // What is read may be any times, such as those of which the sum is beyond 584 years.
+            let mut reader = Reader::new(file.as_slice()).expect("a header");
+            prop_assert!(reader.read(&mut |_| ()).is_ok());
         }
     }
 

@@ -1,6 +1,6 @@
 //! Turns two recordings into what differs between them, on standard output or in files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -57,9 +57,11 @@ fn side(
     selection: &Selection,
     trouble: &mut Trouble,
 ) -> Result<(Side, Result<(), NothingLeft>)> {
-    let inputs = inputs::open(inputs::expand(std::slice::from_ref(word))?, trouble)?;
+    let mut inputs = inputs::open(inputs::expand(std::slice::from_ref(word))?, trouble)?;
     let mut side = Side::new(selection.view);
-    let left = inputs::read_selected(&inputs, selection, trouble, &mut |event| side.apply(event));
+    let left = inputs::read_selected(&mut inputs, selection, trouble, &mut |event| {
+        side.apply(event)
+    });
     Ok((side, left))
 }
 
@@ -88,7 +90,7 @@ fn write(places: &[(Place, DiffFormat)], diff: &Diff<'_>, names: &Names, is_quie
         let written = place.write(owner, &mut |out| export::write(*format, diff, names, out));
         let path = shown(&place.path);
         match written {
-            Ok(bytes) if !is_quiet => {
+            Ok(bytes) if !is_quiet && place.path != Path::new("-") => {
                 streams::say(format_args!(
                     "wrote {path} ({}): {}",
                     size(bytes),

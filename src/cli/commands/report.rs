@@ -1,5 +1,7 @@
 //! Turns recordings into a summary on standard output, or into files of other formats.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 
 use crate::cli::inputs::{self, Input, Trouble};
@@ -16,16 +18,21 @@ use crate::profile::Profile;
 /// When nothing can be read, or a file cannot be written.
 pub fn run(request: &request::Report) -> Result<u8> {
     let mut trouble = Trouble::default();
-    let inputs = inputs::open(inputs::expand(&request.inputs)?, &mut trouble)?;
+    let mut inputs = inputs::open(inputs::expand(&request.inputs)?, &mut trouble)?;
     let name = overview::name(&inputs);
     let plan = match &request.outputs {
         Some(outputs) => Some(Plan::check(outputs, &name, None)?),
         None => None,
     };
     let mut profile = Profile::default();
-    let left = inputs::read_selected(&inputs, &request.selection, &mut trouble, &mut |event| {
-        profile.apply(event);
-    });
+    let left = inputs::read_selected(
+        &mut inputs,
+        &request.selection,
+        &mut trouble,
+        &mut |event| {
+            profile.apply(event);
+        },
+    );
     let code = commands::say_trouble(trouble);
     left?;
     let is_written = match plan {
@@ -51,7 +58,8 @@ fn write(plan: &Plan, inputs: &[Input], profile: &Profile, request: &request::Re
     let outcomes = plan.write(profile, &meta, pid, Vec::new());
     if !request.quiet {
         for outcome in &outcomes {
-            if let Some(saved) = &outcome.saved {
+            let saved = outcome.saved.as_ref();
+            if let Some(saved) = saved.filter(|saved| saved.path != Path::new("-")) {
                 streams::say(summary::wrote(outcome.kind, saved).trim_end());
             }
         }
