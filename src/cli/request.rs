@@ -672,7 +672,7 @@ mod tests {
                 "unknown format rsamp: known are .svg",
             ),
             ("rsamp report", "required"),
-            ("rsamp report a --mode user", "invalid value"),
+            ("rsamp report a --mode user", "isn't valid"),
             (
                 "rsamp report a --from -1",
                 "--from: \"-1\" is no time: seconds since the start, from 0 to 1000000000",
