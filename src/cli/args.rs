@@ -107,7 +107,8 @@ pub struct ReportArgs {
 
     /// Write this file; may be given several times
     ///
-    /// The ending chooses the format. `-` is standard output and needs --format.
+    /// The ending chooses the format, as for `rsamp record`. `-` is standard output and needs
+    /// --format.
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
 
@@ -116,6 +117,10 @@ pub struct ReportArgs {
     /// Without --output, to standard output.
     #[arg(long, short, value_name = "FORMAT")]
     pub format: Option<String>,
+
+    /// How graphs are drawn.
+    #[command(flatten)]
+    pub drawing: DrawingArgs,
 
     /// Replace write-protected files
     #[arg(long)]
@@ -283,10 +288,11 @@ pub struct SamplingArgs {
     /// Write this file; may be given several times
     ///
     /// The ending chooses the format: .rsamp the recording, of which `rsamp report` makes all others
-    /// later, .svg flame graph, .pstats for pstats, gprof2dot, snakeviz and
-    /// tuna, .folded for flamegraph.pl and speedscope, .txt summary. `-` is standard output and
-    /// needs --format. Without this option NAME-PID.rsamp, NAME-PID.svg and NAME-PID.pstats are
-    /// written into the current folder.
+    /// later; .svg flame graph; .pstats for pstats, gprof2dot, snakeviz and tuna; .dot, .png or
+    /// .dot.svg call graph; .speedscope.json, .firefox.json, .trace.json (Perfetto), .pb.gz (pprof),
+    /// .callgrind, .folded for the viewers of that name; .json, .csv and .lines.csv for scripts; .txt
+    /// summary. `-` is standard output and needs --format. Without this option NAME-PID.rsamp,
+    /// NAME-PID.svg and NAME-PID.pstats are written into the current folder.
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
 
@@ -295,6 +301,10 @@ pub struct SamplingArgs {
     /// Without --output, NAME-PID with the ending of this format is the one file written.
     #[arg(long, short, value_name = "FORMAT")]
     pub format: Option<String>,
+
+    /// How graphs are drawn.
+    #[command(flatten)]
+    pub drawing: DrawingArgs,
 
     /// Samples per second and thread, on average [default: 1000]
     #[arg(long, short, value_name = "HZ", allow_hyphen_values = true)]
@@ -335,6 +345,34 @@ pub struct SamplingArgs {
     /// Print no summary and no progress; errors are still printed
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// How graphs are drawn.
+#[derive(Debug, Default, ClapArgs)]
+pub struct DrawingArgs {
+    /// Flame graphs: grow down, as icicles do
+    #[arg(long)]
+    pub icicle: bool,
+
+    /// Flame graphs: begin with the innermost functions, and show who called them
+    #[arg(long)]
+    pub reversed: bool,
+
+    /// Graphs of stacks: make every line of a function a frame of its own
+    #[arg(long, overrides_with = "merge_lines")]
+    pub by_line: bool,
+
+    /// Graphs of stacks: make all lines of a function one frame, as is the default
+    #[arg(long)]
+    pub merge_lines: bool,
+
+    /// Call graphs: leave out functions with less than so many percent of the time [default: 0.5]
+    #[arg(long, value_name = "PERCENT", allow_hyphen_values = true)]
+    pub node_thres: Option<String>,
+
+    /// Call graphs: leave out calls with less than so many percent of the time [default: 0.1]
+    #[arg(long, value_name = "PERCENT", allow_hyphen_values = true)]
+    pub edge_thres: Option<String>,
 }
 
 const EXAMPLES: &str = "\

@@ -209,6 +209,10 @@ fn output_hint(error: &OutputError) -> Option<String> {
             Some("name a file in another folder with -o FILE".to_owned())
         }
         OutputError::IsFolder(_) => None,
+        OutputError::NoProgram { .. } => Some(
+            "install Graphviz (apt install graphviz), or write a .dot file and draw it elsewhere"
+                .to_owned(),
+        ),
     }
 }
 

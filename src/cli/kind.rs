@@ -29,6 +29,16 @@ impl Kind {
         }
     }
 
+    /// Whether it shows what was seen when and needs a profile with that to be written, as
+    /// [`Format::has_time_axis`].
+    #[must_use]
+    pub fn has_time_axis(self) -> bool {
+        match self {
+            Kind::Recording => false,
+            Kind::Export(format) => format.has_time_axis(),
+        }
+    }
+
     /// What a file's ending stands for, in whatever case.
     ///
     /// # Errors

@@ -72,6 +72,7 @@ impl Plan {
         name: &str,
         pid: Option<Pid>,
     ) -> Result<Plan, OutputError> {
+        check_programs(outputs)?;
         let files = match &outputs.files {
             Files::Named(named) => {
                 let places = named
@@ -108,6 +109,20 @@ impl Plan {
             name: name.to_owned(),
             owner: Owner::behind_sudo(),
         })
+    }
+
+    /// A profile to fold events into: it keeps what was seen when if a file is to show it.
+    #[must_use]
+    pub fn empty_profile(&self) -> Profile {
+        let has_time_axis = match &self.files {
+            PlannedFiles::Named(places) => places.iter().any(|(_, kind)| kind.has_time_axis()),
+            PlannedFiles::Default { kinds, .. } => kinds.iter().any(|kind| kind.has_time_axis()),
+        };
+        if has_time_axis {
+            Profile::with_timeline()
+        } else {
+            Profile::default()
+        }
     }
 
     /// Chooses the names for process `pid`, and tells where its recordings go, in the order of the plan.
@@ -283,6 +298,28 @@ fn free_number(name: &str, folder: &Path, kinds: &[Kind], pid: Pid) -> u32 {
     (0..MAX_NUMBERED_NAMES).find(is_free).unwrap_or(0)
 }
 
+/// Finds out whether every program that draws a format is there, before there is anything to lose.
+fn check_programs(outputs: &Outputs) -> Result<(), OutputError> {
+    let kinds: Vec<Kind> = match &outputs.files {
+        Files::Named(named) => named.iter().map(|output| output.kind).collect(),
+        Files::Default(kinds) => kinds.clone(),
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |program: &str| {
+        std::env::split_paths(&path).any(|folder| place::is_program(&folder.join(program)))
+    };
+    for kind in kinds {
+        let Kind::Export(format) = kind else { continue };
+        match format.program() {
+            Some(program) if !is_there(program) => {
+                return Err(OutputError::NoProgram { format, program });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Writes a format; injected, so that tests need no profile.
 type Render<'a> = &'a mut dyn FnMut(Format, &mut dyn Write) -> io::Result<()>;
 
@@ -304,6 +341,7 @@ mod tests {
 
     use super::*;
     use crate::cli::request::Output;
+    use crate::export::Drawing;
 
     const PID: Pid = Pid(42);
 
@@ -313,6 +351,7 @@ mod tests {
                 Kind::Export(Format::FlameGraph),
                 Kind::Export(Format::Pstats),
             ]),
+            drawing: Drawing::default(),
             force,
         }
     }
@@ -324,6 +363,7 @@ mod tests {
         };
         Outputs {
             files: Files::Named(paths.iter().map(output).collect()),
+            drawing: Drawing::default(),
             force: false,
         }
     }
@@ -400,6 +440,28 @@ mod tests {
             ["scatter-42.svg", "scatter-42.pstats"]
         );
         assert_eq!(fs::read_to_string(&old).expect("read"), "pstats");
+    }
+
+    #[test]
+    fn the_order_of_time_is_kept_only_for_a_file_that_shows_it() {
+        let has_timeline = |formats: &[Format]| {
+            let mut outputs = default_outputs(false);
+            let kinds = formats.iter().copied().map(Kind::Export);
+            outputs.files = Files::Default(kinds.chain([Kind::Recording]).collect());
+            let plan = Plan::check(&outputs, "x", None).expect("a plan");
+            plan.empty_profile().timeline().is_some()
+        };
+        assert!(!has_timeline(&[Format::FlameGraph, Format::Pstats]));
+        assert!(has_timeline(&[Format::FlameGraph, Format::ChromeTrace]));
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut outputs = named(&[folder.path().join("a")]);
+        for (format, expected) in [(Format::Speedscope, true), (Format::Folded, false)] {
+            if let Files::Named(files) = &mut outputs.files {
+                files[0].kind = Kind::Export(format);
+            }
+            let plan = Plan::check(&outputs, "x", None).expect("a plan");
+            assert_eq!(plan.empty_profile().timeline().is_some(), expected);
+        }
     }
 
     #[test]

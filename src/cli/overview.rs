@@ -9,8 +9,8 @@ use super::escape::escaped;
 use super::filters;
 use super::inputs::Input;
 use super::program_name::program_name;
-use crate::export::Meta;
 use crate::export::text::{SummaryOptions, summary};
+use crate::export::{Drawing, Meta};
 use crate::profile::Profile;
 use crate::profile::filter::Selection;
 use crate::recording::Header;
@@ -55,6 +55,7 @@ pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta 
             .chain(filters::in_words(selection))
             .collect(),
         view: selection.view,
+        drawing: Drawing::default(),
     }
 }
 

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, eaccess, geteuid};
 use thiserror::Error;
 
+use crate::export::Format;
+
 /// As many as the kernel follows in one path (`MAXSYMLINKS`, path_resolution(7)).
 const MAX_SYMLINKS: usize = 40;
 /// Names tried for a temporary file, before giving up; a second one is needed only after a crash.
@@ -52,6 +54,14 @@ pub enum OutputError {
     /// It is a folder.
     #[error("{0:?} is a folder")]
     IsFolder(PathBuf),
+    /// The program that draws this format is not installed.
+    #[error("{format} files are drawn by the program {program}, which is not in PATH")]
+    NoProgram {
+        /// The format.
+        format: Format,
+        /// The program.
+        program: &'static str,
+    },
     /// The kernel does not let it be created or written.
     #[error("create {path:?}")]
     Refused {
@@ -61,6 +71,12 @@ pub enum OutputError {
         #[source]
         source: io::Error,
     },
+}
+
+/// Whether a file is there that this user may execute.
+#[must_use]
+pub fn is_program(path: &Path) -> bool {
+    path.is_file() && eaccess(path, AccessFlags::X_OK).is_ok()
 }
 
 /// Why bytes did not arrive.

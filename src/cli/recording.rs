@@ -9,7 +9,7 @@ use super::outputs::{Outcome, Plan, Saved, WriteError};
 use super::place::Place;
 use super::request::{Extras, Sampling};
 use super::surroundings::Folders;
-use crate::export::Meta;
+use crate::export::{Drawing, Meta};
 use crate::process::Pid;
 use crate::profile::event::{Event, Nanos};
 use crate::profile::{Profile, View};
@@ -35,6 +35,8 @@ pub struct Recording {
     pub extras: Extras,
     /// How long the process may take to start its interpreter; `None`: as long as it lives.
     pub start_timeout: Option<Duration>,
+    /// How graphs are drawn.
+    pub drawing: Drawing,
     /// Where the files go.
     pub plan: Plan,
 }
@@ -77,7 +79,7 @@ impl Recording {
         };
         let recorders = self.start_recorders();
         let started = Instant::now();
-        let mut profile = Profile::default();
+        let mut profile = self.plan.empty_profile();
         let mut emit = |event: Event| {
             for recorder in recorders.iter().filter_map(|(_, r)| r.as_ref().ok()) {
                 recorder.record(&event);
@@ -144,6 +146,7 @@ impl Recording {
             command: self.command.join(" "),
             facts,
             view: View::Wall,
+            drawing: self.drawing,
         }
     }
 }

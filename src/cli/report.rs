@@ -82,6 +82,17 @@ fn use_of(kind: Kind, saved: &Saved) -> String {
         }
         Format::Folded => "collapsed stacks, for speedscope and flamegraph.pl".to_owned(),
         Format::Text => "report".to_owned(),
+        Format::Speedscope => "open it on www.speedscope.app".to_owned(),
+        Format::Callgrind => format!("callgrind_annotate {path}; KCachegrind opens it too"),
+        Format::Pprof => format!("go tool pprof -top {path}"),
+        Format::Dot => format!("call graph: dot -Tsvg {path} -O; xdot opens it too"),
+        Format::DotSvg => "call graph, open it in a browser".to_owned(),
+        Format::DotPng => "call graph, an image".to_owned(),
+        Format::Json => format!("for scripts: jq '.functions[0]' {path}"),
+        Format::FunctionsCsv => "table of functions, for spreadsheets and pandas".to_owned(),
+        Format::LinesCsv => "table of lines, for spreadsheets and pandas".to_owned(),
+        Format::Firefox => "open it on profiler.firefox.com".to_owned(),
+        Format::ChromeTrace => "open it on ui.perfetto.dev or in chrome://tracing".to_owned(),
     }
 }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::args::{
-    AttachArgs, DiffArgs, DumpArgs, RecordArgs, ReportArgs, SamplingArgs, TargetArgs,
+    AttachArgs, DiffArgs, DrawingArgs, DumpArgs, RecordArgs, ReportArgs, SamplingArgs, TargetArgs,
 };
 use super::filters::{self, FilterError};
 use super::kind::{Kind, UnknownKind};
 use crate::export::diff::{DiffFormat, UnknownDiffFormat};
-use crate::export::{Format, UnknownFormat};
+use crate::export::{Direction, Drawing, Format, UnknownFormat};
 use crate::process::Pid;
 use crate::profile::diff::Scale;
 use crate::profile::filter::Selection;
@@ -150,10 +150,12 @@ pub enum ProgressWish {
 }
 
 /// What to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outputs {
     /// Which files.
     pub files: Files,
+    /// How graphs are drawn.
+    pub drawing: Drawing,
     /// Whether an existing file may be overwritten although the user did not name it.
     pub force: bool,
 }
@@ -202,6 +204,9 @@ pub enum RequestError {
     /// The duration is no number, or not positive.
     #[error("{0:?} is no duration: seconds above 0, such as 30 or 2.5")]
     BadDuration(String),
+    /// A threshold is no number, or none from 0 to 100.
+    #[error("{0:?} is no threshold: percent, from 0 to 100")]
+    BadPercent(String),
     /// The ending of a file stands for no format.
     #[error("choose a format for {path:?}")]
     Ending {
@@ -376,10 +381,12 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
     if let Some(output) = recording {
         return Err(RequestError::ReportToRecording(output.path.clone()));
     }
+    let drawing = drawing(&args.drawing)?;
     Ok(Report {
         inputs: args.files.clone(),
         outputs: files.map(|files| Outputs {
             files: Files::Named(files),
+            drawing,
             force: args.force,
         }),
         selection: filters::selection(&args.filters)?,
@@ -433,8 +440,32 @@ fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
     };
     Ok(Outputs {
         files,
+        drawing: drawing(&args.drawing)?,
         force: args.force,
     })
+}
+
+fn drawing(args: &DrawingArgs) -> Result<Drawing, RequestError> {
+    let default = Drawing::default();
+    let percent = |text: &Option<String>, default| text.as_deref().map_or(Ok(default), percent);
+    Ok(Drawing {
+        direction: if args.icicle {
+            Direction::Down
+        } else {
+            Direction::Up
+        },
+        is_reversed: args.reversed,
+        by_line: args.by_line,
+        node_threshold_percent: percent(&args.node_thres, default.node_threshold_percent)?,
+        edge_threshold_percent: percent(&args.edge_thres, default.edge_threshold_percent)?,
+    })
+}
+
+fn percent(text: &str) -> Result<f64, RequestError> {
+    match text.trim_end_matches('%').parse::<f64>() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err(RequestError::BadPercent(text.to_owned())),
+    }
 }
 
 fn named_outputs(paths: &[PathBuf], kind: Option<Kind>) -> Result<Vec<Output>, RequestError> {
@@ -527,6 +558,17 @@ mod tests {
                     r#""a.svg", kind: Export(Folded)"#,
                     r#""b", kind: Export(Folded)"#,
                 ],
+            ),
+            (
+                "rsamp record --icicle --reversed --by-line --node-thres 2.5% --edge-thres 0 x",
+                &[
+                    "direction: Down, is_reversed: true, by_line: true",
+                    "node_threshold_percent: 2.5, edge_threshold_percent: 0.0",
+                ],
+            ),
+            (
+                "rsamp record --by-line --merge-lines x",
+                &["direction: Up, is_reversed: false, by_line: false"],
             ),
             (
                 "rsamp record -f SVG -o - x",
@@ -646,16 +688,16 @@ mod tests {
             ("rsamp record -d 1e300 x", "\"1e300\" is no duration"),
             ("rsamp record -d 1e-300 x", "\"1e-300\" is no duration"),
             (
-                "rsamp record -o a.png x",
-                "choose a format for \"a.png\": unknown ending .png: known are .rsamp, .svg (flamegraph), .pstats",
+                "rsamp record -o a.gif x",
+                "choose a format for \"a.gif\": unknown ending .gif: known are .rsamp, .svg (flamegraph), .pstats",
             ),
             (
                 "rsamp record -o a x",
                 "\"a\": no ending that names a format",
             ),
             (
-                "rsamp record -f png x",
-                "--format: unknown format png: known are .rsamp, .svg (flamegraph)",
+                "rsamp record -f gif x",
+                "--format: unknown format gif: known are .rsamp, .svg (flamegraph)",
             ),
             (
                 "rsamp record -o a.svg -o a.svg x",
@@ -694,6 +736,12 @@ mod tests {
             ),
             ("rsamp diff a b -o c.svg -o c.svg", "is named twice"),
             ("rsamp record --env A=1 x", "\"A=1\" is no name"),
+            (
+                "rsamp record --node-thres 101 x",
+                "\"101\" is no threshold: percent, from 0 to 100",
+            ),
+            ("rsamp record --edge-thres -1 x", "\"-1\" is no threshold"),
+            ("rsamp record --edge-thres NaN x", "\"NaN\" is no threshold"),
             ("rsamp record", "required"),
             ("rsamp attach", "required"),
             ("rsamp record --progress --quiet x", "cannot be used with"),

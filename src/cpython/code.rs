@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
+use super::frames::FrameFormat;
 use super::layout::Layout;
 use super::line_table::{LineFormat, LineIndex, LineTable};
 use super::text::read_str;
@@ -83,7 +84,10 @@ pub struct Code {
     /// The thread-local copies of the bytecode (free-threaded 3.14 on).
     copies: Vec<Address>,
     lines: LineIndex,
-    is_generator: bool,
+    /// Whether it makes generators, coroutines or asynchronous generators.
+    pub(super) is_generator: bool,
+    /// Bytes that a frame of it takes in a data-stack chunk (3.11 on).
+    pub(super) frame_bytes: Option<u64>,
 }
 
 impl Code {
@@ -118,12 +122,49 @@ impl Code {
 pub struct CodeCache {
     entries: FxHashMap<Address, Entry>,
     read: u64,
+    forgotten: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     fingerprint: Fingerprint,
+    /// The hash of the name: where functions come and go, another name may lie where this one lay.
+    name_hash: Option<u64>,
     code: Rc<Code>,
+    since_ns: u64,
+    checked: Moment,
+}
+
+/// When the memory was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moment {
+    /// Nanoseconds since the reader began.
+    pub at_ns: u64,
+    /// `code_object_generation`: how many code objects the interpreter had freed (3.14 on).
+    pub generation: Option<u64>,
+}
+
+/// A code object without a generation to go by is compared again after this part of the time for
+/// which it has been the same: what is shown of a freed one is at most that part of its time.
+const TRUSTED_PART: u64 = 64;
+
+/// But not later than this.
+const LONGEST_TRUST_NS: u64 = 10_000_000;
+
+impl Entry {
+    /// Until when it needs no comparison with what lies at its address, in [`Moment::at_ns`].
+    fn fresh_until_ns(&self, now: Moment) -> u64 {
+        match now.generation {
+            // Where no code object was freed since, this one was not.
+            Some(_) if now.generation == self.checked.generation => u64::MAX,
+            Some(_) => 0,
+            None => {
+                let known_ns = self.checked.at_ns - self.since_ns;
+                let trust_ns = (known_ns / TRUSTED_PART).min(LONGEST_TRUST_NS);
+                self.checked.at_ns + trust_ns
+            }
+        }
+    }
 }
 
 /// Whether an entry still stands for what lies at its address.
@@ -144,21 +185,43 @@ impl CodeCache {
         self.entries.get(&at).map(|entry| &entry.code)
     }
 
-    /// Whether the code at `at` makes generators, coroutines or asynchronous generators.
+    /// How often a code object was read or forgotten: as long as that stands, an address stands for the
+    /// same code object.
     #[must_use]
-    pub fn is_generator(&self, at: Address) -> bool {
-        self.entries
-            .get(&at)
-            .is_some_and(|entry| entry.code.is_generator)
+    pub fn changes(&self) -> u64 {
+        self.read + self.forgotten
     }
 
-    /// Compares the entry of `at` with what lies there now.
-    pub fn check(&mut self, at: Address, now: &Fingerprint) -> Check {
-        match self.entries.get(&at) {
+    /// The code object at `at`, and until when that holds without comparing, in [`Moment::at_ns`].
+    pub(super) fn at_moment(&self, at: Address, now: Moment) -> Option<(&Code, u64)> {
+        let entry = self.entries.get(&at)?;
+        Some((&entry.code, entry.fresh_until_ns(now)))
+    }
+
+    /// Where the hash of the name lies, for the entry of `at`.
+    #[must_use]
+    pub fn name_hash_at(&self, at: Address, layout: &Layout) -> Option<Address> {
+        let entry = self.entries.get(&at)?;
+        Some(hash_at(entry.fingerprint.name, layout))
+    }
+
+    /// Compares the entry of `at` with what was found there, and at [`CodeCache::name_hash_at`], at `now`.
+    pub fn check(
+        &mut self,
+        at: Address,
+        found: &Fingerprint,
+        name_hash: Option<u64>,
+        now: Moment,
+    ) -> Check {
+        match self.entries.get_mut(&at) {
             None => Check::Unknown,
-            Some(entry) if entry.fingerprint == *now => Check::Same,
+            Some(entry) if entry.fingerprint == *found && entry.name_hash == name_hash => {
+                entry.checked = now;
+                Check::Same
+            }
             Some(_) => {
                 self.entries.remove(&at);
+                self.forgotten += 1;
                 Check::Replaced
             }
         }
@@ -169,9 +232,10 @@ impl CodeCache {
         &mut self,
         at: Address,
         memory: &impl ReadMemory,
-        layout: &Layout,
-        version: Version,
+        format: FrameFormat<'_>,
+        now: Moment,
     ) -> Option<&Rc<Code>> {
+        let FrameFormat { layout, version } = format;
         let mut bytes = vec![0; layout.code.size as usize];
         memory.read(at, &mut bytes).ok()?;
         let (start, length) = fingerprint_range(layout);
@@ -182,16 +246,25 @@ impl CodeCache {
         code.number = self.read;
         if self.entries.len() >= MAX_CODES {
             self.entries.clear();
+            self.forgotten += 1;
         }
         self.entries.insert(
             at,
             Entry {
                 fingerprint,
+                name_hash: memory.word(hash_at(fingerprint.name, layout)).ok(),
                 code: Rc::new(code),
+                since_ns: now.at_ns,
+                checked: now,
             },
         );
         self.get(at)
     }
+}
+
+/// `hash` follows `length` in `PyASCIIObject` (`unicodeobject.h`); names are interned, and so have one.
+fn hash_at(name: u64, layout: &Layout) -> Address {
+    Address(name) + (layout.object.str_length + 8)
 }
 
 fn read_code(
@@ -220,7 +293,23 @@ fn read_code(
         copies: read_copies(bytes, memory, layout),
         lines: LineIndex::new(&table),
         is_generator: int_at(bytes, layout.code.flags)? & GENERATOR_FLAGS != 0,
+        frame_bytes: frame_bytes(bytes, layout),
     })
+}
+
+/// `co_framesize` (3.12 on), or what `_PyEvalFramePushAndInit` in 3.11 adds up: `co_nlocalsplus`,
+/// `co_stacksize` and `FRAME_SPECIALS_SIZE`, in words.
+fn frame_bytes(bytes: &[u8], layout: &Layout) -> Option<u64> {
+    let code = &layout.code;
+    let words = |offset| int_at(bytes, offset).and_then(|words| u64::try_from(words).ok());
+    match (code.framesize, code.nlocalsplus) {
+        (Some(framesize), _) => Some(words(framesize)? * 8),
+        (None, Some(locals)) => {
+            let own = words(locals)? + words(code.stacksize)?;
+            Some(own * 8 + layout.frame.size.next_multiple_of(8))
+        }
+        (None, None) => None,
+    }
 }
 
 /// Reads a bytes object.

@@ -37,8 +37,20 @@ pub struct RawFrame {
     pub executing: Option<bool>,
     /// Whether C code lies between this frame and the one that called it.
     pub entered_from_c: bool,
-    /// Whether the frame was freed: nobody refers to it (up to 3.10, where a frame is an object).
-    pub is_freed: bool,
+    /// Whether the frame says that it is over: freed, so that nobody refers to it (up to 3.10, where
+    /// a frame is an object), or returned from, so that it names no code object (3.14 on).
+    pub is_over: bool,
+}
+
+/// What tells which frame of a copy was the innermost one; [`top`](super::top) says how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopRule {
+    /// Up to 3.10: the current-frame pointer alone, before and after.
+    Pointer,
+    /// 3.11–3.13: the executing frame has no stack pointer saved.
+    StackTop,
+    /// 3.14 on: a frame that returned names no code object.
+    ClearedCode,
 }
 
 /// Why a walk ended.
@@ -62,6 +74,15 @@ pub struct RawStack {
     /// Whether it holds a sign of having been copied in the midst of a call, which waiting does not
     /// cure: not even a target that stands still makes it right.
     pub is_dubious: bool,
+}
+
+impl RawStack {
+    /// Makes it empty, and keeps the room.
+    pub(super) fn clear(&mut self) {
+        self.frames.clear();
+        self.end = StackEnd::Outermost;
+        self.is_dubious = false;
+    }
 }
 
 impl Default for RawStack {
@@ -177,8 +198,13 @@ impl FrameFormat<'_> {
             Some(offset) => int_at(bytes, offset)?,
             None => 0,
         };
-        // `ob_refcnt`, the first word of every object before 3.12 (`object.h`).
-        let is_freed = !self.version.at_least(11) && word_at(bytes, 0)? == 0;
+        let is_over = match self.rule() {
+            // `ob_refcnt`, the first word of every object before 3.12 (`object.h`).
+            TopRule::Pointer => word_at(bytes, 0)? == 0,
+            TopRule::StackTop => false,
+            // `clear_thread_frame` in `ceval.c` does it with `PyStackRef_CLEAR`.
+            TopRule::ClearedCode => code.is_null(),
+        };
         let raw = RawFrame {
             at,
             code,
@@ -186,9 +212,21 @@ impl FrameFormat<'_> {
             bytecode_copy,
             executing,
             entered_from_c,
-            is_freed,
+            is_over,
         };
         Some((Some(raw), previous))
+    }
+
+    /// What tells which frame was executing when the copy was taken.
+    #[must_use]
+    pub fn rule(&self) -> TopRule {
+        if self.version.at_least(14) {
+            TopRule::ClearedCode
+        } else if self.layout.frame.stacktop.is_some() {
+            TopRule::StackTop
+        } else {
+            TopRule::Pointer
+        }
     }
 
     /// The low bits of `f_executable` that are no part of the address: a `_PyStackRef` from 3.14 on.
@@ -197,61 +235,86 @@ impl FrameFormat<'_> {
     }
 }
 
-/// Follows the frames from `current` outwards; `None` when `find` does not have one of them.
+/// What is known of the outer end of a stack.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ends {
+    /// The frame that could not be read when the places were learnt.
+    pub broken: Option<Address>,
+    /// The outermost entry frame (3.12 on): there are no others before it, but for a sentinel in 3.15.
+    pub entry: Option<Address>,
+}
+
+/// Follows the frames from `current` outwards into `stack`; `None` when `find` does not have one of them.
 pub(super) fn walk<'w>(
     current: Address,
     format: FrameFormat<'_>,
-    broken: Option<Address>,
+    ends: Ends,
+    stack: &mut RawStack,
     mut find: impl FnMut(Address) -> Option<&'w [u8]>,
-) -> Option<RawStack> {
-    let mut stack = RawStack::default();
+) -> Option<()> {
+    stack.clear();
     let mut circle = Circle::default();
     let mut at = current;
     for _ in 0..MAX_WALK {
         if at.is_null() {
-            return Some(stack);
+            return Some(());
+        }
+        if ends.entry == Some(at) {
+            push(stack, None);
+            return Some(());
         }
         if circle.closes_at(at) {
             keep_one_round(&mut stack.frames);
             break;
         }
         let found = match find(at) {
-            None if broken == Some(at) => None,
+            None if ends.broken == Some(at) => None,
             None => return None,
             Some(bytes) => format.parse(at, bytes),
         };
         let Some((frame, previous)) = found else {
             stack.end = StackEnd::Unreadable(at);
-            return Some(stack);
+            return Some(());
         };
-        push(&mut stack, frame);
+        push(stack, frame);
         at = previous;
     }
     stack.end = StackEnd::TooDeep;
-    Some(stack)
+    Some(())
 }
 
-/// As [`walk`], with a buffer that `fetch` fills; returns the frame that it could not fetch.
+/// As [`walk`], with a buffer that `fetch` fills, to learn what is known of the outer end.
 pub(super) fn walk_live(
     current: Address,
     format: FrameFormat<'_>,
     mut fetch: impl FnMut(Address, &mut [u8]) -> Option<()>,
-) -> Option<Address> {
+) -> Ends {
+    let mut ends = Ends::default();
+    let mut entry = None;
     let mut header = [0; MAX_FRAME_HEADER];
     let header = &mut header[..format.header()];
     let mut circle = Circle::default();
     let mut at = current;
     for _ in 0..MAX_WALK {
-        if at.is_null() || circle.closes_at(at) {
-            return None;
+        if at.is_null() {
+            ends.entry = entry;
+            break;
         }
-        if fetch(at, header).is_none() {
-            return Some(at);
+        if circle.closes_at(at) {
+            break;
         }
-        let (_, previous) = format.parse(at, header)?;
+        let parsed = fetch(at, header).and_then(|()| format.parse(at, header));
+        let Some((frame, previous)) = parsed else {
+            ends.broken = Some(at);
+            break;
+        };
+        entry = match frame {
+            Some(_) => None,
+            None => entry.or(Some(at)),
+        };
         at = previous;
     }
-    None
+    ends
 }
 
 /// Notices that a walk runs in a circle (Brent's algorithm), as it can in damaged memory, or in a

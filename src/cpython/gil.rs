@@ -1,6 +1,7 @@
-//! Turns the state of the GIL into the thread that holds it.
+//! Turns the state of the GIL into the thread that holds it, and into whether another one held it meanwhile.
 
 use super::locate::{GilPlace, Interpreter};
+use super::version::Version;
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory};
 
@@ -11,6 +12,18 @@ pub enum GilHolder {
     Thread(Address),
     /// Nobody, at the moment of reading.
     Nobody,
+}
+
+/// What the GIL tells of who has run.
+///
+/// `take_gil` (`ceval_gil.c`, `ceval_gil.h`) counts up `switch_number` and sets `last_holder` when another
+/// thread than before takes it. While both stand, only the last holder can have run Python code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GilTurn {
+    /// The thread state that held it last.
+    pub last_holder: Address,
+    /// How often it went from one thread to another.
+    pub switches: u64,
 }
 
 /// The bytes that tell who holds the GIL, and where in them.
@@ -24,6 +37,8 @@ pub struct GilState {
     holder: u64,
     /// Where in them the int `locked` is, when the holder is kept after it let go.
     locked: Option<u64>,
+    /// Where in them `last_holder` and `switch_number` are.
+    turn: Option<(u64, u64)>,
 }
 
 impl GilState {
@@ -35,29 +50,81 @@ impl GilState {
         state: Address,
         memory: &impl ReadMemory,
     ) -> Option<GilState> {
-        let layout = &interpreter.layout;
-        let pointer = |at| GilState {
-            at,
-            length: 8,
-            holder: 0,
-            locked: None,
-        };
         match interpreter.gil {
             GilPlace::Unknown => None,
-            GilPlace::Variable(at) => Some(pointer(at)),
-            GilPlace::Runtime(runtime) => Some(pointer(runtime + layout.runtime.gil_holder?)),
+            GilPlace::Variable(at) => Some(GilState {
+                at,
+                length: 8,
+                holder: 0,
+                locked: None,
+                turn: None,
+            }),
+            GilPlace::Runtime(runtime) => GilState::in_runtime(interpreter, runtime, memory),
             GilPlace::PerInterpreter => {
-                let gil = memory.pointer(state + layout.interpreter.gil?).ok()?;
-                let fields = layout.interpreter.gil_state.as_ref()?;
+                let fields = interpreter.layout.interpreter.gil_state.as_ref()?;
+                let pointer = state + interpreter.layout.interpreter.gil?;
+                let gil = memory.pointer(pointer).ok()?;
                 let start = fields.last_holder.min(fields.locked);
-                let end = (fields.last_holder + 8).max(fields.locked + 4);
-                (!gil.is_null()).then_some(GilState {
+                let end = (fields.last_holder + 8)
+                    .max(fields.locked + 4)
+                    .max(fields.switch_number + 8);
+                if gil.is_null() {
+                    return None;
+                }
+                let holder = fields.last_holder - start;
+                let switches = fields.switch_number.checked_sub(start)?;
+                let state = GilState {
                     at: gil + start,
                     length: (end - start) as usize,
-                    holder: fields.last_holder - start,
+                    holder,
                     locked: Some(fields.locked - start),
-                })
+                    turn: Some((holder, switches)),
+                };
+                Some(state.or_holder_alone(memory))
             }
+        }
+    }
+
+    /// 3.7–3.11: `gilstate.tstate_current` is the holder; `ceval.gil`, some hundred bytes before it, has the
+    /// turn: `last_holder`, `locked` and `switch_number`, one after another (`internal/pycore_gil.h`).
+    fn in_runtime(
+        interpreter: &Interpreter,
+        runtime: Address,
+        memory: &impl ReadMemory,
+    ) -> Option<GilState> {
+        let fields = &interpreter.layout.runtime;
+        let holder = fields.gil_holder?;
+        let turn = match (fields.gil_locked, fields.gil_switch_number) {
+            (Some(locked), Some(switches)) if has_turn(interpreter.version) => {
+                Some((locked.checked_sub(8)?, switches))
+            }
+            _ => None,
+        };
+        let start = turn.map_or(holder, |(last_holder, _)| last_holder.min(holder));
+        let end = turn.map_or(holder, |(_, switches)| switches.max(holder)) + 8;
+        let state = GilState {
+            at: runtime + start,
+            length: (end - start) as usize,
+            holder: holder - start,
+            locked: None,
+            turn: turn.map(|(last_holder, switches)| (last_holder - start, switches - start)),
+        };
+        Some(state.or_holder_alone(memory))
+    }
+
+    /// The same without the turn where not all of the bytes can be read, as in saved memory.
+    fn or_holder_alone(self, memory: &impl ReadMemory) -> GilState {
+        if memory.read(self.at, &mut vec![0; self.length]).is_ok() {
+            return self;
+        }
+        let start = self.locked.map_or(self.holder, |at| at.min(self.holder));
+        let end = self.locked.map_or(0, |at| at + 4).max(self.holder + 8);
+        GilState {
+            at: self.at + start,
+            length: (end - start) as usize,
+            holder: self.holder - start,
+            locked: self.locked.map(|at| at - start),
+            turn: None,
         }
     }
 
@@ -75,4 +142,19 @@ impl GilState {
             GilHolder::Nobody
         })
     }
+
+    /// The turn, from a copy of the bytes.
+    #[must_use]
+    pub fn turn(&self, bytes: &[u8]) -> Option<GilTurn> {
+        let (last_holder, switches) = self.turn?;
+        Some(GilTurn {
+            last_holder: Address(word_at(bytes, last_holder)?),
+            switches: word_at(bytes, switches)?,
+        })
+    }
+}
+
+/// Whether the offsets of `ceval.gil` are sure: in 3.7.0–3.7.3 `_PyRuntime` differs around there.
+fn has_turn(version: Version) -> bool {
+    version.minor_pair() != (3, 7) || version.micro >= 4
 }

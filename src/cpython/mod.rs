@@ -8,9 +8,15 @@ pub mod locate;
 
 pub mod reader;
 
+mod retry;
+
+pub mod threads;
+
 pub mod frames;
 
 pub mod top;
+
+pub mod shape;
 
 pub mod places;
 

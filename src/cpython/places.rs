@@ -1,22 +1,19 @@
 //! Turns a thread state into its stack, read in one batch where the places of its frames are known.
 //!
-//! [`Places`] remembers where the last sample found the frames; one batch then copies the thread
-//! state and all these places, in walking order. What lies elsewhere now is learnt frame by frame,
-//! and copied in one batch again.
+//! [`Places`] remembers where the last sample found the frames; one batch then copies the thread state
+//! and all these places. What lies elsewhere now is learnt frame by frame, and copied in one batch again.
 
 use rustc_hash::FxHashMap;
 
-use super::code::CodeCache;
-use super::frames::{
-    Circle, FrameFormat, MAX_FRAME_HEADER, RawStack, StackEnd, ThreadFields, walk, walk_live,
-};
-use super::layout::Layout;
-use super::top::{self, Top};
+use super::code::{CodeCache, Moment};
+use super::frames::{Circle, Ends, FrameFormat, RawStack, ThreadFields, TopRule, walk, walk_live};
+use super::shape::{Chunk, Shape};
+use super::top::{self, Known, Open, Slot, Verdict};
 use crate::memory::window::{Window, word_at};
-use crate::memory::{Address, ReadMemory};
+use crate::memory::{Address, Piece, ReadMemory};
 
 /// The most data-stack chunks that are followed: with 16 KiB each they hold far more than
-/// [`MAX_WALK`] frames.
+/// [`MAX_WALK`](super::frames::MAX_WALK) frames.
 const MAX_CHUNKS: usize = 4096;
 
 /// The largest chunk that is believed. Chunks have 16 KiB, doubled for a single frame that needs more.
@@ -35,52 +32,25 @@ const CHUNK_HEADER: u64 = 24;
 /// Bytes copied beyond the end of the stack as last seen: room for a few more calls.
 const SLACK: u64 = 1024;
 
+/// How much more than that may be copied before the copy is made smaller.
+const SURPLUS: u64 = 4096;
+
+/// Frames with less than this between them are copied in one range, which costs more than these bytes.
+const LARGEST_GAP: u64 = 2048;
+
 /// Where the frames of one thread lay when they were last read.
 #[derive(Debug, Default, Clone)]
 pub struct Places {
     /// 3.11, 3.12: the `_PyCFrame`.
     cframe: Address,
-    /// The data-stack chunks, newest first: start and bytes in use.
-    chunks: Vec<(Address, u64)>,
+    /// The data-stack chunks, newest first.
+    chunks: Vec<Chunk>,
     /// Frames outside of the chunks, in walking order; up to 3.10 all frames.
     outside: Vec<Address>,
-    /// The frame that could not be read when the places were learnt: where the stack ends.
-    broken: Option<Address>,
-    /// The outermost frame. It stays the same for long; a stack with another one is not believed
-    /// before it was seen [`BOTTOM_SEEN`] times in a row.
-    bottom: Bottom,
-}
-
-/// The outermost frame of a thread.
-#[derive(Debug, Default, Clone, Copy)]
-struct Bottom {
-    known: Address,
-    candidate: Address,
-    seen: u32,
-}
-
-/// How often in a row another outermost frame must be seen: links that are missing in the midst of a
-/// call are there at the next try.
-const BOTTOM_SEEN: u32 = 3;
-
-impl Bottom {
-    /// Takes in the outermost frame of one more copy; whether it is to be believed.
-    fn believes(&mut self, at: Address) -> bool {
-        if at == self.known {
-            self.seen = 0;
-            return true;
-        }
-        self.seen = if at == self.candidate {
-            self.seen + 1
-        } else {
-            1
-        };
-        self.candidate = at;
-        if self.seen >= BOTTOM_SEEN {
-            self.known = at;
-        }
-        self.seen >= BOTTOM_SEEN
-    }
+    /// The same as ranges, those that are neighbours in one, in ascending order.
+    ranges: Vec<Piece>,
+    ends: Ends,
+    shape: Shape,
 }
 
 /// The numbers of a thread's pieces in a [`Window`].
@@ -88,8 +58,8 @@ impl Bottom {
 pub struct Planned {
     state: usize,
     cframe: Option<usize>,
+    ranges: usize,
     chunks: usize,
-    outside: usize,
     pointer_again: Option<usize>,
 }
 
@@ -102,12 +72,12 @@ impl Planned {
 }
 
 /// What came out of looking at a thread's pieces.
-#[derive(Debug)]
-pub enum Look {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
     /// All frames were in the pieces, and [`top`] says that they are of one moment.
-    Settled(RawStack),
+    Settled,
     /// All frames were in the pieces; whether they are of one moment is not decided.
-    Unsettled(RawStack),
+    Open(Open),
     /// A frame lies where nothing was copied: [`Places::learn`].
     Moved,
     /// The thread state itself could not be read: the thread or the process is gone.
@@ -116,80 +86,115 @@ pub enum Look {
 
 impl Places {
     /// Asks for all that a look at the thread needs, in the order in which it is to be copied.
-    pub fn plan(&self, thread: Address, layout: &Layout, window: &mut Window) -> Planned {
+    pub fn plan(&self, thread: Address, format: FrameFormat<'_>, window: &mut Window) -> Planned {
+        let layout = format.layout;
         let state = window.want(thread, ThreadFields::bytes_needed(layout));
-        let cframe = layout
-            .thread
-            .cframe_current_frame
-            .map(|offset| window.want(self.cframe + offset, 8));
+        let pointer = match layout.thread.cframe_current_frame {
+            Some(offset) => self.cframe + offset,
+            None => thread + layout.thread.frame,
+        };
+        let cframe = layout.thread.cframe_current_frame;
+        let cframe = cframe.map(|_| window.want(pointer, 8));
+        let ranges = window.len();
+        for range in &self.ranges {
+            window.want(range.at, range.length);
+        }
         let chunks = window.len();
-        for (at, used) in &self.chunks {
-            window.want(*at, *used as usize);
+        for chunk in &self.chunks {
+            window.want(chunk.at, chunk.copied as usize);
         }
-        let header = (layout.frame.size as usize).min(MAX_FRAME_HEADER);
-        let outside = window.len();
-        for at in &self.outside {
-            window.want(*at, header);
-        }
-        // Where frames say which one is executing, `top` does not ask for the pointer.
-        let pointer_again = layout.frame.stacktop.is_none();
-        let pointer_again = pointer_again.then(|| window.want(thread + layout.thread.frame, 8));
+        let asks_again = format.rule() == TopRule::Pointer || !self.ranges.is_empty();
+        let pointer_again = asks_again.then(|| window.want(pointer, 8));
         Planned {
             state,
             cframe,
+            ranges,
             chunks,
-            outside,
             pointer_again,
         }
     }
 
-    /// Walks the stack in the pieces of `planned`.
-    pub fn look(
+    /// Walks the stack in the pieces of `planned`, into `stack`.
+    pub(super) fn look(
         &mut self,
         planned: Planned,
         window: &Window,
         format: FrameFormat<'_>,
         codes: &CodeCache,
+        now: Moment,
+        stack: &mut RawStack,
     ) -> (Look, Option<ThreadFields>) {
-        let layout = format.layout;
         let Some(fields) = window
             .piece(planned.state)
-            .and_then(|bytes| ThreadFields::parse(bytes, layout))
+            .and_then(|bytes| ThreadFields::parse(bytes, format.layout))
         else {
             return (Look::Gone, None);
         };
-        let current = match planned.cframe {
-            Some(_) if fields.frame != self.cframe => return (Look::Moved, Some(fields)),
-            Some(piece) => window
-                .piece(piece)
-                .and_then(|bytes| word_at(bytes, 0))
-                .map(Address),
-            None => Some(fields.frame),
-        };
-        let Some(current) = current else {
-            return (Look::Moved, Some(fields));
-        };
-        let again = planned
-            .pointer_again
-            .and_then(|piece| window.piece(piece))
-            .and_then(|bytes| word_at(bytes, 0));
-        let mut cursor = Cursor::default();
-        let find = |at: Address| self.find(at, planned, window, format, &mut cursor);
-        let Some(stack) = walk(current, format, self.broken, find) else {
-            return (Look::Moved, Some(fields));
-        };
-        let verdict = top::settle(stack, format, codes, current, again.map(Address));
-        let look = match verdict {
-            Top::Decided(stack) if self.believes_bottom(&stack) => Look::Settled(stack),
-            Top::Decided(stack) | Top::Undecided(stack) => Look::Unsettled(stack),
-        };
-        (look, Some(fields))
+        let look = self.look_at_frames(&fields, planned, window, format, codes, now, stack);
+        self.follow_top(&fields);
+        (look.unwrap_or(Look::Moved), Some(fields))
     }
 
-    fn believes_bottom(&mut self, stack: &RawStack) -> bool {
-        match (stack.end, stack.frames.last()) {
-            (StackEnd::Outermost, Some(outermost)) => self.bottom.believes(outermost.at),
-            _ => true,
+    #[allow(clippy::too_many_arguments)]
+    fn look_at_frames(
+        &mut self,
+        fields: &ThreadFields,
+        planned: Planned,
+        window: &Window,
+        format: FrameFormat<'_>,
+        codes: &CodeCache,
+        now: Moment,
+        stack: &mut RawStack,
+    ) -> Option<Look> {
+        let pointer = |piece| window.piece(piece).and_then(|bytes| word_at(bytes, 0));
+        let current = match planned.cframe {
+            Some(_) if fields.frame != self.cframe => return None,
+            Some(piece) => Address(pointer(piece)?),
+            None => fields.frame,
+        };
+        let find = |at: Address| self.find(at, planned, window, format);
+        walk(current, format, self.ends, stack, find)?;
+        let pointer_stands = planned
+            .pointer_again
+            .map(|piece| pointer(piece) == Some(current.0));
+        let known = Known {
+            format,
+            codes,
+            now,
+            chunks: &self.chunks,
+            pointer_stands,
+        };
+        let slot = |at: Address| slot(&self.chunks, at, planned, window, format);
+        Some(match top::settle(stack, &mut self.shape, known, slot) {
+            Verdict::Settled => {
+                self.shape.has_seen_whole();
+                Look::Settled
+            }
+            Verdict::Open(open) => Look::Open(open),
+        })
+    }
+
+    /// Believes the gap of an undecided stack when it was seen often enough, or `is_certain`.
+    pub(super) fn weigh_gap(&mut self, gap: (Address, Address), is_certain: bool) {
+        if self.shape.has_often_seen(gap) || is_certain {
+            self.shape.learn(gap);
+        }
+    }
+
+    /// Copies as much of the newest chunk as is in use, from the next time on.
+    fn follow_top(&mut self, fields: &ThreadFields) {
+        let (Some((at, top)), Some(newest)) = (fields.chunk, self.chunks.first_mut()) else {
+            return;
+        };
+        let room = newest.size.min(MAX_CHUNK_BYTES);
+        if let Some(used) = top.offset_from(at)
+            && at == newest.at
+            && used <= room
+        {
+            let wanted = (used + SLACK).min(room);
+            if newest.copied < wanted || newest.copied > wanted + SURPLUS {
+                newest.copied = wanted;
+            }
         }
     }
 
@@ -200,27 +205,22 @@ impl Places {
         planned: Planned,
         window: &'w Window,
         format: FrameFormat<'_>,
-        cursor: &mut Cursor,
     ) -> Option<&'w [u8]> {
-        // Chunks and frames outside are met in the order in which they were planned, so what comes
-        // next is nearly always where the last one was found, or right after it.
-        let in_chunk = around(cursor.chunk, self.chunks.len()).find(|number| {
-            let (start, used) = self.chunks[*number];
-            at >= start && at.0 - start.0 < used
-        });
-        if let Some(number) = in_chunk {
-            cursor.chunk = number;
+        if let Some(number) = self.chunks.iter().position(|chunk| chunk.holds(at)) {
             return window.within(planned.chunks + number, at, format.header());
         }
-        let found = around(cursor.outside, self.outside.len())
-            .find(|number| self.outside[*number] == at)?;
-        cursor.outside = found + 1;
-        window.piece(planned.outside + found)
+        let number = self.ranges.partition_point(|range| range.at <= at);
+        window.within(planned.ranges + number.checked_sub(1)?, at, format.header())
     }
 
     /// Makes the next [`Places::learn`] walk the whole stack: what was known of it did not help.
     pub fn forget_frames(&mut self) {
         self.outside.clear();
+    }
+
+    /// Forgets where the stack ends, so that the next look reads that place again.
+    pub fn forget_end(&mut self) {
+        self.ends.entry = None;
     }
 
     /// Finds the places anew, frame by frame, with as many reads as it takes.
@@ -246,15 +246,30 @@ impl Places {
         self.learn_chunks(&fields, memory);
         if self.chunks.is_empty() {
             self.learn_top(current, format, memory);
-            return Some(fields);
+        } else {
+            self.learn_outside(current, format, memory);
         }
+        self.ranges = ranges_of(&self.outside, format.header(), LARGEST_GAP);
+        if self.ranges.len() < self.outside.len() && !are_readable(&self.ranges, memory) {
+            self.ranges = ranges_of(&self.outside, format.header(), 0);
+        }
+        Some(fields)
+    }
+
+    /// Finds the frames that lie outside of the chunks.
+    fn learn_outside(
+        &mut self,
+        current: Address,
+        format: FrameFormat<'_>,
+        memory: &impl ReadMemory,
+    ) {
         let mut window = Window::default();
-        for (at, used) in &self.chunks {
-            window.want(*at, *used as usize);
+        for chunk in &self.chunks {
+            window.want(chunk.at, chunk.copied as usize);
         }
         window.fill(memory);
         let mut outside = Vec::new();
-        self.broken = walk_live(current, format, |at, header| {
+        self.ends = walk_live(current, format, |at, header| {
             let in_chunk = self
                 .chunks
                 .iter()
@@ -269,8 +284,10 @@ impl Places {
             }
             Some(())
         });
+        // What lies before the outermost frame is asked for only when places are learnt.
+        let end = outside.iter().position(|at| self.ends.entry == Some(*at));
+        outside.truncate(end.unwrap_or(outside.len()));
         self.outside = outside;
-        Some(fields)
     }
 
     /// Where every frame is an object (up to 3.10): finds the frames from the innermost one to the
@@ -284,7 +301,7 @@ impl Places {
             .collect();
         let mut fresh = Vec::new();
         let mut met = None;
-        let broken = walk_live(current, format, |at, header| {
+        let ends = walk_live(current, format, |at, header| {
             if let Some(number) = known.get(&at) {
                 met = Some(*number);
                 return None;
@@ -299,7 +316,7 @@ impl Places {
             }
             None => {
                 self.outside = fresh;
-                self.broken = broken;
+                self.ends = ends;
             }
         }
     }
@@ -307,51 +324,109 @@ impl Places {
     /// Follows the chunks from the newest to the oldest.
     fn learn_chunks(&mut self, fields: &ThreadFields, memory: &impl ReadMemory) {
         self.chunks.clear();
-        let Some((mut chunk, top)) = fields.chunk else {
+        self.shape.forget_order();
+        let Some((mut at, top)) = fields.chunk else {
             return;
         };
         let mut circle = Circle::default();
         let mut copied = 0;
-        while !chunk.is_null() && self.chunks.len() < MAX_CHUNKS && !circle.closes_at(chunk) {
-            let mut header = [0; CHUNK_HEADER as usize];
-            if memory.read(chunk, &mut header).is_err() {
-                return;
-            }
-            let [Some(previous), Some(size), Some(saved_top)] =
-                [0, 8, 16].map(|offset| word_at(&header, offset))
-            else {
+        while !at.is_null() && self.chunks.len() < MAX_CHUNKS && !circle.closes_at(at) {
+            let newest_top = self.chunks.is_empty().then_some(top);
+            let Some((chunk, previous)) = read_chunk(at, newest_top, memory) else {
                 return;
             };
-            if !(CHUNK_HEADER..=MAX_CHUNK_BYTES).contains(&size) {
-                return;
-            }
-            let used = if self.chunks.is_empty() {
-                top.offset_from(chunk).unwrap_or(size).saturating_add(SLACK)
-            } else {
-                // `top` of a chunk that is not the newest counts words (`push_chunk` in `pystate.c`).
-                saved_top.saturating_mul(8).saturating_add(CHUNK_HEADER)
-            };
-            let used = used.min(size);
-            copied += used;
-            let is_there =
-                used <= BELIEVED_BYTES || memory.read(chunk + (used - 1), &mut [0]).is_ok();
+            copied += chunk.copied;
+            let is_there = chunk.copied <= BELIEVED_BYTES
+                || memory.read(at + (chunk.copied - 1), &mut [0]).is_ok();
             if copied > MAX_COPIED_BYTES || !is_there {
                 return;
             }
-            self.chunks.push((chunk, used));
-            chunk = Address(previous);
+            self.chunks.push(chunk);
+            at = previous;
         }
     }
 }
 
-/// Where the last frame of a walk was found.
-#[derive(Debug, Default)]
-struct Cursor {
-    chunk: usize,
-    outside: usize,
+/// What lies at `at` in the chunks.
+fn slot(
+    chunks: &[Chunk],
+    at: Address,
+    planned: Planned,
+    window: &Window,
+    format: FrameFormat<'_>,
+) -> Slot {
+    let is_there = |chunk: &Chunk| at >= chunk.at && at.0 - chunk.at.0 < chunk.size;
+    let Some(number) = chunks.iter().position(is_there) else {
+        return Slot::Empty;
+    };
+    let chunk = &chunks[number];
+    if at.0 - chunk.at.0 + format.header() as u64 > chunk.size {
+        return Slot::Empty;
+    }
+    match window.within(planned.chunks + number, at, format.header()) {
+        None => Slot::NotCopied,
+        Some(bytes) => match format.parse(at, bytes) {
+            Some((Some(frame), previous)) => Slot::Frame(frame, previous),
+            _ => Slot::Empty,
+        },
+    }
 }
 
-/// All numbers below `count`, from `start` on and then from 0.
-fn around(start: usize, count: usize) -> impl Iterator<Item = usize> {
-    (0..count).map(move |step| (start + step) % count)
+/// Reads the header of the chunk at `at`: `previous`, `size` and `top`, which counts words and holds for
+/// a chunk that is not the newest (`push_chunk` in `pystate.c`). Returns the one before it, too.
+fn read_chunk(
+    at: Address,
+    newest_top: Option<Address>,
+    memory: &impl ReadMemory,
+) -> Option<(Chunk, Address)> {
+    let mut header = [0; CHUNK_HEADER as usize];
+    memory.read(at, &mut header).ok()?;
+    let [previous, size, saved_top] = [0, 8, 16].map(|offset| word_at(&header, offset));
+    let (previous, size, saved_top) = (Address(previous?), size?, saved_top?);
+    if !(CHUNK_HEADER..=MAX_CHUNK_BYTES).contains(&size) {
+        return None;
+    }
+    let saved_used = saved_top.saturating_mul(8).saturating_add(CHUNK_HEADER);
+    let used = match newest_top {
+        Some(top) => top.offset_from(at).unwrap_or(size).saturating_add(SLACK),
+        None => saved_used,
+    };
+    // The root chunk leaves out its first word.
+    let root_word = if previous.is_null() { 8 } else { 0 };
+    let chunk = Chunk {
+        at,
+        size,
+        copied: used.min(size),
+        first_frame: at + (CHUNK_HEADER + root_word),
+        end: newest_top.is_none().then_some(at + saved_used),
+    };
+    Some((chunk, previous))
+}
+
+/// The ranges that hold the headers of the frames at `places`, in ascending order; one for those with no
+/// more than `largest_gap` bytes between them.
+fn ranges_of(places: &[Address], length: usize, largest_gap: u64) -> Vec<Piece> {
+    let mut sorted = places.to_vec();
+    sorted.sort_unstable();
+    let mut ranges: Vec<Piece> = Vec::new();
+    for at in sorted {
+        let new_end = at.0.saturating_add(length as u64);
+        let joined = ranges.last_mut().filter(|last| {
+            let end = last.at.0 + last.length as u64;
+            at.0 < end || at.0 - end < largest_gap
+        });
+        match joined {
+            Some(last) => last.length = last.length.max((new_end - last.at.0) as usize),
+            None => ranges.push(Piece { at, length }),
+        }
+    }
+    ranges
+}
+
+fn are_readable(ranges: &[Piece], memory: &impl ReadMemory) -> bool {
+    let mut window = Window::default();
+    for range in ranges {
+        window.want(range.at, range.length);
+    }
+    window.fill(memory)
 }

@@ -1,32 +1,32 @@
 //! Turns an interpreter into the stacks of all its threads, tick after tick.
 //!
-//! One window holds the list of interpreters, the list of threads and every thread's places, copied
-//! with one system call. A thread for which that was not enough is read again by itself.
+//! One window holds the GIL, the lists of interpreters and threads, and for every thread that may have
+//! run the places of its frames; all of it is copied with one system call. A Python stack changes only
+//! while its thread holds the GIL: a thread that cannot have held it since the last tick keeps its stack.
+//! A thread for which one copy was not enough is read again by itself.
 
-use rustc_hash::FxHashSet;
+use std::time::{Duration, Instant};
 
-use super::code::{self, Check, CodeCache, Fingerprint};
-use super::frames::{FrameFormat, RawStack, ThreadFields};
-use super::gil::{GilHolder, GilState};
+use super::code::{CodeCache, Moment};
+use super::frames::FrameFormat;
+use super::gil::GilHolder;
 use super::locate::Interpreter;
 use super::pace::Pace;
-use super::places::{Look, Places, Planned};
+use super::places::Look;
+use super::retry::Pauses;
+use super::threads::ThreadList;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
 use crate::process::Paused;
 
-/// The most interpreters of a process, sub-interpreters included, that are read.
-const MAX_INTERPRETERS: usize = 1024;
+pub use super::threads::KnownThread;
 
-/// The most threads of a process that are read. Linux allows some 32,000 in a process by default.
-const MAX_THREADS: usize = 65_536;
-
-/// How often a thread whose stack changes while it is read is tried again: each try takes some
-/// microseconds, and one in ten would do on the worst program seen.
+/// How often a thread whose stack changes while it is read is tried again before it is stopped: each
+/// try takes some microseconds, and a stop as long as twenty of them.
 const MAX_TRIES: usize = 24;
 
-/// How often a stack is read again because one of its code objects was replaced or is none.
-const MAX_CODE_ROUNDS: usize = 4;
+/// How often it is tried again where it may not be stopped: about a millisecond.
+const MAX_TRIES_UNSTOPPED: usize = 400;
 
 /// How often a thread is stopped for one reading. Once does, but for a stack that is dubious even in
 /// a thread that stands still: that one is let go for a moment.
@@ -34,6 +34,13 @@ const MAX_STOPS: usize = 5;
 
 /// How often a stopped thread is read until nothing of its stack is missing from the copy.
 const MAX_TRIES_STOPPED: usize = 6;
+
+/// With so few threads, all are read at once; with more, first the one that can have run.
+const FEW_THREADS: usize = 4;
+
+/// The GIL and the count of freed code objects are looked at so many times as often as new threads are
+/// looked for, at least.
+const COUNTER_LOOKS_PER_LIST: u64 = 10;
 
 /// Stops one thread for as long as the guard lives; `None` when that cannot be done.
 pub type Stopper = Box<dyn FnMut(&KnownThread) -> Option<Paused> + Send>;
@@ -50,40 +57,13 @@ pub enum Stops {
     Always,
 }
 
-/// A thread of the target, as the interpreter lists it.
-#[derive(Debug, Clone)]
-pub struct KnownThread {
-    /// Its `PyThreadState`.
-    pub state: Address,
-    /// Its `PyInterpreterState`.
-    pub interpreter: Address,
-    /// The `pthread_t`.
-    pub ident: u64,
-    /// The kernel's thread id in the target's PID namespace (3.11 on).
-    pub native_id: Option<u64>,
-    places: Places,
-    is_learnt: bool,
-}
-
-impl KnownThread {
-    /// A thread of which nothing has been learnt.
-    fn new(state: Address, interpreter: Address, fields: &ThreadFields) -> KnownThread {
-        KnownThread {
-            state,
-            interpreter,
-            ident: fields.ident,
-            native_id: fields.native_id,
-            places: Places::default(),
-            is_learnt: false,
-        }
-    }
-}
-
 /// What one tick tells of one thread.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// Its stack.
-    Stack(RawStack),
+    /// [`KnownThread::stack`] was read.
+    Stack,
+    /// The thread has not run since the last tick: [`KnownThread::stack`] still holds.
+    Same,
     /// The stack changed at every try.
     Torn,
     /// Its memory could not be read: the thread, or the process, is gone.
@@ -91,7 +71,7 @@ pub enum Reading {
 }
 
 /// What one tick tells.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Tick {
     /// A reading for each of [`Reader::threads`], in that order.
     pub readings: Vec<Reading>,
@@ -109,23 +89,21 @@ pub struct Tick {
 
 /// Reads the threads of one interpreter process.
 pub struct Reader {
-    interpreter: Interpreter,
-    states: Vec<InterpreterState>,
-    threads: Vec<KnownThread>,
-    codes: CodeCache,
+    pub(super) interpreter: Interpreter,
+    pub(super) list: ThreadList,
+    pub(super) codes: CodeCache,
     window: Window,
-    own_window: Window,
-    plans: Vec<Planned>,
+    pub(super) own_window: Window,
     pace: Pace,
-    pace_alone: Pace,
+    pub(super) pace_alone: Pace,
     stops: Stops,
     stopper: Option<Stopper>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct InterpreterState {
-    at: Address,
-    gil: Option<GilState>,
+    pub(super) tick: Tick,
+    began: Instant,
+    lists_every: Duration,
+    lists_read_ns: Option<u64>,
+    counters_read_ns: Option<u64>,
+    pub(super) pauses: Pauses,
 }
 
 /// The memory does not read as an interpreter any more: the process ended or runs another program.
@@ -138,16 +116,20 @@ impl Reader {
     pub fn new(interpreter: Interpreter) -> Reader {
         Reader {
             interpreter,
-            states: Vec::new(),
-            threads: Vec::new(),
+            list: ThreadList::default(),
             codes: CodeCache::default(),
             window: Window::default(),
             own_window: Window::default(),
-            plans: Vec::new(),
             pace: Pace::default(),
             pace_alone: Pace::default(),
             stops: Stops::Never,
             stopper: None,
+            tick: Tick::default(),
+            began: Instant::now(),
+            lists_every: Duration::ZERO,
+            lists_read_ns: None,
+            counters_read_ns: None,
+            pauses: Pauses::default(),
         }
     }
 
@@ -155,6 +137,11 @@ impl Reader {
     pub fn allow_stops(&mut self, stops: Stops, stopper: Stopper) {
         self.stops = stops;
         self.stopper = Some(stopper);
+    }
+
+    /// Looks for new threads no more often than this; at every tick without it.
+    pub fn look_for_threads_every(&mut self, interval: Duration) {
+        self.lists_every = interval;
     }
 
     /// The interpreter that is read.
@@ -166,16 +153,16 @@ impl Reader {
     /// The threads, interpreter by interpreter, newest first.
     #[must_use]
     pub fn threads(&self) -> &[KnownThread] {
-        &self.threads
+        &self.list.threads
     }
 
     /// The id of the (sub)interpreter that a thread runs in, 0 for the main one: the position in the
     /// list of interpreters, counted from its end, where the main one is.
     #[must_use]
     pub fn interpreter_number(&self, thread: &KnownThread) -> usize {
-        let from_end = self.states.iter().rev();
+        let from_end = self.list.interpreters.iter().rev();
         from_end
-            .take_while(|state| state.at != thread.interpreter)
+            .take_while(|known| known.at != thread.interpreter)
             .count()
     }
 
@@ -185,363 +172,260 @@ impl Reader {
         &self.codes
     }
 
-    /// Reads every thread's stack.
+    /// What the last tick told.
+    #[must_use]
+    pub fn last(&self) -> &Tick {
+        &self.tick
+    }
+
+    /// Reads every thread's stack, or as many as can have changed.
     ///
     /// # Errors
     /// [`Vanished`] when the list of interpreters cannot be read. It is also empty before the
     /// interpreter has started, which is no error: there are no threads then.
-    pub fn tick(&mut self, memory: &impl ReadMemory) -> Result<Tick, Vanished> {
-        let mut tick = Tick::default();
-        self.plan();
+    pub fn tick(&mut self, memory: &impl ReadMemory) -> Result<&Tick, Vanished> {
+        self.begin_tick();
+        let now_ns = self.now_ns();
+        let lists_every_ns = self.lists_every.as_nanos() as u64;
+        let looks_for_threads = self
+            .lists_read_ns
+            .is_none_or(|read| now_ns >= read + lists_every_ns);
+        let asks_counters = self.are_counters_due(now_ns);
+        self.plan(looks_for_threads, asks_counters, false);
         self.pace.fill(&mut self.window, memory);
-        if !self.lists_stand() {
-            self.relist(memory)?;
-            tick.threads_changed = true;
-            self.plan();
+        if looks_for_threads {
+            self.lists_read_ns = Some(now_ns);
+        }
+        let is_known = (!looks_for_threads || self.list.stands(&self.interpreter, &self.window))
+            && self.idents_stand();
+        if !is_known {
+            self.list
+                .relist(&self.interpreter, memory)
+                .ok_or(Vanished)?;
+            self.tick.threads_changed = true;
+            self.plan(false, true, true);
             self.pace.fill(&mut self.window, memory);
         }
-        self.look_at_all(memory, &mut tick);
-        self.check_codes(memory, &mut tick);
-        self.find_holders(&mut tick);
-        Ok(tick)
+        self.read_turns(asks_counters || !is_known);
+        if self.plan_rest() {
+            self.pace.fill(&mut self.window, memory);
+        }
+        self.look_at_all(memory, now_ns);
+        Ok(&self.tick)
     }
 
-    /// Asks for everything. The lists come first: per interpreter its first thread, the next
-    /// interpreter and the GIL.
-    fn plan(&mut self) {
-        let layout = &self.interpreter.layout;
+    /// Whether every thread's stack was read, or still held, at the last tick.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let has_stack = |reading: &Reading| matches!(reading, Reading::Stack | Reading::Same);
+        !self.tick.readings.is_empty() && self.tick.readings.iter().all(has_stack)
+    }
+
+    /// What [`Reader::tick`] would tell if nothing of the target has run since the last one, and that was
+    /// [complete](Reader::is_complete).
+    pub fn repeat(&mut self) -> &Tick {
+        self.tick.threads_changed = false;
+        (self.tick.retries, self.tick.stops) = (0, 0);
+        self.tick.readings.fill(Reading::Same);
+        &self.tick
+    }
+
+    fn begin_tick(&mut self) {
+        let tick = &mut self.tick;
+        tick.readings.clear();
+        (tick.retries, tick.stops) = (0, 0);
+        tick.threads_changed = false;
+    }
+
+    pub(super) fn now_ns(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether to ask who holds the GIL, and whether code objects were freed: at rates above 10 kHz not at
+    /// every tick, where no thread would be spared by it.
+    fn are_counters_due(&mut self, now_ns: u64) -> bool {
+        let every_ns = self.lists_every.as_nanos() as u64 / COUNTER_LOOKS_PER_LIST;
+        let is_due = self.list.threads.len() > FEW_THREADS
+            || self
+                .counters_read_ns
+                .is_none_or(|read| now_ns >= read + every_ns);
+        if is_due {
+            self.counters_read_ns = Some(now_ns);
+        }
+        is_due
+    }
+
+    /// Asks for all that one copy shall bring. What the GIL tells comes before the stacks, so that who
+    /// runs meanwhile shows at the next tick; how many code objects were freed comes after them.
+    fn plan(&mut self, looks_for_threads: bool, asks_counters: bool, all_threads: bool) {
+        let format = format_of(&self.interpreter);
         self.window.clear();
-        self.window.want(self.interpreter.interpreters_head, 8);
-        for state in &self.states {
-            self.window
-                .want(state.at + layout.interpreter.threads_head, 8);
-            self.window.want(state.at + layout.interpreter.next, 8);
-            match &state.gil {
-                Some(gil) => self.window.want(gil.at, gil.length),
-                None => self.window.want(Address::NULL, 0),
-            };
+        if looks_for_threads {
+            self.list.plan_heads(&self.interpreter, &mut self.window);
         }
-        self.plans.clear();
-        for thread in &self.threads {
-            self.plans
-                .push(thread.places.plan(thread.state, layout, &mut self.window));
+        let all_threads = all_threads || self.list.threads.len() <= FEW_THREADS;
+        for known in &mut self.list.interpreters {
+            let gil = known.gil.as_ref().filter(|_| asks_counters);
+            known.gil_piece = gil.map(|gil| self.window.want(gil.at, gil.length));
+        }
+        for thread in &mut self.list.threads {
+            let mut turns = self.list.interpreters.iter().filter_map(|known| known.turn);
+            let may_run = !thread.has_stack || turns.any(|turn| turn.last_holder == thread.state);
+            thread.planned = (all_threads || may_run)
+                .then(|| thread.places.plan(thread.state, format, &mut self.window));
+        }
+        self.plan_generations(asks_counters);
+    }
+
+    fn plan_generations(&mut self, asks_counters: bool) {
+        for known in &mut self.list.interpreters {
+            let generation = self.interpreter.layout.interpreter.code_generation;
+            let generation = generation.filter(|_| asks_counters);
+            known.generation_piece = generation.map(|at| self.window.want(known.at + at, 8));
         }
     }
 
-    /// Whether the copied lists name the known interpreters and threads, all of them and in order.
-    fn lists_stand(&self) -> bool {
-        let pointer = |piece: usize| {
-            self.window
-                .piece(piece)
-                .and_then(|bytes| word_at(bytes, 0))
-                .map(Address)
-        };
-        let mut threads = self.threads.iter().zip(&self.plans).peekable();
-        let mut expected = pointer(0);
-        if self.states.is_empty() {
+    /// Whether the states that were copied are still those of the known threads.
+    fn idents_stand(&self) -> bool {
+        let offset = self.interpreter.layout.thread.thread_id;
+        self.list.threads.iter().all(|thread| {
+            let state = thread.planned.map(|planned| planned.state_piece());
+            let bytes = state.and_then(|piece| self.window.piece(piece));
+            bytes.is_none_or(|bytes| word_at(bytes, offset) == Some(thread.ident))
+        })
+    }
+
+    /// Takes in who holds every GIL, and whose turn it is: which thread state alone can have run since the
+    /// last tick.
+    fn read_turns(&mut self, asked_counters: bool) {
+        if asked_counters {
+            self.tick.holders.clear();
+            self.tick.knows_holders = false;
+        }
+        for known in &mut self.list.interpreters {
+            known.ran_alone = None;
+            let bytes = known.gil_piece.and_then(|piece| self.window.piece(piece));
+            let Some((gil, bytes)) = known.gil.zip(bytes) else {
+                continue;
+            };
+            let turn = gil.turn(bytes);
+            let has_stayed = turn == known.turn;
+            known.ran_alone = turn.filter(|_| has_stayed).map(|turn| turn.last_holder);
+            known.turn = turn;
+            let holder = gil.holder(bytes);
+            self.tick.knows_holders |= holder.is_some();
+            if let Some(GilHolder::Thread(thread)) = holder {
+                self.tick.holders.push(thread);
+            }
+        }
+    }
+
+    fn can_have_run(&self, number: usize) -> bool {
+        let thread = &self.list.threads[number];
+        let mut interpreters = self.list.interpreters.iter();
+        let known = interpreters.find(|known| known.at == thread.interpreter);
+        let alone = known.and_then(|known| known.ran_alone);
+        !thread.has_stack || alone.is_none_or(|alone| alone == thread.state)
+    }
+
+    /// Asks for the threads that can have run and were not asked for; whether there are any.
+    fn plan_rest(&mut self) -> bool {
+        let count = self.list.threads.len();
+        let mut numbers = 0..count;
+        if !numbers.any(|n| self.list.threads[n].planned.is_none() && self.can_have_run(n)) {
             return false;
         }
-        for (number, state) in self.states.iter().enumerate() {
-            if expected != Some(state.at) {
-                return false;
-            }
-            let mut next_thread = pointer(1 + 3 * number);
-            while let Some((thread, plan)) = threads.next_if(|(t, _)| t.interpreter == state.at) {
-                if next_thread != Some(thread.state) {
-                    return false;
-                }
-                let fields = self.window.piece(plan.state_piece());
-                let fields = fields.and_then(|bytes| self.parse_thread(bytes));
-                if fields.is_some_and(|fields| fields.ident != thread.ident) {
-                    return false;
-                }
-                next_thread = fields.map(|fields| fields.next);
-            }
-            if next_thread != Some(Address::NULL) {
-                return false;
-            }
-            expected = pointer(2 + 3 * number);
+        self.window.clear();
+        let format = format_of(&self.interpreter);
+        for number in 0..count {
+            let can_have_run = self.can_have_run(number);
+            let thread = &mut self.list.threads[number];
+            thread.planned =
+                can_have_run.then(|| thread.places.plan(thread.state, format, &mut self.window));
         }
-        expected == Some(Address::NULL)
+        self.plan_generations(true);
+        true
     }
 
-    fn parse_thread(&self, bytes: &[u8]) -> Option<ThreadFields> {
-        ThreadFields::parse(bytes, &self.interpreter.layout)
-    }
-
-    /// Follows the lists anew. Threads that are still there keep what was learnt of them.
-    fn relist(&mut self, memory: &impl ReadMemory) -> Result<(), Vanished> {
-        let layout = self.interpreter.layout.clone();
-        let mut known = std::mem::take(&mut self.threads);
-        self.states.clear();
-        let mut state = memory
-            .pointer(self.interpreter.interpreters_head)
-            .map_err(|_| Vanished)?;
-        while !state.is_null() && self.states.len() < MAX_INTERPRETERS {
-            if self.states.iter().any(|other| other.at == state) {
-                break;
-            }
-            let gil = GilState::find(&self.interpreter, state, memory);
-            self.states.push(InterpreterState { at: state, gil });
-            let first = memory.pointer(state + layout.interpreter.threads_head);
-            self.list_threads(first.unwrap_or_default(), state, &mut known, memory);
-            state = memory
-                .pointer(state + layout.interpreter.next)
-                .unwrap_or_default();
+    fn look_at_all(&mut self, memory: &impl ReadMemory, now_ns: u64) {
+        for known in &mut self.list.interpreters {
+            let counted = known
+                .generation_piece
+                .and_then(|piece| self.window.piece(piece));
+            known.generation = counted
+                .and_then(|bytes| word_at(bytes, 0))
+                .or(known.generation);
         }
-        Ok(())
-    }
-
-    fn list_threads(
-        &mut self,
-        first: Address,
-        interpreter: Address,
-        known: &mut Vec<KnownThread>,
-        memory: &impl ReadMemory,
-    ) {
-        let mut bytes = vec![0; ThreadFields::bytes_needed(&self.interpreter.layout)];
-        let mut seen = FxHashSet::default();
-        let mut at = first;
-        while !at.is_null() && self.threads.len() < MAX_THREADS && seen.insert(at) {
-            if memory.read(at, &mut bytes).is_err() {
-                return;
-            }
-            let Some(fields) = self.parse_thread(&bytes) else {
-                return;
-            };
-            if fields.interpreter != interpreter {
-                return;
-            }
-            let before = known.iter().position(|thread| {
-                thread.state == at
-                    && thread.ident == fields.ident
-                    && thread.native_id == fields.native_id
-            });
-            self.threads.push(match before {
-                Some(position) => known.swap_remove(position),
-                None => KnownThread::new(at, interpreter, &fields),
-            });
-            at = fields.next;
-        }
-    }
-
-    fn look_at_all(&mut self, memory: &impl ReadMemory, tick: &mut Tick) {
-        for number in 0..self.threads.len() {
-            let thread = &mut self.threads[number];
-            let look = if self.stops == Stops::Always {
-                Look::Moved
-            } else if thread.is_learnt {
-                let format = format_of(&self.interpreter);
-                thread
-                    .places
-                    .look(self.plans[number], &self.window, format, &self.codes)
-                    .0
+        for number in 0..self.list.threads.len() {
+            let reading = if self.can_have_run(number) {
+                self.read(number, memory, now_ns)
             } else {
-                Look::Moved
+                Reading::Same
             };
-            let reading = match look {
-                Look::Settled(stack) => Reading::Stack(stack),
-                look => self.read_alone(number, look, memory, tick),
-            };
-            tick.readings.push(reading);
+            let thread = &mut self.list.threads[number];
+            thread.has_stack = matches!(reading, Reading::Stack | Reading::Same);
+            self.tick.readings.push(reading);
         }
     }
 
-    /// Reads one thread by itself until its stack is of one moment; at the end of all tries with the
-    /// thread stopped, if that is allowed.
-    fn read_alone(
-        &mut self,
-        number: usize,
-        first: Look,
-        memory: &impl ReadMemory,
-        tick: &mut Tick,
-    ) -> Reading {
-        let mut reading = Reading::Torn;
-        if self.stops != Stops::Always {
-            reading = self.read_moving(number, first, memory, MAX_TRIES, tick);
+    /// Reads one thread: from the common copy, or else by itself until its stack is of one moment; at the
+    /// end of all tries with the thread stopped, if that is allowed.
+    fn read(&mut self, number: usize, memory: &impl ReadMemory, now_ns: u64) -> Reading {
+        let first = self.look_in_common(number, now_ns);
+        if first == Look::Settled {
+            self.list.threads[number].accept_draft();
+            return Reading::Stack;
         }
+        let mut reading = match self.stops {
+            Stops::Always => Reading::Torn,
+            Stops::LastResort => self.read_alone(number, first, memory, MAX_TRIES, false),
+            Stops::Never => self.read_alone(number, first, memory, MAX_TRIES_UNSTOPPED, false),
+        };
         for _ in 0..MAX_STOPS {
             if reading != Reading::Torn || self.stops == Stops::Never {
                 break;
             }
-            let thread = &self.threads[number];
+            let thread = &self.list.threads[number];
             let Some(stopper) = &mut self.stopper else {
                 break;
             };
             let guard = stopper(thread);
-            tick.stops += u64::from(guard.is_some());
-            reading = self.read_moving(number, Look::Moved, memory, MAX_TRIES_STOPPED, tick);
+            let is_stopped = guard.is_some();
+            self.tick.stops += u64::from(is_stopped);
+            reading = self.read_alone(number, Look::Moved, memory, MAX_TRIES_STOPPED, is_stopped);
             drop(guard);
         }
         reading
     }
 
-    /// Reads one thread again and again until its stack is of one moment.
-    ///
-    /// A stack that is not decided but the same at two tries stands still, so it was really there,
-    /// unless it is dubious.
-    fn read_moving(
-        &mut self,
-        number: usize,
-        first: Look,
-        memory: &impl ReadMemory,
-        max_tries: usize,
-        tick: &mut Tick,
-    ) -> Reading {
-        let mut look = first;
-        let mut unsettled = None;
-        let mut has_moved = false;
-        for _ in 0..max_tries {
-            match look {
-                Look::Settled(stack) => return Reading::Stack(stack),
-                Look::Unsettled(stack)
-                    if unsettled.as_ref() == Some(&stack) && !stack.is_dubious =>
-                {
-                    return Reading::Stack(stack);
-                }
-                Look::Unsettled(stack) => {
-                    self.know_outermost(&stack, memory);
-                    unsettled = Some(stack);
-                }
-                Look::Moved => {
-                    let format = format_of(&self.interpreter);
-                    let thread = &mut self.threads[number];
-                    if has_moved {
-                        thread.places.forget_frames();
-                    }
-                    has_moved = true;
-                    let learnt = thread.places.learn(thread.state, memory, format);
-                    if learnt.is_none() {
-                        return Reading::Gone;
-                    }
-                    thread.is_learnt = true;
-                }
-                Look::Gone => return Reading::Gone,
-            }
-            tick.retries += 1;
-            look = self.look_alone(number, memory);
+    fn look_in_common(&mut self, number: usize, now_ns: u64) -> Look {
+        let thread = &mut self.list.threads[number];
+        let Some(planned) = thread.planned.filter(|_| thread.is_learnt) else {
+            return Look::Moved;
+        };
+        if self.stops == Stops::Always {
+            return Look::Moved;
         }
-        match look {
-            Look::Settled(stack) => Reading::Stack(stack),
-            _ => Reading::Torn,
-        }
-    }
-
-    fn look_alone(&mut self, number: usize, memory: &impl ReadMemory) -> Look {
+        let generation = self.generation(number);
+        let at_ns = now_ns;
+        let now = Moment { at_ns, generation };
+        let thread = &mut self.list.threads[number];
         let format = format_of(&self.interpreter);
-        let thread = &mut self.threads[number];
-        self.own_window.clear();
-        let plan = thread
-            .places
-            .plan(thread.state, format.layout, &mut self.own_window);
-        self.pace_alone.fill(&mut self.own_window, memory);
-        let (look, fields) = thread
-            .places
-            .look(plan, &self.own_window, format, &self.codes);
-        // A state that was freed and taken by another thread is not this thread's.
-        match fields {
-            Some(fields) if fields.ident == thread.ident => look,
-            _ => Look::Gone,
-        }
+        let draft = &mut thread.draft;
+        let places = &mut thread.places;
+        let (look, _) = places.look(planned, &self.window, format, &self.codes, now, draft);
+        look
     }
 
-    /// Makes sure that the code of the outermost frame is known: whether it is a generator's.
-    fn know_outermost(&mut self, stack: &RawStack, memory: &impl ReadMemory) {
-        if let Some(frame) = stack.frames.last()
-            && self.codes.get(frame.code).is_none()
-        {
-            let Interpreter {
-                layout, version, ..
-            } = &self.interpreter;
-            self.codes.load(frame.code, memory, layout, *version);
-        }
-    }
-
-    /// Compares every code object of the stacks with what was cached of it, in one batch, and reads
-    /// those that are new. A stack with a code object that was replaced is read again. What is still
-    /// no code object after some rounds stays unknown: it costs its frame, not the stack.
-    fn check_codes(&mut self, memory: &impl ReadMemory, tick: &mut Tick) {
-        let mut to_check: Vec<usize> = (0..tick.readings.len()).collect();
-        for _ in 0..MAX_CODE_ROUNDS {
-            let replaced = self.replaced_codes(&to_check, memory, tick);
-            if replaced.is_empty() {
-                return;
-            }
-            to_check.retain(|number| uses(&tick.readings[*number], &replaced));
-            for number in &to_check {
-                let look = self.look_alone(*number, memory);
-                let reading = self.read_alone(*number, look, memory, tick);
-                tick.readings[*number] = reading;
-            }
-        }
-    }
-
-    /// The code objects of the given readings that are not what the cache had, or are none.
-    fn replaced_codes(
-        &mut self,
-        numbers: &[usize],
-        memory: &impl ReadMemory,
-        tick: &Tick,
-    ) -> FxHashSet<Address> {
-        let Interpreter {
-            layout, version, ..
-        } = &self.interpreter;
-        let mut codes = FxHashSet::default();
-        for number in numbers {
-            if let Reading::Stack(stack) = &tick.readings[*number] {
-                codes.extend(stack.frames.iter().map(|frame| frame.code));
-            }
-        }
-        let (start, length) = code::fingerprint_range(layout);
-        let ordered: Vec<Address> = codes.into_iter().collect();
-        self.own_window.clear();
-        for at in &ordered {
-            self.own_window.want(*at + start, length);
-        }
-        self.own_window.fill(memory);
-        let mut replaced = FxHashSet::default();
-        for (piece, at) in ordered.into_iter().enumerate() {
-            let now = self
-                .own_window
-                .piece(piece)
-                .and_then(|b| Fingerprint::parse(b, layout));
-            let same = match now.map(|now| self.codes.check(at, &now)) {
-                Some(Check::Same) => true,
-                Some(Check::Unknown) => self.codes.load(at, memory, layout, *version).is_some(),
-                Some(Check::Replaced) | None => false,
-            };
-            if !same {
-                replaced.insert(at);
-            }
-        }
-        replaced
-    }
-
-    fn find_holders(&self, tick: &mut Tick) {
-        for (number, state) in self.states.iter().enumerate() {
-            let Some(gil) = &state.gil else {
-                continue;
-            };
-            let holder = self
-                .window
-                .piece(3 + 3 * number)
-                .and_then(|bytes| gil.holder(bytes));
-            tick.knows_holders |= holder.is_some();
-            if let Some(GilHolder::Thread(thread)) = holder {
-                tick.holders.push(thread);
-            }
-        }
+    /// How many code objects the thread's interpreter had freed when it was last asked.
+    fn generation(&self, number: usize) -> Option<u64> {
+        let state = self.list.threads[number].interpreter;
+        let mut known = self.list.interpreters.iter();
+        known.find(|known| known.at == state)?.generation
     }
 }
 
-fn uses(reading: &Reading, codes: &FxHashSet<Address>) -> bool {
-    match reading {
-        Reading::Stack(stack) => stack.frames.iter().any(|frame| codes.contains(&frame.code)),
-        Reading::Torn | Reading::Gone => false,
-    }
-}
-
-fn format_of(interpreter: &Interpreter) -> FrameFormat<'_> {
+pub(super) fn format_of(interpreter: &Interpreter) -> FrameFormat<'_> {
     FrameFormat {
         layout: &interpreter.layout,
         version: interpreter.version,

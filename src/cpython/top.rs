@@ -1,85 +1,242 @@
 //! Turns a walked stack into one that was really there, by finding the frame that was executing in the copy.
 //!
 //! Between reading the current-frame pointer and copying the frames, the target may have returned and
-//! called something else. In 3.11–3.13 the copy itself tells: an executing frame has `stacktop` -1
-//! (`_PyFrame_GetStackPointer` and the line after it in `ceval.c`), and one that waits for a callee
-//! of its own interpreter loop has saved its stack pointer. One that called C code keeps -1, so
-//! across such a boundary a frame below may be executing as well.
+//! called something else, so the pointer only says where to begin. The frames lie close together and
+//! are copied in some tens of nanoseconds; the copy itself tells which was the innermost:
 //!
-//! In 3.14 and 3.15 release builds `stackpointer` keeps its last value while executing (it is
-//! set to NULL in debug builds only, `internal/pycore_interpframe.h`), and up to 3.10 nothing marks
-//! the executing frame: there the pointer is read a second time, after the frames.
+//! - 3.11–3.13: an executing frame has `stacktop` -1 (`_PyFrame_GetStackPointer` and the line after it
+//!   in `ceval.c`). One that waits for a callee of its own interpreter loop has saved its stack pointer,
+//!   and so has one that returned or was unwound. One that called C code keeps -1, so across such a
+//!   boundary a frame below may be executing as well.
+//! - 3.14 and 3.15: release builds leave `stackpointer` as it is while executing (NULL in debug builds
+//!   only, `internal/pycore_interpframe.h`), but a frame that returned names no code object any more
+//!   (`PyStackRef_CLEAR(frame->f_executable)` in `clear_thread_frame`, `ceval.c`).
+//! - Up to 3.10 frames are objects all over the heap and nothing marks the executing one: there the
+//!   pointer is read a second time, after the frames. So it is where the innermost frame is a
+//!   generator's, which lies in the heap as well.
 //!
-//! Two signs make a stack dubious whatever the pointer says. While a generator is being resumed or
-//! yields, its link to the frame that resumed it is missing for a moment (seen on 3.7, 3.8, 3.11 and
-//! 3.12, even in a stopped target), so no stack ends in a generator's frame. And up to 3.10 a frame
-//! that nobody refers to has been freed.
+//! What the pointer missed is made up for in both directions: frames that are over are cut, and a callee
+//! that lies where the next call puts it, and names the innermost frame as its caller, is added.
+//!
+//! Three signs make a stack doubtful whatever the top says. Frames must lie as calls lay them
+//! ([`shape`](super::shape)). While a generator is being resumed or yields, its link to the frame that
+//! resumed it is missing for a moment (seen on 3.7, 3.8, 3.11 and 3.12, even in a stopped target), so no
+//! stack ends in a generator's frame. And no frame in it may be over.
 
-use super::code::CodeCache;
-use super::frames::{FrameFormat, RawFrame, RawStack, StackEnd};
+use super::code::{CodeCache, Moment};
+use super::frames::{FrameFormat, RawFrame, RawStack, StackEnd, TopRule};
+use super::shape::{Chunk, Shape, slot_after};
 use crate::memory::Address;
 
+/// The most callees that are added: a target does not call more in the time of one copy.
+const MAX_ADDED: usize = 64;
+
 /// Whether a stack is of one moment.
-#[derive(Debug)]
-pub enum Top {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
     /// It is, as corrected.
-    Decided(RawStack),
+    Settled,
     /// The copy does not tell.
-    Undecided(RawStack),
+    Open(Open),
 }
 
-/// Corrects the top of `stack`. The current-frame pointer was `pointer_before` when copying began,
-/// and `pointer_after` when it ended.
+/// What is missing for a stack to be settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Open {
+    /// The gap between its frames that is not known.
+    pub gap: Option<(Address, Address)>,
+    /// Whether a code object of its frames is to be read, or compared with what was read.
+    pub wants_codes: bool,
+    /// The code object of what looks like the next callee, when it is not known.
+    pub callee_code: Option<Address>,
+    /// Whether it is not known which frame was the innermost.
+    pub is_moving: bool,
+}
+
+/// What is known besides the copy.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// Offsets and version.
+    pub format: FrameFormat<'a>,
+    /// The code objects.
+    pub codes: &'a CodeCache,
+    /// When the copy was taken.
+    pub now: Moment,
+    /// The thread's chunks, newest first.
+    pub chunks: &'a [Chunk],
+    /// Whether the current-frame pointer was the same after the frames were copied; `None` where that
+    /// was not asked for.
+    pub pointer_stands: Option<bool>,
+}
+
+/// What lies where the next frame would.
+pub(super) enum Slot {
+    /// A frame, and the one that it names as its caller.
+    Frame(RawFrame, Address),
+    /// No frame, or no room for one.
+    Empty,
+    /// That part was not copied.
+    NotCopied,
+}
+
+/// Corrects the top of `stack`, and says whether it is of one moment. `slot` gives what lies at a place
+/// in the chunks.
 ///
-/// A stack that does not end at an outermost frame is never decided at the first look: a frame that
-/// was freed and used again meanwhile may have led the walk astray.
-pub fn settle(
-    mut stack: RawStack,
-    format: FrameFormat<'_>,
-    codes: &CodeCache,
-    pointer_before: Address,
-    pointer_after: Option<Address>,
-) -> Top {
-    if stack.frames.is_empty() {
-        return Top::Decided(stack);
+/// A stack that does not end at an outermost frame is never settled at the first look: a frame that was
+/// freed and used again meanwhile may have led the walk astray.
+pub(super) fn settle(
+    stack: &mut RawStack,
+    shape: &mut Shape,
+    known: Known<'_>,
+    slot: impl Fn(Address) -> Slot,
+) -> Verdict {
+    if stack.frames.is_empty() && stack.end == StackEnd::Outermost {
+        return Verdict::Settled;
     }
-    let outermost = stack.frames.last();
-    let is_loose = stack.end == StackEnd::Outermost
-        && outermost.is_some_and(|frame| codes.is_generator(frame.code));
-    stack.is_dubious = is_loose || stack.frames.iter().any(|frame| frame.is_freed);
-    if stack.is_dubious || stack.end != StackEnd::Outermost {
-        return Top::Undecided(stack);
+    match known.format.rule() {
+        TopRule::Pointer => {}
+        TopRule::StackTop => cut_returned(&mut stack.frames),
+        TopRule::ClearedCode => cut_over(&mut stack.frames),
     }
-    if format.layout.frame.stacktop.is_none() {
-        return if pointer_after == Some(pointer_before) {
-            Top::Decided(stack)
-        } else {
-            Top::Undecided(stack)
-        };
+    let mut examine = |stack: &RawStack| shape.examine(stack, known.chunks, known.codes, known.now);
+    let (mut findings, found) = (examine(stack), stack.frames.len());
+    let top = match (known.format.rule(), findings.next_slot) {
+        (TopRule::Pointer, _) => TopFrame::Found,
+        (TopRule::StackTop, _) if is_executing(stack) => TopFrame::Found,
+        (TopRule::StackTop, Some(next)) => add_executing(stack, known, next, &slot),
+        (TopRule::ClearedCode, Some(next)) => add_callees(stack, known, next, &slot),
+        (_, None) => TopFrame::Unknown,
+    };
+    if stack.frames.len() != found {
+        findings = examine(stack);
     }
-    cut_dead(&mut stack.frames);
-    // A frame that waits is being called from or returned to. What lies beyond it in the chunk may be
-    // its callee or one that has returned, and one that an exception unwound still says -1: not even
-    // a target that stands still tells, so it is not followed. Nor is the pointer asked: where the
-    // program's period is that of the copying, it agrees just when it should not.
-    let is_settled = stack
+    let is_over = stack.frames.iter().any(|frame| frame.is_over);
+    stack.is_dubious = findings.is_loose || is_over || stack.frames.is_empty();
+    let is_moving = top != TopFrame::Found || !pointer_stands(stack, known);
+    let is_whole = stack.end == StackEnd::Outermost && !stack.is_dubious;
+    if is_whole && !is_moving && findings.gap.is_none() && !findings.wants_codes {
+        return Verdict::Settled;
+    }
+    Verdict::Open(Open {
+        gap: findings.gap,
+        wants_codes: findings.wants_codes,
+        callee_code: match top {
+            TopFrame::Wants(code) => Some(code),
+            TopFrame::Found | TopFrame::Unknown => None,
+        },
+        is_moving,
+    })
+}
+
+/// Whether the pointer stands, where that matters.
+fn pointer_stands(stack: &RawStack, known: Known<'_>) -> bool {
+    let in_chunk = |frame: &RawFrame| known.chunks.iter().any(|chunk| chunk.holds(frame.at));
+    let is_told_by_copy =
+        known.format.rule() != TopRule::Pointer && stack.frames.first().is_some_and(in_chunk);
+    is_told_by_copy || known.pointer_stands == Some(true)
+}
+
+fn is_executing(stack: &RawStack) -> bool {
+    stack
         .frames
         .first()
-        .is_some_and(|top| top.executing == Some(true));
-    if is_settled {
-        Top::Decided(stack)
-    } else {
-        Top::Undecided(stack)
-    }
+        .is_some_and(|top| top.executing == Some(true))
 }
 
-/// Removes the frames above the outermost one that is executing without C code above it: when the
-/// copy was taken, they had returned.
-fn cut_dead(frames: &mut Vec<RawFrame>) {
+/// 3.11–3.13: removes the frames above the outermost one that is executing without C code above it.
+fn cut_returned(frames: &mut Vec<RawFrame>) {
     let outermost = (1..frames.len()).rev().find(|&number| {
         frames[number].executing == Some(true) && !frames[number - 1].entered_from_c
     });
     if let Some(number) = outermost {
         frames.drain(..number);
     }
+}
+
+/// 3.14 on: removes the outermost frame that returned, and all above it.
+fn cut_over(frames: &mut Vec<RawFrame>) {
+    if let Some(number) = frames.iter().rposition(|frame| frame.is_over) {
+        frames.drain(..=number);
+    }
+}
+
+/// What came out of looking for the frame that was executing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TopFrame {
+    /// It is the innermost one now.
+    Found,
+    /// The copy does not tell.
+    Unknown,
+    /// What may be the next callee has a code object that is not known.
+    Wants(Address),
+}
+
+/// 3.11–3.13: adds the callees up to the one that is executing; none when there is no such one.
+fn add_executing(
+    stack: &mut RawStack,
+    known: Known<'_>,
+    first: Address,
+    slot: &impl Fn(Address) -> Slot,
+) -> TopFrame {
+    let mut added = Vec::new();
+    let mut next = first;
+    let mut caller = stack.frames.first().map(|top| top.at);
+    while added.len() < MAX_ADDED {
+        let Slot::Frame(frame, previous) = slot(next) else {
+            return TopFrame::Unknown;
+        };
+        if Some(previous) != caller {
+            return TopFrame::Unknown;
+        }
+        if frame.executing == Some(true) {
+            if known.codes.get(frame.code).is_none() {
+                return TopFrame::Wants(frame.code);
+            }
+            added.push(frame);
+            stack.frames.splice(0..0, added.into_iter().rev());
+            return TopFrame::Found;
+        }
+        let Some(bytes) = bytes_of(frame, known) else {
+            return TopFrame::Wants(frame.code);
+        };
+        caller = Some(next);
+        next = slot_after(next + bytes, known.chunks);
+        added.push(frame);
+    }
+    TopFrame::Unknown
+}
+
+/// 3.14 on: adds the callees that have not returned, until it is sure that there are no more.
+fn add_callees(
+    stack: &mut RawStack,
+    known: Known<'_>,
+    first: Address,
+    slot: &impl Fn(Address) -> Slot,
+) -> TopFrame {
+    let mut next = first;
+    for _ in 0..MAX_ADDED {
+        let (frame, previous) = match slot(next) {
+            Slot::Frame(frame, previous) if !frame.is_over => (frame, previous),
+            Slot::Frame(..) | Slot::Empty => return TopFrame::Found,
+            Slot::NotCopied => return TopFrame::Unknown,
+        };
+        let is_callee = stack.frames.first().map(|top| top.at) == Some(previous);
+        match (bytes_of(frame, known), is_callee) {
+            (Some(bytes), true) => {
+                stack.frames.insert(0, frame);
+                next = slot_after(next + bytes, known.chunks);
+            }
+            // Called by C code, or by a generator.
+            (Some(_), false) => return TopFrame::Unknown,
+            (None, true) => return TopFrame::Wants(frame.code),
+            // What was never a frame, or was one that lay otherwise.
+            (None, false) => return TopFrame::Found,
+        }
+    }
+    TopFrame::Unknown
+}
+
+/// The bytes that a frame takes; `None` when it has no known code object.
+fn bytes_of(frame: RawFrame, known: Known<'_>) -> Option<u64> {
+    known.codes.get(frame.code)?.frame_bytes
 }

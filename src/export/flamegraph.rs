@@ -4,7 +4,7 @@
 //! The colour of a frame depends on its module alone, so that one module looks the same in every
 //! part of every graph.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::io;
 
@@ -12,13 +12,13 @@ use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
 use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
 
 use crate::profile::Profile;
-use crate::profile::functions::Functions;
 
 use super::Meta;
 use super::labels;
 use super::paths::Shortener;
-use super::tree::Tree;
-use super::{folded, text};
+use super::places::Places;
+use super::tree::{Path, Tree};
+use super::{Direction, folded, text};
 
 /// Narrower frames than this part of the whole are not drawn: at a width of 1200 pixels, an eighth
 /// of one. inferno's own default.
@@ -39,27 +39,42 @@ const MAX_COMMAND_CHARS: usize = 90;
 /// # Errors
 /// When `out` fails.
 pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
-    let functions = Functions::of(profile);
-    let mut tree = Tree::of(profile, &functions, meta.view);
+    let places = Places::of(profile, meta.drawing.by_line);
+    let mut tree = Tree::of(profile, &places, meta.view);
     let total_us = tree.total_us();
     if total_us == 0 {
         let lines = [
             title(meta),
-            subtitle(meta, false),
+            subtitle(profile, meta, false),
             text::why_empty(profile, meta.view),
         ];
         return write_notice(&lines, out);
     }
-    let too_deep = tree.prune((total_us as f64 * MIN_WIDTH) as u64, MAX_DEPTH);
-    let lines = lines(&tree);
-    let mut palette = palette(&tree, &functions);
+    let is_reversed = meta.drawing.is_reversed;
+    // What is narrow in one order may be wide in the other.
+    let min_us = if is_reversed {
+        0.0
+    } else {
+        total_us as f64 * MIN_WIDTH
+    };
+    let too_deep = tree.prune(min_us as u64, MAX_DEPTH);
+    let lines = if is_reversed {
+        reversed_lines(&tree)
+    } else {
+        lines(&tree)
+    };
+    let mut palette = palette(&tree, &places);
     let (count_name, factor) = unit(total_us);
 
     let mut options = Options::default();
     options.title = title(meta);
-    options.subtitle = Some(subtitle(meta, too_deep));
+    options.subtitle = Some(subtitle(profile, meta, too_deep));
     options.count_name = count_name.to_owned();
     options.factor = factor;
+    options.direction = match meta.drawing.direction {
+        Direction::Up => inferno::flamegraph::Direction::Straight,
+        Direction::Down => inferno::flamegraph::Direction::Inverted,
+    };
     options.min_width = MIN_WIDTH * 100.0;
     options.bgcolors = Some(BackgroundColor::Grey);
     options.palette_map = Some(&mut palette);
@@ -79,6 +94,24 @@ fn lines(tree: &Tree) -> Vec<String> {
     lines
 }
 
+/// The stacks from the innermost frame on: equal ones are added up, and those that share their first
+/// frames stand together.
+fn reversed_lines(tree: &Tree) -> Vec<String> {
+    let mut sums: BTreeMap<Vec<String>, u64> = BTreeMap::new();
+    let Ok(()) = tree.visit(|path| {
+        let labels = path.labels.iter().rev().map(|label| (*label).to_owned());
+        *sums.entry(labels.collect()).or_default() += path.self_us;
+        Ok::<(), Infallible>(())
+    });
+    let line = |(labels, self_us): (&Vec<String>, &u64)| {
+        folded::line(&Path {
+            labels: labels.iter().map(String::as_str).collect(),
+            self_us: *self_us,
+        })
+    };
+    sums.iter().map(line).collect()
+}
+
 /// inferno shows whole numbers only: the unit must fit.
 fn unit(total_us: u64) -> (&'static str, f64) {
     if total_us >= MILLISECONDS_FROM_US {
@@ -92,7 +125,7 @@ fn title(meta: &Meta) -> String {
     labels::clean(&meta.title)
 }
 
-fn subtitle(meta: &Meta, too_deep: bool) -> String {
+fn subtitle(profile: &Profile, meta: &Meta, too_deep: bool) -> String {
     let mut parts = Vec::new();
     let command: String = meta.command.chars().take(MAX_COMMAND_CHARS).collect();
     if !command.is_empty() {
@@ -101,6 +134,10 @@ fn subtitle(meta: &Meta, too_deep: bool) -> String {
     }
     parts.push(format!("{} time", meta.view));
     parts.extend(meta.facts.iter().map(|fact| labels::clean(fact)));
+    parts.push(text::lost_briefly(profile));
+    if meta.drawing.is_reversed {
+        parts.push("from the innermost function on".to_owned());
+    }
     if too_deep {
         parts.push(format!("frames deeper than {MAX_DEPTH} not drawn"));
     }
@@ -108,15 +145,14 @@ fn subtitle(meta: &Meta, too_deep: bool) -> String {
 }
 
 /// A colour for every label; grey for what is no Python function.
-fn palette(tree: &Tree, functions: &Functions<'_>) -> PaletteMap {
-    let files = functions.rows().iter().filter_map(|row| row.function.file);
+fn palette(tree: &Tree, places: &Places<'_>) -> PaletteMap {
+    let files = places.rows().iter().filter_map(|place| place.file);
     let shortener = Shortener::of(files);
     let mut palette = PaletteMap::default();
     let mut colors: HashMap<&str, Color> = HashMap::new();
-    for (label, function) in tree.labels() {
-        let file = function
-            .and_then(|id| functions.row(id))
-            .and_then(|row| row.function.file);
+    for (label, place) in tree.labels() {
+        let place = place.and_then(|id| places.rows().get(id));
+        let file = place.and_then(|place| place.file);
         let color = file.map_or(GREY, |file| {
             let module = shortener.shorten(file);
             *colors.entry(module).or_insert_with(|| color_of(module))

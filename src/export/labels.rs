@@ -2,25 +2,23 @@
 
 use std::collections::HashMap;
 
+use crate::profile::Profile;
 use crate::profile::event::{Process, Thread};
 use crate::profile::functions::{Function, Functions};
 
 /// What stands where a thread had no Python frame.
 pub(super) const NO_PYTHON_FRAMES: &str = "<no Python frames>";
 
+/// What stands for a name of no characters.
+const NO_NAME: &str = "<no name>";
+
 /// Longer names end in `…`. Generated code has names of any length, and a viewer shows about a
 /// hundred characters at most.
 const MAX_NAME_CHARS: usize = 200;
 
-/// The label of each function, by its id: `name (file:first line)`, where the file is shown by as
-/// many of its last components as it takes to tell functions apart.
-pub(super) fn of_functions(functions: &Functions<'_>) -> Vec<String> {
-    let functions: Vec<Function<'_>> = functions.rows().iter().map(|row| row.function).collect();
-    of_each(&functions)
-}
-
-/// The label of each of several functions, in their order; as [`of_functions`].
-pub(super) fn of_each(functions: &[Function<'_>]) -> Vec<String> {
+/// The label of each function, `name (file:line)`, where the file is shown by as many of its last
+/// components as it takes to tell functions apart.
+pub(super) fn of_functions(functions: &[Function<'_>]) -> Vec<String> {
     let mut labels = vec![String::new(); functions.len()];
     let mut open: Vec<usize> = (0..labels.len()).collect();
     for components in [1, 2, 4, usize::MAX] {
@@ -77,6 +75,19 @@ pub(super) fn of_process(process: &Process) -> String {
     )
 }
 
+/// The label of each thread, below that of its process where there are several; no two are alike.
+pub(super) fn of_threads(profile: &Profile) -> Vec<String> {
+    let many_processes = profile.processes().len() > 1;
+    let label = |thread: &Thread| {
+        let label = of_thread(thread);
+        match profile.process(thread.process) {
+            Some(process) if many_processes => format!("{}, {label}", of_process(process)),
+            _ => label,
+        }
+    };
+    distinct(profile.threads().iter().map(label).collect())
+}
+
 /// Labels of threads or processes, with a number behind those that were there before: two threads
 /// of one name and unknown id stay two. (No label ends like a numbered one: each ends in `)`.)
 pub(super) fn distinct(labels: Vec<String>) -> Vec<String> {
@@ -92,6 +103,46 @@ pub(super) fn distinct(labels: Vec<String>) -> Vec<String> {
     labels.into_iter().map(number).collect()
 }
 
+/// The name of each function, by its id, such that no two of one file are alike: where they would
+/// be, with `:first line` behind. Whole, but on one line.
+pub(super) fn within_files(functions: &Functions<'_>) -> Vec<String> {
+    let key = |function: &Function<'_>| (function.file.map(one_line), one_line(function.name));
+    let mut counts: HashMap<_, u32> = HashMap::new();
+    for row in functions.rows() {
+        *counts.entry(key(&row.function)).or_insert(0) += 1;
+    }
+    let mut numbers: HashMap<_, u32> = HashMap::new();
+    let label = |function: &Function<'_>| {
+        let key = key(function);
+        let is_alone = counts.get(&key) == Some(&1);
+        let (file, name) = key;
+        let label = match function.first_line {
+            Some(line) if !is_alone => format!("{name}:{line}"),
+            _ => name,
+        };
+        // Names that differ only in what was replaced.
+        let number = numbers.entry((file, label.clone())).or_insert(0);
+        *number += 1;
+        match *number {
+            1 => label,
+            number => format!("{label} #{number}"),
+        }
+    };
+    let functions = functions.rows().iter().map(|row| &row.function);
+    functions.map(label).collect()
+}
+
+/// A name made fit for a line of its own: without line breaks and other control characters, without
+/// spaces at its ends, not empty.
+pub(super) fn one_line(name: &str) -> String {
+    let line: String = name.chars().map(visible).collect();
+    let line = line.trim();
+    if line.is_empty() {
+        return NO_NAME.to_owned();
+    }
+    line.to_owned()
+}
+
 /// A name made fit for one line of collapsed stacks and for XML: no `;` (it separates frames), no
 /// line breaks or other control characters, no characters that XML forbids, no spaces at its ends,
 /// and not too long.
@@ -99,13 +150,10 @@ pub(super) fn distinct(labels: Vec<String>) -> Vec<String> {
 /// A last word of digits would be read as a weight: it is tied to the word before it by a
 /// no-break space. So is `# ` at the beginning, which would make the line a comment.
 pub(super) fn clean(name: &str) -> String {
-    let mut cleaned: String = name.chars().take(MAX_NAME_CHARS).map(clean_char).collect();
+    let cut: String = name.chars().take(MAX_NAME_CHARS).collect();
+    let mut cleaned = one_line(&cut).replace(';', ":");
     if name.chars().nth(MAX_NAME_CHARS).is_some() {
         cleaned.push('…');
-    }
-    let mut cleaned = cleaned.trim().to_owned();
-    if cleaned.is_empty() {
-        return "<no name>".to_owned();
     }
     if let Some((before, last)) = cleaned.rsplit_once(' ')
         && last.chars().all(|c| c.is_ascii_digit() || c == '.')
@@ -118,10 +166,12 @@ pub(super) fn clean(name: &str) -> String {
     cleaned
 }
 
-fn clean_char(c: char) -> char {
+/// A character that can be seen, for each that would end a line, steer a terminal or be forbidden in
+/// XML.
+fn visible(c: char) -> char {
     match c {
-        ';' => ':',
-        '\n' | '\r' | '\t' => ' ',
+        // The last two end a line for JavaScript, Python's splitlines and others.
+        '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
         '\u{fffe}' | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
         c if c.is_control() => char::REPLACEMENT_CHARACTER,
         c => c,

@@ -193,6 +193,21 @@ pub fn lost_in_words(profile: &Profile) -> String {
     format!("lost: {}", causes.join(", "))
 }
 
+/// What was lost, in as few words as a headline has room for: `lost: 3 late, 1 torn`.
+pub(super) fn lost_briefly(profile: &Profile) -> String {
+    let counted = profile.lost().iter().filter(|(_, count)| **count > 0);
+    let mut causes: Vec<String> = counted
+        .map(|(cause, count)| format!("{count} {cause}"))
+        .collect();
+    if profile.rejected() > 0 {
+        causes.push(format!("{} damaged", profile.rejected()));
+    }
+    if causes.is_empty() {
+        return "nothing lost".to_owned();
+    }
+    format!("lost: {}", causes.join(", "))
+}
+
 pub(super) fn head(text: &mut String, profile: &Profile) {
     let plural = |count: u64, what: &str| match count {
         1 => format!("1 {what}"),

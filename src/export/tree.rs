@@ -1,15 +1,15 @@
 //! Turns a profile into one tree of labelled frames with microseconds.
 //!
-//! Frames of one function on different lines are one node. Below the functions stand the threads,
+//! Frames of one place (a function, or a line of one) are one node. Below the functions stand the threads,
 //! if there is more than one, and the processes, if there is more than one.
 
 use std::collections::HashMap;
 
 use crate::profile::event::{Nanos, StackId, ThreadId};
-use crate::profile::functions::{FunctionId, Functions};
 use crate::profile::{Profile, View};
 
 use super::labels;
+use super::places::{PlaceId, Places};
 
 /// A label: an index into [`Tree::labels`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,8 +29,8 @@ struct Node {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tree {
     labels: Vec<String>,
-    /// Which function a label was first made for; `None` for threads, processes and marks.
-    function_of_label: Vec<Option<FunctionId>>,
+    /// Which place a label was first made for; `None` for threads, processes and marks.
+    place_of_label: Vec<Option<PlaceId>>,
     nodes: Vec<Node>,
     self_us: Vec<u64>,
 }
@@ -45,8 +45,8 @@ pub(super) struct Path<'t> {
 
 impl Tree {
     /// Makes the tree.
-    pub(super) fn of(profile: &Profile, functions: &Functions<'_>, view: View) -> Tree {
-        let mut builder = Builder::new(profile, functions);
+    pub(super) fn of(profile: &Profile, places: &Places<'_>, view: View) -> Tree {
+        let mut builder = Builder::new(profile, places);
         for row in profile.rows() {
             let node = match row.stack {
                 Some(stack) => builder.node_of(row.thread, stack),
@@ -67,10 +67,10 @@ impl Tree {
         self.self_us.iter().sum()
     }
 
-    /// Every label, with the function that it stands for.
-    pub(super) fn labels(&self) -> impl Iterator<Item = (&str, Option<FunctionId>)> {
+    /// Every label, with the place that it stands for.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (&str, Option<PlaceId>)> {
         let labels = self.labels.iter().map(String::as_str);
-        labels.zip(self.function_of_label.iter().copied())
+        labels.zip(self.place_of_label.iter().copied())
     }
 
     /// Leaves out nodes that hold less than `min_us` or lie deeper than `max_depth`: their time
@@ -155,10 +155,10 @@ pub(super) fn in_units(times: &[Nanos], unit_ns: u64) -> Vec<u64> {
 
 struct Builder<'p> {
     profile: &'p Profile,
+    places: &'p Places<'p>,
     tree: Tree,
     label_ids: HashMap<String, LabelId>,
-    function_labels: Vec<LabelId>,
-    function_of_frame: Vec<Option<FunctionId>>,
+    place_labels: Vec<LabelId>,
     child_of: HashMap<(Option<NodeId>, LabelId), NodeId>,
     node_of_stack: HashMap<(Option<NodeId>, StackId), NodeId>,
     /// The node that the stacks of a thread stand on, by thread.
@@ -166,23 +166,20 @@ struct Builder<'p> {
 }
 
 impl<'p> Builder<'p> {
-    fn new(profile: &'p Profile, functions: &Functions<'_>) -> Builder<'p> {
-        let frame_ids = (0_u32..).zip(profile.frames());
+    fn new(profile: &'p Profile, places: &'p Places<'p>) -> Builder<'p> {
         let mut builder = Builder {
             profile,
+            places,
             tree: Tree::default(),
             label_ids: HashMap::new(),
-            function_labels: Vec::new(),
-            function_of_frame: frame_ids
-                .map(|(id, _)| functions.of_frame(crate::profile::event::FrameId(id)))
-                .collect(),
+            place_labels: Vec::new(),
             child_of: HashMap::new(),
             node_of_stack: HashMap::new(),
             bases: Vec::new(),
         };
-        for (id, label) in (0_u32..).zip(labels::of_functions(functions)) {
-            let label = builder.label(label, Some(FunctionId(id)));
-            builder.function_labels.push(label);
+        for (id, label) in labels::of_functions(places.rows()).into_iter().enumerate() {
+            let label = builder.label(label, Some(id));
+            builder.place_labels.push(label);
         }
         builder.add_bases();
         builder
@@ -206,11 +203,11 @@ impl<'p> Builder<'p> {
         }
     }
 
-    fn label(&mut self, label: String, function: Option<FunctionId>) -> LabelId {
+    fn label(&mut self, label: String, place: Option<PlaceId>) -> LabelId {
         let next = LabelId(self.tree.labels.len());
         *self.label_ids.entry(label).or_insert_with_key(|label| {
             self.tree.labels.push(label.clone());
-            self.tree.function_of_label.push(function);
+            self.tree.place_of_label.push(place);
             next
         })
     }
@@ -253,8 +250,7 @@ impl<'p> Builder<'p> {
         }
         for id in missing.into_iter().rev() {
             let frame = self.profile.stack(id)?.frame;
-            let function = (*self.function_of_frame.get(frame.0 as usize)?)?;
-            let label = *self.function_labels.get(function.0 as usize)?;
+            let label = *self.place_labels.get(self.places.of_frame(frame)?)?;
             let child = self.child_with(node, label);
             self.node_of_stack.insert((base, id), child);
             node = Some(child);

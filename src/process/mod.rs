@@ -26,7 +26,7 @@ pub use maps::{Mapping, MapsError};
 pub use pause::{Paused, pause, pause_all};
 pub use permission::{Denied, diagnose};
 pub use spawn::{ExitStatusKind, Launched, SpawnError, WaitEvent};
-pub use tasks::{Stat, StatError, TaskState, TaskWatch};
+pub use tasks::{CpuClock, Stat, StatError, TaskClock, TaskState, TaskWatch};
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -139,8 +139,20 @@ impl Process {
 
     /// The clock that counts the CPU time of all its threads; `None` when it ended.
     #[must_use]
-    pub fn cpu_clock(&self) -> Option<ClockId> {
-        clock_getcpuclockid(nix::unistd::Pid::from_raw(self.pid().0)).ok()
+    pub fn cpu_clock(&self) -> Option<CpuClock> {
+        let pid = nix::unistd::Pid::from_raw(self.pid().0);
+        clock_getcpuclockid(pid).ok().map(CpuClock)
+    }
+
+    /// Opens the count of a thread's CPU time, to be read again and again; `None` when it ended, or the
+    /// kernel does not count.
+    #[must_use]
+    pub fn task_clock(&self, tid: Tid) -> Option<TaskClock> {
+        let path = format!("/proc/{}/task/{tid}/schedstat", self.pid());
+        let mut clock = TaskClock {
+            schedstat: File::open(path).ok()?,
+        };
+        clock.cpu_ns().map(|_| clock)
     }
 
     /// Maps the thread ids that it sees itself, in its innermost PID namespace, to ours.
@@ -156,6 +168,41 @@ impl Process {
             }
         }
         Ok(inner_to_ours)
+    }
+}
+
+/// Counts the CPU time of all threads of a process together (clock_getcpuclockid(3)).
+#[derive(Debug, Clone, Copy)]
+pub struct CpuClock(ClockId);
+
+impl CpuClock {
+    /// The CPU time so far, in nanoseconds; `None` when the process ended. To the moment, even of
+    /// threads that are on a CPU.
+    #[must_use]
+    pub fn cpu_ns(self) -> Option<u64> {
+        let time = self.0.now().ok()?;
+        let seconds = u64::try_from(time.tv_sec()).ok()?;
+        let ns = u64::try_from(time.tv_nsec()).ok()?;
+        seconds.checked_mul(1_000_000_000)?.checked_add(ns)
+    }
+}
+
+/// Counts the CPU time of a thread: its `schedstat`, kept open.
+#[derive(Debug)]
+pub struct TaskClock {
+    schedstat: File,
+}
+
+impl TaskClock {
+    /// The CPU time so far, in nanoseconds; `None` when the thread ended.
+    ///
+    /// While the thread is on a CPU, this may be behind by as much as a scheduler tick; but not
+    /// after a look at [`CpuClock`], which brings the counts of all threads up to date
+    /// (`thread_group_cputime` in the kernel).
+    pub fn cpu_ns(&mut self) -> Option<u64> {
+        let mut buffer = [0; 64];
+        let length = self.schedstat.read_at(&mut buffer, 0).ok()?;
+        parse_schedstat(&buffer[..length])
     }
 }
 

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use super::event::{
     Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
 };
+use super::timeline::Timeline;
 
 /// Which of the times of a sample counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -143,9 +144,21 @@ pub struct Profile {
     last_sample: Nanos,
     end: Option<Nanos>,
     rejected: u64,
+    timeline: Option<Timeline>,
 }
 
 impl Profile {
+    /// A profile that also keeps what was seen when.
+    ///
+    /// Its size grows with the number of runs ([`Sample`]).
+    #[must_use]
+    pub fn with_timeline() -> Profile {
+        Profile {
+            timeline: Some(Timeline::default()),
+            ..Profile::default()
+        }
+    }
+
     /// Folds one event in.
     ///
     /// An event that names an id not defined before, or defines one out of order, comes from a
@@ -178,6 +191,9 @@ impl Profile {
             Event::Lost(cause, count) => {
                 let lost = self.lost.entry(cause).or_default();
                 *lost = lost.saturating_add(count);
+                if let Some(timeline) = &mut self.timeline {
+                    timeline.lose(self.last_sample, cause, count);
+                }
                 true
             }
             Event::Repeated { retries, stops } => {
@@ -221,6 +237,9 @@ impl Profile {
             *sum += totals;
         }
         self.last_sample = self.last_sample.max(sample.at);
+        if let Some(timeline) = &mut self.timeline {
+            timeline.push(*sample);
+        }
         true
     }
 
@@ -284,9 +303,20 @@ impl Profile {
 
     /// The frames of a stack, innermost first.
     pub fn frames_of(&self, stack: Option<StackId>) -> impl Iterator<Item = &Frame> {
+        self.frame_ids_of(stack).filter_map(|id| self.frame(id))
+    }
+
+    /// The numbers of the frames of a stack, innermost first.
+    pub fn frame_ids_of(&self, stack: Option<StackId>) -> impl Iterator<Item = FrameId> {
         let first = stack.and_then(|id| self.stack(id));
         std::iter::successors(first, |node| node.parent.and_then(|id| self.stack(id)))
-            .filter_map(|node| self.frame(node.frame))
+            .map(|node| node.frame)
+    }
+
+    /// What was seen when, if the profile was made to keep it.
+    #[must_use]
+    pub fn timeline(&self) -> Option<&Timeline> {
+        self.timeline.as_ref()
     }
 
     /// What was lost, by cause; a cause that never came up is not in it.

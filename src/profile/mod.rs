@@ -3,7 +3,8 @@
 //! ```text
 //! Event ─► Filter (filter) ─► Profile (fold) ─► Functions (functions) ─► lines (lines), call edges (callers)
 //!                                      ├──────► sums over the tree of stacks (sums)
-//!                                      └──────► two of them: what differs (diff)
+//!                                      ├──────► two of them: what differs (diff)
+//!                                      └──────► on demand, what was seen when (timeline)
 //! ```
 
 pub mod event;
@@ -17,6 +18,8 @@ pub mod functions;
 pub mod lines;
 
 pub mod callers;
+
+pub mod timeline;
 
 pub mod paths;
 

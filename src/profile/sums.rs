@@ -53,13 +53,32 @@ impl<'c> Classes<'c> {
                 sum.self_time += *times;
             }
         }
-        let subtrees = subtree_times(self.profile, self_times);
-        for stack in &self.outermost {
-            if let Some(sum) = self.sum_of(&mut sums, *stack) {
-                sum.total_time += subtrees.get(*stack).copied().unwrap_or_default();
-            }
+        let totals = self.totals(self_times, self.class_of, self.class_count);
+        for (sum, total) in sums.iter_mut().zip(totals) {
+            sum.total_time = total;
         }
         sums
+    }
+
+    /// The total sums alone, divided among groups: a subtree counts for the group of the node at
+    /// which it counts for its class. `group_of[stack]` is one of `0..group_count`.
+    pub(super) fn totals<T: Copy + Default + AddAssign>(
+        &self,
+        self_times: Vec<T>,
+        group_of: &[usize],
+        group_count: usize,
+    ) -> Vec<T> {
+        let mut totals = vec![T::default(); group_count];
+        let subtrees = subtree_times(self.profile, self_times);
+        for stack in &self.outermost {
+            let total = group_of
+                .get(*stack)
+                .and_then(|group| totals.get_mut(*group));
+            if let Some(total) = total {
+                *total += subtrees.get(*stack).copied().unwrap_or_default();
+            }
+        }
+        totals
     }
 
     /// How many classes there are.

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::intern::Interner;
-use super::observe::{Observation, identify, observe};
+use super::observe::{Observation, Observer, identify, observe};
 use super::target::{self, Target};
 use super::{Activity, Dump, SamplerError, Settings, Stop, Stops, ThreadDump};
 use crate::memory::LiveMemory;
@@ -31,10 +30,10 @@ pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
     let Some(mut target) = found else {
         return Err(SamplerError::EndedEarly(pid));
     };
-    let mut interner = Interner::default();
+    let mut observer = Observer::default();
     let mut profile = Profile::default();
     let mut emit = |event: Event| profile.apply(event);
-    let observed = observe(&mut target.source, &memory, &mut interner, &mut emit)
+    let observed = observe(&mut target.source, &memory, &mut observer, false, &mut emit)
         .map_err(|_| SamplerError::EndedEarly(pid))?;
     let mut threads = describe(&observed.threads, &mut target, &process, &memory, &profile);
     threads.sort_by_key(|thread| (!thread.is_main, thread.tid, thread.interpreter));

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use crate::cpython::code::CodeCache;
 use crate::cpython::frames::{KEPT_AT_EACH_END, RawFrame, RawStack, StackEnd};
+use crate::memory::Address;
 use crate::profile::event::{Event, Frame, FrameId, StackId};
 
 /// The most places in code that are remembered; beyond, the table starts anew. The frames keep
@@ -27,6 +28,32 @@ pub struct Interner {
     stacks: FxHashMap<(Option<StackId>, FrameId), StackId>,
 }
 
+/// The stack of one thread as it was numbered last. Most of the next one is the same.
+#[derive(Debug, Default)]
+pub struct Recent {
+    /// Outermost first: the frame, and the number of the stack that it is the innermost of.
+    stacks: Vec<(RecentFrame, StackId)>,
+    /// [`CodeCache::changes`] then.
+    changes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RecentFrame {
+    code: Address,
+    instruction: i64,
+    copy: i32,
+}
+
+impl RecentFrame {
+    fn of(raw: &RawFrame) -> RecentFrame {
+        RecentFrame {
+            code: raw.code,
+            instruction: raw.instruction,
+            copy: raw.bytecode_copy,
+        }
+    }
+}
+
 /// A place in code: the code object by its number in the cache, and the instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Place {
@@ -36,7 +63,7 @@ struct Place {
 }
 
 /// A numbered stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Interned {
     /// Its number; `None` when there is no frame.
     pub stack: Option<StackId>,
@@ -49,6 +76,42 @@ impl Interner {
     /// numbered from the start again. Frames and stacks, which are by content, stay.
     pub fn begin_program(&mut self) {
         self.places.clear();
+    }
+
+    /// As [`Interner::stack`], for a thread whose stack before was `recent`: only the frames from the
+    /// outermost one that differs are looked up.
+    pub fn next_stack(
+        &mut self,
+        recent: &mut Recent,
+        raw: &RawStack,
+        codes: &CodeCache,
+        emit: &mut dyn FnMut(Event),
+    ) -> Interned {
+        let frames = &raw.frames;
+        if raw.end != StackEnd::Outermost || frames.len() > 2 * KEPT_AT_EACH_END {
+            return self.stack(raw, codes, emit);
+        }
+        if recent.changes != codes.changes() {
+            recent.stacks.clear();
+            recent.changes = codes.changes();
+        }
+        let from_outermost = frames.iter().rev();
+        let same = from_outermost
+            .zip(&recent.stacks)
+            .take_while(|(raw, (before, _))| RecentFrame::of(raw) == *before)
+            .count();
+        recent.stacks.truncate(same);
+        let mut stack = recent.stacks.last().map(|(_, stack)| *stack);
+        for raw in frames.iter().rev().skip(same) {
+            let frame = self.place(raw, codes, emit);
+            let number = self.push(stack, frame, emit);
+            recent.stacks.push((RecentFrame::of(raw), number));
+            stack = Some(number);
+        }
+        Interned {
+            stack,
+            is_cut: false,
+        }
     }
 
     /// The number of `raw`, after handing what is new of it to `emit`.

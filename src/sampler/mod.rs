@@ -8,6 +8,8 @@ pub mod observe;
 
 pub mod intern;
 
+pub mod cpu;
+
 pub mod threads;
 
 pub mod record;

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::intern::Interner;
+use super::intern::{Interned, Interner, Recent};
 use super::target::Source;
 use crate::cpython::legacy::{LegacyReader, LegacyThread};
 use crate::cpython::native_ids::native_ids;
-use crate::cpython::reader::{KnownThread, Reader, Reading, Tick};
+use crate::cpython::reader::{KnownThread, Reader, Reading};
 use crate::cpython::thread_names::thread_names;
 use crate::memory::LiveMemory;
 use crate::process::{Process, Tid};
@@ -21,6 +21,8 @@ pub struct Observation {
     pub stack: Result<Option<StackId>, LostCause>,
     /// Whether a part of the stack is missing.
     pub is_cut: bool,
+    /// Whether the stack was read: not when the thread cannot have run Python code since the last tick.
+    pub was_read: bool,
     /// Whether it holds the GIL; `None` when it cannot be told.
     pub holds_gil: Option<bool>,
     /// Which (sub)interpreter it runs in, 0 for the main one.
@@ -51,28 +53,71 @@ pub struct Identity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vanished;
 
-/// Reads all threads once.
+/// Turns what a reader tells into observations, and remembers each thread's last stack.
+#[derive(Debug, Default)]
+pub struct Observer {
+    interner: Interner,
+    /// In the order of [`Reader::threads`].
+    threads: Vec<Remembered>,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    key: (u64, u64),
+    recent: Recent,
+    last: Interned,
+}
+
+impl Observer {
+    /// Forgets the threads and their places in code, as another program is read from now on.
+    pub fn begin_program(&mut self) {
+        self.threads.clear();
+        self.interner.begin_program();
+    }
+
+    /// Makes `threads` those of `reader`; the stacks of those that are still there are kept.
+    fn follow(&mut self, reader: &Reader) {
+        let mut known = std::mem::take(&mut self.threads);
+        for thread in reader.threads() {
+            let key = native_key(thread);
+            let before = known.iter().position(|remembered| remembered.key == key);
+            self.threads.push(match before {
+                Some(position) => known.swap_remove(position),
+                None => Remembered {
+                    key,
+                    recent: Recent::default(),
+                    last: Interned::default(),
+                },
+            });
+        }
+    }
+}
+
+/// Reads all threads once; not again those that cannot have changed, which is all of them when it
+/// `has_stood` since the last time.
 ///
 /// # Errors
 /// [`Vanished`].
 pub fn observe(
     source: &mut Source,
     memory: &LiveMemory,
-    interner: &mut Interner,
+    observer: &mut Observer,
+    has_stood: bool,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Observed, Vanished> {
     match source {
+        Source::Native(reader) if has_stood && reader.is_complete() => {
+            reader.repeat();
+            Ok(native_observations(reader, observer, emit))
+        }
         Source::Native(reader) => {
-            let tick = reader.tick(memory).map_err(|_| Vanished)?;
-            Ok(Observed {
-                threads: native_observations(reader, &tick, interner, emit),
-                retries: tick.retries,
-                stops: tick.stops,
-            })
+            reader.tick(memory).map_err(|_| Vanished)?;
+            Ok(native_observations(reader, observer, emit))
         }
         Source::Legacy(reader) => {
             let threads = reader.stacks().map_err(|_| Vanished)?.into_iter();
-            let threads = threads.map(|thread| legacy_observation(thread, interner, emit));
+            let threads =
+                threads.map(|thread| legacy_observation(thread, &mut observer.interner, emit));
             Ok(Observed {
                 threads: threads.collect(),
                 ..Observed::default()
@@ -83,31 +128,42 @@ pub fn observe(
 
 fn native_observations(
     reader: &Reader,
-    tick: &Tick,
-    interner: &mut Interner,
+    observer: &mut Observer,
     emit: &mut dyn FnMut(Event),
-) -> Vec<Observation> {
+) -> Observed {
+    let tick = reader.last();
+    if tick.threads_changed || observer.threads.len() != reader.threads().len() {
+        observer.follow(reader);
+    }
     let mut observations = Vec::with_capacity(tick.readings.len());
-    for (thread, reading) in reader.threads().iter().zip(&tick.readings) {
-        let (stack, is_cut) = match reading {
-            Reading::Stack(raw) => {
-                let interned = interner.stack(raw, reader.codes(), emit);
-                (Ok(interned.stack), interned.is_cut)
-            }
-            Reading::Torn => (Err(LostCause::Torn), false),
-            Reading::Gone => (Err(LostCause::Unreadable), false),
-        };
+    let threads = reader.threads().iter().zip(&mut observer.threads);
+    for ((thread, remembered), reading) in threads.zip(&tick.readings) {
+        if *reading == Reading::Stack {
+            let (recent, stack) = (&mut remembered.recent, thread.stack());
+            remembered.last = observer
+                .interner
+                .next_stack(recent, stack, reader.codes(), emit);
+        }
         observations.push(Observation {
-            key: native_key(thread),
-            stack,
-            is_cut,
+            key: remembered.key,
+            was_read: *reading != Reading::Same,
+            stack: match reading {
+                Reading::Stack | Reading::Same => Ok(remembered.last.stack),
+                Reading::Torn => Err(LostCause::Torn),
+                Reading::Gone => Err(LostCause::Unreadable),
+            },
+            is_cut: *reading == Reading::Stack && remembered.last.is_cut,
             holds_gil: tick
                 .knows_holders
                 .then(|| tick.holders.contains(&thread.state)),
             interpreter: reader.interpreter_number(thread),
         });
     }
-    observations
+    Observed {
+        threads: observations,
+        retries: tick.retries,
+        stops: tick.stops,
+    }
 }
 
 fn native_key(thread: &KnownThread) -> (u64, u64) {
@@ -129,6 +185,7 @@ fn legacy_observation(
         key: (thread.thread_id, thread.thread_id),
         stack: Ok(interner.ready_stack(frames, emit)),
         is_cut: false,
+        was_read: true,
         holds_gil: Some(thread.holds_gil),
         interpreter: 0,
     }

@@ -8,8 +8,8 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl::set_timerslack;
 use nix::sys::time::TimeSpec;
 
-use super::intern::Interner;
-use super::observe::{Observation, Observed, identify, observe};
+use super::cpu::Ran;
+use super::observe::{Observation, Observed, Observer, identify, observe};
 use super::schedule::Schedule;
 use super::target::{self, Target};
 use super::threads::{Moment, Threads};
@@ -68,7 +68,7 @@ struct Recording<'a> {
     schedule: Schedule,
     /// What times are multiples of.
     unit: Nanos,
-    interner: Interner,
+    observer: Observer,
     programs: u32,
     first_thread: u32,
 }
@@ -90,7 +90,7 @@ impl<'a> Recording<'a> {
             last_tick: Nanos(0),
             schedule: Schedule::new(settings.rate_hz, Nanos(0), seed),
             unit: unit_at(settings.rate_hz),
-            interner: Interner::default(),
+            observer: Observer::default(),
             programs: 0,
             first_thread: 0,
         }
@@ -141,7 +141,7 @@ impl<'a> Recording<'a> {
     ) -> Option<Ended> {
         let process = ProcessId(self.programs);
         self.programs += 1;
-        self.interner.begin_program();
+        self.observer.begin_program();
         let (pid, command) = (self.process.pid(), self.process.command_line());
         let python = target.python.clone();
         emit(Event::Process(
@@ -152,7 +152,7 @@ impl<'a> Recording<'a> {
                 python,
             },
         ));
-        let mut threads = Threads::new(process, pid, self.first_thread);
+        let mut threads = Threads::new(process, self.process, self.first_thread);
         let ended = self.tick_until_end(target, &mut threads, stop, emit);
         let end = self.rounded(self.now());
         threads.finish(
@@ -205,7 +205,10 @@ impl<'a> Recording<'a> {
             weight: now - self.last_tick,
         };
         self.last_tick = now;
-        let observed = observe(&mut target.source, self.memory, &mut self.interner, emit);
+        let ran = threads.ask_cpu(now);
+        let has_stood = ran == Ran::Nothing;
+        let (source, observer) = (&mut target.source, &mut self.observer);
+        let observed = observe(source, self.memory, observer, has_stood, emit);
         // An interpreter that is being torn down has no threads; whether the process ended or runs
         // another program shows at the next look.
         let Observed {
@@ -220,7 +223,7 @@ impl<'a> Recording<'a> {
             let identities = identify(&mut target.source, self.process, self.memory);
             threads.identify(identities, self.process, now, emit);
         }
-        threads.record(&observations, moment, emit);
+        threads.record(&observations, moment, ran, emit);
         self.count(&observations, emit);
     }
 

@@ -21,6 +21,9 @@ const LONGEST_WAIT: Duration = Duration::from_millis(50);
 /// limit at all: long enough for an exec or a dynamic loader under way.
 const EXEC_GRACE: Duration = Duration::from_millis(500);
 
+/// How often new threads are looked for, at rates above 1 kHz.
+pub const NEW_THREADS: Duration = Duration::from_millis(1);
+
 /// What reads the interpreter.
 pub enum Source {
     /// rsamp's own reader.
@@ -136,6 +139,7 @@ fn look(process: &Process, memory: &LiveMemory, stops: Stops) -> Result<Target, 
             if !ready {
                 return Err(LocateError::NotReady(pid));
             }
+            reader.look_for_threads_every(NEW_THREADS);
             if stops != Stops::Never {
                 reader.allow_stops(stops, stopper(pid));
             }

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use rustc_hash::FxHashMap;
+
+use super::cpu::{ProcessCpu, Ran, ThreadCpu};
 use super::observe::{Identity, Observation};
-use crate::process::{Pid, Process, TaskState, TaskWatch};
+use crate::process::{Pid, Process};
 use crate::profile::event::{Event, Nanos, ProcessId, Sample, StackId, Thread, ThreadId};
 
 /// How soon the identity of a thread without a name is looked up again: `threading` registers a
@@ -22,7 +25,7 @@ struct Tracked {
     id: ThreadId,
     identity: Identity,
     is_main: bool,
-    watch: Option<TaskWatch>,
+    cpu: Option<ThreadCpu>,
     run: Option<Sample>,
     /// Time for which there is no stack: the next one stands for it too.
     owed: Nanos,
@@ -35,8 +38,9 @@ pub struct Threads {
     process: ProcessId,
     pid: Pid,
     next_id: u32,
-    tracked: HashMap<(u64, u64), Tracked>,
+    tracked: FxHashMap<(u64, u64), Tracked>,
     look_up_at: Nanos,
+    cpu: ProcessCpu,
 }
 
 /// One tick's time: when it was, and the time since the one before.
@@ -51,15 +55,20 @@ pub struct Moment {
 impl Threads {
     /// No threads yet; ids are given from `first_id` on.
     #[must_use]
-    pub fn new(process: ProcessId, pid: Pid, first_id: u32) -> Threads {
-        let (tracked, look_up_at) = (HashMap::new(), Nanos(0));
+    pub fn new(process: ProcessId, target: &Process, first_id: u32) -> Threads {
         Threads {
             process,
-            pid,
+            pid: target.pid(),
             next_id: first_id,
-            tracked,
-            look_up_at,
+            tracked: FxHashMap::default(),
+            look_up_at: Nanos(0),
+            cpu: ProcessCpu::new(target),
         }
+    }
+
+    /// What the process has run since it was last asked, to be handed to [`Threads::record`].
+    pub fn ask_cpu(&mut self, at: Nanos) -> Ran {
+        self.cpu.ask(at)
     }
 
     /// The id that the next new thread gets.
@@ -119,15 +128,16 @@ impl Threads {
                 id,
                 identity: Identity::default(),
                 is_main: false,
-                watch: None,
+                cpu: None,
                 run: None,
                 owed: Nanos(0),
                 was_seen: false,
             }
         });
         tracked.is_main = identity.tid.is_some_and(|tid| tid.0 == self.pid.0);
-        if tracked.watch.is_none() {
-            tracked.watch = identity.tid.and_then(|tid| process.watch_task(tid));
+        if tracked.cpu.is_none() {
+            let clock = identity.tid.and_then(|tid| process.task_clock(tid));
+            tracked.cpu = clock.and_then(ThreadCpu::new);
         }
         emit(Event::Thread(
             tracked.id,
@@ -141,12 +151,13 @@ impl Threads {
         tracked.identity = identity;
     }
 
-    /// Books the moment's time to the observed stacks. A thread that is not observed any more has
-    /// ended; the main thread goes on without frames until the process ends.
+    /// Books the moment's time to the observed stacks, and the CPU time of what `ran`. A thread that is
+    /// not observed any more has ended; the main thread goes on without frames until the process ends.
     pub fn record(
         &mut self,
         observations: &[Observation],
         moment: Moment,
+        ran: Ran,
         emit: &mut dyn FnMut(Event),
     ) {
         for tracked in self.tracked.values_mut() {
@@ -158,6 +169,9 @@ impl Threads {
                 tracked.take(observation, moment, emit);
             }
         }
+        if let Ran::Used(used) = ran {
+            self.record_cpu(observations, used);
+        }
         self.tracked.retain(|_, tracked| {
             if !tracked.was_seen && tracked.is_main {
                 tracked.extend(None, moment, false, emit);
@@ -166,6 +180,28 @@ impl Threads {
             }
             tracked.was_seen || tracked.is_main
         });
+    }
+
+    /// Asks the threads that were read how much CPU time they used; the others, which can have run code
+    /// that needs no GIL, when the process used more than that.
+    fn record_cpu(&mut self, observations: &[Observation], used: Nanos) {
+        let mut explained = self.ask_threads(observations.iter().filter(|o| o.was_read));
+        let without_python = self.tracked.values_mut().filter(|t| !t.was_seen);
+        for tracked in without_python {
+            explained += tracked.ask_cpu();
+        }
+        if self.cpu.have_others_run(used, explained) {
+            self.ask_threads(observations.iter().filter(|o| !o.was_read));
+        }
+    }
+
+    fn ask_threads<'o>(&mut self, observations: impl Iterator<Item = &'o Observation>) -> Nanos {
+        let mut used = Nanos(0);
+        for observation in observations {
+            let tracked = self.tracked.get_mut(&observation.key);
+            used += tracked.map_or(Nanos(0), Tracked::ask_cpu);
+        }
+        used
     }
 
     /// Books the time from the last tick to the end of the recording to the last stacks seen.
@@ -201,7 +237,6 @@ impl Tracked {
         holds_gil: bool,
         emit: &mut dyn FnMut(Event),
     ) {
-        let is_running = self.watch.as_mut().and_then(TaskWatch::state) == Some(TaskState::Running);
         let goes_on = self
             .run
             .as_ref()
@@ -221,12 +256,19 @@ impl Tracked {
         run.at = moment.at;
         run.ticks += 1;
         run.wall += moment.weight;
-        if is_running {
-            run.cpu += moment.weight;
-        }
         if holds_gil {
             run.gil += moment.weight;
         }
+    }
+
+    /// Books the CPU time used since it was last asked for to the run that goes on.
+    fn ask_cpu(&mut self) -> Nanos {
+        let used = self.cpu.as_mut().map_or(Nanos(0), ThreadCpu::ask);
+        if let Some(run) = &mut self.run {
+            // What was used between the tick and the question would be more than there was time for.
+            run.cpu = (run.cpu + used).min(run.wall);
+        }
+        used
     }
 
     fn flush(&mut self, emit: &mut dyn FnMut(Event)) {

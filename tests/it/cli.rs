@@ -59,6 +59,27 @@ fn check(line: &str, code: i32, parts: &[&str]) {
 }
 
 #[test]
+fn a_program_that_is_to_draw_is_looked_for_before_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let touch = ["record", "-o", "calls.png", "--", "/bin/touch", "started"];
+    let mut command = command(folder.path(), &touch);
+    let output = command.env("PATH", folder.path()).output();
+    let run = run_of(output.expect("rsamp runs"));
+    assert_eq!(run.code, Some(73), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("drawn by the program dot"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr.contains("apt install graphviz"),
+        "{}",
+        run.stderr
+    );
+    assert!(!folder.path().join("started").exists());
+}
+
+#[test]
 fn wrong_usage_is_explained() {
     check(
         "record --pid 42 -- python x.py",
@@ -85,8 +106,8 @@ fn wrong_usage_is_explained() {
     check("record -r 2000000 true", 2, &["from 0.001 to 1000000"]);
     check("record -d 0 true", 2, &["\"0\" is no duration"]);
     check("attach -d -3 42", 2, &["\"-3\" is no duration"]);
-    check("record -o a.png true", 2, &["unknown ending .png", ".svg"]);
-    check("record -f png true", 2, &["unknown format png"]);
+    check("record -o a.gif true", 2, &["unknown ending .gif", ".svg"]);
+    check("record -f gif true", 2, &["unknown format gif"]);
     check("attach scatter.py", 2, &["no process id"]);
     check("record", 2, &["COMMAND"]);
     check("attach", 2, &["PID"]);

@@ -10,7 +10,7 @@ use rsamp::cpython::layout::debug_offsets;
 use rsamp::cpython::line_table::{LineFormat, LineIndex, LineTable};
 use rsamp::cpython::locate::Interpreter;
 use rsamp::cpython::objects::{attributes, dict_entries, find, int_value};
-use rsamp::cpython::reader::{Reader, Reading};
+use rsamp::cpython::reader::Reader;
 use rsamp::cpython::text::read_str;
 use rsamp::cpython::thread_names::thread_names;
 use rsamp::cpython::version::Version;
@@ -190,11 +190,11 @@ fn word_of(whole: &Whole, (start, offset): (Address, usize)) -> u64 {
 const MOST_DAMAGE: usize = 24;
 
 /// No more reads than this in one tick: no walk comes to more places than there are, a circle is
-/// noticed in the third round, and a thread is tried 24 times, at first and in each of 4 rounds of its
-/// code objects, each time with a search and a look.
+/// noticed in the third round, and a thread is tried 400 times, each time with a search, a look and a
+/// comparison of its code objects, which take six reads each to be read anew.
 fn most_reads(whole: &Whole, threads: usize) -> u64 {
     let places = whole.places + MOST_DAMAGE as u64;
-    (threads as u64 + 1) * (1 + 4) * 24 * 2 * 3 * places
+    (threads as u64 + 1) * 400 * (2 + 6) * 3 * places
 }
 
 /// No batch has more bytes than this: for each thread, what is believed of its data stack, and the
@@ -214,18 +214,14 @@ fn survives(whole: &Whole, damage: &[Damage], is_known: bool) {
     let counting = Counting::new(&memory);
     let mut threads = reader.threads().len();
     for _ in 0..TICKS {
-        let Ok(tick) = reader.tick(&counting) else {
+        if reader.tick(&counting).is_err() {
             break;
-        };
+        }
         threads = threads.max(reader.threads().len());
-        assert_eq!(tick.readings.len(), reader.threads().len());
-        for reading in &tick.readings {
-            if let Reading::Stack(stack) = reading {
-                for frame in &stack.frames {
-                    let code = reader.codes().get(frame.code);
-                    code.map(|code| code.line(frame.instruction, frame.bytecode_copy));
-                }
-            }
+        assert_eq!(reader.last().readings.len(), reader.threads().len());
+        for frame in reader.threads().iter().flat_map(|t| &t.stack().frames) {
+            let code = reader.codes().get(frame.code);
+            code.map(|code| code.line(frame.instruction, frame.bytecode_copy));
         }
     }
     for thread in reader.threads() {

@@ -4,18 +4,30 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rsamp::export::text::{SummaryOptions, summary};
-use rsamp::export::{Format, Meta, write};
+use rsamp::export::{Direction, Drawing, Format, Meta, write};
 use rsamp::profile::event::{Event, LostCause, Nanos, Process, ProcessId, Thread, ThreadId};
 use rsamp::profile::{Profile, View};
 
+use serde_json::Value;
+
 use crate::profile::{Build, Call};
+
+mod callgrind;
+mod chrome_trace;
+mod csv;
+mod dot;
+mod firefox;
+mod json;
+mod pprof;
+mod speedscope;
 
 fn meta() -> Meta {
     Meta {
         title: "scatter.py".to_owned(),
         command: "python scatter.py --n 5".to_owned(),
-        facts: vec!["100 Hz".to_owned(), "nothing lost".to_owned()],
+        facts: vec!["100 Hz".to_owned()],
         view: View::Wall,
+        ..Meta::default()
     }
 }
 
@@ -29,9 +41,24 @@ fn text(format: Format, profile: &Profile) -> String {
     String::from_utf8(bytes(format, profile)).expect("UTF-8")
 }
 
+fn json(format: Format, profile: &Profile, meta: &Meta) -> Value {
+    let mut out = Vec::new();
+    write(format, profile, meta, &mut out).expect("a Vec takes all");
+    serde_json::from_slice(&out).expect("JSON")
+}
+
+/// A format of JSON, laid out for the eye.
+fn pretty(format: Format, profile: &Profile) -> String {
+    serde_json::to_string_pretty(&json(format, profile, &meta())).expect("JSON")
+}
+
 /// One thread: main calls solve on two lines, solve calls itself and numpy.
 fn one_thread() -> Profile {
-    let mut build = Build::default();
+    one_thread_in(Profile::default())
+}
+
+fn one_thread_in(profile: Profile) -> Profile {
+    let mut build = Build::into(profile);
     build.thread(Some("MainThread"));
     let main = Call("main", "/home/ada/scatter.py", 10, 12);
     let main_later = Call("main", "/home/ada/scatter.py", 10, 14);
@@ -54,7 +81,11 @@ fn one_thread() -> Profile {
 
 /// Two threads, one of which had no Python frame for half of the time.
 fn two_threads() -> Profile {
-    let mut build = Build::default();
+    two_threads_in(Profile::default())
+}
+
+fn two_threads_in(profile: Profile) -> Profile {
+    let mut build = Build::into(profile);
     build.thread(Some("MainThread"));
     build.thread(Some("worker;<1>"));
     let run = Call("run", "/srv/a/__init__.py", 1, 2);
@@ -67,31 +98,38 @@ fn two_threads() -> Profile {
 }
 
 /// Names that break what is not written with care.
-fn hostile() -> Profile {
-    let mut build = Build::default();
-    build.thread(Some("a 5"));
-    build.thread(None);
-    let long = "x".repeat(100_000);
+fn hostile_names() -> Vec<String> {
     let names = [
         "a;b",
         "line\nbreak\r\t\0\u{1b}[31m",
-        "<&>\"']]>",
+        "<&>\"']]>\\\\\\",
         "",
         " ",
         "f 7",
         "f 7 8",
         "# comment",
         "naïve_λ_🦀",
-        "\u{ffff}\u{2028}",
-        &long,
+        "\u{ffff}\u{2028}\u{fffd}",
+        "(1)",
+        "a,b=c",
     ];
-    for name in names {
-        for file in ["/a;b/<&> \n.py", "", "/", "-->"] {
-            let call = Call(name, file, u32::MAX, 1);
+    let long = "x".repeat(100_000);
+    names.map(str::to_owned).into_iter().chain([long]).collect()
+}
+
+const HOSTILE_FILES: [&str; 5] = ["/a;b/<&> \n.py", "", "/", "-->", "\"quoted\", a\\b"];
+
+fn hostile() -> Profile {
+    let mut build = Build::default();
+    build.thread(Some("a 5"));
+    build.thread(None);
+    for name in hostile_names() {
+        for file in HOSTILE_FILES {
+            let call = Call(&name, file, u32::MAX, 1);
             build.sample(0, &[call], 1_000_000);
             build.sample(1, &[call, call], 1_000_000);
         }
-        build.mark_sample(0, &[name], 1_000_000);
+        build.mark_sample(0, &[&name], 1_000_000);
     }
     build.profile
 }
@@ -119,7 +157,7 @@ fn hostile_names_keep_one_stack_per_line() {
         assert!(stack.split(';').count() <= 3, "{stack}");
         assert!(!stack.chars().any(char::is_control), "{stack:?}");
     }
-    assert_eq!(sum, 11 * 9 * 1000);
+    assert_eq!(sum, 13 * 11 * 1000);
 }
 
 #[test]
@@ -182,10 +220,14 @@ fn summary_says_how_much_it_leaves_out() {
 
 #[test]
 fn flame_graph_is_the_same_each_time_and_shows_every_function() {
-    for profile in [one_thread(), two_threads()] {
+    let subtitle = "python scatter.py --n\u{a0}5 · wall time · 100 Hz · ";
+    for (profile, lost) in [
+        (one_thread(), "lost: 3 late, 1 torn"),
+        (two_threads(), "nothing lost"),
+    ] {
         let svg = text(Format::FlameGraph, &profile);
         assert_eq!(svg, text(Format::FlameGraph, &profile));
-        assert!(svg.contains("nothing lost"));
+        assert!(svg.contains(&format!("{subtitle}{lost}<")), "{lost}");
     }
     let svg = text(Format::FlameGraph, &one_thread());
     // To the left of what it called stands what a function did itself.
@@ -194,6 +236,80 @@ fn flame_graph_is_the_same_each_time_and_shows_every_function() {
     assert!(
         svg.contains("dot (linalg.py:70) (1,200,000 µs, 60.00%)"),
         "{svg}"
+    );
+}
+
+fn flame_graph(profile: &Profile, drawing: Drawing) -> String {
+    let mut out = Vec::new();
+    let meta = Meta { drawing, ..meta() };
+    write(Format::FlameGraph, profile, &meta, &mut out).expect("a Vec takes all");
+    String::from_utf8(out).expect("UTF-8")
+}
+
+#[test]
+fn flame_graph_can_hang_down() {
+    let icicle = Drawing {
+        direction: Direction::Down,
+        ..Drawing::default()
+    };
+    let [up, down] = [Drawing::default(), icicle].map(|drawing| {
+        let svg = flame_graph(&one_thread(), drawing);
+        let y = |function: &str| -> u32 {
+            let (_, frame) = svg.split_once(function).expect("drawn");
+            let (_, y) = frame.split_once(" y=\"").expect("a place");
+            y.split_once('"')
+                .expect("a number")
+                .0
+                .parse()
+                .expect("a number")
+        };
+        (y("<title>main ("), y("<title>dot ("))
+    });
+    assert!(up.0 > up.1 && down.0 < down.1, "{up:?} {down:?}");
+}
+
+#[test]
+fn flame_graph_can_begin_with_what_is_innermost() {
+    let reversed = Drawing {
+        is_reversed: true,
+        ..Drawing::default()
+    };
+    let svg = flame_graph(&one_thread(), reversed);
+    // solve called by main and solve called by itself are one frame; its callers stand on it.
+    let solve = "<title>Solver.solve (solver.py:3) (700,001 µs, 35.00%)";
+    assert_eq!(svg.matches(solve).count(), 1, "{svg}");
+    assert!(svg.contains("<title>dot (linalg.py:70) (1,200,000 µs, 60.00%)"));
+    let main = svg.matches("<title>main (").count();
+    assert_eq!(main, 4, "alone, above solve, above solve twice, above dot");
+    assert!(svg.contains("from the innermost function on"));
+}
+
+#[test]
+fn lines_are_frames_of_graphs_when_asked_for() {
+    let drawing = Drawing {
+        by_line: true,
+        ..Drawing::default()
+    };
+    let svg = flame_graph(&one_thread(), drawing);
+    assert!(
+        svg.contains("<title>main (scatter.py:12) (1,600,002 µs, 80.00%)"),
+        "{svg}"
+    );
+    assert!(svg.contains("<title>main (scatter.py:14) (400,000 µs, 20.00%)"));
+    // The colour is still that of the module.
+    let fills = svg.split("<title>main (").skip(1).map(|frame| {
+        let (_, fill) = frame.split_once("fill=\"").expect("a colour");
+        fill.split_once('"').expect("a colour").0
+    });
+    let fills: Vec<&str> = fills.collect();
+    assert_eq!(fills[0], fills[1]);
+    let mut folded = Vec::new();
+    let meta = Meta { drawing, ..meta() };
+    write(Format::Folded, &one_thread(), &meta, &mut folded).expect("a Vec takes all");
+    let folded = String::from_utf8(folded).expect("UTF-8");
+    assert!(
+        folded.contains("main (scatter.py:14);Solver.solve (solver.py:5);"),
+        "{folded}"
     );
 }
 
@@ -207,7 +323,7 @@ fn flame_graph_of_hostile_names_holds_nothing_that_xml_forbids() {
     assert!(svg.len() < 200_000, "{}", svg.len());
     assert!(svg.contains("thread a\u{a0}5"));
     assert!(
-        svg.contains("(99,000 µs, 100"),
+        svg.contains("(143,000 µs, 100"),
         "no weight is taken for a part of a name"
     );
 }
@@ -255,13 +371,20 @@ fn formats_are_known_by_ending_and_by_name() {
         );
         assert_eq!(Format::from_name(format.name()), Ok(format));
     }
-    let errors = ["out.png", "out", ".svg", "svg"].map(|file| {
-        Format::from_path(Path::new(file))
-            .expect_err(file)
-            .to_string()
-    });
-    let unknown = Format::from_name("speedscope").expect_err("unknown");
-    insta::assert_snapshot!(format!("{}\n{unknown}", errors.join("\n")));
+    let said = |file: &str| {
+        let error = Format::from_path(Path::new(file)).expect_err(file);
+        let said = error.to_string();
+        let (reason, known) = said.split_once(": known are ").expect("what is known");
+        assert_eq!(known, Format::known());
+        reason.to_owned()
+    };
+    assert_eq!(said("out.gif"), "unknown ending .gif");
+    assert_eq!(said("a.json5"), "unknown ending .json5");
+    for file in ["out", ".svg", "svg", "a.svg/.."] {
+        assert_eq!(said(file), "no ending that names a format", "{file}");
+    }
+    let unknown = Format::from_name("gif").expect_err("unknown");
+    insta::assert_snapshot!(unknown);
 }
 
 #[test]

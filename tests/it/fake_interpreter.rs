@@ -19,6 +19,8 @@ pub struct Offsets {
     pub runtime_head: u64,
     /// `_PyRuntimeState`: `gilstate.tstate_current`, up to 3.11.
     pub runtime_holder: Option<u64>,
+    /// `_PyRuntimeState`: `ceval.gil.switch_number`, up to 3.11; two words after `last_holder`.
+    pub runtime_switches: Option<u64>,
     /// `_PyRuntimeState` from 3.13 on: what it starts with, copied from a running interpreter.
     pub runtime_start: &'static [u8],
     /// `PyInterpreterState` (internal/pycore_interp.h, pycore_interp_structs.h in 3.14).
@@ -39,8 +41,11 @@ pub struct InterpreterOffsets {
     pub next: u64,
     /// `tstate_head`, later `threads.head`.
     pub threads: u64,
-    /// `ceval.gil`, from 3.12 on. What it points to has `last_holder` in byte 8, `locked` in 16.
+    /// `ceval.gil`, from 3.12 on. What it points to has `last_holder` in byte 8, `locked` in 16,
+    /// `switch_number` in 24.
     pub gil: Option<u64>,
+    /// `_code_object_generation`, from 3.14 on.
+    pub code_generation: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -93,11 +98,13 @@ pub static V3_8: Offsets = Offsets {
     hex: 0x0308_12f0,
     runtime_head: 32,
     runtime_holder: Some(1368),
+    runtime_switches: Some(1176),
     runtime_start: &[],
     interpreter: InterpreterOffsets {
         next: 0,
         threads: 8,
         gil: None,
+        code_generation: None,
     },
     thread: ThreadOffsets {
         frame: 24,
@@ -137,11 +144,13 @@ pub static V3_11: Offsets = Offsets {
     hex: 0x030b_07f0,
     runtime_head: 40,
     runtime_holder: Some(576),
+    runtime_switches: Some(384),
     runtime_start: &[],
     interpreter: InterpreterOffsets {
         next: 0,
         threads: 16,
         gil: None,
+        code_generation: None,
     },
     thread: ThreadOffsets {
         frame: 56,
@@ -181,11 +190,13 @@ pub static V3_13: Offsets = Offsets {
     hex: 0x030d_00f0,
     runtime_head: 632,
     runtime_holder: None,
+    runtime_switches: None,
     runtime_start: include_bytes!("../images/debug_offsets_3.13.0"),
     interpreter: InterpreterOffsets {
         next: 7264,
         threads: 7344,
         gil: Some(16),
+        code_generation: None,
     },
     thread: ThreadOffsets {
         frame: 72,
@@ -225,11 +236,13 @@ pub static V3_14: Offsets = Offsets {
     hex: 0x030e_0af0,
     runtime_head: 808,
     runtime_holder: None,
+    runtime_switches: None,
     runtime_start: include_bytes!("../images/debug_offsets_3.14.10"),
     interpreter: InterpreterOffsets {
         next: 7272,
         threads: 7344,
         gil: Some(16),
+        code_generation: Some(7992),
     },
     thread: ThreadOffsets {
         frame: 72,
@@ -368,6 +381,9 @@ pub struct Fake {
     /// The frames of each thread, outermost first, without shims.
     pub frames: Vec<Vec<Address>>,
     codes: HashMap<&'static str, Address>,
+    interpreters: Vec<Address>,
+    gils: Vec<Address>,
+    turns: u64,
 }
 
 /// The GIL's holder: this thread, counted over all interpreters.
@@ -384,6 +400,9 @@ impl Fake {
             threads: Vec::new(),
             frames: Vec::new(),
             codes: HashMap::new(),
+            interpreters: Vec::new(),
+            gils: Vec::new(),
+            turns: 0,
         };
         fake.runtime = fake.room(4096);
         let runtime = fake.runtime;
@@ -391,6 +410,7 @@ impl Fake {
         let mut link = runtime + offsets.runtime_head;
         for threads in interpreters {
             let state = fake.room(INTERPRETER_BYTES);
+            fake.interpreters.push(state);
             fake.put_word(link, state.0);
             link = state + offsets.interpreter.next;
             fake.lay_out_threads(state, threads);
@@ -398,6 +418,8 @@ impl Fake {
         if let (Some(at), Some(holder)) = (offsets.runtime_holder, fake.threads.get(HOLDER)) {
             let holder = holder.0;
             fake.put_word(runtime + at, holder);
+            let last_holder = offsets.runtime_switches.expect("up to 3.11") - 16;
+            fake.put_word(runtime + last_holder, holder);
         }
         fake
     }
@@ -445,6 +467,42 @@ impl Fake {
     pub fn replace_code(&mut self, name: &'static str, other: &'static str, first_line: u32) {
         let at = self.code(name);
         self.write_code(at, other, first_line);
+        self.count_a_turn();
+    }
+
+    /// Counts that threads took turns, and that code objects were freed.
+    pub fn count_a_turn(&mut self) {
+        let offsets = self.offsets;
+        let runtime = self.runtime;
+        let mut counters = Vec::from_iter(offsets.runtime_switches.map(|at| runtime + at));
+        counters.extend(self.gils.iter().map(|gil| *gil + 24));
+        let generation = offsets.interpreter.code_generation;
+        let interpreters = self.interpreters.iter();
+        counters.extend(interpreters.filter_map(|at| Some(*at + generation?)));
+        self.turns += 1;
+        for counter in counters {
+            self.put_word(counter, self.turns);
+        }
+    }
+
+    /// Lets the innermost frame of thread `thread` return.
+    pub fn end_at_caller(&mut self, thread: usize) {
+        let offsets = self.offsets;
+        let [.., caller, callee] = self.frames[thread][..] else {
+            return;
+        };
+        let state = self.threads[thread];
+        let at = match offsets.thread.in_cframe {
+            Some(offset) => self.word(state + offsets.thread.frame) + offset,
+            None => state + offsets.thread.frame,
+        };
+        self.put_word(at, caller.0);
+        if let Some(offset) = offsets.frame.stacktop {
+            self.put(caller + offset, &(-1_i32).to_le_bytes());
+            self.put(callee + offset, &0_i32.to_le_bytes());
+        } else if offsets.hex >= 0x030e_0000 {
+            self.put_word(callee + offsets.frame.code, 0);
+        }
     }
 
     /// Lets frame `number` of thread `thread` name `code` as its code object.
@@ -541,6 +599,7 @@ impl Fake {
             self.put_word(interpreter + gil, at.0);
             self.put_word(at + 8, holder);
             self.put_word(at + 16, 1);
+            self.gils.push(at);
         }
     }
 
@@ -679,6 +738,10 @@ impl Fake {
         self.next_free += (length as u64).next_multiple_of(16) + 16;
         self.ranges.insert(at.0, vec![0; length]);
         at
+    }
+
+    fn word(&self, at: Address) -> Address {
+        self.memory().pointer(at).expect("a word")
     }
 
     fn put_word(&mut self, at: Address, word: u64) {

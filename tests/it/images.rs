@@ -7,7 +7,7 @@ use rsamp::cpython::frames::StackEnd;
 use rsamp::cpython::layout::{debug_offsets, for_version};
 use rsamp::cpython::locate::{GilPlace, Interpreter};
 use rsamp::cpython::native_ids::native_ids;
-use rsamp::cpython::reader::{Reader, Reading, Tick};
+use rsamp::cpython::reader::{Reader, Reading};
 use rsamp::cpython::thread_names::thread_names;
 use rsamp::cpython::version::Version;
 use rsamp::memory::{Address, ReadMemory, SavedMemory};
@@ -101,12 +101,15 @@ impl Image {
 }
 
 /// The frames of each thread, by `pthread_t`.
-fn stacks(reader: &Reader, tick: &Tick) -> HashMap<u64, Vec<ToldFrame>> {
+fn stacks(reader: &Reader) -> HashMap<u64, Vec<ToldFrame>> {
     let mut stacks = HashMap::new();
-    for (thread, reading) in reader.threads().iter().zip(&tick.readings) {
-        let Reading::Stack(stack) = reading else {
-            panic!("{:#x}: {reading:?}", thread.ident);
-        };
+    for (thread, reading) in reader.threads().iter().zip(&reader.last().readings) {
+        assert!(
+            matches!(reading, Reading::Stack | Reading::Same),
+            "{:#x}: {reading:?}",
+            thread.ident
+        );
+        let stack = thread.stack();
         assert_eq!(stack.end, StackEnd::Outermost);
         let frames = stack.frames.iter().map(|frame| {
             let code = reader.codes().get(frame.code).expect("a code object");
@@ -129,8 +132,9 @@ fn stacks_are_those_that_the_program_told() {
         assert!(told.len() >= 10);
         let mut reader = Reader::new(image.interpreter());
         for _ in 0..2 {
-            let tick = reader.tick(&image.memory).expect("an interpreter");
-            assert_eq!(stacks(&reader, &tick), told, "{}", image.label());
+            reader.tick(&image.memory).expect("an interpreter");
+            assert_eq!(stacks(&reader), told, "{}", image.label());
+            let tick = reader.last();
             // All of them wait.
             assert_eq!(tick.holders, []);
             assert_eq!(tick.knows_holders, !image.about.free_threaded);

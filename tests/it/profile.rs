@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 use rsamp::profile::callers;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
 };
 use rsamp::profile::functions::Functions;
 use rsamp::profile::lines::Lines;
+use rsamp::profile::timeline::Timeline;
 use rsamp::profile::{Profile, Totals, View};
 
 /// A frame: name, file, first line, line.
@@ -21,12 +22,18 @@ pub struct Build {
     frames: HashMap<Frame, FrameId>,
     stacks: HashMap<(Option<StackId>, FrameId), StackId>,
     threads: u32,
-    now: Nanos,
+    now: HashMap<u32, Nanos>,
 }
 
 impl Default for Build {
     fn default() -> Build {
-        let mut profile = Profile::default();
+        Build::into(Profile::default())
+    }
+}
+
+impl Build {
+    /// Folds into `profile`, which is empty.
+    pub fn into(mut profile: Profile) -> Build {
         let process = Process {
             pid: 4242,
             command: vec!["python".to_owned(), "scatter.py".to_owned()],
@@ -38,12 +45,10 @@ impl Default for Build {
             frames: HashMap::new(),
             stacks: HashMap::new(),
             threads: 0,
-            now: Nanos(0),
+            now: HashMap::new(),
         }
     }
-}
 
-impl Build {
     pub fn thread(&mut self, name: Option<&str>) {
         let thread = Thread {
             process: ProcessId(0),
@@ -82,9 +87,11 @@ impl Build {
     }
 
     fn emit(&mut self, thread: u32, stack: Option<StackId>, ticks: u32, wall_ns: u64) {
-        self.now += Nanos(wall_ns);
+        // Threads run at the same time: each has a clock of its own.
+        let now = self.now.entry(thread).or_default();
+        *now += Nanos(wall_ns);
         self.profile.apply(Event::Sample(Sample {
-            at: self.now,
+            at: *now,
             thread: ThreadId(thread),
             stack,
             ticks,
@@ -271,7 +278,7 @@ fn without_an_end_the_last_sample_tells_the_duration() {
     let mut profile = fold(&[("a", 400), ("", 30)]);
     assert_eq!(
         (profile.duration(), profile.is_complete()),
-        (Nanos(430), false)
+        (Nanos(400), false)
     );
     profile.apply(Event::End(Nanos(500)));
     assert_eq!(
@@ -359,4 +366,68 @@ proptest! {
         prop_assert_eq!(again.stacks(), once.stacks());
         prop_assert_eq!(again.totals().wall.0, once.totals().wall.0 * 2 * times as u64);
     }
+}
+
+#[test]
+fn a_timeline_keeps_runs_in_order_and_losses_where_they_were_told() {
+    let mut build = Build::into(Profile::with_timeline());
+    build.thread(Some("MainThread"));
+    build.thread(Some("worker"));
+    let (a, b) = (Call("a", "/x.py", 1, 1), Call("b", "/x.py", 2, 2));
+    build.sample(0, &[a], 10);
+    build.sample(1, &[b], 25);
+    build.profile.apply(Event::Lost(LostCause::Torn, 1));
+    build.profile.apply(Event::Lost(LostCause::Torn, 2));
+    build.profile.apply(Event::Lost(LostCause::Late, 1));
+    build.sample(0, &[b], 20);
+    build.sample(0, &[a], 5);
+    let profile = build.profile;
+    let timeline = profile.timeline().expect("kept");
+    let runs = |thread| {
+        let runs = timeline.runs(ThreadId(thread)).iter();
+        runs.map(|run| {
+            (
+                run.at.0 - run.wall.0,
+                run.at.0,
+                run.stack.expect("frames").0,
+            )
+        })
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(runs(0), [(0, 10, 0), (10, 30, 1), (30, 35, 0)]);
+    assert_eq!(runs(1), [(0, 25, 1)]);
+    assert!(timeline.runs(ThreadId(2)).is_empty());
+    let losses = timeline.losses().iter();
+    let losses: Vec<_> = losses
+        .map(|loss| (loss.at.0, loss.cause, loss.count))
+        .collect();
+    assert_eq!(losses, [(25, LostCause::Torn, 3), (25, LostCause::Late, 1)]);
+    // A sample that makes no sense is in neither.
+    let mut profile = profile;
+    let before = profile.timeline().cloned();
+    profile.apply(Event::Sample(Sample {
+        at: Nanos(40),
+        thread: ThreadId(7),
+        stack: None,
+        ticks: 1,
+        wall: Nanos(1),
+        cpu: Nanos(0),
+        gil: Nanos(0),
+    }));
+    assert_eq!(profile.timeline().cloned(), before);
+}
+
+#[test]
+fn without_a_timeline_stacks_lie_end_to_end() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    let (a, b) = (Call("a", "/x.py", 1, 1), Call("b", "/x.py", 2, 2));
+    for call in [a, b, a] {
+        build.sample(0, &[call], 10);
+    }
+    assert!(build.profile.timeline().is_none());
+    let timeline = Timeline::without_order(&build.profile);
+    let runs = timeline.runs(ThreadId(0)).iter();
+    let runs: Vec<_> = runs.map(|run| (run.at.0, run.wall.0)).collect();
+    assert_eq!(runs, [(20, 20), (30, 10)]);
 }

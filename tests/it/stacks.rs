@@ -1,19 +1,21 @@
 //! Turns fake interpreters of four versions into stacks, and compares these with what was laid out.
 
-use rsamp::cpython::reader::{Reader, Reading};
-use rsamp::memory::{Address, SavedMemory};
+use std::cell::Cell;
+
+use rsamp::cpython::reader::{KnownThread, Reader, Reading};
+use rsamp::memory::{Address, Piece, ReadError, ReadMemory, SavedMemory};
 
 use crate::fake_interpreter::{
-    ALL, Fake, HOLDER, Offsets, Place, Thread, V3_11, V3_13, frame, thread,
+    ALL, Fake, HOLDER, Offsets, Place, Thread, V3_11, V3_13, V3_14, frame, thread,
 };
 
 /// The stack of each thread, innermost first, as `name:line` with the functions' first lines at 100,
 /// 200 and so on; `?` when the code object cannot be read.
 fn stacks(reader: &mut Reader, memory: &SavedMemory) -> Vec<Vec<String>> {
-    let tick = reader.tick(memory).expect("an interpreter");
+    reader.tick(memory).expect("an interpreter");
     let codes = reader.codes();
-    let stack = |reading: &Reading| match reading {
-        Reading::Stack(stack) => {
+    let stack = |(reading, thread): (&Reading, &KnownThread)| match reading {
+        Reading::Stack | Reading::Same => {
             let line = |frame: &rsamp::cpython::frames::RawFrame| {
                 let Some(code) = codes.get(frame.code) else {
                     return "?".to_owned();
@@ -22,11 +24,12 @@ fn stacks(reader: &mut Reader, memory: &SavedMemory) -> Vec<Vec<String>> {
                 let line = code.line(frame.instruction, frame.bytecode_copy);
                 format!("{}:{}", code.name, line.unwrap_or(0))
             };
-            stack.frames.iter().map(line).collect()
+            thread.stack().frames.iter().map(line).collect()
         }
         other => vec![format!("{other:?}")],
     };
-    tick.readings.iter().map(stack).collect()
+    let readings = reader.last().readings.iter();
+    readings.zip(reader.threads()).map(stack).collect()
 }
 
 /// Reads what `lay_out` makes, twice with one reader: the first time everything is new to it, the
@@ -172,15 +175,28 @@ fn a_frame_that_has_returned_is_cut() {
 }
 
 #[test]
-fn callees_are_not_followed_while_the_pointer_stands() {
-    let mut called = thread(&[
-        frame("main"),
-        frame("call"),
-        frame("callee"),
-        frame("deeper"),
-    ]);
+fn a_callee_that_the_pointer_does_not_name_yet_is_added() {
+    let frames = ["main", "call", "callee", "deeper"].map(frame);
+    let mut called = thread(&frames);
     called.current = Some(1);
-    check(&SAYS_WHICH, one(called), &[&["call:205", "main:105"]]);
+    let expect: &[&[&str]] = &[&["deeper:405", "callee:305", "call:205", "main:105"]];
+    check(&SAYS_WHICH, one(called.clone()), expect);
+    check(&[&V3_14], one(called), expect);
+}
+
+#[test]
+fn what_a_call_left_behind_is_not_added() {
+    let mut returned = thread(&["main", "call", "dead", "deader"].map(frame));
+    returned.current = Some(1);
+    returned.executing = Some(1);
+    check(&SAYS_WHICH, one(returned), &[&["call:205", "main:105"]]);
+    let lay_out = |offsets| {
+        let frames = ["main", "call", "dead"].map(frame);
+        let mut fake = Fake::new(offsets, &[vec![thread(&frames)]]);
+        fake.set_code(0, 2, Address::NULL);
+        fake
+    };
+    check(&[&V3_14], lay_out, &[&["call:205", "main:105"]]);
 }
 
 #[test]
@@ -192,9 +208,10 @@ fn deep_stacks_are_whole() {
         let mut reader = Reader::new(fake.interpreter());
         for _ in 0..2 {
             let tick = reader.tick(&memory).expect("an interpreter");
-            let [Reading::Stack(stack)] = &tick.readings[..] else {
+            let [Reading::Stack | Reading::Same] = tick.readings[..] else {
                 panic!("{:?}", tick.readings);
             };
+            let stack = reader.threads()[0].stack();
             let at = stack.frames.iter().rev().map(|frame| frame.at);
             assert!(at.eq(fake.frames[0].iter().copied()), "{:#x}", offsets.hex);
         }
@@ -254,5 +271,97 @@ fn a_code_object_that_took_the_place_of_another_is_noticed() {
         fake.replace_code("old", "new", 17);
         let seen = stacks(&mut reader, &fake.memory());
         assert_eq!(seen, [["new:22", "main:105"]], "{:#x}", offsets.hex);
+    }
+}
+
+/// Memory that changes: the first of two for so many batches, the second from then on.
+struct Changing {
+    memories: [SavedMemory; 2],
+    batches: Cell<usize>,
+    change_after: usize,
+}
+
+impl Changing {
+    fn new(first: &Fake, second: &Fake, change_after: usize) -> Changing {
+        Changing {
+            memories: [first.memory(), second.memory()],
+            batches: Cell::new(0),
+            change_after,
+        }
+    }
+
+    fn now(&self) -> &SavedMemory {
+        &self.memories[usize::from(self.batches.get() > self.change_after)]
+    }
+}
+
+impl ReadMemory for Changing {
+    fn read(&self, at: Address, into: &mut [u8]) -> Result<(), ReadError> {
+        self.now().read(at, into)
+    }
+
+    fn read_pieces(&self, pieces: &[Piece], into: &mut [u8]) -> usize {
+        self.batches.set(self.batches.get() + 1);
+        self.now().read_pieces(pieces, into)
+    }
+}
+
+#[test]
+fn a_stack_that_is_in_order_is_read_once() {
+    let frames = [frame("main"), frame("key").called_by_c(), frame("work")];
+    for offsets in ALL {
+        let fake = Fake::new(offsets, &[vec![thread(&frames)]]);
+        let memory = fake.memory();
+        let mut reader = Reader::new(fake.interpreter());
+        for _ in 0..2 {
+            reader.tick(&memory).expect("an interpreter");
+        }
+        let again = reader.tick(&memory).expect("an interpreter");
+        assert_eq!(again.retries, 0, "{:#x}", offsets.hex);
+    }
+}
+
+/// A frame that has been skipped lies between two others in the chunk: 3.11 on.
+#[test]
+fn a_stack_that_skips_frames_is_read_again() {
+    for offsets in [&V3_11, &V3_13, &V3_14] {
+        let frames = ["main", "call", "work"].map(frame);
+        let whole = Fake::new(offsets, &[vec![thread(&frames)]]);
+        let mut skipping = Fake::new(offsets, &[vec![thread(&frames)]]);
+        let outermost = skipping.frames[0][0];
+        skipping.set_previous(0, 2, outermost);
+        for change_after in [1, 2, 3, 5] {
+            let memory = Changing::new(&skipping, &whole, change_after);
+            let mut reader = Reader::new(whole.interpreter());
+            reader.tick(&memory).expect("an interpreter");
+            let depth = reader.threads()[0].stack().frames.len();
+            assert_eq!(depth, 3, "{:#x}, {change_after}", offsets.hex);
+        }
+    }
+}
+
+/// As many threads that one is read at a time.
+#[test]
+fn threads_that_cannot_have_run_keep_their_stacks() {
+    for offsets in ALL {
+        let threads = || vec![thread(&["main", "wait"].map(frame)); 8];
+        let mut fake = Fake::new(offsets, &[threads()]);
+        let mut reader = Reader::new(fake.interpreter());
+        reader.tick(&fake.memory()).expect("an interpreter");
+        // Only the holder may run on its own.
+        for number in [HOLDER, 5] {
+            fake.end_at_caller(number);
+        }
+        let tick = reader.tick(&fake.memory()).expect("an interpreter");
+        let mut expect = [Reading::Same; 8];
+        expect[HOLDER] = Reading::Stack;
+        assert_eq!(tick.readings, expect, "{:#x}", offsets.hex);
+        let depth = |reader: &Reader, number: usize| reader.threads()[number].stack().frames.len();
+        assert_eq!((depth(&reader, HOLDER), depth(&reader, 5)), (1, 2));
+        // After a turn, any can have run.
+        fake.count_a_turn();
+        let tick = reader.tick(&fake.memory()).expect("an interpreter");
+        assert_eq!(tick.readings, [Reading::Stack; 8]);
+        assert_eq!((depth(&reader, HOLDER), depth(&reader, 5)), (1, 1));
     }
 }

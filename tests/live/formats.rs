@@ -8,8 +8,19 @@ use std::process::{Command, Output};
 use rsamp::export::{Format, Meta, write};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
 };
+use serde_json::Value;
+
+mod callgrind;
+mod chrome_trace;
+mod csv;
+mod dot;
+mod firefox;
+mod hostile;
+mod json;
+mod pprof;
+mod speedscope;
 
 /// An environment variable that `scripts/test` sets.
 fn prepared(name: &str) -> String {
@@ -42,9 +53,22 @@ fn frame(name: &str, file: Option<&str>, line: u32) -> Frame {
     }
 }
 
+/// A program that `scripts/formats` fetched.
+fn fetched(name: &str) -> PathBuf {
+    Path::new(&prepared("RSAMP_FORMATS")).join(name)
+}
+
+/// A name that a format has to write with care.
+const HARD_NAME: &str = "naïve_λ_🦀 <&>;\n\0\"'\\";
+
 /// `main` calls `fib`, which calls itself; a mark; a hard name; and a second thread: 1.25 s.
 fn profile() -> Profile {
-    let mut profile = Profile::default();
+    profile_of("/home/ada/scatter.py")
+}
+
+/// The same of a program that lies elsewhere.
+fn profile_of(file: &str) -> Profile {
+    let mut profile = Profile::with_timeline();
     let process = Process {
         pid: 1,
         command: vec!["python".to_owned()],
@@ -61,10 +85,10 @@ fn profile() -> Profile {
         profile.apply(Event::Thread(ThreadId(id), thread));
     }
     let frames = [
-        frame("main", Some("/home/ada/scatter.py"), 1),
-        frame("fib", Some("/home/ada/scatter.py"), 10),
+        frame("main", Some(file), 1),
+        frame("fib", Some(file), 10),
         frame("<native>", None, 0),
-        frame("naïve_λ_🦀 <&>;\n\0\"'", Some("/home/ada/ü \n.py"), 20),
+        frame(HARD_NAME, Some("/home/ada/ü \n.py"), 20),
     ];
     for (id, frame) in (0..).zip(frames) {
         profile.apply(Event::Frame(FrameId(id), frame));
@@ -87,6 +111,7 @@ fn profile() -> Profile {
         profile.apply(sample(at, 0, stack));
         profile.apply(sample(at, 1, stack.filter(|id| *id > 2)));
     }
+    profile.apply(Event::Lost(LostCause::Torn, 2));
     profile.apply(Event::End(Nanos(625_000_000)));
     profile
 }
@@ -131,6 +156,14 @@ fn stdout(command: &mut Command) -> String {
     let stderr = String::from_utf8_lossy(&stderr);
     assert!(status.success(), "{command:?}: {status}\n{stderr}");
     String::from_utf8_lossy(&stdout).into_owned()
+}
+
+/// What speedscope makes of a file, as `open_in_speedscope.js` tells it.
+fn speedscope(path: &Path) -> Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/open_in_speedscope.js");
+    let mut command = Command::new("node");
+    let told = stdout(command.arg(script).arg(fetched("speedscope")).arg(path));
+    serde_json::from_str(&told).expect("JSON")
 }
 
 #[test]

@@ -287,7 +287,7 @@ fn a_request_to_stop_is_heard_between_two_ticks() {
     let program = run(python, "spin.py");
     // The second tick is due after 50 s or later.
     let recording = Recording::start(program.pid(), 0.01, None);
-    recording.wait_for("spin");
+    recording.wait_for("<module>");
     recording.stop.request();
     let (ended, profile) = recording.end();
     assert_eq!(ended, Ended::Stopped);

@@ -8,7 +8,7 @@ use std::process::Command;
 use rsamp::cpython::locate::{Found, locate};
 use rsamp::cpython::reader::{Reader, Reading, Stops};
 use rsamp::memory::LiveMemory;
-use rsamp::process::{Pid, Process};
+use rsamp::process::{CpuClock, Pid, Process};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{Event, StackId};
 use rsamp::sampler::intern::Interner;
@@ -37,6 +37,9 @@ const TICKS: u64 = 500;
 /// worst programs, where profilers that do not ask show 2 to 44 in 100. A program that was preempted
 /// in the midst of a call is seen there many times in a row, which makes small runs uneven.
 const MOST_IMPOSSIBLE_IN: u64 = 20;
+
+/// How often a program that does not run is waited for: for seconds, even on a machine that is idle.
+const MAX_YIELDS: u32 = 10_000_000;
 
 /// Which function may call which: what the program prints with `--legal`.
 struct Grammar {
@@ -125,10 +128,25 @@ struct Outcome {
     samples: u64,
     torn: u64,
     gone: u64,
+    retries: u64,
+    stops: u64,
     distinct: usize,
     impossible: u64,
     examples: BTreeMap<String, u64>,
     seconds: f64,
+}
+
+/// Waits until the program has used CPU time since the last tick: a sample of one that was preempted all
+/// the while would prove nothing.
+fn wait_until_it_ran(clock: CpuClock, before: &mut u64) {
+    for _ in 0..MAX_YIELDS {
+        let now = clock.cpu_ns().expect("the CPU clock");
+        if std::mem::replace(before, now) != now {
+            return;
+        }
+        std::thread::yield_now();
+    }
+    panic!("the program does not run");
 }
 
 fn torture(python: &Python, name: &str, ticks: u64) -> Outcome {
@@ -150,11 +168,18 @@ fn torture(python: &Python, name: &str, ticks: u64) -> Outcome {
     let mut counts: HashMap<Option<StackId>, u64> = HashMap::new();
     let mut outcome = Outcome::default();
     let start = std::time::Instant::now();
+    let clock = process.cpu_clock().expect("its CPU clock");
+    let mut before = 0;
     for _ in 0..ticks {
-        let tick = reader.tick(&memory).expect("the interpreter");
-        for reading in &tick.readings {
+        wait_until_it_ran(clock, &mut before);
+        reader.tick(&memory).expect("the interpreter");
+        let tick = reader.last();
+        outcome.retries += tick.retries;
+        outcome.stops += tick.stops;
+        for (reading, thread) in tick.readings.iter().zip(reader.threads()) {
             match reading {
-                Reading::Stack(raw) => {
+                Reading::Stack | Reading::Same => {
+                    let raw = thread.stack();
                     let mut emit = |event: Event| profile.apply(event);
                     let stack = interner.stack(raw, reader.codes(), &mut emit).stack;
                     *counts.entry(stack).or_default() += 1;
@@ -198,11 +223,13 @@ fn hardly_a_stack_is_impossible_and_none_is_lost() {
             let outcome = torture(python, name, ticks.unwrap_or(TICKS));
             let rate = outcome.samples as f64 / outcome.seconds / 1000.0;
             eprintln!(
-                "{:8} {name:12} {:8} samples {rate:6.0} kHz {:5} stacks, impossible {}, torn {}, gone {} {:?}",
+                "{:8} {name:12} {:8} samples {rate:6.0} kHz {:5} stacks, impossible {}, retries {}, stops {}, torn {}, gone {} {:?}",
                 python.label,
                 outcome.samples,
                 outcome.distinct,
                 outcome.impossible,
+                outcome.retries,
+                outcome.stops,
                 outcome.torn,
                 outcome.gone,
                 outcome.examples.iter().take(3).collect::<Vec<_>>()

@@ -27,6 +27,7 @@ pub fn run(request: &request::Attach) -> Result<u8> {
         command,
         sampling: request.sampling,
         extras: request.extras.clone(),
+        drawing: request.outputs.drawing,
         start_timeout: Some(START_TIMEOUT),
     };
     let stop = Stop::default();

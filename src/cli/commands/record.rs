@@ -41,6 +41,7 @@ pub fn run(request: &request::Record) -> Result<u8> {
             .collect(),
         sampling: request.sampling,
         extras: request.extras.clone(),
+        drawing: request.outputs.drawing,
         start_timeout: None,
         plan,
     };

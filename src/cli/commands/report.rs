@@ -9,6 +9,7 @@ use crate::cli::outputs::Plan;
 use crate::cli::request;
 use crate::cli::streams;
 use crate::cli::{commands, exit_code, overview, report as summary};
+use crate::export::Meta;
 use crate::process::Pid;
 use crate::profile::Profile;
 
@@ -24,7 +25,10 @@ pub fn run(request: &request::Report) -> Result<u8> {
         Some(outputs) => Some(Plan::check(outputs, &name, None)?),
         None => None,
     };
-    let mut profile = Profile::default();
+    let mut profile = match &plan {
+        Some(plan) => plan.empty_profile(),
+        None => Profile::default(),
+    };
     let left = inputs::read_selected(
         &mut inputs,
         &request.selection,
@@ -54,7 +58,11 @@ pub fn run(request: &request::Report) -> Result<u8> {
 fn write(plan: &Plan, inputs: &[Input], profile: &Profile, request: &request::Report) -> bool {
     // Names a file that could not be written where it should be.
     let pid = Pid(profile.processes().first().map_or(0, |process| process.pid));
-    let meta = overview::meta(inputs, profile, &request.selection);
+    let drawing = request.outputs.as_ref().map(|outputs| outputs.drawing);
+    let meta = Meta {
+        drawing: drawing.unwrap_or_default(),
+        ..overview::meta(inputs, profile, &request.selection)
+    };
     let outcomes = plan.write(profile, &meta, pid, Vec::new());
     if !request.quiet {
         for outcome in &outcomes {

@@ -93,7 +93,7 @@ impl Tree {
     fn of(diff: &Diff<'_>) -> Tree {
         let nodes = diff.stacks().nodes();
         let functions = (0..).map_while(|id| diff.function(id)?.function());
-        let of_functions = labels::of_each(&functions.collect::<Vec<_>>());
+        let of_functions = labels::of_functions(&functions.collect::<Vec<_>>());
         let label = |function: Option<usize>| match function.and_then(|id| of_functions.get(id)) {
             Some(label) => label.clone(),
             None => labels::NO_PYTHON_FRAMES.to_owned(),

@@ -1,0 +1,209 @@
+//! Turns a walked stack into the places where its frames do not lie as calls lay them.
+//!
+//! From 3.11 on a thread's frames lie one after another in its data-stack chunks, in calling order: each
+//! call takes `co_framesize` words at the end (`_PyThreadState_PushFrame`), each return gives them
+//! back. So a stack whose frames skip a part of the chunk, or which does not begin at its start, has
+//! been put together from two moments, with few exceptions: a frame whose variables are being freed
+//! is out of the stack but still in the chunk while `__del__` methods run above it.
+//!
+//! Up to 3.10 nothing is known of how frames lie, but the outermost frame of a thread stays for long.
+
+use super::code::{CodeCache, Moment};
+use super::frames::{RawStack, StackEnd};
+use crate::memory::Address;
+
+/// The most exceptions that are remembered of a thread; beyond, they are learnt anew.
+const MAX_KNOWN: usize = 16;
+
+/// How often in a row a stack with an unknown gap must be read before the gap is believed.
+const TIMES_SEEN: u32 = 8;
+
+/// A data-stack chunk: where the frames in it lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// Where it starts.
+    pub at: Address,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Bytes of it that are copied.
+    pub copied: u64,
+    /// Where its first frame lies.
+    pub first_frame: Address,
+    /// Where its last frame ends; `None` for the newest chunk, in which frames come and go.
+    pub end: Option<Address>,
+}
+
+impl Chunk {
+    pub(super) fn holds(&self, at: Address) -> bool {
+        at >= self.at && at.0 - self.at.0 < self.copied
+    }
+}
+
+/// Where the frame after one that ends at `end` lies, in `chunks`, newest first.
+pub(super) fn slot_after(end: Address, chunks: &[Chunk]) -> Address {
+    let full = chunks.iter().position(|chunk| chunk.end == Some(end));
+    match full.and_then(|number| chunks.get(number.checked_sub(1)?)) {
+        Some(newer) => newer.first_frame,
+        None => end,
+    }
+}
+
+/// A place where the frames of a stack do not follow one another: where the next frame belongs, and
+/// where it is.
+type Gap = (Address, Address);
+
+/// What looking at the code objects of a stack and at the places of its frames tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Findings {
+    /// The innermost gap.
+    pub gap: Option<Gap>,
+    /// Whether a code object is unknown, or is to be compared with what was read of it.
+    pub wants_codes: bool,
+    /// Where the next callee's frame would lie (3.11 on).
+    pub next_slot: Option<Address>,
+    /// Whether the outermost frame is a generator's, which always has a caller.
+    pub is_loose: bool,
+}
+
+/// How the frames of one thread lie, as far as is known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shape {
+    /// The gaps that were seen often enough to be believed.
+    known: Vec<Gap>,
+    candidate: Option<Gap>,
+    seen: u32,
+    /// The frames last found in order, outermost first. Most of the next stack is the same.
+    ordered: Vec<Ordered>,
+    /// [`Moment::generation`] and [`CodeCache::changes`] then.
+    ordered_at: (Option<u64>, u64),
+}
+
+/// A frame that follows those before it, whose code objects are known.
+#[derive(Debug, Clone, Copy)]
+struct Ordered {
+    at: Address,
+    code: Address,
+    /// Where the next frame would lie.
+    next_slot: Option<Address>,
+    /// When its code object, or one of those before it, is to be compared again.
+    due_ns: u64,
+}
+
+impl Shape {
+    /// Looks at all frames of `stack`, from the outermost to the innermost.
+    pub fn examine(
+        &mut self,
+        stack: &RawStack,
+        chunks: &[Chunk],
+        codes: &CodeCache,
+        now: Moment,
+    ) -> Findings {
+        let same = self.count_same(stack, codes, now);
+        self.ordered.truncate(same);
+        let before = self.ordered.last().copied();
+        let mut findings = Findings {
+            gap: None,
+            wants_codes: false,
+            next_slot: match before {
+                Some(before) => before.next_slot,
+                None => chunks.last().map(|chunk| chunk.first_frame),
+            },
+            is_loose: false,
+        };
+        let mut due_ns = before.map_or(u64::MAX, |before| before.due_ns);
+        for (number, frame) in stack.frames.iter().rev().enumerate().skip(same) {
+            let Some((code, fresh_until_ns)) = codes.at_moment(frame.code, now) else {
+                findings.wants_codes = true;
+                findings.next_slot = None;
+                continue;
+            };
+            findings.wants_codes |= fresh_until_ns <= now.at_ns;
+            findings.is_loose |=
+                number == 0 && code.is_generator && stack.end == StackEnd::Outermost;
+            self.place(number, frame.at, code.frame_bytes, chunks, &mut findings);
+            due_ns = due_ns.min(fresh_until_ns);
+            if findings.gap.is_none() && !findings.wants_codes && !findings.is_loose {
+                self.ordered.push(Ordered {
+                    at: frame.at,
+                    code: frame.code,
+                    next_slot: findings.next_slot,
+                    due_ns,
+                });
+            }
+        }
+        findings
+    }
+
+    /// How many frames, from the outermost, are those that were last found in order.
+    fn count_same(&mut self, stack: &RawStack, codes: &CodeCache, now: Moment) -> usize {
+        let known_at = (now.generation, codes.changes());
+        if self.ordered_at != known_at {
+            self.ordered_at = known_at;
+            self.ordered.clear();
+        }
+        let from_outermost = stack.frames.iter().rev();
+        from_outermost
+            .zip(&self.ordered)
+            .take_while(|(frame, before)| {
+                (frame.at, frame.code) == (before.at, before.code) && before.due_ns > now.at_ns
+            })
+            .count()
+    }
+
+    /// Compares where frame `number`, from the outermost, lies with where it belongs.
+    fn place(
+        &self,
+        number: usize,
+        at: Address,
+        frame_bytes: Option<u64>,
+        chunks: &[Chunk],
+        findings: &mut Findings,
+    ) {
+        let expected = match findings.next_slot {
+            None if number == 0 => Address::NULL,
+            None => return,
+            Some(expected) => expected,
+        };
+        let is_in_chunk = chunks.iter().any(|chunk| chunk.holds(at));
+        if !is_in_chunk && !expected.is_null() {
+            return;
+        }
+        let gap = (expected, at);
+        if at != expected && !self.known.contains(&gap) {
+            findings.gap = Some(gap);
+        }
+        if is_in_chunk {
+            let end = frame_bytes.map(|bytes| at + bytes);
+            findings.next_slot = end.map(|end| slot_after(end, chunks));
+        }
+    }
+
+    /// Forgets what was found in order: the chunks are others now.
+    pub fn forget_order(&mut self) {
+        self.ordered.clear();
+    }
+
+    /// Takes in the gap of one more copy; whether it was seen often enough.
+    pub fn has_often_seen(&mut self, gap: Gap) -> bool {
+        self.seen = if self.candidate == Some(gap) {
+            self.seen + 1
+        } else {
+            1
+        };
+        self.candidate = Some(gap);
+        self.seen >= TIMES_SEEN
+    }
+
+    /// Takes in a stack that is of one moment: what was wrong before was so for a moment only.
+    pub fn has_seen_whole(&mut self) {
+        self.seen = 0;
+    }
+
+    /// Believes a gap from now on.
+    pub fn learn(&mut self, gap: Gap) {
+        if self.known.len() == MAX_KNOWN {
+            self.known.clear();
+        }
+        self.known.push(gap);
+    }
+}

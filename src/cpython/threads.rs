@@ -1,0 +1,217 @@
+//! Turns the interpreter's linked lists into the list of its (sub)interpreters and threads.
+
+use rustc_hash::FxHashSet;
+
+use super::frames::{RawStack, ThreadFields};
+use super::gil::{GilState, GilTurn};
+use super::locate::Interpreter;
+use super::places::{Places, Planned};
+use crate::memory::window::word_at;
+use crate::memory::{Address, ReadMemory, Window};
+
+/// The most interpreters of a process, sub-interpreters included, that are read.
+const MAX_INTERPRETERS: usize = 1024;
+
+/// The most threads of a process that are read. Linux allows some 32,000 in a process by default.
+const MAX_THREADS: usize = 65_536;
+
+/// A thread of the target, as the interpreter lists it.
+#[derive(Debug, Clone)]
+pub struct KnownThread {
+    /// Its `PyThreadState`.
+    pub state: Address,
+    /// Its `PyInterpreterState`.
+    pub interpreter: Address,
+    /// The `pthread_t`.
+    pub ident: u64,
+    /// The kernel's thread id in the target's PID namespace (3.11 on).
+    pub native_id: Option<u64>,
+    pub(super) places: Places,
+    pub(super) is_learnt: bool,
+    pub(super) planned: Option<Planned>,
+    /// The stack that was read last, if one was.
+    pub(super) stack: RawStack,
+    pub(super) has_stack: bool,
+    /// Room for the next one, and for the last one that was not decided.
+    pub(super) draft: RawStack,
+    pub(super) open: RawStack,
+}
+
+impl KnownThread {
+    /// A thread of which nothing has been learnt.
+    fn new(state: Address, interpreter: Address, fields: &ThreadFields) -> KnownThread {
+        KnownThread {
+            state,
+            interpreter,
+            ident: fields.ident,
+            native_id: fields.native_id,
+            places: Places::default(),
+            is_learnt: false,
+            planned: None,
+            stack: RawStack::default(),
+            has_stack: false,
+            draft: RawStack::default(),
+            open: RawStack::default(),
+        }
+    }
+
+    /// Its stack as it was read last.
+    #[must_use]
+    pub fn stack(&self) -> &RawStack {
+        &self.stack
+    }
+
+    /// Takes the draft as the stack that was read.
+    pub(super) fn accept_draft(&mut self) {
+        std::mem::swap(&mut self.stack, &mut self.draft);
+        self.has_stack = true;
+    }
+}
+
+/// An interpreter of the target: the main one or a sub-interpreter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownInterpreter {
+    pub at: Address,
+    pub gil: Option<GilState>,
+    /// Who had run when the tick before began.
+    pub turn: Option<GilTurn>,
+    /// The only thread state that can have run since then; `None`: any.
+    pub ran_alone: Option<Address>,
+    pub gil_piece: Option<usize>,
+    pub generation_piece: Option<usize>,
+    /// How many code objects it has freed (3.14 on).
+    pub generation: Option<u64>,
+    /// Where the pieces of [`ThreadList::plan_heads`] are.
+    heads: Option<usize>,
+}
+
+/// All interpreters and threads, in the interpreter's order: the newest first, interpreter by interpreter.
+#[derive(Debug, Default)]
+pub(super) struct ThreadList {
+    pub interpreters: Vec<KnownInterpreter>,
+    pub threads: Vec<KnownThread>,
+    first: Option<usize>,
+}
+
+impl ThreadList {
+    /// Asks for the heads of the lists: the first interpreter, and of each its first thread and the next one.
+    pub fn plan_heads(&mut self, interpreter: &Interpreter, window: &mut Window) {
+        let layout = &interpreter.layout.interpreter;
+        self.first = Some(window.want(interpreter.interpreters_head, 8));
+        for known in &mut self.interpreters {
+            known.heads = Some(window.want(known.at + layout.threads_head, 8));
+            window.want(known.at + layout.next, 8);
+        }
+    }
+
+    /// Whether the copied heads, and the states of the threads that were copied, name the known
+    /// interpreters and threads, all of them and in order.
+    pub fn stands(&self, interpreter: &Interpreter, window: &Window) -> bool {
+        let pointer = |piece: Option<usize>| {
+            let bytes = window.piece(piece?)?;
+            word_at(bytes, 0).map(Address)
+        };
+        let mut threads = self.threads.iter().peekable();
+        let mut expected = pointer(self.first);
+        if self.interpreters.is_empty() {
+            return false;
+        }
+        for known in &self.interpreters {
+            if expected != Some(known.at) {
+                return false;
+            }
+            let mut next_thread = pointer(known.heads);
+            while let Some(thread) = threads.next_if(|thread| thread.interpreter == known.at) {
+                if next_thread != Some(thread.state) {
+                    return false;
+                }
+                let Some(planned) = thread.planned else {
+                    // It has not run, so it has not left the list.
+                    next_thread = threads.peek().map(|next| next.state);
+                    if threads
+                        .peek()
+                        .is_none_or(|next| next.interpreter != known.at)
+                    {
+                        next_thread = Some(Address::NULL);
+                    }
+                    continue;
+                };
+                let fields = window
+                    .piece(planned.state_piece())
+                    .and_then(|bytes| ThreadFields::parse(bytes, &interpreter.layout));
+                if fields.is_some_and(|fields| fields.ident != thread.ident) {
+                    return false;
+                }
+                next_thread = fields.map(|fields| fields.next);
+            }
+            if next_thread != Some(Address::NULL) {
+                return false;
+            }
+            expected = pointer(known.heads.map(|piece| piece + 1));
+        }
+        expected == Some(Address::NULL)
+    }
+
+    /// Follows the lists anew; `None` when the first interpreter cannot be told. Threads that are still
+    /// there keep what was learnt of them.
+    pub fn relist(&mut self, interpreter: &Interpreter, memory: &impl ReadMemory) -> Option<()> {
+        let layout = &interpreter.layout.interpreter;
+        let mut known = std::mem::take(&mut self.threads);
+        self.interpreters.clear();
+        let mut at = memory.pointer(interpreter.interpreters_head).ok()?;
+        while !at.is_null() && self.interpreters.len() < MAX_INTERPRETERS {
+            if self.interpreters.iter().any(|other| other.at == at) {
+                break;
+            }
+            self.interpreters.push(KnownInterpreter {
+                at,
+                gil: GilState::find(interpreter, at, memory),
+                turn: None,
+                ran_alone: None,
+                gil_piece: None,
+                generation_piece: None,
+                generation: None,
+                heads: None,
+            });
+            let first = memory.pointer(at + layout.threads_head).unwrap_or_default();
+            self.list_threads(first, at, interpreter, &mut known, memory);
+            at = memory.pointer(at + layout.next).unwrap_or_default();
+        }
+        Some(())
+    }
+
+    fn list_threads(
+        &mut self,
+        first: Address,
+        state: Address,
+        interpreter: &Interpreter,
+        known: &mut Vec<KnownThread>,
+        memory: &impl ReadMemory,
+    ) {
+        let layout = &interpreter.layout;
+        let mut bytes = vec![0; ThreadFields::bytes_needed(layout)];
+        let mut seen = FxHashSet::default();
+        let mut at = first;
+        while !at.is_null() && self.threads.len() < MAX_THREADS && seen.insert(at) {
+            if memory.read(at, &mut bytes).is_err() {
+                return;
+            }
+            let Some(fields) = ThreadFields::parse(&bytes, layout) else {
+                return;
+            };
+            if fields.interpreter != state {
+                return;
+            }
+            let before = known.iter().position(|thread| {
+                thread.state == at
+                    && thread.ident == fields.ident
+                    && thread.native_id == fields.native_id
+            });
+            self.threads.push(match before {
+                Some(position) => known.swap_remove(position),
+                None => KnownThread::new(at, state, &fields),
+            });
+            at = fields.next;
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Turns samples into the runs of each thread in the order of time.
+//!
+//! A [`Profile`] forgets when a stack was seen. One made by [`Profile::with_timeline`] keeps this as
+//! well, for the formats that have a time axis; its size grows with the number of runs.
+
+use super::event::{LostCause, Nanos, Sample, ThreadId};
+use super::{Profile, Row};
+
+/// What was lost at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// The end of the latest run that was known when it was told. A run of equal stacks is told when
+    /// it ends, after a second at most: so much earlier may this be than the loss itself.
+    pub at: Nanos,
+    /// Why.
+    pub cause: LostCause,
+    /// How many samples or ticks.
+    pub count: u64,
+}
+
+/// The runs of all threads and what was lost between them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Timeline {
+    runs: Vec<Vec<Sample>>,
+    losses: Vec<Loss>,
+}
+
+impl Timeline {
+    /// The stacks of a profile without a timeline, each once, laid end to end: widths are right,
+    /// the order is that in which the stacks were first seen.
+    #[must_use]
+    pub fn without_order(profile: &Profile) -> Timeline {
+        let mut timeline = Timeline::default();
+        for row in profile.rows() {
+            let start = timeline.runs(row.thread).last().map(|run| run.at);
+            timeline.push(whole_row(row, start.unwrap_or_default()));
+        }
+        for (cause, count) in profile.lost() {
+            timeline.lose(Nanos(0), *cause, *count);
+        }
+        timeline
+    }
+
+    /// The runs of a thread, in the order of their ends.
+    #[must_use]
+    pub fn runs(&self, thread: ThreadId) -> &[Sample] {
+        self.runs.get(thread.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// What was lost, in the order in which it was told.
+    #[must_use]
+    pub fn losses(&self) -> &[Loss] {
+        &self.losses
+    }
+
+    /// Appends a run; its thread is one of the profile.
+    pub(super) fn push(&mut self, run: Sample) {
+        let thread = run.thread.0 as usize;
+        if self.runs.len() <= thread {
+            self.runs.resize_with(thread + 1, Vec::new);
+        }
+        self.runs[thread].push(run);
+    }
+
+    pub(super) fn lose(&mut self, at: Nanos, cause: LostCause, count: u64) {
+        match self.losses.last_mut() {
+            Some(last) if (last.at, last.cause) == (at, cause) => {
+                last.count = last.count.saturating_add(count);
+            }
+            _ => self.losses.push(Loss { at, cause, count }),
+        }
+    }
+}
+
+fn whole_row(row: &Row, start: Nanos) -> Sample {
+    Sample {
+        at: start + row.totals.wall,
+        thread: row.thread,
+        stack: row.stack,
+        ticks: u32::try_from(row.totals.samples).unwrap_or(u32::MAX),
+        wall: row.totals.wall,
+        cpu: row.totals.cpu,
+        gil: row.totals.gil,
+    }
+}

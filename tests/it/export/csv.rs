@@ -1,0 +1,52 @@
+//! What the tables of comma-separated values hold.
+
+use rsamp::export::Format;
+
+use super::{HOSTILE_FILES, empty, hostile, hostile_names, one_thread, text, two_threads};
+
+#[test]
+fn files() {
+    insta::assert_snapshot!(text(Format::FunctionsCsv, &one_thread()));
+    insta::assert_snapshot!(text(Format::LinesCsv, &one_thread()));
+    insta::assert_snapshot!(text(Format::FunctionsCsv, &two_threads()));
+    insta::assert_snapshot!(text(Format::LinesCsv, &empty()));
+}
+
+/// The fields of each record, by the rules of RFC 4180.
+fn records(csv: &str) -> Vec<Vec<String>> {
+    let (mut records, mut record, mut field) = (Vec::new(), Vec::new(), String::new());
+    let (mut is_quoted, mut chars) = (false, csv.chars().peekable());
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if is_quoted && chars.peek() == Some(&'"') => field.extend(chars.next()),
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => record.push(std::mem::take(&mut field)),
+            '\n' if !is_quoted => {
+                record.push(std::mem::take(&mut field));
+                records.push(std::mem::take(&mut record));
+            }
+            c => field.push(c),
+        }
+    }
+    assert!(!is_quoted && record.is_empty() && field.is_empty());
+    records
+}
+
+#[test]
+fn hostile_names_are_whole_in_one_field() {
+    for (format, columns) in [(Format::FunctionsCsv, 11), (Format::LinesCsv, 12)] {
+        let rows = records(&text(format, &hostile()));
+        assert!(rows.iter().all(|row| row.len() == columns));
+        assert_eq!(
+            rows.len(),
+            1 + hostile_names().len() * (HOSTILE_FILES.len() + 1)
+        );
+        for name in hostile_names() {
+            let shown = name.replace(['\0', '\u{1b}'], "\u{fffd}");
+            assert!(rows.iter().any(|row| row[0] == shown), "{name:?}");
+        }
+        for file in HOSTILE_FILES {
+            assert!(rows.iter().any(|row| row[1] == file), "{file:?}");
+        }
+    }
+}
