@@ -103,10 +103,14 @@ fn events(samples: u32, interval_ns: u64, seed: u64) -> impl Iterator<Item = Eve
         .chain([Event::End(Nanos(u64::MAX / 2))])
 }
 
+/// With a block for each second, as the recorder writes them.
 fn write(file: File, number: u64, samples: u32, interval_ns: u64) {
     let mut writer = Writer::new(file, header(number)).expect("written");
-    for event in events(samples, interval_ns, number) {
+    for (at, event) in events(samples, interval_ns, number).enumerate() {
         writer.event(&event).expect("written");
+        if at as u64 % (1_000_000_000 / interval_ns) == 0 {
+            writer.flush().expect("written");
+        }
     }
     writer.finish().expect("written");
 }
