@@ -256,5 +256,9 @@ fn shorten_all(words: &mut Vec<String>) {
 
 /// The text up to [`MAX_TEXT_BYTES`].
 fn shortened(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]
+    let mut end = text.len().min(MAX_TEXT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
