@@ -156,7 +156,6 @@ impl Plan {
     }
 
     /// Opens a place that [`Plan::settle`] told, for the user who shall own the files.
-    #[must_use]
     pub fn opener(&self, place: Place) -> impl FnOnce() -> io::Result<File> + Send + 'static {
         let owner = self.owner;
         move || place.open(owner)

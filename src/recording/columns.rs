@@ -36,9 +36,14 @@ pub(super) fn put(samples: &[Sample], block: &mut Block) {
     }
 }
 
-/// Takes the samples out of the columns of `block`; `None` when they make no sense.
+/// Takes the samples out of the columns of `block`; `None` at the first one that makes no sense.
 /// Threads are below `threads`, stacks below `stacks`.
-pub(super) fn take(block: &Block, threads: u64, stacks: u64) -> Option<Vec<Sample>> {
+pub(super) fn take(
+    block: &Block,
+    threads: u64,
+    stacks: u64,
+    emit: &mut dyn FnMut(Sample),
+) -> Option<()> {
     let count = block.sample_at.len();
     let lengths = [
         block.sample_thread.len(),
@@ -55,7 +60,6 @@ pub(super) fn take(block: &Block, threads: u64, stacks: u64) -> Option<Vec<Sampl
     let table = table?;
     let unit = block.unit_ns;
     let nanos = |units: u64| units.checked_mul(unit).map(Nanos);
-    let mut samples = Vec::with_capacity(count);
     let mut at = 0_u64;
     let mut ends: Vec<u64> = Vec::new();
     for index in 0..count {
@@ -70,7 +74,7 @@ pub(super) fn take(block: &Block, threads: u64, stacks: u64) -> Option<Vec<Sampl
         }
         let since = at.wrapping_sub(std::mem::replace(&mut ends[slot], at));
         let wall = since.wrapping_add(block.sample_wall[index] as u64);
-        samples.push(Sample {
+        emit(Sample {
             at: nanos(at)?,
             thread: ThreadId(thread),
             stack: *table.get(block.sample_stack[index] as usize)?,
@@ -80,7 +84,7 @@ pub(super) fn take(block: &Block, threads: u64, stacks: u64) -> Option<Vec<Sampl
             gil: nanos(part_of(wall, block.sample_gil[index]))?,
         });
     }
-    Some(samples)
+    Some(())
 }
 
 /// Turns a number +1 into one of so many stacks, or none; `None` when there is no such stack.
@@ -138,6 +142,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn take(block: &Block, threads: u64, stacks: u64) -> Option<Vec<Sample>> {
+        let mut samples = Vec::new();
+        super::take(block, threads, stacks, &mut |sample| samples.push(sample))?;
+        Some(samples)
+    }
 
     fn time() -> impl Strategy<Value = u64> {
         prop_oneof![0..5_u64, 0..5000_u64, any::<u64>(), Just(u64::MAX)]

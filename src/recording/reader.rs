@@ -222,7 +222,7 @@ impl<R: Read> Reader<R> {
         Ok(block)
     }
 
-    /// `None`, and no event, when the block makes no sense.
+    /// `None` when the block makes no sense: then no definition, and no sample from there on, is emitted.
     fn emit_block(&mut self, mut block: Block, emit: &mut dyn FnMut(Event)) -> Option<()> {
         self.define_strings(&mut block)?;
         let mut events = Vec::new();
@@ -230,12 +230,13 @@ impl<R: Read> Reader<R> {
         self.define_threads(&mut block, &mut events)?;
         self.define_frames(&block, &mut events)?;
         self.define_stacks(&block, &mut events)?;
-        let samples = columns::take(&block, self.threads, self.stacks)?;
         let lost: Option<Vec<_>> = block.lost.iter().map(lost_event).collect();
         let lost = lost?;
         self.take_sources(&mut block)?;
         events.into_iter().for_each(&mut *emit);
-        samples.into_iter().map(Event::Sample).for_each(&mut *emit);
+        columns::take(&block, self.threads, self.stacks, &mut |sample| {
+            emit(Event::Sample(sample));
+        })?;
         lost.into_iter().for_each(&mut *emit);
         let (retries, stops) = (block.retries, block.stops);
         if retries > 0 || stops > 0 {

@@ -107,6 +107,7 @@ impl Recorder {
             frames: Vec::new(),
             seen: FxHashSet::default(),
             sources_bytes: 0,
+            end: None,
         };
         let thread = thread::Builder::new()
             .name("recorder".to_owned())
@@ -192,6 +193,8 @@ struct Writing {
     /// Excerpts that are in the file: of which file, from which line.
     seen: FxHashSet<(String, u32)>,
     sources_bytes: usize,
+    /// The end, behind which there must be nothing.
+    end: Option<Event>,
 }
 
 impl Writing {
@@ -237,6 +240,9 @@ impl Writing {
             // First, and apart from what is only good to have: the disk may be about to be full.
             writer.flush()?;
             self.write_sources(writer)?;
+            if let Some(end) = self.end.take() {
+                writer.event(&end)?;
+            }
             writer.flush()?;
             if is_last {
                 break;
@@ -269,6 +275,10 @@ impl Writing {
     }
 
     fn write(&mut self, writer: &mut Writer<BufWriter<File>>, event: Event) -> io::Result<()> {
+        if matches!(event, Event::End(_)) {
+            self.end = Some(event);
+            return Ok(());
+        }
         writer.event(&event)?;
         match event {
             Event::Process(_, process) => {

@@ -16,7 +16,7 @@ use crate::profile::event::{Event, Frame, FrameId, LostCause, Process, Sample, S
 pub const MAX_TEXT_BYTES: usize = 1 << 20;
 
 /// A block with so many samples is written though it is not time: 55 bytes each at the very most.
-const MAX_BLOCK_SAMPLES: usize = 1 << 15;
+const MAX_BLOCK_SAMPLES: usize = 1 << 13;
 
 /// A block with definitions of so many bytes is written though it is not time.
 const MAX_BLOCK_DEFINITIONS_BYTES: usize = 1 << 20;
@@ -256,5 +256,9 @@ fn shorten_all(words: &mut Vec<String>) {
 
 /// The text up to [`MAX_TEXT_BYTES`].
 fn shortened(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]
+    let mut end = text.len().min(MAX_TEXT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }

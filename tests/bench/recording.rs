@@ -4,6 +4,8 @@
 //! with. Two more comparisons need Python programs, named in the environment: `RSAMP_SCIENCE`, a virtual
 //! environment with what tests/programs/scatter.py imports, and `RSAMP_PY_SPY`, the py-spy command.
 
+#![expect(clippy::print_stdout, reason = "what a benchmark is for")]
+
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -103,10 +105,14 @@ fn events(samples: u32, interval_ns: u64, seed: u64) -> impl Iterator<Item = Eve
         .chain([Event::End(Nanos(u64::MAX / 2))])
 }
 
+/// With a block for each second, as the recorder writes them.
 fn write(file: File, number: u64, samples: u32, interval_ns: u64) {
     let mut writer = Writer::new(file, header(number)).expect("written");
-    for event in events(samples, interval_ns, number) {
+    for (at, event) in events(samples, interval_ns, number).enumerate() {
         writer.event(&event).expect("written");
+        if (at as u64).is_multiple_of(1_000_000_000 / interval_ns) {
+            writer.flush().expect("written");
+        }
     }
     writer.finish().expect("written");
 }
@@ -195,7 +201,7 @@ fn record(folder: &Path, samples: u32) {
         let start = Instant::now();
         recorder.record(&event);
         spent += start.elapsed();
-        if number % 10_000 == 0 {
+        if number.is_multiple_of(10_000) {
             // 10,000 samples in a row are more than any sampler takes at once.
             std::thread::sleep(Duration::from_millis(10));
         }

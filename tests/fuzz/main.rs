@@ -42,7 +42,8 @@ fn no_damage_does_harm() {
         assert!(survived.is_ok(), "RSAMP_FUZZ_SEED={seed} fails at once");
         cases += 1;
     }
-    println!("{cases} damaged recordings were read or refused");
+    let told = format!("{cases} damaged recordings were read or refused\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes());
 }
 
 /// All that a report does with a recording.

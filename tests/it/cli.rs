@@ -151,6 +151,10 @@ fn help_has_examples_and_exit_codes() {
             &["Examples:", "sudo rsamp dump", "schema"],
         ),
         (
+            &["report", "--help"],
+            &["Examples:", "rsamp report scatter-1234.rsamp", "66"],
+        ),
+        (
             &["completions", "--help"],
             &["Examples:", "rsamp completions bash"],
         ),
@@ -295,6 +299,174 @@ fn an_existing_default_file_stops_attach_before_it_samples() {
         fs::read_to_string(folder.path().join(&taken)).expect("read"),
         "old"
     );
+}
+
+/// Writes a recording of three seconds into `folder`.
+fn recording(folder: &Path, name: &str, host: &str) -> Vec<u8> {
+    let header = Header {
+        command: vec!["python".to_owned(), "scatter.py".to_owned()],
+        host: host.to_owned(),
+        user: "ada".to_owned(),
+        working_folder: "/home/ada".to_owned(),
+        rate_hz: 1000.0,
+        ..Header::default()
+    };
+    let mut writer = Writer::new(Vec::new(), header).expect("written");
+    let mut events = Vec::new();
+    let mut build = crate::profile::Build::default();
+    build.thread(Some("MainThread"));
+    build.sample(
+        0,
+        &[crate::profile::Call("main", "/scatter.py", 1, 9)],
+        3_000_000_000,
+    );
+    build.replay(&mut |event| events.push(event));
+    for event in &events {
+        writer.event(event).expect("written");
+    }
+    let (bytes, _) = writer.finish().expect("written");
+    fs::write(folder.join(name), &bytes).expect("written");
+    bytes
+}
+
+#[test]
+fn a_report_is_a_summary_or_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    recording(folder.path(), "a.rsamp", "node01");
+    let run = rsamp_in(folder.path(), &["report", "a.rsamp"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let parts = [
+        "scatter (process 4242)",
+        "by ada on node01",
+        "main (/scatter.py:1)",
+        "3.000",
+    ];
+    for part in parts {
+        assert!(run.stdout.contains(part), "no {part} in {}", run.stdout);
+    }
+    assert_eq!(run.stderr, "");
+
+    let run = rsamp_in(
+        folder.path(),
+        &["report", "a.rsamp", "-o", "a.svg", "-o", "a.pstats"],
+    );
+    assert_eq!(
+        (run.code, run.stdout.as_str()),
+        (Some(0), ""),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("wrote a.svg") && run.stderr.contains("wrote a.pstats"));
+    assert!(folder.path().join("a.svg").exists() && folder.path().join("a.pstats").exists());
+
+    let run = rsamp_in(folder.path(), &["report", "a.rsamp", "-f", "folded"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert_eq!(run.stdout, "main (scatter.py:1) 3000000\n");
+}
+
+#[test]
+fn recordings_come_from_standard_input_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bytes = recording(folder.path(), "a.rsamp", "node01");
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    std::io::Write::write_all(&mut writer, &bytes).expect("written");
+    drop(writer);
+    let mut command = command(folder.path(), &["report", "-", "-f", "folded"]);
+    let run = run_of(command.stdin(reader).output().expect("rsamp runs"));
+    assert_eq!(
+        run.stdout, "main (scatter.py:1) 3000000\n",
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn several_recordings_are_one_report() {
+    let folder = tempfile::tempdir().expect("a folder");
+    recording(folder.path(), "a.rsamp", "node01");
+    recording(folder.path(), "b.rsamp", "node02");
+    let run = rsamp_in(folder.path(), &["report", "*.rsamp"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    for part in [
+        "scatter, 2 recordings",
+        "node01: a.rsamp",
+        "(node02: python scatter.py)",
+        "6.000",
+    ] {
+        assert!(run.stdout.contains(part), "no {part} in {}", run.stdout);
+    }
+    fs::copy(folder.path().join("a.rsamp"), folder.path().join("c.rsamp")).expect("copied");
+    let run = rsamp_in(folder.path(), &["report", "*.rsamp"]);
+    assert_eq!(run.code, Some(65), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("\"a.rsamp\" and \"c.rsamp\" are the same recording")
+    );
+    // One that cannot be read does not take the others with it.
+    fs::write(folder.path().join("c.rsamp"), "").expect("written");
+    let run = rsamp_in(folder.path(), &["report", "*.rsamp"]);
+    assert_eq!(run.code, Some(65), "{}", run.stderr);
+    assert!(
+        run.stdout.contains("scatter, 2 recordings") && run.stderr.contains("the file is empty")
+    );
+}
+
+#[test]
+fn a_recording_that_is_not_whole_is_said_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bytes = recording(folder.path(), "a.rsamp", "node01");
+    let report = || rsamp_in(folder.path(), &["report", "a.rsamp"]);
+    let write = |bytes: &[u8]| fs::write(folder.path().join("a.rsamp"), bytes).expect("written");
+    write(&bytes[..bytes.len() - 1]);
+    let run = report();
+    assert_eq!(run.code, Some(0));
+    assert!(
+        run.stderr
+            .starts_with("rsamp: warning: \"a.rsamp\" has no end"),
+        "{}",
+        run.stderr
+    );
+    *bytes.last_mut().expect("a byte") ^= 1;
+    write(&bytes);
+    let run = report();
+    assert_eq!(run.code, Some(65));
+    assert!(
+        run.stderr
+            .starts_with("rsamp: error: \"a.rsamp\" is damaged from byte"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn what_cannot_be_reported_is_explained() {
+    check(
+        "report missing.rsamp",
+        66,
+        &["open \"missing.rsamp\": No such file"],
+    );
+    check(
+        "report no-*.rsamp",
+        66,
+        &["no file matches \"no-*.rsamp\"", "hint: "],
+    );
+    check(
+        "report /proc/self/exe",
+        65,
+        &["this is no recording of rsamp", "hint: "],
+    );
+    check("report / ", 66, &["rsamp: error: read \"/\"", "directory"]);
+    check(
+        "report a -o a.gif",
+        2,
+        &["unknown ending .gif: known are .rsamp, .svg"],
+    );
+    check(
+        "report a -o a.rsamp",
+        2,
+        &["would be a recording", "hint: "],
+    );
+    check("report", 2, &["FILE"]);
 }
 
 #[test]
