@@ -197,11 +197,7 @@ impl Format {
     /// The program that has to be there for it to be written.
     #[must_use]
     pub fn program(self) -> Option<&'static str> {
-        matches!(
-            self,
-            Format::ChromeTrace | Format::Firefox | Format::DotSvg | Format::DotPng
-        )
-        .then_some(dot::PROGRAM)
+        matches!(self, Format::DotSvg | Format::DotPng).then_some(dot::PROGRAM)
     }
 
     /// Whether it shows what was seen when, if it is given a profile made by

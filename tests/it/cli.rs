@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
-use rsamp::profile::event::{Event, Nanos};
+use rsamp::export::{self, Drawing, Format, Meta};
+use rsamp::profile::event::{Event, LostCause, Nanos};
+use rsamp::profile::{Profile, View};
 use rsamp::recording::{Header, Writer};
 
 use crate::filter::Script;
@@ -311,7 +313,6 @@ fn recording(folder: &Path, name: &str, host: &str) -> Vec<u8> {
         rate_hz: 1000.0,
         ..Header::default()
     };
-    let mut writer = Writer::new(Vec::new(), header).expect("written");
     let mut events = Vec::new();
     let mut build = crate::profile::Build::default();
     build.thread(Some("MainThread"));
@@ -321,7 +322,12 @@ fn recording(folder: &Path, name: &str, host: &str) -> Vec<u8> {
         3_000_000_000,
     );
     build.replay(&mut |event| events.push(event));
-    for event in &events {
+    save(folder, name, header, &events)
+}
+
+fn save(folder: &Path, name: &str, header: Header, events: &[Event]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), header).expect("written");
+    for event in events {
         writer.event(event).expect("written");
     }
     let (bytes, _) = writer.finish().expect("written");
@@ -362,6 +368,65 @@ fn a_report_is_a_summary_or_files() {
     let run = rsamp_in(folder.path(), &["report", "a.rsamp", "-f", "folded"]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
     assert_eq!(run.stdout, "main (scatter.py:1) 3000000\n");
+}
+
+#[test]
+fn a_report_has_the_bytes_of_files_written_at_once() {
+    let mut script = Script::default();
+    script.process(0, 4242, "python scatter.py");
+    script.thread(0, 0, Some("MainThread"));
+    script.thread(1, 0, None);
+    for round in 0..5 {
+        let at_ns = round * 40_000_000;
+        script.run(0, "main solve:7 np.dot", at_ns + 10_000_000, 10_000_000, 10);
+        script.run(1, "wait", at_ns + 20_000_000, 20_000_000, 20);
+        script.run(0, "main solve:9", at_ns + 40_000_000, 30_000_000, 30);
+        script.run(1, "", at_ns + 40_000_000, 20_000_000, 20);
+    }
+    script.events.push(Event::Lost(LostCause::Late, 3));
+    script.events.push(Event::End(Nanos(200_000_000)));
+    let folder = tempfile::tempdir().expect("a folder");
+    let header = Header {
+        command: vec!["python".to_owned(), "scatter.py".to_owned()],
+        rate_hz: 1000.0,
+        ..Header::default()
+    };
+    save(folder.path(), "a.rsamp", header, &script.events);
+    let fold = |mut profile: Profile| {
+        script
+            .events
+            .iter()
+            .cloned()
+            .for_each(|event| profile.apply(event));
+        profile
+    };
+    let drawing = Drawing {
+        by_line: true,
+        ..Drawing::default()
+    };
+    let meta = Meta {
+        title: "scatter (process 4242)".to_owned(),
+        command: "python scatter.py".to_owned(),
+        facts: vec!["Python 3.11.7".to_owned(), "1000 Hz".to_owned()],
+        view: View::Wall,
+        drawing,
+    };
+    // Those that need no other program.
+    for format in Format::ALL
+        .into_iter()
+        .filter(|format| format.program().is_none())
+    {
+        let profile = match format.has_time_axis() {
+            true => fold(Profile::with_timeline()),
+            false => fold(Profile::default()),
+        };
+        let mut at_once = Vec::new();
+        export::write(format, &profile, &meta, &mut at_once).expect("a Vec takes all");
+        let words = ["report", "a.rsamp", "--by-line", "-f", format.name()];
+        let output = command(folder.path(), &words).output().expect("rsamp runs");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{format}");
+        assert!(output.stdout == at_once, "{format}: other bytes");
+    }
 }
 
 #[test]
@@ -525,12 +590,7 @@ fn write_recording(folder: &Path, name: &str, functions: &[(&str, u64)]) {
         rate_hz: 1000.0,
         ..Header::default()
     };
-    let mut writer = Writer::new(Vec::new(), header).expect("written");
-    for event in &script.events {
-        writer.event(event).expect("written");
-    }
-    let (bytes, _) = writer.finish().expect("written");
-    fs::write(folder.join(name), bytes).expect("a file");
+    save(folder, name, header, &script.events);
 }
 
 #[test]
