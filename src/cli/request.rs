@@ -741,6 +741,7 @@ mod tests {
                 "\"101\" is no threshold: percent, from 0 to 100",
             ),
             ("rsamp record --edge-thres -1 x", "\"-1\" is no threshold"),
+            ("rsamp report a --edge-thres -1", "\"-1\" is no threshold"),
             ("rsamp record --edge-thres NaN x", "\"NaN\" is no threshold"),
             ("rsamp record", "required"),
             ("rsamp attach", "required"),

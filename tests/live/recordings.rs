@@ -122,22 +122,25 @@ fn a_recording_is_written_beside_the_others() {
 #[test]
 fn a_report_is_what_was_written_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
-    check(
-        &record(
-            folder.path(),
-            &["--no-source", "-o", "a.rsamp", "-o", "a.folded"],
-        ),
-        0,
-    );
-    let report = rsamp(folder.path(), &["report", "a.rsamp", "-f", "folded"]).output();
-    let report = report.expect("rsamp runs");
-    check(&report, 0);
-    let folded = fs::read(folder.path().join("a.folded")).expect("read");
-    assert!(!folded.is_empty());
-    assert_eq!(
-        String::from_utf8_lossy(&report.stdout),
-        String::from_utf8_lossy(&folded)
-    );
+    let formats = ["folded", "svg", "pstats", "csv", "speedscope.json"];
+    let at_once = formats.map(|format| format!("a.{format}"));
+    let mut options = vec!["--no-source", "--by-line", "-o", "a.rsamp"];
+    options.extend(at_once.iter().flat_map(|file| ["-o", file]));
+    check(&record(folder.path(), &options), 0);
+    let later = formats.map(|format| format!("b.{format}"));
+    let mut words = vec!["report", "a.rsamp", "--by-line"];
+    words.extend(later.iter().flat_map(|file| ["-o", file]));
+    let report = rsamp(folder.path(), &words).output();
+    check(&report.expect("rsamp runs"), 0);
+    for (at_once, later) in at_once.iter().zip(&later) {
+        let [at_once, later] = [at_once, later].map(|file| fs::read(folder.path().join(file)));
+        let (at_once, later) = (at_once.expect("read"), later.expect("read"));
+        assert!(at_once.windows(4).any(|word| word == b"busy"));
+        assert_eq!(
+            String::from_utf8_lossy(&at_once),
+            String::from_utf8_lossy(&later)
+        );
+    }
     let read = read(&folder.path().join("a.rsamp")).expect("a header");
     assert!(read.sources.is_empty());
 }
