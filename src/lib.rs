@@ -3,14 +3,17 @@
 //! # The road
 //!
 //! ```text
-//! target process ─► memory ─► cpython ─► sampler ─► profile::Event ─► profile::Profile
-//!                                                                          │
-//!                                                                          ▼
-//!                                                        export/* (svg, pstats, …)   cli summary
+//! target process ─► memory ─► cpython ─► sampler ─► profile::Event ─► recording (.rsamp)
+//!                                                         │                   │
+//!                                                         ▼                   ▼
+//!                                                 profile::Profile ◄── events read back
+//!                                                         │
+//!                                                         ▼
+//!                                       export/* (svg, pstats, …)   cli summary
 //! ```
 //!
-//! Data flows one way. [`profile::event::Event`] is the hinge: the sampler emits events, and a
-//! [`profile::Profile`] is events folded.
+//! Data flows one way. [`profile::event::Event`] is the hinge: the sampler emits events, a recording
+//! is events on disk, and a [`profile::Profile`] is events folded: "record, read, fold" equals "fold".
 //!
 //! # The rooms, in reading order
 //!
@@ -22,6 +25,7 @@
 //! | [`cpython`] | bytes into threads, frames, names and lines | `process`, `memory` |
 //! | [`profile`] | events into stacks with times, and those into tables and call trees | - |
 //! | [`sampler`] | a located interpreter into a stream of events | `process`, `memory`, `cpython`, `profile` |
+//! | [`recording`] | events into the bytes of a `.rsamp` file and back | `profile` |
 //! | [`export`] | a profile into the bytes of a file format | `profile` |
 //! | [`cli`] | what the user typed into all of the above | all but `sys` |
 //!
@@ -39,7 +43,8 @@
 //! 4. [`cpython::code`] compares every code object of the stacks with what it read of it before, so
 //!    that the name of a freed function is never shown.
 //! 5. [`sampler::intern`] numbers the stacks, [`sampler::threads`] books the measured time since the
-//!    last tick to them, and [`profile::Profile::apply`] folds the events.
+//!    last tick to them, and [`profile::Profile::apply`] folds the events, while a
+//!    [`recording::Recorder`] hands them to the thread that writes them.
 //!
 //! # What holds everywhere
 //!
@@ -60,6 +65,8 @@ pub mod cpython;
 pub mod profile;
 
 pub mod sampler;
+
+pub mod recording;
 
 pub mod export;
 

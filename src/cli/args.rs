@@ -36,6 +36,12 @@ pub enum Command {
     /// Profile a running process
     #[command(override_usage = "rsamp attach [OPTIONS] [--pid] PID", after_help = ATTACH_EXAMPLES, after_long_help = format!("{ATTACH_EXAMPLES}\n\n{ATTACH_NOTES}"))]
     Attach(AttachArgs),
+    /// Make reports of recordings
+    #[command(override_usage = "rsamp report [OPTIONS] FILE...", after_help = REPORT_EXAMPLES, after_long_help = format!("{REPORT_EXAMPLES}\n\n{REPORT_NOTES}"))]
+    Report(ReportArgs),
+    /// Compare two recordings: what takes more or less time, and whether that is more than noise
+    #[command(override_usage = "rsamp diff [OPTIONS] BASE NEW", after_help = DIFF_EXAMPLES, after_long_help = format!("{DIFF_EXAMPLES}\n\n{DIFF_NOTES}"))]
+    Diff(DiffArgs),
     /// Print the stack of every Python thread of a running process, once
     #[command(override_usage = "rsamp dump [OPTIONS] [--pid] PID", after_help = DUMP_EXAMPLES, after_long_help = format!("{DUMP_EXAMPLES}\n\n{DUMP_NOTES}"))]
     Dump(DumpArgs),
@@ -90,6 +96,151 @@ pub struct AttachArgs {
     pub sampling: SamplingArgs,
 }
 
+/// The options of `rsamp report`.
+#[derive(Debug, ClapArgs)]
+pub struct ReportArgs {
+    /// Recordings; several become one report; `-` is standard input
+    ///
+    /// A pattern such as 'scatter-*.rsamp' that the shell left as it is stands for the files it matches.
+    #[arg(value_name = "FILE", required = true, value_hint = clap::ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+
+    /// Write this file; may be given several times
+    ///
+    /// The ending chooses the format, as for `rsamp record`. `-` is standard output and needs
+    /// --format.
+    #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub output: Vec<PathBuf>,
+
+    /// Write every file in this format, whatever its ending
+    ///
+    /// Without --output, to standard output.
+    #[arg(long, short, value_name = "FORMAT")]
+    pub format: Option<String>,
+
+    /// How graphs are drawn.
+    #[command(flatten)]
+    pub drawing: DrawingArgs,
+
+    /// Replace write-protected files
+    #[arg(long)]
+    pub force: bool,
+
+    /// Do not say what was written; errors are still printed
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// What to show.
+    #[command(flatten)]
+    pub filters: FilterArgs,
+}
+
+/// The options of `rsamp diff`.
+#[derive(Debug, ClapArgs)]
+pub struct DiffArgs {
+    /// The recording before
+    ///
+    /// A pattern such as 'before-*.rsamp' in quotes stands for all the recordings it matches, together.
+    #[arg(value_name = "BASE", value_hint = clap::ValueHint::FilePath)]
+    pub base: PathBuf,
+
+    /// The recording after
+    #[arg(value_name = "NEW", value_hint = clap::ValueHint::FilePath)]
+    pub new: PathBuf,
+
+    /// Write this file; may be given several times
+    ///
+    /// The ending chooses the format: .svg flame graph coloured by what differs, .txt tables, .csv,
+    /// .json. `-` is standard output and needs --format. Without this option the tables go to
+    /// standard output.
+    #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub output: Vec<PathBuf>,
+
+    /// Write every file in this format, whatever its ending
+    ///
+    /// Without --output, to standard output.
+    #[arg(long, short, value_name = "FORMAT")]
+    pub format: Option<String>,
+
+    /// Compare shares: scale BASE to the time of NEW
+    #[arg(long)]
+    pub normalize: bool,
+
+    /// Replace write-protected files
+    #[arg(long)]
+    pub force: bool,
+
+    /// Do not say what was written; errors are still printed
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// What to compare.
+    #[command(flatten)]
+    pub filters: FilterArgs,
+}
+
+/// What of a recording to show.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// Which time to show: elapsed, on a CPU or ready to be, or while holding the GIL
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub mode: Mode,
+
+    /// Only this thread; may be given several times
+    ///
+    /// By name (* and ? as in a shell), thread id, or number in order of appearance, from 0.
+    #[arg(long, value_name = "THREAD")]
+    pub thread: Vec<String>,
+
+    /// Only this process; may be given several times
+    ///
+    /// By process id, number, the file name of a word of its command line, or the whole of that (* and
+    /// ? as in a shell).
+    #[arg(long, value_name = "PROCESS")]
+    pub process: Vec<String>,
+
+    /// Only what lies behind this time since the start
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
+    pub from: Option<String>,
+
+    /// Only what lies before this time since the start
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
+    pub to: Option<String>,
+
+    /// Only stacks with a function whose name matches
+    #[arg(long, value_name = "REGEX")]
+    pub function: Option<String>,
+
+    /// Only the outermost function whose name matches and what it calls: its callers are cut off
+    #[arg(long, value_name = "REGEX")]
+    pub focus: Option<String>,
+
+    /// Hide the frames of Python's standard library; their time is their callers'
+    #[arg(long)]
+    pub no_stdlib: bool,
+
+    /// Hide the frames of the import system
+    #[arg(long)]
+    pub no_importlib: bool,
+
+    /// Hide the frames of files with such a path ('*/numpy/*'); may be given several times
+    #[arg(long, value_name = "PATTERN")]
+    pub hide: Vec<String>,
+}
+
+/// Which time to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Mode {
+    /// Elapsed time, whether a thread ran or waited
+    #[default]
+    Wall,
+    /// Time on a CPU, or waiting for one
+    Cpu,
+    /// Time with the GIL
+    Gil,
+}
+
 /// The options of `rsamp dump`.
 #[derive(Debug, ClapArgs)]
 pub struct DumpArgs {
@@ -136,11 +287,12 @@ pub struct TargetArgs {
 pub struct SamplingArgs {
     /// Write this file; may be given several times
     ///
-    /// The ending chooses the format: .svg flame graph; .pstats for pstats, gprof2dot, snakeviz and
-    /// tuna; .dot, .png or .dot.svg call graph; .speedscope.json, .firefox.json, .trace.json
-    /// (Perfetto), .pb.gz (pprof), .callgrind, .folded for the viewers of that name; .json, .csv and
-    /// .lines.csv for scripts; .txt summary. `-` is standard output and needs --format. Without this
-    /// option NAME-PID.svg and NAME-PID.pstats are written into the current folder.
+    /// The ending chooses the format: .rsamp the recording, of which `rsamp report` makes all others
+    /// later; .svg flame graph; .pstats for pstats, gprof2dot, snakeviz and tuna; .dot, .png or
+    /// .dot.svg call graph; .speedscope.json, .firefox.json, .trace.json (Perfetto), .pb.gz (pprof),
+    /// .callgrind, .folded for the viewers of that name; .json, .csv and .lines.csv for scripts; .txt
+    /// summary. `-` is standard output and needs --format. Without this option NAME-PID.rsamp,
+    /// NAME-PID.svg and NAME-PID.pstats are written into the current folder.
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
 
@@ -172,6 +324,16 @@ pub struct SamplingArgs {
     /// Stop each thread for each reading, to check the other ways against; slow
     #[arg(long)]
     pub always_stop: bool,
+
+    /// Keep this variable of the program's environment in the recording; may be given several times
+    ///
+    /// The job and the rank that Slurm and MPI give the program are kept without asking, no other.
+    #[arg(long, value_name = "NAME")]
+    pub env: Vec<String>,
+
+    /// Keep no source text of the functions seen in the recording
+    #[arg(long)]
+    pub no_source: bool,
 
     /// Overwrite existing files
     ///
@@ -215,7 +377,8 @@ pub struct DrawingArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  rsamp record -- python scatter.py -nx 200     run a program, get a flame graph and a .pstats file
+  rsamp record -- python scatter.py -nx 200     run a program, get a recording and a flame graph
+  rsamp report scatter-1234.rsamp               look at the recording
   sudo rsamp attach --pid 1234                  profile a running process until Ctrl-C
   sudo rsamp dump --pid 1234                    what is every thread doing now?
 
@@ -224,7 +387,7 @@ Examples:
 const RECORD_EXAMPLES: &str = "\
 Examples:
   rsamp record -- python scatter.py -nx 200
-        writes scatter-PID.svg and scatter-PID.pstats
+        writes scatter-PID.rsamp, scatter-PID.svg and scatter-PID.pstats
   rsamp record -o before.svg -o before.pstats -- python -m mypackage.tool
         the ending chooses the format
   rsamp record -d 60 -r 200 -- python train.py
@@ -241,7 +404,10 @@ note on standard error says that nothing was recorded.
 
 When NAME-PID.svg exists and --force is not given, NAME-PID.1.svg is written: no recording is lost.
 A file that cannot be written is reported before the program starts (code 73). When the disk is full
-at the end, rsamp writes to $TMPDIR instead, and says so.";
+at the end, rsamp writes to $TMPDIR instead, and says so.
+
+The .rsamp file is written while the program runs, at least every 2 seconds: however rsamp ends, what it
+holds can be read. When it cannot be written any more, the other files are written all the same.";
 
 const ATTACH_EXAMPLES: &str = "\
 Examples:
@@ -257,6 +423,50 @@ const ATTACH_NOTES: &str = "\
 Ctrl-C, SIGTERM and SIGHUP end the sampling, and the files are written; a second one ends rsamp at
 once. The process runs on in any case. The exit code is 0 when the files were written, however the
 sampling ended; see `rsamp --help` for the others.";
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  rsamp report scatter-1234.rsamp
+        functions, lines, threads and processes, and what was lost
+  rsamp report scatter-1234.rsamp -o hot.svg -o hot.folded
+        the ending chooses the format
+  rsamp report -f folded scatter-1234.rsamp | flamegraph.pl > hot.svg
+        to standard output
+  rsamp report 'scatter-*.rsamp' -o all.svg
+        the ranks of a job, or several runs, in one
+  rsamp report scatter-1234.rsamp --mode gil --from 10 --no-importlib
+        who held the GIL after the first ten seconds";
+
+const REPORT_NOTES: &str = "\
+In a report of several recordings each process is named after its host and rank, if they differ, or else
+after its file. Equal functions are one. Times are those since the start of each recording.
+
+A recording that was cut off (rsamp was killed, the disk was full) is shown as far as it goes, with a
+warning. One that is damaged is shown up to the damage; the exit code is 65 then. Of several, those that
+cannot be read are left out and named; the exit code is 65 or 66.";
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  rsamp diff before.rsamp after.rsamp
+        what takes more or less time, the largest change first
+  rsamp diff before.rsamp after.rsamp -o diff.svg -o diff.csv
+        a flame graph coloured by what differs, and a table for a spreadsheet
+  rsamp diff monday.rsamp tuesday.rsamp --normalize --mode cpu
+        shares of the CPU time of runs of different lengths";
+
+const DIFF_NOTES: &str = "\
+A function is the same in both when file and name are, wherever in the file it stands; a line, when it
+is as far from the first line of its function. Files of another folder are matched by their place in it.
+
+Whether a change is more than noise: each recording is cut into 64 to 128 parts of equal length; how much
+the times of neighbouring parts differ tells how much the sum is off by (± holds it with 95 %). A change
+is marked with * when it stands out among all rows of its table: of the marked ones at most 5 % are noise
+on average (Benjamini and Hochberg's procedure on two-sided normal p-values). That is the noise of
+sampling and of what a program does by turns within a run. How much two runs differ because the machine was
+busier, a second recording of BASE shows.
+
+The flame graph has two parts. In the first, widths are the times of NEW: red has more time of its own
+than before, blue less. The second shows what stacks have lost since BASE, gone ones among them.";
 
 const DUMP_EXAMPLES: &str = "\
 Examples:

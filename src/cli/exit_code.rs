@@ -1,9 +1,12 @@
 //! Turns errors into exit codes; the one table that the help, the commands and the tests share.
 
+use super::inputs::InputError;
 use super::outputs::{OutputError, WriteError};
 use super::request::RequestError;
 use crate::process::ProcessError;
 use crate::process::SpawnError;
+use crate::profile::filter::NothingLeft;
+use crate::recording::ReadError;
 use crate::sampler::SamplerError;
 
 /// Done.
@@ -22,6 +25,10 @@ pub const PERMISSION: u8 = 5;
 pub const UNKNOWN_VERSION: u8 = 6;
 /// The process ended before it could be read.
 pub const ENDED_EARLY: u8 = 7;
+/// An input is no recording, or a damaged one (`EX_DATAERR`).
+pub const BAD_INPUT: u8 = 65;
+/// An input cannot be opened or read (`EX_NOINPUT`).
+pub const NO_INPUT: u8 = 66;
 /// An output file cannot be created; nothing was started or sampled (`EX_CANTCREAT`).
 pub const OUTPUT_REFUSED: u8 = 73;
 /// An output file could not be written at the end (`EX_IOERR`).
@@ -46,6 +53,11 @@ pub const TABLE: &[(u8, &str)] = &[
         "a version of Python that rsamp does not know",
     ),
     (ENDED_EARLY, "the process ended before it could be read"),
+    (
+        BAD_INPUT,
+        "report, diff: a file is no recording, or is damaged; what could be read was written",
+    ),
+    (NO_INPUT, "report, diff: a file cannot be read"),
     (
         OUTPUT_REFUSED,
         "an output file cannot be created or exists; nothing was started or sampled",
@@ -89,6 +101,10 @@ pub fn of(error: &anyhow::Error) -> u8 {
             of_process(error)
         } else if let Some(error) = cause.downcast_ref::<SpawnError>() {
             Some(error.exit_code())
+        } else if let Some(error) = cause.downcast_ref::<InputError>() {
+            Some(of_input(error))
+        } else if cause.is::<NothingLeft>() {
+            Some(USAGE)
         } else if cause.is::<OutputError>() {
             Some(OUTPUT_REFUSED)
         } else if cause.is::<WriteError>() {
@@ -112,6 +128,21 @@ fn of_sampler(error: &SamplerError) -> Option<u8> {
     }
 }
 
+fn of_input(error: &InputError) -> u8 {
+    match error {
+        InputError::NoMatch(_)
+        | InputError::Refused { .. }
+        | InputError::Unreadable {
+            source: ReadError::Io(_),
+            ..
+        } => NO_INPUT,
+        InputError::BadPattern { .. } => USAGE,
+        InputError::Unreadable { .. }
+        | InputError::SameTwice { .. }
+        | InputError::Damaged { .. } => BAD_INPUT,
+    }
+}
+
 fn of_process(error: &ProcessError) -> Option<u8> {
     match error {
         ProcessError::NoSuchProcess(_) | ProcessError::NotAProcess(..) => Some(NO_SUCH_PROCESS),
@@ -123,6 +154,7 @@ fn of_process(error: &ProcessError) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::path::PathBuf;
 
     use super::*;
     use crate::process::{Denied, Pid, Tid};
@@ -132,7 +164,25 @@ mod tests {
         let pid = Pid(42);
         let what = || "bash".to_owned();
         let io = || io::Error::from(io::ErrorKind::StorageFull);
-        let table: [(anyhow::Error, u8); 14] = [
+        let path = || PathBuf::from("a.rsamp");
+        let table: [(anyhow::Error, u8); 17] = [
+            (InputError::NoMatch("*.rsamp".to_owned()).into(), 66),
+            (
+                InputError::Refused {
+                    path: path(),
+                    source: io(),
+                }
+                .into(),
+                66,
+            ),
+            (
+                InputError::Unreadable {
+                    path: path(),
+                    source: ReadError::NotARecording,
+                }
+                .into(),
+                65,
+            ),
             (SamplerError::NoSuchProcess(pid).into(), 3),
             (SamplerError::NotPython { pid, what: what() }.into(), 4),
             (SamplerError::NeverPython { pid, what: what() }.into(), 4),

@@ -3,10 +3,13 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::inputs::InputError;
 use super::outputs::OutputError;
 use super::request::RequestError;
 use crate::process::permission::Confinement;
 use crate::process::{Denied, Pid, ProcessError, SpawnError};
+use crate::profile::filter::NothingLeft;
+use crate::recording::ReadError;
 use crate::sampler::SamplerError;
 
 /// Folders that `sudo` searches with the `secure_path` of Debian, Fedora and Arch.
@@ -33,6 +36,8 @@ pub enum Doing {
     Attach(Pid),
     /// `rsamp dump` of this process.
     Dump(Pid),
+    /// `rsamp report` or `rsamp diff`.
+    Report,
 }
 
 /// What the user can do about `error`, if anything; without `hint:` in front.
@@ -51,6 +56,10 @@ pub fn hint(error: &anyhow::Error, doing: &Doing, rsamp: &str) -> Option<String>
             Some(request_hint(error, doing))
         } else if let Some(error) = cause.downcast_ref::<OutputError>() {
             output_hint(error)
+        } else if let Some(error) = cause.downcast_ref::<InputError>() {
+            input_hint(error)
+        } else if cause.is::<NothingLeft>() {
+            Some("without a filter, rsamp report shows what there is".to_owned())
         } else {
             None
         }
@@ -179,6 +188,12 @@ fn request_hint(error: &RequestError, doing: &Doing) -> String {
             format!("to start a program and profile it: rsamp record -- {words}")
         }
         RequestError::SameFileTwice(_) => "give each format its own file".to_owned(),
+        RequestError::ReportToRecording(_) => {
+            "name a file of another format, such as all.svg".to_owned()
+        }
+        RequestError::NoVariable(name) if name.contains('=') => {
+            "give the name alone; the value is read from the program's environment".to_owned()
+        }
         _ => match doing {
             Doing::Reading(subcommand) => format!("see rsamp {subcommand} --help"),
             _ => "see rsamp --help".to_owned(),
@@ -198,6 +213,24 @@ fn output_hint(error: &OutputError) -> Option<String> {
             "install Graphviz (apt install graphviz), or write a .dot file and draw it elsewhere"
                 .to_owned(),
         ),
+    }
+}
+
+fn input_hint(error: &InputError) -> Option<String> {
+    match error {
+        InputError::NoMatch(_) => Some("rsamp record writes NAME-PID.rsamp".to_owned()),
+        InputError::SameTwice { .. } => Some("name each recording once".to_owned()),
+        InputError::Unreadable { source, .. } => match source {
+            ReadError::NewerFormat { rsamp, .. } => Some(format!("rsamp {rsamp} reads it")),
+            ReadError::NotARecording => {
+                Some("report reads the .rsamp files of rsamp record and rsamp attach".to_owned())
+            }
+            ReadError::Empty | ReadError::NoHeader(_) => {
+                Some("rsamp ended, or the disk was full, before anything was recorded".to_owned())
+            }
+            ReadError::Io(_) => None,
+        },
+        _ => None,
     }
 }
 

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub mod args;
+pub mod filters;
+pub mod kind;
 pub mod request;
 
 pub mod commands;
@@ -16,7 +18,12 @@ pub mod program_name;
 pub mod progress;
 pub mod recording;
 
+pub mod header;
+pub mod surroundings;
+
+pub mod inputs;
 pub mod outputs;
+pub mod overview;
 pub mod place;
 pub mod report;
 
@@ -65,6 +72,14 @@ fn run(command: &Command) -> Result<u8, (anyhow::Error, Doing)> {
         Command::Attach(args) => {
             let request = request::attach(args).map_err(misread("attach"))?;
             commands::attach::run(&request).map_err(|error| (error, Doing::Attach(request.pid)))
+        }
+        Command::Report(args) => {
+            let request = request::report(args).map_err(misread("report"))?;
+            commands::report::run(&request).map_err(|error| (error, Doing::Report))
+        }
+        Command::Diff(args) => {
+            let request = request::diff(args).map_err(misread("diff"))?;
+            commands::diff::run(&request).map_err(|error| (error, Doing::Report))
         }
         Command::Dump(args) => {
             let request = request::dump(args).map_err(misread("dump"))?;

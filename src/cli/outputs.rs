@@ -1,8 +1,10 @@
 //! Turns a profile into the files that were asked for, whatever goes wrong with some of them.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::kind::Kind;
 use super::place::{self, Owner, Place};
 use super::request::{Files, Outputs};
 use crate::export::{self, ExportError, Format, Meta};
@@ -25,11 +27,13 @@ pub struct Plan {
 
 #[derive(Debug)]
 enum PlannedFiles {
-    Named(Vec<(Place, Format)>),
+    Named(Vec<(Place, Kind)>),
     Default {
         folder: PathBuf,
-        formats: Vec<Format>,
+        kinds: Vec<Kind>,
         is_forced: bool,
+        /// The number that the files of this run share, once the process is known.
+        number: u32,
     },
 }
 
@@ -37,7 +41,7 @@ enum PlannedFiles {
 #[derive(Debug)]
 pub struct Outcome {
     /// What it holds.
-    pub format: Format,
+    pub kind: Kind,
     /// Where it is, when it is anywhere.
     pub saved: Option<Saved>,
     /// Why it is not where it should be.
@@ -73,19 +77,19 @@ impl Plan {
             Files::Named(named) => {
                 let places = named
                     .iter()
-                    .map(|output| Ok((Place::named(&output.path, outputs.force)?, output.format)));
+                    .map(|output| Ok((Place::named(&output.path, outputs.force)?, output.kind)));
                 PlannedFiles::Named(places.collect::<Result<_, OutputError>>()?)
             }
-            Files::Default(formats) => {
+            Files::Default(kinds) => {
                 place::check_folder(if folder == Path::new("") {
                     Path::new(".")
                 } else {
                     folder
                 })?;
                 let taken = pid.and_then(|pid| {
-                    let paths = formats
+                    let paths = kinds
                         .iter()
-                        .map(|format| folder.join(default_name(name, pid, 0, *format)));
+                        .map(|kind| folder.join(default_name(name, pid, 0, *kind)));
                     paths.into_iter().find(|path| is_taken(path))
                 });
                 match taken {
@@ -94,8 +98,9 @@ impl Plan {
                 }
                 PlannedFiles::Default {
                     folder: folder.to_owned(),
-                    formats: formats.clone(),
+                    kinds: kinds.clone(),
                     is_forced: outputs.force,
+                    number: 0,
                 }
             }
         };
@@ -110,8 +115,8 @@ impl Plan {
     #[must_use]
     pub fn empty_profile(&self) -> Profile {
         let has_time_axis = match &self.files {
-            PlannedFiles::Named(places) => places.iter().any(|(_, format)| format.has_time_axis()),
-            PlannedFiles::Default { formats, .. } => formats.iter().any(|f| f.has_time_axis()),
+            PlannedFiles::Named(places) => places.iter().any(|(_, kind)| kind.has_time_axis()),
+            PlannedFiles::Default { kinds, .. } => kinds.iter().any(|kind| kind.has_time_axis()),
         };
         if has_time_axis {
             Profile::with_timeline()
@@ -120,42 +125,97 @@ impl Plan {
         }
     }
 
-    /// Writes every file of the profile of process `pid`. One that fails does not keep the others from
-    /// being written, and is tried again in the folder for temporary files.
-    #[must_use]
-    pub fn write(&self, profile: &Profile, meta: &Meta, pid: Pid) -> Vec<Outcome> {
-        self.write_with(pid, &std::env::temp_dir(), &mut |format, out| {
-            export::write(format, profile, meta, out)
-                .map_err(|ExportError::Write { source, .. }| source)
-        })
+    /// Chooses the names for process `pid`, and tells where its recordings go, in the order of the plan.
+    pub fn settle(&mut self, pid: Pid) -> Vec<Place> {
+        let name = &self.name;
+        match &mut self.files {
+            PlannedFiles::Named(places) => {
+                let recordings = places.iter().filter(|(_, kind)| *kind == Kind::Recording);
+                recordings.map(|(place, _)| place.clone()).collect()
+            }
+            PlannedFiles::Default {
+                folder,
+                kinds,
+                is_forced,
+                number,
+            } => {
+                if !*is_forced {
+                    *number = free_number(name, folder, kinds, pid);
+                }
+                let recordings = kinds.iter().filter(|kind| **kind == Kind::Recording);
+                let places = recordings.map(|kind| {
+                    let path = folder.join(default_name(name, pid, *number, *kind));
+                    match Place::named(&path, true) {
+                        Ok(place) if *is_forced => place,
+                        _ => Place::new(&path),
+                    }
+                });
+                places.collect()
+            }
+        }
     }
 
-    fn write_with(&self, pid: Pid, spare: &Path, render: Render<'_>) -> Vec<Outcome> {
+    /// Opens a place that [`Plan::settle`] told, for the user who shall own the files.
+    pub fn opener(&self, place: Place) -> impl FnOnce() -> io::Result<File> + Send + 'static {
+        let owner = self.owner;
+        move || place.open(owner)
+    }
+
+    /// Writes every file of the profile of process `pid`. One that fails does not keep the others from
+    /// being written, and is tried again in the folder for temporary files. What became of the
+    /// recordings, which are written by now, takes its place among the others.
+    #[must_use]
+    pub fn write(
+        &self,
+        profile: &Profile,
+        meta: &Meta,
+        pid: Pid,
+        recordings: Vec<Outcome>,
+    ) -> Vec<Outcome> {
+        let render: Render<'_> = &mut |format, out| {
+            export::write(format, profile, meta, out)
+                .map_err(|ExportError::Write { source, .. }| source)
+        };
+        self.write_with(pid, &std::env::temp_dir(), recordings, render)
+    }
+
+    fn write_with(
+        &self,
+        pid: Pid,
+        spare: &Path,
+        recordings: Vec<Outcome>,
+        render: Render<'_>,
+    ) -> Vec<Outcome> {
+        let mut recordings = recordings.into_iter();
         let mut outcomes = Vec::new();
+        let mut add = |kind, write: &mut dyn FnMut(Format) -> Outcome| match kind {
+            Kind::Recording => outcomes.extend(recordings.next()),
+            Kind::Export(format) => outcomes.push(write(format)),
+        };
         match &self.files {
             PlannedFiles::Named(places) => {
-                for (place, format) in places {
-                    let result = self.write_one(place, *format, render);
-                    outcomes.push(self.outcome(result, *format, pid, spare, render));
+                for (place, kind) in places {
+                    add(*kind, &mut |format| {
+                        let result = self.write_one(place, format, render);
+                        self.outcome(result, format, pid, spare, render)
+                    });
                 }
             }
             PlannedFiles::Default {
                 folder,
-                formats,
+                kinds,
                 is_forced,
+                number,
             } => {
-                let number = if *is_forced {
-                    0
-                } else {
-                    self.free_number(folder, formats, pid)
-                };
-                for format in formats {
-                    let path = folder.join(default_name(&self.name, pid, number, *format));
-                    let result = match Place::named(&path, true) {
-                        Ok(place) if *is_forced => self.write_one(&place, *format, render),
-                        _ => self.write_new(folder, number, *format, pid, render),
-                    };
-                    outcomes.push(self.outcome(result, *format, pid, spare, render));
+                for kind in kinds {
+                    add(*kind, &mut |format| {
+                        let path = folder.join(default_name(&self.name, pid, *number, *kind));
+                        let result = match Place::named(&path, true) {
+                            Ok(place) if *is_forced => self.write_one(&place, format, render),
+                            _ => self.write_new(folder, *number, format, pid, render),
+                        };
+                        self.outcome(result, format, pid, spare, render)
+                    });
                 }
             }
         }
@@ -172,14 +232,14 @@ impl Plan {
     ) -> Outcome {
         match result {
             Ok(saved) => Outcome {
-                format,
+                kind: Kind::Export(format),
                 saved: Some(saved),
                 error: None,
             },
             Err(error) => {
                 let saved = self.write_new(spare, 0, format, pid, render).ok();
                 Outcome {
-                    format,
+                    kind: Kind::Export(format),
                     saved,
                     error: Some(error),
                 }
@@ -211,7 +271,8 @@ impl Plan {
     ) -> Result<Saved, WriteError> {
         let mut number = number;
         loop {
-            let path = folder.join(default_name(&self.name, pid, number, format));
+            let kind = Kind::Export(format);
+            let path = folder.join(default_name(&self.name, pid, number, kind));
             let is_last = number >= MAX_NUMBERED_NAMES;
             if is_last || !is_taken(&path) {
                 match self.write_one(&Place::new(&path), format, render) {
@@ -223,30 +284,31 @@ impl Plan {
             number += 1;
         }
     }
+}
 
-    /// The number under which none of the files exists, so that files of one run share it.
-    fn free_number(&self, folder: &Path, formats: &[Format], pid: Pid) -> u32 {
-        let is_free = |number: &u32| {
-            let mut paths = formats
-                .iter()
-                .map(|format| folder.join(default_name(&self.name, pid, *number, *format)));
-            !paths.any(|path| is_taken(&path))
-        };
-        (0..MAX_NUMBERED_NAMES).find(is_free).unwrap_or(0)
-    }
+/// The number under which none of the files exists, so that files of one run share it.
+fn free_number(name: &str, folder: &Path, kinds: &[Kind], pid: Pid) -> u32 {
+    let is_free = |number: &u32| {
+        let mut paths = kinds
+            .iter()
+            .map(|kind| folder.join(default_name(name, pid, *number, *kind)));
+        !paths.any(|path| is_taken(&path))
+    };
+    (0..MAX_NUMBERED_NAMES).find(is_free).unwrap_or(0)
 }
 
 /// Finds out whether every program that draws a format is there, before there is anything to lose.
 fn check_programs(outputs: &Outputs) -> Result<(), OutputError> {
-    let formats: Vec<Format> = match &outputs.files {
-        Files::Named(named) => named.iter().map(|output| output.format).collect(),
-        Files::Default(formats) => formats.clone(),
+    let kinds: Vec<Kind> = match &outputs.files {
+        Files::Named(named) => named.iter().map(|output| output.kind).collect(),
+        Files::Default(kinds) => kinds.clone(),
     };
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = |program: &str| {
         std::env::split_paths(&path).any(|folder| place::is_program(&folder.join(program)))
     };
-    for format in formats {
+    for kind in kinds {
+        let Kind::Export(format) = kind else { continue };
         match format.program() {
             Some(program) if !is_there(program) => {
                 return Err(OutputError::NoProgram { format, program });
@@ -260,10 +322,10 @@ fn check_programs(outputs: &Outputs) -> Result<(), OutputError> {
 /// Writes a format; injected, so that tests need no profile.
 type Render<'a> = &'a mut dyn FnMut(Format, &mut dyn Write) -> io::Result<()>;
 
-fn default_name(name: &str, pid: Pid, number: u32, format: Format) -> String {
+fn default_name(name: &str, pid: Pid, number: u32, kind: Kind) -> String {
     match number {
-        0 => format!("{name}-{pid}.{}", format.ending()),
-        _ => format!("{name}-{pid}.{number}.{}", format.ending()),
+        0 => format!("{name}-{pid}.{}", kind.ending()),
+        _ => format!("{name}-{pid}.{number}.{}", kind.ending()),
     }
 }
 
@@ -284,7 +346,10 @@ mod tests {
 
     fn default_outputs(force: bool) -> Outputs {
         Outputs {
-            files: Files::Default(vec![Format::FlameGraph, Format::Pstats]),
+            files: Files::Default(vec![
+                Kind::Export(Format::FlameGraph),
+                Kind::Export(Format::Pstats),
+            ]),
             drawing: Drawing::default(),
             force,
         }
@@ -293,7 +358,7 @@ mod tests {
     fn named(paths: &[PathBuf]) -> Outputs {
         let output = |path: &PathBuf| Output {
             path: path.clone(),
-            format: Format::Folded,
+            kind: Kind::Export(Format::Folded),
         };
         Outputs {
             files: Files::Named(paths.iter().map(output).collect()),
@@ -303,8 +368,11 @@ mod tests {
     }
 
     /// Writes each format's name, into `spare` where the planned place fails.
-    fn write(plan: &Plan, spare: &Path) -> Vec<String> {
-        let outcomes = plan.write_with(PID, spare, &mut |format, out| write!(out, "{format}"));
+    fn write(plan: &mut Plan, spare: &Path) -> Vec<String> {
+        plan.settle(PID);
+        let outcomes = plan.write_with(PID, spare, Vec::new(), &mut |format, out| {
+            write!(out, "{format}")
+        });
         let told = outcomes.iter().map(|outcome| {
             let file = |saved: &Saved| {
                 saved
@@ -330,10 +398,10 @@ mod tests {
     #[test]
     fn files_are_named_after_program_and_process() {
         let folder = tempfile::tempdir().expect("a folder");
-        let plan = Plan::check_in(folder.path(), &default_outputs(false), "scatter", None)
+        let mut plan = Plan::check_in(folder.path(), &default_outputs(false), "scatter", None)
             .expect("a plan");
         assert_eq!(
-            write(&plan, folder.path()),
+            write(&mut plan, folder.path()),
             ["scatter-42.svg", "scatter-42.pstats"]
         );
         assert_eq!(
@@ -352,22 +420,22 @@ mod tests {
             .expect_err("taken");
         assert!(matches!(error, OutputError::Exists(path) if path == old));
         // It is not: both files get the next number.
-        let plan = Plan::check_in(folder.path(), &default_outputs(false), "scatter", None)
+        let mut plan = Plan::check_in(folder.path(), &default_outputs(false), "scatter", None)
             .expect("a plan");
         assert_eq!(
-            write(&plan, folder.path()),
+            write(&mut plan, folder.path()),
             ["scatter-42.1.svg", "scatter-42.1.pstats"]
         );
         assert_eq!(
-            write(&plan, folder.path()),
+            write(&mut plan, folder.path()),
             ["scatter-42.2.svg", "scatter-42.2.pstats"]
         );
         assert_eq!(fs::read_to_string(&old).expect("read"), "old");
         // Forced.
-        let plan = Plan::check_in(folder.path(), &default_outputs(true), "scatter", Some(PID))
+        let mut plan = Plan::check_in(folder.path(), &default_outputs(true), "scatter", Some(PID))
             .expect("a plan");
         assert_eq!(
-            write(&plan, folder.path()),
+            write(&mut plan, folder.path()),
             ["scatter-42.svg", "scatter-42.pstats"]
         );
         assert_eq!(fs::read_to_string(&old).expect("read"), "pstats");
@@ -377,7 +445,8 @@ mod tests {
     fn the_order_of_time_is_kept_only_for_a_file_that_shows_it() {
         let has_timeline = |formats: &[Format]| {
             let mut outputs = default_outputs(false);
-            outputs.files = Files::Default(formats.to_vec());
+            let kinds = formats.iter().copied().map(Kind::Export);
+            outputs.files = Files::Default(kinds.chain([Kind::Recording]).collect());
             let plan = Plan::check(&outputs, "x", None).expect("a plan");
             plan.empty_profile().timeline().is_some()
         };
@@ -387,7 +456,7 @@ mod tests {
         let mut outputs = named(&[folder.path().join("a")]);
         for (format, expected) in [(Format::Speedscope, true), (Format::Folded, false)] {
             if let Files::Named(files) = &mut outputs.files {
-                files[0].format = format;
+                files[0].kind = Kind::Export(format);
             }
             let plan = Plan::check(&outputs, "x", None).expect("a plan");
             assert_eq!(plan.empty_profile().timeline().is_some(), expected);
@@ -399,9 +468,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.folded");
         fs::write(&path, "old").expect("written");
-        let plan =
+        let mut plan =
             Plan::check(&named(std::slice::from_ref(&path)), "x", Some(PID)).expect("a plan");
-        assert_eq!(write(&plan, folder.path()), ["a.folded"]);
+        assert_eq!(write(&mut plan, folder.path()), ["a.folded"]);
         assert_eq!(fs::read_to_string(&path).expect("read"), "folded");
     }
 
@@ -410,9 +479,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let spare = tempfile::tempdir().expect("a folder");
         let other = folder.path().join("a.folded");
-        let plan = Plan::check(&named(&["/dev/full".into(), other]), "x", None).expect("a plan");
+        let mut plan =
+            Plan::check(&named(&["/dev/full".into(), other]), "x", None).expect("a plan");
         assert_eq!(
-            write(&plan, spare.path()),
+            write(&mut plan, spare.path()),
             [
                 "x-42.folded (No space left on device (os error 28))",
                 "a.folded"
@@ -423,7 +493,7 @@ mod tests {
             "folded"
         );
         assert_eq!(
-            write(&plan, Path::new("/no/such"))[0],
+            write(&mut plan, Path::new("/no/such"))[0],
             "nowhere (No space left on device (os error 28))"
         );
     }
@@ -435,9 +505,10 @@ mod tests {
         for force in [false, true] {
             let gone = folder.path().join("gone");
             fs::create_dir(&gone).expect("made");
-            let plan = Plan::check_in(&gone, &default_outputs(force), "x", None).expect("a plan");
+            let mut plan =
+                Plan::check_in(&gone, &default_outputs(force), "x", None).expect("a plan");
             fs::remove_dir_all(&gone).expect("removed");
-            let told = write(&plan, spare.path());
+            let told = write(&mut plan, spare.path());
             assert!(
                 told[0].contains("x-42") && told[0].contains("No such file"),
                 "{told:?}"

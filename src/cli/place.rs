@@ -141,6 +141,28 @@ impl Place {
         }
     }
 
+    /// Opens it for what is written bit by bit: a regular file is there from now on, and holds what was
+    /// written so far.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(&self, owner: Option<Owner>) -> io::Result<File> {
+        let file = match &self.way {
+            Way::Rename(target) => overwrite(target)?,
+            Way::New(target) => OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(target)?,
+            Way::Direct(target) => return direct(target),
+            Way::Stdout => return descriptor(io::stdout()),
+            Way::Stderr => return descriptor(io::stderr()),
+        };
+        if let Some(owner) = owner {
+            let _ = fchown(&file, Some(owner.uid), Some(owner.gid));
+        }
+        Ok(file)
+    }
+
     /// Writes what `render` gives and returns its size.
     ///
     /// # Errors
@@ -307,6 +329,19 @@ fn direct(target: &Path) -> io::Result<File> {
         })
 }
 
+/// Empties the file or makes it. One that is write-protected is replaced, which was checked before.
+fn overwrite(target: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    match options.open(target) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            fs::remove_file(target)?;
+            options.open(target)
+        }
+        result => result,
+    }
+}
+
 fn descriptor(stream: impl AsFd) -> io::Result<File> {
     Ok(File::from(stream.as_fd().try_clone_to_owned()?))
 }
@@ -457,6 +492,34 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).expect("read"), "new");
         assert_eq!(fs::metadata(&path).expect("metadata").mode() & 0o777, 0o640);
         assert_eq!(names(folder.path()), ["a.svg"], "no temporary file is left");
+    }
+
+    #[test]
+    fn what_is_written_bit_by_bit_is_there_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.rsamp");
+        let mut file = Place::new(&path).open(None).expect("opened");
+        file.write_all(b"new").expect("written");
+        assert_eq!(fs::read(&path).expect("read"), b"new");
+        let error = Place::new(&path).open(None).expect_err("exists");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).expect("permissions");
+        let forced = Place::named(&path, true).expect("writable");
+        forced
+            .open(None)
+            .expect("opened")
+            .write_all(b"x")
+            .expect("written");
+        assert_eq!(fs::read(&path).expect("read"), b"x");
+        if geteuid().is_root() {
+            let owner = Owner {
+                uid: 4321,
+                gid: 1234,
+            };
+            forced.open(Some(owner)).expect("opened");
+            assert_eq!(fs::metadata(&path).expect("metadata").uid(), 4321);
+        }
     }
 
     #[test]

@@ -1,13 +1,19 @@
 //! Turns a running process into a profile and its files.
 
+use std::io;
 use std::time::{Duration, Instant};
 
-use super::outputs::{Outcome, Plan};
-use super::request::Sampling;
+use super::header::{self, Asked};
+use super::kind::Kind;
+use super::outputs::{Outcome, Plan, Saved, WriteError};
+use super::place::Place;
+use super::request::{Extras, Sampling};
+use super::surroundings::Folders;
 use crate::export::{Drawing, Meta};
 use crate::process::Pid;
 use crate::profile::event::{Event, Nanos};
 use crate::profile::{Profile, View};
+use crate::recording::Recorder;
 use crate::sampler::{self, Ended, Progress, SamplerError, Settings, Stop};
 
 /// How long a process that was named by its PID may take to become Python. It either is already or is
@@ -25,6 +31,8 @@ pub struct Recording {
     pub command: Vec<String>,
     /// How to sample.
     pub sampling: Sampling,
+    /// What a recording holds beside the samples.
+    pub extras: Extras,
     /// How long the process may take to start its interpreter; `None`: as long as it lives.
     pub start_timeout: Option<Duration>,
     /// How graphs are drawn.
@@ -42,6 +50,8 @@ pub struct Sampled {
     pub ended: Ended,
     /// Why there is no sample, when the process ended too early for one.
     pub too_short: Option<SamplerError>,
+    /// What became of the recordings, which were written meanwhile.
+    recordings: Vec<Outcome>,
 }
 
 /// What came of it all.
@@ -60,44 +70,68 @@ impl Recording {
     ///
     /// # Errors
     /// When the process cannot be sampled.
-    pub fn sample(&self, stop: &Stop, progress: &Progress) -> Result<Sampled, SamplerError> {
+    pub fn sample(&mut self, stop: &Stop, progress: &Progress) -> Result<Sampled, SamplerError> {
         let settings = Settings {
             rate_hz: self.sampling.rate_hz,
             duration: self.sampling.duration,
             start_timeout: self.start_timeout,
             stops: self.sampling.stops,
         };
+        let recorders = self.start_recorders();
         let started = Instant::now();
         let mut profile = self.plan.empty_profile();
-        let result = sampler::sample(self.pid, &settings, stop, progress, &mut |event| {
-            profile.apply(event)
-        });
-        match result {
-            Ok(ended) => Ok(Sampled {
-                profile,
-                ended,
-                too_short: None,
-            }),
+        let mut emit = |event: Event| {
+            for recorder in recorders.iter().filter_map(|(_, r)| r.as_ref().ok()) {
+                recorder.record(&event);
+            }
+            profile.apply(event);
+        };
+        let result = sampler::sample(self.pid, &settings, stop, progress, &mut emit);
+        let (ended, too_short) = match result {
+            Ok(ended) => (ended, None),
             Err(error @ SamplerError::EndedEarly(_)) => {
                 let elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                let mut profile = Profile::default();
-                profile.apply(Event::End(Nanos(elapsed_ns)));
-                Ok(Sampled {
-                    profile,
-                    ended: Ended::TargetEnded,
-                    too_short: Some(error),
-                })
+                emit(Event::End(Nanos(elapsed_ns)));
+                (Ended::TargetEnded, Some(error))
             }
-            Err(error) => Err(error),
-        }
+            Err(error) => return Err(error),
+        };
+        Ok(Sampled {
+            profile,
+            ended,
+            too_short,
+            recordings: recorders.into_iter().map(finish).collect(),
+        })
+    }
+
+    /// Starts what writes the recordings. One that cannot be started is told at the end.
+    fn start_recorders(&mut self) -> Vec<(Place, io::Result<Recorder>)> {
+        let (pid, places) = (self.pid, self.plan.settle(self.pid));
+        let start = |place: Place| {
+            let open = self.plan.opener(place.clone());
+            let asked = Asked {
+                command: self.command.clone(),
+                rate_hz: self.sampling.rate_hz,
+                environment: self.extras.environment.clone(),
+            };
+            let folders = Folders::new(self.extras.source);
+            let recorder = Recorder::start(
+                Box::new(move || Ok((open()?, header::header(&asked, pid)))),
+                Box::new(folders),
+            );
+            (place, recorder)
+        };
+        places.into_iter().map(start).collect()
     }
 
     /// Writes the files.
     #[must_use]
-    pub fn write(&self, sampled: Sampled) -> Recorded {
+    pub fn write(&self, mut sampled: Sampled) -> Recorded {
+        let recordings = std::mem::take(&mut sampled.recordings);
+        let meta = self.meta(&sampled.profile);
         let outcomes = self
             .plan
-            .write(&sampled.profile, &self.meta(&sampled.profile), self.pid);
+            .write(&sampled.profile, &meta, self.pid, recordings);
         Recorded { sampled, outcomes }
     }
 
@@ -114,5 +148,32 @@ impl Recording {
             view: View::Wall,
             drawing: self.drawing,
         }
+    }
+}
+
+/// Hears how a recording went.
+fn finish((place, recorder): (Place, io::Result<Recorder>)) -> Outcome {
+    let path = || place.path.clone();
+    let saved = |size_bytes| Saved {
+        path: path(),
+        size_bytes,
+    };
+    let failed = |written_bytes, source| Outcome {
+        kind: Kind::Recording,
+        saved: (written_bytes > 0).then(|| saved(written_bytes)),
+        error: Some(WriteError {
+            path: path(),
+            written_bytes,
+            source,
+        }),
+    };
+    match recorder.map(Recorder::finish) {
+        Ok(Ok(written_bytes)) => Outcome {
+            kind: Kind::Recording,
+            saved: written_bytes.map(saved),
+            error: None,
+        },
+        Ok(Err(error)) => failed(error.written_bytes, error.source),
+        Err(error) => failed(0, error),
     }
 }

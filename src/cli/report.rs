@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::escape::{escaped, quoted};
+use super::kind::Kind;
 use super::number::size;
-use super::outputs::Saved;
+use super::outputs::{Outcome, Saved};
 use super::recording::Recorded;
 use crate::export::Format;
 use crate::export::text::{SummaryOptions, summary};
@@ -35,28 +36,32 @@ pub fn text(recorded: &Recorded, subject: &str) -> String {
     let written = recorded
         .outcomes
         .iter()
-        .filter_map(|outcome| Some((outcome.format, outcome.saved.as_ref()?)));
-    for (format, saved) in written {
-        let _ = writeln!(
-            out,
-            "wrote {} ({}): {}",
-            shown(&saved.path),
-            size(saved.size_bytes),
-            use_of(format, saved)
-        );
+        .filter_map(|outcome| Some((outcome.kind, outcome.saved.as_ref()?)));
+    for (kind, saved) in written {
+        out.push_str(&wrote(kind, saved));
     }
     out
 }
 
+/// The line on a file that was written.
+#[must_use]
+pub fn wrote(kind: Kind, saved: &Saved) -> String {
+    let (path, size) = (shown(&saved.path), size(saved.size_bytes));
+    format!("wrote {path} ({size}): {}\n", use_of(kind, saved))
+}
+
 /// What went wrong with the files, one line each; `--quiet` does not silence it.
 #[must_use]
-pub fn errors(recorded: &Recorded) -> Vec<String> {
-    let failed = recorded
-        .outcomes
+pub fn errors(outcomes: &[Outcome]) -> Vec<String> {
+    let failed = outcomes
         .iter()
         .filter_map(|outcome| Some((outcome, outcome.error.as_ref()?)));
     let lines = failed.map(|(outcome, error)| {
         let rest = match &outcome.saved {
+            _ if outcome.kind == Kind::Recording && error.written_bytes > 0 => {
+                "; what was written until then can be read".to_owned()
+            }
+            None if outcome.kind == Kind::Recording => String::new(),
             Some(saved) => format!("; saved as {} instead", shown(&saved.path)),
             None => "; it could not be saved elsewhere either".to_owned(),
         };
@@ -65,8 +70,11 @@ pub fn errors(recorded: &Recorded) -> Vec<String> {
     lines.map(|line| escaped(&line).into_owned()).collect()
 }
 
-fn use_of(format: Format, saved: &Saved) -> String {
+fn use_of(kind: Kind, saved: &Saved) -> String {
     let path = shown(&saved.path);
+    let Kind::Export(format) = kind else {
+        return format!("recording, rsamp report {path} shows it and makes every other format");
+    };
     match format {
         Format::FlameGraph => "flame graph, open it in a browser".to_owned(),
         Format::Pstats => {
@@ -89,7 +97,8 @@ fn use_of(format: Format, saved: &Saved) -> String {
 }
 
 /// A path as it can be pasted into a shell, and cannot steer the terminal.
-fn shown(path: &Path) -> String {
+#[must_use]
+pub fn shown(path: &Path) -> String {
     if path == Path::new("-") {
         return "standard output".to_owned();
     }

@@ -6,9 +6,16 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::args::{AttachArgs, DrawingArgs, DumpArgs, RecordArgs, SamplingArgs, TargetArgs};
+use super::args::{
+    AttachArgs, DiffArgs, DrawingArgs, DumpArgs, RecordArgs, ReportArgs, SamplingArgs, TargetArgs,
+};
+use super::filters::{self, FilterError};
+use super::kind::{Kind, UnknownKind};
+use crate::export::diff::{DiffFormat, UnknownDiffFormat};
 use crate::export::{Direction, Drawing, Format, UnknownFormat};
 use crate::process::Pid;
+use crate::profile::diff::Scale;
+use crate::profile::filter::Selection;
 use crate::sampler::Stops;
 
 /// The rate when none is asked for: 1 kHz costs about a quarter of a percent of one core.
@@ -20,6 +27,13 @@ pub const MIN_RATE_HZ: f64 = 0.001;
 /// About 31 years: far above any run, far below where time arithmetic overflows.
 pub const MAX_DURATION_SECONDS: f64 = 1e9;
 
+/// What is written when no file is named.
+const DEFAULT_KINDS: &[Kind] = &[
+    Kind::Recording,
+    Kind::Export(Format::FlameGraph),
+    Kind::Export(Format::Pstats),
+];
+
 /// `rsamp record`, ready to be carried out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -29,6 +43,8 @@ pub struct Record {
     pub sampling: Sampling,
     /// What to write.
     pub outputs: Outputs,
+    /// What a recording holds beside the samples.
+    pub extras: Extras,
     /// When to draw progress.
     pub progress: ProgressWish,
     /// Whether to print the summary.
@@ -44,9 +60,43 @@ pub struct Attach {
     pub sampling: Sampling,
     /// What to write.
     pub outputs: Outputs,
+    /// What a recording holds beside the samples.
+    pub extras: Extras,
     /// When to draw progress.
     pub progress: ProgressWish,
     /// Whether to print the summary.
+    pub quiet: bool,
+}
+
+/// `rsamp report`, ready to be carried out.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The recordings, as typed: paths, or patterns that the shell did not expand.
+    pub inputs: Vec<PathBuf>,
+    /// What to write; `None`: a summary, to standard output.
+    pub outputs: Option<Outputs>,
+    /// What to show.
+    pub selection: Selection,
+    /// Whether to say what was written.
+    pub quiet: bool,
+}
+
+/// `rsamp diff`, ready to be carried out.
+#[derive(Debug, Clone)]
+pub struct Diff {
+    /// The recording before, as typed: a path, or a pattern that the shell did not expand.
+    pub base: PathBuf,
+    /// The recording after.
+    pub new: PathBuf,
+    /// What to write; nothing: tables, to standard output.
+    pub outputs: Vec<(PathBuf, DiffFormat)>,
+    /// Whether a write-protected file may be replaced.
+    pub force: bool,
+    /// How to compare.
+    pub scale: Scale,
+    /// What to compare.
+    pub selection: Selection,
+    /// Whether to say what was written.
     pub quiet: bool,
 }
 
@@ -79,6 +129,15 @@ pub struct Sampling {
     pub stops: Stops,
 }
 
+/// What a recording holds beside the samples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extras {
+    /// The variables of the program's environment that were asked for.
+    pub environment: Vec<String>,
+    /// Whether the source text of the functions seen.
+    pub source: bool,
+}
+
 /// When to draw a line of progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProgressWish {
@@ -104,8 +163,8 @@ pub struct Outputs {
 /// Which files to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Files {
-    /// `NAME-PID` with the ending of each format, in the current folder.
-    Default(Vec<Format>),
+    /// `NAME-PID` with the ending of each kind, in the current folder.
+    Default(Vec<Kind>),
     /// The files that were named.
     Named(Vec<Output>),
 }
@@ -116,11 +175,11 @@ pub struct Output {
     /// Where; `-` is standard output.
     pub path: PathBuf,
     /// What.
-    pub format: Format,
+    pub kind: Kind,
 }
 
 /// Why a command line cannot be carried out.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Debug, Error)]
 pub enum RequestError {
     /// `rsamp record --pid 4242 …`.
     #[error("`record` starts a program and takes no --pid")]
@@ -155,11 +214,26 @@ pub enum RequestError {
         path: PathBuf,
         /// What is wrong with it.
         #[source]
-        source: UnknownFormat,
+        source: UnknownKind,
     },
     /// `-f` names nothing known.
     #[error("read --format")]
-    Format(#[source] UnknownFormat),
+    Format(#[source] UnknownKind),
+    /// `rsamp report` with a file or format that it does not make.
+    #[error("choose a format for the report")]
+    ReportFormat(#[source] UnknownFormat),
+    /// `rsamp diff` with a file or format that it does not make.
+    #[error("choose a format for the diff")]
+    DiffFormat(#[source] UnknownDiffFormat),
+    /// A filter that cannot be.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// `rsamp report -o all.rsamp`.
+    #[error("{0:?} would be a recording, which report reads and does not write")]
+    ReportToRecording(PathBuf),
+    /// A name that no variable of an environment can have.
+    #[error("{0:?} is no name of a variable")]
+    NoVariable(String),
     /// The same file twice.
     #[error("{0:?} is named twice with --output")]
     SameFileTwice(PathBuf),
@@ -183,6 +257,7 @@ pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
         command: args.command.clone(),
         sampling: sampling(&args.sampling)?,
         outputs: outputs(&args.sampling)?,
+        extras: extras(&args.sampling)?,
         progress: match (args.sampling.quiet, args.progress) {
             (true, _) => ProgressWish::Never,
             (false, true) => ProgressWish::AnyTerminal,
@@ -201,6 +276,7 @@ pub fn attach(args: &AttachArgs) -> Result<Attach, RequestError> {
         pid: target("attach", &args.target)?,
         sampling: sampling(&args.sampling)?,
         outputs: outputs(&args.sampling)?,
+        extras: extras(&args.sampling)?,
         progress: if args.sampling.quiet {
             ProgressWish::Never
         } else {
@@ -275,27 +351,92 @@ fn duration(text: &str) -> Result<Duration, RequestError> {
     }
 }
 
-fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
-    let format = args
-        .format
-        .as_deref()
-        .map(Format::from_name)
-        .transpose()
-        .map_err(RequestError::Format)?;
-    let files = if args.output.is_empty() {
-        Files::Default(format.map_or_else(
-            || vec![Format::FlameGraph, Format::Pstats],
-            |format| vec![format],
-        ))
-    } else {
-        let mut named: Vec<Output> = Vec::new();
-        for path in &args.output {
-            if named.iter().any(|output| &output.path == path) {
-                return Err(RequestError::SameFileTwice(path.clone()));
-            }
-            named.push(output(path, format)?);
+fn extras(args: &SamplingArgs) -> Result<Extras, RequestError> {
+    let is_bad = |name: &&String| name.is_empty() || name.contains('=');
+    match args.env.iter().find(is_bad) {
+        Some(name) => Err(RequestError::NoVariable(name.clone())),
+        None => Ok(Extras {
+            environment: args.env.clone(),
+            source: !args.no_source,
+        }),
+    }
+}
+
+/// Builds what `rsamp report` asks for.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
+    let named = args.format.as_deref().map(Format::from_name).transpose();
+    let kind = named.map_err(RequestError::ReportFormat)?.map(Kind::Export);
+    let files = match (args.output.as_slice(), kind) {
+        ([], None) => None,
+        ([], Some(kind)) => Some(vec![Output {
+            path: PathBuf::from("-"),
+            kind,
+        }]),
+        (paths, kind) => Some(named_outputs(paths, kind)?),
+    };
+    let recording = files.iter().flatten().find(|o| o.kind == Kind::Recording);
+    if let Some(output) = recording {
+        return Err(RequestError::ReportToRecording(output.path.clone()));
+    }
+    let drawing = drawing(&args.drawing)?;
+    Ok(Report {
+        inputs: args.files.clone(),
+        outputs: files.map(|files| Outputs {
+            files: Files::Named(files),
+            drawing,
+            force: args.force,
+        }),
+        selection: filters::selection(&args.filters)?,
+        quiet: args.quiet,
+    })
+}
+
+/// Builds what `rsamp diff` asks for.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn diff(args: &DiffArgs) -> Result<Diff, RequestError> {
+    let named = args.format.as_deref().map(DiffFormat::from_name);
+    let named = named.transpose().map_err(RequestError::DiffFormat)?;
+    let mut outputs: Vec<(PathBuf, DiffFormat)> = Vec::new();
+    for path in &args.output {
+        if outputs.iter().any(|(other, _)| other == path) {
+            return Err(RequestError::SameFileTwice(path.clone()));
         }
-        Files::Named(named)
+        let format = match named {
+            Some(format) => format,
+            None => DiffFormat::from_path(path).map_err(RequestError::DiffFormat)?,
+        };
+        outputs.push((path.clone(), format));
+    }
+    if let (Some(format), true) = (named, outputs.is_empty()) {
+        outputs.push((PathBuf::from("-"), format));
+    }
+    Ok(Diff {
+        base: args.base.clone(),
+        new: args.new.clone(),
+        outputs,
+        force: args.force,
+        scale: if args.normalize {
+            Scale::Normalized
+        } else {
+            Scale::Seconds
+        },
+        selection: filters::selection(&args.filters)?,
+        quiet: args.quiet,
+    })
+}
+
+fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
+    let named = args.format.as_deref().map(Kind::from_name).transpose();
+    let kind = named.map_err(RequestError::Format)?;
+    let files = if args.output.is_empty() {
+        Files::Default(kind.map_or_else(|| DEFAULT_KINDS.to_vec(), |kind| vec![kind]))
+    } else {
+        Files::Named(named_outputs(&args.output, kind)?)
     };
     Ok(Outputs {
         files,
@@ -327,17 +468,28 @@ fn percent(text: &str) -> Result<f64, RequestError> {
     }
 }
 
-fn output(path: &Path, format: Option<Format>) -> Result<Output, RequestError> {
-    let format = match format {
-        Some(format) => format,
-        None => Format::from_path(path).map_err(|source| RequestError::Ending {
+fn named_outputs(paths: &[PathBuf], kind: Option<Kind>) -> Result<Vec<Output>, RequestError> {
+    let mut named: Vec<Output> = Vec::new();
+    for path in paths {
+        if named.iter().any(|output| &output.path == path) {
+            return Err(RequestError::SameFileTwice(path.clone()));
+        }
+        named.push(output(path, kind)?);
+    }
+    Ok(named)
+}
+
+fn output(path: &Path, kind: Option<Kind>) -> Result<Output, RequestError> {
+    let kind = match kind {
+        Some(kind) => kind,
+        None => Kind::from_path(path).map_err(|source| RequestError::Ending {
             path: path.to_owned(),
             source,
         })?,
     };
     Ok(Output {
         path: path.to_owned(),
-        format,
+        kind,
     })
 }
 
@@ -356,6 +508,8 @@ mod tests {
             Command::Record(args) => record(&args).map(|request| format!("{request:?}")),
             Command::Attach(args) => attach(&args).map(|request| format!("{request:?}")),
             Command::Dump(args) => dump(&args).map(|request| format!("{request:?}")),
+            Command::Report(args) => report(&args).map(|request| format!("{request:?}")),
+            Command::Diff(args) => diff(&args).map(|request| format!("{request:?}")),
             Command::Completions(_) => Ok(String::new()),
         };
         built.map_err(|error| format!("{:#}", anyhow::Error::new(error)))
@@ -380,13 +534,13 @@ mod tests {
             (
                 "rsamp record x",
                 &[
-                    "Default([FlameGraph, Pstats])",
+                    "Default([Recording, Export(FlameGraph), Export(Pstats)])",
                     "force: false",
                     "OwnTerminal",
                     "quiet: false",
                 ],
             ),
-            ("rsamp record -f folded x", &["Default([Folded])"]),
+            ("rsamp record -f folded x", &["Default([Export(Folded)])"]),
             (
                 "rsamp record --force --quiet x",
                 &["force: true", "Never", "quiet: true"],
@@ -395,12 +549,15 @@ mod tests {
             (
                 "rsamp record -o a.svg -o b.pstats x",
                 &[
-                    r#"Named([Output { path: "a.svg", format: FlameGraph }, Output { path: "b.pstats", format: Pstats }])"#,
+                    r#"Named([Output { path: "a.svg", kind: Export(FlameGraph) }, Output { path: "b.pstats", kind: Export(Pstats) }])"#,
                 ],
             ),
             (
                 "rsamp record -o a.svg -o b -f folded x",
-                &[r#""a.svg", format: Folded"#, r#""b", format: Folded"#],
+                &[
+                    r#""a.svg", kind: Export(Folded)"#,
+                    r#""b", kind: Export(Folded)"#,
+                ],
             ),
             (
                 "rsamp record --icicle --reversed --by-line --node-thres 2.5% --edge-thres 0 x",
@@ -415,12 +572,12 @@ mod tests {
             ),
             (
                 "rsamp record -f SVG -o - x",
-                &[r#""-", format: FlameGraph"#],
+                &[r#""-", kind: Export(FlameGraph)"#],
             ),
             ("rsamp attach 42", &["pid: Pid(42)", "AnyTerminal"]),
             (
                 "rsamp attach --pid 42 -d 3 -o a.txt",
-                &["pid: Pid(42)", "duration: Some(3s)", "format: Text"],
+                &["pid: Pid(42)", "duration: Some(3s)", "kind: Export(Text)"],
             ),
             ("rsamp attach -p 42 -q", &["pid: Pid(42)", "Never"]),
             (
@@ -428,6 +585,57 @@ mod tests {
                 &["pid: Pid(42)", "duration: Some(3s)"],
             ),
             ("rsamp attach -r 1000000 42", &["rate_hz: 1000000.0"]),
+            (
+                "rsamp record -o a.rsamp --env A --env B --no-source x",
+                &[
+                    "kind: Recording",
+                    r#"environment: ["A", "B"], source: false"#,
+                ],
+            ),
+            (
+                "rsamp record -f rsamp x",
+                &["Default([Recording])", "source: true"],
+            ),
+            (
+                "rsamp report a.rsamp b",
+                &[r#"inputs: ["a.rsamp", "b"]"#, "outputs: None"],
+            ),
+            (
+                "rsamp report a -f folded",
+                &[r#"path: "-", kind: Export(Folded)"#],
+            ),
+            (
+                "rsamp report a --mode gil --from 1.5 --to 2",
+                &["view: Gil", "Nanos(1500000000)", "Nanos(2000000000)"],
+            ),
+            (
+                "rsamp report a --thread 7 --thread io-* --process run.py --no-stdlib --hide */np/*",
+                &[
+                    "threads: [Number(7), Pattern(",
+                    "processes: [Pattern(",
+                    "hidden: [StandardLibrary, Files(",
+                ],
+            ),
+            (
+                "rsamp report a --function ^f --focus g$ --no-importlib",
+                &[
+                    "function: Some(Regex(\"^f\")), focus: Some(Regex(\"g$\"))",
+                    "hidden: [ImportSystem]",
+                ],
+            ),
+            (
+                "rsamp diff a b",
+                &["outputs: []", "scale: Seconds", "view: Wall"],
+            ),
+            (
+                "rsamp diff a b -o c.svg -o d.CSV --normalize --mode cpu",
+                &[
+                    r#"("c.svg", FlameGraph), ("d.CSV", Csv)"#,
+                    "scale: Normalized",
+                    "view: Cpu",
+                ],
+            ),
+            ("rsamp diff a b -f json", &[r#"("-", Json)"#]),
             ("rsamp dump --json 42", &["Pid(42)", "Json"]),
             ("rsamp dump --pid=42", &["Pid(42)", "Text"]),
         ];
@@ -481,7 +689,7 @@ mod tests {
             ("rsamp record -d 1e-300 x", "\"1e-300\" is no duration"),
             (
                 "rsamp record -o a.gif x",
-                "choose a format for \"a.gif\": unknown ending .gif: known are .svg (flamegraph), .pstats",
+                "choose a format for \"a.gif\": unknown ending .gif: known are .rsamp, .svg (flamegraph), .pstats",
             ),
             (
                 "rsamp record -o a x",
@@ -489,7 +697,7 @@ mod tests {
             ),
             (
                 "rsamp record -f gif x",
-                "--format: unknown format gif: known are .svg (flamegraph)",
+                "--format: unknown format gif: known are .rsamp, .svg (flamegraph)",
             ),
             (
                 "rsamp record -o a.svg -o a.svg x",
@@ -497,10 +705,43 @@ mod tests {
             ),
             ("rsamp record --output= -f svg x", "isn't valid"),
             (
+                "rsamp report a -o b.svg -o -",
+                "no ending that names a format",
+            ),
+            ("rsamp report a -o b.rsamp", "would be a recording"),
+            (
+                "rsamp report a -f rsamp",
+                "unknown format rsamp: known are .svg",
+            ),
+            ("rsamp report", "required"),
+            ("rsamp report a --mode user", "isn't valid"),
+            (
+                "rsamp report a --from -1",
+                "--from: \"-1\" is no time: seconds since the start, from 0 to 1000000000",
+            ),
+            ("rsamp report a --to NaN", "--to: \"NaN\" is no time"),
+            (
+                "rsamp report a --from 2 --to 2",
+                "nothing lies between --from 2 and --to 2",
+            ),
+            (
+                "rsamp report a --function (",
+                "--function: \"(\" is no regular expression: regex parse error",
+            ),
+            ("rsamp report a --hide [x", "--hide: \"[x\" is no pattern"),
+            ("rsamp diff a", "required"),
+            (
+                "rsamp diff a b -o c.pstats",
+                "choose a format for the diff: a diff cannot be written as \"c.pstats\"",
+            ),
+            ("rsamp diff a b -o c.svg -o c.svg", "is named twice"),
+            ("rsamp record --env A=1 x", "\"A=1\" is no name"),
+            (
                 "rsamp record --node-thres 101 x",
                 "\"101\" is no threshold: percent, from 0 to 100",
             ),
             ("rsamp record --edge-thres -1 x", "\"-1\" is no threshold"),
+            ("rsamp report a --edge-thres -1", "\"-1\" is no threshold"),
             ("rsamp record --edge-thres NaN x", "\"NaN\" is no threshold"),
             ("rsamp record", "required"),
             ("rsamp attach", "required"),

@@ -22,11 +22,11 @@ use super::{Direction, folded, text};
 
 /// Narrower frames than this part of the whole are not drawn: at a width of 1200 pixels, an eighth
 /// of one. inferno's own default.
-const MIN_WIDTH: f64 = 0.0001;
+pub(super) const MIN_WIDTH: f64 = 0.0001;
 
 /// Frames further out than so many are drawn, deeper ones are not: a browser cannot show a picture
 /// of 100 000 pixels in height, and the text of all stacks grows with the square of the depth.
-const MAX_DEPTH: usize = 1000;
+pub(super) const MAX_DEPTH: usize = 1000;
 
 /// From so many microseconds on, figures are shown in milliseconds.
 const MILLISECONDS_FROM_US: u64 = 10_000_000;
@@ -43,7 +43,12 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
     let mut tree = Tree::of(profile, &places, meta.view);
     let total_us = tree.total_us();
     if total_us == 0 {
-        return write_empty(profile, meta, out);
+        let lines = [
+            title(meta),
+            subtitle(profile, meta, false),
+            text::why_empty(profile, meta.view),
+        ];
+        return write_notice(&lines, out);
     }
     let is_reversed = meta.drawing.is_reversed;
     // What is narrow in one order may be wide in the other.
@@ -185,7 +190,7 @@ fn color_of(module: &str) -> Color {
 }
 
 /// Without any time there is nothing to draw: inferno would write an error. Says so instead.
-fn write_empty(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn write_notice(lines: &[String], out: &mut dyn io::Write) -> io::Result<()> {
     let mut text_y = 24;
     write!(
         out,
@@ -194,15 +199,11 @@ fn write_empty(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::R
          xmlns=\"http://www.w3.org/2000/svg\" font-family=\"monospace\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#f8f8f8\"/>\n"
     )?;
-    for line in [
-        title(meta),
-        subtitle(profile, meta, false),
-        text::why_empty(profile, meta.view),
-    ] {
+    for line in lines {
         writeln!(
             out,
             "<text x=\"600\" y=\"{text_y}\" text-anchor=\"middle\">{}</text>",
-            escape(&line)
+            escape(line)
         )?;
         text_y += 24;
     }

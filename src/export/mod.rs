@@ -18,7 +18,8 @@
 //! | [`firefox`] | `.firefox.json` | profiler.firefox.com, samply |
 //! | [`chrome_trace`] | `.trace.json` | ui.perfetto.dev, chrome://tracing, speedscope |
 //!
-//! A profile without a single sample is legal in every one.
+//! A profile without a single sample is legal in every one. What differs between two profiles has
+//! formats of its own, in [`diff`].
 
 use std::fmt;
 use std::io;
@@ -55,6 +56,8 @@ pub mod csv;
 pub mod firefox;
 
 pub mod chrome_trace;
+
+pub mod diff;
 
 mod labels;
 mod paths;
@@ -194,11 +197,7 @@ impl Format {
     /// The program that has to be there for it to be written.
     #[must_use]
     pub fn program(self) -> Option<&'static str> {
-        matches!(
-            self,
-            Format::ChromeTrace | Format::Firefox | Format::DotSvg | Format::DotPng
-        )
-        .then_some(dot::PROGRAM)
+        matches!(self, Format::DotSvg | Format::DotPng).then_some(dot::PROGRAM)
     }
 
     /// Whether it shows what was seen when, if it is given a profile made by

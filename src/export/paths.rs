@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::profile::paths::library_part;
+
 /// How paths of one profile are shortened.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shortener {
@@ -33,19 +35,6 @@ impl Shortener {
         let rest = Path::new(file).strip_prefix(&self.home).ok();
         rest.and_then(Path::to_str).unwrap_or(file)
     }
-}
-
-/// What lies behind `site-packages/`, `dist-packages/` or `lib/python3.x/`.
-fn library_part(file: &str) -> Option<&str> {
-    for folder in ["/site-packages/", "/dist-packages/"] {
-        if let Some((_, rest)) = file.rsplit_once(folder) {
-            return Some(rest);
-        }
-    }
-    let (_, rest) = file.split_once("/lib/python")?;
-    let (version, rest) = rest.split_once('/')?;
-    let is_version = version.starts_with(|c: char| c.is_ascii_digit());
-    is_version.then_some(rest)
 }
 
 fn common(a: &Path, b: &Path) -> PathBuf {

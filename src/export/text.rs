@@ -77,6 +77,9 @@ pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
     if profile.threads().len() > 1 && options.threads > 0 {
         threads(&mut text, profile, options);
     }
+    if profile.processes().len() > 1 && options.threads > 0 {
+        processes(&mut text, profile, options);
+    }
     tables(&mut text, profile, options);
     text
 }
@@ -205,7 +208,7 @@ pub(super) fn lost_briefly(profile: &Profile) -> String {
     format!("lost: {}", causes.join(", "))
 }
 
-fn head(text: &mut String, profile: &Profile) {
+pub(super) fn head(text: &mut String, profile: &Profile) {
     let plural = |count: u64, what: &str| match count {
         1 => format!("1 {what}"),
         count => format!("{count} {what}s"),
@@ -250,6 +253,35 @@ fn threads(text: &mut String, profile: &Profile, options: &SummaryOptions) {
             seconds(totals.gil, whole.wall),
             totals.samples,
             labels::thread_name(thread),
+        );
+    }
+    more(text, rows.len(), options.threads);
+}
+
+fn processes(text: &mut String, profile: &Profile, options: &SummaryOptions) {
+    let mut sums = vec![Totals::default(); profile.processes().len()];
+    for (thread, totals) in profile.threads().iter().zip(profile.thread_totals()) {
+        if let Some(sum) = sums.get_mut(thread.process.0 as usize) {
+            *sum += *totals;
+        }
+    }
+    let mut rows: Vec<_> = profile.processes().iter().zip(sums).collect();
+    rows.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.time(options.view)));
+    let _ = writeln!(
+        text,
+        "\nprocesses\n{:>9} {:>9} {:>9} {:>9}  process",
+        "wall s", "cpu s", "gil s", "samples"
+    );
+    let whole = profile.totals();
+    for (process, totals) in rows.iter().take(options.threads) {
+        let _ = writeln!(
+            text,
+            "{:>9} {:>9} {:>9} {:>9}  {}",
+            seconds(totals.wall, whole.wall),
+            seconds(totals.cpu, whole.wall),
+            seconds(totals.gil, whole.wall),
+            totals.samples,
+            labels::of_process(process),
         );
     }
     more(text, rows.len(), options.threads);
@@ -301,27 +333,31 @@ impl Table {
         self.place(function, function.first_line)
     }
 
-    /// `name (file:line)`.
     fn place(&self, function: &Function<'_>, line: Option<u32>) -> String {
-        let name = labels::clean(function.name);
-        let file = function
-            .file
-            .map(|file| labels::clean(self.shortener.shorten(file)));
-        match (file, line) {
-            (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
-            (Some(file), None) => format!("{name} ({file})"),
-            (None, _) => name,
-        }
+        place(&self.shortener, function, line)
     }
 }
 
-fn more(text: &mut String, count: usize, max_rows: usize) {
+/// `name (file:line)`.
+pub(super) fn place(shortener: &Shortener, function: &Function<'_>, line: Option<u32>) -> String {
+    let name = labels::clean(function.name);
+    let file = function
+        .file
+        .map(|file| labels::clean(shortener.shorten(file)));
+    match (file, line) {
+        (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
+        (Some(file), None) => format!("{name} ({file})"),
+        (None, _) => name,
+    }
+}
+
+pub(super) fn more(text: &mut String, count: usize, max_rows: usize) {
     if count > max_rows {
         let _ = writeln!(text, "{:>9} {} more", "…", count - max_rows);
     }
 }
 
-fn line(text: &mut String, content: &str) {
+pub(super) fn line(text: &mut String, content: &str) {
     text.push_str(content);
     text.push('\n');
 }

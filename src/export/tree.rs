@@ -58,7 +58,7 @@ impl Tree {
         }
         let mut tree = builder.tree;
         let self_ns: Vec<Nanos> = tree.nodes.iter().map(|node| node.self_ns).collect();
-        tree.self_us = microseconds(&self_ns);
+        tree.self_us = in_units(&self_ns, 1000);
         tree
     }
 
@@ -138,15 +138,15 @@ impl Tree {
     }
 }
 
-/// Whole microseconds that add up to the rounded sum: each is rounded down, and those that lost
-/// most by it get one more (the largest-remainder method); among equals, the first.
-fn microseconds(times: &[Nanos]) -> Vec<u64> {
+/// Whole units of so many nanoseconds that add up to the rounded sum: each is rounded down, and
+/// those that lost most by it get one more (the largest-remainder method); among equals, the first.
+pub(super) fn in_units(times: &[Nanos], unit_ns: u64) -> Vec<u64> {
     // A profile takes no sample that makes the sum overflow.
     let sum: u64 = times.iter().map(|time| time.0).sum();
-    let mut rounded: Vec<u64> = times.iter().map(|time| time.0 / 1000).collect();
-    let missing = sum.saturating_add(500) / 1000 - rounded.iter().sum::<u64>();
+    let mut rounded: Vec<u64> = times.iter().map(|time| time.0 / unit_ns).collect();
+    let missing = sum.saturating_add(unit_ns / 2) / unit_ns - rounded.iter().sum::<u64>();
     let mut by_remainder: Vec<usize> = (0..times.len()).collect();
-    by_remainder.sort_by_key(|index| std::cmp::Reverse(times[*index].0 % 1000));
+    by_remainder.sort_by_key(|index| std::cmp::Reverse(times[*index].0 % unit_ns));
     for index in by_remainder.into_iter().take(missing as usize) {
         rounded[index] += 1;
     }

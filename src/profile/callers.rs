@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::functions::{FunctionId, Functions};
-use super::{Profile, Totals, sums};
+use super::sums::{self, Classes};
+use super::{Profile, Totals};
 
 /// What one function spent in calls from one other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,8 +96,8 @@ pub fn call_sites(profile: &Profile, functions: &Functions<'_>) -> Vec<CallSite>
         function_of.push(callee.0 as usize);
         site_of.push(site);
     }
-    let functions = functions.rows().len();
-    let totals = sums::at_outermost(profile, &function_of, functions, &site_of, sites.len());
+    let functions = Classes::new(profile, &function_of, functions.rows().len());
+    let totals = functions.totals(sums::self_times(profile), &site_of, sites.len());
     for (site, total) in sites.iter_mut().zip(totals) {
         site.total_time = total;
     }

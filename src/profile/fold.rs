@@ -1,9 +1,11 @@
 //! Turns events into stacks with their times.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
+
+use rustc_hash::FxHashMap;
 
 use super::event::{
     Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
@@ -133,7 +135,7 @@ pub struct Profile {
     frames: Vec<Frame>,
     stacks: Vec<Stack>,
     rows: Vec<Row>,
-    row_of: HashMap<(ThreadId, Option<StackId>), usize>,
+    row_of: FxHashMap<(ThreadId, Option<StackId>), usize>,
     thread_totals: Vec<Totals>,
     totals: Totals,
     lost: BTreeMap<LostCause, u64>,
@@ -218,18 +220,22 @@ impl Profile {
             return false;
         };
         self.totals = sum;
-        let next = self.rows.len();
-        let row = *self
+        // Most often it is there: looking is cheaper than making room for a new one.
+        let key = (sample.thread, sample.stack);
+        let row = self
             .row_of
-            .entry((sample.thread, sample.stack))
-            .or_insert(next);
-        match self.rows.get_mut(row) {
+            .get(&key)
+            .and_then(|row| self.rows.get_mut(*row));
+        match row {
             Some(row) => row.totals += totals,
-            None => self.rows.push(Row {
-                thread: sample.thread,
-                stack: sample.stack,
-                totals,
-            }),
+            None => {
+                self.row_of.insert(key, self.rows.len());
+                self.rows.push(Row {
+                    thread: sample.thread,
+                    stack: sample.stack,
+                    totals,
+                });
+            }
         }
         if let Some(sum) = self.thread_totals.get_mut(sample.thread.0 as usize) {
             *sum += totals;

@@ -1,13 +1,15 @@
 //! Turns events into stacks with times, and those into tables and call trees.
 //!
 //! ```text
-//! Event ─► Profile (fold) ─► Functions (functions) ─► lines (lines), call edges (callers)
-//!                   ├──────► sums over the tree of stacks (sums)
-//!                   └──────► on demand, what was seen when (timeline)
+//! Event ─► Filter (filter) ─► Profile (fold) ─► Functions (functions) ─► lines (lines), call edges (callers)
+//!                                      ├──────► sums over the tree of stacks (sums)
+//!                                      ├──────► two of them: what differs (diff)
+//!                                      └──────► on demand, what was seen when (timeline)
 //! ```
 
 pub mod event;
 
+mod blocks;
 mod fold;
 mod sums;
 
@@ -18,5 +20,11 @@ pub mod lines;
 pub mod callers;
 
 pub mod timeline;
+
+pub mod paths;
+
+pub mod filter;
+
+pub mod diff;
 
 pub use fold::{Profile, Row, Stack, Totals, View};

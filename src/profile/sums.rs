@@ -5,57 +5,99 @@
 //! that it occurs in, each once however often it recurs: a subtree counts at the class's outermost
 //! node and not again at the nodes of the same class further in.
 
+use std::ops::AddAssign;
+
 use super::{Profile, Totals};
 
 /// The sums of one class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Sums {
-    pub(super) self_time: Totals,
-    pub(super) total_time: Totals,
+pub(super) struct Sums<T = Totals> {
+    pub(super) self_time: T,
+    pub(super) total_time: T,
 }
 
 /// Sums over all threads, for classes `0..class_count`. `class_of[stack]` is the class of that
 /// node of the tree. Takes time in proportion to the nodes, not to their depths.
 pub(super) fn by_class(profile: &Profile, class_of: &[usize], class_count: usize) -> Vec<Sums> {
-    let mut sums = vec![Sums::default(); class_count];
-    for (stack, times) in self_times(profile).iter().enumerate() {
-        if let Some(sum) = sum_of(&mut sums, class_of, stack) {
-            sum.self_time += *times;
-        }
-    }
-    let totals = at_outermost(profile, class_of, class_count, class_of, class_count);
-    for (sum, total) in sums.iter_mut().zip(totals) {
-        sum.total_time = total;
-    }
-    sums
+    Classes::new(profile, class_of, class_count).sums(self_times(profile))
 }
 
-/// The total sums of classes, divided among groups: a subtree counts for the group of the node at
-/// which it counts for its class.
-pub(super) fn at_outermost(
-    profile: &Profile,
-    class_of: &[usize],
+/// The nodes of a profile, sorted into classes.
+pub(super) struct Classes<'c> {
+    profile: &'c Profile,
+    class_of: &'c [usize],
     class_count: usize,
-    group_of: &[usize],
-    group_count: usize,
-) -> Vec<Totals> {
-    let mut totals = vec![Totals::default(); group_count];
-    let subtrees = subtree_times(profile, self_times(profile));
-    for stack in outermost(profile, class_of, class_count) {
-        let total = group_of.get(stack).and_then(|group| totals.get_mut(*group));
-        if let Some(total) = total {
-            *total += subtrees.get(stack).copied().unwrap_or_default();
-        }
-    }
-    totals
+    outermost: Vec<usize>,
 }
 
-fn sum_of<'s>(sums: &'s mut [Sums], class_of: &[usize], stack: usize) -> Option<&'s mut Sums> {
-    sums.get_mut(*class_of.get(stack)?)
+impl<'c> Classes<'c> {
+    /// As for [`by_class`].
+    pub(super) fn new(
+        profile: &'c Profile,
+        class_of: &'c [usize],
+        class_count: usize,
+    ) -> Classes<'c> {
+        Classes {
+            profile,
+            class_of,
+            class_count,
+            outermost: outermost(profile, class_of, class_count),
+        }
+    }
+
+    /// The sums of what the nodes hold themselves.
+    pub(super) fn sums<T: Copy + Default + AddAssign>(&self, self_times: Vec<T>) -> Vec<Sums<T>> {
+        let mut sums = vec![Sums::default(); self.class_count];
+        for (stack, times) in self_times.iter().enumerate() {
+            if let Some(sum) = self.sum_of(&mut sums, stack) {
+                sum.self_time += *times;
+            }
+        }
+        let totals = self.totals(self_times, self.class_of, self.class_count);
+        for (sum, total) in sums.iter_mut().zip(totals) {
+            sum.total_time = total;
+        }
+        sums
+    }
+
+    /// The total sums alone, divided among groups: a subtree counts for the group of the node at
+    /// which it counts for its class. `group_of[stack]` is one of `0..group_count`.
+    pub(super) fn totals<T: Copy + Default + AddAssign>(
+        &self,
+        self_times: Vec<T>,
+        group_of: &[usize],
+        group_count: usize,
+    ) -> Vec<T> {
+        let mut totals = vec![T::default(); group_count];
+        let subtrees = subtree_times(self.profile, self_times);
+        for stack in &self.outermost {
+            let total = group_of
+                .get(*stack)
+                .and_then(|group| totals.get_mut(*group));
+            if let Some(total) = total {
+                *total += subtrees.get(*stack).copied().unwrap_or_default();
+            }
+        }
+        totals
+    }
+
+    /// How many classes there are.
+    pub(super) fn count(&self) -> usize {
+        self.class_count
+    }
+
+    /// How many nodes the profile has.
+    pub(super) fn nodes(&self) -> usize {
+        self.profile.stacks().len()
+    }
+
+    fn sum_of<'s, T>(&self, sums: &'s mut [Sums<T>], stack: usize) -> Option<&'s mut Sums<T>> {
+        sums.get_mut(*self.class_of.get(stack)?)
+    }
 }
 
 /// Per node, the sums of the samples that end in it.
-fn self_times(profile: &Profile) -> Vec<Totals> {
+pub(super) fn self_times(profile: &Profile) -> Vec<Totals> {
     let mut times = vec![Totals::default(); profile.stacks().len()];
     for row in profile.rows() {
         let sum = row.stack.and_then(|id| times.get_mut(id.0 as usize));
@@ -67,11 +109,13 @@ fn self_times(profile: &Profile) -> Vec<Totals> {
 }
 
 /// Per node, the sums of the samples that end in it or above it.
-fn subtree_times(profile: &Profile, self_times: Vec<Totals>) -> Vec<Totals> {
+fn subtree_times<T: Copy + AddAssign>(profile: &Profile, self_times: Vec<T>) -> Vec<T> {
     let mut times = self_times;
     // Children have higher numbers than their parents: backwards, a node is whole when it is met.
     for (stack, node) in profile.stacks().iter().enumerate().rev() {
-        let subtree = times[stack];
+        let Some(subtree) = times.get(stack).copied() else {
+            continue;
+        };
         if let Some(parent) = node.parent.and_then(|id| times.get_mut(id.0 as usize)) {
             *parent += subtree;
         }

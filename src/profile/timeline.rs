@@ -10,7 +10,8 @@ use super::{Profile, Row};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loss {
     /// The end of the latest run that was known when it was told. A run of equal stacks is told when
-    /// it ends, after a second at most: so much earlier may this be than the loss itself.
+    /// it ends, after a second at most: so much earlier may this be than the loss itself. A recording
+    /// keeps what was lost block by block: read from there, it is at the end of its block.
     pub at: Nanos,
     /// Why.
     pub cause: LostCause,

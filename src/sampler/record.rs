@@ -24,6 +24,10 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 /// How much later than asked for the kernel may end a sleep.
 const TIMER_SLACK_NS: u64 = 1_000;
 
+/// Times are kept to 1/64 of the mean interval, or this if it is less: as multiples of one unit they take
+/// less than a byte of a recording. No time gets lost: what one sample has too little, the next one has more.
+const LONGEST_UNIT: Nanos = Nanos(16_000);
+
 /// How often the process is asked whether it still runs the same program.
 const IMAGE_CHECK: Nanos = Nanos(100_000_000);
 
@@ -62,6 +66,8 @@ struct Recording<'a> {
     start: Instant,
     last_tick: Nanos,
     schedule: Schedule,
+    /// What times are multiples of.
+    unit: Nanos,
     observer: Observer,
     programs: u32,
     first_thread: u32,
@@ -83,6 +89,7 @@ impl<'a> Recording<'a> {
             start: Instant::now(),
             last_tick: Nanos(0),
             schedule: Schedule::new(settings.rate_hz, Nanos(0), seed),
+            unit: unit_at(settings.rate_hz),
             observer: Observer::default(),
             programs: 0,
             first_thread: 0,
@@ -91,6 +98,10 @@ impl<'a> Recording<'a> {
 
     fn now(&self) -> Nanos {
         Nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn rounded(&self, time: Nanos) -> Nanos {
+        time - Nanos(time.0 % self.unit.0)
     }
 
     /// Records one program after the other: an exec replaces the program of a process.
@@ -143,7 +154,7 @@ impl<'a> Recording<'a> {
         ));
         let mut threads = Threads::new(process, self.process, self.first_thread);
         let ended = self.tick_until_end(target, &mut threads, stop, emit);
-        let end = self.now();
+        let end = self.rounded(self.now());
         threads.finish(
             Moment {
                 at: end,
@@ -188,6 +199,7 @@ impl<'a> Recording<'a> {
         threads: &mut Threads,
         emit: &mut dyn FnMut(Event),
     ) {
+        let now = self.rounded(now);
         let moment = Moment {
             at: now,
             weight: now - self.last_tick,
@@ -282,6 +294,11 @@ impl<'a> Recording<'a> {
             }
         }
     }
+}
+
+fn unit_at(rate_hz: f64) -> Nanos {
+    let unit_ns = (1e9 / rate_hz / 64.0) as u64;
+    Nanos(unit_ns.clamp(1, LONGEST_UNIT.0))
 }
 
 /// Waits at most `wait` for a pidfd to become readable: its process has ended (pidfd_open(2)).

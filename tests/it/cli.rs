@@ -5,6 +5,12 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
+use rsamp::export::{self, Drawing, Format, Meta};
+use rsamp::profile::event::{Event, LostCause, Nanos};
+use rsamp::profile::{Profile, View};
+use rsamp::recording::{Header, Writer};
+
+use crate::filter::Script;
 
 /// What came of one run.
 struct Run {
@@ -145,6 +151,10 @@ fn help_has_examples_and_exit_codes() {
         (
             &["dump", "--help"],
             &["Examples:", "sudo rsamp dump", "schema"],
+        ),
+        (
+            &["report", "--help"],
+            &["Examples:", "rsamp report scatter-1234.rsamp", "66"],
         ),
         (
             &["completions", "--help"],
@@ -293,6 +303,237 @@ fn an_existing_default_file_stops_attach_before_it_samples() {
     );
 }
 
+/// Writes a recording of three seconds into `folder`.
+fn recording(folder: &Path, name: &str, host: &str) -> Vec<u8> {
+    let header = Header {
+        command: vec!["python".to_owned(), "scatter.py".to_owned()],
+        host: host.to_owned(),
+        user: "ada".to_owned(),
+        working_folder: "/home/ada".to_owned(),
+        rate_hz: 1000.0,
+        ..Header::default()
+    };
+    let mut events = Vec::new();
+    let mut build = crate::profile::Build::default();
+    build.thread(Some("MainThread"));
+    build.sample(
+        0,
+        &[crate::profile::Call("main", "/scatter.py", 1, 9)],
+        3_000_000_000,
+    );
+    build.replay(&mut |event| events.push(event));
+    save(folder, name, header, &events)
+}
+
+fn save(folder: &Path, name: &str, header: Header, events: &[Event]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), header).expect("written");
+    for event in events {
+        writer.event(event).expect("written");
+    }
+    let (bytes, _) = writer.finish().expect("written");
+    fs::write(folder.join(name), &bytes).expect("written");
+    bytes
+}
+
+#[test]
+fn a_report_is_a_summary_or_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    recording(folder.path(), "a.rsamp", "node01");
+    let run = rsamp_in(folder.path(), &["report", "a.rsamp"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let parts = [
+        "scatter (process 4242)",
+        "by ada on node01",
+        "main (/scatter.py:1)",
+        "3.000",
+    ];
+    for part in parts {
+        assert!(run.stdout.contains(part), "no {part} in {}", run.stdout);
+    }
+    assert_eq!(run.stderr, "");
+
+    let run = rsamp_in(
+        folder.path(),
+        &["report", "a.rsamp", "-o", "a.svg", "-o", "a.pstats"],
+    );
+    assert_eq!(
+        (run.code, run.stdout.as_str()),
+        (Some(0), ""),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("wrote a.svg") && run.stderr.contains("wrote a.pstats"));
+    assert!(folder.path().join("a.svg").exists() && folder.path().join("a.pstats").exists());
+
+    let run = rsamp_in(folder.path(), &["report", "a.rsamp", "-f", "folded"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert_eq!(run.stdout, "main (scatter.py:1) 3000000\n");
+}
+
+#[test]
+fn a_report_has_the_bytes_of_files_written_at_once() {
+    let mut script = Script::default();
+    script.process(0, 4242, "python scatter.py");
+    script.thread(0, 0, Some("MainThread"));
+    script.thread(1, 0, None);
+    for round in 0..5 {
+        let at_ns = round * 40_000_000;
+        script.run(0, "main solve:7 np.dot", at_ns + 10_000_000, 10_000_000, 10);
+        script.run(1, "wait", at_ns + 20_000_000, 20_000_000, 20);
+        script.run(0, "main solve:9", at_ns + 40_000_000, 30_000_000, 30);
+        script.run(1, "", at_ns + 40_000_000, 20_000_000, 20);
+    }
+    script.events.push(Event::Lost(LostCause::Late, 3));
+    script.events.push(Event::End(Nanos(200_000_000)));
+    let folder = tempfile::tempdir().expect("a folder");
+    let header = Header {
+        command: vec!["python".to_owned(), "scatter.py".to_owned()],
+        rate_hz: 1000.0,
+        ..Header::default()
+    };
+    save(folder.path(), "a.rsamp", header, &script.events);
+    let fold = |mut profile: Profile| {
+        script
+            .events
+            .iter()
+            .cloned()
+            .for_each(|event| profile.apply(event));
+        profile
+    };
+    let drawing = Drawing {
+        by_line: true,
+        ..Drawing::default()
+    };
+    let meta = Meta {
+        title: "scatter (process 4242)".to_owned(),
+        command: "python scatter.py".to_owned(),
+        facts: vec!["Python 3.11.7".to_owned(), "1000 Hz".to_owned()],
+        view: View::Wall,
+        drawing,
+    };
+    // Those that need no other program.
+    for format in Format::ALL
+        .into_iter()
+        .filter(|format| format.program().is_none())
+    {
+        let profile = match format.has_time_axis() {
+            true => fold(Profile::with_timeline()),
+            false => fold(Profile::default()),
+        };
+        let mut at_once = Vec::new();
+        export::write(format, &profile, &meta, &mut at_once).expect("a Vec takes all");
+        let words = ["report", "a.rsamp", "--by-line", "-f", format.name()];
+        let output = command(folder.path(), &words).output().expect("rsamp runs");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{format}");
+        assert!(output.stdout == at_once, "{format}: other bytes");
+    }
+}
+
+#[test]
+fn recordings_come_from_standard_input_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bytes = recording(folder.path(), "a.rsamp", "node01");
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    std::io::Write::write_all(&mut writer, &bytes).expect("written");
+    drop(writer);
+    let mut command = command(folder.path(), &["report", "-", "-f", "folded"]);
+    let run = run_of(command.stdin(reader).output().expect("rsamp runs"));
+    assert_eq!(
+        run.stdout, "main (scatter.py:1) 3000000\n",
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn several_recordings_are_one_report() {
+    let folder = tempfile::tempdir().expect("a folder");
+    recording(folder.path(), "a.rsamp", "node01");
+    recording(folder.path(), "b.rsamp", "node02");
+    let run = rsamp_in(folder.path(), &["report", "*.rsamp"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    for part in [
+        "scatter, 2 recordings",
+        "node01: a.rsamp",
+        "(node02: python scatter.py)",
+        "6.000",
+    ] {
+        assert!(run.stdout.contains(part), "no {part} in {}", run.stdout);
+    }
+    fs::copy(folder.path().join("a.rsamp"), folder.path().join("c.rsamp")).expect("copied");
+    let run = rsamp_in(folder.path(), &["report", "*.rsamp"]);
+    assert_eq!(run.code, Some(65), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("\"a.rsamp\" and \"c.rsamp\" are the same recording")
+    );
+    // One that cannot be read does not take the others with it.
+    fs::write(folder.path().join("c.rsamp"), "").expect("written");
+    let run = rsamp_in(folder.path(), &["report", "*.rsamp"]);
+    assert_eq!(run.code, Some(65), "{}", run.stderr);
+    assert!(
+        run.stdout.contains("scatter, 2 recordings") && run.stderr.contains("the file is empty")
+    );
+}
+
+#[test]
+fn a_recording_that_is_not_whole_is_said_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bytes = recording(folder.path(), "a.rsamp", "node01");
+    let report = || rsamp_in(folder.path(), &["report", "a.rsamp"]);
+    let write = |bytes: &[u8]| fs::write(folder.path().join("a.rsamp"), bytes).expect("written");
+    write(&bytes[..bytes.len() - 1]);
+    let run = report();
+    assert_eq!(run.code, Some(0));
+    assert!(
+        run.stderr
+            .starts_with("rsamp: warning: \"a.rsamp\" has no end"),
+        "{}",
+        run.stderr
+    );
+    *bytes.last_mut().expect("a byte") ^= 1;
+    write(&bytes);
+    let run = report();
+    assert_eq!(run.code, Some(65));
+    assert!(
+        run.stderr
+            .starts_with("rsamp: error: \"a.rsamp\" is damaged from byte"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn what_cannot_be_reported_is_explained() {
+    check(
+        "report missing.rsamp",
+        66,
+        &["open \"missing.rsamp\": No such file"],
+    );
+    check(
+        "report no-*.rsamp",
+        66,
+        &["no file matches \"no-*.rsamp\"", "hint: "],
+    );
+    check(
+        "report /proc/self/exe",
+        65,
+        &["this is no recording of rsamp", "hint: "],
+    );
+    check("report / ", 66, &["rsamp: error: read \"/\"", "directory"]);
+    check(
+        "report a -o a.gif",
+        2,
+        &["unknown ending .gif: known are .rsamp, .svg"],
+    );
+    check(
+        "report a -o a.rsamp",
+        2,
+        &["would be a recording", "hint: "],
+    );
+    check("report", 2, &["FILE"]);
+}
+
 #[test]
 fn a_process_that_is_not_there_is_said_so() {
     // Beyond PID_MAX_LIMIT (2^22): no kernel gives it out.
@@ -329,4 +570,166 @@ fn a_closed_reader_is_no_panic() {
             run.status
         );
     }
+}
+
+/// A recording of a program whose functions take so many milliseconds, under this name.
+fn write_recording(folder: &Path, name: &str, functions: &[(&str, u64)]) {
+    let mut script = Script::default();
+    script.process(0, 100, "python run.py");
+    script.thread(0, 0, Some("MainThread"));
+    script.thread(1, 0, Some("worker"));
+    let mut now_ns = 0;
+    for (stack, ms) in functions {
+        now_ns += ms * 1_000_000;
+        script.run(0, stack, now_ns, ms * 1_000_000, *ms as u32);
+        script.run(1, "wait", now_ns, ms * 1_000_000, *ms as u32);
+    }
+    script.events.push(Event::End(Nanos(now_ns)));
+    let header = Header {
+        command: vec!["python".to_owned(), "run.py".to_owned()],
+        rate_hz: 1000.0,
+        ..Header::default()
+    };
+    save(folder, name, header, &script.events);
+}
+
+#[test]
+fn report_filters_what_it_shows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_recording(
+        folder.path(),
+        "a.rsamp",
+        &[("main load", 1000), ("main std.sum", 3000)],
+    );
+    let table: &[(&str, &str)] = &[
+        ("--thread worker", "wait (run.py:1) 4000000"),
+        (
+            "--thread 0 --from 3",
+            "main (run.py:1);std.sum (decoder.py:1) 1000000",
+        ),
+        ("--focus ^load$ --to 0.25", "load (run.py:1) 250000"),
+        (
+            "--function sum --no-stdlib --mode gil",
+            "main (run.py:1) 1500000",
+        ),
+        (
+            "--process run.py --hide */run.py --thread MainThread",
+            "[hidden frames] 1000000",
+        ),
+    ];
+    for (filters, expected) in table {
+        let line = format!("report a.rsamp -q -f folded {filters}");
+        let run = rsamp_in(folder.path(), &line.split_whitespace().collect::<Vec<_>>());
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{filters}");
+        assert!(
+            run.stdout.lines().any(|line| line == *expected),
+            "{filters}: {}",
+            run.stdout
+        );
+    }
+    let run = rsamp_in(
+        folder.path(),
+        &["report", "a.rsamp", "--thread", "worker", "--mode", "cpu"],
+    );
+    for part in [
+        "1000 Hz, thread worker",
+        "lines by self time (cpu)",
+        "wait (run.py:1)",
+    ] {
+        assert!(run.stdout.contains(part), "no {part} in {}", run.stdout);
+    }
+    assert!(!run.stdout.contains("std.sum"), "{}", run.stdout);
+}
+
+#[test]
+fn a_filter_that_leaves_nothing_is_an_error_and_writes_no_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_recording(folder.path(), "a.rsamp", &[("main load", 1000)]);
+    let words = ["report", "a.rsamp", "-o", "a.svg", "--function", "laod"];
+    let run = rsamp_in(folder.path(), &words);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert_eq!(
+        run.stderr.lines().next(),
+        Some(
+            "rsamp: error: no sample is left by the function filter (laod); there are load, main, wait"
+        )
+    );
+    assert!(run.stderr.contains("hint: without a filter"));
+    assert!(!folder.path().join("a.svg").exists());
+}
+
+#[test]
+fn diff_compares_two_recordings() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    write_recording(
+        folder,
+        "a.rsamp",
+        &[("main load", 2000), ("main solve", 6000)],
+    );
+    write_recording(
+        folder,
+        "b.rsamp",
+        &[("main load", 4000), ("main solve", 6000)],
+    );
+    let run = rsamp_in(folder, &["diff", "a.rsamp", "b.rsamp"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let row = run
+        .stdout
+        .lines()
+        .find(|line| line.ends_with("load (run.py:1)"));
+    let row = row.unwrap_or_else(|| panic!("no load in {}", run.stdout));
+    assert!(row.contains("+2.000") && row.contains('*'), "{row}");
+
+    let words = [
+        "diff", "a.rsamp", "b.rsamp", "-o", "d.svg", "-o", "d.csv", "-o", "d.json", "-o", "d.txt",
+    ];
+    let run = rsamp_in(folder, &words);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    for name in ["d.svg", "d.csv", "d.json", "d.txt"] {
+        assert!(
+            run.stderr.contains(&format!("wrote {name} (")),
+            "{}",
+            run.stderr
+        );
+        assert!(fs::metadata(folder.join(name)).expect(name).len() > 300);
+    }
+
+    let words = [
+        "diff",
+        "a.rsamp",
+        "b.rsamp",
+        "-f",
+        "csv",
+        "--normalize",
+        "--thread",
+        "worker",
+    ];
+    let run = rsamp_in(folder, &words);
+    let row = run.stdout.lines().nth(1).expect("a row");
+    assert!(
+        row.starts_with("function,wait,/home/ada/run.py,1,,10.0,1.0,10.0,1.0,0.0,"),
+        "{row}"
+    );
+}
+
+#[test]
+fn what_only_one_side_of_a_diff_has_is_shown_with_a_warning() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_recording(folder.path(), "a.rsamp", &[("main load", 2000)]);
+    write_recording(folder.path(), "b.rsamp", &[("main solve", 6000)]);
+    let words = |function| ["diff", "a.rsamp", "b.rsamp", "--function", function];
+    let run = rsamp_in(folder.path(), &words("solve"));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .starts_with("rsamp: warning: \"a.rsamp\": no sample is left by the function filter"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stdout.contains("+6.000"), "{}", run.stdout);
+    let run = rsamp_in(folder.path(), &words("nothing"));
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
+    let run = rsamp_in(folder.path(), &["diff", "a.rsamp", "c.rsamp"]);
+    assert_eq!(run.code, Some(66), "{}", run.stderr);
 }

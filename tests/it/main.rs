@@ -3,10 +3,13 @@
 mod architecture;
 mod cli;
 mod damage;
+mod diff;
 mod export;
 mod fake_interpreter;
+mod filter;
 mod image_format;
 mod images;
 mod process;
 mod profile;
+mod recording;
 mod stacks;

@@ -67,6 +67,36 @@ impl Build {
         self.emit(thread, stack, 1, wall_ns);
     }
 
+    /// The events of a profile like this one.
+    pub fn replay(&self, emit: &mut dyn FnMut(Event)) {
+        let profile = &self.profile;
+        for (id, process) in (0..).zip(profile.processes()) {
+            emit(Event::Process(ProcessId(id), process.clone()));
+        }
+        for (id, thread) in (0..).zip(profile.threads()) {
+            emit(Event::Thread(ThreadId(id), thread.clone()));
+        }
+        for (id, frame) in (0..).zip(profile.frames()) {
+            emit(Event::Frame(FrameId(id), frame.clone()));
+        }
+        for (id, stack) in (0..).zip(profile.stacks()) {
+            let (id, parent, frame) = (StackId(id), stack.parent, stack.frame);
+            emit(Event::Stack { id, parent, frame });
+        }
+        for row in profile.rows() {
+            emit(Event::Sample(Sample {
+                at: profile.duration(),
+                thread: row.thread,
+                stack: row.stack,
+                ticks: row.totals.samples as u32,
+                wall: row.totals.wall,
+                cpu: row.totals.cpu,
+                gil: row.totals.gil,
+            }));
+        }
+        emit(Event::End(profile.duration()));
+    }
+
     pub fn ticks(&mut self, thread: u32, calls: &[Call<'_>], ticks: u32) {
         let stack = self.stack(calls);
         self.emit(thread, stack, ticks, u64::from(ticks));

@@ -13,6 +13,7 @@ mod oracle;
 mod planted;
 mod programs;
 mod pythons;
+mod recordings;
 mod save_image;
 mod stacks;
 mod thread_names;

@@ -20,12 +20,13 @@ pub fn run(request: &request::Attach) -> Result<u8> {
     let command = Process::open(request.pid)?.command_line();
     let words: Vec<_> = command.iter().map(Into::into).collect();
     let name = program_name::program_name(&words);
-    let recording = Recording {
+    let mut recording = Recording {
         pid: request.pid,
         plan: Plan::check(&request.outputs, &name, Some(request.pid))?,
         name,
         command,
         sampling: request.sampling,
+        extras: request.extras.clone(),
         drawing: request.outputs.drawing,
         start_timeout: Some(START_TIMEOUT),
     };
@@ -47,7 +48,7 @@ pub fn run(request: &request::Attach) -> Result<u8> {
             crate::cli::report::text(&recorded, &format!("process {}", request.pid)).trim_end(),
         );
     }
-    let is_whole = commands::say_errors(&recorded);
+    let is_whole = commands::say_errors(&recorded.outcomes);
     Ok(if is_whole {
         exit_code::OK
     } else {

@@ -31,7 +31,7 @@ pub fn run(request: &request::Record) -> Result<u8> {
     // As long as this lives, Ctrl-C and its like are the program's: they don't end rsamp while it writes.
     let mut launched = Launched::spawn(&request.command)?;
     let pid = launched.pid();
-    let recording = Recording {
+    let mut recording = Recording {
         pid,
         name,
         command: request
@@ -40,6 +40,7 @@ pub fn run(request: &request::Record) -> Result<u8> {
             .map(|word| word.to_string_lossy().into_owned())
             .collect(),
         sampling: request.sampling,
+        extras: request.extras.clone(),
         drawing: request.outputs.drawing,
         start_timeout: None,
         plan,
@@ -101,7 +102,7 @@ fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8) -> u8
     if !request.quiet {
         streams::say(report::text(&recorded, "the program").trim_end());
     }
-    let is_whole = commands::say_errors(&recorded);
+    let is_whole = commands::say_errors(&recorded.outcomes);
     if code == exit_code::OK && !is_whole {
         exit_code::OUTPUT_FAILED
     } else {

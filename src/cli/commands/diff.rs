@@ -1,0 +1,118 @@
+//! Turns two recordings into what differs between them, on standard output or in files.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::cli::commands;
+use crate::cli::escape::escaped;
+use crate::cli::inputs::{self, Trouble};
+use crate::cli::number::size;
+use crate::cli::place::{Owner, Place};
+use crate::cli::report::shown;
+use crate::cli::streams::{self, Severity};
+use crate::cli::{exit_code, request};
+use crate::export::diff::{self as export, DiffFormat, Names, table};
+use crate::profile::diff::{Diff, Side};
+use crate::profile::filter::{NothingLeft, Selection};
+
+/// How many rows the tables have on a terminal.
+const ROWS: usize = 20;
+
+/// Compares.
+///
+/// # Errors
+/// When one of the recordings cannot be read, nothing is left of both, or nothing can be written.
+pub fn run(request: &request::Diff) -> Result<u8> {
+    let places = request.outputs.iter().map(|(path, format)| {
+        let place = Place::named(path, request.force)?;
+        Ok((place, *format))
+    });
+    let places: Vec<(Place, DiffFormat)> = places.collect::<Result<_>>()?;
+    let mut trouble = Trouble::default();
+    let (base, base_left) = side(&request.base, &request.selection, &mut trouble)?;
+    let (new, new_left) = side(&request.new, &request.selection, &mut trouble)?;
+    let code = commands::say_trouble(trouble);
+    say_nothing_left(request, base_left, new_left)?;
+    let diff = Diff::of(&base, &new, request.scale);
+    let names = Names {
+        base: request.base.display().to_string(),
+        new: request.new.display().to_string(),
+    };
+    if places.is_empty() {
+        streams::print(&table::table(&diff, &names, ROWS)).context("write to standard output")?;
+        return Ok(code);
+    }
+    let is_whole = write(&places, &diff, &names, request.quiet);
+    Ok(if is_whole {
+        code
+    } else {
+        exit_code::OUTPUT_FAILED
+    })
+}
+
+/// What one word of the command line stands for, and whether the filters left something of it.
+fn side(
+    word: &PathBuf,
+    selection: &Selection,
+    trouble: &mut Trouble,
+) -> Result<(Side, Result<(), NothingLeft>)> {
+    let mut inputs = inputs::open(inputs::expand(std::slice::from_ref(word))?, trouble)?;
+    let mut side = Side::new(selection.view);
+    let left = inputs::read_selected(&mut inputs, selection, trouble, &mut |event| {
+        side.apply(event)
+    });
+    Ok((side, left))
+}
+
+/// What only one side has is a difference; what none has is an error.
+fn say_nothing_left(
+    request: &request::Diff,
+    base: Result<(), NothingLeft>,
+    new: Result<(), NothingLeft>,
+) -> Result<()> {
+    let (path, left) = match (base, new) {
+        (Err(base), Err(_)) => return Err(base.into()),
+        (Err(base), Ok(())) => (&request.base, base),
+        (Ok(()), Err(new)) => (&request.new, new),
+        (Ok(()), Ok(())) => return Ok(()),
+    };
+    let warning = escaped(&format!("{path:?}: {left}")).into_owned();
+    streams::say(format_args!("rsamp: {}: {warning}", Severity::Warning));
+    Ok(())
+}
+
+/// Whether everything was written.
+fn write(places: &[(Place, DiffFormat)], diff: &Diff<'_>, names: &Names, is_quiet: bool) -> bool {
+    let owner = Owner::behind_sudo();
+    let mut is_whole = true;
+    for (place, format) in places {
+        let written = place.write(owner, &mut |out| export::write(*format, diff, names, out));
+        let path = shown(&place.path);
+        match written {
+            Ok(bytes) if !is_quiet && place.path != Path::new("-") => {
+                streams::say(format_args!(
+                    "wrote {path} ({}): {}",
+                    size(bytes),
+                    use_of(*format)
+                ));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                is_whole = false;
+                let error = escaped(&format!("{error}: {}", error.source)).into_owned();
+                streams::say(format_args!("rsamp: {}: {error}", Severity::Error));
+            }
+        }
+    }
+    is_whole
+}
+
+fn use_of(format: DiffFormat) -> &'static str {
+    match format {
+        DiffFormat::FlameGraph => "flame graph of what differs, open it in a browser",
+        DiffFormat::Text => "tables of what differs",
+        DiffFormat::Csv => "table for a spreadsheet or pandas",
+        DiffFormat::Json => "JSON, for scripts",
+    }
+}

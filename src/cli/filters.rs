@@ -1,0 +1,150 @@
+//! Turns the filters as typed into a selection, and a selection into words.
+
+use regex::Regex;
+use thiserror::Error;
+
+use super::args::{FilterArgs, Mode};
+use super::request::MAX_DURATION_SECONDS;
+use crate::profile::View;
+use crate::profile::event::Nanos;
+use crate::profile::filter::{Hidden, Name, Selection};
+
+/// A filter that cannot be.
+#[derive(Debug, Error)]
+pub enum FilterError {
+    /// A time that is none.
+    #[error(
+        "--{option}: {text:?} is no time: seconds since the start, from 0 to {MAX_DURATION_SECONDS}"
+    )]
+    Time {
+        /// The option.
+        option: &'static str,
+        /// What was typed.
+        text: String,
+    },
+    /// An end at or before the start.
+    #[error("nothing lies between --from {from} and --to {to}")]
+    NoTimeBetween {
+        /// In seconds.
+        from: f64,
+        /// In seconds.
+        to: f64,
+    },
+    /// A regular expression that is none.
+    #[error("--{option}: {text:?} is no regular expression")]
+    Regex {
+        /// The option.
+        option: &'static str,
+        /// What was typed.
+        text: String,
+        /// What is wrong.
+        #[source]
+        source: regex::Error,
+    },
+    /// A pattern that is none.
+    #[error("--{option}: {text:?} is no pattern")]
+    Pattern {
+        /// The option.
+        option: &'static str,
+        /// What was typed.
+        text: String,
+        /// What is wrong.
+        #[source]
+        source: glob::PatternError,
+    },
+}
+
+/// Builds what the filters ask for.
+///
+/// # Errors
+/// When one cannot be.
+pub fn selection(args: &FilterArgs) -> Result<Selection, FilterError> {
+    let (from, to) = (time("from", &args.from)?, time("to", &args.to)?);
+    if let (Some(from), Some(to)) = (from, to)
+        && from >= to
+    {
+        let (from, to) = (from.seconds(), to.seconds());
+        return Err(FilterError::NoTimeBetween { from, to });
+    }
+    let stdlib = args.no_stdlib.then_some(Hidden::StandardLibrary);
+    let importlib = args.no_importlib.then_some(Hidden::ImportSystem);
+    let files = patterns("hide", &args.hide, glob::Pattern::new)?;
+    let files = files.into_iter().map(Hidden::Files);
+    Ok(Selection {
+        view: match args.mode {
+            Mode::Wall => View::Wall,
+            Mode::Cpu => View::Cpu,
+            Mode::Gil => View::Gil,
+        },
+        threads: patterns("thread", &args.thread, Name::new)?,
+        processes: patterns("process", &args.process, Name::new)?,
+        from,
+        to,
+        function: regex("function", &args.function)?,
+        focus: regex("focus", &args.focus)?,
+        hidden: stdlib.into_iter().chain(importlib).chain(files).collect(),
+    })
+}
+
+fn time(option: &'static str, text: &Option<String>) -> Result<Option<Nanos>, FilterError> {
+    let Some(text) = text else { return Ok(None) };
+    let seconds = text.parse::<f64>().ok();
+    match seconds.filter(|seconds| (0.0..=MAX_DURATION_SECONDS).contains(seconds)) {
+        Some(seconds) => Ok(Some(Nanos((seconds * 1e9).round() as u64))),
+        None => Err(FilterError::Time {
+            option,
+            text: text.clone(),
+        }),
+    }
+}
+
+fn regex(option: &'static str, text: &Option<String>) -> Result<Option<Regex>, FilterError> {
+    let Some(text) = text else { return Ok(None) };
+    let regex = Regex::new(text).map_err(|source| FilterError::Regex {
+        option,
+        text: text.clone(),
+        source,
+    });
+    regex.map(Some)
+}
+
+fn patterns<T>(
+    option: &'static str,
+    texts: &[String],
+    new: impl Fn(&str) -> Result<T, glob::PatternError>,
+) -> Result<Vec<T>, FilterError> {
+    let pattern = |text: &String| {
+        new(text).map_err(|source| FilterError::Pattern {
+            option,
+            text: text.clone(),
+            source,
+        })
+    };
+    texts.iter().map(pattern).collect()
+}
+
+/// What is left out, for the headlines of a report: `from 10 s`, `thread io-*`. The view is told
+/// elsewhere.
+#[must_use]
+pub fn in_words(selection: &Selection) -> Vec<String> {
+    let listed = |what: &str, names: &[Name]| {
+        let names: Vec<String> = names.iter().map(Name::to_string).collect();
+        (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
+    };
+    let time = |what: &str, time: Option<Nanos>| time.map(|t| format!("{what} {} s", t.seconds()));
+    let regex = |what: &str, regex: &Option<Regex>| regex.as_ref().map(|r| format!("{what} {r}"));
+    let hidden = selection.hidden.iter().map(|hidden| match hidden {
+        Hidden::StandardLibrary => "without the standard library".to_owned(),
+        Hidden::ImportSystem => "without the import system".to_owned(),
+        Hidden::Files(pattern) => format!("without {pattern}"),
+    });
+    let only = [
+        listed("process", &selection.processes),
+        listed("thread", &selection.threads),
+        time("from", selection.from),
+        time("to", selection.to),
+        regex("stacks with", &selection.function),
+        regex("focus on", &selection.focus),
+    ];
+    only.into_iter().flatten().chain(hidden).collect()
+}

@@ -1,0 +1,128 @@
+//! Turns this process, its machine and the program's environment into the header of a recording.
+
+use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::unistd::{User, geteuid, gethostname};
+
+use crate::process::Pid;
+use crate::recording::Header;
+use crate::recording::schema::Variable;
+
+/// Which job and which rank a program is, as its launcher tells it: Slurm; Open MPI; PMIx; MPICH, Intel
+/// MPI and their like; MVAPICH2. From the manual page of srun(1) and the documentation of each.
+pub const RANK_VARIABLES: &[&str] = &[
+    "SLURM_PROCID",
+    "OMPI_COMM_WORLD_RANK",
+    "PMIX_RANK",
+    "PMI_RANK",
+    "MV2_COMM_WORLD_RANK",
+];
+
+/// Kept too, so that recordings of one job can be found.
+const JOB_VARIABLE: &str = "SLURM_JOB_ID";
+
+/// What the header tells of the request.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The command.
+    pub command: Vec<String>,
+    /// The rate.
+    pub rate_hz: f64,
+    /// The variables to keep.
+    pub environment: Vec<String>,
+}
+
+/// The header of a recording of process `pid` that starts now.
+#[must_use]
+pub fn header(asked: &Asked, pid: Pid) -> Header {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let start_unix_ns = since_1970.map_or(0, |time| time.as_nanos() as u64);
+    let folder = fs::read_link(format!("/proc/{pid}/cwd")).or_else(|_| std::env::current_dir());
+    let user = User::from_uid(geteuid()).ok().flatten();
+    Header {
+        command: asked.command.clone(),
+        working_folder: folder.map_or_else(|_| String::new(), |f| f.to_string_lossy().into_owned()),
+        host: gethostname().map_or_else(|_| String::new(), |h| h.to_string_lossy().into_owned()),
+        user: user.map_or_else(|| geteuid().to_string(), |user| user.name),
+        rsamp: env!("CARGO_PKG_VERSION").to_owned(),
+        options: own_options(&asked.command),
+        start_unix_ns,
+        clock: "CLOCK_MONOTONIC".to_owned(),
+        cpus: std::thread::available_parallelism().map_or(0, |count| count.get() as u32),
+        rate_hz: asked.rate_hz,
+        environment: environment(&asked.environment, pid),
+    }
+}
+
+/// This process's words up to the command that it started, if it started one.
+fn own_options(command: &[String]) -> Vec<String> {
+    let words = std::env::args_os().skip(1);
+    let mut words: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
+    if words.ends_with(command) {
+        words.truncate(words.len() - command.len());
+    }
+    words
+}
+
+/// The variables of the process that were asked for, and those that tell its job and rank.
+fn environment(names: &[String], pid: Pid) -> Vec<Variable> {
+    let Ok(bytes) = fs::read(format!("/proc/{pid}/environ")) else {
+        return Vec::new();
+    };
+    let is_kept = |name: &str| {
+        name == JOB_VARIABLE || RANK_VARIABLES.contains(&name) || names.iter().any(|n| n == name)
+    };
+    let pairs = bytes.split(|byte| *byte == 0).filter_map(|pair| {
+        let pair = String::from_utf8_lossy(pair);
+        let (name, value) = pair.split_once('=')?;
+        is_kept(name).then(|| Variable {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        })
+    });
+    pairs.collect()
+}
+
+/// The rank that a recording's program was.
+#[must_use]
+pub fn rank(header: &Header) -> Option<&str> {
+    RANK_VARIABLES.iter().find_map(|name| {
+        let variable = header.environment.iter().find(|v| v.name == *name)?;
+        Some(variable.value.as_str())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_variables_asked_for_are_kept() {
+        let own = Pid(std::process::id() as i32);
+        assert!(std::env::var("PATH").is_ok());
+        let kept = environment(&["PATH".to_owned()], own);
+        let known = |v: &Variable| {
+            v.name == "PATH" || v.name == JOB_VARIABLE || RANK_VARIABLES.contains(&v.name.as_str())
+        };
+        assert!(
+            kept.iter().any(|v| v.name == "PATH") && kept.iter().all(known),
+            "{kept:?}"
+        );
+        assert!(!environment(&[], own).iter().any(|v| v.name == "PATH"));
+    }
+
+    #[test]
+    fn the_launcher_tells_the_rank() {
+        let variable = |name: &str, value: &str| Variable {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        let header = |environment| Header {
+            environment,
+            ..Header::default()
+        };
+        assert_eq!(rank(&header(vec![variable("HOME", "/")])), None);
+        assert_eq!(rank(&header(vec![variable("PMI_RANK", "3")])), Some("3"));
+    }
+}

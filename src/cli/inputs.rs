@@ -1,0 +1,337 @@
+//! Turns the files named to `rsamp report` or `rsamp diff` into the events of one recording, and what is wrong with them.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::header;
+use crate::profile::event::Event;
+use crate::profile::filter::{Filter, NothingLeft, Selection};
+use crate::recording::{Completeness, Header, Merger, ReadError, Reader};
+
+/// Two system calls a second of recording are enough.
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// What is wrong with a file to be read.
+#[derive(Debug, Error)]
+pub enum InputError {
+    /// A pattern that matches no file.
+    #[error("no file matches {0:?}")]
+    NoMatch(String),
+    /// A pattern that is none.
+    #[error("read the pattern {pattern:?}")]
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong.
+        #[source]
+        source: glob::PatternError,
+    },
+    /// It cannot be opened.
+    #[error("open {path:?}")]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// It is no recording that can be read.
+    #[error("read {path:?}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ReadError,
+    },
+    /// It cannot be merged with itself: all times would count twice.
+    #[error("{first:?} and {second:?} are the same recording")]
+    SameTwice {
+        /// One file.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// It is not what was written. What comes before the damage was read.
+    #[error("{path:?} is damaged from byte {at_byte} on ({what}); what comes before is shown")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where the damage begins.
+        at_byte: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+/// A recording whose header was read.
+pub struct Input {
+    /// The file, as typed or as the pattern gave it.
+    pub path: PathBuf,
+    /// What it says of itself.
+    pub header: Header,
+    /// Its name among the others; `None` when there are no others.
+    pub name: Option<String>,
+    /// A pipe cannot be opened again for the rest. (All files would be too many to keep open.)
+    kept: Option<FileReader>,
+}
+
+type FileReader = Reader<BufReader<File>>;
+
+/// What came of the reading.
+#[derive(Debug, Default)]
+pub struct Trouble {
+    /// What went wrong, file by file.
+    pub errors: Vec<InputError>,
+    /// Recordings without an end: file and what there is of it, in bytes.
+    pub cut_off: Vec<(PathBuf, u64)>,
+}
+
+/// The files that the words stand for, each once: a word that is no file is taken as a pattern.
+///
+/// # Errors
+/// When a pattern is none or matches nothing.
+pub fn expand(words: &[PathBuf]) -> Result<Vec<PathBuf>, InputError> {
+    let mut paths = Vec::new();
+    for word in words {
+        let text = word.to_string_lossy();
+        let is_pattern = text.contains(['*', '?', '[']) && word.symlink_metadata().is_err();
+        if !is_pattern {
+            paths.push(word.clone());
+            continue;
+        }
+        let found = glob::glob(&text).map_err(|source| InputError::BadPattern {
+            pattern: text.to_string(),
+            source,
+        })?;
+        let before = paths.len();
+        // Folders that may not be looked into match nothing.
+        paths.extend(found.filter_map(Result::ok));
+        if paths.len() == before {
+            return Err(InputError::NoMatch(text.into_owned()));
+        }
+    }
+    let mut seen = HashSet::new();
+    paths.retain(|path| seen.insert(path.clone()));
+    Ok(paths)
+}
+
+/// Reads the headers. What cannot be read is left out and told, as long as there is another.
+///
+/// # Errors
+/// When nothing can be read, or two of the files are the same recording.
+pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, InputError> {
+    let mut inputs: Vec<Input> = Vec::new();
+    for path in paths {
+        match reader(&path) {
+            Ok((reader, is_file)) => inputs.push(Input {
+                header: reader.header().clone(),
+                path,
+                name: None,
+                kept: Some(reader).filter(|_| !is_file),
+            }),
+            Err(error) => trouble.errors.push(error),
+        }
+    }
+    if inputs.is_empty() {
+        // Without any error there was no file either, which clap does not let happen.
+        let none = InputError::NoMatch(String::new());
+        return Err(trouble.errors.drain(..).next().unwrap_or(none));
+    }
+    refuse_twins(&inputs)?;
+    let names = names(&inputs);
+    for (input, name) in inputs.iter_mut().zip(names) {
+        input.name = name;
+    }
+    Ok(inputs)
+}
+
+/// Hands every event of all recordings to `emit`, merged when there are several.
+fn read(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
+    if let [input] = inputs {
+        read_one(input, trouble, emit);
+        return;
+    }
+    let mut merger = Merger::default();
+    for input in inputs {
+        merger.begin(input.name.clone());
+        read_one(input, trouble, &mut |event| merger.apply(event, emit));
+    }
+    merger.finish(emit);
+}
+
+/// Hands on what is left of all events by the selection.
+///
+/// # Errors
+/// When nothing is left of what there was.
+pub fn read_selected(
+    inputs: &mut [Input],
+    selection: &Selection,
+    trouble: &mut Trouble,
+    emit: &mut dyn FnMut(Event),
+) -> Result<(), NothingLeft> {
+    if selection.leaves_everything() {
+        read(inputs, trouble, emit);
+        return Ok(());
+    }
+    let mut filter = Filter::new(selection.clone());
+    read(inputs, trouble, &mut |event| filter.apply(event, emit));
+    filter.check()
+}
+
+fn read_one(input: &mut Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
+    let path = || input.path.clone();
+    let opened = match input.kept.take() {
+        Some(reader) => Ok(reader),
+        None => reader(&input.path).map(|(reader, _)| reader),
+    };
+    let read = opened.and_then(|mut reader| {
+        reader.read(emit).map_err(|source| InputError::Unreadable {
+            path: path(),
+            source: ReadError::Io(source),
+        })
+    });
+    match read {
+        Ok(Completeness::Whole) => {}
+        Ok(Completeness::CutOff { read_bytes }) => trouble.cut_off.push((path(), read_bytes)),
+        Ok(Completeness::Damaged { at_byte, what }) => {
+            trouble.errors.push(InputError::Damaged {
+                path: path(),
+                at_byte,
+                what,
+            });
+        }
+        Err(error) => trouble.errors.push(error),
+    }
+}
+
+/// Reads a header. Tells whether the file can be opened again.
+fn reader(path: &Path) -> Result<(FileReader, bool), InputError> {
+    let opened = match path.to_str() {
+        Some("-") => File::open("/dev/stdin"),
+        _ => File::open(path),
+    };
+    let opened = opened.and_then(|file| Ok((file.metadata()?.is_file(), file)));
+    let (is_file, file) = opened.map_err(|source| InputError::Refused {
+        path: path.to_owned(),
+        source,
+    })?;
+    match Reader::new(BufReader::with_capacity(BUFFER_BYTES, file)) {
+        Ok(reader) => Ok((reader, is_file)),
+        Err(source) => Err(InputError::Unreadable {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn refuse_twins(inputs: &[Input]) -> Result<(), InputError> {
+    let mut sorted: Vec<&Input> = inputs.iter().collect();
+    sorted.sort_by(|a, b| identity(a).cmp(&identity(b)));
+    let twins = sorted
+        .windows(2)
+        .find(|pair| identity(pair[0]) == identity(pair[1]));
+    match twins {
+        Some(pair) => Err(InputError::SameTwice {
+            first: pair[0].path.clone(),
+            second: pair[1].path.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// No two recordings of one machine start in the same nanosecond and are of the same rank.
+fn identity(input: &Input) -> (u64, &str, Option<&str>, &[String]) {
+    let header = &input.header;
+    (
+        header.start_unix_ns,
+        &header.host,
+        header::rank(header),
+        &header.command,
+    )
+}
+
+/// What tells each recording from the others: host and rank where they differ, or else the file.
+fn names(inputs: &[Input]) -> Vec<Option<String>> {
+    if inputs.len() < 2 {
+        return vec![None; inputs.len()];
+    }
+    let differ = |words: Vec<&str>| words.iter().any(|word| *word != words[0]);
+    let host = |input: &'_ Input| input.header.host.clone();
+    let hosts_differ = differ(inputs.iter().map(|i| i.header.host.as_str()).collect());
+    let by_place = inputs.iter().map(|input| {
+        let rank = header::rank(&input.header).map(|rank| format!("rank {rank}"));
+        let parts = [hosts_differ.then(|| host(input)), rank];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    });
+    let by_stem = inputs.iter().map(|input| {
+        let stem = input.path.file_stem().unwrap_or_default();
+        stem.to_string_lossy().into_owned()
+    });
+    let by_path = inputs.iter().map(|input| input.path.display().to_string());
+    let candidates: [Vec<String>; 3] = [by_place.collect(), by_stem.collect(), by_path.collect()];
+    let is_distinct = |names: &&Vec<String>| {
+        let distinct: HashSet<&String> = names.iter().collect();
+        distinct.len() == names.len() && names.iter().all(|name| !name.is_empty())
+    };
+    let found = candidates.iter().find(is_distinct);
+    let names = found.unwrap_or(&candidates[2]).iter();
+    names.map(|name| Some(name.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::schema::Variable;
+
+    /// Inputs of file, host and rank.
+    fn check(inputs: &[(&str, &str, &str)], expected: &[&str]) {
+        let inputs: Vec<Input> = inputs
+            .iter()
+            .map(|(path, host, rank)| Input {
+                path: path.into(),
+                name: None,
+                kept: None,
+                header: Header {
+                    host: (*host).to_owned(),
+                    environment: vec![Variable {
+                        name: "PMI_RANK".to_owned(),
+                        value: (*rank).to_owned(),
+                    }]
+                    .into_iter()
+                    .filter(|_| !rank.is_empty())
+                    .collect(),
+                    ..Header::default()
+                },
+            })
+            .collect();
+        let names: Vec<String> = names(&inputs).into_iter().flatten().collect();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn recordings_are_named_by_what_tells_them_apart() {
+        check(&[("a.rsamp", "n1", "")], &[]);
+        check(
+            &[("a.rsamp", "n1", ""), ("b.rsamp", "n2", "")],
+            &["n1", "n2"],
+        );
+        check(
+            &[("a.rsamp", "n1", "0"), ("b.rsamp", "n2", "1")],
+            &["n1 rank 0", "n2 rank 1"],
+        );
+        check(
+            &[("a.rsamp", "n1", "0"), ("b.rsamp", "n1", "1")],
+            &["rank 0", "rank 1"],
+        );
+        check(&[("a.rsamp", "n1", ""), ("b.rsamp", "n1", "")], &["a", "b"]);
+        check(
+            &[("x/a.rsamp", "n1", "0"), ("y/a.rsamp", "n1", "0")],
+            &["x/a.rsamp", "y/a.rsamp"],
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! Turns what differs between two recordings into JSON, for scripts.
+//!
+//! ```json
+//! {"schema": 1, "view": "wall", "normalized": false,
+//!  "base": {"name": "base.rsamp", "seconds": 10.0, "time_seconds": 9.8, "samples": 9800, "lost": {"late": 3}},
+//!  "new": {…},
+//!  "functions": [
+//!    {"base": {"name": "solve", "file": "/srv/solver.py", "first_line": 3}, "new": {…},
+//!     "self": {"base_seconds": 3.0, "base_share": 0.3, "new_seconds": 4.0, "new_share": 0.4,
+//!              "change_seconds": 1.0, "error_seconds": 0.1, "p_value": 0.0, "beyond_noise": true},
+//!     "total": {…}}],
+//!  "lines": [
+//!    {"base": {"name": "solve", "file": "/srv/solver.py", "first_line": 3, "line": 5}, "new": {…},
+//!     "self": {…}, "total": {…}}]}
+//! ```
+//!
+//! `seconds` is how long the recording lasted, `time_seconds` the time of all threads in the view.
+//! What is not known or not there is null. Fields may be added; none is removed or renamed without
+//! a new number of the schema.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde::Serialize;
+
+use crate::profile::Profile;
+use crate::profile::diff::{Change, Diff, Scale};
+use crate::profile::functions::Function;
+
+use super::Names;
+
+/// Writes the object and a line feed.
+///
+/// # Errors
+/// When `out` fails.
+pub(super) fn write(diff: &Diff<'_>, names: &Names, out: &mut dyn io::Write) -> io::Result<()> {
+    let functions = diff.functions().into_iter().map(|row| Row {
+        base: row.base.map(Place::of_function),
+        new: row.new.map(Place::of_function),
+        self_time: Times::of(&row.self_time),
+        total_time: Times::of(&row.total_time),
+    });
+    let lines = diff.lines().into_iter().map(|row| Row {
+        base: row.base.map(Place::of_line),
+        new: row.new.map(Place::of_line),
+        self_time: Times::of(&row.self_time),
+        total_time: Times::of(&row.total_time),
+    });
+    let document = Document {
+        schema: 1,
+        view: diff.view().to_string(),
+        normalized: diff.scale() == Scale::Normalized,
+        base: recording(&names.base, diff.base(), diff),
+        new: recording(&names.new, diff.new_profile(), diff),
+        functions: functions.collect(),
+        lines: lines.collect(),
+    };
+    serde_json::to_writer(&mut *out, &document)?;
+    out.write_all(b"\n")
+}
+
+#[derive(Debug, Serialize)]
+struct Document<'p> {
+    schema: u32,
+    view: String,
+    normalized: bool,
+    base: Recording<'p>,
+    new: Recording<'p>,
+    functions: Vec<Row<'p>>,
+    lines: Vec<Row<'p>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Recording<'p> {
+    name: &'p str,
+    seconds: f64,
+    time_seconds: f64,
+    samples: u64,
+    lost: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row<'p> {
+    base: Option<Place<'p>>,
+    new: Option<Place<'p>>,
+    #[serde(rename = "self")]
+    self_time: Times,
+    #[serde(rename = "total")]
+    total_time: Times,
+}
+
+#[derive(Debug, Serialize)]
+struct Place<'p> {
+    name: &'p str,
+    file: Option<&'p str>,
+    first_line: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<Option<u32>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Times {
+    base_seconds: f64,
+    base_share: f64,
+    new_seconds: f64,
+    new_share: f64,
+    change_seconds: f64,
+    /// serde_json writes what is not finite as null.
+    error_seconds: f64,
+    p_value: f64,
+    beyond_noise: bool,
+}
+
+impl Times {
+    fn of(change: &Change) -> Times {
+        Times {
+            base_seconds: change.base.seconds,
+            base_share: change.base.share,
+            new_seconds: change.new.seconds,
+            new_share: change.new.share,
+            change_seconds: change.seconds(),
+            error_seconds: change.error_seconds,
+            p_value: change.p_value,
+            beyond_noise: change.is_beyond_noise,
+        }
+    }
+}
+
+impl<'p> Place<'p> {
+    fn of_function(function: Function<'p>) -> Place<'p> {
+        Place {
+            name: function.name,
+            file: function.file,
+            first_line: function.first_line,
+            line: None,
+        }
+    }
+
+    fn of_line((function, line): (Function<'p>, Option<u32>)) -> Place<'p> {
+        Place {
+            line: Some(line),
+            ..Place::of_function(function)
+        }
+    }
+}
+
+fn recording<'p>(name: &'p str, profile: &Profile, diff: &Diff<'_>) -> Recording<'p> {
+    let lost = profile.lost().iter();
+    Recording {
+        name,
+        seconds: profile.duration().seconds(),
+        time_seconds: profile.totals().time(diff.view()).seconds(),
+        samples: profile.totals().samples,
+        lost: lost
+            .map(|(cause, count)| (cause.to_string(), *count))
+            .collect(),
+    }
+}

@@ -1,0 +1,217 @@
+//! Turns samples into the time that each stack had in each block of the recording.
+//!
+//! A table of times says how much; blocks say how evenly. There are at most [`MAX_BLOCKS`] of one
+//! length, whatever the duration: when a recording outgrows them, each two become one.
+
+use super::event::{Nanos, Sample};
+use super::{Totals, View};
+
+/// Half of it, 64 blocks, is what a recording has at least; more would make blocks too short to
+/// hold a visit to a function and the time until the next one.
+const MAX_BLOCKS: u64 = 128;
+
+/// The first blocks are 2²⁰ ns, about a millisecond.
+const FIRST_LENGTH_LOG2: u32 = 20;
+
+/// The time of each stack per block of time.
+#[derive(Debug, Clone)]
+pub(super) struct Blocks {
+    view: View,
+    /// A block is 2 to this power nanoseconds.
+    length_log2: u32,
+    /// By stack: the blocks in which it has time, in ascending order.
+    of_stack: Vec<Vec<(u32, u64)>>,
+    /// By block: the time of all threads, with frames or without.
+    whole: Vec<u64>,
+    totals: Totals,
+    end: Nanos,
+}
+
+impl Blocks {
+    /// No sample has come yet; the time of `view` will be counted.
+    pub(super) fn new(view: View) -> Blocks {
+        Blocks {
+            view,
+            length_log2: FIRST_LENGTH_LOG2,
+            of_stack: Vec::new(),
+            whole: Vec::new(),
+            totals: Totals::default(),
+            end: Nanos(0),
+        }
+    }
+
+    /// The time that is counted.
+    pub(super) fn view(&self) -> View {
+        self.view
+    }
+
+    /// Shares a run out to the blocks that it lies in, in proportion.
+    pub(super) fn add(&mut self, sample: &Sample) {
+        let totals = Totals::from(sample);
+        self.totals += totals;
+        self.end = self.end.max(sample.at);
+        let time = totals.time(self.view).0;
+        if time == 0 {
+            return;
+        }
+        let last_ns = sample.at.0.saturating_sub(1);
+        while last_ns >> self.length_log2 >= MAX_BLOCKS {
+            self.double();
+        }
+        let start = (sample.at - sample.wall).0;
+        let wall = (sample.at.0 - start).max(1);
+        let mut given = 0;
+        for block in (start.min(last_ns) >> self.length_log2)..=(last_ns >> self.length_log2) {
+            let block_end = (block + 1).saturating_mul(self.length().0);
+            let until = if last_ns < block_end {
+                time
+            } else {
+                share(time, block_end - start, wall)
+            };
+            self.give(sample, block as u32, until - given);
+            given = until;
+        }
+    }
+
+    fn give(&mut self, sample: &Sample, block: u32, time: u64) {
+        let index = block as usize;
+        if self.whole.len() <= index {
+            self.whole.resize(index + 1, 0);
+        }
+        self.whole[index] += time;
+        let Some(stack) = sample.stack else { return };
+        let stack = stack.0 as usize;
+        if self.of_stack.len() <= stack {
+            self.of_stack.resize(stack + 1, Vec::new());
+        }
+        let times = &mut self.of_stack[stack];
+        match times.binary_search_by_key(&block, |(block, _)| *block) {
+            Ok(at) => times[at].1 += time,
+            Err(at) => times.insert(at, (block, time)),
+        }
+    }
+
+    /// Makes each two blocks one.
+    fn double(&mut self) {
+        self.length_log2 += 1;
+        for times in &mut self.of_stack {
+            let mut merged: Vec<(u32, u64)> = Vec::with_capacity(times.len());
+            for (block, time) in times.iter().map(|(block, time)| (block / 2, *time)) {
+                match merged.last_mut() {
+                    Some(last) if last.0 == block => last.1 += time,
+                    _ => merged.push((block, time)),
+                }
+            }
+            *times = merged;
+        }
+        self.whole = self.whole.chunks(2).map(|pair| pair.iter().sum()).collect();
+    }
+
+    /// The mean time between two ticks of a thread.
+    pub(super) fn tick(&self) -> Nanos {
+        Nanos(self.totals.wall.0 / self.totals.samples.max(1))
+    }
+
+    /// The same times in blocks of at least `length`.
+    pub(super) fn at_least(&self, length: Nanos) -> Blocks {
+        let mut blocks = self.clone();
+        while blocks.length() < length {
+            blocks.double();
+        }
+        blocks
+    }
+
+    /// How long a block is.
+    pub(super) fn length(&self) -> Nanos {
+        Nanos(1 << self.length_log2)
+    }
+
+    /// How many blocks the recording fills; what is behind them does not fill one.
+    pub(super) fn full(&self) -> usize {
+        (self.end.0 >> self.length_log2) as usize
+    }
+
+    /// How many blocks the recording would fill, in parts of one.
+    pub(super) fn count(&self) -> f64 {
+        self.end.0 as f64 / self.length().0 as f64
+    }
+
+    /// Full block by full block: the time of each of `stacks` stacks, and that of the whole.
+    pub(super) fn times(&self, stacks: usize) -> impl Iterator<Item = (Vec<f64>, f64)> {
+        let mut next = vec![0; stacks];
+        (0..self.full()).map(move |block| {
+            let mut times = vec![0.0; stacks];
+            for (stack, of_stack) in self.of_stack.iter().enumerate().take(stacks) {
+                if let Some((at, time)) = of_stack.get(next[stack])
+                    && *at as usize == block
+                {
+                    times[stack] = *time as f64;
+                    next[stack] += 1;
+                }
+            }
+            let whole = self.whole.get(block).copied().unwrap_or_default();
+            (times, whole as f64)
+        })
+    }
+}
+
+/// What the first `of` nanoseconds of `wall` hold of `time`.
+fn share(time: u64, of: u64, wall: u64) -> u64 {
+    (u128::from(time) * u128::from(of) / u128::from(wall)) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::event::{StackId, ThreadId};
+
+    const MS: u64 = 1 << FIRST_LENGTH_LOG2;
+
+    fn blocks(runs: &[(u32, u64, u64)]) -> Blocks {
+        let mut blocks = Blocks::new(View::Wall);
+        for (stack, from, to) in runs {
+            blocks.add(&Sample {
+                at: Nanos(*to),
+                thread: ThreadId(0),
+                stack: Some(StackId(*stack)),
+                ticks: 1,
+                wall: Nanos(to - from),
+                cpu: Nanos(0),
+                gil: Nanos(0),
+            });
+        }
+        blocks
+    }
+
+    #[test]
+    fn a_run_is_shared_out_exactly() {
+        let blocks = blocks(&[(0, MS / 2, 3 * MS), (1, 3 * MS, 3 * MS + 5)]);
+        let times: Vec<_> = blocks.times(2).collect();
+        let expected = [MS as f64 / 2.0, MS as f64, MS as f64];
+        assert_eq!(times, expected.map(|time| (vec![time, 0.0], time)));
+        assert_eq!(blocks.whole, [MS / 2, MS, MS, 5]);
+    }
+
+    #[test]
+    fn blocks_double_when_the_recording_outgrows_them() {
+        let mut runs = Vec::new();
+        for at in 0..1000 {
+            runs.push((at % 3, u64::from(at) * MS, u64::from(at + 1) * MS));
+        }
+        let blocks = blocks(&runs);
+        assert_eq!((blocks.length(), blocks.full()), (Nanos(8 * MS), 125));
+        assert_eq!(blocks.whole, vec![8 * MS; 125]);
+        let sum: u64 = blocks.of_stack.iter().flatten().map(|(_, time)| time).sum();
+        assert_eq!(sum, 1000 * MS);
+        let longer = blocks.at_least(Nanos(9 * MS));
+        assert_eq!((longer.length(), longer.full()), (Nanos(16 * MS), 62));
+    }
+
+    #[test]
+    fn times_that_make_no_sense_do_no_harm() {
+        for (from, to) in [(0, 0), (0, u64::MAX), (u64::MAX - 1, u64::MAX)] {
+            let blocks = blocks(&[(0, from, to)]);
+            assert_eq!(blocks.whole.iter().sum::<u64>(), to - from);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Turns processes and threads into those that were asked for, numbered anew.
+
+use std::collections::HashMap;
+
+use super::Name;
+use super::nothing_left::{Criterion, Passed};
+use crate::profile::event::{Event, Process, ProcessId, Sample, StackId, Thread, ThreadId};
+
+/// The processes and threads seen, and which of them were asked for.
+#[derive(Debug)]
+pub(super) struct Owners {
+    wanted_processes: Vec<Name>,
+    wanted_threads: Vec<Name>,
+    processes: Vec<OwnProcess>,
+    threads: Vec<OwnThread>,
+    processes_out: u32,
+    threads_out: u32,
+}
+
+#[derive(Debug)]
+struct OwnProcess {
+    process: Process,
+    is_wanted: bool,
+    out: Option<ProcessId>,
+}
+
+#[derive(Debug)]
+struct OwnThread {
+    thread: Thread,
+    is_wanted: bool,
+    out: Option<ThreadId>,
+    /// Samples from before the thread had the name that was asked for, one per stack.
+    held: HashMap<Option<StackId>, Sample>,
+}
+
+impl Owners {
+    /// Nobody has appeared yet. An empty list asks for all.
+    pub(super) fn new(wanted_processes: Vec<Name>, wanted_threads: Vec<Name>) -> Owners {
+        Owners {
+            wanted_processes,
+            wanted_threads,
+            processes: Vec::new(),
+            threads: Vec::new(),
+            processes_out: 0,
+            threads_out: 0,
+        }
+    }
+
+    /// A process appeared.
+    pub(super) fn process(&mut self, id: ProcessId, process: Process, emit: &mut dyn FnMut(Event)) {
+        if id.0 as usize != self.processes.len() {
+            emit(Event::Process(ProcessId(u32::MAX), process));
+            return;
+        }
+        let wanted = &self.wanted_processes;
+        let is_wanted =
+            wanted.is_empty() || wanted.iter().any(|name| is_process(name, id, &process));
+        self.processes.push(OwnProcess {
+            process,
+            is_wanted,
+            out: None,
+        });
+    }
+
+    /// A thread appeared or has another name. Returns the samples of it that were held until now
+    /// and are wanted after all.
+    pub(super) fn thread(
+        &mut self,
+        id: ThreadId,
+        thread: Thread,
+        emit: &mut dyn FnMut(Event),
+    ) -> Vec<Sample> {
+        let index = id.0 as usize;
+        let is_process = (thread.process.0 as usize) < self.processes.len();
+        if !is_process || index > self.threads.len() {
+            emit(Event::Thread(ThreadId(u32::MAX), thread));
+            return Vec::new();
+        }
+        let wanted = &self.wanted_threads;
+        let is_wanted = wanted.is_empty() || wanted.iter().any(|name| is_thread(name, id, &thread));
+        let Some(known) = self.threads.get_mut(index) else {
+            self.threads.push(OwnThread {
+                thread,
+                is_wanted,
+                out: None,
+                held: HashMap::new(),
+            });
+            return Vec::new();
+        };
+        known.thread = thread;
+        known.is_wanted |= is_wanted;
+        if known.out.is_some() {
+            self.emit_thread(index, emit);
+        }
+        let known = &mut self.threads[index];
+        if !known.is_wanted {
+            return Vec::new();
+        }
+        let mut held: Vec<Sample> = std::mem::take(&mut known.held).into_values().collect();
+        held.sort_by_key(|sample| (sample.at, sample.stack));
+        held
+    }
+
+    /// Whether a thread was defined.
+    pub(super) fn is_thread(&self, id: ThreadId) -> bool {
+        (id.0 as usize) < self.threads.len()
+    }
+
+    /// The sample, when its thread was asked for. One of a thread that may yet get the name asked
+    /// for is held, added to that of the same stack.
+    pub(super) fn take(&mut self, sample: Sample, passed: &mut Passed) -> Option<Sample> {
+        let thread = self.threads.get_mut(sample.thread.0 as usize)?;
+        let process = self.processes.get(thread.thread.process.0 as usize)?;
+        if !process.is_wanted {
+            passed.until(Criterion::Process);
+            return None;
+        }
+        if thread.is_wanted {
+            return Some(sample);
+        }
+        passed.until(Criterion::Thread);
+        let held = thread.held.entry(sample.stack);
+        held.and_modify(|sum| add(sum, &sample)).or_insert(sample);
+        None
+    }
+
+    /// The new number of a thread that is needed now.
+    pub(super) fn define(&mut self, id: ThreadId, emit: &mut dyn FnMut(Event)) -> ThreadId {
+        let index = id.0 as usize;
+        if let Some(out) = self.threads.get(index).and_then(|thread| thread.out) {
+            return out;
+        }
+        self.threads[index].out = Some(ThreadId(self.threads_out));
+        self.threads_out += 1;
+        self.emit_thread(index, emit)
+    }
+
+    fn emit_thread(&mut self, index: usize, emit: &mut dyn FnMut(Event)) -> ThreadId {
+        let process = self.define_process(self.threads[index].thread.process, emit);
+        let known = &self.threads[index];
+        let thread = Thread {
+            process,
+            ..known.thread.clone()
+        };
+        let id = known.out.unwrap_or(ThreadId(u32::MAX));
+        emit(Event::Thread(id, thread));
+        id
+    }
+
+    fn define_process(&mut self, id: ProcessId, emit: &mut dyn FnMut(Event)) -> ProcessId {
+        let known = &mut self.processes[id.0 as usize];
+        *known.out.get_or_insert_with(|| {
+            let id = ProcessId(self.processes_out);
+            self.processes_out += 1;
+            emit(Event::Process(id, known.process.clone()));
+            id
+        })
+    }
+
+    /// What was asked for of processes, and what there is.
+    pub(super) fn processes(&self) -> (String, Vec<String>) {
+        let there = self.processes.iter().map(|known| {
+            let process = &known.process;
+            if process.command.is_empty() {
+                return process.pid.to_string();
+            }
+            format!("{} ({})", process.pid, process.command.join(" "))
+        });
+        (listed(&self.wanted_processes), there.collect())
+    }
+
+    /// What was asked for of threads, and what there is.
+    pub(super) fn threads(&self) -> (String, Vec<String>) {
+        let there = (0_u32..).zip(&self.threads).map(|(number, known)| {
+            let tid = known.thread.tid.map(|tid| tid.to_string());
+            let name = known.thread.name.clone();
+            match (name, tid) {
+                (Some(name), Some(tid)) => format!("{name} ({tid})"),
+                (Some(name), None) => name,
+                (None, Some(tid)) => tid,
+                (None, None) => number.to_string(),
+            }
+        });
+        (listed(&self.wanted_threads), there.collect())
+    }
+}
+
+fn is_process(name: &Name, id: ProcessId, process: &Process) -> bool {
+    match name {
+        Name::Number(number) => *number == id.0 || i64::from(*number) == i64::from(process.pid),
+        Name::Pattern(pattern) => {
+            let file_name = |word: &String| word.rsplit('/').next().map(str::to_owned);
+            let mut words = process.command.iter().filter_map(file_name);
+            pattern.matches(&process.command.join(" ")) || words.any(|word| pattern.matches(&word))
+        }
+    }
+}
+
+fn is_thread(name: &Name, id: ThreadId, thread: &Thread) -> bool {
+    match name {
+        Name::Number(number) => {
+            let tid = thread.tid.map(i64::from);
+            *number == id.0 || tid == Some(i64::from(*number))
+        }
+        Name::Pattern(pattern) => match &thread.name {
+            Some(name) => pattern.matches(name),
+            None => thread.is_main && pattern.matches("MainThread"),
+        },
+    }
+}
+
+/// Adds a run to one of the same stack, which ends before it. A sum that no number can hold is left
+/// to the profile, which rejects it.
+fn add(sum: &mut Sample, sample: &Sample) {
+    sum.at = sum.at.max(sample.at);
+    sum.ticks = sum.ticks.saturating_add(sample.ticks);
+    sum.wall += sample.wall;
+    sum.cpu += sample.cpu;
+    sum.gil += sample.gil;
+}
+
+fn listed(names: &[Name]) -> String {
+    let names: Vec<String> = names.iter().map(Name::to_string).collect();
+    names.join(", ")
+}

@@ -1,0 +1,260 @@
+//! Turns frames and stacks into those that are to be shown, numbered anew.
+
+use std::collections::{BTreeSet, HashMap};
+
+use regex::Regex;
+
+use super::nothing_left::Criterion;
+use super::{HIDDEN, Hidden};
+use crate::profile::event::{Event, Frame, FrameId, StackId};
+use crate::profile::paths;
+
+/// What becomes of a sample's stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// The sample stays, with this stack.
+    As(Option<StackId>),
+    /// The sample goes.
+    Not(Criterion),
+}
+
+/// The frames and stacks seen, and what is shown of them.
+#[derive(Debug)]
+pub(super) struct Stacks {
+    function: Option<Regex>,
+    focus: Option<Regex>,
+    hidden: Vec<Hidden>,
+    frames: Vec<OwnFrame>,
+    stacks: Vec<OwnStack>,
+    nodes: Vec<Node>,
+    node_of: HashMap<(Option<usize>, usize), usize>,
+    mark: Option<StackId>,
+    frames_out: u32,
+    stacks_out: u32,
+    /// Every name, for the one who misses one; empty when none is asked for.
+    names: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct OwnFrame {
+    frame: Frame,
+    is_function: bool,
+    is_focus: bool,
+    is_hidden: bool,
+    out: Option<FrameId>,
+}
+
+/// A stack as it came in.
+#[derive(Debug, Clone, Copy, Default)]
+struct OwnStack {
+    has_function: bool,
+    has_focus: bool,
+    /// What is shown of it: an index into [`Stacks::nodes`].
+    shown: Option<usize>,
+}
+
+/// A stack as it is shown: several that came in may be the same without their hidden frames.
+#[derive(Debug)]
+struct Node {
+    parent: Option<usize>,
+    /// An index into [`Stacks::frames`].
+    frame: usize,
+    out: Option<StackId>,
+}
+
+impl Stacks {
+    /// No frame has come yet.
+    pub(super) fn new(
+        function: Option<Regex>,
+        focus: Option<Regex>,
+        hidden: Vec<Hidden>,
+    ) -> Stacks {
+        Stacks {
+            function,
+            focus,
+            hidden,
+            frames: Vec::new(),
+            stacks: Vec::new(),
+            nodes: Vec::new(),
+            node_of: HashMap::new(),
+            mark: None,
+            frames_out: 0,
+            stacks_out: 0,
+            names: BTreeSet::new(),
+        }
+    }
+
+    /// A frame was defined.
+    pub(super) fn frame(&mut self, id: FrameId, frame: Frame, emit: &mut dyn FnMut(Event)) {
+        if id.0 as usize != self.frames.len() {
+            emit(Event::Frame(FrameId(u32::MAX), frame));
+            return;
+        }
+        let fits = |regex: &Option<Regex>| {
+            regex
+                .as_ref()
+                .is_some_and(|regex| regex.is_match(&frame.name))
+        };
+        let file = frame.file.as_deref();
+        let is_hidden = |hidden: &Hidden| file.is_some_and(|file| hides(hidden, file));
+        if self.function.is_some() || self.focus.is_some() {
+            self.names.insert(frame.name.clone());
+        }
+        self.frames.push(OwnFrame {
+            is_function: fits(&self.function),
+            is_focus: fits(&self.focus),
+            is_hidden: self.hidden.iter().any(is_hidden),
+            frame,
+            out: None,
+        });
+    }
+
+    /// A stack was defined.
+    pub(super) fn stack(
+        &mut self,
+        id: StackId,
+        parent: Option<StackId>,
+        frame: FrameId,
+        emit: &mut dyn FnMut(Event),
+    ) {
+        let index = frame.0 as usize;
+        let own = self.frames.get(index);
+        let (Some(own), true) = (own, self.is_stack(parent) && self.is_next(id)) else {
+            emit(Event::Stack {
+                id: StackId(u32::MAX),
+                parent: None,
+                frame: FrameId(u32::MAX),
+            });
+            return;
+        };
+        let below = parent.and_then(|id| self.stacks.get(id.0 as usize));
+        let below = below.copied().unwrap_or_default();
+        let has_focus = below.has_focus || own.is_focus;
+        let is_shown = !own.is_hidden && (has_focus || self.focus.is_none());
+        let has_function = below.has_function || own.is_function;
+        let shown = if is_shown {
+            Some(self.node(below.shown, index))
+        } else {
+            below.shown
+        };
+        self.stacks.push(OwnStack {
+            has_function,
+            has_focus,
+            shown,
+        });
+    }
+
+    fn is_next(&self, id: StackId) -> bool {
+        id.0 as usize == self.stacks.len()
+    }
+
+    /// Whether a stack was defined.
+    pub(super) fn is_stack(&self, id: Option<StackId>) -> bool {
+        id.is_none_or(|id| (id.0 as usize) < self.stacks.len())
+    }
+
+    fn node(&mut self, parent: Option<usize>, frame: usize) -> usize {
+        let nodes = &mut self.nodes;
+        *self.node_of.entry((parent, frame)).or_insert_with(|| {
+            nodes.push(Node {
+                parent,
+                frame,
+                out: None,
+            });
+            nodes.len() - 1
+        })
+    }
+
+    /// What becomes of a sample with this stack; hands on what is not defined yet of what is shown.
+    pub(super) fn keep(&mut self, stack: Option<StackId>, emit: &mut dyn FnMut(Event)) -> Kept {
+        let own = stack.and_then(|id| self.stacks.get(id.0 as usize));
+        let own = own.copied().unwrap_or_default();
+        if self.function.is_some() && !own.has_function {
+            return Kept::Not(Criterion::Function);
+        }
+        if self.focus.is_some() && !own.has_focus {
+            return Kept::Not(Criterion::Focus);
+        }
+        Kept::As(match own.shown {
+            Some(node) => Some(self.define(node, emit)),
+            None => stack.map(|_| self.define_mark(emit)),
+        })
+    }
+
+    /// The new number of a stack: defines its frames from the outermost unknown one on.
+    fn define(&mut self, node: usize, emit: &mut dyn FnMut(Event)) -> StackId {
+        let unknown: Vec<usize> = std::iter::successors(Some(node), |at| self.nodes[*at].parent)
+            .take_while(|at| self.nodes[*at].out.is_none())
+            .collect();
+        for at in unknown.into_iter().rev() {
+            let parent = self.nodes[at].parent;
+            let parent = parent.and_then(|parent| self.nodes[parent].out);
+            let frame = self.define_frame(self.nodes[at].frame, emit);
+            self.nodes[at].out = Some(self.emit_stack(parent, frame, emit));
+        }
+        self.nodes[node].out.unwrap_or(StackId(u32::MAX))
+    }
+
+    fn define_frame(&mut self, index: usize, emit: &mut dyn FnMut(Event)) -> FrameId {
+        let own = &mut self.frames[index];
+        *own.out.get_or_insert_with(|| {
+            let id = FrameId(self.frames_out);
+            self.frames_out += 1;
+            emit(Event::Frame(id, own.frame.clone()));
+            id
+        })
+    }
+
+    fn define_mark(&mut self, emit: &mut dyn FnMut(Event)) -> StackId {
+        if let Some(mark) = self.mark {
+            return mark;
+        }
+        let frame = FrameId(self.frames_out);
+        self.frames_out += 1;
+        let mark = Frame {
+            name: HIDDEN.to_owned(),
+            file: None,
+            first_line: None,
+            line: None,
+        };
+        emit(Event::Frame(frame, mark));
+        let id = self.emit_stack(None, frame, emit);
+        self.mark = Some(id);
+        id
+    }
+
+    fn emit_stack(
+        &mut self,
+        parent: Option<StackId>,
+        frame: FrameId,
+        emit: &mut dyn FnMut(Event),
+    ) -> StackId {
+        let id = StackId(self.stacks_out);
+        self.stacks_out += 1;
+        emit(Event::Stack { id, parent, frame });
+        id
+    }
+
+    /// The function asked for, and those there are.
+    pub(super) fn function(&self) -> (String, Vec<String>) {
+        self.asked(self.function.as_ref())
+    }
+
+    /// The function asked for as the root, and those there are.
+    pub(super) fn focus(&self) -> (String, Vec<String>) {
+        self.asked(self.focus.as_ref())
+    }
+
+    fn asked(&self, regex: Option<&Regex>) -> (String, Vec<String>) {
+        let names = self.names.iter().cloned().collect();
+        (regex.map(Regex::to_string).unwrap_or_default(), names)
+    }
+}
+
+fn hides(hidden: &Hidden, file: &str) -> bool {
+    match hidden {
+        Hidden::StandardLibrary => paths::is_standard_library(file),
+        Hidden::ImportSystem => paths::is_import_system(file),
+        Hidden::Files(pattern) => pattern.matches(file),
+    }
+}

@@ -1,0 +1,145 @@
+//! Turns the events of several recordings into those of one.
+//!
+//! Processes and threads stay apart; equal frames and stacks become one. Times stay as they are, each
+//! since the start of its own recording.
+
+use rustc_hash::FxHashMap;
+
+use crate::profile::event::{
+    Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+};
+
+/// Merges recordings, one after the other. Takes events as a [`super::Reader`] gives them.
+#[derive(Debug, Default)]
+pub struct Merger {
+    frames: FxHashMap<Frame, FrameId>,
+    stacks: FxHashMap<(Option<StackId>, FrameId), StackId>,
+    processes: u32,
+    threads: u32,
+    /// The longest duration.
+    duration: Nanos,
+    /// A recording without an end was among them.
+    is_cut_off: bool,
+    current: Current,
+}
+
+/// The recording that is being read: the numbers that its numbers became.
+#[derive(Debug, Default)]
+struct Current {
+    name: Option<String>,
+    first_process: u32,
+    first_thread: u32,
+    frames: Vec<FrameId>,
+    stacks: Vec<StackId>,
+    is_begun: bool,
+    has_end: bool,
+}
+
+impl Merger {
+    /// Begins the next recording. Its `name` stands before the command of each of its processes.
+    pub fn begin(&mut self, name: Option<String>) {
+        self.end_current();
+        self.current = Current {
+            name,
+            first_process: self.processes,
+            first_thread: self.threads,
+            is_begun: true,
+            ..Current::default()
+        };
+    }
+
+    /// Takes in an event of the recording that was begun last.
+    pub fn apply(&mut self, event: Event, emit: &mut dyn FnMut(Event)) {
+        match event {
+            Event::Process(id, process) => emit(self.process(id, process)),
+            Event::Thread(id, thread) => emit(self.thread(id, thread)),
+            Event::Frame(_, frame) => self.frame(frame, emit),
+            Event::Stack { parent, frame, .. } => self.stack(parent, frame, emit),
+            Event::Sample(sample) => {
+                if let Some(sample) = self.sample(sample) {
+                    emit(Event::Sample(sample));
+                }
+            }
+            Event::End(duration) => {
+                self.duration = self.duration.max(duration);
+                self.current.has_end = true;
+            }
+            event @ (Event::Lost(..) | Event::Repeated { .. }) => emit(event),
+        }
+    }
+
+    /// Ends the last recording. The whole has an end when each of them has one.
+    pub fn finish(mut self, emit: &mut dyn FnMut(Event)) {
+        self.end_current();
+        if !self.is_cut_off {
+            emit(Event::End(self.duration));
+        }
+    }
+
+    fn end_current(&mut self) {
+        self.is_cut_off |= self.current.is_begun && !self.current.has_end;
+    }
+
+    fn process(&mut self, id: ProcessId, mut process: Process) -> Event {
+        if let Some(name) = &self.current.name {
+            process.command.insert(0, format!("{name}:"));
+        }
+        let id = self.current.first_process.saturating_add(id.0);
+        self.processes = self.processes.max(id.saturating_add(1));
+        Event::Process(ProcessId(id), process)
+    }
+
+    fn thread(&mut self, id: ThreadId, mut thread: Thread) -> Event {
+        let process = self.current.first_process.saturating_add(thread.process.0);
+        thread.process = ProcessId(process);
+        let id = self.current.first_thread.saturating_add(id.0);
+        self.threads = self.threads.max(id.saturating_add(1));
+        Event::Thread(ThreadId(id), thread)
+    }
+
+    fn frame(&mut self, frame: Frame, emit: &mut dyn FnMut(Event)) {
+        let next = FrameId(self.frames.len() as u32);
+        let id = *self.frames.entry(frame).or_insert_with_key(|frame| {
+            emit(Event::Frame(next, frame.clone()));
+            next
+        });
+        self.current.frames.push(id);
+    }
+
+    fn stack(&mut self, parent: Option<StackId>, frame: FrameId, emit: &mut dyn FnMut(Event)) {
+        let next = StackId(self.stacks.len() as u32);
+        let mapped = || {
+            let frame = *self.current.frames.get(frame.0 as usize)?;
+            let parent = match parent {
+                Some(parent) => Some(*self.current.stacks.get(parent.0 as usize)?),
+                None => None,
+            };
+            Some((parent, frame))
+        };
+        let Some((parent, frame)) = mapped() else {
+            return;
+        };
+        let id = *self.stacks.entry((parent, frame)).or_insert_with(|| {
+            emit(Event::Stack {
+                id: next,
+                parent,
+                frame,
+            });
+            next
+        });
+        self.current.stacks.push(id);
+    }
+
+    fn sample(&self, sample: Sample) -> Option<Sample> {
+        let stack = match sample.stack {
+            Some(stack) => Some(*self.current.stacks.get(stack.0 as usize)?),
+            None => None,
+        };
+        let thread = self.current.first_thread.checked_add(sample.thread.0)?;
+        Some(Sample {
+            thread: ThreadId(thread),
+            stack,
+            ..sample
+        })
+    }
+}

@@ -1,0 +1,32 @@
+//! Turns events into the bytes of a `.rsamp` file and back.
+//!
+//! ```text
+//! Event ─► Recorder (a thread) ─► Writer ─► .rsamp file ─► Reader ─► Event
+//!                                                   several ─► Merger ─► Event
+//! ```
+//!
+//! A file is a preamble and blocks ([`format`]); a block is a compressed protobuf message
+//! ([`schema`]), whole in itself but for the definitions of those before it. So whatever was written
+//! before the writer was killed can be read, and a reader needs memory for one block and for what
+//! the recording defines, not for its samples.
+
+pub mod format;
+pub mod schema;
+
+mod columns;
+
+pub mod writer;
+
+pub mod recorder;
+
+pub mod reader;
+
+pub mod merge;
+
+pub mod source;
+
+pub use merge::Merger;
+pub use reader::{Completeness, ReadError, Reader};
+pub use recorder::{Recorder, Surroundings};
+pub use schema::{Header, Source};
+pub use writer::Writer;

@@ -1,0 +1,417 @@
+//! Turns the blocks of a recording back into events, one block in memory at a time.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use prost::Message;
+use thiserror::Error;
+
+use super::columns;
+use super::format::{Blocks, Preamble, Unreadable, VERSION, read_preamble};
+use super::schema::{Block, Header};
+use crate::profile::event::{
+    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, StackId, Thread, ThreadId,
+};
+
+/// The most definitions of one kind. A program with so many different stacks would need gigabytes
+/// for the code alone; what says that it has is a bomb: a few compressed bytes that would fill the memory.
+const MAX_DEFINITIONS: u64 = 1 << 24;
+
+/// The most threads and processes: as many as Linux can number (`PID_MAX_LIMIT`).
+const MAX_THREADS: u64 = 1 << 22;
+
+/// The most text of all definitions together.
+const MAX_TEXT_BYTES: u64 = 1 << 29;
+
+/// Why a stream cannot be read as a recording.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// There is not a single byte.
+    #[error("the file is empty")]
+    Empty,
+    /// It does not begin as a recording does.
+    #[error("this is no recording of rsamp")]
+    NotARecording,
+    /// It is of a later version of the format.
+    #[error(
+        "the recording has format {format}, written by rsamp {rsamp}; rsamp {own} reads formats up to {VERSION}",
+        own = env!("CARGO_PKG_VERSION")
+    )]
+    NewerFormat {
+        /// The version of the format.
+        format: u16,
+        /// The version of the rsamp that wrote it, which reads it too.
+        rsamp: String,
+    },
+    /// Its first bytes were written by rsamp, but its header is not whole.
+    #[error("the recording is {0} within its header")]
+    NoHeader(Broken),
+    /// The stream failed.
+    #[error("read the recording")]
+    Io(#[from] io::Error),
+}
+
+/// What is wrong with the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// The file ends.
+    CutOff,
+    /// The bytes are not those that were written.
+    Damaged,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Broken::CutOff => "cut off",
+            Broken::Damaged => "damaged",
+        })
+    }
+}
+
+/// How much of a recording was there. Whatever it is, the events up to there were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completeness {
+    /// All of it.
+    Whole,
+    /// The file ends before the recording does: its writer was killed, or the disk was full.
+    CutOff {
+        /// The size of what could be read.
+        read_bytes: u64,
+    },
+    /// From there on the bytes are not those that were written.
+    Damaged {
+        /// Where that begins.
+        at_byte: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+/// Source text of a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceText {
+    /// `co_filename`.
+    pub file: Arc<str>,
+    /// The number of the text's first line.
+    pub first_line: u32,
+    /// The lines.
+    pub text: String,
+}
+
+/// Reads a recording.
+pub struct Reader<R> {
+    from: R,
+    blocks: Blocks,
+    header: Header,
+    /// The rest of the first block, until it is asked for.
+    first: Option<Block>,
+    read_bytes: u64,
+    strings: Vec<Arc<str>>,
+    text_bytes: u64,
+    processes: u64,
+    threads: u64,
+    frames: u64,
+    stacks: u64,
+    sources: Vec<SourceText>,
+    executables: Vec<String>,
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads the header. `from` is read in pieces of any size and need not be buffered much.
+    ///
+    /// # Errors
+    /// When it is none, or of a later version, or cannot be read.
+    pub fn new(mut from: R) -> Result<Reader<R>, ReadError> {
+        let preamble = match read_preamble(&mut from) {
+            Ok(Some(preamble)) => preamble,
+            Ok(None) => return Err(ReadError::NotARecording),
+            Err(Unreadable::CutOff(0)) => return Err(ReadError::Empty),
+            Err(unreadable) => return Err(no_header(unreadable)),
+        };
+        if preamble.format > VERSION {
+            let [major, minor, patch] = preamble.rsamp;
+            return Err(ReadError::NewerFormat {
+                format: preamble.format,
+                rsamp: format!("{major}.{minor}.{patch}"),
+            });
+        }
+        let mut blocks = Blocks::new()?;
+        let (message, block_bytes) = blocks.read(&mut from).map_err(no_header)?;
+        let damaged = ReadError::NoHeader(Broken::Damaged);
+        let Ok(mut first) = Block::decode(message.as_slice()) else {
+            return Err(damaged);
+        };
+        let Some(header) = first.header.take() else {
+            return Err(damaged);
+        };
+        Ok(Reader {
+            from,
+            blocks,
+            header,
+            first: Some(first),
+            read_bytes: preamble_bytes() + block_bytes,
+            strings: Vec::new(),
+            text_bytes: 0,
+            processes: 0,
+            threads: 0,
+            frames: 0,
+            stacks: 0,
+            sources: Vec::new(),
+            executables: Vec::new(),
+        })
+    }
+
+    /// What the recording says of itself.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The source texts of what was read so far.
+    #[must_use]
+    pub fn sources(&self) -> &[SourceText] {
+        &self.sources
+    }
+
+    /// The interpreters' files of the processes read so far, by [`ProcessId`]; empty where not known.
+    #[must_use]
+    pub fn executables(&self) -> &[String] {
+        &self.executables
+    }
+
+    /// Hands every event to `emit`, as they were recorded but for this: in each block (about a second)
+    /// the definitions come first and losses last. Each event makes sense after those before it.
+    ///
+    /// # Errors
+    /// When the stream fails; what is wrong with the bytes is no error but the [`Completeness`].
+    pub fn read(&mut self, emit: &mut dyn FnMut(Event)) -> io::Result<Completeness> {
+        let mut has_end = false;
+        loop {
+            let at_byte = self.read_bytes;
+            let damaged = |what| Ok(Completeness::Damaged { at_byte, what });
+            let block = match self.next_block() {
+                Ok(_) if has_end => return damaged("bytes behind the end"),
+                Ok(block) => block,
+                Err(Unreadable::CutOff(0)) if has_end => return Ok(Completeness::Whole),
+                Err(Unreadable::CutOff(_)) if has_end => return damaged("bytes behind the end"),
+                Err(Unreadable::CutOff(_)) => {
+                    return Ok(Completeness::CutOff {
+                        read_bytes: at_byte,
+                    });
+                }
+                Err(Unreadable::Damaged(what)) => return damaged(what),
+                Err(Unreadable::Io(error)) => return Err(error),
+            };
+            has_end = block.end_ns.is_some();
+            if self.emit_block(block, emit).is_none() {
+                return damaged("a block that makes no sense");
+            }
+        }
+    }
+
+    fn next_block(&mut self) -> Result<Block, Unreadable> {
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
+        let (message, block_bytes) = self.blocks.read(&mut self.from)?;
+        let block = Block::decode(message.as_slice())
+            .map_err(|_| Unreadable::Damaged("a block that is no message"))?;
+        self.read_bytes += block_bytes;
+        Ok(block)
+    }
+
+    /// `None` when the block makes no sense: then no definition, and no sample from there on, is emitted.
+    fn emit_block(&mut self, mut block: Block, emit: &mut dyn FnMut(Event)) -> Option<()> {
+        self.define_strings(&mut block)?;
+        let mut events = Vec::new();
+        self.define_processes(&mut block, &mut events)?;
+        self.define_threads(&mut block, &mut events)?;
+        self.define_frames(&block, &mut events)?;
+        self.define_stacks(&block, &mut events)?;
+        let lost: Option<Vec<_>> = block.lost.iter().map(lost_event).collect();
+        let lost = lost?;
+        self.take_sources(&mut block)?;
+        events.into_iter().for_each(&mut *emit);
+        columns::take(&block, self.threads, self.stacks, &mut |sample| {
+            emit(Event::Sample(sample));
+        })?;
+        lost.into_iter().for_each(&mut *emit);
+        let (retries, stops) = (block.retries, block.stops);
+        if retries > 0 || stops > 0 {
+            emit(Event::Repeated { retries, stops });
+        }
+        if let Some(end_ns) = block.end_ns {
+            emit(Event::End(Nanos(end_ns)));
+        }
+        Some(())
+    }
+
+    fn define_strings(&mut self, block: &mut Block) -> Option<()> {
+        for text in block.strings.drain(..) {
+            self.count_text(&text)?;
+            self.strings.push(text.into());
+        }
+        (self.strings.len() as u64 <= MAX_DEFINITIONS).then_some(())
+    }
+
+    fn define_processes(&mut self, block: &mut Block, events: &mut Vec<Event>) -> Option<()> {
+        for process in block.processes.drain(..) {
+            let id = next(&mut self.processes, MAX_THREADS)?;
+            for text in process.command.iter().chain([&process.executable]) {
+                self.count_text(text)?;
+            }
+            self.executables.push(process.executable);
+            events.push(Event::Process(
+                ProcessId(id),
+                Process {
+                    pid: process.pid,
+                    command: process.command,
+                    python: process.python,
+                },
+            ));
+        }
+        Some(())
+    }
+
+    fn define_threads(&mut self, block: &mut Block, events: &mut Vec<Event>) -> Option<()> {
+        for thread in block.threads.drain(..) {
+            let is_next = u64::from(thread.id) == self.threads;
+            if is_next {
+                next(&mut self.threads, MAX_THREADS)?;
+            }
+            if u64::from(thread.id) >= self.threads || u64::from(thread.process) >= self.processes {
+                return None;
+            }
+            self.count_text(thread.name.as_deref().unwrap_or_default())?;
+            events.push(Event::Thread(
+                ThreadId(thread.id),
+                Thread {
+                    process: ProcessId(thread.process),
+                    tid: thread.tid,
+                    name: thread.name,
+                    is_main: thread.is_main,
+                },
+            ));
+        }
+        Some(())
+    }
+
+    fn define_frames(&mut self, block: &Block, events: &mut Vec<Event>) -> Option<()> {
+        let count = block.frame_name.len();
+        let lengths = [
+            block.frame_file.len(),
+            block.frame_first_line.len(),
+            block.frame_line.len(),
+        ];
+        if lengths.iter().any(|length| *length != count) {
+            return None;
+        }
+        for index in 0..count {
+            let id = next(&mut self.frames, MAX_DEFINITIONS)?;
+            let name = self.string(block.frame_name[index])?;
+            let file = block.frame_file[index].checked_sub(1);
+            let file = match file {
+                Some(file) => Some(self.string(file)?),
+                None => None,
+            };
+            // The events own their names.
+            self.count_text(&name)?;
+            self.count_text(file.as_deref().unwrap_or_default())?;
+            events.push(Event::Frame(
+                FrameId(id),
+                Frame {
+                    name: name.to_string(),
+                    file: file.map(|file| file.to_string()),
+                    first_line: line(block.frame_first_line[index])?,
+                    line: line(block.frame_line[index])?,
+                },
+            ));
+        }
+        Some(())
+    }
+
+    fn define_stacks(&mut self, block: &Block, events: &mut Vec<Event>) -> Option<()> {
+        if block.stack_parent.len() != block.stack_frame.len() {
+            return None;
+        }
+        for (distance, frame) in block.stack_parent.iter().zip(&block.stack_frame) {
+            let id = next(&mut self.stacks, MAX_DEFINITIONS)?;
+            let parent = match distance {
+                0 => None,
+                distance => Some(StackId(id.checked_sub(*distance)?)),
+            };
+            if u64::from(*frame) >= self.frames {
+                return None;
+            }
+            events.push(Event::Stack {
+                id: StackId(id),
+                parent,
+                frame: FrameId(*frame),
+            });
+        }
+        Some(())
+    }
+
+    fn take_sources(&mut self, block: &mut Block) -> Option<()> {
+        for source in block.sources.drain(..) {
+            self.count_text(&source.text)?;
+            self.sources.push(SourceText {
+                file: self.string(source.file)?,
+                first_line: source.first_line,
+                text: source.text,
+            });
+        }
+        Some(())
+    }
+
+    fn string(&self, id: u32) -> Option<Arc<str>> {
+        self.strings.get(id as usize).cloned()
+    }
+
+    fn count_text(&mut self, text: &str) -> Option<()> {
+        self.text_bytes += text.len() as u64;
+        (self.text_bytes <= MAX_TEXT_BYTES).then_some(())
+    }
+}
+
+fn no_header(unreadable: Unreadable) -> ReadError {
+    match unreadable {
+        Unreadable::CutOff(_) => ReadError::NoHeader(Broken::CutOff),
+        Unreadable::Damaged(_) => ReadError::NoHeader(Broken::Damaged),
+        Unreadable::Io(error) => ReadError::Io(error),
+    }
+}
+
+fn preamble_bytes() -> u64 {
+    Preamble::own().to_bytes().len() as u64
+}
+
+/// The next number of a kind of definition; `None` beyond `max`.
+fn next(count: &mut u64, max: u64) -> Option<u32> {
+    let id = u32::try_from(*count).ok()?;
+    *count += 1;
+    (*count <= max).then_some(id)
+}
+
+/// A line +1; `None` when it is out of range.
+fn line(plus_one: u64) -> Option<Option<u32>> {
+    match plus_one.checked_sub(1) {
+        None => Some(None),
+        Some(line) => u32::try_from(line).ok().map(Some),
+    }
+}
+
+fn lost_event(loss: &super::schema::Loss) -> Option<Event> {
+    let causes = [
+        LostCause::Late,
+        LostCause::Unreadable,
+        LostCause::Torn,
+        LostCause::Cut,
+    ];
+    let cause = causes
+        .into_iter()
+        .find(|cause| super::writer::cause_number(*cause) == loss.cause)?;
+    Some(Event::Lost(cause, loss.count))
+}

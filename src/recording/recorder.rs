@@ -1,0 +1,341 @@
+//! Turns events, as the sampler emits them, into a recording that another thread writes.
+//!
+//! The sampler only appends to a list. About once a second the thread takes the list, compresses
+//! and writes what was in it. The list is bounded: when the disk is so slow that it fills, the sampler
+//! waits (which shows as late ticks, whose time is in the next samples), and when nothing moves for
+//! [`PATIENCE`], the recording is given up and everything else goes on.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IntoInnerError};
+use std::mem::{replace, take};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustc_hash::FxHashSet;
+use thiserror::Error;
+
+use super::schema::Header;
+use super::source::excerpt;
+use super::writer::Writer;
+use crate::profile::event::{Event, Frame};
+
+/// How often what was recorded is written. With the second for which the sampler holds back a stack that
+/// does not change, nothing older than two seconds is lost when rsamp is killed.
+const WRITE_EVERY: Duration = Duration::from_millis(900);
+
+/// The most events that wait to be written: about 30 MB, or a minute of four threads at 1 kHz.
+const MAX_WAITING: usize = 1 << 18;
+
+/// From so many on the thread is woken before it is time.
+const MANY_WAITING: usize = MAX_WAITING / 8;
+
+/// How long the sampler waits for a disk that takes nothing.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The most source text in one recording.
+const MAX_SOURCES_BYTES: usize = 16 << 20;
+
+/// What a recording wants to know beyond the events. Asked on the writing thread, never on the sampler's.
+pub trait Surroundings: Send {
+    /// The interpreter's file of a process that has just been defined.
+    fn executable(&mut self, pid: i32) -> Option<String>;
+
+    /// The text of a file with the functions of a process, read while the process lives; `None` when
+    /// it cannot or shall not be had.
+    fn source(&mut self, pid: i32, file: &str) -> Option<String>;
+}
+
+/// Why a recording is not whole. What was written until then can be read.
+#[derive(Debug, Error)]
+#[error("write the recording")]
+pub struct RecordError {
+    /// How many bytes were written.
+    pub written_bytes: u64,
+    /// What failed.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Opens the file, and says what its header is, when the first event is there.
+pub type Open = Box<dyn FnOnce() -> io::Result<(File, Header)> + Send>;
+
+/// Takes events. Dropping it ends the file where it is; [`Recorder::finish`] tells how it went.
+#[derive(Debug)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Result<Option<u64>, RecordError>>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    /// Told when there are many events, or no more will come.
+    is_due: Condvar,
+    /// Told when events were taken.
+    has_room: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    events: Vec<Event>,
+    /// There is something that should not wait: a process may end at once.
+    is_urgent: bool,
+    is_finished: bool,
+    /// Nothing is taken any more.
+    is_given_up: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // No code that holds it can leave it half changed.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recorder {
+    /// Starts the thread. No file is opened before the first event.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(open: Open, surroundings: Box<dyn Surroundings>) -> io::Result<Recorder> {
+        let shared = Arc::new(Shared::default());
+        let writing = Writing {
+            shared: Arc::clone(&shared),
+            surroundings,
+            pid: 0,
+            frames: Vec::new(),
+            seen: FxHashSet::default(),
+            sources_bytes: 0,
+            end: None,
+        };
+        let thread = thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn(move || writing.run(open))?;
+        Ok(Recorder {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Takes in one event, most often in some tens of nanoseconds.
+    pub fn record(&self, event: &Event) {
+        let mut waiting = self.shared.lock();
+        if waiting.events.len() >= MAX_WAITING && !waiting.is_given_up {
+            waiting = self.wait_for_room(waiting);
+        }
+        if waiting.is_given_up {
+            return;
+        }
+        waiting.events.push(event.clone());
+        let is_process = matches!(event, Event::Process(..));
+        waiting.is_urgent |= is_process;
+        let is_due = is_process || waiting.events.len() == MANY_WAITING;
+        drop(waiting);
+        if is_due {
+            self.shared.is_due.notify_one();
+        }
+    }
+
+    #[cold]
+    fn wait_for_room<'a>(&'a self, waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
+        let is_full =
+            |waiting: &mut Waiting| waiting.events.len() >= MAX_WAITING && !waiting.is_given_up;
+        let waited = self
+            .shared
+            .has_room
+            .wait_timeout_while(waiting, PATIENCE, is_full);
+        let (mut waiting, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() {
+            waiting.is_given_up = true;
+        }
+        waiting
+    }
+
+    /// Writes what is left, and tells the size of the file; `None` when there was no event, and so
+    /// no file was opened.
+    ///
+    /// # Errors
+    /// When something could not be written, now or before.
+    pub fn finish(mut self) -> Result<Option<u64>, RecordError> {
+        self.end();
+        let Some(thread) = self.thread.take() else {
+            return Ok(None);
+        };
+        thread.join().unwrap_or_else(|_| {
+            Err(RecordError {
+                written_bytes: 0,
+                source: io::Error::other("the writing thread panicked"),
+            })
+        })
+    }
+
+    fn end(&self) {
+        self.shared.lock().is_finished = true;
+        self.shared.is_due.notify_one();
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The other thread.
+struct Writing {
+    shared: Arc<Shared>,
+    surroundings: Box<dyn Surroundings>,
+    /// The process that was defined last.
+    pid: i32,
+    /// Frames whose source was not looked up yet.
+    frames: Vec<Frame>,
+    /// Excerpts that are in the file: of which file, from which line.
+    seen: FxHashSet<(String, u32)>,
+    sources_bytes: usize,
+    /// The end, behind which there must be nothing.
+    end: Option<Event>,
+}
+
+impl Writing {
+    fn run(mut self, open: Open) -> Result<Option<u64>, RecordError> {
+        let (mut events, mut is_last) = (Vec::new(), false);
+        while events.is_empty() {
+            if is_last {
+                return Ok(None);
+            }
+            (events, is_last) = self.take_events(events);
+        }
+        let failed = |written_bytes| {
+            move |source| RecordError {
+                written_bytes,
+                source,
+            }
+        };
+        let result = open()
+            .and_then(|(file, header)| Writer::new(BufWriter::new(file), header))
+            .map_err(failed(0))
+            .and_then(|mut writer| {
+                let result = self.write_all(&mut writer, events, is_last);
+                let written_bytes = writer.written_bytes();
+                result.map_err(failed(written_bytes))?;
+                close(writer).map_err(failed(written_bytes))
+            });
+        if result.is_err() {
+            self.give_up();
+        }
+        result.map(Some)
+    }
+
+    fn write_all(
+        &mut self,
+        writer: &mut Writer<BufWriter<File>>,
+        mut events: Vec<Event>,
+        mut is_last: bool,
+    ) -> io::Result<()> {
+        loop {
+            for event in events.drain(..) {
+                self.write(writer, event)?;
+            }
+            // First, and apart from what is only good to have: the disk may be about to be full.
+            writer.flush()?;
+            self.write_sources(writer)?;
+            if let Some(end) = self.end.take() {
+                writer.event(&end)?;
+            }
+            writer.flush()?;
+            if is_last {
+                break;
+            }
+            (events, is_last) = self.take_events(events);
+        }
+        if self.shared.lock().is_given_up {
+            let why = format!("the disk took nothing for {} s", PATIENCE.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+        }
+        Ok(())
+    }
+
+    /// Waits until it is time, and exchanges the list for an empty one. Tells whether it is the last.
+    fn take_events(&self, empty: Vec<Event>) -> (Vec<Event>, bool) {
+        let too_early = |waiting: &mut Waiting| {
+            waiting.events.len() < MANY_WAITING && !waiting.is_finished && !waiting.is_urgent
+        };
+        let waited =
+            self.shared
+                .is_due
+                .wait_timeout_while(self.shared.lock(), WRITE_EVERY, too_early);
+        let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let events = replace(&mut waiting.events, empty);
+        waiting.is_urgent = false;
+        let is_last = waiting.is_finished || waiting.is_given_up;
+        drop(waiting);
+        self.shared.has_room.notify_all();
+        (events, is_last)
+    }
+
+    fn write(&mut self, writer: &mut Writer<BufWriter<File>>, event: Event) -> io::Result<()> {
+        if matches!(event, Event::End(_)) {
+            self.end = Some(event);
+            return Ok(());
+        }
+        writer.event(&event)?;
+        match event {
+            Event::Process(_, process) => {
+                self.pid = process.pid;
+                if let Some(path) = self.surroundings.executable(process.pid) {
+                    writer.executable(path);
+                }
+            }
+            Event::Frame(_, frame) => self.frames.push(frame),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Looks up the functions that are new, each file once.
+    fn write_sources(&mut self, writer: &mut Writer<BufWriter<File>>) -> io::Result<()> {
+        let mut frames = take(&mut self.frames);
+        frames.sort_by(|a, b| a.file.cmp(&b.file));
+        for frames in frames.chunk_by(|a, b| a.file == b.file) {
+            let Some(file) = frames.first().and_then(|frame| frame.file.as_deref()) else {
+                continue;
+            };
+            if self.sources_bytes >= MAX_SOURCES_BYTES {
+                break;
+            }
+            let Some(text) = self.surroundings.source(self.pid, file) else {
+                continue;
+            };
+            for frame in frames {
+                let first_line = frame.first_line.unwrap_or(1);
+                let Some(found) = excerpt(&text, &frame.name, first_line, frame.line) else {
+                    continue;
+                };
+                if self.seen.insert((file.to_owned(), found.first_line)) {
+                    self.sources_bytes += found.text.len();
+                    writer.source(file, found.first_line, found.text)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn give_up(&self) {
+        let mut waiting = self.shared.lock();
+        waiting.is_given_up = true;
+        waiting.events = Vec::new();
+        drop(waiting);
+        self.shared.has_room.notify_all();
+    }
+}
+
+/// Ends the file and hears the last error of the disk.
+fn close(writer: Writer<BufWriter<File>>) -> io::Result<u64> {
+    let (out, written_bytes) = writer.finish()?;
+    let file = out.into_inner().map_err(IntoInnerError::into_error)?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        file.sync_all()?;
+    }
+    Ok(written_bytes)
+}

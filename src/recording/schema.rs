@@ -1,0 +1,160 @@
+//! The messages of `rsamp.proto` as structs; a test compares the two.
+//!
+//! What the fields mean stands in `rsamp.proto`, beside this file.
+
+/// A block of the file.
+#[derive(Clone, PartialEq, prost::Message)]
+#[allow(missing_docs)]
+pub struct Block {
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<Header>,
+    #[prost(string, repeated, tag = "2")]
+    pub strings: Vec<String>,
+    #[prost(message, repeated, tag = "3")]
+    pub processes: Vec<Process>,
+    #[prost(message, repeated, tag = "4")]
+    pub threads: Vec<Thread>,
+    #[prost(uint32, repeated, tag = "5")]
+    pub frame_name: Vec<u32>,
+    #[prost(uint32, repeated, tag = "6")]
+    pub frame_file: Vec<u32>,
+    #[prost(uint64, repeated, tag = "7")]
+    pub frame_first_line: Vec<u64>,
+    #[prost(uint64, repeated, tag = "8")]
+    pub frame_line: Vec<u64>,
+    #[prost(uint32, repeated, tag = "9")]
+    pub stack_parent: Vec<u32>,
+    #[prost(uint32, repeated, tag = "10")]
+    pub stack_frame: Vec<u32>,
+    #[prost(uint64, tag = "11")]
+    pub unit_ns: u64,
+    #[prost(uint64, repeated, tag = "12")]
+    pub sample_at: Vec<u64>,
+    #[prost(uint32, repeated, tag = "13")]
+    pub sample_thread: Vec<u32>,
+    #[prost(uint32, repeated, tag = "14")]
+    pub sample_stack: Vec<u32>,
+    #[prost(uint32, repeated, tag = "15")]
+    pub sample_ticks: Vec<u32>,
+    #[prost(sint64, repeated, tag = "16")]
+    pub sample_wall: Vec<i64>,
+    #[prost(uint64, repeated, tag = "17")]
+    pub sample_cpu: Vec<u64>,
+    #[prost(uint64, repeated, tag = "18")]
+    pub sample_gil: Vec<u64>,
+    #[prost(message, repeated, tag = "19")]
+    pub lost: Vec<Loss>,
+    #[prost(uint64, tag = "20")]
+    pub retries: u64,
+    #[prost(uint64, tag = "21")]
+    pub stops: u64,
+    #[prost(message, repeated, tag = "22")]
+    pub sources: Vec<Source>,
+    #[prost(uint64, optional, tag = "23")]
+    pub end_ns: Option<u64>,
+    #[prost(uint64, repeated, tag = "24")]
+    pub sampled_stacks: Vec<u64>,
+}
+
+/// What is known of a recording before its first sample.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Header {
+    /// The command that was recorded, word by word.
+    #[prost(string, repeated, tag = "1")]
+    pub command: Vec<String>,
+    /// The folder in which it was started.
+    #[prost(string, tag = "2")]
+    pub working_folder: String,
+    /// The name of the machine.
+    #[prost(string, tag = "3")]
+    pub host: String,
+    /// The name of the user who recorded.
+    #[prost(string, tag = "4")]
+    pub user: String,
+    /// The version of rsamp, as `0.1.0`.
+    #[prost(string, tag = "5")]
+    pub rsamp: String,
+    /// rsamp's own words on the command line, up to the command.
+    #[prost(string, repeated, tag = "6")]
+    pub options: Vec<String>,
+    /// When the recording started, in nanoseconds since 1970 (UTC).
+    #[prost(uint64, tag = "7")]
+    pub start_unix_ns: u64,
+    /// What measures the times: `CLOCK_MONOTONIC`, as clock_gettime(2) names it.
+    #[prost(string, tag = "8")]
+    pub clock: String,
+    /// How many CPUs the machine has.
+    #[prost(uint32, tag = "9")]
+    pub cpus: u32,
+    /// Samples per second and thread that were asked for.
+    #[prost(double, tag = "10")]
+    pub rate_hz: f64,
+    /// The variables of the environment that were asked for and set.
+    #[prost(message, repeated, tag = "11")]
+    pub environment: Vec<Variable>,
+}
+
+/// A variable of the environment.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Variable {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Its value.
+    #[prost(string, tag = "2")]
+    pub value: String,
+}
+
+/// A process.
+#[derive(Clone, PartialEq, prost::Message)]
+#[allow(missing_docs)]
+pub struct Process {
+    #[prost(int32, tag = "1")]
+    pub pid: i32,
+    #[prost(string, repeated, tag = "2")]
+    pub command: Vec<String>,
+    #[prost(string, tag = "3")]
+    pub python: String,
+    #[prost(string, tag = "4")]
+    pub executable: String,
+}
+
+/// A thread.
+#[derive(Clone, PartialEq, prost::Message)]
+#[allow(missing_docs)]
+pub struct Thread {
+    #[prost(uint32, tag = "1")]
+    pub id: u32,
+    #[prost(uint32, tag = "2")]
+    pub process: u32,
+    #[prost(int32, optional, tag = "3")]
+    pub tid: Option<i32>,
+    #[prost(string, optional, tag = "4")]
+    pub name: Option<String>,
+    #[prost(bool, tag = "5")]
+    pub is_main: bool,
+}
+
+/// How much was lost by one cause.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+#[allow(missing_docs)]
+pub struct Loss {
+    #[prost(uint32, tag = "1")]
+    pub cause: u32,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+}
+
+/// Source text of a function that was seen.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Source {
+    /// The file: an index into the strings of the recording.
+    #[prost(uint32, tag = "1")]
+    pub file: u32,
+    /// The number of the text's first line.
+    #[prost(uint32, tag = "2")]
+    pub first_line: u32,
+    /// The lines.
+    #[prost(string, tag = "3")]
+    pub text: String,
+}

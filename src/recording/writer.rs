@@ -1,0 +1,264 @@
+//! Turns events into the blocks of a recording.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::mem::take;
+
+use prost::Message;
+use rustc_hash::FxHashMap;
+
+use super::columns;
+use super::format::{Preamble, write_block};
+use super::schema::{self, Block, Header, Source};
+use crate::profile::event::{Event, Frame, FrameId, LostCause, Process, Sample, StackId, Thread};
+
+/// Longer texts of the target (names of generated code) lose their end, so that a block has a bound.
+pub const MAX_TEXT_BYTES: usize = 1 << 20;
+
+/// A block with so many samples is written though it is not time: 55 bytes each at the very most.
+const MAX_BLOCK_SAMPLES: usize = 1 << 13;
+
+/// A block with definitions of so many bytes is written though it is not time.
+const MAX_BLOCK_DEFINITIONS_BYTES: usize = 1 << 20;
+
+/// What a definition takes besides its text, at the very most (a frame: two short and two long numbers).
+const DEFINITION_BYTES: usize = 32;
+
+/// Writes a recording, block by block.
+#[derive(Debug)]
+pub struct Writer<W> {
+    out: W,
+    strings: FxHashMap<String, u32>,
+    block: Block,
+    samples: Vec<Sample>,
+    lost: BTreeMap<u32, u64>,
+    /// About what the block's definitions take.
+    definitions_bytes: usize,
+    written_bytes: u64,
+}
+
+impl<W: Write> Writer<W> {
+    /// Writes the header.
+    ///
+    /// # Errors
+    /// When `out` fails.
+    pub fn new(out: W, mut header: Header) -> io::Result<Writer<W>> {
+        shorten_all(&mut header.command);
+        shorten_all(&mut header.options);
+        let preamble = Preamble::own().to_bytes();
+        let mut writer = Writer {
+            out,
+            strings: FxHashMap::default(),
+            block: Block {
+                header: Some(header),
+                ..Block::default()
+            },
+            samples: Vec::new(),
+            lost: BTreeMap::new(),
+            definitions_bytes: 0,
+            written_bytes: preamble.len() as u64,
+        };
+        writer.out.write_all(&preamble)?;
+        writer.flush()?;
+        Ok(writer)
+    }
+
+    /// Takes in one event; it is in the file after the next [`Writer::flush`].
+    ///
+    /// Events must be in the order that [`Event`] describes.
+    ///
+    /// # Errors
+    /// When `out` fails.
+    pub fn event(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Process(_, process) => self.process(process),
+            Event::Thread(id, thread) => self.thread(id.0, thread),
+            Event::Frame(_, frame) => self.frame(frame),
+            Event::Stack { id, parent, frame } => self.stack(*id, *parent, *frame),
+            Event::Sample(sample) => self.samples.push(*sample),
+            Event::Lost(cause, count) => {
+                let lost = self.lost.entry(cause_number(*cause)).or_default();
+                *lost = lost.saturating_add(*count);
+            }
+            Event::Repeated { retries, stops } => {
+                self.block.retries = self.block.retries.saturating_add(*retries);
+                self.block.stops = self.block.stops.saturating_add(*stops);
+            }
+            Event::End(duration) => self.block.end_ns = Some(duration.0),
+        }
+        let is_full = self.samples.len() >= MAX_BLOCK_SAMPLES
+            || self.definitions_bytes >= MAX_BLOCK_DEFINITIONS_BYTES;
+        if is_full { self.flush() } else { Ok(()) }
+    }
+
+    /// Says which file the interpreter of the process is that was defined last, before the next
+    /// [`Writer::event`].
+    pub fn executable(&mut self, path: String) {
+        if let Some(process) = self.block.processes.last_mut() {
+            process.executable = shortened(&path).to_owned();
+        }
+    }
+
+    /// Adds source text of `file`, from the line `first_line` on.
+    ///
+    /// # Errors
+    /// When `out` fails.
+    pub fn source(&mut self, file: &str, first_line: u32, text: &str) -> io::Result<()> {
+        let file = self.string(file);
+        let text = shortened(text).to_owned();
+        self.definitions_bytes += DEFINITION_BYTES + text.len();
+        self.block.sources.push(Source {
+            file,
+            first_line,
+            text,
+        });
+        if self.definitions_bytes >= MAX_BLOCK_DEFINITIONS_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was taken in since the last time as one block, if there was anything.
+    ///
+    /// # Errors
+    /// When `out` fails.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let mut block = take(&mut self.block);
+        columns::put(&take(&mut self.samples), &mut block);
+        let lost = take(&mut self.lost).into_iter();
+        block.lost = lost
+            .map(|(cause, count)| schema::Loss { cause, count })
+            .collect();
+        self.definitions_bytes = 0;
+        if block.sample_at.is_empty() {
+            block.unit_ns = 0;
+        }
+        let parts = parts(block);
+        if !parts.is_empty() {
+            self.written_bytes += write_block(&mut self.out, &parts)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left. Returns the stream and how many bytes went there.
+    ///
+    /// # Errors
+    /// When `out` fails.
+    pub fn finish(mut self) -> io::Result<(W, u64)> {
+        self.flush()?;
+        Ok((self.out, self.written_bytes))
+    }
+
+    /// How many bytes were written.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes
+    }
+
+    fn process(&mut self, process: &Process) {
+        let mut command = process.command.clone();
+        shorten_all(&mut command);
+        self.definitions_bytes += command.iter().map(String::len).sum::<usize>();
+        self.block.processes.push(schema::Process {
+            pid: process.pid,
+            command,
+            python: shortened(&process.python).to_owned(),
+            executable: String::new(),
+        });
+    }
+
+    fn thread(&mut self, id: u32, thread: &Thread) {
+        let name = thread.name.as_deref().map(shortened).map(str::to_owned);
+        self.definitions_bytes += DEFINITION_BYTES + name.as_ref().map_or(0, String::len);
+        self.block.threads.push(schema::Thread {
+            id,
+            process: thread.process.0,
+            tid: thread.tid,
+            name,
+            is_main: thread.is_main,
+        });
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        let name = self.string(&frame.name);
+        let file = frame
+            .file
+            .as_deref()
+            .map_or(0, |file| self.string(file) + 1);
+        let plus_one = |line: Option<u32>| line.map_or(0, |line| u64::from(line) + 1);
+        self.block.frame_name.push(name);
+        self.block.frame_file.push(file);
+        self.block.frame_first_line.push(plus_one(frame.first_line));
+        self.block.frame_line.push(plus_one(frame.line));
+        self.definitions_bytes += DEFINITION_BYTES;
+    }
+
+    fn stack(&mut self, id: StackId, parent: Option<StackId>, frame: FrameId) {
+        let distance = parent.map_or(0, |parent| id.0.wrapping_sub(parent.0));
+        self.block.stack_parent.push(distance);
+        self.block.stack_frame.push(frame.0);
+        self.definitions_bytes += DEFINITION_BYTES;
+    }
+
+    /// The number of a string, which is defined the first time.
+    fn string(&mut self, text: &str) -> u32 {
+        let text = shortened(text);
+        if let Some(id) = self.strings.get(text) {
+            return *id;
+        }
+        let id = self.strings.len() as u32;
+        self.strings.insert(text.to_owned(), id);
+        self.block.strings.push(text.to_owned());
+        self.definitions_bytes += DEFINITION_BYTES + text.len();
+        id
+    }
+}
+
+/// The number that stands for a cause in the file.
+pub(super) fn cause_number(cause: LostCause) -> u32 {
+    match cause {
+        LostCause::Late => 1,
+        LostCause::Unreadable => 2,
+        LostCause::Torn => 3,
+        LostCause::Cut => 4,
+    }
+}
+
+/// One message in parts, of which each but the last holds one column. (Messages that are written one
+/// after the other are read as one: protobuf's encoding, "Last One Wins".)
+fn parts(mut block: Block) -> Vec<Vec<u8>> {
+    macro_rules! columns {
+        ($($column:ident)*) => {
+            [$(Block { $column: take(&mut block.$column), ..Block::default() }),*]
+        };
+    }
+    let columns = columns![
+        strings frame_name frame_file frame_first_line frame_line stack_parent stack_frame
+        sampled_stacks sample_at sample_thread sample_stack sample_ticks sample_wall sample_cpu sample_gil sources
+    ];
+    columns
+        .into_iter()
+        .chain([block])
+        .map(|part| part.encode_to_vec())
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
+/// Leaves out words beyond [`MAX_TEXT_BYTES`] in all.
+fn shorten_all(words: &mut Vec<String>) {
+    let mut room = MAX_TEXT_BYTES;
+    words.retain_mut(|word| {
+        let fits = word.len() <= room;
+        room = room.saturating_sub(word.len());
+        fits
+    });
+}
+
+/// The text up to [`MAX_TEXT_BYTES`].
+fn shortened(text: &str) -> &str {
+    let mut end = text.len().min(MAX_TEXT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

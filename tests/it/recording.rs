@@ -1,0 +1,608 @@
+//! What is written into a recording is read from it, and nothing else, whatever happens to its bytes.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use rsamp::profile::event::{
+    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+};
+use rsamp::profile::{Profile, Totals};
+use rsamp::recording::format::{MAX_MESSAGE_BYTES, Preamble};
+use rsamp::recording::schema::{Block, Variable};
+use rsamp::recording::{Completeness, Header, Merger, ReadError, Reader, Writer};
+
+fn header() -> Header {
+    Header {
+        command: vec!["python".to_owned(), "scatter.py".to_owned()],
+        working_folder: "/home/ada".to_owned(),
+        host: "node01".to_owned(),
+        environment: vec![Variable {
+            name: "OMP_NUM_THREADS".to_owned(),
+            value: "4".to_owned(),
+        }],
+        rate_hz: 1000.0,
+        ..Header::default()
+    }
+}
+
+/// Writes events, each `block` of them into one block.
+fn write(events: &[Event], block: usize) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), header()).expect("written");
+    for events in events.chunks(block) {
+        for event in events {
+            writer.event(event).expect("written");
+        }
+        writer.flush().expect("written");
+    }
+    let (bytes, written_bytes) = writer.finish().expect("written");
+    assert_eq!(written_bytes, bytes.len() as u64);
+    bytes
+}
+
+/// Reads a recording that has a header.
+fn read(bytes: &[u8]) -> Result<(Profile, Completeness), ReadError> {
+    let mut profile = Profile::default();
+    let mut reader = Reader::new(bytes)?;
+    assert_eq!(reader.header(), &header());
+    let completeness = reader.read(&mut |event| profile.apply(event))?;
+    assert_eq!(profile.rejected(), 0);
+    Ok((profile, completeness))
+}
+
+fn fold(events: &[Event]) -> Profile {
+    let mut profile = Profile::default();
+    events
+        .iter()
+        .cloned()
+        .for_each(|event| profile.apply(event));
+    profile
+}
+
+fn assert_equal(a: &Profile, b: &Profile) {
+    assert_eq!(a.processes(), b.processes());
+    assert_eq!(a.threads(), b.threads());
+    assert_eq!(a.frames(), b.frames());
+    assert_eq!(a.stacks(), b.stacks());
+    assert_eq!(a.rows(), b.rows());
+    assert_eq!(a.thread_totals(), b.thread_totals());
+    assert_eq!(a.lost(), b.lost());
+    assert_eq!((a.retries(), a.stops()), (b.retries(), b.stops()));
+    assert_eq!(a.duration(), b.duration());
+    assert_eq!(a.is_complete(), b.is_complete());
+    assert_eq!(a.rejected(), b.rejected());
+}
+
+/// What a step of a made-up recording does; numbers choose among what is defined by then.
+#[derive(Debug, Clone)]
+enum Step {
+    Process(String),
+    Thread(u32, Option<i32>, Option<String>, bool),
+    Again(u32, Option<String>),
+    Frame(String, Option<String>, Option<u32>, Option<u32>),
+    Stack(Option<u32>, u32),
+    Sample(u32, Option<u32>, u32, [u64; 4]),
+    Lost(LostCause, u64),
+    Repeated(u64, u64),
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-c]{0,2}", ".{0,9}", Just("x".repeat(100_000))]
+}
+
+fn time() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        0..4_u64,
+        (0..9_u64).prop_map(|n| n * 8000),
+        0..u64::MAX / 100
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    use prop::option::of;
+    let cause = prop::sample::select(vec![
+        LostCause::Late,
+        LostCause::Unreadable,
+        LostCause::Torn,
+        LostCause::Cut,
+    ]);
+    let line = || of(prop_oneof![0..99_u32, Just(u32::MAX)]);
+    prop_oneof![
+        1 => text().prop_map(Step::Process),
+        2 => (any::<u32>(), of(any::<i32>()), of(text()), any::<bool>())
+            .prop_map(|(process, tid, name, main)| Step::Thread(process, tid, name, main)),
+        1 => (any::<u32>(), of(text())).prop_map(|(thread, name)| Step::Again(thread, name)),
+        4 => (text(), of(text()), line(), line())
+            .prop_map(|(name, file, first, line)| Step::Frame(name, file, first, line)),
+        6 => (of(any::<u32>()), any::<u32>()).prop_map(|(parent, frame)| Step::Stack(parent, frame)),
+        20 => (any::<u32>(), of(any::<u32>()), 1..9_u32, [time(), time(), time(), time()])
+            .prop_map(|(thread, stack, ticks, times)| Step::Sample(thread, stack, ticks, times)),
+        1 => (cause, any::<u64>()).prop_map(|(cause, count)| Step::Lost(cause, count)),
+        1 => (0..9_u64, 0..9_u64).prop_map(|(retries, stops)| Step::Repeated(retries, stops)),
+    ]
+}
+
+/// The events of a recording that a sampler could have made.
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    (
+        prop::collection::vec(step(), 0..60),
+        prop::option::of(any::<u64>()),
+    )
+        .prop_map(|(steps, end)| {
+            let mut made = Made::default();
+            let events = steps.into_iter().filter_map(|step| made.event(step));
+            let mut events: Vec<Event> = events.collect();
+            events.extend(end.map(|end| Event::End(Nanos(end))));
+            events
+        })
+}
+
+#[derive(Default)]
+struct Made {
+    processes: u32,
+    threads: Vec<Thread>,
+    frames: u32,
+    stacks: u32,
+}
+
+impl Made {
+    /// `None` when the step needs what is not there yet.
+    fn event(&mut self, step: Step) -> Option<Event> {
+        let choose = |number: u32, count: u32| number.checked_rem(count);
+        let next = |count: &mut u32| std::mem::replace(count, *count + 1);
+        Some(match step {
+            Step::Process(python) => {
+                let command = vec!["python".to_owned(), python.clone()];
+                let pid = 4242;
+                let id = ProcessId(next(&mut self.processes));
+                Event::Process(
+                    id,
+                    Process {
+                        pid,
+                        command,
+                        python,
+                    },
+                )
+            }
+            Step::Thread(process, tid, name, is_main) => {
+                let process = ProcessId(choose(process, self.processes)?);
+                let thread = Thread {
+                    process,
+                    tid,
+                    name,
+                    is_main,
+                };
+                self.threads.push(thread.clone());
+                Event::Thread(ThreadId(self.threads.len() as u32 - 1), thread)
+            }
+            Step::Again(thread, name) => {
+                let id = choose(thread, self.threads.len() as u32)?;
+                let thread = Thread {
+                    name,
+                    ..self.threads[id as usize].clone()
+                };
+                Event::Thread(ThreadId(id), thread)
+            }
+            Step::Frame(name, file, first_line, line) => {
+                let id = FrameId(next(&mut self.frames));
+                Event::Frame(
+                    id,
+                    Frame {
+                        name,
+                        file,
+                        first_line,
+                        line,
+                    },
+                )
+            }
+            Step::Stack(parent, frame) => {
+                let frame = FrameId(choose(frame, self.frames)?);
+                let parent = parent
+                    .and_then(|parent| choose(parent, self.stacks))
+                    .map(StackId);
+                Event::Stack {
+                    id: StackId(next(&mut self.stacks)),
+                    parent,
+                    frame,
+                }
+            }
+            Step::Sample(thread, stack, ticks, [at, wall, cpu, gil]) => Event::Sample(Sample {
+                at: Nanos(at),
+                thread: ThreadId(choose(thread, self.threads.len() as u32)?),
+                stack: stack
+                    .and_then(|stack| choose(stack, self.stacks))
+                    .map(StackId),
+                ticks,
+                wall: Nanos(wall),
+                cpu: Nanos(if cpu % 2 == 0 { wall } else { cpu }),
+                gil: Nanos(if gil % 2 == 0 { 0 } else { gil }),
+            }),
+            Step::Lost(cause, count) => Event::Lost(cause, count),
+            Step::Repeated(retries, stops) => Event::Repeated { retries, stops },
+        })
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn record_read_fold_is_fold(events in events(), block in 1..70_usize) {
+        let (profile, completeness) = read(&write(&events, block)).expect("a recording");
+        assert_equal(&profile, &fold(&events));
+        let has_end = matches!(events.last(), Some(Event::End(_)));
+        prop_assert_eq!(completeness == Completeness::Whole, has_end);
+    }
+
+    #[test]
+    fn any_message_is_read_or_refused(
+        bytes in prop::collection::vec(any::<u8>(), 0..200), change in any::<u8>(), at in any::<prop::sample::Index>(),
+    ) {
+        // A message of nothing but chance, and a real one with one byte changed, in sound blocks.
+        let mut real = decompressed(&write(&small(), 100)).pop().expect("a block");
+        let at = at.index(real.len());
+        real[at] ^= change;
+        for message in [bytes, real] {
+            let mut file = write(&[], 1);
+            file.extend(block(&message, message.len() as u32));
+            // What is read may be any times, such as those of which the sum is beyond 584 years.
+            let mut reader = Reader::new(file.as_slice()).expect("a header");
+            prop_assert!(reader.read(&mut |_| ()).is_ok());
+        }
+    }
+
+    #[test]
+    fn merged_recordings_add_up(a in events(), b in events()) {
+        let folds = [fold(&a), fold(&b)];
+        let mut merged = Profile::default();
+        let mut merger = Merger::default();
+        for (events, name) in [(&a, "node01"), (&b, "node02")] {
+            merger.begin(Some(name.to_owned()));
+            for event in events.iter() {
+                merger.apply(event.clone(), &mut |event| merged.apply(event));
+            }
+        }
+        merger.finish(&mut |event| merged.apply(event));
+        let sum: Totals = folds.iter().map(Profile::totals).sum();
+        // A sum beyond 584 years is refused by the fold.
+        prop_assume!(merged.rejected() == 0 && folds.iter().all(|fold| fold.rejected() == 0));
+        prop_assert_eq!(merged.totals(), sum);
+        prop_assert_eq!(merged.threads().len(), folds.iter().map(|f| f.threads().len()).sum::<usize>());
+        prop_assert_eq!(merged.is_complete(), folds.iter().all(Profile::is_complete));
+        let stacks = |profile: &Profile| -> Vec<(Vec<Frame>, Totals)> {
+            let rows = profile.rows().iter();
+            rows.map(|row| (profile.frames_of(row.stack).cloned().collect(), row.totals)).collect()
+        };
+        let mut expected = stacks(&folds[0]);
+        expected.extend(stacks(&folds[1]));
+        let mut found = stacks(&merged);
+        // Equal frames of different numbers were different rows.
+        for rows in [&mut expected, &mut found] {
+            rows.sort_by_key(|(frames, totals)| (format!("{frames:?}"), totals.wall, totals.cpu, totals.samples));
+        }
+        let sum_of = |rows: &[(Vec<Frame>, Totals)]| {
+            let mut sums: Vec<(String, Totals)> = Vec::new();
+            for (frames, totals) in rows {
+                let frames = format!("{frames:?}");
+                match sums.last_mut().filter(|(last, _)| *last == frames) {
+                    Some((_, sum)) => *sum += *totals,
+                    None => sums.push((frames, *totals)),
+                }
+            }
+            sums
+        };
+        prop_assert_eq!(sum_of(&found), sum_of(&expected));
+    }
+}
+
+/// A recording of each kind of event, small enough to try every byte of it.
+fn small() -> Vec<Event> {
+    let steps = [
+        Step::Process("3.11.7".to_owned()),
+        Step::Thread(0, Some(4242), None, true),
+        Step::Frame(
+            "main".to_owned(),
+            Some("/scatter.py".to_owned()),
+            Some(1),
+            Some(12),
+        ),
+        Step::Stack(None, 0),
+        Step::Sample(0, Some(0), 1, [1000, 1000, 0, 1]),
+        Step::Again(0, Some("MainThread".to_owned())),
+        Step::Frame("fib".to_owned(), None, None, None),
+        Step::Stack(Some(0), 1),
+        Step::Sample(0, Some(1), 2, [3000, 2000, 1, 0]),
+        Step::Lost(LostCause::Torn, 3),
+        Step::Repeated(2, 1),
+        Step::Sample(0, None, 1, [4000, 1000, 1, 0]),
+    ];
+    let mut made = Made::default();
+    let mut events: Vec<Event> = steps
+        .into_iter()
+        .filter_map(|step| made.event(step))
+        .collect();
+    events.push(Event::End(Nanos(5000)));
+    events
+}
+
+/// A block as it stands in the file, with right checksums.
+fn block(message: &[u8], size: u32) -> Vec<u8> {
+    let compressed = zstd::bulk::compress(message, 3).expect("compressed");
+    let mut block = Vec::new();
+    block.extend((compressed.len() as u32).to_le_bytes());
+    block.extend(size.to_le_bytes());
+    block.extend(crc32fast::hash(&compressed).to_le_bytes());
+    block.extend(crc32fast::hash(&block).to_le_bytes());
+    block.extend(compressed);
+    block
+}
+
+/// The messages of a recording.
+fn decompressed(file: &[u8]) -> Vec<Vec<u8>> {
+    let mut messages = Vec::new();
+    let mut rest = &file[20..];
+    while !rest.is_empty() {
+        let size = u32::from_le_bytes(rest[..4].try_into().expect("4 bytes")) as usize;
+        messages.push(zstd::decode_all(&rest[16..16 + size]).expect("zstd"));
+        rest = &rest[16 + size..];
+    }
+    messages
+}
+
+#[test]
+fn what_was_written_before_a_cut_is_read() {
+    let events = small();
+    let file = write(&events, 4);
+    let mut read_samples = Vec::new();
+    for length in 0..file.len() {
+        match read(&file[..length]) {
+            Ok((profile, completeness)) => {
+                let is_cut = matches!(completeness, Completeness::CutOff { read_bytes } if read_bytes <= length as u64);
+                assert!(is_cut, "{length}: {completeness:?}");
+                assert!(!profile.is_complete(), "{length}");
+                read_samples.push(profile.totals().samples);
+            }
+            Err(ReadError::Empty) => assert_eq!(length, 0),
+            Err(ReadError::NoHeader(broken)) => assert_eq!(broken.to_string(), "cut off"),
+            Err(error) => panic!("{length}: {error}"),
+        }
+    }
+    assert!(read_samples.is_sorted());
+    read_samples.dedup();
+    assert_eq!(read_samples, [0, 1, 4], "each block as soon as it is whole");
+    assert_eq!(read(&file).expect("whole").1, Completeness::Whole);
+}
+
+#[test]
+fn no_changed_bit_goes_unnoticed() {
+    let file = write(&small(), 4);
+    for at in 0..file.len() {
+        for bit in 0..8 {
+            let mut file = file.clone();
+            file[at] ^= 1 << bit;
+            let is_noticed = match read(&file) {
+                Ok((_, completeness)) => {
+                    matches!(completeness, Completeness::Damaged { at_byte, .. } if at_byte <= at as u64)
+                }
+                Err(ReadError::NotARecording) => at < 8,
+                Err(ReadError::NoHeader(broken)) => broken.to_string() == "damaged",
+                Err(_) => false,
+            };
+            assert!(
+                is_noticed,
+                "bit {bit} of byte {at}: {:?}",
+                read(&file).map(|read| read.1)
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_no_recording_is_refused() {
+    let newer = Preamble {
+        format: 2,
+        rsamp: [3, 1, 4],
+    }
+    .to_bytes();
+    let table: [(&[u8], &str); 5] = [
+        (b"", "the file is empty"),
+        (b"{\"a\": 1}", "this is no recording of rsamp"),
+        (b"\x89PNG\r\n\x1a\n", "this is no recording of rsamp"),
+        (&newer[..15], "the recording is cut off within its header"),
+        (
+            &newer,
+            "the recording has format 2, written by rsamp 3.1.4; rsamp 0.1.0 reads formats up to 1",
+        ),
+    ];
+    for (bytes, expected) in table {
+        let error = Reader::new(bytes).err().expect("refused");
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn a_bomb_does_not_go_off() {
+    let check = |blocks: &[Vec<u8>], expected: &str| {
+        let mut file = write(&[], 1);
+        blocks.iter().for_each(|block| file.extend(block));
+        match read(&file).expect("a header").1 {
+            Completeness::Damaged { what, .. } => assert_eq!(what, expected),
+            other => panic!("{other:?}"),
+        }
+    };
+    let zeros = vec![0; 1 << 26];
+    let unlike = "a block that is not as large as it says";
+    check(&[block(&zeros, 1000)], unlike);
+    check(&[block(&zeros, MAX_MESSAGE_BYTES)], unlike);
+    check(&[block(&zeros, MAX_MESSAGE_BYTES + 1)], "a block too large");
+    check(&[block(b"", 1)], unlike);
+    // Blocks without samples, each a few bytes, that define more than any program has.
+    let mut message = prost::Message::encode_to_vec(&Block {
+        frame_name: vec![0; 1 << 20],
+        frame_file: vec![0; 1 << 20],
+        frame_first_line: vec![0; 1 << 20],
+        frame_line: vec![0; 1 << 20],
+        ..Block::default()
+    });
+    let many = block(&message, message.len() as u32);
+    assert!(many.len() < 2000, "{}", many.len());
+    let one = Block {
+        strings: vec![String::new()],
+        ..Block::default()
+    };
+    message = prost::Message::encode_to_vec(&one);
+    let mut blocks = vec![block(&message, message.len() as u32)];
+    blocks.extend(vec![many; 17]);
+    let mut file = write(&[], 1);
+    blocks.iter().for_each(|block| file.extend(block));
+    let mut reader = Reader::new(file.as_slice()).expect("a header");
+    let completeness = reader.read(&mut |_| ()).expect("read");
+    assert!(matches!(
+        completeness,
+        Completeness::Damaged {
+            what: "a block that makes no sense",
+            ..
+        }
+    ));
+}
+
+#[test]
+fn nothing_may_follow_the_end() {
+    let file = write(&small(), 4);
+    for extra in [b"x".to_vec(), file.clone(), file[20..].to_vec()] {
+        let (_, completeness) = read(&[file.clone(), extra].concat()).expect("a header");
+        assert!(
+            matches!(completeness, Completeness::Damaged { at_byte, .. } if at_byte == file.len() as u64),
+            "{completeness:?}"
+        );
+    }
+}
+
+#[test]
+fn sources_and_executables_come_back() {
+    let mut writer = Writer::new(Vec::new(), header()).expect("written");
+    for event in small() {
+        writer.event(&event).expect("written");
+        if let Event::Process(..) = event {
+            writer.executable("/usr/bin/python3.11".to_owned());
+        }
+    }
+    writer
+        .source("/scatter.py", 3, "def main():\n    fib()\n")
+        .expect("written");
+    let (file, _) = writer.finish().expect("written");
+    let mut reader = Reader::new(file.as_slice()).expect("a header");
+    assert_eq!(reader.read(&mut |_| ()).expect("read"), Completeness::Whole);
+    assert_eq!(reader.executables(), ["/usr/bin/python3.11"]);
+    let source = &reader.sources()[0];
+    assert_eq!((&*source.file, source.first_line), ("/scatter.py", 3));
+    assert_eq!(source.text, "def main():\n    fib()\n");
+}
+
+#[test]
+fn a_text_too_long_loses_its_end() {
+    let name = "é".repeat(1 << 20);
+    let frame = Frame {
+        name: name.clone(),
+        file: None,
+        first_line: None,
+        line: None,
+    };
+    let (profile, _) = read(&write(&[Event::Frame(FrameId(0), frame)], 1)).expect("read");
+    let read = &profile.frames()[0].name;
+    assert_eq!(read.len(), 1 << 20);
+    assert!(name.starts_with(read.as_str()));
+}
+
+#[test]
+fn merged_processes_are_told_apart() {
+    let mut profile = Profile::default();
+    let mut merger = Merger::default();
+    for name in [Some("node01 rank 0"), None] {
+        merger.begin(name.map(str::to_owned));
+        for event in small() {
+            merger.apply(event, &mut |event| profile.apply(event));
+        }
+    }
+    merger.finish(&mut |event| profile.apply(event));
+    assert_eq!(profile.rejected(), 0);
+    let commands: Vec<String> = profile
+        .processes()
+        .iter()
+        .map(|p| p.command.join(" "))
+        .collect();
+    assert_eq!(commands, ["node01 rank 0: python 3.11.7", "python 3.11.7"]);
+    assert_eq!(
+        (profile.frames().len(), profile.stacks().len()),
+        (2, 2),
+        "frames and stacks are shared"
+    );
+    assert_eq!(profile.totals().samples, 8);
+    assert_eq!(profile.duration(), Nanos(5000));
+    assert_eq!(profile.lost()[&LostCause::Torn], 6);
+}
+
+#[test]
+fn structs_and_schema_agree() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/recording");
+    let text = |file| std::fs::read_to_string(folder.join(file)).expect("read");
+    let (proto, structs) = (
+        fields_of_proto(&text("rsamp.proto")),
+        fields_of_structs(&text("schema.rs")),
+    );
+    assert!(proto.len() > 40, "{proto:?}");
+    assert_eq!(proto, structs);
+}
+
+/// `Message.field: label type = number`, as `rsamp.proto` has them.
+fn fields_of_proto(text: &str) -> Vec<String> {
+    let mut message = "";
+    let mut fields = Vec::new();
+    for line in text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("//"))
+    {
+        if let Some(name) = line.strip_prefix("message ") {
+            message = name.trim_end_matches(" {");
+        } else if let Some((left, number)) = line.trim_end_matches(';').split_once(" = ")
+            && !message.is_empty()
+        {
+            let (kind, name) = left.rsplit_once(' ').expect("a type and a name");
+            let (label, kind) = kind.rsplit_once(' ').unwrap_or(("", kind));
+            fields.push(format!("{message}.{name}: {label} {kind} = {number}"));
+        }
+    }
+    fields
+}
+
+/// The same of the derives in `schema.rs`; a message's type is read from the field's.
+fn fields_of_structs(text: &str) -> Vec<String> {
+    let mut message = "";
+    let mut attribute = "";
+    let mut fields = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("pub struct ") {
+            message = name.trim_end_matches(" {");
+        } else if let Some(words) = line.strip_prefix("#[prost(") {
+            attribute = words.trim_end_matches(")]");
+        } else if let Some((name, kind)) =
+            line.strip_prefix("pub ").and_then(|f| f.split_once(": "))
+        {
+            let words: Vec<&str> = attribute.split(", ").collect();
+            let number = words.last().expect("a tag");
+            let number = number.trim_start_matches("tag = ").trim_matches('"');
+            let mut label = if words.len() == 3 { words[1] } else { "" };
+            let mut proto_kind = words[0];
+            if proto_kind == "message" {
+                proto_kind = kind
+                    .split(['<', '>'])
+                    .nth(1)
+                    .expect("a message in a container");
+                // Any message may be missing; proto3 does not say so.
+                label = if label == "optional" { "" } else { label };
+            }
+            fields.push(format!("{message}.{name}: {label} {proto_kind} = {number}"));
+        }
+    }
+    fields
+}

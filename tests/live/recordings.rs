@@ -1,0 +1,202 @@
+//! Turns real programs into recordings, and whatever happens to rsamp, into reports of them.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use assert_cmd::cargo::cargo_bin;
+use rsamp::profile::Profile;
+use rsamp::recording::reader::SourceText;
+use rsamp::recording::{Completeness, Header, Reader};
+
+use crate::programs::{program, run};
+use crate::pythons::{Python, pythons};
+
+/// A program of half a second that is in one function.
+const BUSY: &str = "import time\ndef busy():\n    x = 0\n    while time.perf_counter() < end:\n        x += 1\nend = time.perf_counter() + 0.5\nbusy()\n";
+
+fn python() -> Python {
+    let all = pythons();
+    let found = all.into_iter().find(|python| python.version.1 == 11);
+    found.expect("RSAMP_PYTHONS lists 3.11")
+}
+
+fn rsamp(folder: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(cargo_bin!("rsamp"));
+    command.args(words).current_dir(folder);
+    command
+}
+
+/// Records `busy.py`, in which is [`BUSY`].
+fn record(folder: &Path, options: &[&str]) -> Output {
+    fs::write(folder.join("busy.py"), BUSY).expect("written");
+    let mut command = rsamp(folder, &["record", "-q"]);
+    command
+        .args(options)
+        .arg("--")
+        .args(python().command)
+        .arg("busy.py");
+    command.output().expect("rsamp runs")
+}
+
+fn check(output: &Output, code: i32) {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{error}");
+}
+
+struct Read {
+    header: Header,
+    profile: Profile,
+    completeness: Completeness,
+    sources: Vec<SourceText>,
+}
+
+/// `None` while the header is not there.
+fn read(path: &Path) -> Option<Read> {
+    let mut reader = Reader::new(File::open(path).ok()?).ok()?;
+    let mut profile = Profile::default();
+    let completeness = reader
+        .read(&mut |event| profile.apply(event))
+        .expect("read");
+    assert_eq!(profile.rejected(), 0);
+    Some(Read {
+        header: reader.header().clone(),
+        profile,
+        completeness,
+        sources: reader.sources().to_vec(),
+    })
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<String> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_recording_is_written_beside_the_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    check(&record(folder.path(), &["--env", "HOME"]), 0);
+    let names = names(folder.path());
+    let endings: Vec<&str> = names
+        .iter()
+        .filter_map(|name| name.split_once('.'))
+        .map(|n| n.1)
+        .collect();
+    assert_eq!(endings, ["pstats", "rsamp", "svg", "py"], "{names:?}");
+    let recording = names
+        .iter()
+        .find(|name| name.ends_with(".rsamp"))
+        .expect("a recording");
+    let read = read(&folder.path().join(recording)).expect("a header");
+    assert_eq!(read.completeness, Completeness::Whole);
+    assert_eq!(
+        recording,
+        &format!("busy-{}.rsamp", read.profile.processes()[0].pid)
+    );
+    assert_eq!(
+        read.header.command.last().map(String::as_str),
+        Some("busy.py")
+    );
+    assert_eq!(read.header.options, ["record", "-q", "--env", "HOME", "--"]);
+    assert_eq!(
+        Path::new(&read.header.working_folder),
+        folder.path().canonicalize().expect("a path")
+    );
+    assert!(read.header.environment.iter().any(|v| v.name == "HOME"));
+    assert!(!read.header.environment.iter().any(|v| v.name == "PATH"));
+    let sources = read.sources.iter();
+    let busy = sources.filter(|source| source.file.ends_with("busy.py") && source.first_line == 2);
+    let texts: Vec<&str> = busy.map(|source| source.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        ["def busy():\n    x = 0\n    while time.perf_counter() < end:\n        x += 1\n"]
+    );
+}
+
+#[test]
+fn a_report_is_what_was_written_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let formats = ["folded", "svg", "pstats", "csv", "speedscope.json"];
+    let at_once = formats.map(|format| format!("a.{format}"));
+    let mut options = vec!["--no-source", "--by-line", "-o", "a.rsamp"];
+    options.extend(at_once.iter().flat_map(|file| ["-o", file]));
+    check(&record(folder.path(), &options), 0);
+    let later = formats.map(|format| format!("b.{format}"));
+    let mut words = vec!["report", "a.rsamp", "--by-line"];
+    words.extend(later.iter().flat_map(|file| ["-o", file]));
+    let report = rsamp(folder.path(), &words).output();
+    check(&report.expect("rsamp runs"), 0);
+    for (at_once, later) in at_once.iter().zip(&later) {
+        let [at_once, later] = [at_once, later].map(|file| fs::read(folder.path().join(file)));
+        let (at_once, later) = (at_once.expect("read"), later.expect("read"));
+        assert!(at_once.windows(4).any(|word| word == b"busy"));
+        assert_eq!(
+            String::from_utf8_lossy(&at_once),
+            String::from_utf8_lossy(&later)
+        );
+    }
+    let read = read(&folder.path().join("a.rsamp")).expect("a header");
+    assert!(read.sources.is_empty());
+}
+
+#[test]
+fn what_was_recorded_before_rsamp_was_killed_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.rsamp");
+    let spinning = run(&python(), "spin.py");
+    let pid = spinning.pid().to_string();
+    let mut attached = rsamp(folder.path(), &["attach", "-q", "-o", "a.rsamp", &pid])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("rsamp runs");
+    while read(&path).is_none_or(|read| read.profile.totals().samples == 0) {
+        assert!(
+            attached.try_wait().expect("waited").is_none(),
+            "rsamp ended"
+        );
+        std::thread::yield_now();
+    }
+    attached.kill().expect("killed");
+    attached.wait().expect("waited");
+    let read = read(&path).expect("a header");
+    assert!(
+        matches!(read.completeness, Completeness::CutOff { .. }),
+        "{:?}",
+        read.completeness
+    );
+    let spin = program("spin.py");
+    let seen = |file: &str| {
+        read.profile
+            .frames()
+            .iter()
+            .any(|f| f.file.as_deref() == Some(file))
+    };
+    assert!(seen(&spin.to_string_lossy()), "{:?}", read.profile.frames());
+    let report = rsamp(folder.path(), &["report", "a.rsamp"])
+        .output()
+        .expect("rsamp runs");
+    check(&report, 0);
+    assert!(String::from_utf8_lossy(&report.stderr).contains("has no end"));
+    assert!(String::from_utf8_lossy(&report.stdout).contains("it was cut off"));
+}
+
+#[test]
+fn a_full_disk_ends_the_recording_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    symlink("/dev/full", folder.path().join("a.rsamp")).expect("a link");
+    let output = record(folder.path(), &["-o", "a.rsamp", "-o", "a.folded"]);
+    check(&output, 74);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        error.contains("error: write \"a.rsamp\"") && error.contains("No space left"),
+        "{error}"
+    );
+    let folded = fs::read_to_string(folder.path().join("a.folded")).expect("read");
+    assert!(folded.contains("busy"), "{folded}");
+}
