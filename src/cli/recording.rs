@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::outputs::{Outcome, Plan};
 use super::request::Sampling;
-use crate::export::Meta;
+use crate::export::{Meta, rates};
 use crate::process::Pid;
 use crate::profile::event::{Event, Nanos};
 use crate::profile::{Profile, View};
@@ -60,7 +60,8 @@ impl Recording {
     /// When the process cannot be sampled.
     pub fn sample(&self, stop: &Stop, progress: &Progress) -> Result<Sampled, SamplerError> {
         let settings = Settings {
-            rate_hz: self.sampling.rate_hz,
+            rate: self.sampling.rate,
+            max_overhead: self.sampling.max_overhead,
             duration: self.sampling.duration,
             start_timeout: self.start_timeout,
             stops: self.sampling.stops,
@@ -104,7 +105,7 @@ impl Recording {
         if let Some(process) = profile.processes().first() {
             facts.push(format!("Python {}", process.python));
         }
-        facts.push(format!("{} Hz", self.sampling.rate_hz));
+        facts.extend(rates::in_words(profile));
         Meta {
             title: format!("{} (process {})", self.name, self.pid),
             command: self.command.join(" "),

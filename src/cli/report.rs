@@ -4,10 +4,10 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::escape::{escaped, quoted};
-use super::number::size;
 use super::outputs::Saved;
 use super::recording::Recorded;
 use crate::export::Format;
+use crate::export::number::size;
 use crate::export::text::{SummaryOptions, summary};
 use crate::sampler::Ended;
 

@@ -25,6 +25,10 @@ pub mod folded;
 
 pub mod text;
 
+pub mod rates;
+
+pub mod number;
+
 mod labels;
 mod paths;
 mod tree;

@@ -1,25 +1,18 @@
 //! Turns a process into the events of its recording, from its first tick to its end.
 
-use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl::set_timerslack;
-use nix::sys::time::TimeSpec;
 
 use super::intern::Interner;
 use super::observe::{Observation, Observed, identify, observe};
-use super::schedule::Schedule;
 use super::target::{self, Target};
 use super::threads::{Moment, Threads};
+use super::ticker::{Ticker, wait_for_end};
 use super::{Ended, Progress, SamplerError, Settings, Stop};
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process};
 use crate::profile::event::{self, Event, LostCause, Nanos, ProcessId};
-
-/// The longest sleep without looking whether the user asked to stop.
-const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 
 /// How much later than asked for the kernel may end a sleep.
 const TIMER_SLACK_NS: u64 = 1_000;
@@ -50,7 +43,7 @@ pub fn sample(
     let _ = set_timerslack(TIMER_SLACK_NS);
     let mut recording = Recording::new(&process, &memory, settings, progress);
     let ended = recording.run(target, stop, emit);
-    emit(Event::End(recording.now()));
+    emit(Event::End(recording.ticker.now()));
     Ok(ended)
 }
 
@@ -59,9 +52,8 @@ struct Recording<'a> {
     memory: &'a LiveMemory,
     settings: &'a Settings,
     progress: &'a Progress,
-    start: Instant,
+    ticker: Ticker<'a>,
     last_tick: Nanos,
-    schedule: Schedule,
     interner: Interner,
     programs: u32,
     first_thread: u32,
@@ -74,23 +66,17 @@ impl<'a> Recording<'a> {
         settings: &'a Settings,
         progress: &'a Progress,
     ) -> Recording<'a> {
-        let seed = u64::from(std::process::id()) << 32 | process.start_ticks();
         Recording {
             process,
             memory,
             settings,
             progress,
-            start: Instant::now(),
+            ticker: Ticker::start(process, settings),
             last_tick: Nanos(0),
-            schedule: Schedule::new(settings.rate_hz, Nanos(0), seed),
             interner: Interner::default(),
             programs: 0,
             first_thread: 0,
         }
-    }
-
-    fn now(&self) -> Nanos {
-        Nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 
     /// Records one program after the other: an exec replaces the program of a process.
@@ -105,17 +91,15 @@ impl<'a> Recording<'a> {
                 start_timeout: None,
                 ..self.settings.clone()
             };
-            match target::wait_for(self.process, self.memory, &patient, stop) {
+            let next = target::wait_for(self.process, self.memory, &patient, stop);
+            if next.is_err() {
+                wait_for_end(self.process, stop);
+            }
+            self.ticker.tell_pause(emit);
+            match next {
                 Ok(Some(next)) => target = next,
-                Ok(None) => return Ended::Stopped,
-                Err(_) => {
-                    self.wait_for_end(stop);
-                    return if stop.is_requested() {
-                        Ended::Stopped
-                    } else {
-                        Ended::TargetEnded
-                    };
-                }
+                Err(_) if !stop.is_requested() => return Ended::TargetEnded,
+                Ok(None) | Err(_) => return Ended::Stopped,
             }
         }
     }
@@ -143,7 +127,7 @@ impl<'a> Recording<'a> {
         ));
         let mut threads = Threads::new(process, pid, self.first_thread);
         let ended = self.tick_until_end(target, &mut threads, stop, emit);
-        let end = self.now();
+        let end = self.ticker.now();
         threads.finish(
             Moment {
                 at: end,
@@ -151,6 +135,7 @@ impl<'a> Recording<'a> {
             },
             emit,
         );
+        self.ticker.tell_rate(emit);
         self.last_tick = end;
         self.first_thread = threads.next_id();
         ended
@@ -165,10 +150,10 @@ impl<'a> Recording<'a> {
     ) -> Option<Ended> {
         let mut image_checked = Nanos(0);
         loop {
-            if let Some(ended) = self.sleep(stop) {
-                return Some(ended);
-            }
-            let now = self.now();
+            let now = match self.ticker.wait(stop) {
+                Ok(now) => now,
+                Err(ended) => return Some(ended),
+            };
             if now >= image_checked + IMAGE_CHECK {
                 image_checked = now;
                 if self.is_another_program(target) {
@@ -176,7 +161,7 @@ impl<'a> Recording<'a> {
                 }
             }
             self.tick(now, target, threads, emit);
-            let missed = self.schedule.advance(self.now());
+            let missed = self.ticker.advance(emit);
             self.lose(LostCause::Late, missed, emit);
         }
     }
@@ -196,6 +181,9 @@ impl<'a> Recording<'a> {
         let observed = observe(&mut target.source, self.memory, &mut self.interner, emit);
         // An interpreter that is being torn down has no threads; whether the process ended or runs
         // another program shows at the next look.
+        if observed.is_err() {
+            self.ticker.doubt();
+        }
         let Observed {
             threads: observations,
             retries,
@@ -239,50 +227,4 @@ impl<'a> Recording<'a> {
             _ => false,
         }
     }
-
-    /// Sleeps until the next tick is due. `Some` when the recording is to end first.
-    fn sleep(&self, stop: &Stop) -> Option<Ended> {
-        let end = self
-            .settings
-            .duration
-            .map(|duration| Nanos(duration.as_nanos() as u64));
-        loop {
-            if stop.is_requested() {
-                return Some(Ended::Stopped);
-            }
-            let now = self.now();
-            if end.is_some_and(|end| now >= end) {
-                return Some(Ended::DurationOver);
-            }
-            let due = self.schedule.next().min(end.unwrap_or(Nanos(u64::MAX)));
-            let wait = Duration::from_nanos((due - now).0).min(LONGEST_SLEEP);
-            if self.has_ended_within(wait) {
-                return Some(Ended::TargetEnded);
-            }
-            if self.now() >= self.schedule.next() {
-                return None;
-            }
-        }
-    }
-
-    fn wait_for_end(&self, stop: &Stop) {
-        while !stop.is_requested() && !self.has_ended_within(LONGEST_SLEEP) {}
-    }
-
-    /// Waits at most `wait`; whether the process ended meanwhile.
-    fn has_ended_within(&self, wait: Duration) -> bool {
-        match self.process.pidfd() {
-            Some(pidfd) => poll_pidfd(pidfd, wait),
-            None => {
-                std::thread::sleep(wait);
-                !self.process.is_alive()
-            }
-        }
-    }
-}
-
-/// Waits at most `wait` for a pidfd to become readable: its process has ended (pidfd_open(2)).
-fn poll_pidfd(pidfd: BorrowedFd<'_>, wait: Duration) -> bool {
-    let mut fds = [PollFd::new(pidfd, PollFlags::POLLIN)];
-    matches!(ppoll(&mut fds, Some(TimeSpec::from_duration(wait)), None), Ok(ready) if ready > 0)
 }

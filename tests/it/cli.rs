@@ -78,7 +78,16 @@ fn wrong_usage_is_explained() {
     );
     check("record -r -1 true", 2, &["\"-1\" is no rate"]);
     check("record -r NaN true", 2, &["\"NaN\" is no rate"]);
-    check("record -r 2000000 true", 2, &["from 0.001 to 1000000"]);
+    check(
+        "record -r 1e10 true",
+        2,
+        &["from 0.001 to 1000000000, or auto"],
+    );
+    check(
+        "record --max-overhead 0 true",
+        2,
+        &["\"0\" is no overhead", "up to 100"],
+    );
     check("record -d 0 true", 2, &["\"0\" is no duration"]);
     check("attach -d -3 42", 2, &["\"-3\" is no duration"]);
     check("record -o a.png true", 2, &["unknown ending .png", ".svg"]);

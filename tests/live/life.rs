@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use rsamp::process::Pid;
 use rsamp::profile::Profile;
 use rsamp::profile::event::LostCause;
-use rsamp::sampler::{self, Ended, Progress, SamplerError, Settings, Stop, sample};
+use rsamp::sampler::{self, Ended, Progress, Rate, SamplerError, Settings, Stop, sample};
 
 use crate::oracle::Stopped;
 use crate::programs::{Standing, command, run, run_command};
@@ -32,7 +32,8 @@ impl Recording {
         let (profile, stop) = (Arc::<Mutex<Profile>>::default(), Stop::default());
         let settings = Settings {
             stops: rsamp::sampler::Stops::LastResort,
-            rate_hz,
+            rate: Rate::Fixed(rate_hz),
+            max_overhead: None,
             duration,
             start_timeout: None,
         };
