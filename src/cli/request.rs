@@ -468,7 +468,7 @@ mod tests {
             ("rsamp record -r NaN x", "\"NaN\" is no rate"),
             ("rsamp record -r inf x", "\"inf\" is no rate"),
             ("rsamp record -r 1000000001 x", "\"1000000001\" is no rate"),
-            ("rsamp record -r= x", "isn't valid"),
+            ("rsamp record --rate= x", "\"\" is no rate"),
             ("rsamp record -r 1e-300 x", "\"1e-300\" is no rate"),
             ("rsamp record -r fast x", "\"fast\" is no rate"),
             (

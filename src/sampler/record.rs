@@ -43,7 +43,7 @@ pub fn sample(
     let _ = set_timerslack(TIMER_SLACK_NS);
     let mut recording = Recording::new(&process, &memory, settings, progress);
     let ended = recording.run(target, stop, emit);
-    emit(Event::End(recording.ticker.now()));
+    emit(Event::End(recording.ticker.told()));
     Ok(ended)
 }
 

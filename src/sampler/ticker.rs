@@ -132,9 +132,13 @@ impl<'a> Ticker<'a> {
         missed
     }
 
-    /// Tells the rate that was used until now.
+    /// When what was told ends.
+    pub fn told(&self) -> Nanos {
+        self.told
+    }
+
+    /// Tells the rate that was used until the time that was asked for last.
     pub fn tell_rate(&mut self, emit: &mut dyn FnMut(Event)) {
-        self.now();
         self.tell(self.control.hz(), emit);
     }
 
@@ -164,7 +168,7 @@ pub fn wait_for_end(process: &Process, stop: &Stop) {
 }
 
 /// Waits at most `wait`; whether the process ended meanwhile.
-fn has_ended_within(process: &Process, wait: Duration) -> bool {
+pub(super) fn has_ended_within(process: &Process, wait: Duration) -> bool {
     match process.pidfd() {
         Some(pidfd) => poll_pidfd(pidfd, wait),
         None => {
@@ -184,4 +188,102 @@ fn poll_pidfd(pidfd: BorrowedFd<'_>, wait: Duration) -> bool {
 fn own_cpu() -> Nanos {
     let used = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map(Duration::from);
     Nanos(used.map_or(0, |used| used.as_nanos() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+
+    use super::super::{Rate, Stops};
+    use super::*;
+    use crate::process::Pid;
+
+    /// On either side of [`BUSY_ABOVE_HZ`], and one that no machine holds.
+    const RATES: [f64; 4] = [200.0, BUSY_ABOVE_HZ, 2.0 * BUSY_ABOVE_HZ, 1e9];
+
+    fn settings(hz: f64, duration: Option<Duration>) -> Settings {
+        Settings {
+            rate: Rate::Fixed(hz),
+            max_overhead: None,
+            duration,
+            start_timeout: None,
+            stops: Stops::Never,
+        }
+    }
+
+    /// A process that waits.
+    fn cat() -> Child {
+        let command = &mut Command::new("cat");
+        command.stdin(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn open(child: &Child) -> Process {
+        Process::open(Pid(child.id() as i32)).unwrap()
+    }
+
+    #[test]
+    fn weights_add_up_to_the_duration_at_any_rate_and_so_do_ticks() {
+        let mut child = cat();
+        let process = open(&child);
+        for hz in RATES {
+            let mut ticker =
+                Ticker::start(&process, &settings(hz, Some(Duration::from_millis(30))));
+            let (mut last, mut advanced, mut weights) = (Nanos(0), Nanos(0), Nanos(0));
+            let (mut taken, mut missed, mut told) = (0, 0, Vec::new());
+            let mut emit = |event| told.push(event);
+            let ended = loop {
+                match ticker.wait(&Stop::default()) {
+                    Ok(now) => {
+                        weights += now - last;
+                        (last, taken) = (now, taken + 1);
+                    }
+                    Err(ended) => break ended,
+                }
+                missed += ticker.advance(&mut emit);
+                advanced = ticker.now;
+            };
+            let end = ticker.now();
+            ticker.tell_rate(&mut emit);
+            assert_eq!(ended, Ended::DurationOver);
+            assert!(end >= Nanos(30_000_000));
+            assert_eq!(weights + (end - last), end, "{hz} Hz");
+            let due = advanced.seconds() * hz;
+            let counted = (taken + missed) as f64;
+            assert!(
+                (counted - due).abs() < due * 0.2 + 3.0,
+                "{counted} of {due}"
+            );
+            let [Event::Rate(span)] = told.as_slice() else {
+                panic!("{told:?}");
+            };
+            assert_eq!((span.time, span.ticks), (end, taken));
+            assert_eq!(span.millihertz, (hz * 1000.0) as u64);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn the_end_of_the_process_and_a_request_to_stop_are_noticed_at_any_rate() {
+        for hz in RATES {
+            let mut child = cat();
+            let process = open(&child);
+            let mut ticker = Ticker::start(&process, &settings(hz, None));
+            let stop = Stop::default();
+            assert!(ticker.wait(&stop).is_ok());
+            stop.request();
+            assert_eq!(ticker.wait(&stop), Err(Ended::Stopped), "{hz} Hz");
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let killed = Instant::now();
+            let ended = loop {
+                assert!(killed.elapsed() < Duration::from_secs(30), "{hz} Hz");
+                match ticker.wait(&Stop::default()) {
+                    Ok(_) => ticker.advance(&mut |_| ()),
+                    Err(ended) => break ended,
+                };
+            };
+            assert_eq!(ended, Ended::TargetEnded, "{hz} Hz");
+        }
+    }
 }

@@ -9,4 +9,5 @@ mod image_format;
 mod images;
 mod process;
 mod profile;
+mod rates;
 mod stacks;

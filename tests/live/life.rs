@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use rsamp::process::Pid;
 use rsamp::profile::Profile;
-use rsamp::profile::event::LostCause;
+use rsamp::profile::event::{LostCause, Nanos};
 use rsamp::sampler::{self, Ended, Progress, Rate, SamplerError, Settings, Stop, sample};
 
 use crate::oracle::Stopped;
@@ -81,6 +81,8 @@ impl Recording {
         assert!(profile.is_complete());
         let duration = profile.duration().seconds();
         assert!(duration <= self.begin.elapsed().as_secs_f64());
+        let told = profile.rates().iter().map(|span| span.time.0);
+        assert_eq!(told.sum::<u64>(), profile.duration().0);
         for process in 0..profile.processes().len() {
             let is_main = |id: usize| {
                 let thread = &profile.threads()[id];
@@ -133,6 +135,24 @@ def waits():
     print('READY', flush=True)
     return sys.stdin.readline()
 ";
+
+#[test]
+fn a_rate_beyond_what_can_be_held_is_told_and_keeps_the_sum() {
+    for python in some(&[9, 13]) {
+        let program = run(&python, "spin.py");
+        let duration = Some(Duration::from_millis(300));
+        let (ended, profile) = Recording::start(program.pid(), 1e9, duration).end();
+        assert_eq!(ended, Ended::DurationOver, "{}", python.label);
+        check_sum(&profile);
+        let [span] = profile.rates() else {
+            panic!("{:?}", profile.rates());
+        };
+        assert_eq!(span.millihertz, 1_000_000_000_000);
+        let late = profile.lost()[&LostCause::Late] + span.ticks;
+        assert!(late > 100 * span.ticks, "{late} due, {} taken", span.ticks);
+        assert!(span.own_cpu > Nanos(0) && span.ticks > 100, "{span:?}");
+    }
+}
 
 #[test]
 fn a_program_that_ends_keeps_what_there_is() {
