@@ -28,6 +28,7 @@ pub mod hints;
 pub mod streams;
 
 pub mod escape;
+
 use args::{Args, Command};
 use hints::Doing;
 use request::RequestError;

@@ -54,6 +54,7 @@ struct Recording<'a> {
     progress: &'a Progress,
     ticker: Ticker<'a>,
     last_tick: Nanos,
+    image_due: Nanos,
     interner: Interner,
     programs: u32,
     first_thread: u32,
@@ -73,6 +74,7 @@ impl<'a> Recording<'a> {
             progress,
             ticker: Ticker::start(process, settings),
             last_tick: Nanos(0),
+            image_due: Nanos(0),
             interner: Interner::default(),
             programs: 0,
             first_thread: 0,
@@ -148,14 +150,14 @@ impl<'a> Recording<'a> {
         stop: &Stop,
         emit: &mut dyn FnMut(Event),
     ) -> Option<Ended> {
-        let mut image_checked = Nanos(0);
+        self.image_due = Nanos(0);
         loop {
             let now = match self.ticker.wait(stop) {
                 Ok(now) => now,
                 Err(ended) => return Some(ended),
             };
-            if now >= image_checked + IMAGE_CHECK {
-                image_checked = now;
+            if now >= self.image_due {
+                self.image_due = now + IMAGE_CHECK;
                 if self.is_another_program(target) {
                     return None;
                 }
@@ -180,9 +182,10 @@ impl<'a> Recording<'a> {
         self.last_tick = now;
         let observed = observe(&mut target.source, self.memory, &mut self.interner, emit);
         // An interpreter that is being torn down has no threads; whether the process ended or runs
-        // another program shows at the next look.
+        // another program is looked at before the next tick.
         if observed.is_err() {
             self.ticker.doubt();
+            self.image_due = Nanos(0);
         }
         let Observed {
             threads: observations,

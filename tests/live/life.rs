@@ -206,6 +206,12 @@ fn an_exec_into_another_python_is_followed() {
         assert_eq!(seen, [first.label.clone(), second.label.clone()]);
         let pids: Vec<_> = profile.processes().iter().map(|p| p.pid).collect();
         assert_eq!(pids, [program.pid(); 2]);
+        let rates = profile.rates().iter().map(|span| span.millihertz);
+        assert_eq!(
+            rates.collect::<Vec<_>>(),
+            [500_000, 0],
+            "a pause is no rate"
+        );
     }
 }
 
