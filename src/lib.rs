@@ -33,7 +33,8 @@
 //!
 //! # What happens at a tick
 //!
-//! 1. [`sampler::record`] sleeps until the [`sampler::schedule`] says so, or the target ends.
+//! 1. [`sampler::ticker`] waits until the [`sampler::schedule`] says so, or the target ends;
+//!    [`sampler::rate`] decides how often that is.
 //! 2. [`cpython::reader`] asks one [`memory::Window`] for the lists of interpreters and threads and,
 //!    thread by thread, for the thread state and the places where its frames lay last time
 //!    ([`cpython::places::Places`]). All of it comes with one `process_vm_readv`.

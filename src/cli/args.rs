@@ -306,9 +306,23 @@ pub struct SamplingArgs {
     #[command(flatten)]
     pub drawing: DrawingArgs,
 
-    /// Samples per second and thread, on average [default: 1000]
+    /// Samples per second and thread, on average, or `auto` [default: auto]
+    ///
+    /// `auto` begins with 1000 and comes down as the run gets long: 500 after a minute, 250 after 5,
+    /// 100 after 20, 50 after 2 hours; and as far as it takes to keep --max-overhead, but not below
+    /// 50. Times stay right, because each sample stands for the time that was measured.
+    /// A number is held as far as the machine can; the summary says what was reached.
+    /// Up to 10000 rsamp sleeps between samples. Above, it waits busily: it takes a whole core.
     #[arg(long, short, value_name = "HZ", allow_hyphen_values = true)]
     pub rate: Option<String>,
+
+    /// Sample less often when rsamp itself uses more CPU than this part of one core [default: 1, or
+    /// no limit with a --rate in numbers]
+    ///
+    /// The rate comes down step by step, not below 50 samples a second, and goes up again when there
+    /// is room.
+    #[arg(long, value_name = "PERCENT", allow_hyphen_values = true)]
+    pub max_overhead: Option<String>,
 
     /// End the sampling after so many seconds (2.5 is fine); the program runs on
     #[arg(long, short, value_name = "SECONDS", allow_hyphen_values = true)]

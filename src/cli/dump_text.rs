@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::escape::{escaped, quoted};
-use super::number::grouped;
+use crate::export::number::grouped;
 use crate::profile::event::Frame;
 use crate::sampler::{Activity, Dump, ThreadDump};
 

@@ -8,6 +8,7 @@ use nix::unistd::{User, geteuid, gethostname};
 use crate::process::Pid;
 use crate::recording::Header;
 use crate::recording::schema::Variable;
+use crate::sampler::Rate;
 
 /// Which job and which rank a program is, as its launcher tells it: Slurm; Open MPI; PMIx; MPICH, Intel
 /// MPI and their like; MVAPICH2. From the manual page of srun(1) and the documentation of each.
@@ -28,7 +29,7 @@ pub struct Asked {
     /// The command.
     pub command: Vec<String>,
     /// The rate.
-    pub rate_hz: f64,
+    pub rate: Rate,
     /// The variables to keep.
     pub environment: Vec<String>,
 }
@@ -50,7 +51,10 @@ pub fn header(asked: &Asked, pid: Pid) -> Header {
         start_unix_ns,
         clock: "CLOCK_MONOTONIC".to_owned(),
         cpus: std::thread::available_parallelism().map_or(0, |count| count.get() as u32),
-        rate_hz: asked.rate_hz,
+        rate_hz: match asked.rate {
+            Rate::Auto => 0.0,
+            Rate::Fixed(hz) => hz,
+        },
         environment: environment(&asked.environment, pid),
     }
 }

@@ -35,7 +35,6 @@ pub mod hints;
 pub mod streams;
 
 pub mod escape;
-pub mod number;
 
 use args::{Args, Command};
 use hints::Doing;

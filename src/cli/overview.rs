@@ -10,7 +10,7 @@ use super::filters;
 use super::inputs::Input;
 use super::program_name::program_name;
 use crate::export::text::{SummaryOptions, summary};
-use crate::export::{Drawing, Meta};
+use crate::export::{Drawing, Meta, rates};
 use crate::profile::Profile;
 use crate::profile::filter::Selection;
 use crate::recording::Header;
@@ -46,12 +46,11 @@ pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta 
         .map(|p| p.python.as_str())
         .collect();
     let pythons = pythons.into_iter().map(|python| format!("Python {python}"));
-    let rates = of_all(&|input| format!("{} Hz", input.header.rate_hz));
     Meta {
         title,
         command: of_all(&|input| input.header.command.join(" ")).join("; "),
         facts: pythons
-            .chain(rates)
+            .chain(rates::in_words(profile))
             .chain(filters::in_words(selection))
             .collect(),
         view: selection.view,

@@ -81,7 +81,7 @@ pub fn is_program(path: &Path) -> bool {
 
 /// Why bytes did not arrive.
 #[derive(Debug, Error)]
-#[error("write {path:?} (failed after {written})", written = super::number::size(*written_bytes))]
+#[error("write {path:?} (failed after {written})", written = crate::export::number::size(*written_bytes))]
 pub struct WriteError {
     /// Where they should have gone.
     pub path: PathBuf,

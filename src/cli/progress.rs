@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nix::unistd::{self, getpgid, getpgrp, tcgetpgrp};
 
-use super::number::grouped;
 use super::request::ProgressWish;
+use crate::export::number::grouped;
 use crate::process::Pid;
 use crate::sampler::Progress;
 

@@ -9,7 +9,7 @@ use super::outputs::{Outcome, Plan, Saved, WriteError};
 use super::place::Place;
 use super::request::{Extras, Sampling};
 use super::surroundings::Folders;
-use crate::export::{Drawing, Meta};
+use crate::export::{Drawing, Meta, rates};
 use crate::process::Pid;
 use crate::profile::event::{Event, Nanos};
 use crate::profile::{Profile, View};
@@ -72,7 +72,8 @@ impl Recording {
     /// When the process cannot be sampled.
     pub fn sample(&mut self, stop: &Stop, progress: &Progress) -> Result<Sampled, SamplerError> {
         let settings = Settings {
-            rate_hz: self.sampling.rate_hz,
+            rate: self.sampling.rate,
+            max_overhead: self.sampling.max_overhead,
             duration: self.sampling.duration,
             start_timeout: self.start_timeout,
             stops: self.sampling.stops,
@@ -111,7 +112,7 @@ impl Recording {
             let open = self.plan.opener(place.clone());
             let asked = Asked {
                 command: self.command.clone(),
-                rate_hz: self.sampling.rate_hz,
+                rate: self.sampling.rate,
                 environment: self.extras.environment.clone(),
             };
             let folders = Folders::new(self.extras.source);
@@ -140,7 +141,7 @@ impl Recording {
         if let Some(process) = profile.processes().first() {
             facts.push(format!("Python {}", process.python));
         }
-        facts.push(format!("{} Hz", self.sampling.rate_hz));
+        facts.extend(rates::in_words(profile));
         Meta {
             title: format!("{} (process {})", self.name, self.pid),
             command: self.command.join(" "),

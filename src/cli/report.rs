@@ -5,10 +5,10 @@ use std::path::Path;
 
 use super::escape::{escaped, quoted};
 use super::kind::Kind;
-use super::number::size;
 use super::outputs::{Outcome, Saved};
 use super::recording::Recorded;
 use crate::export::Format;
+use crate::export::number::size;
 use crate::export::text::{SummaryOptions, summary};
 use crate::sampler::Ended;
 

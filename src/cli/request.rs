@@ -16,14 +16,14 @@ use crate::export::{Direction, Drawing, Format, UnknownFormat};
 use crate::process::Pid;
 use crate::profile::diff::Scale;
 use crate::profile::filter::Selection;
-use crate::sampler::Stops;
+use crate::sampler::{Rate, Stops};
 
-/// The rate when none is asked for: 1 kHz costs about a quarter of a percent of one core.
-pub const DEFAULT_RATE_HZ: f64 = 1000.0;
-/// Beyond this rate one read of a stack takes longer than the interval, on any machine seen.
-pub const MAX_RATE_HZ: f64 = 1_000_000.0;
+/// The clock's resolution: a tick each nanosecond. No machine holds a thousandth of it.
+pub const MAX_RATE_HZ: f64 = 1e9;
 /// Less than one sample in 1000 seconds profiles nothing.
 pub const MIN_RATE_HZ: f64 = 0.001;
+/// The part of one core that rsamp may use when neither that nor a rate is asked for.
+pub const DEFAULT_MAX_OVERHEAD: f64 = 0.01;
 /// About 31 years: far above any run, far below where time arithmetic overflows.
 pub const MAX_DURATION_SECONDS: f64 = 1e9;
 
@@ -121,8 +121,10 @@ pub enum DumpForm {
 /// How to sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
-    /// Mean number of ticks per second, within [`MIN_RATE_HZ`] and [`MAX_RATE_HZ`].
-    pub rate_hz: f64,
+    /// How often; within [`MIN_RATE_HZ`] and [`MAX_RATE_HZ`].
+    pub rate: Rate,
+    /// The part of one core that rsamp may use, above 0 and up to 1; `None`: as much as the rate takes.
+    pub max_overhead: Option<f64>,
     /// When to stop sampling; `None`: when the target ends.
     pub duration: Option<Duration>,
     /// When a thread of the target may be stopped.
@@ -199,8 +201,11 @@ pub enum RequestError {
     #[error("{0:?} is no process id: a whole number above 0")]
     NoPid(String),
     /// The rate is no number, or none that can be kept.
-    #[error("{0:?} is no rate: samples per second, from {MIN_RATE_HZ} to {MAX_RATE_HZ}")]
+    #[error("{0:?} is no rate: samples per second, from {MIN_RATE_HZ} to {MAX_RATE_HZ}, or auto")]
     BadRate(String),
+    /// The overhead is no number, or no part of a core.
+    #[error("{0:?} is no overhead: per cent of one core, above 0 and up to 100, such as 1 or 0.5")]
+    BadOverhead(String),
     /// The duration is no number, or not positive.
     #[error("{0:?} is no duration: seconds above 0, such as 30 or 2.5")]
     BadDuration(String),
@@ -321,8 +326,11 @@ fn target(subcommand: &'static str, args: &TargetArgs) -> Result<Pid, RequestErr
 }
 
 fn sampling(args: &SamplingArgs) -> Result<Sampling, RequestError> {
+    let rate = args.rate.as_deref().map_or(Ok(Rate::Auto), rate)?;
+    let asked = args.max_overhead.as_deref().map(max_overhead).transpose()?;
     Ok(Sampling {
-        rate_hz: args.rate.as_deref().map_or(Ok(DEFAULT_RATE_HZ), rate_hz)?,
+        rate,
+        max_overhead: asked.or((rate == Rate::Auto).then_some(DEFAULT_MAX_OVERHEAD)),
         duration: args.duration.as_deref().map(duration).transpose()?,
         stops: match (args.never_stop, args.always_stop) {
             (true, _) => Stops::Never,
@@ -332,10 +340,21 @@ fn sampling(args: &SamplingArgs) -> Result<Sampling, RequestError> {
     })
 }
 
-fn rate_hz(text: &str) -> Result<f64, RequestError> {
+fn rate(text: &str) -> Result<Rate, RequestError> {
+    if text == "auto" {
+        return Ok(Rate::Auto);
+    }
     match text.parse::<f64>() {
-        Ok(rate) if (MIN_RATE_HZ..=MAX_RATE_HZ).contains(&rate) => Ok(rate),
+        Ok(hz) if (MIN_RATE_HZ..=MAX_RATE_HZ).contains(&hz) => Ok(Rate::Fixed(hz)),
         _ => Err(RequestError::BadRate(text.to_owned())),
+    }
+}
+
+/// A part of one core, from per cent.
+fn max_overhead(text: &str) -> Result<f64, RequestError> {
+    match text.strip_suffix('%').unwrap_or(text).parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent / 100.0),
+        _ => Err(RequestError::BadOverhead(text.to_owned())),
     }
 }
 
@@ -520,15 +539,19 @@ mod tests {
         let table: &[(&str, &[&str])] = &[
             (
                 "rsamp record -- python x.py -o y",
-                &[r#"["python", "x.py", "-o", "y"]"#, "rate_hz: 1000.0"],
+                &[r#"["python", "x.py", "-o", "y"]"#, "rate: Auto"],
             ),
             (
                 "rsamp record python x.py -r 5",
-                &[r#"["python", "x.py", "-r", "5"]"#, "rate_hz: 1000.0"],
+                &[r#"["python", "x.py", "-r", "5"]"#, "rate: Auto"],
             ),
             (
                 "rsamp record -r 0.5 -d 2.5 x",
-                &["rate_hz: 0.5", "duration: Some(2.5s)", r#"["x"]"#],
+                &[
+                    "rate: Fixed(0.5), max_overhead: None",
+                    "duration: Some(2.5s)",
+                    r#"["x"]"#,
+                ],
             ),
             ("rsamp record -- -odd-name", &[r#"["-odd-name"]"#]),
             (
@@ -584,7 +607,20 @@ mod tests {
                 "rsamp attach 42 -d 3",
                 &["pid: Pid(42)", "duration: Some(3s)"],
             ),
-            ("rsamp attach -r 1000000 42", &["rate_hz: 1000000.0"]),
+            ("rsamp attach -r 1000000 42", &["Fixed(1000000.0)"]),
+            ("rsamp attach -r 1e9 42", &["Fixed(1000000000.0)"]),
+            (
+                "rsamp attach -r auto 42",
+                &["rate: Auto, max_overhead: Some(0.01)"],
+            ),
+            (
+                "rsamp attach --max-overhead 0.5 42",
+                &["rate: Auto, max_overhead: Some(0.005)"],
+            ),
+            (
+                "rsamp attach -r 100 --max-overhead 100% 42",
+                &["rate: Fixed(100.0), max_overhead: Some(1.0)"],
+            ),
             (
                 "rsamp record -o a.rsamp --env A --env B --no-source x",
                 &[
@@ -674,14 +710,36 @@ mod tests {
             ),
             (
                 "rsamp record -r 0 x",
-                "\"0\" is no rate: samples per second, from 0.001 to 1000000",
+                "\"0\" is no rate: samples per second, from 0.001 to 1000000000, or auto",
             ),
             ("rsamp record -r -5 x", "\"-5\" is no rate"),
             ("rsamp record -r NaN x", "\"NaN\" is no rate"),
             ("rsamp record -r inf x", "\"inf\" is no rate"),
-            ("rsamp record -r 1000001 x", "\"1000001\" is no rate"),
+            ("rsamp record -r 1000000001 x", "\"1000000001\" is no rate"),
+            ("rsamp record --rate= x", "\"\" is no rate"),
             ("rsamp record -r 1e-300 x", "\"1e-300\" is no rate"),
             ("rsamp record -r fast x", "\"fast\" is no rate"),
+            (
+                "rsamp record --max-overhead 0 x",
+                "\"0\" is no overhead: per cent of one core, above 0 and up to 100",
+            ),
+            ("rsamp record --max-overhead -1 x", "\"-1\" is no overhead"),
+            (
+                "rsamp record --max-overhead 101 x",
+                "\"101\" is no overhead",
+            ),
+            (
+                "rsamp record --max-overhead NaN x",
+                "\"NaN\" is no overhead",
+            ),
+            (
+                "rsamp record --max-overhead inf x",
+                "\"inf\" is no overhead",
+            ),
+            (
+                "rsamp record --max-overhead low x",
+                "\"low\" is no overhead",
+            ),
             ("rsamp record -d 0 x", "\"0\" is no duration"),
             ("rsamp record -d -1 x", "\"-1\" is no duration"),
             ("rsamp record -d NaN x", "\"NaN\" is no duration"),

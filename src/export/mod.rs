@@ -59,6 +59,10 @@ pub mod chrome_trace;
 
 pub mod diff;
 
+pub mod rates;
+
+pub mod number;
+
 mod labels;
 mod paths;
 mod places;

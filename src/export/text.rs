@@ -11,6 +11,7 @@ use crate::profile::{Profile, Totals, View};
 use super::Meta;
 use super::labels;
 use super::paths::Shortener;
+use super::rates;
 
 /// How many rows a table of the written report has at most.
 const REPORT_ROWS: usize = 100;
@@ -72,7 +73,7 @@ pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
         line(&mut text, &why_empty(profile, options.view));
         return text;
     }
-    repeated(&mut text, profile);
+    effort(&mut text, profile);
     frameless(&mut text, profile, options.view);
     if profile.threads().len() > 1 && options.threads > 0 {
         threads(&mut text, profile, options);
@@ -84,15 +85,24 @@ pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
     text
 }
 
-/// What it took to get stacks of one moment.
-fn repeated(text: &mut String, profile: &Profile) {
+/// How often was sampled, and what it took.
+fn effort(text: &mut String, profile: &Profile) {
+    if let (Some(rates), Some(percent)) =
+        (rates::in_words(profile), rates::own_cpu_percent(profile))
+    {
+        let decimals = if percent < 0.095 { 2 } else { 1 };
+        let own = format!("rsamp used {percent:.decimals$} % of a core");
+        line(text, &format!("rate: {rates}; {own}"));
+    }
     let (retries, stops) = (profile.retries(), profile.stops());
-    if retries > 0 {
-        let _ = write!(text, "readings repeated: {retries}");
-        let _ = match stops {
-            0 => writeln!(text, "; the program was never stopped"),
-            stops => writeln!(text, "; a thread was stopped for {stops} of them"),
+    if retries + stops > 0 {
+        let stopped = match stops {
+            0 => "the program was never stopped".to_owned(),
+            1 => "a thread was stopped for 1 reading".to_owned(),
+            stops => format!("a thread was stopped for {stops} readings"),
         };
+        let repeated = format!("readings repeated: {retries} (the stack had changed meanwhile)");
+        line(text, &format!("{repeated}; {stopped}"));
     }
 }
 
@@ -374,7 +384,7 @@ fn seconds(part: Nanos, whole: Nanos) -> String {
 }
 
 /// A span for a sentence: `12.3 s`, `450 ms`, `80 µs`.
-fn span(time: Nanos) -> String {
+pub(super) fn span(time: Nanos) -> String {
     match time.0 {
         0..1_000_000 => format!("{} µs", time.0 / 1000),
         1_000_000..1_000_000_000 => format!("{} ms", time.0 / 1_000_000),

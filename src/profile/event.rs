@@ -107,6 +107,19 @@ pub struct Sample {
     pub gil: Nanos,
 }
 
+/// How often was sampled for some time, and what it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateSpan {
+    /// The rate asked for, in ticks per 1000 seconds; 0 while there was nothing to sample.
+    pub millihertz: u64,
+    /// How long.
+    pub time: Nanos,
+    /// Ticks taken meanwhile.
+    pub ticks: u64,
+    /// CPU time that the profiler itself used meanwhile.
+    pub own_cpu: Nanos,
+}
+
 /// Why a sample or a part of it is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LostCause {
@@ -163,6 +176,8 @@ pub enum Event {
         /// Readings for which the thread was stopped.
         stops: u64,
     },
+    /// How often was sampled since the last such event. All spans together are the whole recording.
+    Rate(RateSpan),
     /// The end of the recording, with its whole measured duration.
     End(Nanos),
 }

@@ -8,7 +8,8 @@ use std::ops::{Add, AddAssign};
 use rustc_hash::FxHashMap;
 
 use super::event::{
-    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, RateSpan, Sample, StackId, Thread,
+    ThreadId,
 };
 use super::timeline::Timeline;
 
@@ -141,6 +142,7 @@ pub struct Profile {
     lost: BTreeMap<LostCause, u64>,
     retries: u64,
     stops: u64,
+    rates: Vec<RateSpan>,
     last_sample: Nanos,
     end: Option<Nanos>,
     rejected: u64,
@@ -201,6 +203,10 @@ impl Profile {
                 self.stops = self.stops.saturating_add(stops);
                 true
             }
+            Event::Rate(span) => {
+                self.apply_rate(span);
+                true
+            }
             Event::End(duration) => {
                 self.end = Some(duration);
                 true
@@ -245,6 +251,18 @@ impl Profile {
             timeline.push(*sample);
         }
         true
+    }
+
+    fn apply_rate(&mut self, span: RateSpan) {
+        let mut known = self.rates.iter_mut();
+        match known.find(|known| known.millihertz == span.millihertz) {
+            Some(known) => {
+                known.time += span.time;
+                known.ticks = known.ticks.saturating_add(span.ticks);
+                known.own_cpu += span.own_cpu;
+            }
+            None => self.rates.push(span),
+        }
     }
 
     fn is_stack(&self, stack: Option<StackId>) -> bool {
@@ -339,6 +357,12 @@ impl Profile {
     #[must_use]
     pub fn stops(&self) -> u64 {
         self.stops
+    }
+
+    /// The rates used, each once, in the order in which they were first used.
+    #[must_use]
+    pub fn rates(&self) -> &[RateSpan] {
+        &self.rates
     }
 
     /// How many events were left out because they make no sense: 0 unless the recording is

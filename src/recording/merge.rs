@@ -64,7 +64,7 @@ impl Merger {
                 self.duration = self.duration.max(duration);
                 self.current.has_end = true;
             }
-            event @ (Event::Lost(..) | Event::Repeated { .. }) => emit(event),
+            event @ (Event::Lost(..) | Event::Repeated { .. } | Event::Rate(_)) => emit(event),
         }
     }
 

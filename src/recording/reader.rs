@@ -11,7 +11,8 @@ use super::columns;
 use super::format::{Blocks, Preamble, Unreadable, VERSION, read_preamble};
 use super::schema::{Block, Header};
 use crate::profile::event::{
-    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, StackId, Thread, ThreadId,
+    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, RateSpan, StackId, Thread,
+    ThreadId,
 };
 
 /// The most definitions of one kind. A program with so many different stacks would need gigabytes
@@ -241,6 +242,14 @@ impl<R: Read> Reader<R> {
         let (retries, stops) = (block.retries, block.stops);
         if retries > 0 || stops > 0 {
             emit(Event::Repeated { retries, stops });
+        }
+        for span in &block.rates {
+            emit(Event::Rate(RateSpan {
+                millihertz: span.millihertz,
+                time: Nanos(span.time_ns),
+                ticks: span.ticks,
+                own_cpu: Nanos(span.own_cpu_ns),
+            }));
         }
         if let Some(end_ns) = block.end_ns {
             emit(Event::End(Nanos(end_ns)));

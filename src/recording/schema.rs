@@ -54,6 +54,8 @@ pub struct Block {
     pub end_ns: Option<u64>,
     #[prost(uint64, repeated, tag = "24")]
     pub sampled_stacks: Vec<u64>,
+    #[prost(message, repeated, tag = "25")]
+    pub rates: Vec<RateSpan>,
 }
 
 /// What is known of a recording before its first sample.
@@ -86,7 +88,7 @@ pub struct Header {
     /// How many CPUs the machine has.
     #[prost(uint32, tag = "9")]
     pub cpus: u32,
-    /// Samples per second and thread that were asked for.
+    /// Samples per second and thread that were asked for; 0 for `auto`.
     #[prost(double, tag = "10")]
     pub rate_hz: f64,
     /// The variables of the environment that were asked for and set.
@@ -143,6 +145,20 @@ pub struct Loss {
     pub cause: u32,
     #[prost(uint64, tag = "2")]
     pub count: u64,
+}
+
+/// A rate, and for how long.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+#[allow(missing_docs)]
+pub struct RateSpan {
+    #[prost(uint64, tag = "1")]
+    pub millihertz: u64,
+    #[prost(uint64, tag = "2")]
+    pub time_ns: u64,
+    #[prost(uint64, tag = "3")]
+    pub ticks: u64,
+    #[prost(uint64, tag = "4")]
+    pub own_cpu_ns: u64,
 }
 
 /// Source text of a function that was seen.

@@ -84,6 +84,12 @@ impl<W: Write> Writer<W> {
                 self.block.retries = self.block.retries.saturating_add(*retries);
                 self.block.stops = self.block.stops.saturating_add(*stops);
             }
+            Event::Rate(span) => self.block.rates.push(schema::RateSpan {
+                millihertz: span.millihertz,
+                time_ns: span.time.0,
+                ticks: span.ticks,
+                own_cpu_ns: span.own_cpu.0,
+            }),
             Event::End(duration) => self.block.end_ns = Some(duration.0),
         }
         let is_full = self.samples.len() >= MAX_BLOCK_SAMPLES

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::observe::{Observation, Observer, identify, observe};
 use super::target::{self, Target};
-use super::{Activity, Dump, SamplerError, Settings, Stop, Stops, ThreadDump};
+use super::{Activity, Dump, Rate, SamplerError, Settings, Stop, Stops, ThreadDump};
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process, TaskState};
 use crate::profile::Profile;
@@ -20,7 +20,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(5);
 pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
     let settings = Settings {
         stops: Stops::LastResort,
-        rate_hz: 1.0,
+        rate: Rate::Auto,
+        max_overhead: None,
         duration: None,
         start_timeout: Some(START_TIMEOUT),
     };

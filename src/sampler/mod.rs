@@ -1,6 +1,10 @@
 //! Turns a located interpreter into a stream of events.
 
+pub mod rate;
+
 pub mod schedule;
+
+pub mod ticker;
 
 pub mod target;
 
@@ -28,13 +32,17 @@ use crate::process::permission::Denied;
 use crate::profile::event::Frame;
 
 pub use dump::dump;
+pub use rate::Rate;
 pub use record::sample;
 
 /// How to sample.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Mean number of ticks per second.
-    pub rate_hz: f64,
+    /// How often.
+    pub rate: Rate,
+    /// The part of one core that rsamp may use, 0.01 for one per cent: when it uses more, the rate
+    /// comes down (see [`rate`]). `None`: as much as the rate takes.
+    pub max_overhead: Option<f64>,
     /// When to stop sampling, counted from the first tick; `None`: when the target ends.
     pub duration: Option<Duration>,
     /// How long to wait for the target to become a Python process with a running interpreter;

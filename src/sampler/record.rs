@@ -1,25 +1,18 @@
 //! Turns a process into the events of its recording, from its first tick to its end.
 
-use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl::set_timerslack;
-use nix::sys::time::TimeSpec;
 
 use super::cpu::Ran;
 use super::observe::{Observation, Observed, Observer, identify, observe};
-use super::schedule::Schedule;
 use super::target::{self, Target};
 use super::threads::{Moment, Threads};
+use super::ticker::{Ticker, wait_for_end};
 use super::{Ended, Progress, SamplerError, Settings, Stop};
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process};
 use crate::profile::event::{self, Event, LostCause, Nanos, ProcessId};
-
-/// The longest sleep without looking whether the user asked to stop.
-const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 
 /// How much later than asked for the kernel may end a sleep.
 const TIMER_SLACK_NS: u64 = 1_000;
@@ -54,7 +47,7 @@ pub fn sample(
     let _ = set_timerslack(TIMER_SLACK_NS);
     let mut recording = Recording::new(&process, &memory, settings, progress);
     let ended = recording.run(target, stop, emit);
-    emit(Event::End(recording.now()));
+    emit(Event::End(recording.ticker.told()));
     Ok(ended)
 }
 
@@ -63,11 +56,9 @@ struct Recording<'a> {
     memory: &'a LiveMemory,
     settings: &'a Settings,
     progress: &'a Progress,
-    start: Instant,
+    ticker: Ticker<'a>,
     last_tick: Nanos,
-    schedule: Schedule,
-    /// What times are multiples of.
-    unit: Nanos,
+    image_due: Nanos,
     observer: Observer,
     programs: u32,
     first_thread: u32,
@@ -80,28 +71,23 @@ impl<'a> Recording<'a> {
         settings: &'a Settings,
         progress: &'a Progress,
     ) -> Recording<'a> {
-        let seed = u64::from(std::process::id()) << 32 | process.start_ticks();
         Recording {
             process,
             memory,
             settings,
             progress,
-            start: Instant::now(),
+            ticker: Ticker::start(process, settings),
             last_tick: Nanos(0),
-            schedule: Schedule::new(settings.rate_hz, Nanos(0), seed),
-            unit: unit_at(settings.rate_hz),
+            image_due: Nanos(0),
             observer: Observer::default(),
             programs: 0,
             first_thread: 0,
         }
     }
 
-    fn now(&self) -> Nanos {
-        Nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
-    }
-
     fn rounded(&self, time: Nanos) -> Nanos {
-        time - Nanos(time.0 % self.unit.0)
+        let unit = unit_at(self.ticker.hz());
+        time - Nanos(time.0 % unit.0)
     }
 
     /// Records one program after the other: an exec replaces the program of a process.
@@ -116,17 +102,15 @@ impl<'a> Recording<'a> {
                 start_timeout: None,
                 ..self.settings.clone()
             };
-            match target::wait_for(self.process, self.memory, &patient, stop) {
+            let next = target::wait_for(self.process, self.memory, &patient, stop);
+            if next.is_err() {
+                wait_for_end(self.process, stop);
+            }
+            self.ticker.tell_pause(emit);
+            match next {
                 Ok(Some(next)) => target = next,
-                Ok(None) => return Ended::Stopped,
-                Err(_) => {
-                    self.wait_for_end(stop);
-                    return if stop.is_requested() {
-                        Ended::Stopped
-                    } else {
-                        Ended::TargetEnded
-                    };
-                }
+                Err(_) if !stop.is_requested() => return Ended::TargetEnded,
+                Ok(None) | Err(_) => return Ended::Stopped,
             }
         }
     }
@@ -154,7 +138,8 @@ impl<'a> Recording<'a> {
         ));
         let mut threads = Threads::new(process, self.process, self.first_thread);
         let ended = self.tick_until_end(target, &mut threads, stop, emit);
-        let end = self.rounded(self.now());
+        let end = self.ticker.now();
+        let end = self.rounded(end).max(self.last_tick);
         threads.finish(
             Moment {
                 at: end,
@@ -162,6 +147,7 @@ impl<'a> Recording<'a> {
             },
             emit,
         );
+        self.ticker.tell_rate(emit);
         self.last_tick = end;
         self.first_thread = threads.next_id();
         ended
@@ -174,20 +160,20 @@ impl<'a> Recording<'a> {
         stop: &Stop,
         emit: &mut dyn FnMut(Event),
     ) -> Option<Ended> {
-        let mut image_checked = Nanos(0);
+        self.image_due = Nanos(0);
         loop {
-            if let Some(ended) = self.sleep(stop) {
-                return Some(ended);
-            }
-            let now = self.now();
-            if now >= image_checked + IMAGE_CHECK {
-                image_checked = now;
+            let now = match self.ticker.wait(stop) {
+                Ok(now) => now,
+                Err(ended) => return Some(ended),
+            };
+            if now >= self.image_due {
+                self.image_due = now + IMAGE_CHECK;
                 if self.is_another_program(target) {
                     return None;
                 }
             }
             self.tick(now, target, threads, emit);
-            let missed = self.schedule.advance(self.now());
+            let missed = self.ticker.advance(emit);
             self.lose(LostCause::Late, missed, emit);
         }
     }
@@ -210,7 +196,11 @@ impl<'a> Recording<'a> {
         let (source, observer) = (&mut target.source, &mut self.observer);
         let observed = observe(source, self.memory, observer, has_stood, emit);
         // An interpreter that is being torn down has no threads; whether the process ended or runs
-        // another program shows at the next look.
+        // another program is looked at before the next tick.
+        if observed.is_err() {
+            self.ticker.doubt();
+            self.image_due = Nanos(0);
+        }
         let Observed {
             threads: observations,
             retries,
@@ -254,55 +244,10 @@ impl<'a> Recording<'a> {
             _ => false,
         }
     }
-
-    /// Sleeps until the next tick is due. `Some` when the recording is to end first.
-    fn sleep(&self, stop: &Stop) -> Option<Ended> {
-        let end = self
-            .settings
-            .duration
-            .map(|duration| Nanos(duration.as_nanos() as u64));
-        loop {
-            if stop.is_requested() {
-                return Some(Ended::Stopped);
-            }
-            let now = self.now();
-            if end.is_some_and(|end| now >= end) {
-                return Some(Ended::DurationOver);
-            }
-            let due = self.schedule.next().min(end.unwrap_or(Nanos(u64::MAX)));
-            let wait = Duration::from_nanos((due - now).0).min(LONGEST_SLEEP);
-            if self.has_ended_within(wait) {
-                return Some(Ended::TargetEnded);
-            }
-            if self.now() >= self.schedule.next() {
-                return None;
-            }
-        }
-    }
-
-    fn wait_for_end(&self, stop: &Stop) {
-        while !stop.is_requested() && !self.has_ended_within(LONGEST_SLEEP) {}
-    }
-
-    /// Waits at most `wait`; whether the process ended meanwhile.
-    fn has_ended_within(&self, wait: Duration) -> bool {
-        match self.process.pidfd() {
-            Some(pidfd) => poll_pidfd(pidfd, wait),
-            None => {
-                std::thread::sleep(wait);
-                !self.process.is_alive()
-            }
-        }
-    }
 }
 
+/// What times are multiples of, at a rate.
 fn unit_at(rate_hz: f64) -> Nanos {
     let unit_ns = (1e9 / rate_hz / 64.0) as u64;
     Nanos(unit_ns.clamp(1, LONGEST_UNIT.0))
-}
-
-/// Waits at most `wait` for a pidfd to become readable: its process has ended (pidfd_open(2)).
-fn poll_pidfd(pidfd: BorrowedFd<'_>, wait: Duration) -> bool {
-    let mut fds = [PollFd::new(pidfd, PollFlags::POLLIN)];
-    matches!(ppoll(&mut fds, Some(TimeSpec::from_duration(wait)), None), Ok(ready) if ready > 0)
 }

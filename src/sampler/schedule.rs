@@ -29,6 +29,16 @@ impl Schedule {
         }
     }
 
+    /// Ticks at another rate from the next interval on.
+    pub fn set_rate(&mut self, rate_hz: f64) {
+        self.mean_ns = 1e9 / rate_hz;
+    }
+
+    /// Has the next tick due at `at`, whatever was due before.
+    pub fn restart(&mut self, at: Nanos) {
+        self.next = at;
+    }
+
     /// When the next tick is due.
     #[must_use]
     pub fn next(&self) -> Nanos {

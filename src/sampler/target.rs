@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use super::ticker::has_ended_within;
 use super::{SamplerError, Settings, Stop, Stops};
 use crate::cpython::legacy::LegacyReader;
 use crate::cpython::locate::{Found, LocateError, locate};
@@ -13,11 +14,18 @@ use crate::cpython::version::Version;
 use crate::memory::{Address, LiveMemory};
 use crate::process::{ImageIdentity, Pid, Process, ProcessError, Tid, diagnose, pause};
 
-/// The first wait between two looks at a process that is not ready; doubled after each look.
-const FIRST_WAIT: Duration = Duration::from_micros(500);
+/// The shortest wait between two looks at a process that is not ready.
+const SHORTEST_WAIT: Duration = Duration::from_micros(500);
 
-/// The longest wait between two looks at a process that has not become Python.
-const LONGEST_WAIT: Duration = Duration::from_millis(50);
+/// The longest wait between two looks at a process that has not become Python. An interpreter takes
+/// some ten milliseconds to start, so that one behind a shell is seen before it is ready or soon after.
+const LONGEST_WAIT: Duration = Duration::from_millis(20);
+
+/// Looks at a process that stays as it is take at most one part in so many of the time,
+const LOOKING: u32 = 50;
+
+/// but the user, who may want it to stop, does not wait longer than this.
+const LONGEST_DEAF: Duration = Duration::from_millis(200);
 
 /// How long a running process that is no Python gets to become one, where the settings set a time
 /// limit at all: long enough for an exec or a dynamic loader under way.
@@ -57,7 +65,7 @@ pub fn wait_for(
     stop: &Stop,
 ) -> Result<Option<Target>, SamplerError> {
     let started = Instant::now();
-    let mut wait = FIRST_WAIT;
+    let mut changed = started;
     let mut seen = None;
     let mut last_error = None;
     let mut what = String::new();
@@ -68,14 +76,14 @@ pub fn wait_for(
         if !process.is_alive() {
             return Err(ended(process.pid(), last_error.as_ref(), what));
         }
+        let look_began = Instant::now();
         // Parsing files is for when something changed: a program that is not Python may run for days.
         let mapped = process.mappings().map_or(0, |mappings| mappings.len());
         let state = (process.exe_identity().ok(), mapped);
         if last_error.is_none() || seen != Some(state) || is_starting(&last_error) {
-            if seen.is_some_and(|seen| seen != state) {
-                wait = FIRST_WAIT;
+            if seen.replace(state) != Some(state) {
+                changed = look_began;
             }
-            seen = Some(state);
             // A process that has ended can't be described any more.
             what = process.describe();
             match look(process, memory, settings.stops) {
@@ -86,8 +94,19 @@ pub fn wait_for(
         if let Some(error) = give_up(&mut last_error, started.elapsed(), settings) {
             return Err(to_sampler_error(process, error));
         }
-        std::thread::sleep(wait);
-        wait = (wait * 2).min(LONGEST_WAIT);
+        // Cut short by the end of the process.
+        has_ended_within(process, wait(changed.elapsed(), look_began.elapsed()));
+    }
+}
+
+/// How long to wait after a look that took `look`, at a process that changed last `unchanged` ago:
+/// briefly while it is starting, then a growing part of that time.
+fn wait(unchanged: Duration, look: Duration) -> Duration {
+    let wait = (unchanged / 16).clamp(SHORTEST_WAIT, LONGEST_WAIT);
+    if wait == LONGEST_WAIT {
+        wait.max(look * LOOKING).min(LONGEST_DEAF)
+    } else {
+        wait
     }
 }
 
@@ -245,5 +264,21 @@ fn denied(pid: Pid) -> SamplerError {
     SamplerError::PermissionDenied {
         pid,
         why: diagnose(pid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_starts_is_looked_at_often_and_one_that_stays_as_it_is_costs_little() {
+        let ms = Duration::from_millis;
+        assert_eq!(wait(ms(0), ms(5)), SHORTEST_WAIT);
+        assert_eq!(wait(ms(16), ms(5)), ms(1));
+        assert_eq!(wait(ms(160), ms(5)), ms(10));
+        assert_eq!(wait(ms(60_000), Duration::from_micros(100)), LONGEST_WAIT);
+        assert_eq!(wait(ms(60_000), ms(2)), ms(100), "2 % of the time");
+        assert_eq!(wait(ms(60_000), ms(50)), LONGEST_DEAF);
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
 use rsamp::export::{self, Drawing, Format, Meta};
-use rsamp::profile::event::{Event, LostCause, Nanos};
+use rsamp::profile::event::{Event, LostCause, Nanos, RateSpan};
 use rsamp::profile::{Profile, View};
 use rsamp::recording::{Header, Writer};
 
@@ -105,7 +105,16 @@ fn wrong_usage_is_explained() {
     );
     check("record -r -1 true", 2, &["\"-1\" is no rate"]);
     check("record -r NaN true", 2, &["\"NaN\" is no rate"]);
-    check("record -r 2000000 true", 2, &["from 0.001 to 1000000"]);
+    check(
+        "record -r 1e10 true",
+        2,
+        &["from 0.001 to 1000000000, or auto"],
+    );
+    check(
+        "record --max-overhead 0 true",
+        2,
+        &["\"0\" is no overhead", "up to 100"],
+    );
     check("record -d 0 true", 2, &["\"0\" is no duration"]);
     check("attach -d -3 42", 2, &["\"-3\" is no duration"]);
     check("record -o a.gif true", 2, &["unknown ending .gif", ".svg"]);
@@ -303,6 +312,16 @@ fn an_existing_default_file_stops_attach_before_it_samples() {
     );
 }
 
+/// The whole time at 1 kHz, held.
+fn at_1_khz(time: Nanos) -> Event {
+    Event::Rate(RateSpan {
+        millihertz: 1_000_000,
+        time,
+        ticks: time.0 / 1_000_000,
+        own_cpu: Nanos(0),
+    })
+}
+
 /// Writes a recording of three seconds into `folder`.
 fn recording(folder: &Path, name: &str, host: &str) -> Vec<u8> {
     let header = Header {
@@ -384,6 +403,7 @@ fn a_report_has_the_bytes_of_files_written_at_once() {
         script.run(1, "", at_ns + 40_000_000, 20_000_000, 20);
     }
     script.events.push(Event::Lost(LostCause::Late, 3));
+    script.events.push(at_1_khz(Nanos(200_000_000)));
     script.events.push(Event::End(Nanos(200_000_000)));
     let folder = tempfile::tempdir().expect("a folder");
     let header = Header {
@@ -407,7 +427,7 @@ fn a_report_has_the_bytes_of_files_written_at_once() {
     let meta = Meta {
         title: "scatter (process 4242)".to_owned(),
         command: "python scatter.py".to_owned(),
-        facts: vec!["Python 3.11.7".to_owned(), "1000 Hz".to_owned()],
+        facts: vec!["Python 3.11.7".to_owned(), "1,000 Hz".to_owned()],
         view: View::Wall,
         drawing,
     };
@@ -584,6 +604,7 @@ fn write_recording(folder: &Path, name: &str, functions: &[(&str, u64)]) {
         script.run(0, stack, now_ns, ms * 1_000_000, *ms as u32);
         script.run(1, "wait", now_ns, ms * 1_000_000, *ms as u32);
     }
+    script.events.push(at_1_khz(Nanos(now_ns)));
     script.events.push(Event::End(Nanos(now_ns)));
     let header = Header {
         command: vec!["python".to_owned(), "run.py".to_owned()],
@@ -632,7 +653,7 @@ fn report_filters_what_it_shows() {
         &["report", "a.rsamp", "--thread", "worker", "--mode", "cpu"],
     );
     for part in [
-        "1000 Hz, thread worker",
+        "1,000 Hz, thread worker",
         "lines by self time (cpu)",
         "wait (run.py:1)",
     ] {

@@ -11,5 +11,6 @@ mod image_format;
 mod images;
 mod process;
 mod profile;
+mod rates;
 mod recording;
 mod stacks;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use rsamp::process::Pid;
 use rsamp::profile::Profile;
-use rsamp::profile::event::LostCause;
-use rsamp::sampler::{self, Ended, Progress, SamplerError, Settings, Stop, sample};
+use rsamp::profile::event::{LostCause, Nanos};
+use rsamp::sampler::{self, Ended, Progress, Rate, SamplerError, Settings, Stop, sample};
 
 use crate::oracle::Stopped;
 use crate::programs::{Standing, command, run, run_command};
@@ -32,7 +32,8 @@ impl Recording {
         let (profile, stop) = (Arc::<Mutex<Profile>>::default(), Stop::default());
         let settings = Settings {
             stops: rsamp::sampler::Stops::LastResort,
-            rate_hz,
+            rate: Rate::Fixed(rate_hz),
+            max_overhead: None,
             duration,
             start_timeout: None,
         };
@@ -80,6 +81,8 @@ impl Recording {
         assert!(profile.is_complete());
         let duration = profile.duration().seconds();
         assert!(duration <= self.begin.elapsed().as_secs_f64());
+        let told = profile.rates().iter().map(|span| span.time.0);
+        assert_eq!(told.sum::<u64>(), profile.duration().0);
         for process in 0..profile.processes().len() {
             let is_main = |id: usize| {
                 let thread = &profile.threads()[id];
@@ -134,6 +137,24 @@ def waits():
 ";
 
 #[test]
+fn a_rate_beyond_what_can_be_held_is_told_and_keeps_the_sum() {
+    for python in some(&[9, 13]) {
+        let program = run(&python, "spin.py");
+        let duration = Some(Duration::from_millis(300));
+        let (ended, profile) = Recording::start(program.pid(), 1e9, duration).end();
+        assert_eq!(ended, Ended::DurationOver, "{}", python.label);
+        check_sum(&profile);
+        let [span] = profile.rates() else {
+            panic!("{:?}", profile.rates());
+        };
+        assert_eq!(span.millihertz, 1_000_000_000_000);
+        let late = profile.lost()[&LostCause::Late] + span.ticks;
+        assert!(late > 100 * span.ticks, "{late} due, {} taken", span.ticks);
+        assert!(span.own_cpu > Nanos(0) && span.ticks > 100, "{span:?}");
+    }
+}
+
+#[test]
 fn a_program_that_ends_keeps_what_there_is() {
     for python in some(&[6, 9, 11, 13, 15]) {
         let mut program = run_code(&python, &format!("{WAITS}\nwaits()\n"));
@@ -185,6 +206,12 @@ fn an_exec_into_another_python_is_followed() {
         assert_eq!(seen, [first.label.clone(), second.label.clone()]);
         let pids: Vec<_> = profile.processes().iter().map(|p| p.pid).collect();
         assert_eq!(pids, [program.pid(); 2]);
+        let rates = profile.rates().iter().map(|span| span.millihertz);
+        assert_eq!(
+            rates.collect::<Vec<_>>(),
+            [500_000, 0],
+            "a pause is no rate"
+        );
     }
 }
 

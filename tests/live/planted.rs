@@ -9,7 +9,7 @@ use rsamp::export::{Format, Meta, write};
 use rsamp::process::Pid;
 use rsamp::profile::functions::Functions;
 use rsamp::profile::{Profile, View};
-use rsamp::sampler::{Ended, Progress, Settings, Stop, sample};
+use rsamp::sampler::{Ended, Progress, Rate, Settings, Stop, sample};
 use serde_json::Value;
 
 use crate::programs::{Standing, command, run_command};
@@ -27,7 +27,8 @@ const SUM_TOLERANCE: f64 = 0.005;
 fn record(mut program: Standing) -> (Profile, Value) {
     let settings = Settings {
         stops: rsamp::sampler::Stops::LastResort,
-        rate_hz: RATE_HZ,
+        rate: Rate::Fixed(RATE_HZ),
+        max_overhead: None,
         duration: None,
         start_timeout: Some(Duration::from_secs(10)),
     };

@@ -165,7 +165,9 @@ impl Filter {
             Event::Frame(id, frame) => self.stacks.frame(id, frame, emit),
             Event::Stack { id, parent, frame } => self.stacks.stack(id, parent, frame, emit),
             Event::Sample(sample) => self.sample(sample, emit),
-            event @ (Event::Lost(..) | Event::Repeated { .. } | Event::End(_)) => emit(event),
+            event @ (Event::Lost(..) | Event::Repeated { .. } | Event::Rate(_) | Event::End(_)) => {
+                emit(event)
+            }
         }
     }
 

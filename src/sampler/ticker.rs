@@ -1,0 +1,294 @@
+//! Turns a rate into ticks: waits for each, notices what ends the recording, tells the rates used.
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_gettime};
+
+use super::rate::RateControl;
+use super::schedule::Schedule;
+use super::{Ended, Settings, Stop};
+use crate::process::Process;
+use crate::profile::event::{Event, Nanos, RateSpan};
+
+/// Above this rate the time between ticks is spent turning, not sleeping: the kernel takes some 50 µs
+/// to wake a sleeper up.
+pub const BUSY_ABOVE_HZ: f64 = 10_000.0;
+
+/// The longest sleep without looking whether the user asked to stop.
+const LONGEST_SLEEP: Duration = Duration::from_millis(50);
+
+/// How often it is looked whether the process has ended, while ticks follow each other without sleep.
+const LOOK: Nanos = Nanos(1_000_000);
+
+/// The ticks of one recording.
+pub struct Ticker<'a> {
+    process: &'a Process,
+    start: Instant,
+    /// The time as it was asked for last.
+    now: Nanos,
+    end: Nanos,
+    control: RateControl,
+    schedule: Schedule,
+    /// When the process was last seen alive.
+    looked: Nanos,
+    cpu_at_start: Nanos,
+    /// What the next [`RateSpan`] starts from.
+    ticks: u64,
+    told: Nanos,
+    cpu_told: Nanos,
+}
+
+impl<'a> Ticker<'a> {
+    /// Starts the clock of the recording; the first tick is due at once.
+    pub fn start(process: &'a Process, settings: &Settings) -> Ticker<'a> {
+        let seed = u64::from(std::process::id()) << 32 | process.start_ticks();
+        let control = RateControl::new(settings.rate, settings.max_overhead);
+        let end = settings.duration.map_or(u64::MAX, |duration| {
+            u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+        });
+        Ticker {
+            process,
+            start: Instant::now(),
+            now: Nanos(0),
+            end: Nanos(end),
+            schedule: Schedule::new(control.hz(), Nanos(0), seed),
+            control,
+            looked: Nanos(0),
+            cpu_at_start: own_cpu(),
+            ticks: 0,
+            told: Nanos(0),
+            cpu_told: Nanos(0),
+        }
+    }
+
+    /// The time since the start.
+    pub fn now(&mut self) -> Nanos {
+        self.now = Nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        self.now
+    }
+
+    /// Waits for the next tick and returns when it is taken.
+    ///
+    /// # Errors
+    /// What ends the recording first.
+    pub fn wait(&mut self, stop: &Stop) -> Result<Nanos, Ended> {
+        loop {
+            if stop.is_requested() {
+                return Err(Ended::Stopped);
+            }
+            if self.now >= self.end {
+                return Err(Ended::DurationOver);
+            }
+            if self.now >= self.looked + LOOK {
+                self.look(Duration::ZERO)?;
+            }
+            let due = self.schedule.next().min(self.end);
+            if self.now < due {
+                self.pass(due - self.now)?;
+                self.now();
+            }
+            if self.now >= self.schedule.next() {
+                return Ok(self.now);
+            }
+        }
+    }
+
+    /// Lets up to `time` pass.
+    fn pass(&mut self, time: Nanos) -> Result<(), Ended> {
+        if self.control.hz() > BUSY_ABOVE_HZ {
+            std::hint::spin_loop();
+            return Ok(());
+        }
+        self.look(Duration::from_nanos(time.0).min(LONGEST_SLEEP))
+    }
+
+    /// Waits at most `wait` for the process to end.
+    fn look(&mut self, wait: Duration) -> Result<(), Ended> {
+        if has_ended_within(self.process, wait) {
+            return Err(Ended::TargetEnded);
+        }
+        self.looked = self.now + Nanos(wait.as_nanos() as u64);
+        Ok(())
+    }
+
+    /// Has the next wait look at once whether the process has ended.
+    pub fn doubt(&mut self) {
+        self.looked = Nanos(0);
+    }
+
+    /// Goes on after a tick that was taken. Returns how many ticks were due meanwhile and are left out.
+    pub fn advance(&mut self, emit: &mut dyn FnMut(Event)) -> u64 {
+        self.ticks += 1;
+        let now = self.now();
+        let missed = self.schedule.advance(now);
+        if self.control.is_due(now) {
+            self.tell(self.control.hz(), emit);
+            self.control.review(now, self.cpu_told);
+            self.schedule.set_rate(self.control.hz());
+        }
+        missed
+    }
+
+    /// The rate that is held now.
+    pub fn hz(&self) -> f64 {
+        self.control.hz()
+    }
+
+    /// When what was told ends.
+    pub fn told(&self) -> Nanos {
+        self.told
+    }
+
+    /// Tells the rate that was used until the time that was asked for last.
+    pub fn tell_rate(&mut self, emit: &mut dyn FnMut(Event)) {
+        self.tell(self.control.hz(), emit);
+    }
+
+    /// Tells that there was nothing to sample until now, and starts the ticks anew.
+    pub fn tell_pause(&mut self, emit: &mut dyn FnMut(Event)) {
+        self.now();
+        self.tell(0.0, emit);
+        self.schedule.restart(self.now);
+    }
+
+    fn tell(&mut self, hz: f64, emit: &mut dyn FnMut(Event)) {
+        let cpu = own_cpu() - self.cpu_at_start;
+        emit(Event::Rate(RateSpan {
+            millihertz: (hz * 1000.0).round() as u64,
+            time: self.now - self.told,
+            ticks: self.ticks,
+            own_cpu: cpu - self.cpu_told,
+        }));
+        self.ticks = 0;
+        (self.told, self.cpu_told) = (self.now, cpu);
+    }
+}
+
+/// Waits for the process to end, or to be asked to stop.
+pub fn wait_for_end(process: &Process, stop: &Stop) {
+    while !stop.is_requested() && !has_ended_within(process, LONGEST_SLEEP) {}
+}
+
+/// Waits at most `wait`; whether the process ended meanwhile.
+pub(super) fn has_ended_within(process: &Process, wait: Duration) -> bool {
+    match process.pidfd() {
+        Some(pidfd) => poll_pidfd(pidfd, wait),
+        None => {
+            std::thread::sleep(wait);
+            !process.is_alive()
+        }
+    }
+}
+
+/// Waits at most `wait` for a pidfd to become readable: its process has ended (pidfd_open(2)).
+fn poll_pidfd(pidfd: BorrowedFd<'_>, wait: Duration) -> bool {
+    let mut fds = [PollFd::new(pidfd, PollFlags::POLLIN)];
+    matches!(ppoll(&mut fds, Some(TimeSpec::from_duration(wait)), None), Ok(ready) if ready > 0)
+}
+
+/// The CPU time that this process has used, in all its threads; no time where it cannot be told.
+fn own_cpu() -> Nanos {
+    let used = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map(Duration::from);
+    Nanos(used.map_or(0, |used| used.as_nanos() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+
+    use super::super::{Rate, Stops};
+    use super::*;
+    use crate::process::Pid;
+
+    /// On either side of [`BUSY_ABOVE_HZ`], and one that no machine holds.
+    const RATES: [f64; 4] = [200.0, BUSY_ABOVE_HZ, 2.0 * BUSY_ABOVE_HZ, 1e9];
+
+    fn settings(hz: f64, duration: Option<Duration>) -> Settings {
+        Settings {
+            rate: Rate::Fixed(hz),
+            max_overhead: None,
+            duration,
+            start_timeout: None,
+            stops: Stops::Never,
+        }
+    }
+
+    /// A process that waits.
+    fn cat() -> Child {
+        let command = &mut Command::new("cat");
+        command.stdin(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn open(child: &Child) -> Process {
+        Process::open(Pid(child.id() as i32)).unwrap()
+    }
+
+    #[test]
+    fn weights_add_up_to_the_duration_at_any_rate_and_so_do_ticks() {
+        let mut child = cat();
+        let process = open(&child);
+        for hz in RATES {
+            let mut ticker =
+                Ticker::start(&process, &settings(hz, Some(Duration::from_millis(30))));
+            let (mut last, mut advanced, mut weights) = (Nanos(0), Nanos(0), Nanos(0));
+            let (mut taken, mut missed, mut told) = (0, 0, Vec::new());
+            let mut emit = |event| told.push(event);
+            let ended = loop {
+                match ticker.wait(&Stop::default()) {
+                    Ok(now) => {
+                        weights += now - last;
+                        (last, taken) = (now, taken + 1);
+                    }
+                    Err(ended) => break ended,
+                }
+                missed += ticker.advance(&mut emit);
+                advanced = ticker.now;
+            };
+            let end = ticker.now();
+            ticker.tell_rate(&mut emit);
+            assert_eq!(ended, Ended::DurationOver);
+            assert!(end >= Nanos(30_000_000));
+            assert_eq!(weights + (end - last), end, "{hz} Hz");
+            let due = advanced.seconds() * hz;
+            let counted = (taken + missed) as f64;
+            assert!(
+                (counted - due).abs() < due * 0.2 + 3.0,
+                "{counted} of {due}"
+            );
+            let [Event::Rate(span)] = told.as_slice() else {
+                panic!("{told:?}");
+            };
+            assert_eq!((span.time, span.ticks), (end, taken));
+            assert_eq!(span.millihertz, (hz * 1000.0) as u64);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn the_end_of_the_process_and_a_request_to_stop_are_noticed_at_any_rate() {
+        for hz in RATES {
+            let mut child = cat();
+            let process = open(&child);
+            let mut ticker = Ticker::start(&process, &settings(hz, None));
+            let stop = Stop::default();
+            assert!(ticker.wait(&stop).is_ok());
+            stop.request();
+            assert_eq!(ticker.wait(&stop), Err(Ended::Stopped), "{hz} Hz");
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let killed = Instant::now();
+            let ended = loop {
+                assert!(killed.elapsed() < Duration::from_secs(30), "{hz} Hz");
+                match ticker.wait(&Stop::default()) {
+                    Ok(_) => ticker.advance(&mut |_| ()),
+                    Err(ended) => break ended,
+                };
+            };
+            assert_eq!(ended, Ended::TargetEnded, "{hz} Hz");
+        }
+    }
+}

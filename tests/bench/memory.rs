@@ -1,0 +1,162 @@
+//! Turns the events of a simulated day into how much memory they take.
+//!
+//! ```sh
+//! cargo bench --bench memory     # some two minutes
+//! ```
+//!
+//! Two threads of a program with 10 000 distinct stacks of 20 frames, that part at the outer end, are
+//! sampled for 24 hours at the rates of `--rate auto`: through the interner, the book of runs and the
+//! profile, as in a recording. Each tick sees another stack, so that nothing is saved by runs. What
+//! the reader of the interpreter keeps (code objects, places of frames) comes on top.
+
+#![allow(clippy::print_stdout)]
+
+use std::collections::HashMap;
+
+use rsamp::process::{Pid, Process};
+use rsamp::profile::Profile;
+use rsamp::profile::event::{self, Event, Frame, Nanos, ProcessId};
+use rsamp::sampler::Rate;
+use rsamp::sampler::cpu::Ran;
+use rsamp::sampler::intern::Interner;
+use rsamp::sampler::observe::{Identity, Observation};
+use rsamp::sampler::rate::RateControl;
+use rsamp::sampler::schedule::Schedule;
+use rsamp::sampler::threads::{Moment, Threads};
+
+const STACKS: u64 = 10_000;
+const DEPTH: u64 = 20;
+const HOUR: Nanos = Nanos(3600 * 1_000_000_000);
+const HOURS: u64 = 24;
+
+/// Lines of each function that are seen.
+const LINES: u64 = 5;
+
+fn main() {
+    let own = Process::open(Pid(std::process::id() as i32)).expect("this process");
+    let at_start = rss_bytes();
+    let mut day = Day::new(&own);
+    println!("{:>6} {:>12} {:>12}", "hour", "ticks", "growth");
+    for hour in 1..=HOURS {
+        day.run_until(Nanos(HOUR.0 * hour));
+        let growth = rss_bytes().saturating_sub(at_start);
+        if hour == 1 || hour % 4 == 0 {
+            println!(
+                "{hour:>6} {:>12} {:>9.1} MB",
+                day.ticks,
+                growth as f64 / 1e6
+            );
+        }
+    }
+    println!(
+        "{} stacks in {} nodes, {} frames; {:.1} MB resident, of which {:.1} MB before the day",
+        STACKS,
+        day.profile.stacks().len(),
+        day.profile.frames().len(),
+        rss_bytes() as f64 / 1e6,
+        at_start as f64 / 1e6
+    );
+}
+
+/// A recording without a reader.
+struct Day<'a> {
+    process: &'a Process,
+    control: RateControl,
+    schedule: Schedule,
+    interner: Interner,
+    threads: Threads,
+    profile: Profile,
+    last: Nanos,
+    ticks: u64,
+}
+
+impl<'a> Day<'a> {
+    fn new(process: &'a Process) -> Day<'a> {
+        let control = RateControl::new(Rate::Auto, None);
+        let mut profile = Profile::default();
+        let told = event::Process {
+            pid: process.pid().0,
+            command: vec!["python".to_owned(), "simulate.py".to_owned()],
+            python: "3.11.7".to_owned(),
+        };
+        profile.apply(Event::Process(ProcessId(0), told));
+        Day {
+            process,
+            schedule: Schedule::new(control.hz(), Nanos(0), 1),
+            control,
+            interner: Interner::default(),
+            threads: Threads::new(ProcessId(0), process, 0),
+            profile,
+            last: Nanos(0),
+            ticks: 0,
+        }
+    }
+
+    fn run_until(&mut self, end: Nanos) {
+        while self.schedule.next() < end {
+            let at = self.schedule.next();
+            self.tick(at);
+            self.schedule.advance(at);
+            if self.control.is_due(at) {
+                self.control.review(at, Nanos(0));
+                self.schedule.set_rate(self.control.hz());
+            }
+        }
+    }
+
+    fn tick(&mut self, at: Nanos) {
+        let mut emit = |event| self.profile.apply(event);
+        let observations = [0, 1].map(|thread| {
+            let stack = self.ticks * 7919 + thread;
+            let frames = frames(stack % STACKS);
+            Observation {
+                was_read: true,
+                key: (thread + 1, thread + 1),
+                stack: Ok(self.interner.ready_stack(frames, &mut emit)),
+                is_cut: false,
+                holds_gil: Some(thread == 0),
+                interpreter: 0,
+            }
+        });
+        if self.threads.wants_identities(&observations, at) {
+            let named = |observation: &Observation| {
+                let name = Some(format!("worker {}", observation.key.0));
+                (observation.key, Identity { tid: None, name })
+            };
+            let identities: HashMap<_, _> = observations.iter().map(named).collect();
+            self.threads
+                .identify(identities, self.process, at, &mut emit);
+        }
+        let weight = at - self.last;
+        let moment = Moment { at, weight };
+        self.threads
+            .record(&observations, moment, Ran::Unknown, &mut emit);
+        self.last = at;
+        self.ticks += 1;
+    }
+}
+
+/// The frames of a stack, innermost first. The outermost is `main`; from the next on, stacks that differ
+/// share no node.
+fn frames(stack: u64) -> impl DoubleEndedIterator<Item = Frame> {
+    (0..DEPTH).map(move |from_innermost| {
+        let level = DEPTH - 1 - from_innermost;
+        let function = if level == 0 { 0 } else { stack / LINES + level };
+        let first_line = u32::try_from(20 * function + 1).expect("a line");
+        let offset = if level == 0 { 0 } else { stack % LINES };
+        Frame {
+            name: format!("Simulation.step_{function}"),
+            file: Some("/srv/project/lib/python3.11/site-packages/simulation/step.py".to_owned()),
+            first_line: Some(first_line),
+            line: Some(first_line + offset as u32),
+        }
+    })
+}
+
+/// The resident set of this process.
+fn rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("proc(5)");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|rest| rest.split_whitespace().next());
+    1024 * kilobytes.expect("VmRSS").parse::<u64>().expect("a number")
+}

@@ -1,0 +1,86 @@
+//! What is said of the rates at which was sampled.
+
+use rsamp::export::rates::in_words;
+use rsamp::export::text::{SummaryOptions, summary};
+use rsamp::profile::Profile;
+use rsamp::profile::event::{Event, Nanos, RateSpan};
+
+use crate::profile::{Build, Call};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Spans of millihertz, seconds and ticks; one per cent of each is rsamp's own CPU time.
+fn fold(profile: &mut Profile, spans: &[(u64, u64, u64)]) {
+    for (millihertz, seconds, ticks) in spans {
+        profile.apply(Event::Rate(RateSpan {
+            millihertz: *millihertz,
+            time: Nanos(seconds * SECOND),
+            ticks: *ticks,
+            own_cpu: Nanos(seconds * SECOND / 100),
+        }));
+    }
+}
+
+fn check(spans: &[(u64, u64, u64)], expected: Option<&str>) {
+    let mut profile = Profile::default();
+    fold(&mut profile, spans);
+    assert_eq!(in_words(&profile).as_deref(), expected, "{spans:?}");
+}
+
+#[test]
+fn rates_are_named_with_what_was_held_of_them() {
+    check(&[], None);
+    check(&[(1_000_000, 3, 3010)], Some("1,000 Hz"));
+    check(&[(500, 3, 1)], Some("0.5 Hz"));
+    check(&[(62_500, 3, 188)], Some("62.5 Hz"));
+    check(&[(1, 1, 1)], Some("0.001 Hz"));
+    check(&[(1_000_000, 10, 9_001)], Some("1,000 Hz"));
+    check(
+        &[(1_000_000, 10, 8_999)],
+        Some("asked for 1,000 Hz, held 899 Hz"),
+    );
+    check(
+        &[(1_000_000_000, 2, 366_912)],
+        Some("asked for 1,000,000 Hz, held 183,000 Hz"),
+    );
+    check(&[(30_000, 3, 20)], Some("30 Hz"));
+}
+
+#[test]
+fn several_rates_are_told_with_their_times_each_once() {
+    check(
+        &[
+            (1_000_000, 60, 60_000),
+            (500_000, 10, 4_000),
+            (1_000_000, 20, 20_000),
+        ],
+        Some("1,000 Hz for 80.00 s, 500 Hz (held 400 Hz) for 10.00 s"),
+    );
+}
+
+#[test]
+fn time_without_anything_to_sample_is_no_lower_rate() {
+    check(
+        &[(100_000, 10, 1000), (0, 50, 0), (100_000, 10, 1000)],
+        Some("100 Hz"),
+    );
+    check(&[(0, 50, 0)], None);
+}
+
+#[test]
+fn the_summary_names_the_rate_its_cost_and_what_was_repeated() {
+    let mut build = Build::default();
+    build.thread(None);
+    build.sample(0, &[Call("run", "/run.py", 1, 1)], 5 * SECOND);
+    fold(&mut build.profile, &[(1_000_000, 5, 5000)]);
+    let (retries, stops) = (0, 2);
+    build.profile.apply(Event::Repeated { retries, stops });
+    build.profile.apply(Event::End(Nanos(5 * SECOND)));
+    let summary = summary(&build.profile, &SummaryOptions::default());
+    for line in [
+        "rate: 1,000 Hz; rsamp used 1.0 % of a core",
+        "readings repeated: 0 (the stack had changed meanwhile); a thread was stopped for 2 readings",
+    ] {
+        assert!(summary.lines().any(|l| l == line), "{summary}");
+    }
+}
