@@ -63,7 +63,7 @@ struct Place {
 }
 
 /// A numbered stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interned {
     /// Its number; `None` when there is no frame.
     pub stack: Option<StackId>,

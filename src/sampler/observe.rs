@@ -65,7 +65,8 @@ pub struct Observer {
 struct Remembered {
     key: (u64, u64),
     recent: Recent,
-    last: Interned,
+    /// `None`: not numbered yet.
+    last: Option<Interned>,
 }
 
 impl Observer {
@@ -86,7 +87,7 @@ impl Observer {
                 None => Remembered {
                     key,
                     recent: Recent::default(),
-                    last: Interned::default(),
+                    last: None,
                 },
             });
         }
@@ -138,21 +139,24 @@ fn native_observations(
     let mut observations = Vec::with_capacity(tick.readings.len());
     let threads = reader.threads().iter().zip(&mut observer.threads);
     for ((thread, remembered), reading) in threads.zip(&tick.readings) {
-        if *reading == Reading::Stack {
-            let (recent, stack) = (&mut remembered.recent, thread.stack());
-            remembered.last = observer
-                .interner
-                .next_stack(recent, stack, reader.codes(), emit);
-        }
+        let last = match remembered.last {
+            Some(last) if *reading != Reading::Stack => last,
+            _ => {
+                let (recent, stack) = (&mut remembered.recent, thread.stack());
+                let interner = &mut observer.interner;
+                interner.next_stack(recent, stack, reader.codes(), emit)
+            }
+        };
+        remembered.last = Some(last);
         observations.push(Observation {
             key: remembered.key,
             was_read: *reading != Reading::Same,
             stack: match reading {
-                Reading::Stack | Reading::Same => Ok(remembered.last.stack),
+                Reading::Stack | Reading::Same => Ok(last.stack),
                 Reading::Torn => Err(LostCause::Torn),
                 Reading::Gone => Err(LostCause::Unreadable),
             },
-            is_cut: *reading == Reading::Stack && remembered.last.is_cut,
+            is_cut: *reading == Reading::Stack && last.is_cut,
             holds_gil: tick
                 .knows_holders
                 .then(|| tick.holders.contains(&thread.state)),

@@ -29,6 +29,8 @@ struct Tracked {
     run: Option<Sample>,
     /// Time for which there is no stack: the next one stands for it too.
     owed: Nanos,
+    /// CPU time that is not booked yet.
+    cpu_owed: Nanos,
     was_seen: bool,
 }
 
@@ -131,6 +133,7 @@ impl Threads {
                 cpu: None,
                 run: None,
                 owed: Nanos(0),
+                cpu_owed: Nanos(0),
                 was_seen: false,
             }
         });
@@ -264,9 +267,12 @@ impl Tracked {
     /// Books the CPU time used since it was last asked for to the run that goes on.
     fn ask_cpu(&mut self) -> Nanos {
         let used = self.cpu.as_mut().map_or(Nanos(0), ThreadCpu::ask);
+        self.cpu_owed += used;
         if let Some(run) = &mut self.run {
-            // What was used between the tick and the question would be more than there was time for.
-            run.cpu = (run.cpu + used).min(run.wall);
+            // What was used between the tick and the question belongs to the next one.
+            let booked = self.cpu_owed.min(run.wall - run.cpu);
+            run.cpu += booked;
+            self.cpu_owed = self.cpu_owed - booked;
         }
         used
     }
