@@ -35,14 +35,17 @@
 //!
 //! 1. [`sampler::ticker`] waits until the [`sampler::schedule`] says so, or the target ends;
 //!    [`sampler::rate`] decides how often that is.
-//! 2. [`cpython::reader`] asks one [`memory::Window`] for the lists of interpreters and threads and,
-//!    thread by thread, for the thread state and the places where its frames lay last time
+//! 2. [`cpython::reader`] asks one [`memory::Window`] for the GIL ([`cpython::gil`]), at times for
+//!    the lists of interpreters and threads ([`cpython::threads`]), and, for each thread that may have held
+//!    the GIL meanwhile, for the thread state and the places where its frames lay last time
 //!    ([`cpython::places::Places`]). All of it comes with one `process_vm_readv`.
-//! 3. [`cpython::frames`] walks each stack in the copy; [`cpython::top`] decides whether it is of one
-//!    moment, by the rule of the version. If not, or if a frame has moved, that thread is read again
-//!    by itself, and as the last resort once more while it is stopped.
-//! 4. [`cpython::code`] compares every code object of the stacks with what it read of it before, so
-//!    that the name of a freed function is never shown.
+//! 3. [`cpython::frames`] walks each stack in the copy; [`cpython::top`] finds the frame that was executing
+//!    in it, by the rule of the version, and [`cpython::shape`] whether the frames lie as calls lay them. If
+//!    that does not decide, or a frame has moved, that thread is read again by itself, and as the last
+//!    resort once more while it is stopped.
+//! 4. [`cpython::code`] compares the code objects of the stacks with what it read of them before: where the
+//!    interpreter counts those that were freed (3.14 on) whenever that count has moved, else the young ones
+//!    at every tick and the old ones every 10 ms.
 //! 5. [`sampler::intern`] numbers the stacks, [`sampler::threads`] books the measured time since the
 //!    last tick to them, and [`profile::Profile::apply`] folds the events, while a
 //!    [`recording::Recorder`] hands them to the thread that writes them.

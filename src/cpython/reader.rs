@@ -214,22 +214,6 @@ impl Reader {
         Ok(&self.tick)
     }
 
-    /// Whether every thread's stack was read, or still held, at the last tick.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        let has_stack = |reading: &Reading| matches!(reading, Reading::Stack | Reading::Same);
-        !self.tick.readings.is_empty() && self.tick.readings.iter().all(has_stack)
-    }
-
-    /// What [`Reader::tick`] would tell if nothing of the target has run since the last one, and that was
-    /// [complete](Reader::is_complete).
-    pub fn repeat(&mut self) -> &Tick {
-        self.tick.threads_changed = false;
-        (self.tick.retries, self.tick.stops) = (0, 0);
-        self.tick.readings.fill(Reading::Same);
-        &self.tick
-    }
-
     fn begin_tick(&mut self) {
         let tick = &mut self.tick;
         tick.readings.clear();

@@ -176,8 +176,8 @@ impl Process {
 pub struct CpuClock(ClockId);
 
 impl CpuClock {
-    /// The CPU time so far, in nanoseconds; `None` when the process ended. To the moment, even of
-    /// threads that are on a CPU.
+    /// The CPU time so far, in nanoseconds; `None` when the process ended. Of threads that are on a CPU
+    /// it may be behind by as much as a scheduler tick (`thread_group_cputime` in the kernel).
     #[must_use]
     pub fn cpu_ns(self) -> Option<u64> {
         let time = self.0.now().ok()?;
@@ -196,9 +196,7 @@ pub struct TaskClock {
 impl TaskClock {
     /// The CPU time so far, in nanoseconds; `None` when the thread ended.
     ///
-    /// While the thread is on a CPU, this may be behind by as much as a scheduler tick; but not
-    /// after a look at [`CpuClock`], which brings the counts of all threads up to date
-    /// (`thread_group_cputime` in the kernel).
+    /// While the thread is on a CPU, this may be behind by as much as a scheduler tick.
     pub fn cpu_ns(&mut self) -> Option<u64> {
         let mut buffer = [0; 64];
         let length = self.schedstat.read_at(&mut buffer, 0).ok()?;

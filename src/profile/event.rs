@@ -101,7 +101,7 @@ pub struct Sample {
     pub ticks: u32,
     /// The wall time that the run stands for: a sum of measured intervals.
     pub wall: Nanos,
-    /// The CPU time that the thread used in it, as the kernel counts it; no more than `wall`.
+    /// The part of `wall` during which the thread was seen running on, or waiting for, a CPU.
     pub cpu: Nanos,
     /// The part of `wall` during which the thread was seen holding the GIL.
     pub gil: Nanos,

@@ -1,71 +1,60 @@
-//! Turns CPU clocks into the CPU time that each thread used since it was last asked for.
+//! Turns what the kernel counts of CPU time into which threads may be running without having held the GIL.
+//!
+//! A thread that was read may have run, and is asked at every tick. The others have not held the GIL, but
+//! may run code that does not need it. Asking hundreds of threads at every tick would cost more than
+//! reading their stacks, so they are asked only when the process uses more CPU time than its read threads.
+//!
+//! The kernel brings these counts up to date at its own ticks, 1 to 10 ms apart, unless a thread asks for
+//! its own (`thread_group_cputime` in the kernel): that a count stands still does not prove that nothing ran.
 
 use crate::process::{CpuClock, Process, TaskClock};
 use crate::profile::event::Nanos;
 
-/// CPU time is asked for no more often than this: at higher rates one sample gets that of several.
-const MIN_INTERVAL: Nanos = Nanos(100_000);
+/// How often the counts are compared.
+pub const REVIEW: Nanos = Nanos(100_000_000);
 
-/// CPU time of the process that its observed threads did not use: beyond, all threads are asked.
-const UNEXPLAINED: Nanos = Nanos(20_000);
+/// CPU time in a review's span that may be in counts that are behind.
+const UNSURE: Nanos = Nanos(10_000_000);
 
 /// The CPU time of a process.
 #[derive(Debug)]
 pub struct ProcessCpu {
     clock: Option<CpuClock>,
-    used: Option<Nanos>,
-    asked: Nanos,
-    /// What was used since, and not by any thread that was asked.
-    unexplained: Nanos,
-}
-
-/// What the clock of the process says at a tick.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ran {
-    /// It was not asked, or does not tell.
-    Unknown,
-    /// No thread of the process has run since the last tick.
-    Nothing,
-    /// So much CPU time was used since it was last asked.
-    Used(Nanos),
+    used: Nanos,
+    due: Nanos,
 }
 
 impl ProcessCpu {
     /// Begins to count now.
     #[must_use]
     pub fn new(process: &Process) -> ProcessCpu {
+        let clock = process.cpu_clock();
         ProcessCpu {
-            clock: process.cpu_clock(),
-            used: None,
-            asked: Nanos(0),
-            unexplained: Nanos(0),
+            clock,
+            used: Nanos(clock.and_then(CpuClock::cpu_ns).unwrap_or(0)),
+            due: Nanos(0),
         }
     }
 
-    /// Asks the clock, at `at`.
-    pub fn ask(&mut self, at: Nanos) -> Ran {
-        if self.used.is_some() && at < self.asked + MIN_INTERVAL {
-            return Ran::Unknown;
+    /// Whether a review is due at `at`; the next one is then due later.
+    pub fn is_review_due(&mut self, at: Nanos) -> bool {
+        let is_due = at >= self.due;
+        if is_due {
+            self.due = at + REVIEW;
         }
-        self.asked = at;
-        let now = self.clock.and_then(CpuClock::cpu_ns).map(Nanos);
-        let before = std::mem::replace(&mut self.used, now);
-        match (before, now) {
-            (Some(before), Some(now)) if before == now => Ran::Nothing,
-            (Some(before), Some(now)) => Ran::Used(now - before),
-            _ => Ran::Unknown,
-        }
+        is_due
     }
 
-    /// Takes in that of `used` the threads that were asked used `explained`; whether so much is left
-    /// that others must have run.
-    pub fn have_others_run(&mut self, used: Nanos, explained: Nanos) -> bool {
-        self.unexplained += used - explained;
-        let have_run = self.unexplained > UNEXPLAINED;
-        if have_run {
-            self.unexplained = Nanos(0);
-        }
-        have_run
+    /// Whether the process used more since the last review than `explained`, what the threads that were
+    /// asked used.
+    pub fn have_others_run(&mut self, explained: Nanos) -> bool {
+        let now = self
+            .clock
+            .and_then(CpuClock::cpu_ns)
+            .map_or(self.used, Nanos);
+        let used = now - self.used;
+        self.used = now;
+        used > explained + UNSURE
     }
 }
 

@@ -34,7 +34,7 @@ pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
     let mut observer = Observer::default();
     let mut profile = Profile::default();
     let mut emit = |event: Event| profile.apply(event);
-    let observed = observe(&mut target.source, &memory, &mut observer, false, &mut emit)
+    let observed = observe(&mut target.source, &memory, &mut observer, &mut emit)
         .map_err(|_| SamplerError::EndedEarly(pid))?;
     let mut threads = describe(&observed.threads, &mut target, &process, &memory, &profile);
     threads.sort_by_key(|thread| (!thread.is_main, thread.tid, thread.interpreter));

@@ -94,8 +94,7 @@ impl Observer {
     }
 }
 
-/// Reads all threads once; not again those that cannot have changed, which is all of them when it
-/// `has_stood` since the last time.
+/// Reads all threads once; not again those that cannot have changed.
 ///
 /// # Errors
 /// [`Vanished`].
@@ -103,14 +102,9 @@ pub fn observe(
     source: &mut Source,
     memory: &LiveMemory,
     observer: &mut Observer,
-    has_stood: bool,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Observed, Vanished> {
     match source {
-        Source::Native(reader) if has_stood && reader.is_complete() => {
-            reader.repeat();
-            Ok(native_observations(reader, observer, emit))
-        }
         Source::Native(reader) => {
             reader.tick(memory).map_err(|_| Vanished)?;
             Ok(native_observations(reader, observer, emit))

@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use nix::sys::prctl::set_timerslack;
 
-use super::cpu::Ran;
 use super::observe::{Observation, Observed, Observer, identify, observe};
 use super::target::{self, Target};
 use super::threads::{Moment, Threads};
@@ -191,10 +190,8 @@ impl<'a> Recording<'a> {
             weight: now - self.last_tick,
         };
         self.last_tick = now;
-        let ran = threads.ask_cpu(now);
-        let has_stood = ran == Ran::Nothing;
         let (source, observer) = (&mut target.source, &mut self.observer);
-        let observed = observe(source, self.memory, observer, has_stood, emit);
+        let observed = observe(source, self.memory, observer, emit);
         // An interpreter that is being torn down has no threads; whether the process ended or runs
         // another program is looked at before the next tick.
         if observed.is_err() {
@@ -213,7 +210,7 @@ impl<'a> Recording<'a> {
             let identities = identify(&mut target.source, self.process, self.memory);
             threads.identify(identities, self.process, now, emit);
         }
-        threads.record(&observations, moment, ran, emit);
+        threads.record(&observations, moment, emit);
         self.count(&observations, emit);
     }
 

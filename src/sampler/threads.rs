@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use rustc_hash::FxHashMap;
 
-use super::cpu::{ProcessCpu, Ran, ThreadCpu};
+use super::cpu::{ProcessCpu, ThreadCpu};
 use super::observe::{Identity, Observation};
-use crate::process::{Pid, Process};
+use crate::process::{Pid, Process, TaskState, TaskWatch};
 use crate::profile::event::{Event, Nanos, ProcessId, Sample, StackId, Thread, ThreadId};
 
 /// How soon the identity of a thread without a name is looked up again: `threading` registers a
@@ -15,6 +15,9 @@ const SOON: Nanos = Nanos(20_000_000);
 
 /// How often names are looked up again anyway: a program may rename its threads.
 const REFRESH: Nanos = Nanos(1_000_000_000);
+
+/// What the kernel said of a thread holds for so long: at rates above 10 kHz it is not asked at every tick.
+const STATE_HOLDS: Nanos = Nanos(100_000);
 
 /// A run is emitted after this time even if it goes on, so that little is lost if rsamp is killed.
 const LONGEST_RUN: Nanos = Nanos(1_000_000_000);
@@ -29,8 +32,13 @@ struct Tracked {
     run: Option<Sample>,
     /// Time for which there is no stack: the next one stands for it too.
     owed: Nanos,
-    /// CPU time that is not booked yet.
-    cpu_owed: Nanos,
+    /// Whether it was read since the last review of CPU times.
+    was_read: bool,
+    /// Whether it was found running at the last review.
+    is_busy: bool,
+    watch: Option<TaskWatch>,
+    state_asked: Option<Nanos>,
+    runs: bool,
     was_seen: bool,
 }
 
@@ -66,11 +74,6 @@ impl Threads {
             look_up_at: Nanos(0),
             cpu: ProcessCpu::new(target),
         }
-    }
-
-    /// What the process has run since it was last asked, to be handed to [`Threads::record`].
-    pub fn ask_cpu(&mut self, at: Nanos) -> Ran {
-        self.cpu.ask(at)
     }
 
     /// The id that the next new thread gets.
@@ -133,7 +136,11 @@ impl Threads {
                 cpu: None,
                 run: None,
                 owed: Nanos(0),
-                cpu_owed: Nanos(0),
+                was_read: false,
+                is_busy: false,
+                watch: None,
+                state_asked: None,
+                runs: false,
                 was_seen: false,
             }
         });
@@ -141,6 +148,7 @@ impl Threads {
         if tracked.cpu.is_none() {
             let clock = identity.tid.and_then(|tid| process.task_clock(tid));
             tracked.cpu = clock.and_then(ThreadCpu::new);
+            tracked.watch = identity.tid.and_then(|tid| process.watch_task(tid));
         }
         emit(Event::Thread(
             tracked.id,
@@ -154,13 +162,12 @@ impl Threads {
         tracked.identity = identity;
     }
 
-    /// Books the moment's time to the observed stacks, and the CPU time of what `ran`. A thread that is
-    /// not observed any more has ended; the main thread goes on without frames until the process ends.
+    /// Books the moment's time to the observed stacks. A thread that is not observed any more has
+    /// ended; the main thread goes on without frames until the process ends.
     pub fn record(
         &mut self,
         observations: &[Observation],
         moment: Moment,
-        ran: Ran,
         emit: &mut dyn FnMut(Event),
     ) {
         for tracked in self.tracked.values_mut() {
@@ -169,14 +176,16 @@ impl Threads {
         for observation in observations {
             if let Some(tracked) = self.tracked.get_mut(&observation.key) {
                 tracked.was_seen = true;
+                tracked.was_read |= observation.was_read;
                 tracked.take(observation, moment, emit);
             }
         }
-        if let Ran::Used(used) = ran {
-            self.record_cpu(observations, used);
+        if self.cpu.is_review_due(moment.at) {
+            self.review_cpu();
         }
         self.tracked.retain(|_, tracked| {
             if !tracked.was_seen && tracked.is_main {
+                tracked.was_read = true;
                 tracked.extend(None, moment, false, emit);
             } else if !tracked.was_seen {
                 tracked.flush(emit);
@@ -185,26 +194,22 @@ impl Threads {
         });
     }
 
-    /// Asks the threads that were read how much CPU time they used; the others, which can have run code
-    /// that needs no GIL, when the process used more than that.
-    fn record_cpu(&mut self, observations: &[Observation], used: Nanos) {
-        let mut explained = self.ask_threads(observations.iter().filter(|o| o.was_read));
-        let without_python = self.tracked.values_mut().filter(|t| !t.was_seen);
-        for tracked in without_python {
-            explained += tracked.ask_cpu();
+    /// Finds the threads that run though they were not read: when the process used more CPU time than
+    /// those that are asked at every tick.
+    fn review_cpu(&mut self) {
+        let mut explained = Nanos(0);
+        for tracked in self.tracked.values_mut().filter(|t| t.is_asked()) {
+            let used = tracked.ask_cpu();
+            tracked.is_busy = used > Nanos(0);
+            explained += used;
         }
-        if self.cpu.have_others_run(used, explained) {
-            self.ask_threads(observations.iter().filter(|o| !o.was_read));
+        let have_others_run = self.cpu.have_others_run(explained);
+        for tracked in self.tracked.values_mut() {
+            if have_others_run && !tracked.is_asked() {
+                tracked.is_busy = tracked.ask_cpu() > Nanos(0);
+            }
+            tracked.was_read = false;
         }
-    }
-
-    fn ask_threads<'o>(&mut self, observations: impl Iterator<Item = &'o Observation>) -> Nanos {
-        let mut used = Nanos(0);
-        for observation in observations {
-            let tracked = self.tracked.get_mut(&observation.key);
-            used += tracked.map_or(Nanos(0), Tracked::ask_cpu);
-        }
-        used
     }
 
     /// Books the time from the last tick to the end of the recording to the last stacks seen.
@@ -240,6 +245,7 @@ impl Tracked {
         holds_gil: bool,
         emit: &mut dyn FnMut(Event),
     ) {
+        let is_running = self.is_running(moment.at);
         let goes_on = self
             .run
             .as_ref()
@@ -259,22 +265,37 @@ impl Tracked {
         run.at = moment.at;
         run.ticks += 1;
         run.wall += moment.weight;
+        if is_running {
+            run.cpu += moment.weight;
+        }
         if holds_gil {
             run.gil += moment.weight;
         }
     }
 
-    /// Books the CPU time used since it was last asked for to the run that goes on.
+    /// Whether the kernel is asked at every tick if the thread runs.
+    fn is_asked(&self) -> bool {
+        self.was_read || self.is_busy
+    }
+
     fn ask_cpu(&mut self) -> Nanos {
-        let used = self.cpu.as_mut().map_or(Nanos(0), ThreadCpu::ask);
-        self.cpu_owed += used;
-        if let Some(run) = &mut self.run {
-            // What was used between the tick and the question belongs to the next one.
-            let booked = self.cpu_owed.min(run.wall - run.cpu);
-            run.cpu += booked;
-            self.cpu_owed = self.cpu_owed - booked;
+        self.cpu.as_mut().map_or(Nanos(0), ThreadCpu::ask)
+    }
+
+    /// Whether the thread is on a CPU or waits for one.
+    fn is_running(&mut self, at: Nanos) -> bool {
+        if !self.is_asked() {
+            return false;
         }
-        used
+        if self
+            .state_asked
+            .is_none_or(|asked| at >= asked + STATE_HOLDS)
+        {
+            let state = self.watch.as_mut().and_then(TaskWatch::state);
+            self.runs = state == Some(TaskState::Running);
+            self.state_asked = Some(at);
+        }
+        self.runs
     }
 
     fn flush(&mut self, emit: &mut dyn FnMut(Event)) {

@@ -17,7 +17,6 @@ use rsamp::process::{Pid, Process};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{self, Event, Frame, Nanos, ProcessId};
 use rsamp::sampler::Rate;
-use rsamp::sampler::cpu::Ran;
 use rsamp::sampler::intern::Interner;
 use rsamp::sampler::observe::{Identity, Observation};
 use rsamp::sampler::rate::RateControl;
@@ -129,8 +128,7 @@ impl<'a> Day<'a> {
         }
         let weight = at - self.last;
         let moment = Moment { at, weight };
-        self.threads
-            .record(&observations, moment, Ran::Unknown, &mut emit);
+        self.threads.record(&observations, moment, &mut emit);
         self.last = at;
         self.ticks += 1;
     }

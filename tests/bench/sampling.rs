@@ -325,8 +325,7 @@ struct Counts {
 impl Sampler<'_> {
     fn tick(&mut self) {
         let (source, observer) = (&mut self.source, &mut self.observer);
-        let tick =
-            observe(source, self.memory, observer, false, &mut |_| {}).expect("the interpreter");
+        let tick = observe(source, self.memory, observer, &mut |_| {}).expect("the interpreter");
         for thread in &tick.threads {
             match thread.stack {
                 Ok(_) => self.counts.samples += 1,

@@ -9,7 +9,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rsamp::cpython::locate::{Found, locate};
 use rsamp::cpython::reader::{Reader, Reading, Stops};
 use rsamp::memory::LiveMemory;
-use rsamp::process::{CpuClock, Pid, Process};
+use rsamp::process::{Pid, Process};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{Event, StackId};
 use rsamp::sampler::intern::Interner;
@@ -38,12 +38,6 @@ const TICKS: u64 = 500;
 /// worst programs, where profilers that do not ask show 2 to 44 in 100. A program that was preempted
 /// in the midst of a call is seen there many times in a row, which makes small runs uneven.
 const MOST_IMPOSSIBLE_IN: u64 = 20;
-
-/// How often a program that does not run is looked at: for seconds, even on a machine that is idle.
-const MAX_TURNS: u32 = 10_000_000;
-
-/// How often before others are let run: a program that is running is soon seen to.
-const SPINS: u32 = 1_000;
 
 /// Which function may call which: what the program prints with `--legal`.
 struct Grammar {
@@ -140,23 +134,6 @@ struct Outcome {
     seconds: f64,
 }
 
-/// Waits until the program has used CPU time since the last tick: a sample of one that was preempted all
-/// the while would prove nothing.
-fn wait_until_it_ran(clock: CpuClock, before: &mut u64) {
-    for turn in 0..MAX_TURNS {
-        let now = clock.cpu_ns().expect("the CPU clock");
-        if std::mem::replace(before, now) != now {
-            return;
-        }
-        if turn < SPINS {
-            std::hint::spin_loop();
-        } else {
-            std::thread::yield_now();
-        }
-    }
-    panic!("the program does not run");
-}
-
 /// Gives the program a CPU of its own where there are two: one that shares ours stands still whenever we
 /// look.
 fn keep_apart(pid: Pid) {
@@ -195,10 +172,7 @@ fn torture(python: &Python, name: &str, ticks: u64) -> Outcome {
     let mut counts: HashMap<Option<StackId>, u64> = HashMap::new();
     let mut outcome = Outcome::default();
     let start = std::time::Instant::now();
-    let clock = process.cpu_clock().expect("its CPU clock");
-    let mut before = 0;
     for _ in 0..ticks {
-        wait_until_it_ran(clock, &mut before);
         reader.tick(&memory).expect("the interpreter");
         let tick = reader.last();
         outcome.retries += tick.retries;
