@@ -37,6 +37,9 @@ pub struct RawFrame {
     pub executing: Option<bool>,
     /// Whether C code lies between this frame and the one that called it.
     pub entered_from_c: bool,
+    /// Whether it has called a Python function by itself, not through C code, since it began; only known to
+    /// be false from 3.11 on.
+    pub has_called: bool,
     /// Whether the frame says that it is over: freed, so that nobody refers to it (up to 3.10, where
     /// a frame is an object), or returned from, so that it names no code object (3.14 on).
     pub is_over: bool,
@@ -205,6 +208,16 @@ impl FrameFormat<'_> {
             // `clear_thread_frame` in `ceval.c` does it with `PyStackRef_CLEAR`.
             TopRule::ClearedCode => code.is_null(),
         };
+        // `return_offset`, a 16-bit number before `owner`, is 0 until the first call (3.13 on); `prev_instr`
+        // lies before the code until the frame begins (3.11, 3.12; `internal/pycore_frame.h`).
+        let has_called = match frame.owner {
+            Some(owner) if self.version.at_least(13) => {
+                let start = owner as usize - 2;
+                bytes.get(start..start + 2)? != [0, 0]
+            }
+            Some(_) => instruction >= (code + self.layout.code.code).0 as i64,
+            None => true,
+        };
         let raw = RawFrame {
             at,
             code,
@@ -212,6 +225,7 @@ impl FrameFormat<'_> {
             bytecode_copy,
             executing,
             entered_from_c,
+            has_called,
             is_over,
         };
         Some((Some(raw), previous))

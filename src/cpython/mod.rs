@@ -16,6 +16,8 @@ pub mod frames;
 
 pub mod top;
 
+mod links;
+
 pub mod shape;
 
 pub mod places;

@@ -6,10 +6,13 @@
 use rustc_hash::FxHashMap;
 
 use super::code::{CodeCache, Moment};
-use super::frames::{Circle, Ends, FrameFormat, RawStack, ThreadFields, TopRule, walk, walk_live};
+use super::frames::{
+    Circle, Ends, FrameFormat, RawFrame, RawStack, ThreadFields, TopRule, walk, walk_live,
+};
+use super::links::Link;
 use super::shape::{Chunk, Shape};
 use super::top::{self, Known, Open, Slot, Verdict};
-use crate::memory::window::{Window, word_at};
+use crate::memory::window::{Window, int_at, word_at};
 use crate::memory::{Address, Piece, ReadMemory};
 
 /// The most data-stack chunks that are followed: with 16 KiB each they hold far more than
@@ -165,19 +168,37 @@ impl Places {
             pointer_stands,
         };
         let slot = |at: Address| slot(&self.chunks, at, planned, window, format);
-        Some(match top::settle(stack, &mut self.shape, known, slot) {
-            Verdict::Settled => {
-                self.shape.has_seen_whole();
-                Look::Settled
-            }
-            Verdict::Open(open) => Look::Open(open),
-        })
+        let has_trace = |caller: &RawFrame, callee: &RawFrame| {
+            let bytes = |at: Address, length: usize| {
+                let number = self.chunks.iter().position(|chunk| chunk.holds(at))?;
+                window.within(planned.chunks + number, at, length)
+            };
+            has_called(format, caller, callee, bytes)
+        };
+        Some(
+            match top::settle(stack, &mut self.shape, known, slot, has_trace) {
+                Verdict::Settled => {
+                    self.shape.has_seen_whole();
+                    Look::Settled
+                }
+                Verdict::Open(open) => Look::Open(open),
+            },
+        )
     }
 
     /// Believes the gap of an undecided stack when it was seen often enough, or `is_certain`.
     pub(super) fn weigh_gap(&mut self, gap: (Address, Address), is_certain: bool) {
         if self.shape.has_often_seen(gap) || is_certain {
             self.shape.learn(gap);
+        }
+    }
+
+    /// Believes the link of an undecided stack when it was seen often enough, or `is_certain`.
+    pub(super) fn weigh_link(&mut self, link: Link, now: Moment, is_certain: bool) {
+        if is_certain {
+            self.shape.links.learn(link);
+        } else {
+            self.shape.links.weigh(link, now);
         }
     }
 
@@ -370,6 +391,40 @@ fn slot(
             _ => Slot::Empty,
         },
     }
+}
+
+/// How many words above a caller's saved stack pointer may hold the function that it called: the function,
+/// and a `self` or NULL before it.
+const TRACE_WORDS: u64 = 3;
+
+/// Whether the function of `callee` lies above the saved stack pointer of `caller`. `bytes` gives a part of
+/// the copy.
+fn has_called<'w>(
+    format: FrameFormat<'_>,
+    caller: &RawFrame,
+    callee: &RawFrame,
+    bytes: impl Fn(Address, usize) -> Option<&'w [u8]>,
+) -> bool {
+    let layout = &format.layout.frame;
+    // `f_func` is the first field in 3.11; `f_funcobj` comes after `f_executable` and `previous` later on.
+    let function_at = if format.version.at_least(12) { 16 } else { 0 };
+    let word = |at: Address| word_at(bytes(at, 8)?, 0);
+    // From 3.14 on these are `_PyStackRef`s, with tag bits.
+    let untagged = |word: u64| word & !7;
+    let header = bytes(caller.at, format.header());
+    let saved = match (layout.stackpointer, layout.stacktop) {
+        (Some(offset), _) => header.and_then(|bytes| word_at(bytes, offset)).map(Address),
+        (None, Some(offset)) => header
+            .and_then(|bytes| int_at(bytes, offset))
+            .and_then(|words| u64::try_from(words).ok())
+            .map(|words| caller.at + (layout.size.next_multiple_of(8) + words * 8)),
+        (None, None) => None,
+    };
+    let (Some(function), Some(saved)) = (word(callee.at + function_at), saved) else {
+        return false;
+    };
+    let mut places = (0..TRACE_WORDS).map(|number| saved + 8 * number);
+    places.any(|at| word(at).map(untagged) == Some(untagged(function)))
 }
 
 /// Reads the header of the chunk at `at`: `previous`, `size` and `top`, which counts words and holds for

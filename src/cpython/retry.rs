@@ -74,6 +74,7 @@ impl Reader {
                     }
                     same = self.count_same(number, same);
                     if same >= SAME_IN_A_ROW {
+                        self.believe(number, open);
                         return self.accept(number);
                     }
                     self.pauses.wait();
@@ -148,6 +149,10 @@ impl Reader {
         is_stopped: bool,
     ) -> bool {
         let wants_codes = open.wants_codes || open.callee_code.is_some();
+        let now = Moment {
+            at_ns: self.now_ns(),
+            generation: None,
+        };
         let codes_stand = !wants_codes || self.codes_stand(number, open.callee_code, memory);
         let thread = &mut self.list.threads[number];
         let is_whole = !thread.draft.is_dubious && thread.draft.end == StackEnd::Outermost;
@@ -158,8 +163,28 @@ impl Reader {
         {
             thread.places.weigh_gap(gap, is_stopped);
         }
-        let is_settled = !open.is_moving && open.gap.is_none();
+        if let Some(link) = open.link
+            && codes_stand
+            && is_whole
+            && !open.is_moving
+        {
+            thread.places.weigh_link(link, now, is_stopped);
+        }
+        let is_settled = !open.is_moving && open.gap.is_none() && open.link.is_none();
         is_whole && codes_stand && (is_settled || is_stopped)
+    }
+
+    /// Believes what was open of a stack that stood still.
+    fn believe(&mut self, number: usize, open: Open) {
+        let at_ns = self.now_ns();
+        let generation = None;
+        let places = &mut self.list.threads[number].places;
+        if let Some(gap) = open.gap {
+            places.weigh_gap(gap, true);
+        }
+        if let Some(link) = open.link {
+            places.weigh_link(link, Moment { at_ns, generation }, true);
+        }
     }
 
     /// Counts how often in a row the same stack was left open, `before` this one.

@@ -9,7 +9,8 @@
 //! Up to 3.10 nothing is known of how frames lie, but the outermost frame of a thread stays for long.
 
 use super::code::{CodeCache, Moment};
-use super::frames::{RawStack, StackEnd};
+use super::frames::{RawFrame, RawStack, StackEnd};
+use super::links::{Link, Links};
 use crate::memory::Address;
 
 /// The most exceptions that are remembered of a thread; beyond, they are learnt anew.
@@ -57,12 +58,21 @@ type Gap = (Address, Address);
 pub(super) struct Findings {
     /// The innermost gap.
     pub gap: Option<Gap>,
+    /// The innermost link that is not known.
+    pub link: Option<Link>,
     /// Whether a code object is unknown, or is to be compared with what was read of it.
     pub wants_codes: bool,
     /// Where the next callee's frame would lie (3.11 on).
     pub next_slot: Option<Address>,
     /// Whether the outermost frame is a generator's, which always has a caller.
     pub is_loose: bool,
+}
+
+impl Findings {
+    /// Whether nothing speaks against the frames so far.
+    pub fn is_in_order(&self) -> bool {
+        self.gap.is_none() && self.link.is_none() && !self.wants_codes && !self.is_loose
+    }
 }
 
 /// How the frames of one thread lie, as far as is known.
@@ -72,6 +82,7 @@ pub(super) struct Shape {
     known: Vec<Gap>,
     candidate: Option<Gap>,
     seen: u32,
+    pub links: Links,
     /// The frames last found in order, outermost first. Most of the next stack is the same.
     ordered: Vec<Ordered>,
     /// [`Moment::generation`] and [`CodeCache::changes`] then.
@@ -83,6 +94,8 @@ pub(super) struct Shape {
 struct Ordered {
     at: Address,
     code: Address,
+    code_number: u64,
+    is_in_chunk: bool,
     /// Where the next frame would lie.
     next_slot: Option<Address>,
     /// When its code object, or one of those before it, is to be compared again.
@@ -90,19 +103,22 @@ struct Ordered {
 }
 
 impl Shape {
-    /// Looks at all frames of `stack`, from the outermost to the innermost.
+    /// Looks at all frames of `stack`, from the outermost to the innermost. `has_trace` tells whether a frame
+    /// has the trace of having called another.
     pub fn examine(
         &mut self,
         stack: &RawStack,
         chunks: &[Chunk],
         codes: &CodeCache,
         now: Moment,
+        has_trace: impl Fn(&RawFrame, &RawFrame) -> bool,
     ) -> Findings {
         let same = self.count_same(stack, codes, now);
         self.ordered.truncate(same);
         let before = self.ordered.last().copied();
         let mut findings = Findings {
             gap: None,
+            link: None,
             wants_codes: false,
             next_slot: match before {
                 Some(before) => before.next_slot,
@@ -111,21 +127,37 @@ impl Shape {
             is_loose: false,
         };
         let mut due_ns = before.map_or(u64::MAX, |before| before.due_ns);
+        let mut caller = before.map(|before| (before.code_number, before.is_in_chunk));
         for (number, frame) in stack.frames.iter().rev().enumerate().skip(same) {
             let Some((code, fresh_until_ns)) = codes.at_moment(frame.code, now) else {
                 findings.wants_codes = true;
                 findings.next_slot = None;
+                caller = None;
                 continue;
             };
             findings.wants_codes |= fresh_until_ns <= now.at_ns;
             findings.is_loose |=
                 number == 0 && code.is_generator && stack.end == StackEnd::Outermost;
             self.place(number, frame.at, code.frame_bytes, chunks, &mut findings);
+            let is_in_chunk = chunks.iter().any(|chunk| chunk.holds(frame.at));
+            if let Some((caller, true)) = caller
+                && is_in_chunk
+                && !frame.entered_from_c
+            {
+                let below = &stack.frames[stack.frames.len() - number];
+                let link = (caller, code.number);
+                if !below.has_called || !self.links.stands(link, || has_trace(below, frame)) {
+                    findings.link = Some(link);
+                }
+            }
+            caller = Some((code.number, is_in_chunk));
             due_ns = due_ns.min(fresh_until_ns);
-            if findings.gap.is_none() && !findings.wants_codes && !findings.is_loose {
+            if findings.is_in_order() {
                 self.ordered.push(Ordered {
                     at: frame.at,
                     code: frame.code,
+                    code_number: code.number,
+                    is_in_chunk,
                     next_slot: findings.next_slot,
                     due_ns,
                 });

@@ -25,6 +25,7 @@
 
 use super::code::{CodeCache, Moment};
 use super::frames::{FrameFormat, RawFrame, RawStack, StackEnd, TopRule};
+use super::links::Link;
 use super::shape::{Chunk, Shape, slot_after};
 use crate::memory::Address;
 
@@ -45,6 +46,8 @@ pub(super) enum Verdict {
 pub(super) struct Open {
     /// The gap between its frames that is not known.
     pub gap: Option<(Address, Address)>,
+    /// The link between two of its frames that is not known.
+    pub link: Option<Link>,
     /// Whether a code object of its frames is to be read, or compared with what was read.
     pub wants_codes: bool,
     /// The code object of what looks like the next callee, when it is not known.
@@ -89,6 +92,7 @@ pub(super) fn settle(
     shape: &mut Shape,
     known: Known<'_>,
     slot: impl Fn(Address) -> Slot,
+    has_trace: impl Fn(&RawFrame, &RawFrame) -> bool,
 ) -> Verdict {
     if stack.frames.is_empty() && stack.end == StackEnd::Outermost {
         return Verdict::Settled;
@@ -98,7 +102,8 @@ pub(super) fn settle(
         TopRule::StackTop => cut_returned(&mut stack.frames),
         TopRule::ClearedCode => cut_over(&mut stack.frames),
     }
-    let mut examine = |stack: &RawStack| shape.examine(stack, known.chunks, known.codes, known.now);
+    let (chunks, codes, now) = (known.chunks, known.codes, known.now);
+    let mut examine = |stack: &RawStack| shape.examine(stack, chunks, codes, now, &has_trace);
     let (mut findings, found) = (examine(stack), stack.frames.len());
     let top = match (known.format.rule(), findings.next_slot) {
         (TopRule::Pointer, _) => TopFrame::Found,
@@ -114,11 +119,12 @@ pub(super) fn settle(
     stack.is_dubious = findings.is_loose || is_over || stack.frames.is_empty();
     let is_moving = top != TopFrame::Found || !pointer_stands(stack, known);
     let is_whole = stack.end == StackEnd::Outermost && !stack.is_dubious;
-    if is_whole && !is_moving && findings.gap.is_none() && !findings.wants_codes {
+    if is_whole && !is_moving && findings.is_in_order() {
         return Verdict::Settled;
     }
     Verdict::Open(Open {
         gap: findings.gap,
+        link: findings.link,
         wants_codes: findings.wants_codes,
         callee_code: match top {
             TopFrame::Wants(code) => Some(code),

@@ -295,6 +295,11 @@ fn an_existing_default_file_stops_attach_before_it_samples() {
         .spawn()
         .expect("sleep runs");
     let pid = child.id().to_string();
+    // Until then it has the name of this test.
+    let words = || fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    while !words().starts_with(b"sleep") {
+        std::thread::yield_now();
+    }
     let taken = format!("sleep-{pid}.pstats");
     fs::write(folder.path().join(&taken), "old").expect("written");
     let run = rsamp_in(folder.path(), &["attach", &pid]);

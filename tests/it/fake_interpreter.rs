@@ -615,6 +615,13 @@ impl Fake {
             let at = self.place_of(frame, &mut stack);
             let calls_c = thread.frames.get(number + 1).is_some_and(|f| f.from_c);
             self.write_frame(at, frame, caller, number == executing || calls_c);
+            let calls_python = number + 1 < thread.frames.len() && !calls_c;
+            if let (true, Some(owner), 0x030d_0000..) =
+                (calls_python, self.offsets.frame.owner, self.offsets.hex)
+            {
+                // `return_offset`, two bytes before `owner` from 3.13 on.
+                self.put(at + (owner - 2), &[4, 0]);
+            }
             if let (true, Some(offset)) = (from_c, self.offsets.frame.is_entry) {
                 self.put(at + offset, &[1]);
             }

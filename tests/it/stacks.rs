@@ -313,7 +313,8 @@ fn a_stack_that_is_in_order_is_read_once() {
         let fake = Fake::new(offsets, &[vec![thread(&frames)]]);
         let memory = fake.memory();
         let mut reader = Reader::new(fake.interpreter());
-        for _ in 0..2 {
+        // It learns what speaks against the stack one by one.
+        for _ in 0..4 {
             reader.tick(&memory).expect("an interpreter");
         }
         let again = reader.tick(&memory).expect("an interpreter");

@@ -1,0 +1,71 @@
+//! Turns a frame and the one above it into whether the one can have called the other.
+//!
+//! Frames that lie as calls lay them may still be of two moments: when the copy paused between two of them,
+//! the caller may have returned meanwhile and another function may have called another. But a call leaves
+//! its trace in the caller: the function that it took from its value stack lies just above the saved
+//! stack pointer, and is the callee's `f_func` (`CALL_PY_EXACT_ARGS` and its kin in `ceval.c`). A link of two
+//! functions that was found so is known from then on. Some calls leave no such trace (a property, an
+//! `__init__`): such a link is believed when it was seen in a stopped thread, or many times in a short while,
+//! which one of two moments is not.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::code::Moment;
+
+/// The code objects of a caller and of a callee, by their numbers in the cache.
+pub(super) type Link = (u64, u64);
+
+/// The most links that are remembered of a thread; beyond, they are learnt anew.
+const MAX_LINKS: usize = 100_000;
+
+/// How often a link without a trace must be seen,
+const TIMES_SEEN: u32 = 64;
+
+/// and within which time.
+const WHILE_NS: u64 = 100_000_000;
+
+/// The links of one thread's stacks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Links {
+    known: FxHashSet<Link>,
+    /// How often others were seen, and since when.
+    doubtful: FxHashMap<Link, (u32, u64)>,
+}
+
+impl Links {
+    /// Whether `link` is known, or becomes so because `has_trace`.
+    pub fn stands(&mut self, link: Link, has_trace: impl FnOnce() -> bool) -> bool {
+        if self.known.contains(&link) {
+            return true;
+        }
+        let stands = has_trace();
+        if stands {
+            self.learn(link);
+        }
+        stands
+    }
+
+    /// Takes in that a link without a trace was seen at `now`; believes it when that was often enough.
+    pub fn weigh(&mut self, link: Link, now: Moment) {
+        if self.doubtful.len() >= MAX_LINKS {
+            self.doubtful.clear();
+        }
+        let (seen, since_ns) = self.doubtful.entry(link).or_insert((0, now.at_ns));
+        if now.at_ns - *since_ns > WHILE_NS {
+            (*seen, *since_ns) = (0, now.at_ns);
+        }
+        *seen += 1;
+        if *seen >= TIMES_SEEN {
+            self.learn(link);
+        }
+    }
+
+    /// Believes a link from now on.
+    pub fn learn(&mut self, link: Link) {
+        if self.known.len() >= MAX_LINKS {
+            self.known.clear();
+        }
+        self.doubtful.remove(&link);
+        self.known.insert(link);
+    }
+}
