@@ -239,33 +239,15 @@ pub(super) fn head(text: &mut String, profile: &Profile) {
 }
 
 fn threads(text: &mut String, profile: &Profile, options: &SummaryOptions) {
-    let mut rows: Vec<_> = profile
-        .threads()
-        .iter()
-        .zip(profile.thread_totals())
-        .collect();
-    rows.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.time(options.view)));
-    let _ = writeln!(
-        text,
-        "\nthreads\n{:>9} {:>9} {:>9} {:>9}  thread",
-        "wall s", "cpu s", "gil s", "samples"
-    );
-    let whole = profile.totals();
-    for (thread, totals) in rows.iter().take(options.threads) {
-        let several = profile.processes().len() > 1;
+    let several = profile.processes().len() > 1;
+    let rows = profile.threads().iter().zip(profile.thread_totals());
+    let rows = rows.map(|(thread, totals)| {
         let process = profile.process(thread.process).filter(|_| several);
         let process = process.map_or_else(String::new, |process| format!(" of {}", process.pid));
-        let _ = writeln!(
-            text,
-            "{:>9} {:>9} {:>9} {:>9}  {}{process}",
-            seconds(totals.wall, whole.wall),
-            seconds(totals.cpu, whole.wall),
-            seconds(totals.gil, whole.wall),
-            totals.samples,
-            labels::thread_name(thread),
-        );
-    }
-    more(text, rows.len(), options.threads);
+        (format!("{}{process}", labels::thread_name(thread)), *totals)
+    });
+    let names = ("threads", "thread");
+    owners(text, profile, options, names, rows.collect());
 }
 
 fn processes(text: &mut String, profile: &Profile, options: &SummaryOptions) {
@@ -275,23 +257,35 @@ fn processes(text: &mut String, profile: &Profile, options: &SummaryOptions) {
             *sum += *totals;
         }
     }
-    let mut rows: Vec<_> = profile.processes().iter().zip(sums).collect();
+    let labels = profile.processes().iter().map(labels::of_process);
+    let names = ("processes", "process");
+    owners(text, profile, options, names, labels.zip(sums).collect());
+}
+
+/// What the tables of threads and processes have in common. `names` are those of the table and of its last
+/// column.
+fn owners(
+    text: &mut String,
+    profile: &Profile,
+    options: &SummaryOptions,
+    names: (&str, &str),
+    mut rows: Vec<(String, Totals)>,
+) {
     rows.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.time(options.view)));
     let _ = writeln!(
         text,
-        "\nprocesses\n{:>9} {:>9} {:>9} {:>9}  process",
-        "wall s", "cpu s", "gil s", "samples"
+        "\n{}\n{:>9} {:>9} {:>9} {:>9}  {}",
+        names.0, "wall s", "cpu s", "gil s", "samples", names.1
     );
     let whole = profile.totals();
-    for (process, totals) in rows.iter().take(options.threads) {
+    for (name, totals) in rows.iter().take(options.threads) {
         let _ = writeln!(
             text,
-            "{:>9} {:>9} {:>9} {:>9}  {}",
+            "{:>9} {:>9} {:>9} {:>9}  {name}",
             seconds(totals.wall, whole.wall),
             seconds(totals.cpu, whole.wall),
             seconds(totals.gil, whole.wall),
             totals.samples,
-            labels::of_process(process),
         );
     }
     more(text, rows.len(), options.threads);
