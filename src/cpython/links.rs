@@ -10,8 +10,6 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::code::Moment;
-
 /// The code objects of a caller and of a callee, by their numbers in the cache.
 pub(super) type Link = (u64, u64);
 
@@ -45,14 +43,14 @@ impl Links {
         stands
     }
 
-    /// Takes in that a link without a trace was seen at `now`; believes it when that was often enough.
-    pub fn weigh(&mut self, link: Link, now: Moment) {
+    /// Takes in that a link without a trace was seen at `now_ns`; believes it when that was often enough.
+    pub fn weigh(&mut self, link: Link, now_ns: u64) {
         if self.doubtful.len() >= MAX_LINKS {
             self.doubtful.clear();
         }
-        let (seen, since_ns) = self.doubtful.entry(link).or_insert((0, now.at_ns));
-        if now.at_ns - *since_ns > WHILE_NS {
-            (*seen, *since_ns) = (0, now.at_ns);
+        let (seen, since_ns) = self.doubtful.entry(link).or_insert((0, now_ns));
+        if now_ns - *since_ns > WHILE_NS {
+            (*seen, *since_ns) = (0, now_ns);
         }
         *seen += 1;
         if *seen >= TIMES_SEEN {

@@ -9,7 +9,6 @@ use super::code::{CodeCache, Moment};
 use super::frames::{
     Circle, Ends, FrameFormat, RawFrame, RawStack, ThreadFields, TopRule, walk, walk_live,
 };
-use super::links::Link;
 use super::shape::{Chunk, Shape};
 use super::top::{self, Known, Open, Slot, Verdict};
 use crate::memory::window::{Window, int_at, word_at};
@@ -186,19 +185,18 @@ impl Places {
         )
     }
 
-    /// Believes the gap of an undecided stack when it was seen often enough, or `is_certain`.
-    pub(super) fn weigh_gap(&mut self, gap: (Address, Address), is_certain: bool) {
-        if self.shape.has_often_seen(gap) || is_certain {
+    /// Believes what speaks against an undecided stack when it was seen often enough at `now_ns`, or
+    /// `is_certain`.
+    pub(super) fn weigh(&mut self, open: Open, now_ns: u64, is_certain: bool) {
+        if let Some(gap) = open.gap
+            && (self.shape.has_often_seen(gap) || is_certain)
+        {
             self.shape.learn(gap);
         }
-    }
-
-    /// Believes the link of an undecided stack when it was seen often enough, or `is_certain`.
-    pub(super) fn weigh_link(&mut self, link: Link, now: Moment, is_certain: bool) {
-        if is_certain {
-            self.shape.links.learn(link);
-        } else {
-            self.shape.links.weigh(link, now);
+        match open.link {
+            Some(link) if is_certain => self.shape.links.learn(link),
+            Some(link) => self.shape.links.weigh(link, now_ns),
+            None => {}
         }
     }
 
@@ -237,11 +235,6 @@ impl Places {
     /// Makes the next [`Places::learn`] walk the whole stack: what was known of it did not help.
     pub fn forget_frames(&mut self) {
         self.outside.clear();
-    }
-
-    /// Forgets where the stack ends, so that the next look reads that place again.
-    pub fn forget_end(&mut self) {
-        self.ends.entry = None;
     }
 
     /// Finds the places anew, frame by frame, with as many reads as it takes.

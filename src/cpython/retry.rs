@@ -5,12 +5,12 @@ use std::time::Instant;
 use rustc_hash::FxHashSet;
 
 use super::code::{self, Check, Fingerprint, Moment};
-use super::frames::StackEnd;
+use super::frames::{FrameFormat, StackEnd};
 use super::places::Look;
-use super::reader::{Reader, Reading, format_of};
+use super::reader::{KnownThread, Reader, Reading, format_of};
 use super::top::Open;
 use crate::memory::window::word_at;
-use crate::memory::{Address, ReadMemory};
+use crate::memory::{Address, ReadMemory, Window};
 
 /// A stack that is not decided is believed when it was the same at so many tries in a row: the thread
 /// stands between two calls, preempted or freeing what a call has left behind.
@@ -74,7 +74,8 @@ impl Reader {
                     }
                     same = self.count_same(number, same);
                     if same >= SAME_IN_A_ROW {
-                        self.believe(number, open);
+                        // It stood still.
+                        self.weigh(number, open, true);
                         return self.accept(number);
                     }
                     self.pauses.wait();
@@ -122,13 +123,9 @@ impl Reader {
         let planned = thread
             .places
             .plan(thread.state, format, &mut self.own_window);
-        let state = thread.interpreter;
-        let generation_at = format.layout.interpreter.code_generation;
-        let generation = generation_at.map(|at| self.own_window.want(state + at, 8));
+        let generation = want_generation(thread, format, &mut self.own_window);
         self.pace_alone.fill(&mut self.own_window, memory);
-        let word = |piece| word_at(self.own_window.piece(piece)?, 0);
-        let generation = generation.and_then(word);
-        let now = Moment { at_ns, generation };
+        let now = moment(at_ns, generation, &self.own_window);
         let (places, draft) = (&mut thread.places, &mut thread.draft);
         let window = &self.own_window;
         let (look, fields) = places.look(planned, window, format, &self.codes, now, draft);
@@ -149,42 +146,20 @@ impl Reader {
         is_stopped: bool,
     ) -> bool {
         let wants_codes = open.wants_codes || open.callee_code.is_some();
-        let now = Moment {
-            at_ns: self.now_ns(),
-            generation: None,
-        };
         let codes_stand = !wants_codes || self.codes_stand(number, open.callee_code, memory);
-        let thread = &mut self.list.threads[number];
-        let is_whole = !thread.draft.is_dubious && thread.draft.end == StackEnd::Outermost;
-        if let Some(gap) = open.gap
-            && codes_stand
-            && is_whole
-            && !open.is_moving
-        {
-            thread.places.weigh_gap(gap, is_stopped);
-        }
-        if let Some(link) = open.link
-            && codes_stand
-            && is_whole
-            && !open.is_moving
-        {
-            thread.places.weigh_link(link, now, is_stopped);
+        let draft = &self.list.threads[number].draft;
+        let is_whole = !draft.is_dubious && draft.end == StackEnd::Outermost;
+        if codes_stand && is_whole && !open.is_moving {
+            self.weigh(number, open, is_stopped);
         }
         let is_settled = !open.is_moving && open.gap.is_none() && open.link.is_none();
         is_whole && codes_stand && (is_settled || is_stopped)
     }
 
-    /// Believes what was open of a stack that stood still.
-    fn believe(&mut self, number: usize, open: Open) {
-        let at_ns = self.now_ns();
-        let generation = None;
+    fn weigh(&mut self, number: usize, open: Open, is_certain: bool) {
+        let now_ns = self.now_ns();
         let places = &mut self.list.threads[number].places;
-        if let Some(gap) = open.gap {
-            places.weigh_gap(gap, true);
-        }
-        if let Some(link) = open.link {
-            places.weigh_link(link, Moment { at_ns, generation }, true);
-        }
+        places.weigh(open, now_ns, is_certain);
     }
 
     /// Counts how often in a row the same stack was left open, `before` this one.
@@ -206,16 +181,15 @@ impl Reader {
         callee: Option<Address>,
         memory: &impl ReadMemory,
     ) -> bool {
-        let layout = &self.interpreter.layout;
-        let draft = &self.list.threads[number].draft;
-        let codes = draft.frames.iter().map(|frame| frame.code);
+        let format = format_of(&self.interpreter);
+        let layout = format.layout;
+        let thread = &self.list.threads[number];
+        let codes = thread.draft.frames.iter().map(|frame| frame.code);
         let codes: FxHashSet<Address> = codes.chain(callee).collect();
         let codes: Vec<Address> = codes.into_iter().collect();
         let (start, length) = code::fingerprint_range(layout);
         self.own_window.clear();
-        let state = self.list.threads[number].interpreter;
-        let generation = layout.interpreter.code_generation;
-        let generation = generation.map(|at| self.own_window.want(state + at, 8));
+        let generation = want_generation(thread, format, &mut self.own_window);
         let first = self.own_window.len();
         for at in &codes {
             let name_hash = self.codes.name_hash_at(*at, layout);
@@ -223,24 +197,39 @@ impl Reader {
             self.own_window.want(name_hash.unwrap_or(Address::NULL), 8);
         }
         self.own_window.fill(memory);
-        let word = |piece| word_at(self.own_window.piece(piece)?, 0);
-        let now = Moment {
-            at_ns: self.now_ns(),
-            generation: generation.and_then(word),
-        };
+        let now = moment(self.now_ns(), generation, &self.own_window);
         let mut all_stand = true;
         for (position, at) in codes.into_iter().enumerate() {
             let piece = first + 2 * position;
             let bytes = self.own_window.piece(piece);
             let found = bytes.and_then(|bytes| Fingerprint::parse(bytes, layout));
-            let name_hash = word(piece + 1);
+            let name_hash = word(piece + 1, &self.own_window);
             let check = found.map(|found| self.codes.check(at, &found, name_hash, now));
             if check != Some(Check::Same) {
                 all_stand = false;
-                let format = format_of(&self.interpreter);
                 self.codes.load(at, memory, format, now);
             }
         }
         all_stand
     }
+}
+
+/// Asks how many code objects the thread's interpreter has freed (3.14 on).
+fn want_generation(
+    thread: &KnownThread,
+    format: FrameFormat<'_>,
+    window: &mut Window,
+) -> Option<usize> {
+    let offset = format.layout.interpreter.code_generation?;
+    Some(window.want(thread.interpreter + offset, 8))
+}
+
+/// When `window` was copied: at `at_ns`, and with what piece `generation` holds.
+fn moment(at_ns: u64, generation: Option<usize>, window: &Window) -> Moment {
+    let generation = generation.and_then(|piece| word(piece, window));
+    Moment { at_ns, generation }
+}
+
+fn word(piece: usize, window: &Window) -> Option<u64> {
+    word_at(window.piece(piece)?, 0)
 }

@@ -138,8 +138,12 @@ impl Shape {
             findings.wants_codes |= fresh_until_ns <= now.at_ns;
             findings.is_loose |=
                 number == 0 && code.is_generator && stack.end == StackEnd::Outermost;
-            self.place(number, frame.at, code.frame_bytes, chunks, &mut findings);
             let is_in_chunk = chunks.iter().any(|chunk| chunk.holds(frame.at));
+            self.place(number, frame.at, is_in_chunk, &mut findings);
+            if is_in_chunk && findings.next_slot.is_some() {
+                let end = code.frame_bytes.map(|bytes| frame.at + bytes);
+                findings.next_slot = end.map(|end| slot_after(end, chunks));
+            }
             if let Some((caller, true)) = caller
                 && is_in_chunk
                 && !frame.entered_from_c
@@ -183,30 +187,18 @@ impl Shape {
     }
 
     /// Compares where frame `number`, from the outermost, lies with where it belongs.
-    fn place(
-        &self,
-        number: usize,
-        at: Address,
-        frame_bytes: Option<u64>,
-        chunks: &[Chunk],
-        findings: &mut Findings,
-    ) {
+    fn place(&self, number: usize, at: Address, is_in_chunk: bool, findings: &mut Findings) {
         let expected = match findings.next_slot {
             None if number == 0 => Address::NULL,
             None => return,
             Some(expected) => expected,
         };
-        let is_in_chunk = chunks.iter().any(|chunk| chunk.holds(at));
         if !is_in_chunk && !expected.is_null() {
             return;
         }
         let gap = (expected, at);
         if at != expected && !self.known.contains(&gap) {
             findings.gap = Some(gap);
-        }
-        if is_in_chunk {
-            let end = frame_bytes.map(|bytes| at + bytes);
-            findings.next_slot = end.map(|end| slot_after(end, chunks));
         }
     }
 

@@ -124,13 +124,11 @@ impl Process {
     /// from `stat` in clock ticks where the kernel has no `schedstat`.
     #[must_use]
     pub fn task_cpu(&self, tid: Tid) -> Option<u64> {
-        let task = format!("/proc/{}/task/{tid}", self.pid());
-        if let Ok(text) = fs::read(format!("{task}/schedstat"))
-            && let Some(cpu_ns) = parse_schedstat(&text)
-        {
+        if let Some(cpu_ns) = self.task_clock(tid).and_then(|mut clock| clock.cpu_ns()) {
             return Some(cpu_ns);
         }
-        let stat = parse_stat(&fs::read(format!("{task}/stat")).ok()?).ok()?;
+        let stat = fs::read(format!("/proc/{}/task/{tid}/stat", self.pid())).ok()?;
+        let stat = parse_stat(&stat).ok()?;
         let ticks_per_s = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
         stat.cpu_ticks
             .checked_mul(1_000_000_000)?
@@ -149,10 +147,8 @@ impl Process {
     #[must_use]
     pub fn task_clock(&self, tid: Tid) -> Option<TaskClock> {
         let path = format!("/proc/{}/task/{tid}/schedstat", self.pid());
-        let mut clock = TaskClock {
-            schedstat: File::open(path).ok()?,
-        };
-        clock.cpu_ns().map(|_| clock)
+        let schedstat = File::open(path).ok()?;
+        Some(TaskClock { schedstat })
     }
 
     /// Maps the thread ids that it sees itself, in its innermost PID namespace, to ours.
