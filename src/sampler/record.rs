@@ -133,6 +133,7 @@ impl<'a> Recording<'a> {
                 pid: pid.0,
                 command,
                 python,
+                ..event::Process::default()
             },
         ));
         let mut threads = Threads::new(process, self.process, self.first_thread);

@@ -160,6 +160,7 @@ impl Made {
                         pid,
                         command,
                         python,
+                        ..Process::default()
                     },
                 )
             }
@@ -215,6 +216,7 @@ impl Made {
                 wall: Nanos(wall),
                 cpu: Nanos(if cpu % 2 == 0 { wall } else { cpu }),
                 gil: Nanos(if gil % 2 == 0 { 0 } else { gil }),
+                ..Sample::default()
             }),
             Step::Lost(cause, count) => Event::Lost(cause, count),
             Step::Repeated(retries, stops) => Event::Repeated { retries, stops },
