@@ -7,6 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::exit_code;
+use crate::launch::Wish;
 
 /// A sampling profiler for Python that works from outside the process.
 ///
@@ -64,6 +65,22 @@ pub struct RecordArgs {
     #[arg(long, conflicts_with = "quiet")]
     pub progress: bool,
 
+    /// What starts the program on its ranks [default: known by its name]
+    ///
+    /// Of srun, mpirun, mpiexec, aprun, jsrun and torchrun rsamp knows the options, and puts itself before the
+    /// program on every rank. `srun` and `mpirun`: the first word of the command reads its options as that one does.
+    /// `none`: the command is run as it is.
+    #[arg(long, value_name = "LAUNCHER", value_enum)]
+    pub launcher: Option<LauncherName>,
+
+    /// Set by rsamp for the ranks: the folder for the rank's recording.
+    #[arg(long, hide = true, value_name = "FOLDER")]
+    pub gather: Option<PathBuf>,
+
+    /// Set by rsamp for a batch job: the line where the script begins in the file that the command names.
+    #[arg(long, hide = true, value_name = "LINE")]
+    pub batch_script: Option<String>,
+
     /// Never right here: asks to say that `attach` is meant.
     #[arg(
         long,
@@ -82,6 +99,31 @@ pub struct RecordArgs {
         required_unless_present = "pid"
     )]
     pub command: Vec<OsString>,
+}
+
+/// What starts the program on its ranks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LauncherName {
+    /// The one whose name is the first word
+    #[default]
+    Auto,
+    /// None
+    None,
+    /// One that reads its options as srun does
+    Srun,
+    /// One that reads its options as mpirun does
+    Mpirun,
+}
+
+impl From<LauncherName> for Wish {
+    fn from(name: LauncherName) -> Wish {
+        match name {
+            LauncherName::Auto => Wish::Auto,
+            LauncherName::None => Wish::None,
+            LauncherName::Srun => Wish::Srun,
+            LauncherName::Mpirun => Wish::Mpirun,
+        }
+    }
 }
 
 /// The options of `rsamp attach`.
@@ -292,7 +334,10 @@ pub struct SamplingArgs {
     /// .dot.svg call graph; .speedscope.json, .firefox.json, .trace.json (Perfetto), .pb.gz (pprof),
     /// .callgrind, .folded for the viewers of that name; .json, .csv and .lines.csv for scripts; .txt
     /// summary. `-` is standard output and needs --format. Without this option NAME-PID.rsamp,
-    /// NAME-PID.svg and NAME-PID.pstats are written into the current folder.
+    /// NAME-PID.svg and NAME-PID.pstats are written into the current folder; in a job of a batch system
+    /// the host comes before PID, and with several ranks (MPI, srun) -rRANK too: scatter-r3-n1-1234.rsamp.
+    /// In FILE, %p is the PID, %h the host, %r the rank, %j the job, %q{NAME} a variable of the
+    /// environment, and %% is %.
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
 

@@ -63,6 +63,19 @@ pub struct Recorded {
     pub outcomes: Vec<Outcome>,
 }
 
+impl Sampled {
+    /// What others sampled and recorded, until the program had ended.
+    #[must_use]
+    pub fn merged(profile: Profile) -> Sampled {
+        Sampled {
+            profile,
+            ended: Ended::TargetEnded,
+            too_short: None,
+            recordings: Vec::new(),
+        }
+    }
+}
+
 impl Recording {
     /// Samples until the process ends, the duration is over or `stop` is requested.
     ///

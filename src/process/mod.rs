@@ -25,7 +25,7 @@ pub use image::{Image, ImageError, MappedFile};
 pub use maps::{Mapping, MapsError};
 pub use pause::{Paused, pause, pause_all};
 pub use permission::{Denied, diagnose};
-pub use spawn::{ExitStatusKind, Launched, SpawnError, WaitEvent};
+pub use spawn::{Change, ExitStatusKind, Launched, SpawnError, WaitEvent};
 pub use tasks::{CpuClock, Stat, StatError, TaskClock, TaskState, TaskWatch};
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.

@@ -176,6 +176,12 @@ impl<R: Read> Reader<R> {
         &self.sources
     }
 
+    /// The source texts, when nothing else will be read.
+    #[must_use]
+    pub fn into_sources(self) -> Vec<SourceText> {
+        self.sources
+    }
+
     /// The interpreters' files of the processes read so far, by [`ProcessId`]; empty where not known.
     #[must_use]
     pub fn executables(&self) -> &[String] {
