@@ -451,6 +451,12 @@ Examples:
         the ending chooses the format
   rsamp record -d 60 -r 200 -- python train.py
         the first minute at 200 Hz; the program runs to its end
+  rsamp record -- srun -n 64 python scatter.py
+        all ranks in one profile; mpirun, mpiexec, aprun, jsrun and torchrun as well
+  srun -n 64 rsamp record -- python scatter.py
+        a recording for each rank; rsamp report 'scatter-*.rsamp' merges them
+  rsamp record -- sbatch job.sl
+        a whole job script with every srun and mpirun in it, as it is; bash job.sl as well
   rsamp record python scatter.py
         `--` can be left out when the command begins with no `-`";
 
@@ -466,7 +472,23 @@ A file that cannot be written is reported before the program starts (code 73). W
 at the end, rsamp writes to $TMPDIR instead, and says so.
 
 The .rsamp file is written while the program runs, at least every 2 seconds: however rsamp ends, what it
-holds can be read. When it cannot be written any more, the other files are written all the same.";
+holds can be read. When it cannot be written any more, the other files are written all the same.
+
+Before a launcher (srun, mpirun, mpiexec, mpiexec.hydra, aprun, jsrun, torchrun, also behind time, env A=B, nohup,
+timeout and the like) rsamp puts itself, by its absolute path, before the program on every rank, with the same
+options. The ranks leave their recordings in a folder NAME-PID.ranks beside the first output file, which all
+nodes must share; when the launcher has ended, rsamp merges them, writes the files and removes the folder. If
+rsamp is killed, rsamp report 'NAME-PID.ranks/*/*.rsamp' shows what is there. Where rsamp is not on a node, a
+warning says so and the program runs without it; where the folder is not shared, the rank's recording is left in
+$TMPDIR of its node. Ranks without a recording, or with a damaged one, are named, and the exit code is 65 if the
+launcher's is 0. Options that rsamp does not know: write -- before the program, or see --launcher.
+
+In a job script (bash job.sl, ./job.sl, sbatch job.sl) the launchers are links to rsamp that come first in
+PATH, and come first again after a command of a bash script's top level has changed it (module load). Not
+seen are launchers that are called by an absolute path, from a function that has changed PATH itself, with
+env -i, or from other programs than shells that set their own PATH; and jobs that the script submits. The
+programs under the launchers have the environment that they would have without rsamp. Behind sbatch, the
+recording is written by the job, in its working folder (or where -o says); sbatch prints what it always does.";
 
 const ATTACH_EXAMPLES: &str = "\
 Examples:

@@ -1,6 +1,5 @@
 //! Turns the recordings that the ranks of a program left in a scratch folder into one profile and its files.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
@@ -17,7 +16,7 @@ use super::place::Place;
 use super::recording::{Recorded, Sampled};
 use super::request::{Files, Outputs, Record};
 use crate::export::Meta;
-use crate::launch::InJob;
+use crate::launch::{InJob, shims};
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::filter::Selection;
@@ -135,8 +134,8 @@ pub struct Gathered {
     pub trouble: Trouble,
     /// Ranks of which there is no word, one line for each launcher.
     pub missing: Vec<String>,
-    /// Why others recorded nothing, and how many.
-    pub notes: BTreeMap<String, usize>,
+    /// Why others recorded nothing.
+    pub notes: Vec<String>,
     /// Where the ranks' recordings are, when they are kept.
     pub kept: Option<PathBuf>,
 }
@@ -155,7 +154,7 @@ pub fn gather(
         recorded: None,
         trouble: Trouble::default(),
         missing: Vec::new(),
-        notes: BTreeMap::new(),
+        notes: Vec::new(),
         kept: None,
     };
     let mut inputs = Vec::new();
@@ -202,10 +201,11 @@ pub fn header(request: &Record) -> Header {
     header::header(&asked, Pid(std::process::id() as i32))
 }
 
-/// The folders of the launchers, in the order of their names.
+/// The folders of the launchers, in the order of their names, and at last that of rsamp itself.
 fn launch_folders(scratch: &Path) -> Vec<PathBuf> {
     let mut folders = entries(scratch);
-    folders.retain(|path| path.is_dir() && !path.ends_with("bin"));
+    folders.retain(|path| path.is_dir() && !path.ends_with(shims::LINKS));
+    folders.sort_by_key(|path| path.ends_with(OWN));
     folders
 }
 
@@ -221,15 +221,18 @@ impl Gathered {
     fn take_folder(&mut self, folder: &Path, inputs: &mut Vec<Input>) {
         let has_ending = |path: &&PathBuf, ending: &str| path.extension() == Some(ending.as_ref());
         let paths = entries(folder);
+        let is_own = folder.ends_with(OWN);
         let mut noted = Vec::new();
         for path in paths.iter().filter(|path| has_ending(path, NOTE)) {
             let reason = fs::read_to_string(path).unwrap_or_default();
-            *self.notes.entry(reason).or_default() += 1;
             noted.extend(rank_of_file(path));
+            // That a script's shell is no Python is worth a word only when there is nothing else.
+            if !is_own || inputs.is_empty() {
+                self.notes.push(reason);
+            }
         }
         let recordings = paths.iter().filter(|path| has_ending(path, RECORDING));
         let recordings: Vec<PathBuf> = recordings.cloned().collect();
-        let is_own = folder.ends_with(OWN);
         if recordings.is_empty() {
             if noted.is_empty() && !is_own {
                 let launcher = folder.file_name().unwrap_or_default().to_string_lossy();

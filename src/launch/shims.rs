@@ -27,8 +27,9 @@ const BASH_ENV_BEFORE: &str = "RSAMP_BASH_ENV";
 const BASH_ENV: &str = "BASH_ENV";
 const PATH: &str = "PATH";
 
-/// The folder of the links, the words that rsamp was given, and the file for `BASH_ENV`, in the scratch folder.
-const LINKS: &str = "bin";
+/// The folder of the links in the scratch folder.
+pub const LINKS: &str = "bin";
+/// The words that rsamp was given, and the file for `BASH_ENV`, in the scratch folder.
 const OPTIONS: &str = "options";
 const TRAP: &str = "bash_env";
 

@@ -9,6 +9,7 @@ mod fake_interpreter;
 mod filter;
 mod image_format;
 mod images;
+mod launch;
 mod process;
 mod profile;
 mod rates;

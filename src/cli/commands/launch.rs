@@ -279,16 +279,15 @@ fn tell(request: &Record, gathered: Gathered, code: u8) -> u8 {
         Some(_) => "nothing was recorded of a part of the program",
         None => "the program ran, but nothing was recorded",
     };
-    for (reason, count) in notes
-        .iter()
+    if let Some(reason) = notes
+        .first()
         .filter(|_| recorded.is_none() || !request.quiet)
     {
-        let times = if *count > 1 {
-            format!(" ({count} times)")
-        } else {
-            String::new()
+        let more = match notes.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
         };
-        let error = anyhow::anyhow!("{what}: {}{times}", reason.trim());
+        let error = anyhow::anyhow!("{what}: {}{more}", reason.trim());
         streams::complain(Severity::Warning, &error, &doing);
     }
     for line in &missing {
