@@ -233,6 +233,17 @@ impl fmt::Display for LostCause {
     }
 }
 
+/// What was lost at one moment by one cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// The tick, since the start of the recording.
+    pub at: Nanos,
+    /// Why.
+    pub cause: LostCause,
+    /// How many samples or ticks.
+    pub count: u64,
+}
+
 /// What the sampler tells, in order.
 ///
 /// An id is defined before it is used, in ascending order without gaps, once.
@@ -256,7 +267,7 @@ pub enum Event {
     /// A thread had a stack for some time.
     Sample(Sample),
     /// So many samples were lost or cut. A `Late` tick is not missing time: the next weight covers it.
-    Lost(LostCause, u64),
+    Lost(Loss),
     /// So many readings were repeated because the stack had changed meanwhile, and for so many the
     /// thread was stopped. Neither is a loss.
     Repeated {

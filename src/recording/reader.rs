@@ -11,7 +11,7 @@ use super::columns;
 use super::format::{Blocks, Preamble, Unreadable, VERSION, read_preamble};
 use super::schema::{self, Block, Header};
 use crate::profile::event::{
-    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, RateSpan, StackId, Thread,
+    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, RateSpan, StackId, Thread,
     ThreadId, Usage,
 };
 
@@ -463,5 +463,9 @@ fn lost_event(loss: &schema::Loss) -> Option<Event> {
     let cause = causes
         .into_iter()
         .find(|cause| super::writer::cause_number(*cause) == loss.cause)?;
-    Some(Event::Lost(cause, loss.count))
+    Some(Event::Lost(Loss {
+        at: Nanos(loss.at_ns),
+        cause,
+        count: loss.count,
+    }))
 }

@@ -11,7 +11,7 @@ use super::ticker::{Ticker, wait_for_end};
 use super::{Ended, Progress, SamplerError, Settings, Stop};
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process};
-use crate::profile::event::{self, Event, LostCause, Nanos, ProcessId};
+use crate::profile::event::{self, Event, Loss, LostCause, Nanos, ProcessId};
 
 /// How much later than asked for the kernel may end a sleep.
 const TIMER_SLACK_NS: u64 = 1_000;
@@ -231,7 +231,8 @@ impl<'a> Recording<'a> {
 
     fn lose(&self, cause: LostCause, count: u64, emit: &mut dyn FnMut(Event)) {
         if count > 0 {
-            emit(Event::Lost(cause, count));
+            let at = self.last_tick;
+            emit(Event::Lost(Loss { at, cause, count }));
             self.progress.lost.fetch_add(count, Ordering::Relaxed);
         }
     }
