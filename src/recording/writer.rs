@@ -1,5 +1,6 @@
 //! Turns events into the blocks of a recording.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::mem::take;
 
@@ -10,7 +11,7 @@ use super::columns;
 use super::format::{Preamble, write_block};
 use super::schema::{self, Block, Header, Source};
 use crate::profile::event::{
-    Event, Frame, FrameId, LostCause, Process, Sample, StackId, Thread, Usage,
+    Event, Frame, FrameId, LostCause, Process, RetryCause, Sample, StackId, Thread, Usage,
 };
 
 /// Longer texts of the target (names of generated code) lose their end, so that a block has a bound.
@@ -32,6 +33,7 @@ pub struct Writer<W> {
     strings: FxHashMap<String, u32>,
     block: Block,
     samples: Vec<Sample>,
+    repeated: BTreeMap<u32, u64>,
     /// About what the block's definitions take.
     definitions_bytes: usize,
     written_bytes: u64,
@@ -54,6 +56,7 @@ impl<W: Write> Writer<W> {
                 ..Block::default()
             },
             samples: Vec::new(),
+            repeated: BTreeMap::new(),
             definitions_bytes: 0,
             written_bytes: preamble.len() as u64,
         };
@@ -80,8 +83,11 @@ impl<W: Write> Writer<W> {
                 count: loss.count,
                 at_ns: loss.at.0,
             }),
-            Event::Repeated { retries, stops } => {
-                self.block.retries = self.block.retries.saturating_add(*retries);
+            Event::Repeated(cause, count) => {
+                let repeated = self.repeated.entry(retry_number(*cause)).or_default();
+                *repeated = repeated.saturating_add(*count);
+            }
+            Event::Stopped(stops) => {
                 self.block.stops = self.block.stops.saturating_add(*stops);
             }
             Event::Usage(usage) => self.block.usage.push(usage_message(usage)),
@@ -136,6 +142,10 @@ impl<W: Write> Writer<W> {
     pub fn flush(&mut self) -> io::Result<()> {
         let mut block = take(&mut self.block);
         columns::put(&take(&mut self.samples), &mut block);
+        let repeated = take(&mut self.repeated).into_iter();
+        block.repeated = repeated
+            .map(|(cause, count)| schema::Repeated { cause, count })
+            .collect();
         self.definitions_bytes = 0;
         if block.sample_at.is_empty() {
             block.unit_ns = 0;
@@ -254,6 +264,16 @@ pub(super) fn cause_number(cause: LostCause) -> u32 {
         LostCause::Unreadable => 2,
         LostCause::Torn => 3,
         LostCause::Cut => 4,
+    }
+}
+
+/// The number that stands for why a reading was repeated in the file.
+pub(super) fn retry_number(cause: RetryCause) -> u32 {
+    match cause {
+        RetryCause::Moved => 1,
+        RetryCause::Changing => 2,
+        RetryCause::Mixed => 3,
+        RetryCause::Unread => 4,
     }
 }
 

@@ -174,7 +174,8 @@ impl Filter {
             Event::Usage(usage) => self.owners.usage(usage, emit),
             Event::Lost(loss) if !self.window.holds(loss.at) => {}
             event @ (Event::Lost(_)
-            | Event::Repeated { .. }
+            | Event::Repeated(..)
+            | Event::Stopped(_)
             | Event::Skipped(_)
             | Event::Rate(_)
             | Event::End(_)) => emit(event),
