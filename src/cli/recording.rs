@@ -77,6 +77,7 @@ impl Recording {
             duration: self.sampling.duration,
             start_timeout: self.start_timeout,
             stops: self.sampling.stops,
+            children: self.sampling.children,
         };
         let recorders = self.start_recorders();
         let started = Instant::now();

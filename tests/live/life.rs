@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use rsamp::process::Pid;
 use rsamp::profile::Profile;
 use rsamp::profile::event::{LostCause, Nanos};
-use rsamp::sampler::{self, Ended, Progress, Rate, SamplerError, Settings, Stop, sample};
+use rsamp::sampler::{self, Children, Ended, Progress, Rate, SamplerError, Settings, Stop, sample};
 
 use crate::oracle::Stopped;
 use crate::programs::{Standing, command, run, run_command};
@@ -36,6 +36,7 @@ impl Recording {
             max_overhead: None,
             duration,
             start_timeout: None,
+            children: Children::Ignored,
         };
         let (shared, asked) = (Arc::clone(&profile), stop.clone());
         let begin = Instant::now();
