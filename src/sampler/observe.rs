@@ -69,6 +69,9 @@ struct Remembered {
     recent: Recent,
     /// `None`: not numbered yet.
     last: Option<Interned>,
+    /// Whether the thread that it is for does not run yet: until it does, its state has the `pthread_t` of
+    /// the thread that starts it (`PyThreadState_New` sets it, `t_bootstrap` corrects it).
+    is_starting: bool,
 }
 
 impl Observer {
@@ -93,18 +96,26 @@ impl Observer {
     /// Makes `threads` those of `reader`; the stacks of those that are still there are kept.
     fn follow(&mut self, reader: &Reader) {
         let mut known = std::mem::take(&mut self.threads);
-        for thread in reader.threads() {
+        // From the oldest on.
+        let mut begun = HashSet::new();
+        for thread in reader.threads().iter().rev() {
             let key = native_key(thread);
             let before = known.iter().position(|remembered| remembered.key == key);
-            self.threads.push(match before {
+            let remembered = match before {
                 Some(position) => known.swap_remove(position),
                 None => Remembered {
                     key,
                     recent: Recent::default(),
                     last: None,
+                    is_starting: false,
                 },
+            };
+            self.threads.push(Remembered {
+                is_starting: !begun.insert((thread.interpreter, thread.ident)),
+                ..remembered
             });
         }
+        self.threads.reverse();
     }
 }
 
@@ -147,6 +158,9 @@ fn native_observations(
     let mut observations = Vec::with_capacity(tick.readings.len());
     let threads = reader.threads().iter().zip(&mut observer.threads);
     for ((thread, remembered), reading) in threads.zip(&tick.readings) {
+        if remembered.is_starting {
+            continue;
+        }
         let last = match remembered.last {
             Some(last) if *reading != Reading::Stack => last,
             _ => {
