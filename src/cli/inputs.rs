@@ -185,15 +185,27 @@ pub fn read_selected(
 
 fn read_one(input: &mut Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
     let path = || input.path.clone();
+    let rank = header::rank(&input.header).and_then(|rank| rank.parse().ok());
+    let mut emit = |event| {
+        emit(match event {
+            Event::Process(id, mut process) => {
+                process.rank = process.rank.or(rank);
+                Event::Process(id, process)
+            }
+            event => event,
+        });
+    };
     let opened = match input.kept.take() {
         Some(reader) => Ok(reader),
         None => reader(&input.path).map(|(reader, _)| reader),
     };
     let read = opened.and_then(|mut reader| {
-        reader.read(emit).map_err(|source| InputError::Unreadable {
-            path: path(),
-            source: ReadError::Io(source),
-        })
+        reader
+            .read(&mut emit)
+            .map_err(|source| InputError::Unreadable {
+                path: path(),
+                source: ReadError::Io(source),
+            })
     });
     match read {
         Ok(Completeness::Whole) => {}

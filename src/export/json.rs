@@ -15,6 +15,7 @@ use crate::profile::lines::Lines;
 use crate::profile::{Profile, Row, Stack, Totals};
 
 use super::Meta;
+use super::over_ranks::{self, JsonRanks};
 use super::sequence::Sequence;
 
 /// The number of the meaning of the fields.
@@ -32,12 +33,14 @@ struct File<'p, F, S, R> {
     lost: BTreeMap<String, u64>,
     damaged_events: u64,
     readings_repeated: u64,
+    readings_repeated_by_cause: BTreeMap<String, u64>,
     readings_stopped: u64,
     totals: TotalsRow,
     processes: Vec<ProcessRow<'p>>,
     threads: Vec<ThreadRow<'p>>,
     functions: Vec<FunctionRow<'p>>,
     lines: Vec<LineRow<'p>>,
+    ranks: Option<JsonRanks<'p>>,
     frames: F,
     stacks: S,
     samples: R,
@@ -67,6 +70,7 @@ struct ProcessRow<'p> {
     pid: i32,
     command: &'p [String],
     python: &'p str,
+    rank: Option<u32>,
 }
 
 impl<'p> From<&'p Process> for ProcessRow<'p> {
@@ -75,6 +79,7 @@ impl<'p> From<&'p Process> for ProcessRow<'p> {
             pid: process.pid,
             command: &process.command,
             python: &process.python,
+            rank: process.rank,
         }
     }
 }
@@ -190,6 +195,7 @@ impl From<&Row> for SampleRow {
 pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
     let functions = Functions::of(profile);
     let lost = profile.lost().iter();
+    let repeated = profile.repeated().iter();
     let threads = profile.threads().iter().zip(profile.thread_totals());
     let file = File {
         schema: SCHEMA,
@@ -204,12 +210,16 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
             .collect(),
         damaged_events: profile.rejected(),
         readings_repeated: profile.retries(),
+        readings_repeated_by_cause: repeated
+            .map(|(cause, count)| (cause.to_string(), *count))
+            .collect(),
         readings_stopped: profile.stops(),
         totals: profile.totals().into(),
         processes: profile.processes().iter().map(ProcessRow::from).collect(),
         threads: threads.map(thread_row).collect(),
         functions: function_rows(&functions, meta),
         lines: line_rows(profile, &functions, meta),
+        ranks: over_ranks::json(profile, meta.view),
         frames: Sequence(|| profile.frames().iter().map(FrameRow::from)),
         stacks: Sequence(|| profile.stacks().iter().map(StackRow::from)),
         samples: Sequence(|| profile.rows().iter().map(SampleRow::from)),

@@ -10,6 +10,7 @@ use crate::profile::{Profile, Totals, View};
 
 use super::Meta;
 use super::labels;
+use super::over_ranks;
 use super::paths::Shortener;
 use super::rates;
 
@@ -82,6 +83,7 @@ pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
         processes(&mut text, profile, options);
     }
     tables(&mut text, profile, options);
+    over_ranks::tables(&mut text, profile, options);
     text
 }
 
@@ -101,8 +103,16 @@ fn effort(text: &mut String, profile: &Profile) {
             1 => "a thread was stopped for 1 reading".to_owned(),
             stops => format!("a thread was stopped for {stops} readings"),
         };
-        let repeated = format!("readings repeated: {retries} (the stack had changed meanwhile)");
-        line(text, &format!("{repeated}; {stopped}"));
+        let causes = profile.repeated().iter();
+        let causes: Vec<String> = causes.map(|(cause, n)| format!("{n} {cause}")).collect();
+        let causes = match causes.as_slice() {
+            [] => String::new(),
+            causes => format!(" ({})", causes.join(", ")),
+        };
+        line(
+            text,
+            &format!("readings repeated: {retries}{causes}; {stopped}"),
+        );
     }
 }
 

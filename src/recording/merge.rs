@@ -69,8 +69,9 @@ impl Merger {
                 let process = ProcessId(process);
                 emit(Event::Usage(Usage { process, ..usage }));
             }
-            event @ (Event::Lost(..)
-            | Event::Repeated { .. }
+            event @ (Event::Lost(_)
+            | Event::Repeated(..)
+            | Event::Stopped(_)
             | Event::Skipped(_)
             | Event::Rate(_)) => emit(event),
         }

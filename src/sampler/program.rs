@@ -6,9 +6,10 @@ use super::Stops;
 use super::observe::{Observed, Observer, identify, observe};
 use super::target::Target;
 use super::threads::{Moment, ThreadIds, Threads};
+use crate::cpython::reader::Retries;
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process};
-use crate::profile::event::{self, Event, Nanos, ProcessId};
+use crate::profile::event::{self, Event, Nanos, ProcessId, RetryCause};
 
 /// How often a process is asked whether it still runs the same program, with few of them.
 const IMAGE_CHECK: Nanos = Nanos(100_000_000);
@@ -117,10 +118,7 @@ impl Program {
                 ..Observed::default()
             }
         });
-        let (retries, stops) = (observed.retries, observed.stops);
-        if retries + stops > 0 {
-            emit(Event::Repeated { retries, stops });
-        }
+        tell_retries(observed.retries, observed.stops, emit);
         if self.threads.wants_identities(&observed.threads, now) {
             let identities = identify(&mut self.target.source, &self.process, &self.memory);
             self.threads.identify(identities, &self.process, now, emit);
@@ -134,5 +132,28 @@ impl Program {
         let at = at.max(self.last_tick);
         let weight = at - self.last_tick;
         self.threads.finish(Moment { at, weight }, emit);
+    }
+}
+
+/// Tells what it took to read the stacks.
+fn tell_retries(retries: Retries, stops: u64, emit: &mut dyn FnMut(Event)) {
+    let Retries {
+        moved,
+        changing,
+        mixed,
+        unread,
+    } = retries;
+    for (cause, count) in [
+        (RetryCause::Moved, moved),
+        (RetryCause::Changing, changing),
+        (RetryCause::Mixed, mixed),
+        (RetryCause::Unread, unread),
+    ] {
+        if count > 0 {
+            emit(Event::Repeated(cause, count));
+        }
+    }
+    if stops > 0 {
+        emit(Event::Stopped(stops));
     }
 }

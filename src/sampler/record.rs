@@ -17,7 +17,7 @@ use super::threads::ThreadIds;
 use super::ticker::{Ticker, Wake};
 use super::{Children, Ended, Progress, SamplerError, Settings, Stop};
 use crate::process::{Pid, Process};
-use crate::profile::event::{Event, LostCause, Nanos, ProcessId};
+use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId};
 
 /// How much later than asked for the kernel may end a sleep.
 const TIMER_SLACK_NS: u64 = 1_000;
@@ -68,6 +68,7 @@ pub fn sample(
         observer: Observer::default(),
         thread_ids: ThreadIds::default(),
         programs: Vec::new(),
+        last_tick: Nanos(0),
         begun: 0,
         emit,
     };
@@ -139,6 +140,7 @@ struct Recording<'a> {
     observer: Observer,
     thread_ids: ThreadIds,
     programs: Vec<Program>,
+    last_tick: Nanos,
     /// How many programs were begun.
     begun: u32,
     emit: &'a mut dyn FnMut(Event),
@@ -272,6 +274,7 @@ impl Recording<'_> {
     fn tick(&mut self, now: Nanos) {
         self.let_go_of_replaced(now);
         let now = self.rounded(now);
+        self.last_tick = now;
         let mut programs = std::mem::take(&mut self.programs);
         for program in &mut programs {
             let observed = program.tick(now, self.emit);
@@ -317,7 +320,8 @@ impl Recording<'_> {
 
     fn lose(&mut self, cause: LostCause, count: u64) {
         if count > 0 {
-            (self.emit)(Event::Lost(cause, count));
+            let at = self.last_tick;
+            (self.emit)(Event::Lost(Loss { at, cause, count }));
             self.progress.lost.fetch_add(count, Ordering::Relaxed);
         }
     }
