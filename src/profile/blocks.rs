@@ -176,8 +176,7 @@ mod tests {
                 stack: Some(StackId(*stack)),
                 ticks: 1,
                 wall: Nanos(to - from),
-                cpu: Nanos(0),
-                gil: Nanos(0),
+                ..Sample::default()
             });
         }
         blocks

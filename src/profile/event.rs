@@ -36,11 +36,11 @@ impl Sub for Nanos {
 }
 
 /// A process of the recording, numbered from 0 in order of appearance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct ProcessId(pub u32);
 
 /// A thread of the recording, numbered from 0 in order of appearance over all processes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct ThreadId(pub u32);
 
 /// A frame (function and line) of the recording, numbered from 0.
@@ -65,7 +65,7 @@ pub struct Frame {
 }
 
 /// A process that samples belong to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Process {
     /// The process id in the profiler's PID namespace.
     pub pid: i32,
@@ -73,6 +73,19 @@ pub struct Process {
     pub command: Vec<String>,
     /// The interpreter's version as `3.11.7`, with `t` behind it for a free-threaded build.
     pub python: String,
+    /// When it was first seen, since the start of the recording.
+    pub seen: Nanos,
+    /// The process that started it, or that ran in its place before an exec; `None` for the first one,
+    /// and where the process that started it is not among those recorded.
+    pub parent: Option<ProcessId>,
+    /// Its rank among the processes of a parallel program (MPI, Slurm step), from 0.
+    pub rank: Option<u32>,
+    /// The name of the machine; `None`: that of the recording's header.
+    pub host: Option<String>,
+    /// How many CPUs it may use: those of its affinity mask (sched_getaffinity(2)).
+    pub usable_cpus: Option<u32>,
+    /// How much memory it may use before the kernel or the batch system ends it, in bytes.
+    pub memory_limit: Option<u64>,
 }
 
 /// A thread that samples belong to.
@@ -88,8 +101,38 @@ pub struct Thread {
     pub is_main: bool,
 }
 
-/// A run of consecutive ticks at which one thread had the same stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a thread was doing, by the word of the kernel and the interpreter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum State {
+    /// Not known, or not looked at.
+    #[default]
+    Unknown,
+    /// Running, with the GIL.
+    Python,
+    /// Collecting garbage, with the GIL: where the interpreter says so.
+    Collecting,
+    /// Running without the GIL: native code.
+    Native,
+    /// Waiting for the GIL.
+    Gil,
+    /// Waiting for a lock, a condition or a queue in memory (futex(2)).
+    Lock,
+    /// Sleeping for a time.
+    Sleep,
+    /// Waiting for a file system or a disk.
+    Disk,
+    /// Waiting for a socket.
+    Network,
+    /// Waiting for a pipe.
+    Pipe,
+    /// Waiting for a child process.
+    Child,
+    /// Waiting for a terminal, for several things at once, or for something else.
+    Waiting,
+}
+
+/// A run of consecutive ticks at which one thread had the same stack and did the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sample {
     /// The end of the run, since the start of the recording.
     pub at: Nanos,
@@ -105,6 +148,52 @@ pub struct Sample {
     pub cpu: Nanos,
     /// The part of `wall` during which the thread was seen holding the GIL.
     pub gil: Nanos,
+    /// What the thread was doing.
+    pub state: State,
+    /// CPU time of threads without Python frames (OpenMP, BLAS) that worked for this one meanwhile.
+    pub helpers_cpu: Nanos,
+    /// Time for which other threads waited for the GIL that this one held: a sum over those threads.
+    pub blocked_others: Nanos,
+    /// By how much the process's resident memory grew meanwhile, in bytes, where it did.
+    pub grown_bytes: u64,
+    /// By how much the process's resident memory shrank meanwhile, in bytes, where it did.
+    pub shrunk_bytes: u64,
+}
+
+/// What the kernel counts of a process, at one moment. Counters run from the start of the process;
+/// `None`: the kernel does not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// The process.
+    pub process: ProcessId,
+    /// When, since the start of the recording.
+    pub at: Nanos,
+    /// Resident memory in bytes.
+    pub resident: Option<u64>,
+    /// The most that was ever resident, in bytes.
+    pub peak: Option<u64>,
+    /// Resident memory that belongs to no file, in bytes.
+    pub anonymous: Option<u64>,
+    /// CPU time of all threads.
+    pub cpu: Option<Nanos>,
+    /// Threads that ran or were ready to run.
+    pub runnable: Option<u32>,
+    /// Bytes that read calls returned (`rchar` in proc_pid_io(5)).
+    pub read_calls_bytes: Option<u64>,
+    /// Bytes given to write calls (`wchar`).
+    pub write_calls_bytes: Option<u64>,
+    /// Bytes fetched from storage (`read_bytes`).
+    pub storage_read_bytes: Option<u64>,
+    /// Bytes sent to storage (`write_bytes`).
+    pub storage_written_bytes: Option<u64>,
+    /// Page faults that needed no reading.
+    pub minor_faults: Option<u64>,
+    /// Page faults that had to wait for storage.
+    pub major_faults: Option<u64>,
+    /// Context switches by which threads gave up the CPU to wait.
+    pub voluntary_switches: Option<u64>,
+    /// Context switches by which threads lost the CPU to others.
+    pub forced_switches: Option<u64>,
 }
 
 /// How often was sampled for some time, and what it took.
@@ -144,6 +233,30 @@ impl fmt::Display for LostCause {
     }
 }
 
+/// Why a stack was read again. It is no loss: the last reading is of one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RetryCause {
+    /// A frame or a part of the stack lay elsewhere than before.
+    Moved,
+    /// It could not be told which frame was the innermost.
+    Changing,
+    /// The frames did not fit together: they were of two moments.
+    Mixed,
+    /// A function was new, or another lay where it had been.
+    Unread,
+}
+
+impl fmt::Display for RetryCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RetryCause::Moved => "frames had moved",
+            RetryCause::Changing => "in the midst of a call",
+            RetryCause::Mixed => "frames of two moments",
+            RetryCause::Unread => "new functions",
+        })
+    }
+}
+
 /// What the sampler tells, in order.
 ///
 /// An id is defined before it is used, in ascending order without gaps, once.
@@ -168,14 +281,14 @@ pub enum Event {
     Sample(Sample),
     /// So many samples were lost or cut. A `Late` tick is not missing time: the next weight covers it.
     Lost(LostCause, u64),
-    /// So many readings were repeated because the stack had changed meanwhile, and for so many the
-    /// thread was stopped. Neither is a loss.
-    Repeated {
-        /// Readings that were repeated.
-        retries: u64,
-        /// Readings for which the thread was stopped.
-        stops: u64,
-    },
+    /// So many readings were repeated.
+    Repeated(RetryCause, u64),
+    /// For so many readings a thread was stopped.
+    Stopped(u64),
+    /// What the kernel counted of a process by some moment.
+    Usage(Usage),
+    /// So many processes of the tree ran no Python while they were looked at.
+    Skipped(u64),
     /// How often was sampled since the last such event. All spans together are the whole recording.
     Rate(RateSpan),
     /// The end of the recording, with its whole measured duration.

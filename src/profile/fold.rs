@@ -8,8 +8,8 @@ use std::ops::{Add, AddAssign};
 use rustc_hash::FxHashMap;
 
 use super::event::{
-    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, RateSpan, Sample, StackId, Thread,
-    ThreadId,
+    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, RateSpan, RetryCause, Sample,
+    StackId, State, Thread, ThreadId, Usage,
 };
 use super::timeline::Timeline;
 
@@ -46,6 +46,14 @@ pub struct Totals {
     pub cpu: Nanos,
     /// Sum of [`Sample::gil`].
     pub gil: Nanos,
+    /// Sum of [`Sample::helpers_cpu`].
+    pub helpers_cpu: Nanos,
+    /// Sum of [`Sample::blocked_others`].
+    pub blocked_others: Nanos,
+    /// Sum of [`Sample::grown_bytes`].
+    pub grown_bytes: u64,
+    /// Sum of [`Sample::shrunk_bytes`].
+    pub shrunk_bytes: u64,
 }
 
 impl Totals {
@@ -67,6 +75,10 @@ impl Totals {
             wall: Nanos(self.wall.0.checked_add(other.wall.0)?),
             cpu: Nanos(self.cpu.0.checked_add(other.cpu.0)?),
             gil: Nanos(self.gil.0.checked_add(other.gil.0)?),
+            helpers_cpu: Nanos(self.helpers_cpu.0.checked_add(other.helpers_cpu.0)?),
+            blocked_others: Nanos(self.blocked_others.0.checked_add(other.blocked_others.0)?),
+            grown_bytes: self.grown_bytes.checked_add(other.grown_bytes)?,
+            shrunk_bytes: self.shrunk_bytes.checked_add(other.shrunk_bytes)?,
         })
     }
 }
@@ -78,6 +90,10 @@ impl From<&Sample> for Totals {
             wall: sample.wall,
             cpu: sample.cpu,
             gil: sample.gil,
+            helpers_cpu: sample.helpers_cpu,
+            blocked_others: sample.blocked_others,
+            grown_bytes: sample.grown_bytes,
+            shrunk_bytes: sample.shrunk_bytes,
         }
     }
 }
@@ -90,6 +106,10 @@ impl Add for Totals {
             wall: self.wall + other.wall,
             cpu: self.cpu + other.cpu,
             gil: self.gil + other.gil,
+            helpers_cpu: self.helpers_cpu + other.helpers_cpu,
+            blocked_others: self.blocked_others + other.blocked_others,
+            grown_bytes: self.grown_bytes.saturating_add(other.grown_bytes),
+            shrunk_bytes: self.shrunk_bytes.saturating_add(other.shrunk_bytes),
         }
     }
 }
@@ -115,18 +135,20 @@ pub struct Stack {
     pub frame: FrameId,
 }
 
-/// All samples of one thread with one stack.
+/// All samples of one thread with one stack, in one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// The thread.
     pub thread: ThreadId,
     /// Its stack; `None` when it had no Python frame.
     pub stack: Option<StackId>,
+    /// What it was doing.
+    pub state: State,
     /// The sums over the samples.
     pub totals: Totals,
 }
 
-/// Events folded into one row per thread and stack.
+/// Events folded into one row per thread, stack and state.
 ///
 /// Its size grows with the number of distinct stacks, not with that of samples.
 #[derive(Debug, Clone, Default)]
@@ -136,13 +158,15 @@ pub struct Profile {
     frames: Vec<Frame>,
     stacks: Vec<Stack>,
     rows: Vec<Row>,
-    row_of: FxHashMap<(ThreadId, Option<StackId>), usize>,
+    row_of: FxHashMap<(ThreadId, Option<StackId>, State), usize>,
     thread_totals: Vec<Totals>,
     totals: Totals,
     lost: BTreeMap<LostCause, u64>,
-    retries: u64,
+    repeated: BTreeMap<RetryCause, u64>,
     stops: u64,
     rates: Vec<RateSpan>,
+    usage: Vec<Usage>,
+    skipped: u64,
     last_sample: Nanos,
     end: Option<Nanos>,
     rejected: u64,
@@ -198,9 +222,24 @@ impl Profile {
                 }
                 true
             }
-            Event::Repeated { retries, stops } => {
-                self.retries = self.retries.saturating_add(retries);
+            Event::Repeated(cause, count) => {
+                let repeated = self.repeated.entry(cause).or_default();
+                *repeated = repeated.saturating_add(count);
+                true
+            }
+            Event::Stopped(stops) => {
                 self.stops = self.stops.saturating_add(stops);
+                true
+            }
+            Event::Usage(usage) => {
+                let is_known = self.process(usage.process).is_some();
+                if is_known {
+                    self.usage.push(usage);
+                }
+                is_known
+            }
+            Event::Skipped(processes) => {
+                self.skipped = self.skipped.saturating_add(processes);
                 true
             }
             Event::Rate(span) => {
@@ -227,7 +266,7 @@ impl Profile {
         };
         self.totals = sum;
         // Most often it is there: looking is cheaper than making room for a new one.
-        let key = (sample.thread, sample.stack);
+        let key = (sample.thread, sample.stack, sample.state);
         let row = self
             .row_of
             .get(&key)
@@ -239,6 +278,7 @@ impl Profile {
                 self.rows.push(Row {
                     thread: sample.thread,
                     stack: sample.stack,
+                    state: sample.state,
                     totals,
                 });
             }
@@ -293,7 +333,7 @@ impl Profile {
         &self.stacks
     }
 
-    /// The rows, each (thread, stack) once, in the order in which they were first seen.
+    /// The rows, each (thread, stack, state) once, in the order in which they were first seen.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
@@ -347,10 +387,17 @@ impl Profile {
         &self.lost
     }
 
-    /// How many readings were repeated because the stack had changed meanwhile.
+    /// How many readings were repeated, by cause; a cause that never came up is not in it.
+    #[must_use]
+    pub fn repeated(&self) -> &BTreeMap<RetryCause, u64> {
+        &self.repeated
+    }
+
+    /// How many readings were repeated, whatever the cause.
     #[must_use]
     pub fn retries(&self) -> u64 {
-        self.retries
+        let counts = self.repeated.values();
+        counts.fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// For how many readings a thread of the target was stopped.
@@ -363,6 +410,18 @@ impl Profile {
     #[must_use]
     pub fn rates(&self) -> &[RateSpan] {
         &self.rates
+    }
+
+    /// What the kernel counted of the processes, in the order in which it was read.
+    #[must_use]
+    pub fn usage(&self) -> &[Usage] {
+        &self.usage
+    }
+
+    /// How many processes of the tree ran no Python.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// How many events were left out because they make no sense: 0 unless the recording is

@@ -82,5 +82,10 @@ fn whole_row(row: &Row, start: Nanos) -> Sample {
         wall: row.totals.wall,
         cpu: row.totals.cpu,
         gil: row.totals.gil,
+        state: row.state,
+        helpers_cpu: row.totals.helpers_cpu,
+        blocked_others: row.totals.blocked_others,
+        grown_bytes: row.totals.grown_bytes,
+        shrunk_bytes: row.totals.shrunk_bytes,
     }
 }

@@ -7,7 +7,7 @@
 use rustc_hash::FxHashMap;
 
 use super::schema::Block;
-use crate::profile::event::{Nanos, Sample, StackId, ThreadId};
+use crate::profile::event::{Nanos, Sample, StackId, State, ThreadId};
 
 /// Puts `samples` into the columns of `block`.
 pub(super) fn put(samples: &[Sample], block: &mut Block) {
@@ -34,6 +34,43 @@ pub(super) fn put(samples: &[Sample], block: &mut Block) {
         block.sample_cpu.push(part_code(wall, sample.cpu.0 / unit));
         block.sample_gil.push(part_code(wall, sample.gil.0 / unit));
     }
+    put_more(samples, block);
+}
+
+/// Puts what most samples do not have: a column is left empty when none of them has it.
+fn put_more(samples: &[Sample], block: &mut Block) {
+    fn column<T: Default + PartialEq>(samples: &[Sample], of: impl Fn(&Sample) -> T) -> Vec<T> {
+        let is_wanted = samples.iter().any(|sample| of(sample) != T::default());
+        let wanted = if is_wanted { samples } else { &[] };
+        wanted.iter().map(of).collect()
+    }
+    block.sample_state = column(samples, |sample| state_number(sample.state));
+    block.sample_helpers_cpu_ns = column(samples, |sample| sample.helpers_cpu.0);
+    block.sample_blocked_others_ns = column(samples, |sample| sample.blocked_others.0);
+    block.sample_grown_bytes = column(samples, |sample| sample.grown_bytes);
+    block.sample_shrunk_bytes = column(samples, |sample| sample.shrunk_bytes);
+}
+
+/// The states in the order of their numbers in the file (`State` in rsamp.proto).
+const STATES: [State; 12] = [
+    State::Unknown,
+    State::Python,
+    State::Collecting,
+    State::Native,
+    State::Gil,
+    State::Lock,
+    State::Sleep,
+    State::Disk,
+    State::Network,
+    State::Pipe,
+    State::Child,
+    State::Waiting,
+];
+
+/// The number that stands for a state in the file.
+fn state_number(state: State) -> u32 {
+    let number = STATES.iter().position(|known| *known == state);
+    number.map_or(0, |number| number as u32)
 }
 
 /// Takes the samples out of the columns of `block`; `None` at the first one that makes no sense.
@@ -53,9 +90,18 @@ pub(super) fn take(
         block.sample_cpu.len(),
         block.sample_gil.len(),
     ];
-    if lengths.iter().any(|length| *length != count) {
+    let optional = [
+        block.sample_state.len(),
+        block.sample_helpers_cpu_ns.len(),
+        block.sample_blocked_others_ns.len(),
+        block.sample_grown_bytes.len(),
+        block.sample_shrunk_bytes.len(),
+    ];
+    let is_whole = |length: &usize| *length == count;
+    if !lengths.iter().all(is_whole) || !optional.iter().all(|l| *l == 0 || is_whole(l)) {
         return None;
     }
+    let more = |column: &[u64], index: usize| column.get(index).copied().unwrap_or_default();
     let table: Option<Vec<_>> = block.sampled_stacks.iter().map(stack_of(stacks)).collect();
     let table = table?;
     let unit = block.unit_ns;
@@ -82,6 +128,14 @@ pub(super) fn take(
             wall: nanos(wall)?,
             cpu: nanos(part_of(wall, block.sample_cpu[index]))?,
             gil: nanos(part_of(wall, block.sample_gil[index]))?,
+            state: match block.sample_state.get(index) {
+                Some(number) => *STATES.get(*number as usize)?,
+                None => State::Unknown,
+            },
+            helpers_cpu: Nanos(more(&block.sample_helpers_cpu_ns, index)),
+            blocked_others: Nanos(more(&block.sample_blocked_others_ns, index)),
+            grown_bytes: more(&block.sample_grown_bytes, index),
+            shrunk_bytes: more(&block.sample_shrunk_bytes, index),
         });
     }
     Some(())
@@ -157,13 +211,19 @@ mod tests {
         fn sample()(
             (at, wall, cpu, gil) in (time(), time(), time(), time()),
             thread in 0..4_u32, stack in prop::option::of(0..9_u32), ticks in 1..9_u32,
-            parts in 0..4_u8,
+            parts in 0..4_u8, state in 0..STATES.len(),
+            more in prop_oneof![Just([0; 4]), [time(), time(), time(), time()]],
         ) -> Sample {
             Sample {
                 at: Nanos(at), thread: ThreadId(thread), stack: stack.map(StackId), ticks,
                 wall: Nanos(wall),
                 cpu: Nanos(if parts & 1 == 0 { cpu } else { wall }),
                 gil: Nanos(if parts & 2 == 0 { gil } else { 0 }),
+                state: STATES[state],
+                helpers_cpu: Nanos(more[0]),
+                blocked_others: Nanos(more[1]),
+                grown_bytes: more[2],
+                shrunk_bytes: more[3],
             }
         }
     }
@@ -190,8 +250,8 @@ mod tests {
             stack: None,
             ticks: 1,
             wall: Nanos(wall),
-            cpu: Nanos(0),
             gil: Nanos(wall),
+            ..Sample::default()
         };
         let mut block = Block::default();
         put(&[sample(8000, 8000), sample(28_000, 20_000)], &mut block);

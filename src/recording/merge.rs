@@ -6,7 +6,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::profile::event::{
-    Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId, Usage,
 };
 
 /// Merges recordings, one after the other. Takes events as a [`super::Reader`] gives them.
@@ -64,7 +64,16 @@ impl Merger {
                 self.duration = self.duration.max(duration);
                 self.current.has_end = true;
             }
-            event @ (Event::Lost(..) | Event::Repeated { .. } | Event::Rate(_)) => emit(event),
+            Event::Usage(usage) => {
+                let process = self.current.first_process.saturating_add(usage.process.0);
+                let process = ProcessId(process);
+                emit(Event::Usage(Usage { process, ..usage }));
+            }
+            event @ (Event::Lost(..)
+            | Event::Repeated(..)
+            | Event::Stopped(_)
+            | Event::Skipped(_)
+            | Event::Rate(_)) => emit(event),
         }
     }
 
@@ -84,7 +93,9 @@ impl Merger {
         if let Some(name) = &self.current.name {
             process.command.insert(0, format!("{name}:"));
         }
-        let id = self.current.first_process.saturating_add(id.0);
+        let renumbered = |id: ProcessId| ProcessId(self.current.first_process.saturating_add(id.0));
+        process.parent = process.parent.map(renumbered);
+        let id = renumbered(id).0;
         self.processes = self.processes.max(id.saturating_add(1));
         Event::Process(ProcessId(id), process)
     }

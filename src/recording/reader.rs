@@ -9,10 +9,10 @@ use thiserror::Error;
 
 use super::columns;
 use super::format::{Blocks, Preamble, Unreadable, VERSION, read_preamble};
-use super::schema::{Block, Header};
+use super::schema::{self, Block, Header};
 use crate::profile::event::{
-    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, RateSpan, StackId, Thread,
-    ThreadId,
+    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, RateSpan, RetryCause, StackId,
+    Thread, ThreadId, Usage,
 };
 
 /// The most definitions of one kind. A program with so many different stacks would need gigabytes
@@ -233,15 +233,27 @@ impl<R: Read> Reader<R> {
         self.define_stacks(&block, &mut events)?;
         let lost: Option<Vec<_>> = block.lost.iter().map(lost_event).collect();
         let lost = lost?;
+        let repeated: Option<Vec<_>> = block.repeated.iter().map(repeated_event).collect();
+        let repeated = repeated?;
+        let is_known = |usage: &schema::Usage| u64::from(usage.process) < self.processes;
+        if !block.usage.iter().all(is_known) {
+            return None;
+        }
         self.take_sources(&mut block)?;
         events.into_iter().for_each(&mut *emit);
         columns::take(&block, self.threads, self.stacks, &mut |sample| {
             emit(Event::Sample(sample));
         })?;
         lost.into_iter().for_each(&mut *emit);
-        let (retries, stops) = (block.retries, block.stops);
-        if retries > 0 || stops > 0 {
-            emit(Event::Repeated { retries, stops });
+        repeated.into_iter().for_each(&mut *emit);
+        if block.stops > 0 {
+            emit(Event::Stopped(block.stops));
+        }
+        for usage in &block.usage {
+            emit(Event::Usage(usage_event(usage)));
+        }
+        if block.skipped_processes > 0 {
+            emit(Event::Skipped(block.skipped_processes));
         }
         for span in &block.rates {
             emit(Event::Rate(RateSpan {
@@ -268,7 +280,12 @@ impl<R: Read> Reader<R> {
     fn define_processes(&mut self, block: &mut Block, events: &mut Vec<Event>) -> Option<()> {
         for process in block.processes.drain(..) {
             let id = next(&mut self.processes, MAX_THREADS)?;
-            for text in process.command.iter().chain([&process.executable]) {
+            let parent = process.parent.checked_sub(1).map(ProcessId);
+            if parent.is_some_and(|parent| parent.0 >= id) {
+                return None;
+            }
+            let texts = process.command.iter().chain([&process.executable]);
+            for text in texts.chain(&process.host) {
                 self.count_text(text)?;
             }
             self.executables.push(process.executable);
@@ -278,6 +295,12 @@ impl<R: Read> Reader<R> {
                     pid: process.pid,
                     command: process.command,
                     python: process.python,
+                    seen: Nanos(process.seen_ns),
+                    parent,
+                    rank: process.rank,
+                    host: process.host,
+                    usable_cpus: process.usable_cpus,
+                    memory_limit: process.memory_limit,
                 },
             ));
         }
@@ -412,7 +435,27 @@ fn line(plus_one: u64) -> Option<Option<u32>> {
     }
 }
 
-fn lost_event(loss: &super::schema::Loss) -> Option<Event> {
+fn usage_event(usage: &schema::Usage) -> Usage {
+    Usage {
+        process: ProcessId(usage.process),
+        at: Nanos(usage.at_ns),
+        resident: usage.resident,
+        peak: usage.peak,
+        anonymous: usage.anonymous,
+        cpu: usage.cpu_ns.map(Nanos),
+        runnable: usage.runnable,
+        read_calls_bytes: usage.read_calls_bytes,
+        write_calls_bytes: usage.write_calls_bytes,
+        storage_read_bytes: usage.storage_read_bytes,
+        storage_written_bytes: usage.storage_written_bytes,
+        minor_faults: usage.minor_faults,
+        major_faults: usage.major_faults,
+        voluntary_switches: usage.voluntary_switches,
+        forced_switches: usage.forced_switches,
+    }
+}
+
+fn lost_event(loss: &schema::Loss) -> Option<Event> {
     let causes = [
         LostCause::Late,
         LostCause::Unreadable,
@@ -423,4 +466,17 @@ fn lost_event(loss: &super::schema::Loss) -> Option<Event> {
         .into_iter()
         .find(|cause| super::writer::cause_number(*cause) == loss.cause)?;
     Some(Event::Lost(cause, loss.count))
+}
+
+fn repeated_event(repeated: &schema::Repeated) -> Option<Event> {
+    let causes = [
+        RetryCause::Moved,
+        RetryCause::Changing,
+        RetryCause::Mixed,
+        RetryCause::Unread,
+    ];
+    let cause = causes
+        .into_iter()
+        .find(|cause| super::writer::retry_number(*cause) == repeated.cause)?;
+    Some(Event::Repeated(cause, repeated.count))
 }

@@ -44,8 +44,8 @@ pub struct Block {
     pub sample_gil: Vec<u64>,
     #[prost(message, repeated, tag = "19")]
     pub lost: Vec<Loss>,
-    #[prost(uint64, tag = "20")]
-    pub retries: u64,
+    #[prost(message, repeated, tag = "20")]
+    pub repeated: Vec<Repeated>,
     #[prost(uint64, tag = "21")]
     pub stops: u64,
     #[prost(message, repeated, tag = "22")]
@@ -56,6 +56,20 @@ pub struct Block {
     pub sampled_stacks: Vec<u64>,
     #[prost(message, repeated, tag = "25")]
     pub rates: Vec<RateSpan>,
+    #[prost(uint32, repeated, tag = "26")]
+    pub sample_state: Vec<u32>,
+    #[prost(uint64, repeated, tag = "27")]
+    pub sample_helpers_cpu_ns: Vec<u64>,
+    #[prost(uint64, repeated, tag = "28")]
+    pub sample_blocked_others_ns: Vec<u64>,
+    #[prost(uint64, repeated, tag = "29")]
+    pub sample_grown_bytes: Vec<u64>,
+    #[prost(uint64, repeated, tag = "30")]
+    pub sample_shrunk_bytes: Vec<u64>,
+    #[prost(message, repeated, tag = "31")]
+    pub usage: Vec<Usage>,
+    #[prost(uint64, tag = "32")]
+    pub skipped_processes: u64,
 }
 
 /// What is known of a recording before its first sample.
@@ -119,6 +133,54 @@ pub struct Process {
     pub python: String,
     #[prost(string, tag = "4")]
     pub executable: String,
+    #[prost(uint64, tag = "5")]
+    pub seen_ns: u64,
+    #[prost(uint32, tag = "6")]
+    pub parent: u32,
+    #[prost(uint32, optional, tag = "7")]
+    pub rank: Option<u32>,
+    #[prost(string, optional, tag = "8")]
+    pub host: Option<String>,
+    #[prost(uint32, optional, tag = "9")]
+    pub usable_cpus: Option<u32>,
+    #[prost(uint64, optional, tag = "10")]
+    pub memory_limit: Option<u64>,
+}
+
+/// What the kernel counted of a process.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+#[allow(missing_docs)]
+pub struct Usage {
+    #[prost(uint32, tag = "1")]
+    pub process: u32,
+    #[prost(uint64, tag = "2")]
+    pub at_ns: u64,
+    #[prost(uint64, optional, tag = "3")]
+    pub resident: Option<u64>,
+    #[prost(uint64, optional, tag = "4")]
+    pub peak: Option<u64>,
+    #[prost(uint64, optional, tag = "5")]
+    pub anonymous: Option<u64>,
+    #[prost(uint64, optional, tag = "6")]
+    pub cpu_ns: Option<u64>,
+    #[prost(uint32, optional, tag = "7")]
+    pub runnable: Option<u32>,
+    #[prost(uint64, optional, tag = "8")]
+    pub read_calls_bytes: Option<u64>,
+    #[prost(uint64, optional, tag = "9")]
+    pub write_calls_bytes: Option<u64>,
+    #[prost(uint64, optional, tag = "10")]
+    pub storage_read_bytes: Option<u64>,
+    #[prost(uint64, optional, tag = "11")]
+    pub storage_written_bytes: Option<u64>,
+    #[prost(uint64, optional, tag = "12")]
+    pub minor_faults: Option<u64>,
+    #[prost(uint64, optional, tag = "13")]
+    pub major_faults: Option<u64>,
+    #[prost(uint64, optional, tag = "14")]
+    pub voluntary_switches: Option<u64>,
+    #[prost(uint64, optional, tag = "15")]
+    pub forced_switches: Option<u64>,
 }
 
 /// A thread.
@@ -141,6 +203,16 @@ pub struct Thread {
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 #[allow(missing_docs)]
 pub struct Loss {
+    #[prost(uint32, tag = "1")]
+    pub cause: u32,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+}
+
+/// How many readings were repeated by one cause.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+#[allow(missing_docs)]
+pub struct Repeated {
     #[prost(uint32, tag = "1")]
     pub cause: u32,
     #[prost(uint64, tag = "2")]

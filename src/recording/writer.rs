@@ -10,12 +10,14 @@ use rustc_hash::FxHashMap;
 use super::columns;
 use super::format::{Preamble, write_block};
 use super::schema::{self, Block, Header, Source};
-use crate::profile::event::{Event, Frame, FrameId, LostCause, Process, Sample, StackId, Thread};
+use crate::profile::event::{
+    Event, Frame, FrameId, LostCause, Process, RetryCause, Sample, StackId, Thread, Usage,
+};
 
 /// Longer texts of the target (names of generated code) lose their end, so that a block has a bound.
 pub const MAX_TEXT_BYTES: usize = 1 << 20;
 
-/// A block with so many samples is written though it is not time: 55 bytes each at the very most.
+/// A block with so many samples is written though it is not time: 100 bytes each at the very most.
 const MAX_BLOCK_SAMPLES: usize = 1 << 13;
 
 /// A block with definitions of so many bytes is written though it is not time.
@@ -32,6 +34,7 @@ pub struct Writer<W> {
     block: Block,
     samples: Vec<Sample>,
     lost: BTreeMap<u32, u64>,
+    repeated: BTreeMap<u32, u64>,
     /// About what the block's definitions take.
     definitions_bytes: usize,
     written_bytes: u64,
@@ -55,6 +58,7 @@ impl<W: Write> Writer<W> {
             },
             samples: Vec::new(),
             lost: BTreeMap::new(),
+            repeated: BTreeMap::new(),
             definitions_bytes: 0,
             written_bytes: preamble.len() as u64,
         };
@@ -80,9 +84,17 @@ impl<W: Write> Writer<W> {
                 let lost = self.lost.entry(cause_number(*cause)).or_default();
                 *lost = lost.saturating_add(*count);
             }
-            Event::Repeated { retries, stops } => {
-                self.block.retries = self.block.retries.saturating_add(*retries);
+            Event::Repeated(cause, count) => {
+                let repeated = self.repeated.entry(retry_number(*cause)).or_default();
+                *repeated = repeated.saturating_add(*count);
+            }
+            Event::Stopped(stops) => {
                 self.block.stops = self.block.stops.saturating_add(*stops);
+            }
+            Event::Usage(usage) => self.block.usage.push(usage_message(usage)),
+            Event::Skipped(processes) => {
+                let skipped = &mut self.block.skipped_processes;
+                *skipped = skipped.saturating_add(*processes);
             }
             Event::Rate(span) => self.block.rates.push(schema::RateSpan {
                 millihertz: span.millihertz,
@@ -135,6 +147,10 @@ impl<W: Write> Writer<W> {
         block.lost = lost
             .map(|(cause, count)| schema::Loss { cause, count })
             .collect();
+        let repeated = take(&mut self.repeated).into_iter();
+        block.repeated = repeated
+            .map(|(cause, count)| schema::Repeated { cause, count })
+            .collect();
         self.definitions_bytes = 0;
         if block.sample_at.is_empty() {
             block.unit_ns = 0;
@@ -170,6 +186,12 @@ impl<W: Write> Writer<W> {
             command,
             python: shortened(&process.python).to_owned(),
             executable: String::new(),
+            seen_ns: process.seen.0,
+            parent: process.parent.map_or(0, |parent| parent.0 + 1),
+            rank: process.rank,
+            host: process.host.as_deref().map(shortened).map(str::to_owned),
+            usable_cpus: process.usable_cpus,
+            memory_limit: process.memory_limit,
         });
     }
 
@@ -220,6 +242,26 @@ impl<W: Write> Writer<W> {
     }
 }
 
+fn usage_message(usage: &Usage) -> schema::Usage {
+    schema::Usage {
+        process: usage.process.0,
+        at_ns: usage.at.0,
+        resident: usage.resident,
+        peak: usage.peak,
+        anonymous: usage.anonymous,
+        cpu_ns: usage.cpu.map(|cpu| cpu.0),
+        runnable: usage.runnable,
+        read_calls_bytes: usage.read_calls_bytes,
+        write_calls_bytes: usage.write_calls_bytes,
+        storage_read_bytes: usage.storage_read_bytes,
+        storage_written_bytes: usage.storage_written_bytes,
+        minor_faults: usage.minor_faults,
+        major_faults: usage.major_faults,
+        voluntary_switches: usage.voluntary_switches,
+        forced_switches: usage.forced_switches,
+    }
+}
+
 /// The number that stands for a cause in the file.
 pub(super) fn cause_number(cause: LostCause) -> u32 {
     match cause {
@@ -227,6 +269,16 @@ pub(super) fn cause_number(cause: LostCause) -> u32 {
         LostCause::Unreadable => 2,
         LostCause::Torn => 3,
         LostCause::Cut => 4,
+    }
+}
+
+/// The number that stands for why a reading was repeated in the file.
+pub(super) fn retry_number(cause: RetryCause) -> u32 {
+    match cause {
+        RetryCause::Moved => 1,
+        RetryCause::Changing => 2,
+        RetryCause::Mixed => 3,
+        RetryCause::Unread => 4,
     }
 }
 
@@ -240,7 +292,8 @@ fn parts(mut block: Block) -> Vec<Vec<u8>> {
     }
     let columns = columns![
         strings frame_name frame_file frame_first_line frame_line stack_parent stack_frame
-        sampled_stacks sample_at sample_thread sample_stack sample_ticks sample_wall sample_cpu sample_gil sources
+        sampled_stacks sample_at sample_thread sample_stack sample_ticks sample_wall sample_cpu sample_gil
+        sample_state sample_helpers_cpu_ns sample_blocked_others_ns sample_grown_bytes sample_shrunk_bytes sources
     ];
     columns
         .into_iter()

@@ -257,10 +257,7 @@ impl Tracked {
             at: moment.at,
             thread: self.id,
             stack,
-            ticks: 0,
-            wall: Nanos(0),
-            cpu: Nanos(0),
-            gil: Nanos(0),
+            ..Sample::default()
         });
         run.at = moment.at;
         run.ticks += 1;

@@ -77,6 +77,7 @@ impl<'a> Day<'a> {
             pid: process.pid().0,
             command: vec!["python".to_owned(), "simulate.py".to_owned()],
             python: "3.11.7".to_owned(),
+            ..event::Process::default()
         };
         profile.apply(Event::Process(ProcessId(0), told));
         Day {

@@ -55,6 +55,7 @@ fn events(samples: u32, interval_ns: u64, seed: u64) -> impl Iterator<Item = Eve
                 pid,
                 command,
                 python,
+                ..Process::default()
             },
         ),
         Event::Thread(ThreadId(0), thread),
@@ -96,6 +97,7 @@ fn events(samples: u32, interval_ns: u64, seed: u64) -> impl Iterator<Item = Eve
             wall: Nanos(wall),
             cpu: Nanos(if random & 64 == 0 { 0 } else { wall }),
             gil: Nanos(wall),
+            ..Sample::default()
         })
     });
     first

@@ -176,6 +176,7 @@ fn events(threads: u32, block: u32, stacks: u32) -> Vec<Event> {
                 pid,
                 command,
                 python,
+                ..Process::default()
             },
         ));
         let thread = |id| Thread {
@@ -214,6 +215,7 @@ fn events(threads: u32, block: u32, stacks: u32) -> Vec<Event> {
             wall: Nanos(16_000),
             cpu: Nanos(if number % 2 == 0 { 16_000 } else { 0 }),
             gil: Nanos(0),
+            ..Sample::default()
         })
     });
     events.extend(samples);

@@ -167,6 +167,7 @@ fn processes_and_threads_of_one_name_stay_apart() {
         pid: 4300,
         command: vec!["python".to_owned(), "rank;1".to_owned()],
         python: "3.13.0t".to_owned(),
+        ..Process::default()
     };
     build.profile.apply(Event::Process(ProcessId(1), process));
     let call = Call("run", "/run.py", 1, 1);

@@ -25,6 +25,7 @@ impl Script {
             pid,
             command: command.split_whitespace().map(str::to_owned).collect(),
             python: "3.11.7".to_owned(),
+            ..Process::default()
         };
         self.events.push(Event::Process(ProcessId(id), process));
     }
@@ -66,6 +67,7 @@ impl Script {
             wall: Nanos(wall_ns),
             cpu: Nanos(wall_ns),
             gil: Nanos(wall_ns / 2),
+            ..Sample::default()
         }));
     }
 
@@ -467,6 +469,7 @@ fn damaged_events_are_counted_by_the_profile() {
             wall: Nanos(1),
             cpu: Nanos(0),
             gil: Nanos(0),
+            ..Sample::default()
         })
     };
     let Event::Thread(_, thread) = &events[1] else {
@@ -498,6 +501,7 @@ fn damaged_events_are_counted_by_the_profile() {
                 pid: 1,
                 command: Vec::new(),
                 python: String::new(),
+                ..Process::default()
             },
         ),
     ];

@@ -38,6 +38,7 @@ impl Build {
             pid: 4242,
             command: vec!["python".to_owned(), "scatter.py".to_owned()],
             python: "3.11.7".to_owned(),
+            ..Process::default()
         };
         profile.apply(Event::Process(ProcessId(0), process));
         Build {
@@ -92,6 +93,7 @@ impl Build {
                 wall: row.totals.wall,
                 cpu: row.totals.cpu,
                 gil: row.totals.gil,
+                ..Sample::default()
             }));
         }
         emit(Event::End(profile.duration()));
@@ -128,6 +130,7 @@ impl Build {
             wall: Nanos(wall_ns),
             cpu: Nanos(wall_ns / 2),
             gil: Nanos(wall_ns / 4),
+            ..Sample::default()
         }));
     }
 
@@ -273,6 +276,7 @@ fn events_that_make_no_sense_are_left_out_and_counted() {
             wall: Nanos(wall),
             cpu: Nanos(0),
             gil: Nanos(0),
+            ..Sample::default()
         })
     };
     let stack = |id, parent, frame| Event::Stack {
@@ -443,6 +447,7 @@ fn a_timeline_keeps_runs_in_order_and_losses_where_they_were_told() {
         wall: Nanos(1),
         cpu: Nanos(0),
         gil: Nanos(0),
+        ..Sample::default()
     }));
     assert_eq!(profile.timeline().cloned(), before);
 }

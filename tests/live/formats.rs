@@ -73,6 +73,7 @@ fn profile_of(file: &str) -> Profile {
         pid: 1,
         command: vec!["python".to_owned()],
         python: "3.11.7".to_owned(),
+        ..Process::default()
     };
     profile.apply(Event::Process(ProcessId(0), process));
     for (id, name) in [(0, "MainThread"), (1, "wörker\n<2>")] {
@@ -125,6 +126,7 @@ fn sample(at: u64, thread: u32, stack: Option<u32>) -> Event {
         wall: Nanos(125_000_000),
         cpu: Nanos(0),
         gil: Nanos(0),
+        ..Sample::default()
     })
 }
 

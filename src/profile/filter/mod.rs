@@ -165,9 +165,13 @@ impl Filter {
             Event::Frame(id, frame) => self.stacks.frame(id, frame, emit),
             Event::Stack { id, parent, frame } => self.stacks.stack(id, parent, frame, emit),
             Event::Sample(sample) => self.sample(sample, emit),
-            event @ (Event::Lost(..) | Event::Repeated { .. } | Event::Rate(_) | Event::End(_)) => {
-                emit(event)
-            }
+            Event::Usage(usage) => self.owners.usage(usage, emit),
+            event @ (Event::Lost(..)
+            | Event::Repeated(..)
+            | Event::Stopped(_)
+            | Event::Skipped(_)
+            | Event::Rate(_)
+            | Event::End(_)) => emit(event),
         }
     }
 

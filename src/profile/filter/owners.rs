@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::Name;
 use super::nothing_left::{Criterion, Passed};
-use crate::profile::event::{Event, Process, ProcessId, Sample, StackId, Thread, ThreadId};
+use crate::profile::event::{
+    Event, Process, ProcessId, Sample, StackId, State, Thread, ThreadId, Usage,
+};
 
 /// The processes and threads seen, and which of them were asked for.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ struct OwnProcess {
     process: Process,
     is_wanted: bool,
     out: Option<ProcessId>,
+    /// What was counted of it before a sample needed it.
+    usage: Vec<Usage>,
 }
 
 #[derive(Debug)]
@@ -30,7 +34,7 @@ struct OwnThread {
     is_wanted: bool,
     out: Option<ThreadId>,
     /// Samples from before the thread had the name that was asked for, one per stack.
-    held: HashMap<Option<StackId>, Sample>,
+    held: HashMap<(Option<StackId>, State), Sample>,
 }
 
 impl Owners {
@@ -59,7 +63,21 @@ impl Owners {
             process,
             is_wanted,
             out: None,
+            usage: Vec::new(),
         });
+    }
+
+    /// Something was counted of a process; it is told once there are samples of it.
+    pub(super) fn usage(&mut self, usage: Usage, emit: &mut dyn FnMut(Event)) {
+        let told = |process| Event::Usage(Usage { process, ..usage });
+        match self.processes.get_mut(usage.process.0 as usize) {
+            None => emit(told(ProcessId(u32::MAX))),
+            Some(known) => match known.out {
+                Some(out) => emit(told(out)),
+                None if known.is_wanted => known.usage.push(usage),
+                None => (),
+            },
+        }
     }
 
     /// A thread appeared or has another name. Returns the samples of it that were held until now
@@ -97,7 +115,7 @@ impl Owners {
             return Vec::new();
         }
         let mut held: Vec<Sample> = std::mem::take(&mut known.held).into_values().collect();
-        held.sort_by_key(|sample| (sample.at, sample.stack));
+        held.sort_by_key(|sample| (sample.at, sample.stack, sample.state));
         held
     }
 
@@ -119,7 +137,7 @@ impl Owners {
             return Some(sample);
         }
         passed.until(Criterion::Thread);
-        let held = thread.held.entry(sample.stack);
+        let held = thread.held.entry((sample.stack, sample.state));
         held.and_modify(|sum| add(sum, &sample)).or_insert(sample);
         None
     }
@@ -148,13 +166,28 @@ impl Owners {
     }
 
     fn define_process(&mut self, id: ProcessId, emit: &mut dyn FnMut(Event)) -> ProcessId {
-        let known = &mut self.processes[id.0 as usize];
-        *known.out.get_or_insert_with(|| {
-            let id = ProcessId(self.processes_out);
-            self.processes_out += 1;
-            emit(Event::Process(id, known.process.clone()));
-            id
-        })
+        let index = id.0 as usize;
+        if let Some(out) = self.processes[index].out {
+            return out;
+        }
+        let id = ProcessId(self.processes_out);
+        self.processes_out += 1;
+        let parent = self.processes[index].process.parent;
+        let parent = parent.and_then(|parent| self.processes.get(parent.0 as usize)?.out);
+        let known = &mut self.processes[index];
+        known.out = Some(id);
+        let process = Process {
+            parent,
+            ..known.process.clone()
+        };
+        emit(Event::Process(id, process));
+        for usage in std::mem::take(&mut known.usage) {
+            emit(Event::Usage(Usage {
+                process: id,
+                ..usage
+            }));
+        }
+        id
     }
 
     /// What was asked for of processes, and what there is.
@@ -217,6 +250,10 @@ fn add(sum: &mut Sample, sample: &Sample) {
     sum.wall += sample.wall;
     sum.cpu += sample.cpu;
     sum.gil += sample.gil;
+    sum.helpers_cpu += sample.helpers_cpu;
+    sum.blocked_others += sample.blocked_others;
+    sum.grown_bytes = sum.grown_bytes.saturating_add(sample.grown_bytes);
+    sum.shrunk_bytes = sum.shrunk_bytes.saturating_add(sample.shrunk_bytes);
 }
 
 fn listed(names: &[Name]) -> String {

@@ -45,6 +45,10 @@ impl Window {
             wall: end - skipped,
             cpu: Nanos(part(sample.cpu.0)),
             gil: Nanos(part(sample.gil.0)),
+            helpers_cpu: Nanos(part(sample.helpers_cpu.0)),
+            blocked_others: Nanos(part(sample.blocked_others.0)),
+            grown_bytes: part(sample.grown_bytes),
+            shrunk_bytes: part(sample.shrunk_bytes),
             ..*sample
         })
     }

@@ -72,6 +72,7 @@ fn tracks_stay_apart() {
         pid: 4242,
         command: vec!["python".to_owned()],
         python: "3.13.0".to_owned(),
+        ..Process::default()
     };
     build.profile.apply(Event::Process(ProcessId(1), process));
     for (thread, (process, tid)) in
