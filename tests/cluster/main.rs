@@ -4,4 +4,5 @@ mod slurm;
 
 mod endings;
 mod exit_codes;
+mod running;
 mod scripts;
