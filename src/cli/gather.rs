@@ -1,7 +1,7 @@
 //! Turns the recordings that the ranks of a program left in a scratch folder into one profile and its files.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,9 @@ use nix::unistd::gethostname;
 
 use super::header::{self, Asked};
 use super::inputs::{self, Input, Trouble};
-use super::kind::Kind;
-use super::outputs::{Outcome, Plan, Saved, WriteError};
+use super::merged::merge;
+use super::outputs::Plan;
 use super::overview;
-use super::place::Place;
 use super::recording::{Recorded, Sampled};
 use super::request::{Files, Outputs, Record};
 use crate::export::Meta;
@@ -20,8 +19,7 @@ use crate::launch::{InJob, shims};
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::filter::Selection;
-use crate::recording::reader::SourceText;
-use crate::recording::{Header, Writer};
+use crate::recording::Header;
 
 /// Folders tried for the scratch files, before giving up.
 const MAX_NUMBERED_NAMES: u32 = 10_000;
@@ -303,31 +301,13 @@ fn write(
     pid: Pid,
     trouble: &mut Trouble,
 ) -> Recorded {
-    let places = plan.settle(pid);
-    let start = |place: Place| Merged::start(plan, place, &header);
-    let mut files: Vec<Merged> = places.into_iter().map(start).collect();
-    let mut profile = plan.empty_profile();
-    inputs::read_run(inputs, trouble, &mut |item| match item {
-        inputs::Item::Event(event) => {
-            files
-                .iter_mut()
-                .for_each(|file| file.try_to(|writer| writer.event(&event)));
-            profile.apply(event);
-        }
-        inputs::Item::Source(SourceText {
-            file: path,
-            first_line,
-            text,
-        }) => {
-            let add = |writer: &mut FileWriter| writer.source(path, *first_line, text);
-            files.iter_mut().for_each(|file| file.try_to(add));
-        }
-    });
-    let recordings = files.into_iter().map(Merged::finish).collect();
-    let meta = meta(request, inputs, &profile, &header);
-    let outcomes = plan.write(&profile, &meta, pid, recordings);
+    // Each process tells its rank and host by itself.
+    inputs.iter_mut().for_each(|input| input.name = None);
+    let merged = merge(inputs, &header, plan, pid, trouble);
+    let meta = meta(request, inputs, &merged.profile, &header);
+    let outcomes = plan.write(&merged.profile, &meta, pid, merged.recordings);
     Recorded {
-        sampled: Sampled::merged(profile),
+        sampled: Sampled::merged(merged.profile),
         outcomes,
     }
 }
@@ -337,74 +317,6 @@ fn meta(request: &Record, inputs: &[Input], profile: &Profile, header: &Header) 
         command: header.command.join(" "),
         drawing: request.outputs.drawing,
         ..overview::meta(inputs, profile, &Selection::default())
-    }
-}
-
-type FileWriter = Writer<io::BufWriter<File>>;
-
-/// A recording of all that is being written.
-struct Merged {
-    place: Place,
-    writer: io::Result<FileWriter>,
-    written_bytes: u64,
-}
-
-impl Merged {
-    fn start(plan: &Plan, place: Place, header: &Header) -> Merged {
-        let file = plan.opener(place.clone())();
-        let writer = file.and_then(|file| Writer::new(io::BufWriter::new(file), header.clone()));
-        Merged {
-            place,
-            writer,
-            written_bytes: 0,
-        }
-    }
-
-    /// Writes, unless something failed before.
-    fn try_to(&mut self, write: impl Fn(&mut FileWriter) -> io::Result<()>) {
-        if let Ok(writer) = &mut self.writer
-            && let Err(error) = write(writer)
-        {
-            self.written_bytes = writer.written_bytes();
-            self.writer = Err(error);
-        }
-    }
-
-    fn finish(self) -> Outcome {
-        let finished = self.writer.and_then(Writer::finish);
-        let finished = finished.and_then(|(file, written_bytes)| {
-            file.into_inner()
-                .map_err(io::IntoInnerError::into_error)?
-                .sync_all()
-                .or_else(
-                    // A pipe or a device has nothing to wait for.
-                    |error| match error.kind() {
-                        io::ErrorKind::InvalidInput => Ok(()),
-                        _ => Err(error),
-                    },
-                )?;
-            Ok(written_bytes)
-        });
-        let path = self.place.path;
-        match finished {
-            Ok(size_bytes) => Outcome {
-                kind: Kind::Recording,
-                saved: Some(Saved { path, size_bytes }),
-                error: None,
-            },
-            Err(source) => {
-                let written_bytes = self.written_bytes;
-                Outcome {
-                    kind: Kind::Recording,
-                    saved: None,
-                    error: Some(WriteError {
-                        path,
-                        written_bytes,
-                        source,
-                    }),
-                }
-            }
-        }
     }
 }
 

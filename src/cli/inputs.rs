@@ -4,14 +4,12 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::header;
-use crate::profile::event::{Event, Nanos};
+use crate::profile::event::Event;
 use crate::profile::filter::{Filter, NothingLeft, Selection};
-use crate::recording::reader::SourceText;
 use crate::recording::{Completeness, Header, Merger, ReadError, Reader};
 
 /// Two system calls a second of recording are enough.
@@ -82,7 +80,8 @@ pub struct Input {
     kept: Option<FileReader>,
 }
 
-type FileReader = Reader<BufReader<File>>;
+/// Reads one recording from a file or pipe.
+pub(super) type FileReader = Reader<BufReader<File>>;
 
 /// What came of the reading.
 #[derive(Debug, Default)]
@@ -185,94 +184,55 @@ pub fn read_selected(
     filter.check()
 }
 
-/// A part of the recordings of one run.
-pub enum Item<'a> {
-    /// An event of the merged recording.
-    Event(Event),
-    /// Source text of functions in it.
-    Source(&'a SourceText),
-}
-
-/// Hands on everything of recordings that were made at the same time, by ranks of one program: each process tells its
-/// rank and host, and times are since the start of the first.
-pub fn read_run(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Item<'_>)) {
-    let starts = inputs.iter().map(|input| input.header.start_unix_ns);
-    let first = starts.min().unwrap_or_default();
-    let mut merger = Merger::default();
-    let mut seen = HashSet::new();
-    for input in inputs {
-        let since = Nanos(input.header.start_unix_ns.saturating_sub(first));
-        let (rank, host) = (header::rank(&input.header), input.header.host.clone());
-        merger.begin(None);
-        let mut emit_event = |event| {
-            let event = placed(event, since, rank, &host);
-            merger.apply(event, &mut |event| emit(Item::Event(event)));
-        };
-        let sources = read_one(input, trouble, &mut emit_event);
-        for source in sources {
-            if seen.insert((Arc::clone(&source.file), source.first_line)) {
-                emit(Item::Source(&source));
-            }
-        }
-    }
-    merger.finish(&mut |event| emit(Item::Event(event)));
-}
-
-/// The event of a recording that began at `since`, of a rank on a host.
-fn placed(event: Event, since: Nanos, rank: Option<u32>, host: &str) -> Event {
-    match event {
-        Event::Process(id, mut process) => {
-            process.seen += since;
-            process.rank = process.rank.or(rank);
-            process.host.get_or_insert_with(|| host.to_owned());
-            Event::Process(id, process)
-        }
-        Event::Sample(mut sample) => {
-            sample.at += since;
-            Event::Sample(sample)
-        }
-        Event::Usage(mut usage) => {
-            usage.at += since;
-            Event::Usage(usage)
-        }
-        Event::End(end) => Event::End(end + since),
-        event => event,
-    }
-}
-
-/// Reads one recording to its end; returns its source texts.
-fn read_one(
+/// Hands every event of one recording to `emit`. What else was in it, the reader tells.
+pub(super) fn read_one(
     input: &mut Input,
     trouble: &mut Trouble,
     emit: &mut dyn FnMut(Event),
-) -> Vec<SourceText> {
+) -> Option<FileReader> {
     let path = || input.path.clone();
+    let rank = header::rank(&input.header);
+    let mut emit = |event| {
+        emit(match event {
+            Event::Process(id, mut process) => {
+                process.rank = process.rank.or(rank);
+                Event::Process(id, process)
+            }
+            event => event,
+        });
+    };
     let opened = match input.kept.take() {
         Some(reader) => Ok(reader),
         None => reader(&input.path).map(|(reader, _)| reader),
     };
-    let mut sources = Vec::new();
     let read = opened.and_then(|mut reader| {
-        let read = reader.read(emit).map_err(|source| InputError::Unreadable {
-            path: path(),
-            source: ReadError::Io(source),
-        });
-        sources = reader.into_sources();
-        read
+        let completeness = reader
+            .read(&mut emit)
+            .map_err(|source| InputError::Unreadable {
+                path: path(),
+                source: ReadError::Io(source),
+            })?;
+        Ok((reader, completeness))
     });
-    match read {
-        Ok(Completeness::Whole) => {}
-        Ok(Completeness::CutOff { read_bytes }) => trouble.cut_off.push((path(), read_bytes)),
-        Ok(Completeness::Damaged { at_byte, what }) => {
+    let (reader, completeness) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            trouble.errors.push(error);
+            return None;
+        }
+    };
+    match completeness {
+        Completeness::Whole => {}
+        Completeness::CutOff { read_bytes } => trouble.cut_off.push((path(), read_bytes)),
+        Completeness::Damaged { at_byte, what } => {
             trouble.errors.push(InputError::Damaged {
                 path: path(),
                 at_byte,
                 what,
             });
         }
-        Err(error) => trouble.errors.push(error),
     }
-    sources
+    Some(reader)
 }
 
 /// Reads a header. Tells whether the file can be opened again.

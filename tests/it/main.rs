@@ -10,6 +10,7 @@ mod filter;
 mod image_format;
 mod images;
 mod launch;
+mod over_ranks;
 mod process;
 mod profile;
 mod rates;

@@ -19,3 +19,4 @@ mod save_image;
 mod stacks;
 mod thread_names;
 mod torture;
+mod tree;

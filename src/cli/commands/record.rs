@@ -19,8 +19,8 @@ use crate::cli::recording::{Recorded, Recording};
 use crate::cli::request::Placement;
 use crate::cli::streams::{self, Severity};
 use crate::cli::{commands, exit_code, gather, program_name, report, request};
-use crate::process::{Change, Launched, Pid};
-use crate::sampler::{Ended, Progress, SamplerError, Stop};
+use crate::process::{Change, Launched, Pid, spawn};
+use crate::sampler::{Children, Ended, Progress, SamplerError, Stop};
 
 /// The sampler sees the program's end by itself, within a tick or its longest wait, and knows best what it
 /// means. Past this time it is told to stop.
@@ -110,6 +110,9 @@ pub fn gathered(
 
 /// Runs the program, in an environment with these changes, and profiles it.
 fn record(request: &request::Record, name: String, plan: Plan, changes: &[Change]) -> Result<Ran> {
+    if request.sampling.children == Children::Adopted {
+        spawn::adopt_orphans();
+    }
     let mut launched = Launched::spawn_with(&request.command, changes)?;
     let pid = launched.pid();
     let mut recording = Recording {
