@@ -287,13 +287,10 @@ impl ProcessTree {
     /// Whether a process of the tree is another rsamp, which records its descendants by itself: before the ranks that
     /// an `mpirun` starts on this node.
     fn is_profiler(&self, pid: Pid) -> bool {
-        let image = self
-            .members
-            .get(&pid)
-            .map(|member| member.process.exe_identity());
-        image
-            .and_then(Result::ok)
-            .is_some_and(|image| Some(image) == self.own_image)
+        let member = self.members.get(&pid);
+        let image = member.and_then(|member| member.process.exe_identity().ok());
+        let file = |image: ImageIdentity| (image.device, image.inode);
+        image.is_some() && image.map(file) == self.own_image.map(file)
     }
 
     fn join(&mut self, process: &Arc<Process>, parent: Pid) {
