@@ -77,7 +77,7 @@ impl Sampled {
             ended: Ended::TargetEnded,
             too_short: None,
             running: 0,
-            unread: Default::default(),
+            unread: Vec::new(),
             recordings: Vec::new(),
         }
     }

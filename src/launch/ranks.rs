@@ -84,7 +84,7 @@ const STEP: &str = "SLURM_STEP_ID";
 /// Set by torchrun alone, for its workers.
 const TORCHRUN_ID: &str = "TORCHELASTIC_RUN_ID";
 
-/// Slurm (and its name before 2.2), PBS, LSF, Grid Engine and OAR.
+/// Slurm (and its name before 2.2), PBS, LSF and OAR.
 const JOBS: &[&str] = &[
     "SLURM_JOB_ID",
     "SLURM_JOBID",
