@@ -155,9 +155,9 @@ pub fn find_next(name: &OsStr, path: &OsStr, scratch: Option<&Path>) -> Option<P
     programs.find(|program| program.is_file() && eaccess(program, AccessFlags::X_OK).is_ok())
 }
 
-/// What to change in the environment, so that it is as before [`install`].
+/// What to change in the environment, so that it is as before [`install`] for `program`, the launcher.
 #[must_use]
-pub fn removed(scratch: &Path) -> Vec<Change> {
+pub fn removed(scratch: &Path, program: &Path) -> Vec<Change> {
     let links = scratch.join(LINKS);
     let path = std::env::var_os(PATH).unwrap_or_default();
     let folders: Vec<&[u8]> = path
@@ -166,7 +166,10 @@ pub fn removed(scratch: &Path) -> Vec<Change> {
         .filter(|folder| *folder != links.as_os_str().as_bytes())
         .collect();
     let path = OsString::from_vec(folders.join(&b':'));
+    // bash tells a program its path.
+    let underscore = std::env::var_os("_").map(|_| program.into());
     vec![
+        ("_".into(), underscore),
         (PATH.into(), Some(path)),
         (BASH_ENV.into(), std::env::var_os(BASH_ENV_BEFORE)),
         (BASH_ENV_BEFORE.into(), None),

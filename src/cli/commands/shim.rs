@@ -48,7 +48,8 @@ fn with_rsamp(words: &[OsString], launcher: &str, scratch: &Path) -> Result<Vec<
 }
 
 fn become_launcher(program: &Path, words: &[OsString], scratch: Option<&Path>) -> u8 {
-    let changes = scratch.map(shims::removed).unwrap_or_default();
+    let changes = scratch.map(|scratch| shims::removed(scratch, program));
+    let changes = changes.unwrap_or_default();
     let error = spawn::replace(program, words, &changes);
     let code = error.exit_code();
     streams::complain(
