@@ -39,7 +39,7 @@ fn main() {
     let rounds = words.get(1).and_then(|word| word.parse().ok());
     let python = pythons()
         .into_iter()
-        .find(|python| python.label.starts_with(version));
+        .find(|python| python.version >= (3, 6, 0) && python.label.starts_with(version));
     let python = python.unwrap_or_else(|| panic!("RSAMP_PYTHONS lists no {version}"));
     let folder = tempfile::tempdir().expect("a folder");
     println!("Python {}", python.label);
