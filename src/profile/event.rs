@@ -298,7 +298,7 @@ pub enum Event {
     Stopped(u64),
     /// What the kernel counted of a process by some moment.
     Usage(Usage),
-    /// So many processes of the tree ran no Python while they were looked at.
+    /// So many processes of the tree ran no Python while they were looked at, or ended before they could be sampled.
     Skipped(u64),
     /// How often was sampled since the last such event. All spans together are the whole recording.
     Rate(RateSpan),
