@@ -203,6 +203,15 @@ pub struct FilterArgs {
     #[arg(long, value_name = "PROCESS")]
     pub process: Vec<String>,
 
+    /// Only these ranks of a parallel program, as 3 or 0-3,7; may be given several times
+    #[arg(
+        long,
+        value_name = "RANKS",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    pub rank: Vec<String>,
+
     /// Only what lies behind this time since the start
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
     pub from: Option<String>,

@@ -191,15 +191,27 @@ pub(super) fn read_one(
     emit: &mut dyn FnMut(Event),
 ) -> Option<FileReader> {
     let path = || input.path.clone();
+    let rank = header::rank(&input.header).and_then(|rank| rank.parse().ok());
+    let mut emit = |event| {
+        emit(match event {
+            Event::Process(id, mut process) => {
+                process.rank = process.rank.or(rank);
+                Event::Process(id, process)
+            }
+            event => event,
+        });
+    };
     let opened = match input.kept.take() {
         Some(reader) => Ok(reader),
         None => reader(&input.path).map(|(reader, _)| reader),
     };
     let read = opened.and_then(|mut reader| {
-        let completeness = reader.read(emit).map_err(|source| InputError::Unreadable {
-            path: path(),
-            source: ReadError::Io(source),
-        })?;
+        let completeness = reader
+            .read(&mut emit)
+            .map_err(|source| InputError::Unreadable {
+                path: path(),
+                source: ReadError::Io(source),
+            })?;
         Ok((reader, completeness))
     });
     let (reader, completeness) = match read {

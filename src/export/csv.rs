@@ -2,10 +2,12 @@
 //!
 //! As RFC 4180 has it, with a header, but with `\n` as the line end: a field with a comma, a quote or
 //! a line break is in quotes. Names are whole; control characters other than line breaks, which
-//! readers stumble over, are replaced. Times are seconds; `self_*` and `total_*` as in every table of
-//! rsamp. The hottest row of the chosen time is the first.
+//! readers stumble over, are replaced. What is not known is an empty field. The columns of all of
+//! rsamp's tables are told in docs/csv.md. The hottest row of the chosen time is the first.
 
 use std::io;
+
+use csv::Writer;
 
 use crate::profile::Profile;
 use crate::profile::Totals;
@@ -15,9 +17,20 @@ use crate::profile::lines::Lines;
 
 use super::Meta;
 
+/// The columns that name a function.
+const FUNCTION: [&str; 3] = ["function", "file", "first_line"];
+
 /// The columns behind those that name a row.
-const TIMES: &str = "self_samples,self_wall_s,self_cpu_s,self_gil_s,\
-                     total_samples,total_wall_s,total_cpu_s,total_gil_s";
+const TIMES: [&str; 8] = [
+    "self_samples",
+    "self_wall_s",
+    "self_cpu_s",
+    "self_gil_s",
+    "total_samples",
+    "total_wall_s",
+    "total_cpu_s",
+    "total_gil_s",
+];
 
 /// Writes the table of functions.
 ///
@@ -28,15 +41,16 @@ pub(super) fn write_functions(
     meta: &Meta,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    writeln!(out, "function,file,first_line,{TIMES}")?;
+    let mut writer = Writer::from_writer(out);
+    writer.write_record(FUNCTION.iter().chain(&TIMES))?;
     let functions = Functions::of(profile);
     for row in functions.by_self(meta.view) {
         if row.total_time.samples > 0 {
-            write_function(&row.function, out)?;
-            write_times(&row.self_time, &row.total_time, out)?;
+            let place = function(&row.function).into_iter();
+            writer.write_record(place.chain(times(&row.self_time, &row.total_time)))?;
         }
     }
-    Ok(())
+    writer.flush()
 }
 
 /// Writes the table of lines.
@@ -48,34 +62,36 @@ pub(super) fn write_lines(
     meta: &Meta,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    writeln!(out, "function,file,first_line,line,{TIMES}")?;
+    let mut writer = Writer::from_writer(out);
+    writer.write_record(FUNCTION.iter().chain(&["line"]).chain(&TIMES))?;
     let functions = Functions::of(profile);
     for row in Lines::of(profile, &functions).by_self(meta.view) {
         if row.total_time.samples > 0 {
-            write_function(&row.function, out)?;
-            write!(out, "{},", number(row.line))?;
-            write_times(&row.self_time, &row.total_time, out)?;
+            let place = function(&row.function)
+                .into_iter()
+                .chain([number(row.line)]);
+            writer.write_record(place.chain(times(&row.self_time, &row.total_time)))?;
         }
     }
-    Ok(())
+    writer.flush()
 }
 
-fn write_function(function: &Function<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let (name, file) = (field(function.name), field(function.file.unwrap_or("")));
-    write!(out, "{name},{file},{},", number(function.first_line))
+fn function(function: &Function<'_>) -> [String; 3] {
+    let (name, file) = (function.name, function.file.unwrap_or(""));
+    [clean(name), clean(file), number(function.first_line)]
 }
 
-/// What is not known is an empty field.
 fn number(number: Option<u32>) -> String {
     number.map_or_else(String::new, |number| number.to_string())
 }
 
-fn write_times(own: &Totals, total: &Totals, out: &mut dyn io::Write) -> io::Result<()> {
+fn times(own: &Totals, total: &Totals) -> impl Iterator<Item = String> + use<> {
     let columns = |totals: &Totals| {
+        let samples = totals.samples.to_string();
         let times = [totals.wall, totals.cpu, totals.gil].map(seconds);
-        format!("{},{}", totals.samples, times.join(","))
+        [samples].into_iter().chain(times)
     };
-    writeln!(out, "{},{}", columns(own), columns(total))
+    columns(own).chain(columns(total))
 }
 
 /// Seconds to the nanosecond: no figure is rounded.
@@ -83,18 +99,12 @@ fn seconds(time: Nanos) -> String {
     format!("{}.{:09}", time.0 / 1_000_000_000, time.0 % 1_000_000_000)
 }
 
-fn field(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| match c {
-            '\n' | '\r' | '\t' => c,
-            c if c.is_control() => char::REPLACEMENT_CHARACTER,
-            c => c,
-        })
-        .collect();
-    let must_be_quoted = |c: char| matches!(c, ',' | '"' | '\n' | '\r') || c.is_whitespace();
-    if clean.contains(must_be_quoted) {
-        return format!("\"{}\"", clean.replace('"', "\"\""));
-    }
-    clean
+/// The text without what readers stumble over.
+pub(super) fn clean(text: &str) -> String {
+    let replaced = |c: char| match c {
+        '\n' | '\r' | '\t' => c,
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(replaced).collect()
 }

@@ -15,6 +15,7 @@ use crate::profile::lines::Lines;
 use crate::profile::{Profile, Row, Stack, Totals};
 
 use super::Meta;
+use super::over_ranks::{self, JsonRanks};
 use super::sequence::Sequence;
 
 /// The number of the meaning of the fields.
@@ -39,6 +40,7 @@ struct File<'p, F, S, R> {
     threads: Vec<ThreadRow<'p>>,
     functions: Vec<FunctionRow<'p>>,
     lines: Vec<LineRow<'p>>,
+    ranks: Option<JsonRanks<'p>>,
     frames: F,
     stacks: S,
     samples: R,
@@ -68,6 +70,7 @@ struct ProcessRow<'p> {
     pid: i32,
     command: &'p [String],
     python: &'p str,
+    rank: Option<u32>,
 }
 
 impl<'p> From<&'p Process> for ProcessRow<'p> {
@@ -76,6 +79,7 @@ impl<'p> From<&'p Process> for ProcessRow<'p> {
             pid: process.pid,
             command: &process.command,
             python: &process.python,
+            rank: process.rank,
         }
     }
 }
@@ -215,6 +219,7 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
         threads: threads.map(thread_row).collect(),
         functions: function_rows(&functions, meta),
         lines: line_rows(profile, &functions, meta),
+        ranks: over_ranks::json(profile, meta.view),
         frames: Sequence(|| profile.frames().iter().map(FrameRow::from)),
         stacks: Sequence(|| profile.stacks().iter().map(StackRow::from)),
         samples: Sequence(|| profile.rows().iter().map(SampleRow::from)),

@@ -15,6 +15,7 @@
 //! | [`json`] | `.json` | scripts |
 //! | [`csv`] | `.csv`, `.functions.csv` | spreadsheets, pandas |
 //! | [`csv`] | `.lines.csv` | spreadsheets, pandas |
+//! | [`over_ranks`] | `.ranks.csv` | spreadsheets, pandas |
 //! | [`firefox`] | `.firefox.json` | profiler.firefox.com, samply |
 //! | [`chrome_trace`] | `.trace.json` | ui.perfetto.dev, chrome://tracing, speedscope |
 //!
@@ -52,6 +53,8 @@ pub mod dot;
 pub mod json;
 
 pub mod csv;
+
+pub mod over_ranks;
 
 pub mod firefox;
 
@@ -139,6 +142,8 @@ pub enum Format {
     FunctionsCsv,
     /// A table of lines.
     LinesCsv,
+    /// A table of functions and lines over the ranks.
+    RanksCsv,
     /// The Firefox Profiler's processed profile.
     Firefox,
     /// Chrome's Trace Event Format.
@@ -147,7 +152,7 @@ pub enum Format {
 
 impl Format {
     /// All formats, in the order in which they are listed to the user.
-    pub const ALL: [Format; 15] = [
+    pub const ALL: [Format; 16] = [
         Format::FlameGraph,
         Format::Pstats,
         Format::Folded,
@@ -161,6 +166,7 @@ impl Format {
         Format::Json,
         Format::FunctionsCsv,
         Format::LinesCsv,
+        Format::RanksCsv,
         Format::Firefox,
         Format::ChromeTrace,
     ];
@@ -181,6 +187,7 @@ impl Format {
             Format::Json => ("json", &["json"]),
             Format::FunctionsCsv => ("csv", &["csv", "functions.csv"]),
             Format::LinesCsv => ("lines-csv", &["lines.csv"]),
+            Format::RanksCsv => ("ranks-csv", &["ranks.csv"]),
             Format::Firefox => ("firefox", &["firefox.json"]),
             Format::ChromeTrace => ("chrome-trace", &["trace.json"]),
         }
@@ -318,6 +325,7 @@ pub fn write(
         Format::Json => json::write(profile, meta, out),
         Format::FunctionsCsv => csv::write_functions(profile, meta, out),
         Format::LinesCsv => csv::write_lines(profile, meta, out),
+        Format::RanksCsv => over_ranks::write_csv(profile, meta, out),
         Format::Firefox => firefox::write(profile, meta, out),
         Format::ChromeTrace => chrome_trace::write(profile, meta, out),
     };

@@ -10,6 +10,7 @@ use crate::profile::{Profile, Totals, View};
 
 use super::Meta;
 use super::labels;
+use super::over_ranks;
 use super::paths::Shortener;
 use super::rates;
 
@@ -82,6 +83,7 @@ pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
         processes(&mut text, profile, options);
     }
     tables(&mut text, profile, options);
+    over_ranks::tables(&mut text, profile, options);
     text
 }
 

@@ -69,7 +69,7 @@ impl Merger {
                 let process = ProcessId(process);
                 emit(Event::Usage(Usage { process, ..usage }));
             }
-            event @ (Event::Lost(..)
+            event @ (Event::Lost(_)
             | Event::Repeated(..)
             | Event::Stopped(_)
             | Event::Skipped(_)

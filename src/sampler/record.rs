@@ -12,7 +12,7 @@ use super::{Ended, Progress, SamplerError, Settings, Stop};
 use crate::cpython::reader::Retries;
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process};
-use crate::profile::event::{self, Event, LostCause, Nanos, ProcessId, RetryCause};
+use crate::profile::event::{self, Event, Loss, LostCause, Nanos, ProcessId, RetryCause};
 
 /// How much later than asked for the kernel may end a sleep.
 const TIMER_SLACK_NS: u64 = 1_000;
@@ -230,7 +230,8 @@ impl<'a> Recording<'a> {
 
     fn lose(&self, cause: LostCause, count: u64, emit: &mut dyn FnMut(Event)) {
         if count > 0 {
-            emit(Event::Lost(cause, count));
+            let at = self.last_tick;
+            emit(Event::Lost(Loss { at, cause, count }));
             self.progress.lost.fetch_add(count, Ordering::Relaxed);
         }
     }

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rsamp::export::text::{SummaryOptions, summary};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
+    ThreadId,
 };
 use rsamp::recording::{Header, Merger, Reader, Writer};
 
@@ -219,6 +220,10 @@ fn events(threads: u32, block: u32, stacks: u32) -> Vec<Event> {
         })
     });
     events.extend(samples);
-    events.push(Event::Lost(LostCause::Late, 3));
+    events.push(Event::Lost(Loss {
+        at: Nanos(0),
+        cause: LostCause::Late,
+        count: 3,
+    }));
     events
 }

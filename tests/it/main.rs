@@ -9,6 +9,7 @@ mod fake_interpreter;
 mod filter;
 mod image_format;
 mod images;
+mod over_ranks;
 mod process;
 mod profile;
 mod rates;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, RetryCause, Sample, StackId,
+    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, RetryCause, Sample, StackId,
     Thread, ThreadId,
 };
 use rsamp::profile::{Profile, Totals};
@@ -42,7 +42,7 @@ fn write(events: &[Event], block: usize) -> Vec<u8> {
 
 /// Reads a recording that has a header.
 fn read(bytes: &[u8]) -> Result<(Profile, Completeness), ReadError> {
-    let mut profile = Profile::default();
+    let mut profile = Profile::with_timeline();
     let mut reader = Reader::new(bytes)?;
     assert_eq!(reader.header(), &header());
     let completeness = reader.read(&mut |event| profile.apply(event))?;
@@ -51,7 +51,7 @@ fn read(bytes: &[u8]) -> Result<(Profile, Completeness), ReadError> {
 }
 
 fn fold(events: &[Event]) -> Profile {
-    let mut profile = Profile::default();
+    let mut profile = Profile::with_timeline();
     events
         .iter()
         .cloned()
@@ -67,6 +67,7 @@ fn assert_equal(a: &Profile, b: &Profile) {
     assert_eq!(a.rows(), b.rows());
     assert_eq!(a.thread_totals(), b.thread_totals());
     assert_eq!(a.lost(), b.lost());
+    assert_eq!(a.timeline(), b.timeline());
     assert_eq!((a.repeated(), a.stops()), (b.repeated(), b.stops()));
     assert_eq!(a.duration(), b.duration());
     assert_eq!(a.is_complete(), b.is_complete());
@@ -82,7 +83,7 @@ enum Step {
     Frame(String, Option<String>, Option<u32>, Option<u32>),
     Stack(Option<u32>, u32),
     Sample(u32, Option<u32>, u32, [u64; 4]),
-    Lost(LostCause, u64),
+    Lost(u64, LostCause, u64),
     Repeated(RetryCause, u64),
     Stopped(u64),
 }
@@ -124,7 +125,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (of(any::<u32>()), any::<u32>()).prop_map(|(parent, frame)| Step::Stack(parent, frame)),
         20 => (any::<u32>(), of(any::<u32>()), 1..9_u32, [time(), time(), time(), time()])
             .prop_map(|(thread, stack, ticks, times)| Step::Sample(thread, stack, ticks, times)),
-        1 => (cause, any::<u64>()).prop_map(|(cause, count)| Step::Lost(cause, count)),
+        1 => (time(), cause, any::<u64>()).prop_map(|(at, cause, count)| Step::Lost(at, cause, count)),
         1 => (retry, any::<u64>()).prop_map(|(cause, count)| Step::Repeated(cause, count)),
         1 => (0..9_u64).prop_map(Step::Stopped),
     ]
@@ -227,7 +228,11 @@ impl Made {
                 gil: Nanos(if gil % 2 == 0 { 0 } else { gil }),
                 ..Sample::default()
             }),
-            Step::Lost(cause, count) => Event::Lost(cause, count),
+            Step::Lost(at, cause, count) => Event::Lost(Loss {
+                at: Nanos(at),
+                cause,
+                count,
+            }),
             Step::Repeated(cause, count) => Event::Repeated(cause, count),
             Step::Stopped(stops) => Event::Stopped(stops),
         })
@@ -323,7 +328,7 @@ fn small() -> Vec<Event> {
         Step::Frame("fib".to_owned(), None, None, None),
         Step::Stack(Some(0), 1),
         Step::Sample(0, Some(1), 2, [3000, 2000, 1, 0]),
-        Step::Lost(LostCause::Torn, 3),
+        Step::Lost(2500, LostCause::Torn, 3),
         Step::Repeated(RetryCause::Moved, 2),
         Step::Sample(0, None, 1, [4000, 1000, 1, 0]),
     ];

@@ -1,7 +1,7 @@
 //! Turns a stream of events into the part of it that was asked for.
 //!
 //! ```text
-//! Event ─► Filter: owners (process, thread) ─► window (time) ─► stacks (frames) ─► Event
+//! Event ─► Filter: owners (process, rank, thread) ─► window (time) ─► stacks (frames) ─► Event
 //! ```
 //!
 //! What comes out is a stream of events like any other, for a [`super::Profile`] or whatever else
@@ -10,14 +10,16 @@
 //! the number of distinct stacks, not with that of samples.
 //!
 //! Events that name what was never defined go on with a number that is never given, so that the
-//! profile counts them as [`super::Profile::rejected`]. Losses have neither a thread nor a time:
-//! they go on as they are, as does the end of the recording.
+//! profile counts them as [`super::Profile::rejected`]. Losses have a time but
+//! no thread: those in the window go on. The end of the recording goes on as it is.
 
 use glob::Pattern;
 use regex::Regex;
 
 use super::View;
 use super::event::{Event, Nanos, Sample, StackId, ThreadId};
+
+mod ranks;
 
 mod owners;
 
@@ -28,6 +30,7 @@ mod window;
 mod nothing_left;
 
 pub use nothing_left::{Criterion, NothingLeft};
+pub use ranks::{NoRanks, Ranks};
 
 use nothing_left::Passed;
 use owners::Owners;
@@ -45,6 +48,8 @@ pub struct Selection {
     /// Processes of which at least one must fit; empty: all. The name of a process is the file
     /// name of any word of its command line, or the whole of it.
     pub processes: Vec<Name>,
+    /// Ranks of which one must be the process's; empty: all, and processes that have none.
+    pub ranks: Vec<Ranks>,
     /// Only what lies behind this time since the start of the recording.
     pub from: Option<Nanos>,
     /// Only what lies before this time since the start of the recording. A run across one of the
@@ -114,13 +119,14 @@ impl Selection {
             view,
             threads,
             processes,
+            ranks,
             from,
             to,
             function,
             focus,
             hidden,
         } = self;
-        let owners = threads.is_empty() && processes.is_empty();
+        let owners = threads.is_empty() && processes.is_empty() && ranks.is_empty();
         let window = from.is_none() && to.is_none();
         let stacks = function.is_none() && focus.is_none() && hidden.is_empty();
         *view == View::Wall && owners && window && stacks
@@ -147,7 +153,7 @@ impl Filter {
                 from: selection.from,
                 to: selection.to,
             },
-            owners: Owners::new(selection.processes, selection.threads),
+            owners: Owners::new(selection.processes, selection.ranks, selection.threads),
             stacks: Stacks::new(selection.function, selection.focus, selection.hidden),
             passed: Passed::default(),
         }
@@ -166,7 +172,8 @@ impl Filter {
             Event::Stack { id, parent, frame } => self.stacks.stack(id, parent, frame, emit),
             Event::Sample(sample) => self.sample(sample, emit),
             Event::Usage(usage) => self.owners.usage(usage, emit),
-            event @ (Event::Lost(..)
+            Event::Lost(loss) if !self.window.holds(loss.at) => {}
+            event @ (Event::Lost(_)
             | Event::Repeated(..)
             | Event::Stopped(_)
             | Event::Skipped(_)
@@ -185,6 +192,7 @@ impl Filter {
         };
         let (asked, names) = match criterion {
             Criterion::Process => self.owners.processes(),
+            Criterion::Rank => self.owners.ranks(),
             Criterion::Thread => self.owners.threads(),
             Criterion::Window => (self.window.to_string(), Vec::new()),
             Criterion::Function => self.stacks.function(),

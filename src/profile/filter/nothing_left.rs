@@ -18,6 +18,8 @@ pub enum Criterion {
     Window,
     /// [`super::Selection::processes`].
     Process,
+    /// [`super::Selection::ranks`].
+    Rank,
     /// [`super::Selection::threads`].
     Thread,
     /// [`super::Selection::function`].
@@ -33,6 +35,7 @@ impl fmt::Display for Criterion {
         f.write_str(match self {
             Criterion::Window => "time span",
             Criterion::Process => "process",
+            Criterion::Rank => "rank",
             Criterion::Thread => "thread",
             Criterion::Function => "function",
             Criterion::Focus => "focus",

@@ -4,6 +4,7 @@ use rsamp::export::Format;
 use serde_json::Value;
 
 use super::{empty, hostile, hostile_names, json, meta, one_thread, pretty, two_threads};
+use crate::over_ranks::four_ranks;
 
 #[test]
 fn files() {
@@ -32,7 +33,9 @@ fn every_field_is_documented() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md"));
     let page = page.expect("docs/json.md");
     let mut found = Vec::new();
-    fields(&json(Format::Json, &one_thread(), &meta()), &mut found);
+    for profile in [one_thread(), four_ranks()] {
+        fields(&json(Format::Json, &profile, &meta()), &mut found);
+    }
     for field in &found {
         assert!(
             page.contains(&format!("`{field}`")),
