@@ -335,6 +335,13 @@ pub struct SamplingArgs {
     #[arg(long, short, value_name = "FORMAT")]
     pub format: Option<String>,
 
+    /// Write into $TMPDIR first, and to where the files belong at the end, each in one go
+    ///
+    /// For folders on a network file system. The recording that grows while the program runs is
+    /// $TMPDIR/rsamp-PID-NAME until then; when rsamp is killed it is left there.
+    #[arg(long)]
+    pub scratch: bool,
+
     /// How graphs are drawn.
     #[command(flatten)]
     pub drawing: DrawingArgs,

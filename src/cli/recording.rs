@@ -101,7 +101,10 @@ impl Recording {
             profile,
             ended,
             too_short,
-            recordings: recorders.into_iter().map(finish).collect(),
+            recordings: recorders
+                .into_iter()
+                .map(|(place, recorder)| self.plan.arrive(&place, finish(&place, recorder)))
+                .collect(),
         })
     }
 
@@ -153,7 +156,7 @@ impl Recording {
 }
 
 /// Hears how a recording went.
-fn finish((place, recorder): (Place, io::Result<Recorder>)) -> Outcome {
+fn finish(place: &Place, recorder: io::Result<Recorder>) -> Outcome {
     let path = || place.path.clone();
     let saved = |size_bytes| Saved {
         path: path(),

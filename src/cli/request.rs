@@ -204,6 +204,8 @@ pub struct Outputs {
     pub drawing: Drawing,
     /// Whether an existing file may be overwritten although the user did not name it.
     pub force: bool,
+    /// Whether to write into `$TMPDIR` first.
+    pub scratch: bool,
 }
 
 /// Which files to write.
@@ -508,6 +510,7 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
             files: Files::Named(files),
             drawing,
             force: args.force,
+            scratch: false,
         }),
         selection: filters::selection(&args.filters)?,
         quiet: args.quiet,
@@ -562,6 +565,7 @@ fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
         files,
         drawing: drawing(&args.drawing)?,
         force: args.force,
+        scratch: args.scratch,
     })
 }
 

@@ -170,3 +170,27 @@ fn out_of_memory_leaves_all_but_two_seconds() {
     assert_ne!(ended.state, "COMPLETED", "{}", job.errors());
     check_recordings(&cluster, &job, 1, LACKING);
 }
+
+#[test]
+fn scratch_files_arrive_at_the_end_or_stay() {
+    let Some(cluster) = cluster("scratch") else {
+        return;
+    };
+    let local = cluster.folder.join("local");
+    std::fs::create_dir(&local).expect("a folder");
+    let left = || std::fs::read_dir(&local).expect("a folder").count();
+    let script = "#!/bin/bash -e\nexport TMPDIR=$PWD/local\nsrun rsamp record --scratch -- python signals.py\n";
+    let job = cluster.submit(&["--ntasks=2"], script);
+    run_for(&job, 2);
+    assert_eq!((left(), cluster.files(".rsamp").len()), (2, 0));
+    job.cancel(&[]);
+    job.wait();
+    check_whole(&cluster, &job);
+    assert_eq!(left(), 0);
+    // Without a warning they are left where they grew.
+    let job = cluster.submit(&["--ntasks=2"], script);
+    run_for(&job, 2);
+    job.cancel(&["--signal=KILL"]);
+    job.wait();
+    assert_eq!((left(), cluster.files(".rsamp").len()), (2, 2));
+}
