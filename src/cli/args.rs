@@ -375,6 +375,14 @@ pub struct SamplingArgs {
     #[arg(long, conflicts_with = "always_stop")]
     pub never_stop: bool,
 
+    /// Profile the program alone, not the processes that it starts
+    ///
+    /// Without this option all processes that descend from the program are sampled as soon as they run
+    /// Python, in one profile, at the same rate: --max-overhead is for all of them together. Those that
+    /// live shorter than some 15 ms are missed, those that run no Python are counted.
+    #[arg(long)]
+    pub no_children: bool,
+
     /// Stop each thread for each reading, to check the other ways against; slow
     #[arg(long)]
     pub always_stop: bool,
@@ -419,6 +427,10 @@ pub struct DrawingArgs {
     /// Graphs of stacks: make all lines of a function one frame, as is the default
     #[arg(long)]
     pub merge_lines: bool,
+
+    /// Graphs of stacks: make equal stacks of several processes one, instead of a root for each process
+    #[arg(long)]
+    pub merge_processes: bool,
 
     /// Call graphs: leave out functions with less than so many percent of the time [default: 0.5]
     #[arg(long, value_name = "PERCENT", allow_hyphen_values = true)]
@@ -481,8 +493,8 @@ once. The process runs on in any case. The exit code is 0 when the files were wr
 sampling ended; see `rsamp --help` for the others.
 
 With --job, rsamp starts itself on each node of the job (srun --jobid --overlap, by the path that it has
-here) and gathers what comes back through srun: no folder need be shared. Processes that start later are
-not among those profiled. Until the end, what was gathered is kept in a folder of $TMPDIR.";
+here) and gathers what comes back through srun: no folder need be shared. Steps that begin later are not
+among what is profiled. Until the end, what was gathered is kept in a folder of $TMPDIR.";
 
 const REPORT_EXAMPLES: &str = "\
 Examples:

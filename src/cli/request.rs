@@ -18,7 +18,7 @@ use crate::launch::{JobName, NoJobName};
 use crate::process::Pid;
 use crate::profile::diff::Scale;
 use crate::profile::filter::Selection;
-use crate::sampler::{Rate, Stops};
+use crate::sampler::{Children, Rate, Stops};
 
 /// The clock's resolution: a tick each nanosecond. No machine holds a thousandth of it.
 pub const MAX_RATE_HZ: f64 = 1e9;
@@ -173,6 +173,8 @@ pub struct Sampling {
     pub duration: Option<Duration>,
     /// When a thread of the target may be stopped.
     pub stops: Stops,
+    /// Whether the processes that descend from the target are sampled too, and how orphans are found.
+    pub children: Children,
 }
 
 /// What a recording holds beside the samples.
@@ -312,7 +314,7 @@ pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
     }
     Ok(Record {
         command: args.command.clone(),
-        sampling: sampling(&args.sampling)?,
+        sampling: sampling(&args.sampling, Children::Adopted)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         progress: match (args.sampling.quiet, args.progress) {
@@ -331,7 +333,7 @@ pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
 pub fn attach(args: &AttachArgs) -> Result<Attach, RequestError> {
     Ok(Attach {
         pid: target("attach", &args.target)?,
-        sampling: sampling(&args.sampling)?,
+        sampling: sampling(&args.sampling, Children::Followed)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         progress: if args.sampling.quiet {
@@ -364,7 +366,8 @@ pub fn attach_job(args: &AttachArgs) -> Result<Option<AttachJob>, RequestError> 
     };
     Ok(Some(AttachJob {
         job: job.parse()?,
-        sampling: sampling(&args.sampling)?,
+        // Each process of the job is attached to by itself.
+        sampling: sampling(&args.sampling, Children::Followed)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         quiet: args.sampling.quiet,
@@ -428,7 +431,8 @@ fn target(subcommand: &'static str, args: &TargetArgs) -> Result<Pid, RequestErr
     }
 }
 
-fn sampling(args: &SamplingArgs) -> Result<Sampling, RequestError> {
+/// `children` is how they are followed, if they are.
+fn sampling(args: &SamplingArgs, children: Children) -> Result<Sampling, RequestError> {
     let rate = args.rate.as_deref().map_or(Ok(Rate::Auto), rate)?;
     let asked = args.max_overhead.as_deref().map(max_overhead).transpose()?;
     Ok(Sampling {
@@ -439,6 +443,11 @@ fn sampling(args: &SamplingArgs) -> Result<Sampling, RequestError> {
             (true, _) => Stops::Never,
             (false, true) => Stops::Always,
             (false, false) => Stops::LastResort,
+        },
+        children: if args.no_children {
+            Children::Ignored
+        } else {
+            children
         },
     })
 }
@@ -580,6 +589,7 @@ fn drawing(args: &DrawingArgs) -> Result<Drawing, RequestError> {
         },
         is_reversed: args.reversed,
         by_line: args.by_line,
+        merges_processes: args.merge_processes,
         node_threshold_percent: percent(&args.node_thres, default.node_threshold_percent)?,
         edge_threshold_percent: percent(&args.edge_thres, default.edge_threshold_percent)?,
     })

@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn every_variable_that_is_read_is_named() {
         let read = std::cell::RefCell::new(Vec::new());
-        InJob::from_environment(|name| {
+        let _ = InJob::from_environment(|name| {
             read.borrow_mut().push(name.to_owned());
             // As if all were set, and so all asked for.
             Some("1".to_owned())

@@ -18,7 +18,7 @@ use crate::export::Meta;
 use crate::export::text::{SummaryOptions, summary};
 use crate::process::Pid;
 use crate::profile::filter::Selection;
-use crate::sampler::{Rate, Stop, Stops};
+use crate::sampler::{Children, Rate, Stop, Stops};
 
 /// Files are named after what was attached to: `job-4242.svg`.
 const NAME: &str = "job";
@@ -122,6 +122,9 @@ fn words(sampling: &Sampling, extras: &Extras) -> Vec<OsString> {
         Stops::Always => words.push("--always-stop".into()),
         Stops::LastResort => {}
     }
+    if sampling.children == Children::Ignored {
+        words.push("--no-children".into());
+    }
     if !extras.source {
         words.push("--no-source".into());
     }
@@ -182,13 +185,14 @@ mod tests {
             max_overhead: Some(0.005),
             duration: Some(Duration::from_millis(2500)),
             stops: Stops::Never,
+            children: Children::Ignored,
         };
         let extras = Extras {
             environment: vec!["OMP_NUM_THREADS".to_owned()],
             source: false,
         };
         let words = words(&sampling, &extras);
-        insta::assert_snapshot!(words.join(" ".as_ref()).to_string_lossy(), @"attach --rate=250 --max-overhead=0.5 --duration=2.5 --env=OMP_NUM_THREADS --never-stop --no-source");
+        insta::assert_snapshot!(words.join(" ".as_ref()).to_string_lossy(), @"attach --rate=250 --max-overhead=0.5 --duration=2.5 --env=OMP_NUM_THREADS --never-stop --no-children --no-source");
     }
 
     #[test]
