@@ -81,12 +81,13 @@ fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) -> io::Result<()> + Sync) -
             .into_iter()
             .map(|item| scope.spawn(move || work(item)))
             .collect();
-        let ended = threads.into_iter().map(|thread| {
+        let join = |thread: thread::ScopedJoinHandle<'_, io::Result<()>>| {
             let panicked = |_| Err(io::Error::other("a bug in rsamp"));
             thread.join().unwrap_or_else(panicked)
-        });
-        // All are waited for.
-        ended.fold(Ok(()), |before, result| before.and(result))
+        };
+        // All are waited for before the first error ends it.
+        let ended: Vec<_> = threads.into_iter().map(join).collect();
+        ended.into_iter().collect()
     })
 }
 
