@@ -335,6 +335,13 @@ pub struct SamplingArgs {
     #[arg(long, short, value_name = "FORMAT")]
     pub format: Option<String>,
 
+    /// Write into $TMPDIR first, and to where the files belong at the end, each in one go
+    ///
+    /// For folders on a network file system. The recording that grows while the program runs is
+    /// $TMPDIR/rsamp-PID-NAME until then; when rsamp is killed it is left there.
+    #[arg(long)]
+    pub scratch: bool,
+
     /// How graphs are drawn.
     #[command(flatten)]
     pub drawing: DrawingArgs,
@@ -492,8 +499,8 @@ come; see --no-children. The process runs on in any case. The exit code is 0 whe
 however the sampling ended; see `rsamp --help` for the others.
 
 With --job, rsamp starts itself on each node of the job (srun --jobid --overlap, by the path that it has
-here) and gathers what comes back through srun: no folder need be shared. Processes that start later are
-not among those profiled. Until the end, what was gathered is kept in a folder of $TMPDIR.";
+here) and gathers what comes back through srun: no folder need be shared. Steps that begin later are not
+among what is profiled. Until the end, what was gathered is kept in a folder of $TMPDIR.";
 
 const REPORT_EXAMPLES: &str = "\
 Examples:
