@@ -102,8 +102,12 @@ pub struct ReportArgs {
     /// Recordings; several become one report; `-` is standard input
     ///
     /// A pattern such as 'scatter-*.rsamp' that the shell left as it is stands for the files it matches.
-    #[arg(value_name = "FILE", required = true, value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_name = "FILE", required_unless_present_any = ["lines", "memory"], value_hint = clap::ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
+
+    /// What to print in the place of the summary.
+    #[command(flatten)]
+    pub tables: TableArgs,
 
     /// Write this file; may be given several times
     ///
@@ -133,6 +137,31 @@ pub struct ReportArgs {
     /// What to show.
     #[command(flatten)]
     pub filters: FilterArgs,
+}
+
+/// What to print in the place of the summary.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Tables")]
+pub struct TableArgs {
+    /// Print functions line by line, as line_profiler does: these, or the hottest
+    ///
+    /// NAME is a function (Solver.solve, or solve) or a file (scatter.py: all its functions). A word that
+    /// ends in .rsamp is a recording.
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    pub lines: Option<Vec<String>>,
+
+    /// Print how resident memory grew and shrank line by line, as memory_profiler does: in these
+    /// functions, or where it changed most
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    pub memory: Option<Vec<String>>,
+
+    /// How many functions --lines and --memory print when none is named [default: 5]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub top: Option<String>,
+
+    /// Print the 95 % confidence interval of each share
+    #[arg(long)]
+    pub ci: bool,
 }
 
 /// The options of `rsamp diff`.
@@ -448,6 +477,10 @@ Examples:
         to standard output
   rsamp report 'scatter-*.rsamp' -o all.svg
         the ranks of a job, or several runs, in one
+  rsamp report scatter-1234.rsamp --lines field_at_point greens
+        where in these functions the time goes, line by line
+  rsamp report scatter-1234.rsamp --memory
+        which lines made memory grow
   rsamp report scatter-1234.rsamp --mode gil --from 10 --no-importlib
         who held the GIL after the first ten seconds";
 

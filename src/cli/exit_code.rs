@@ -6,6 +6,7 @@ use super::request::RequestError;
 use crate::process::ProcessError;
 use crate::process::SpawnError;
 use crate::profile::filter::NothingLeft;
+use crate::profile::line_tables::NoSuchName;
 use crate::recording::ReadError;
 use crate::sampler::SamplerError;
 
@@ -103,7 +104,7 @@ pub fn of(error: &anyhow::Error) -> u8 {
             Some(error.exit_code())
         } else if let Some(error) = cause.downcast_ref::<InputError>() {
             Some(of_input(error))
-        } else if cause.is::<NothingLeft>() {
+        } else if cause.is::<NothingLeft>() || cause.is::<NoSuchName>() {
             Some(USAGE)
         } else if cause.is::<OutputError>() {
             Some(OUTPUT_REFUSED)

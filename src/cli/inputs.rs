@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::header;
 use crate::profile::event::Event;
 use crate::profile::filter::{Filter, NothingLeft, Selection};
-use crate::recording::{Completeness, Header, Merger, ReadError, Reader};
+use crate::recording::{Completeness, Header, Merger, ReadError, Reader, SourceText};
 
 /// Two system calls a second of recording are enough.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -76,6 +76,10 @@ pub struct Input {
     pub header: Header,
     /// Its name among the others; `None` when there are no others.
     pub name: Option<String>,
+    /// Whether to keep the source text that it holds.
+    pub wants_source: bool,
+    /// The source text that it holds, if it is wanted, once it was read.
+    pub source: Vec<SourceText>,
     /// A pipe cannot be opened again for the rest. (All files would be too many to keep open.)
     kept: Option<FileReader>,
 }
@@ -132,6 +136,8 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
                 header: reader.header().clone(),
                 path,
                 name: None,
+                wants_source: false,
+                source: Vec::new(),
                 kept: Some(reader).filter(|_| !is_file),
             }),
             Err(error) => trouble.errors.push(error),
@@ -184,13 +190,18 @@ pub fn read_selected(
 }
 
 fn read_one(input: &mut Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
-    let path = || input.path.clone();
+    let name = input.path.clone();
+    let path = || name.clone();
     let opened = match input.kept.take() {
         Some(reader) => Ok(reader),
         None => reader(&input.path).map(|(reader, _)| reader),
     };
     let read = opened.and_then(|mut reader| {
-        reader.read(emit).map_err(|source| InputError::Unreadable {
+        let read = reader.read(emit);
+        if input.wants_source {
+            input.source = reader.sources().to_vec();
+        }
+        read.map_err(|source| InputError::Unreadable {
             path: path(),
             source: ReadError::Io(source),
         })
@@ -295,6 +306,8 @@ mod tests {
             .map(|(path, host, rank)| Input {
                 path: path.into(),
                 name: None,
+                wants_source: false,
+                source: Vec::new(),
                 kept: None,
                 header: Header {
                     host: (*host).to_owned(),

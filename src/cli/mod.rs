@@ -22,6 +22,8 @@ pub mod header;
 pub mod surroundings;
 
 pub mod inputs;
+pub mod sources;
+pub mod tables;
 pub mod outputs;
 pub mod overview;
 pub mod place;

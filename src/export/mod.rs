@@ -57,12 +57,17 @@ pub mod firefox;
 
 pub mod chrome_trace;
 
+pub mod source_text;
+
+pub mod line_table;
+
 pub mod diff;
 
 pub mod rates;
 
 pub mod number;
 
+mod facts;
 mod labels;
 mod paths;
 mod places;

@@ -367,7 +367,7 @@ pub(super) fn line(text: &mut String, content: &str) {
 }
 
 /// Seconds with as many digits as the whole deserves: about four of the whole.
-fn seconds(part: Nanos, whole: Nanos) -> String {
+pub(super) fn seconds(part: Nanos, whole: Nanos) -> String {
     let decimals = match whole.0 / 1_000_000_000 {
         0 => 4,
         1..=9 => 3,

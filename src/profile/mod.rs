@@ -11,11 +11,16 @@ pub mod event;
 
 mod blocks;
 mod fold;
+mod nearest;
 mod sums;
 
 pub mod functions;
 
 pub mod lines;
+
+pub mod states;
+
+pub mod line_tables;
 
 pub mod callers;
 

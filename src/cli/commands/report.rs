@@ -8,6 +8,7 @@ use crate::cli::inputs::{self, Input, Trouble};
 use crate::cli::outputs::Plan;
 use crate::cli::request;
 use crate::cli::streams;
+use crate::cli::tables;
 use crate::cli::{commands, exit_code, overview, report as summary};
 use crate::export::Meta;
 use crate::process::Pid;
@@ -20,6 +21,9 @@ use crate::profile::Profile;
 pub fn run(request: &request::Report) -> Result<u8> {
     let mut trouble = Trouble::default();
     let mut inputs = inputs::open(inputs::expand(&request.inputs)?, &mut trouble)?;
+    for input in &mut inputs {
+        input.wants_source = request.tables.is_any();
+    }
     let name = overview::name(&inputs);
     let plan = match &request.outputs {
         Some(outputs) => Some(Plan::check(outputs, &name, None)?),
@@ -39,14 +43,14 @@ pub fn run(request: &request::Report) -> Result<u8> {
     );
     let code = commands::say_trouble(trouble);
     left?;
-    let is_written = match plan {
-        Some(plan) => write(&plan, &inputs, &profile, request),
-        None => {
-            streams::print(&overview::text(&inputs, &profile, &request.selection))
-                .context("write to standard output")?;
-            true
-        }
-    };
+    if request.tables.is_any() {
+        streams::print(&tables::text(request, &inputs, &profile)?)
+            .context("write to standard output")?;
+    } else if plan.is_none() {
+        streams::print(&overview::text(&inputs, &profile, &request.selection))
+            .context("write to standard output")?;
+    }
+    let is_written = plan.is_none_or(|plan| write(&plan, &inputs, &profile, request));
     Ok(if is_written {
         code
     } else {

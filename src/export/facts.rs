@@ -1,0 +1,82 @@
+//! Turns what is known of cores, states and memory into words, and says why where nothing is.
+
+use crate::profile::event::{Nanos, State, Usage};
+use crate::profile::states::{self, StateTimes};
+use crate::profile::{Profile, Totals};
+
+use super::line_table::significant;
+
+/// Shares below it are not told.
+const MIN_SHARE: f64 = 0.005;
+
+/// How many states are told of a function.
+const MAX_STATES: usize = 4;
+
+/// CPU time of a thread and of those that worked for it.
+pub(super) fn busy(totals: &Totals) -> Nanos {
+    totals.cpu + totals.helpers_cpu
+}
+
+/// Cores busy: CPU time over wall time of the threads that were there.
+pub(super) fn cores(totals: &Totals) -> Option<f64> {
+    let wall = totals.wall.seconds();
+    (wall > 0.0).then(|| busy(totals).seconds() / wall)
+}
+
+/// How many cores the processes may use; where they differ, the most. `None`: not known.
+pub(super) fn usable_cores(profile: &Profile) -> Option<u32> {
+    let known = profile.processes().iter().filter_map(|p| p.usable_cpus);
+    known.max()
+}
+
+/// `CPU time: 12.3 s, 3.1 of 16 cores busy`
+pub(super) fn cores_in_words(profile: &Profile, totals: &Totals) -> String {
+    let of = usable_cores(profile).map_or_else(String::new, |cores| format!(" of {cores}"));
+    let cores = cores(totals).unwrap_or_default();
+    let cpu = significant(busy(totals).seconds());
+    format!("CPU time: {cpu} s, {cores:.1}{of} cores busy per thread in it")
+}
+
+/// Whether the states of threads are known.
+///
+/// # Errors
+/// Why not.
+pub(super) fn states(profile: &Profile) -> Result<(), &'static str> {
+    if states::whole(profile).is_known() {
+        return Ok(());
+    }
+    Err("the recording does not tell what threads did (/proc was restricted, or rsamp older)")
+}
+
+/// `62 % running native code, 37 % running Python`
+pub(super) fn states_in_words(times: &StateTimes) -> String {
+    let ranked = times.ranked();
+    let told = ranked
+        .iter()
+        .filter(|(state, _)| times.share(*state) >= MIN_SHARE);
+    let words = told.take(MAX_STATES).map(|(state, _)| {
+        let share = 100.0 * times.share(*state);
+        match state {
+            State::Unknown => format!("{share:.0} % not known"),
+            state => format!("{share:.0} % {state}"),
+        }
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether anything is known of resident memory.
+///
+/// # Errors
+/// Why not.
+pub(super) fn memory(profile: &Profile) -> Result<(), &'static str> {
+    let has = |usage: &Usage| usage.resident.is_some();
+    let totals = profile.totals();
+    if profile.usage().iter().any(has) || totals.grown_bytes + totals.shrunk_bytes > 0 {
+        return Ok(());
+    }
+    Err(if profile.usage().is_empty() {
+        "the recording holds no reading of it (it is too short, or rsamp was older)"
+    } else {
+        "the kernel did not tell (/proc was restricted)"
+    })
+}
