@@ -46,6 +46,7 @@ pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta 
         .map(|p| p.python.as_str())
         .collect();
     let pythons = pythons.into_iter().map(|python| format!("Python {python}"));
+    let starts = inputs.iter().map(|input| input.header.start_unix_ns);
     Meta {
         title,
         command: of_all(&|input| input.header.command.join(" ")).join("; "),
@@ -53,6 +54,7 @@ pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta 
             .chain(rates::in_words(profile))
             .chain(filters::in_words(selection))
             .collect(),
+        start_unix_ns: starts.min().unwrap_or_default(),
         view: selection.view,
         drawing: Drawing::default(),
     }

@@ -91,6 +91,9 @@ fn use_of(kind: Kind, saved: &Saved) -> String {
         Format::Json => format!("for scripts: jq '.functions[0]' {path}"),
         Format::FunctionsCsv => "table of functions, for spreadsheets and pandas".to_owned(),
         Format::LinesCsv => "table of lines, for spreadsheets and pandas".to_owned(),
+        Format::UsageCsv => "memory, I/O, faults, switches over time, for pandas".to_owned(),
+        Format::Lprof => format!("python -m line_profiler -t {path}"),
+        Format::Mprof => format!("mprof plot {path}"),
         Format::Firefox => "open it on profiler.firefox.com".to_owned(),
         Format::ChromeTrace => "open it on ui.perfetto.dev or in chrome://tracing".to_owned(),
     }

@@ -38,6 +38,8 @@ fn choose<'t, 'p>(
 ) -> Result<Vec<&'t LineTable<'p>>, NoSuchName> {
     let mut hottest = line_tables::hottest(tables, heat);
     if names.is_empty() {
+        // `<frozen importlib._bootstrap>` and its like have no text to show.
+        hottest.retain(|table| !table.row.function.file.unwrap_or("<").starts_with('<'));
         hottest.truncate(top);
         return Ok(hottest);
     }

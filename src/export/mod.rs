@@ -15,6 +15,9 @@
 //! | [`json`] | `.json` | scripts |
 //! | [`csv`] | `.csv`, `.functions.csv` | spreadsheets, pandas |
 //! | [`csv`] | `.lines.csv` | spreadsheets, pandas |
+//! | [`csv`] | `.usage.csv` | spreadsheets, pandas |
+//! | [`lprof`] | `.lprof` | `python -m line_profiler` |
+//! | [`mprof`] | `.dat` | `mprof plot` |
 //! | [`firefox`] | `.firefox.json` | profiler.firefox.com, samply |
 //! | [`chrome_trace`] | `.trace.json` | ui.perfetto.dev, chrome://tracing, speedscope |
 //!
@@ -53,6 +56,10 @@ pub mod json;
 
 pub mod csv;
 
+pub mod lprof;
+
+pub mod mprof;
+
 pub mod firefox;
 
 pub mod chrome_trace;
@@ -83,6 +90,8 @@ pub struct Meta {
     pub command: String,
     /// Facts for the line below the headline, as `100 Hz`.
     pub facts: Vec<String>,
+    /// When the recording began, in ns since 1970; 0: not known.
+    pub start_unix_ns: u64,
     /// Which time the widths and columns show.
     pub view: View,
     /// How graphs are drawn.
@@ -144,6 +153,12 @@ pub enum Format {
     FunctionsCsv,
     /// A table of lines.
     LinesCsv,
+    /// A table of what the kernel counted of processes over time.
+    UsageCsv,
+    /// line_profiler's pickled line timings.
+    Lprof,
+    /// memory_profiler's record of resident memory over time.
+    Mprof,
     /// The Firefox Profiler's processed profile.
     Firefox,
     /// Chrome's Trace Event Format.
@@ -152,7 +167,7 @@ pub enum Format {
 
 impl Format {
     /// All formats, in the order in which they are listed to the user.
-    pub const ALL: [Format; 15] = [
+    pub const ALL: [Format; 18] = [
         Format::FlameGraph,
         Format::Pstats,
         Format::Folded,
@@ -166,6 +181,9 @@ impl Format {
         Format::Json,
         Format::FunctionsCsv,
         Format::LinesCsv,
+        Format::UsageCsv,
+        Format::Lprof,
+        Format::Mprof,
         Format::Firefox,
         Format::ChromeTrace,
     ];
@@ -186,6 +204,9 @@ impl Format {
             Format::Json => ("json", &["json"]),
             Format::FunctionsCsv => ("csv", &["csv", "functions.csv"]),
             Format::LinesCsv => ("lines-csv", &["lines.csv"]),
+            Format::UsageCsv => ("usage-csv", &["usage.csv"]),
+            Format::Lprof => ("lprof", &["lprof"]),
+            Format::Mprof => ("mprof", &["dat"]),
             Format::Firefox => ("firefox", &["firefox.json"]),
             Format::ChromeTrace => ("chrome-trace", &["trace.json"]),
         }
@@ -323,6 +344,9 @@ pub fn write(
         Format::Json => json::write(profile, meta, out),
         Format::FunctionsCsv => csv::write_functions(profile, meta, out),
         Format::LinesCsv => csv::write_lines(profile, meta, out),
+        Format::UsageCsv => csv::write_usage(profile, out),
+        Format::Lprof => lprof::write(profile, meta, out),
+        Format::Mprof => mprof::write(profile, meta, out),
         Format::Firefox => firefox::write(profile, meta, out),
         Format::ChromeTrace => chrome_trace::write(profile, meta, out),
     };

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::functions::{Function, FunctionRow, Functions};
 use super::lines::{LineRow, Lines};
 use super::states::{self, StateSums};
-use super::{Profile, View};
+use super::{Profile, Totals, View};
 
 /// A function and its lines.
 #[derive(Debug, Clone)]
@@ -63,37 +63,58 @@ pub fn of<'p>(profile: &'p Profile) -> Vec<LineTable<'p>> {
     rows.map(table).collect()
 }
 
+/// The tables by self time, longest first; equal ones by total time, then by place.
+#[must_use]
+pub fn by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t LineTable<'p>> {
+    let mut sorted: Vec<_> = tables.iter().collect();
+    sorted.sort_by_cached_key(|table| {
+        let row = &table.row;
+        let heat = (row.self_time.time(view), row.total_time.time(view));
+        (Reverse(heat), row.function)
+    });
+    sorted
+}
+
+/// The lines of all tables by self time, longest first; equal ones by total time, then by place.
+#[must_use]
+pub fn lines_by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t TableLine<'p>> {
+    let mut sorted: Vec<_> = tables.iter().flat_map(|table| &table.lines).collect();
+    sorted.sort_by_cached_key(|line| {
+        let row = &line.row;
+        let heat = (row.self_time.time(view), row.total_time.time(view));
+        (Reverse(heat), row.function, row.line)
+    });
+    sorted
+}
+
 /// By what a function is hot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heat {
     /// The time in the function itself.
     SelfTime(View),
-    /// By how much memory grew and shrank within it, in calls too.
+    /// By how much memory grew and shrank in the function itself.
     Memory,
 }
 
 /// The tables of Python functions, hottest first.
 #[must_use]
 pub fn hottest<'t, 'p>(tables: &'t [LineTable<'p>], heat: Heat) -> Vec<&'t LineTable<'p>> {
-    let key = |table: &&'t LineTable<'p>| {
-        let row = &table.row;
-        let heat = match heat {
-            Heat::SelfTime(view) => (row.self_time.time(view).0, row.total_time.time(view).0),
-            Heat::Memory => {
-                let (own, all) = (&row.self_time, &row.total_time);
-                (
-                    own.grown_bytes.saturating_add(own.shrunk_bytes),
-                    all.grown_bytes.saturating_add(all.shrunk_bytes),
-                )
-            }
-        };
-        (Reverse(heat), row.function)
+    let mut sorted = match heat {
+        Heat::SelfTime(view) => by_self(tables, view),
+        Heat::Memory => by_memory(tables),
     };
-    let mut sorted: Vec<_> = tables
-        .iter()
-        .filter(|table| table.row.function.file.is_some())
-        .collect();
-    sorted.sort_by_cached_key(key);
+    sorted.retain(|table| table.row.function.file.is_some());
+    sorted
+}
+
+fn by_memory<'t, 'p>(tables: &'t [LineTable<'p>]) -> Vec<&'t LineTable<'p>> {
+    let change = |totals: &Totals| totals.grown_bytes.saturating_add(totals.shrunk_bytes);
+    let mut sorted: Vec<_> = tables.iter().collect();
+    sorted.sort_by_cached_key(|table| {
+        let row = &table.row;
+        let heat = (change(&row.self_time), change(&row.total_time));
+        (Reverse(heat), row.function)
+    });
     sorted
 }
 
