@@ -78,24 +78,37 @@ impl Reader {
                         self.weigh(number, open, true);
                         return self.accept(number);
                     }
+                    self.count(number, open);
                     self.pauses.wait();
                 }
                 Look::Moved => {
                     if !self.learn(number, has_moved, memory) {
                         return Reading::Gone;
                     }
+                    self.tick.retries.moved += 1;
                     has_moved = true;
                     same = 0;
                 }
                 Look::Gone => return Reading::Gone,
             }
-            self.tick.retries += 1;
             look = self.look_alone(number, memory);
         }
         match look {
             Look::Settled => self.accept(number),
             _ => Reading::Torn,
         }
+    }
+
+    /// Counts that the thread is read again because of what `open` says.
+    fn count(&mut self, number: usize, open: Open) {
+        let is_dubious = self.list.threads[number].draft.is_dubious;
+        let retries = &mut self.tick.retries;
+        let count = match open {
+            _ if open.is_moving => &mut retries.changing,
+            _ if is_dubious || open.gap.is_some() || open.link.is_some() => &mut retries.mixed,
+            _ => &mut retries.unread,
+        };
+        *count += 1;
     }
 
     fn accept(&mut self, number: usize) -> Reading {

@@ -33,6 +33,7 @@ struct File<'p, F, S, R> {
     lost: BTreeMap<String, u64>,
     damaged_events: u64,
     readings_repeated: u64,
+    readings_repeated_by_cause: BTreeMap<String, u64>,
     readings_stopped: u64,
     totals: TotalsRow,
     states: StatesRow,
@@ -263,6 +264,7 @@ impl From<&Usage> for UsageRow {
 pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
     let tables = line_tables::of(profile);
     let lost = profile.lost().iter();
+    let repeated = profile.repeated().iter();
     let threads = profile.threads().iter().zip(profile.thread_totals());
     let file = File {
         schema: SCHEMA,
@@ -277,6 +279,9 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
             .collect(),
         damaged_events: profile.rejected(),
         readings_repeated: profile.retries(),
+        readings_repeated_by_cause: repeated
+            .map(|(cause, count)| (cause.to_string(), *count))
+            .collect(),
         readings_stopped: profile.stops(),
         totals: profile.totals().into(),
         processes: profile.processes().iter().map(ProcessRow::from).collect(),

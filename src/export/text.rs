@@ -101,8 +101,16 @@ fn effort(text: &mut String, profile: &Profile) {
             1 => "a thread was stopped for 1 reading".to_owned(),
             stops => format!("a thread was stopped for {stops} readings"),
         };
-        let repeated = format!("readings repeated: {retries} (the stack had changed meanwhile)");
-        line(text, &format!("{repeated}; {stopped}"));
+        let causes = profile.repeated().iter();
+        let causes: Vec<String> = causes.map(|(cause, n)| format!("{n} {cause}")).collect();
+        let causes = match causes.as_slice() {
+            [] => String::new(),
+            causes => format!(" ({})", causes.join(", ")),
+        };
+        line(
+            text,
+            &format!("readings repeated: {retries}{causes}; {stopped}"),
+        );
     }
 }
 

@@ -233,6 +233,30 @@ impl fmt::Display for LostCause {
     }
 }
 
+/// Why a stack was read again. It is no loss: the last reading is of one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RetryCause {
+    /// A frame or a part of the stack lay elsewhere than before.
+    Moved,
+    /// It could not be told which frame was the innermost.
+    Changing,
+    /// The frames did not fit together: they were of two moments.
+    Mixed,
+    /// A function was new, or another lay where it had been.
+    Unread,
+}
+
+impl fmt::Display for RetryCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RetryCause::Moved => "frames had moved",
+            RetryCause::Changing => "in the midst of a call",
+            RetryCause::Mixed => "frames of two moments",
+            RetryCause::Unread => "new functions",
+        })
+    }
+}
+
 /// What the sampler tells, in order.
 ///
 /// An id is defined before it is used, in ascending order without gaps, once.
@@ -257,14 +281,10 @@ pub enum Event {
     Sample(Sample),
     /// So many samples were lost or cut. A `Late` tick is not missing time: the next weight covers it.
     Lost(LostCause, u64),
-    /// So many readings were repeated because the stack had changed meanwhile, and for so many the
-    /// thread was stopped. Neither is a loss.
-    Repeated {
-        /// Readings that were repeated.
-        retries: u64,
-        /// Readings for which the thread was stopped.
-        stops: u64,
-    },
+    /// So many readings were repeated.
+    Repeated(RetryCause, u64),
+    /// For so many readings a thread was stopped.
+    Stopped(u64),
     /// What the kernel counted of a process by some moment.
     Usage(Usage),
     /// So many processes of the tree ran no Python while they were looked at.

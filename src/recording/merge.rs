@@ -70,7 +70,8 @@ impl Merger {
                 emit(Event::Usage(Usage { process, ..usage }));
             }
             event @ (Event::Lost(..)
-            | Event::Repeated { .. }
+            | Event::Repeated(..)
+            | Event::Stopped(_)
             | Event::Skipped(_)
             | Event::Rate(_)) => emit(event),
         }

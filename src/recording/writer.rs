@@ -11,7 +11,7 @@ use super::columns;
 use super::format::{Preamble, write_block};
 use super::schema::{self, Block, Header, Source};
 use crate::profile::event::{
-    Event, Frame, FrameId, LostCause, Process, Sample, StackId, Thread, Usage,
+    Event, Frame, FrameId, LostCause, Process, RetryCause, Sample, StackId, Thread, Usage,
 };
 
 /// Longer texts of the target (names of generated code) lose their end, so that a block has a bound.
@@ -34,6 +34,7 @@ pub struct Writer<W> {
     block: Block,
     samples: Vec<Sample>,
     lost: BTreeMap<u32, u64>,
+    repeated: BTreeMap<u32, u64>,
     /// About what the block's definitions take.
     definitions_bytes: usize,
     written_bytes: u64,
@@ -57,6 +58,7 @@ impl<W: Write> Writer<W> {
             },
             samples: Vec::new(),
             lost: BTreeMap::new(),
+            repeated: BTreeMap::new(),
             definitions_bytes: 0,
             written_bytes: preamble.len() as u64,
         };
@@ -82,8 +84,11 @@ impl<W: Write> Writer<W> {
                 let lost = self.lost.entry(cause_number(*cause)).or_default();
                 *lost = lost.saturating_add(*count);
             }
-            Event::Repeated { retries, stops } => {
-                self.block.retries = self.block.retries.saturating_add(*retries);
+            Event::Repeated(cause, count) => {
+                let repeated = self.repeated.entry(retry_number(*cause)).or_default();
+                *repeated = repeated.saturating_add(*count);
+            }
+            Event::Stopped(stops) => {
                 self.block.stops = self.block.stops.saturating_add(*stops);
             }
             Event::Usage(usage) => self.block.usage.push(usage_message(usage)),
@@ -141,6 +146,10 @@ impl<W: Write> Writer<W> {
         let lost = take(&mut self.lost).into_iter();
         block.lost = lost
             .map(|(cause, count)| schema::Loss { cause, count })
+            .collect();
+        let repeated = take(&mut self.repeated).into_iter();
+        block.repeated = repeated
+            .map(|(cause, count)| schema::Repeated { cause, count })
             .collect();
         self.definitions_bytes = 0;
         if block.sample_at.is_empty() {
@@ -260,6 +269,16 @@ pub(super) fn cause_number(cause: LostCause) -> u32 {
         LostCause::Unreadable => 2,
         LostCause::Torn => 3,
         LostCause::Cut => 4,
+    }
+}
+
+/// The number that stands for why a reading was repeated in the file.
+pub(super) fn retry_number(cause: RetryCause) -> u32 {
+    match cause {
+        RetryCause::Moved => 1,
+        RetryCause::Changing => 2,
+        RetryCause::Mixed => 3,
+        RetryCause::Unread => 4,
     }
 }
 

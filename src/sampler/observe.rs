@@ -6,7 +6,7 @@ use super::intern::{Interned, Interner, Recent};
 use super::target::Source;
 use crate::cpython::legacy::{LegacyReader, LegacyThread};
 use crate::cpython::native_ids::native_ids;
-use crate::cpython::reader::{KnownThread, Reader, Reading};
+use crate::cpython::reader::{KnownThread, Reader, Reading, Retries};
 use crate::cpython::thread_names::thread_names;
 use crate::memory::LiveMemory;
 use crate::process::{Process, Tid};
@@ -34,8 +34,8 @@ pub struct Observation {
 pub struct Observed {
     /// The threads.
     pub threads: Vec<Observation>,
-    /// How often a thread was read again because its stack had changed meanwhile.
-    pub retries: u64,
+    /// How often a thread was read again.
+    pub retries: Retries,
     /// How often a thread was stopped for a reading.
     pub stops: u64,
 }

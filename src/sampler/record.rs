@@ -9,9 +9,10 @@ use super::target::{self, Target};
 use super::threads::{Moment, Threads};
 use super::ticker::{Ticker, wait_for_end};
 use super::{Ended, Progress, SamplerError, Settings, Stop};
+use crate::cpython::reader::Retries;
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process};
-use crate::profile::event::{self, Event, LostCause, Nanos, ProcessId};
+use crate::profile::event::{self, Event, LostCause, Nanos, ProcessId, RetryCause};
 
 /// How much later than asked for the kernel may end a sleep.
 const TIMER_SLACK_NS: u64 = 1_000;
@@ -204,9 +205,7 @@ impl<'a> Recording<'a> {
             retries,
             stops,
         } = observed.unwrap_or_default();
-        if retries + stops > 0 {
-            emit(Event::Repeated { retries, stops });
-        }
+        tell_retries(retries, stops, emit);
         if threads.wants_identities(&observations, now) {
             let identities = identify(&mut target.source, self.process, self.memory);
             threads.identify(identities, self.process, now, emit);
@@ -241,6 +240,29 @@ impl<'a> Recording<'a> {
             (Some(before), Ok(now)) => before != now,
             _ => false,
         }
+    }
+}
+
+/// Tells what it took to read the stacks.
+fn tell_retries(retries: Retries, stops: u64, emit: &mut dyn FnMut(Event)) {
+    let Retries {
+        moved,
+        changing,
+        mixed,
+        unread,
+    } = retries;
+    for (cause, count) in [
+        (RetryCause::Moved, moved),
+        (RetryCause::Changing, changing),
+        (RetryCause::Mixed, mixed),
+        (RetryCause::Unread, unread),
+    ] {
+        if count > 0 {
+            emit(Event::Repeated(cause, count));
+        }
+    }
+    if stops > 0 {
+        emit(Event::Stopped(stops));
     }
 }
 

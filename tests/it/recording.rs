@@ -4,7 +4,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, RetryCause, Sample, StackId,
+    Thread, ThreadId,
 };
 use rsamp::profile::{Profile, Totals};
 use rsamp::recording::format::{MAX_MESSAGE_BYTES, Preamble};
@@ -66,7 +67,7 @@ fn assert_equal(a: &Profile, b: &Profile) {
     assert_eq!(a.rows(), b.rows());
     assert_eq!(a.thread_totals(), b.thread_totals());
     assert_eq!(a.lost(), b.lost());
-    assert_eq!((a.retries(), a.stops()), (b.retries(), b.stops()));
+    assert_eq!((a.repeated(), a.stops()), (b.repeated(), b.stops()));
     assert_eq!(a.duration(), b.duration());
     assert_eq!(a.is_complete(), b.is_complete());
     assert_eq!(a.rejected(), b.rejected());
@@ -82,7 +83,8 @@ enum Step {
     Stack(Option<u32>, u32),
     Sample(u32, Option<u32>, u32, [u64; 4]),
     Lost(LostCause, u64),
-    Repeated(u64, u64),
+    Repeated(RetryCause, u64),
+    Stopped(u64),
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -105,6 +107,12 @@ fn step() -> impl Strategy<Value = Step> {
         LostCause::Torn,
         LostCause::Cut,
     ]);
+    let retry = prop::sample::select(vec![
+        RetryCause::Moved,
+        RetryCause::Changing,
+        RetryCause::Mixed,
+        RetryCause::Unread,
+    ]);
     let line = || of(prop_oneof![0..99_u32, Just(u32::MAX)]);
     prop_oneof![
         1 => text().prop_map(Step::Process),
@@ -117,7 +125,8 @@ fn step() -> impl Strategy<Value = Step> {
         20 => (any::<u32>(), of(any::<u32>()), 1..9_u32, [time(), time(), time(), time()])
             .prop_map(|(thread, stack, ticks, times)| Step::Sample(thread, stack, ticks, times)),
         1 => (cause, any::<u64>()).prop_map(|(cause, count)| Step::Lost(cause, count)),
-        1 => (0..9_u64, 0..9_u64).prop_map(|(retries, stops)| Step::Repeated(retries, stops)),
+        1 => (retry, any::<u64>()).prop_map(|(cause, count)| Step::Repeated(cause, count)),
+        1 => (0..9_u64).prop_map(Step::Stopped),
     ]
 }
 
@@ -219,7 +228,8 @@ impl Made {
                 ..Sample::default()
             }),
             Step::Lost(cause, count) => Event::Lost(cause, count),
-            Step::Repeated(retries, stops) => Event::Repeated { retries, stops },
+            Step::Repeated(cause, count) => Event::Repeated(cause, count),
+            Step::Stopped(stops) => Event::Stopped(stops),
         })
     }
 }
@@ -314,7 +324,7 @@ fn small() -> Vec<Event> {
         Step::Stack(Some(0), 1),
         Step::Sample(0, Some(1), 2, [3000, 2000, 1, 0]),
         Step::Lost(LostCause::Torn, 3),
-        Step::Repeated(2, 1),
+        Step::Repeated(RetryCause::Moved, 2),
         Step::Sample(0, None, 1, [4000, 1000, 1, 0]),
     ];
     let mut made = Made::default();
@@ -566,6 +576,8 @@ fn fields_of_proto(text: &str) -> Vec<String> {
     {
         if let Some(name) = line.strip_prefix("message ") {
             message = name.trim_end_matches(" {");
+        } else if line.starts_with("enum ") {
+            message = "";
         } else if let Some((left, number)) = line.trim_end_matches(';').split_once(" = ")
             && !message.is_empty()
         {

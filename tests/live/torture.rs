@@ -175,7 +175,7 @@ fn torture(python: &Python, name: &str, ticks: u64) -> Outcome {
     for _ in 0..ticks {
         reader.tick(&memory).expect("the interpreter");
         let tick = reader.last();
-        outcome.retries += tick.retries;
+        outcome.retries += tick.retries.total();
         outcome.stops += tick.stops;
         for (reading, thread) in tick.readings.iter().zip(reader.threads()) {
             match reading {

@@ -167,7 +167,8 @@ impl Filter {
             Event::Sample(sample) => self.sample(sample, emit),
             Event::Usage(usage) => self.owners.usage(usage, emit),
             event @ (Event::Lost(..)
-            | Event::Repeated { .. }
+            | Event::Repeated(..)
+            | Event::Stopped(_)
             | Event::Skipped(_)
             | Event::Rate(_)
             | Event::End(_)) => emit(event),
