@@ -229,6 +229,14 @@ pub struct FilterArgs {
     #[arg(long, value_name = "PROCESS")]
     pub process: Vec<String>,
 
+    /// Only while a thread did this, such as gil, disk, native; may be given several times
+    ///
+    /// python (running it, with the GIL), collecting (garbage), native (running without the GIL), gil
+    /// (waiting for it), lock, sleep, disk, network, pipe, child (waiting for one), waiting (for something
+    /// else), unknown; blocked: any wait but that for the GIL.
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    pub state: Vec<String>,
+
     /// Only what lies behind this time since the start
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
     pub from: Option<String>,

@@ -9,9 +9,10 @@ use super::escape::escaped;
 use super::filters;
 use super::inputs::Input;
 use super::program_name::program_name;
-use crate::export::text::{SummaryOptions, summary};
+use crate::export::text::{SummaryOptions, summary_with};
 use crate::export::{Drawing, Meta, rates};
 use crate::profile::Profile;
+use crate::profile::confidence::Confidence;
 use crate::profile::filter::Selection;
 use crate::recording::Header;
 
@@ -62,7 +63,12 @@ pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta 
 
 /// The report as text, for a terminal.
 #[must_use]
-pub fn text(inputs: &[Input], profile: &Profile, selection: &Selection) -> String {
+pub fn text(
+    inputs: &[Input],
+    profile: &Profile,
+    selection: &Selection,
+    confidence: Option<&Confidence<'_>>,
+) -> String {
     let meta = meta(inputs, profile, selection);
     let mut lines = vec![meta.title, meta.command, meta.facts.join(", ")];
     for input in inputs.iter().take(MAX_LISTED) {
@@ -77,7 +83,7 @@ pub fn text(inputs: &[Input], profile: &Profile, selection: &Selection) -> Strin
         view: selection.view,
         ..SummaryOptions::default()
     };
-    let summary = summary(profile, &options);
+    let summary = summary_with(profile, &options, confidence);
     format!("{}\n\n{summary}", lines.join("\n"))
 }
 

@@ -6,14 +6,21 @@ use super::inputs::Input;
 use super::request::Report;
 use super::sources;
 use crate::export::line_table::{LineTableOptions, line_tables};
+use crate::export::memory_table::memory_tables;
 use crate::profile::Profile;
+use crate::profile::confidence::Confidence;
 use crate::profile::line_tables::{self, Heat, LineTable, NoSuchName};
 
 /// The tables that were asked for.
 ///
 /// # Errors
 /// When a name is that of nothing.
-pub fn text(request: &Report, inputs: &[Input], profile: &Profile) -> Result<String, NoSuchName> {
+pub fn text(
+    request: &Report,
+    inputs: &[Input],
+    profile: &Profile,
+    confidence: Option<&Confidence<'_>>,
+) -> Result<String, NoSuchName> {
     let tables = line_tables::of(profile);
     let mut text = String::new();
     if let Some(names) = &request.tables.lines {
@@ -22,9 +29,18 @@ pub fn text(request: &Report, inputs: &[Input], profile: &Profile) -> Result<Str
         let options = LineTableOptions {
             view: request.selection.view,
             source: &sources::gather(inputs, &chosen),
+            confidence,
             with_colour: has_colour(),
         };
         text.push_str(&line_tables(profile, &chosen, &options));
+    }
+    if let Some(names) = &request.tables.memory {
+        let chosen = choose(&tables, names, Heat::Memory, request.tables.top)?;
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let source = sources::gather(inputs, &chosen);
+        text.push_str(&memory_tables(profile, &chosen, &source));
     }
     Ok(text)
 }

@@ -1,12 +1,13 @@
-//! Turns a profile into tables of comma-separated values: one of functions, one of lines, and one of
-//! what the kernel counted of the processes over time.
+//! Turns a profile into tables of comma-separated values: one of functions, one of lines.
 //!
 //! As RFC 4180 has it, with a header, but with `\n` as the line end: a field with a comma, a quote or
 //! a line break is in quotes. Names are whole; control characters other than line breaks, which
-//! readers stumble over, are replaced. Times are seconds; `self_*` and `total_*` as in every table of
-//! rsamp. What is not known is an empty field. The hottest row of the chosen time is the first.
+//! readers stumble over, are replaced. What is not known is an empty field. The
+//! hottest row of the chosen time is the first.
 
 use std::io;
+
+use csv::Writer;
 
 use crate::profile::Profile;
 use crate::profile::Totals;
@@ -17,7 +18,11 @@ use crate::profile::states::StateTimes;
 
 use super::Meta;
 
-/// The columns behind those that name a row, of which there are those of self and those of total.
+/// The columns that name a function.
+const FUNCTION: [&str; 3] = ["function", "file", "first_line"];
+
+/// The columns behind those that name a row, once for self and once for total: these sums, and the time
+/// in each state.
 const SUMS: [&str; 8] = [
     "samples",
     "wall_s",
@@ -29,15 +34,13 @@ const SUMS: [&str; 8] = [
     "shrunk_bytes",
 ];
 
-/// All columns of sums, then those of states: `self_wall_s`, …, `total_python_s`, ….
-fn sum_columns() -> String {
-    let of = |part: &'static str| {
+/// `self_samples`, …, `self_state_python_s`, …, `total_state_waiting_s`.
+fn sum_columns() -> impl Iterator<Item = String> {
+    ["self", "total"].into_iter().flat_map(|part| {
         let sums = SUMS.iter().map(move |column| format!("{part}_{column}"));
-        let states = State::ALL.iter();
-        let states = states.map(move |state| format!("{part}_state_{}_s", state.word()));
-        sums.chain(states)
-    };
-    of("self").chain(of("total")).collect::<Vec<_>>().join(",")
+        let states = State::ALL.iter().map(|state| state.word());
+        sums.chain(states.map(move |word| format!("{part}_state_{word}_s")))
+    })
 }
 
 /// Writes the table of functions.
@@ -49,14 +52,15 @@ pub(super) fn write_functions(
     meta: &Meta,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    writeln!(out, "function,file,first_line,{}", sum_columns())?;
+    let mut writer = Writer::from_writer(out);
+    writer.write_record(head(&FUNCTION).chain(sum_columns()))?;
     for table in line_tables::by_self(&line_tables::of(profile), meta.view) {
-        write_function(&table.row.function, out)?;
+        let place = function(&table.row.function).into_iter();
         let own = sums(&table.row.self_time, &table.states.self_time);
         let total = sums(&table.row.total_time, &table.states.total_time);
-        writeln!(out, "{own},{total}")?;
+        writer.write_record(place.chain(own).chain(total))?;
     }
-    Ok(())
+    writer.flush()
 }
 
 /// Writes the table of lines.
@@ -68,61 +72,33 @@ pub(super) fn write_lines(
     meta: &Meta,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    writeln!(out, "function,file,first_line,line,{}", sum_columns())?;
+    let mut writer = Writer::from_writer(out);
+    let columns = head(&FUNCTION).chain(head(&["line"]));
+    writer.write_record(columns.chain(sum_columns()))?;
     for line in line_tables::lines_by_self(&line_tables::of(profile), meta.view) {
-        write_function(&line.row.function, out)?;
+        let place = function(&line.row.function).into_iter();
+        let place = place.chain([number(line.row.line)]);
         let own = sums(&line.row.self_time, &line.states.self_time);
         let total = sums(&line.row.total_time, &line.states.total_time);
-        writeln!(out, "{},{own},{total}", number(line.row.line))?;
+        writer.write_record(place.chain(own).chain(total))?;
     }
-    Ok(())
+    writer.flush()
 }
 
-/// Writes what was counted of the processes, in the order in which it was read. Counters run from the
-/// start of the process.
-///
-/// # Errors
-/// When `out` fails.
-pub(super) fn write_usage(profile: &Profile, out: &mut dyn io::Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "pid,at_s,resident_bytes,peak_bytes,anonymous_bytes,cpu_s,runnable_threads,\
-         read_calls_bytes,write_calls_bytes,storage_read_bytes,storage_written_bytes,\
-         minor_faults,major_faults,voluntary_switches,forced_switches"
-    )?;
-    for usage in profile.usage() {
-        let pid = profile.process(usage.process).map(|process| process.pid);
-        let cpu = usage.cpu.map_or_else(String::new, seconds);
-        let head = format!("{},{}", number(pid), seconds(usage.at));
-        let memory = [usage.resident, usage.peak, usage.anonymous].map(number);
-        let counts = [
-            usage.read_calls_bytes,
-            usage.write_calls_bytes,
-            usage.storage_read_bytes,
-            usage.storage_written_bytes,
-            usage.minor_faults,
-            usage.major_faults,
-            usage.voluntary_switches,
-            usage.forced_switches,
-        ];
-        let (memory, counts) = (memory.join(","), counts.map(number).join(","));
-        let runnable = number(usage.runnable);
-        writeln!(out, "{head},{memory},{cpu},{runnable},{counts}")?;
-    }
-    Ok(())
+fn head<'c>(columns: &'c [&str]) -> impl Iterator<Item = String> + use<'c> {
+    columns.iter().map(|column| (*column).to_owned())
 }
 
-fn write_function(function: &Function<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let (name, file) = (field(function.name), field(function.file.unwrap_or("")));
-    write!(out, "{name},{file},{},", number(function.first_line))
+fn function(function: &Function<'_>) -> [String; 3] {
+    let (name, file) = (function.name, function.file.unwrap_or(""));
+    [clean(name), clean(file), number(function.first_line)]
 }
 
-/// What is not known is an empty field.
-fn number<N: ToString>(number: Option<N>) -> String {
+pub(super) fn number<N: ToString>(number: Option<N>) -> String {
     number.map_or_else(String::new, |number| number.to_string())
 }
 
-fn sums(totals: &Totals, states: &StateTimes) -> String {
+fn sums(totals: &Totals, states: &StateTimes) -> Vec<String> {
     let times = [
         totals.wall,
         totals.cpu,
@@ -130,34 +106,24 @@ fn sums(totals: &Totals, states: &StateTimes) -> String {
         totals.helpers_cpu,
         totals.blocked_others,
     ];
+    let bytes = [totals.grown_bytes, totals.shrunk_bytes].map(|bytes| bytes.to_string());
     let states = State::ALL.map(|state| seconds(states.of(state)));
-    format!(
-        "{},{},{},{},{}",
-        totals.samples,
-        times.map(seconds).join(","),
-        totals.grown_bytes,
-        totals.shrunk_bytes,
-        states.join(",")
-    )
+    let times = times.map(seconds).into_iter();
+    let sums = [totals.samples.to_string()].into_iter().chain(times);
+    sums.chain(bytes).chain(states).collect()
 }
 
 /// Seconds to the nanosecond: no figure is rounded.
-fn seconds(time: Nanos) -> String {
+pub(super) fn seconds(time: Nanos) -> String {
     format!("{}.{:09}", time.0 / 1_000_000_000, time.0 % 1_000_000_000)
 }
 
-fn field(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| match c {
-            '\n' | '\r' | '\t' => c,
-            c if c.is_control() => char::REPLACEMENT_CHARACTER,
-            c => c,
-        })
-        .collect();
-    let must_be_quoted = |c: char| matches!(c, ',' | '"' | '\n' | '\r') || c.is_whitespace();
-    if clean.contains(must_be_quoted) {
-        return format!("\"{}\"", clean.replace('"', "\"\""));
-    }
-    clean
+/// The text without what readers stumble over.
+pub(super) fn clean(text: &str) -> String {
+    let replaced = |c: char| match c {
+        '\n' | '\r' | '\t' => c,
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(replaced).collect()
 }

@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 
+use crate::profile::confidence::Confidence;
 use crate::profile::event::Nanos;
 use crate::profile::line_tables::{LineTable, TableLine};
 use crate::profile::states::StateTimes;
@@ -24,6 +25,8 @@ pub struct LineTableOptions<'o> {
     pub view: View,
     /// The text of the functions.
     pub source: &'o SourceText,
+    /// The intervals to print beside the shares, if any.
+    pub confidence: Option<&'o Confidence<'o>>,
     /// Whether hot lines are coloured, for a terminal.
     pub with_colour: bool,
 }
@@ -106,7 +109,11 @@ impl Sheet<'_> {
 
     fn rows(&self, text: &mut String) {
         let lines = &self.table.lines;
-        let columns = Columns::of(self.profile, self.table);
+        let columns = Columns::of(
+            self.profile,
+            self.table,
+            self.options.confidence.is_some(),
+        );
         let head = columns.row(&HEAD.map(str::to_owned), "Line Contents");
         let _ = writeln!(text, "\n{head}\n{}", "=".repeat(head.chars().count()));
         for line in lines.iter().filter(|line| line.row.line.is_none()) {
@@ -167,6 +174,24 @@ impl Sheet<'_> {
         }
     }
 
+    /// Half the width of the interval of a line's share. That of the function is taken as known: the
+    /// interval is too wide rather than too narrow.
+    fn error(&self, of_line: &TableLine<'_>) -> String {
+        let Some(confidence) = self.options.confidence else {
+            return String::new();
+        };
+        let view = self.options.view;
+        let row = &of_line.row;
+        let error = confidence.of_line(&row.function, row.line);
+        let whole = self.profile.totals().time(view).seconds();
+        let function = self.table.row.total_time.time(view).seconds();
+        let error = error.map_or(f64::INFINITY, |error| error.total_time * whole / function);
+        match 100.0 * error {
+            error if error.is_finite() => format!("{error:.1}"),
+            _ => "?".to_owned(),
+        }
+    }
+
     fn cells(&self, number: &str, of_line: &TableLine<'_>) -> Cells {
         let (own, total) = (&of_line.row.self_time, &of_line.row.total_time);
         let view = self.options.view;
@@ -177,6 +202,7 @@ impl Sheet<'_> {
             total.samples.to_string(),
             seconds(total.time(view), whole),
             format!("{:.1}", 100.0 * self.share(total)),
+            self.error(of_line),
             seconds(own.time(view), whole),
             seconds(cpu, whole),
             facts::cores(total).map_or_else(String::new, |cores| format!("{cores:.1}")),
@@ -203,28 +229,38 @@ fn state(times: &StateTimes) -> String {
 }
 
 /// The cells of a row, but for the text of the line.
-type Cells = [String; 10];
+type Cells = [String; 11];
 
-const HEAD: [&str; 10] = [
-    "Line #", "Samples", "Time", "% Time", "Self", "CPU", "Cores", "Growth MB", "State", "Blocked",
+const HEAD: [&str; 11] = [
+    "Line #", "Samples", "Time", "% Time", "±95%", "Self", "CPU", "Cores", "Growth MB", "State", "Blocked",
 ];
 
-const WIDTHS: [usize; 10] = [6, 9, 10, 7, 10, 10, 6, 14, 16, 9];
+const WIDTHS: [usize; 11] = [6, 9, 10, 7, 6, 10, 10, 6, 14, 16, 9];
+
+/// Places in [`HEAD`].
+const ERROR: usize = 4;
+const GROWTH: usize = 8;
+const STATE: usize = 9;
+const BLOCKED: usize = 10;
 
 /// The columns that hold something, as places in [`HEAD`].
 struct Columns(Vec<usize>);
 
 impl Columns {
-    fn of(profile: &Profile, table: &LineTable<'_>) -> Columns {
+    fn of(profile: &Profile, table: &LineTable<'_>, has_errors: bool) -> Columns {
         let mut lines = table.lines.iter();
         let has_blocked = lines.any(|line| line.row.total_time.blocked_others > Nanos(0));
         let optional = [
-            (7, facts::memory(profile).is_ok()),
-            (8, facts::states(profile).is_ok()),
-            (9, has_blocked),
+            (ERROR, has_errors),
+            (GROWTH, facts::memory(profile).is_ok()),
+            (STATE, facts::states(profile).is_ok()),
+            (BLOCKED, has_blocked),
         ];
-        let optional = optional.into_iter().filter(|(_, is_there)| *is_there);
-        Columns((0..7).chain(optional.map(|(column, _)| column)).collect())
+        let is_shown = |column: &usize| {
+            let known = optional.iter().find(|(optional, _)| optional == column);
+            known.is_none_or(|(_, is_there)| *is_there)
+        };
+        Columns((0..HEAD.len()).filter(is_shown).collect())
     }
 
     fn row(&self, cells: &Cells, content: &str) -> String {

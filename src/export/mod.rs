@@ -15,7 +15,7 @@
 //! | [`json`] | `.json` | scripts |
 //! | [`csv`] | `.csv`, `.functions.csv` | spreadsheets, pandas |
 //! | [`csv`] | `.lines.csv` | spreadsheets, pandas |
-//! | [`csv`] | `.usage.csv` | spreadsheets, pandas |
+//! | [`usage_csv`] | `.usage.csv` | spreadsheets, pandas |
 //! | [`lprof`] | `.lprof` | `python -m line_profiler` |
 //! | [`mprof`] | `.dat` | `mprof plot` |
 //! | [`firefox`] | `.firefox.json` | profiler.firefox.com, samply |
@@ -56,6 +56,8 @@ pub mod json;
 
 pub mod csv;
 
+pub mod usage_csv;
+
 pub mod lprof;
 
 pub mod mprof;
@@ -67,6 +69,10 @@ pub mod chrome_trace;
 pub mod source_text;
 
 pub mod line_table;
+
+pub mod memory_table;
+
+pub mod findings;
 
 pub mod diff;
 
@@ -80,6 +86,7 @@ mod paths;
 mod places;
 mod sequence;
 mod tree;
+mod usage;
 
 /// What the outputs say beyond the profile itself.
 #[derive(Debug, Clone, Default)]
@@ -344,7 +351,7 @@ pub fn write(
         Format::Json => json::write(profile, meta, out),
         Format::FunctionsCsv => csv::write_functions(profile, meta, out),
         Format::LinesCsv => csv::write_lines(profile, meta, out),
-        Format::UsageCsv => csv::write_usage(profile, out),
+        Format::UsageCsv => usage_csv::write(profile, out),
         Format::Lprof => lprof::write(profile, meta, out),
         Format::Mprof => mprof::write(profile, meta, out),
         Format::Firefox => firefox::write(profile, meta, out),

@@ -22,6 +22,10 @@ pub mod states;
 
 pub mod line_tables;
 
+pub mod memory;
+
+pub mod findings;
+
 pub mod callers;
 
 pub mod timeline;
@@ -31,5 +35,7 @@ pub mod paths;
 pub mod filter;
 
 pub mod diff;
+
+pub mod confidence;
 
 pub use fold::{Profile, Row, Stack, Totals, View};

@@ -13,6 +13,8 @@ use crate::cli::{commands, exit_code, overview, report as summary};
 use crate::export::Meta;
 use crate::process::Pid;
 use crate::profile::Profile;
+use crate::profile::confidence::Confidence;
+use crate::profile::diff::Side;
 
 /// Makes the report.
 ///
@@ -33,24 +35,34 @@ pub fn run(request: &request::Report) -> Result<u8> {
         Some(plan) => plan.empty_profile(),
         None => Profile::default(),
     };
+    if request.tables.memory.is_some() {
+        profile = Profile::with_timeline();
+    }
+    // Intervals are made of how the times are spread, which takes longer to fold.
+    let mut side = (request.tables.with_confidence)
+        .then(|| Side::folding_into(profile.clone(), request.selection.view));
     let left = inputs::read_selected(
         &mut inputs,
         &request.selection,
         &mut trouble,
-        &mut |event| {
-            profile.apply(event);
+        &mut |event| match &mut side {
+            Some(side) => side.apply(event),
+            None => profile.apply(event),
         },
     );
     let code = commands::say_trouble(trouble);
     left?;
+    let profile = side.as_ref().map_or(&profile, Side::profile);
+    let confidence = side.as_ref().map(Confidence::of);
     if request.tables.is_any() {
-        streams::print(&tables::text(request, &inputs, &profile)?)
-            .context("write to standard output")?;
+        let text = tables::text(request, &inputs, profile, confidence.as_ref())?;
+        streams::print(&text).context("write to standard output")?;
     } else if plan.is_none() {
-        streams::print(&overview::text(&inputs, &profile, &request.selection))
-            .context("write to standard output")?;
+        let selection = &request.selection;
+        let text = overview::text(&inputs, profile, selection, confidence.as_ref());
+        streams::print(&text).context("write to standard output")?;
     }
-    let is_written = plan.is_none_or(|plan| write(&plan, &inputs, &profile, request));
+    let is_written = plan.is_none_or(|plan| write(&plan, &inputs, profile, request));
     Ok(if is_written {
         code
     } else {

@@ -13,11 +13,13 @@
 //! profile counts them as [`super::Profile::rejected`]. Losses have neither a thread nor a time:
 //! they go on as they are, as does the end of the recording.
 
+use std::collections::BTreeSet;
+
 use glob::Pattern;
 use regex::Regex;
 
 use super::View;
-use super::event::{Event, Nanos, Sample, StackId, ThreadId};
+use super::event::{Event, Nanos, Sample, StackId, State, ThreadId};
 
 mod owners;
 
@@ -45,6 +47,8 @@ pub struct Selection {
     /// Processes of which at least one must fit; empty: all. The name of a process is the file
     /// name of any word of its command line, or the whole of it.
     pub processes: Vec<Name>,
+    /// Only while a thread was in one of these states; empty: all.
+    pub states: Vec<State>,
     /// Only what lies behind this time since the start of the recording.
     pub from: Option<Nanos>,
     /// Only what lies before this time since the start of the recording. A run across one of the
@@ -114,6 +118,7 @@ impl Selection {
             view,
             threads,
             processes,
+            states,
             from,
             to,
             function,
@@ -123,7 +128,7 @@ impl Selection {
         let owners = threads.is_empty() && processes.is_empty();
         let window = from.is_none() && to.is_none();
         let stacks = function.is_none() && focus.is_none() && hidden.is_empty();
-        *view == View::Wall && owners && window && stacks
+        *view == View::Wall && owners && states.is_empty() && window && stacks
     }
 }
 
@@ -132,6 +137,8 @@ impl Selection {
 pub struct Filter {
     view: View,
     owners: Owners,
+    states: Vec<State>,
+    seen_states: BTreeSet<State>,
     window: Window,
     stacks: Stacks,
     passed: Passed,
@@ -143,6 +150,8 @@ impl Filter {
     pub fn new(selection: Selection) -> Filter {
         Filter {
             view: selection.view,
+            states: selection.states,
+            seen_states: BTreeSet::new(),
             window: Window {
                 from: selection.from,
                 to: selection.to,
@@ -186,6 +195,12 @@ impl Filter {
         let (asked, names) = match criterion {
             Criterion::Process => self.owners.processes(),
             Criterion::Thread => self.owners.threads(),
+            Criterion::State => {
+                let asked: Vec<&str> = self.states.iter().map(|state| state.word()).collect();
+                let seen = self.seen_states.iter();
+                let seen = seen.map(|state| state.word().to_owned());
+                (asked.join(", "), seen.collect())
+            }
             Criterion::Window => (self.window.to_string(), Vec::new()),
             Criterion::Function => self.stacks.function(),
             Criterion::Focus => self.stacks.focus(),
@@ -197,6 +212,11 @@ impl Filter {
     fn sample(&mut self, sample: Sample, emit: &mut dyn FnMut(Event)) {
         if !self.owners.is_thread(sample.thread) || !self.stacks.is_stack(sample.stack) {
             emit(Event::Sample(undefined(sample)));
+            return;
+        }
+        self.seen_states.insert(sample.state);
+        if !self.states.is_empty() && !self.states.contains(&sample.state) {
+            self.passed.until(Criterion::State);
             return;
         }
         // Cut before it is held: held samples lose the time at which they were.

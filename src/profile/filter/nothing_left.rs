@@ -9,6 +9,8 @@ use crate::profile::nearest::{nearest, offer};
 /// What a sample is judged by, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Criterion {
+    /// [`super::Selection::states`].
+    State,
     /// [`super::Selection::from`] and [`super::Selection::to`].
     Window,
     /// [`super::Selection::processes`].
@@ -26,6 +28,7 @@ pub enum Criterion {
 impl fmt::Display for Criterion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Criterion::State => "state",
             Criterion::Window => "time span",
             Criterion::Process => "process",
             Criterion::Thread => "thread",
