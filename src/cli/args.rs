@@ -327,8 +327,8 @@ pub struct SamplingArgs {
     /// The ending chooses the format: .rsamp the recording, of which `rsamp report` makes all others
     /// later; .svg flame graph; .pstats for pstats, gprof2dot, snakeviz and tuna; .dot, .png or
     /// .dot.svg call graph; .speedscope.json, .firefox.json, .trace.json (Perfetto), .pb.gz (pprof),
-    /// .callgrind, .folded for the viewers of that name; .json, .csv and .lines.csv for scripts; .txt
-    /// summary. `-` is standard output and needs --format. Without this option NAME-PID.rsamp,
+    /// .callgrind, .folded for the viewers of that name; .lprof (line_profiler) and .dat (mprof)
+    /// for the programs of that name; .json, .csv, .lines.csv and .usage.csv for scripts; .txt summary. `-` is standard output and needs --format. Without this option NAME-PID.rsamp,
     /// NAME-PID.svg and NAME-PID.pstats are written into the current folder.
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,

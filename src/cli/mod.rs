@@ -22,12 +22,12 @@ pub mod header;
 pub mod surroundings;
 
 pub mod inputs;
-pub mod sources;
-pub mod tables;
 pub mod outputs;
 pub mod overview;
 pub mod place;
 pub mod report;
+pub mod sources;
+pub mod tables;
 
 pub mod dump_json;
 pub mod dump_text;

@@ -449,10 +449,7 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
 }
 
 /// Sorts the words behind `--lines` and `--memory` into names and recordings.
-fn tables(
-    files: &[PathBuf],
-    args: &TableArgs,
-) -> Result<(Vec<PathBuf>, Tables), RequestError> {
+fn tables(files: &[PathBuf], args: &TableArgs) -> Result<(Vec<PathBuf>, Tables), RequestError> {
     let mut inputs = files.to_vec();
     let mut names = |words: &Option<Vec<String>>| {
         let words = words.as_ref()?.iter();

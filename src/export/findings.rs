@@ -24,9 +24,8 @@ fn words(finding: &Finding<'_>, shortener: &Shortener) -> String {
             .map_or_else(String::new, |line| tell(place(line), line))
     };
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-    let most_in = |place: String, line: &HotLine<'_>| {
-        format!(", {} of it in {place}", percent(line.share))
-    };
+    let most_in =
+        |place: String, line: &HotLine<'_>| format!(", {} of it in {place}", percent(line.share));
     match finding {
         Finding::MemoryNearLimit { peak, limit, line } => {
             let share = percent(*peak as f64 / *limit as f64);

@@ -90,7 +90,10 @@ impl Sheet<'_> {
         );
         let file = row.function.file.unwrap_or("(none)");
         line(text, &format!("File: {}", visible(file)));
-        let at = row.function.first_line.map(|line| format!(" at line {line}"));
+        let at = row
+            .function
+            .first_line
+            .map(|line| format!(" at line {line}"));
         let name = visible(row.function.name);
         line(text, &format!("Function: {name}{}", at.unwrap_or_default()));
         line(text, &facts::cores_in_words(self.profile, &row.total_time));
@@ -100,7 +103,10 @@ impl Sheet<'_> {
         let blocked = row.self_time.blocked_others;
         if blocked > Nanos(0) {
             let blocked = significant(blocked.seconds());
-            line(text, &format!("Blocked others for {blocked} s, holding the GIL"));
+            line(
+                text,
+                &format!("Blocked others for {blocked} s, holding the GIL"),
+            );
         }
         for note in self.options.source.notes(file) {
             line(text, &format!("Note: {note}"));
@@ -109,18 +115,17 @@ impl Sheet<'_> {
 
     fn rows(&self, text: &mut String) {
         let lines = &self.table.lines;
-        let columns = Columns::of(
-            self.profile,
-            self.table,
-            self.options.confidence.is_some(),
-        );
+        let columns = Columns::of(self.profile, self.table, self.options.confidence.is_some());
         let head = columns.row(&HEAD.map(str::to_owned), "Line Contents");
         let _ = writeln!(text, "\n{head}\n{}", "=".repeat(head.chars().count()));
         for line in lines.iter().filter(|line| line.row.line.is_none()) {
             self.row(text, &columns, "?", Some(line), "(line not known)");
         }
         let seen: Vec<u32> = lines.iter().filter_map(|line| line.row.line).collect();
-        let shown = self.options.source.lines_of(&self.table.row.function, &seen);
+        let shown = self
+            .options
+            .source
+            .lines_of(&self.table.row.function, &seen);
         let mut last = None;
         for number in shown {
             if last.is_some_and(|last: u32| last + 1 < number) {
@@ -232,7 +237,17 @@ fn state(times: &StateTimes) -> String {
 type Cells = [String; 11];
 
 const HEAD: [&str; 11] = [
-    "Line #", "Samples", "Time", "% Time", "±95%", "Self", "CPU", "Cores", "Growth MB", "State", "Blocked",
+    "Line #",
+    "Samples",
+    "Time",
+    "% Time",
+    "±95%",
+    "Self",
+    "CPU",
+    "Cores",
+    "Growth MB",
+    "State",
+    "Blocked",
 ];
 
 const WIDTHS: [usize; 11] = [6, 9, 10, 7, 6, 10, 10, 6, 14, 16, 9];
@@ -285,6 +300,10 @@ pub(super) fn visible(text: &str) -> String {
 /// Seconds with four significant digits, as line_profiler's `%g`.
 pub(super) fn significant(seconds: f64) -> String {
     let digits = seconds.abs().log10().floor();
-    let decimals = if digits.is_finite() { 3.0 - digits } else { 0.0 };
+    let decimals = if digits.is_finite() {
+        3.0 - digits
+    } else {
+        0.0
+    };
     format!("{seconds:.0$}", decimals.clamp(0.0, 9.0) as usize)
 }

@@ -30,11 +30,7 @@ const NOT_AVAILABLE: &str = "n/a";
 
 /// Writes the highest point, and the tables. The profile kept what was seen when.
 #[must_use]
-pub fn memory_tables(
-    profile: &Profile,
-    tables: &[&LineTable<'_>],
-    source: &SourceText,
-) -> String {
+pub fn memory_tables(profile: &Profile, tables: &[&LineTable<'_>], source: &SourceText) -> String {
     let memory = Memory::of(profile);
     let mut text = String::from(
         "Resident memory: what the kernel holds for the process, not what the program allocated. \
@@ -71,9 +67,13 @@ fn mib(bytes: u64) -> String {
 fn highest_point(text: &mut String, profile: &Profile, peak: &Peak) {
     let process = profile.process(peak.process);
     let limit = process.and_then(|process| process.memory_limit);
-    let limit = limit.map_or_else(String::new, |limit| format!(" of a limit of {}", mib(limit)));
+    let limit = limit.map_or_else(String::new, |limit| {
+        format!(" of a limit of {}", mib(limit))
+    });
     let whose = process.filter(|_| profile.processes().len() > 1);
-    let whose = whose.map_or_else(String::new, |process| format!(" of process {}", process.pid));
+    let whose = whose.map_or_else(String::new, |process| {
+        format!(" of process {}", process.pid)
+    });
     let _ = writeln!(
         text,
         "\nHighest point{whose}: {}{limit}, {:.2} s after the start",
@@ -150,13 +150,7 @@ impl Sheet<'_> {
         }
     }
 
-    fn row(
-        &self,
-        text: &mut String,
-        number: &str,
-        of_line: Option<&TableLine<'_>>,
-        content: &str,
-    ) {
+    fn row(&self, text: &mut String, number: &str, of_line: Option<&TableLine<'_>>, content: &str) {
         let cells = of_line.map_or_else(Default::default, |line| self.cells(line));
         let [usage, increment, decrement, samples] = cells;
         let content = visible(content);

@@ -75,7 +75,8 @@ fn risen(profile: &Profile, counter: impl Fn(&Usage) -> Option<u64>) -> u64 {
     }
     let risen = ids.map(|id| {
         let (first, last) = (first[id.0 as usize], last[id.0 as usize]);
-        last.zip(first).map_or(0, |(last, first): (u64, u64)| last.saturating_sub(first))
+        last.zip(first)
+            .map_or(0, |(last, first): (u64, u64)| last.saturating_sub(first))
     });
     risen.fold(0, u64::saturating_add)
 }
@@ -91,7 +92,10 @@ fn counters(text: &mut String, profile: &Profile) {
     let written = risen(profile, |usage| usage.storage_written_bytes);
     let mut parts = Vec::new();
     if many(forced, MANY_FORCED) {
-        parts.push(format!("{} forced (others wanted the CPU)", grouped(forced)));
+        parts.push(format!(
+            "{} forced (others wanted the CPU)",
+            grouped(forced)
+        ));
     }
     if many(voluntary, MANY_VOLUNTARY) {
         parts.push(format!("{} voluntary (to wait)", grouped(voluntary)));
@@ -101,7 +105,10 @@ fn counters(text: &mut String, profile: &Profile) {
     }
     if many(major, MANY_MAJOR_FAULTS) {
         let major = grouped(major);
-        line(text, &format!("page faults that waited for storage: {major}"));
+        line(
+            text,
+            &format!("page faults that waited for storage: {major}"),
+        );
     }
     if read.max(written) >= MUCH_STORAGE {
         let (read, written) = (size(read), size(written));

@@ -14,10 +14,7 @@ const MIN_TIME: Nanos = Nanos(50_000_000);
 
 /// Whether imports take much, and for which statement of the program: the frame below the outermost one
 /// of the import system.
-pub(super) fn finding<'p>(
-    profile: &'p Profile,
-    _: &super::OwnLines<'p>,
-) -> Option<Finding<'p>> {
+pub(super) fn finding<'p>(profile: &'p Profile, _: &super::OwnLines<'p>) -> Option<Finding<'p>> {
     let importer = importers(profile);
     let mut by_thread = vec![Nanos(0); profile.threads().len()];
     let mut by_line: HashMap<(Function<'p>, Option<u32>), u64> = HashMap::new();

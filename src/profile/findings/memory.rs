@@ -11,7 +11,9 @@ const MIN_SHARE: f64 = 0.8;
 pub(super) fn peak(profile: &Profile, process: ProcessId) -> Option<u64> {
     let usage = profile.usage().iter();
     let usage = usage.filter(|usage| usage.process == process);
-    usage.filter_map(|usage| usage.peak.max(usage.resident)).max()
+    usage
+        .filter_map(|usage| usage.peak.max(usage.resident))
+        .max()
 }
 
 /// The process that came nearest to its limit, if it came near.

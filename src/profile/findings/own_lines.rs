@@ -23,7 +23,9 @@ impl<'p> OwnLines<'p> {
         let mut frame_of: Vec<FrameId> = Vec::with_capacity(profile.stacks().len());
         // Parents come before their children.
         for stack in profile.stacks() {
-            let below = stack.parent.and_then(|parent| frame_of.get(parent.0 as usize));
+            let below = stack
+                .parent
+                .and_then(|parent| frame_of.get(parent.0 as usize));
             frame_of.push(match below {
                 Some(below) if !own(stack.frame) && own(*below) => *below,
                 _ => stack.frame,

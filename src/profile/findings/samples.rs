@@ -18,7 +18,10 @@ const Z95: f64 = 1.96;
 pub(super) fn finding<'p>(profile: &'p Profile) -> Option<Finding<'p>> {
     let totals = profile.totals();
     let functions = Functions::of(profile);
-    let hottest = functions.by_self(View::Wall).first().map(|row| row.self_time.wall)?;
+    let hottest = functions
+        .by_self(View::Wall)
+        .first()
+        .map(|row| row.self_time.wall)?;
     let share = hottest.seconds() / totals.wall.seconds().max(1e-9);
     let error = Z95 * (share * (1.0 - share) / totals.samples.max(1) as f64).sqrt();
     (error > MAX_ERROR).then_some(Finding::FewSamples {

@@ -33,9 +33,11 @@ pub(super) fn finding<'p>(profile: &'p Profile, lines: &OwnLines<'p>) -> Option<
     (share >= MIN_SHARE).then(|| Finding::Waits {
         state,
         share,
-        line: lines.hottest(|row| match row.state == state && is_main(row.thread.0 as usize) {
-            true => row.totals.wall.0,
-            false => 0,
-        }),
+        line: lines.hottest(
+            |row| match row.state == state && is_main(row.thread.0 as usize) {
+                true => row.totals.wall.0,
+                false => 0,
+            },
+        ),
     })
 }

@@ -1,6 +1,7 @@
 //! What the tables of comma-separated values hold.
 
 use rsamp::export::Format;
+use rsamp::profile::event::{Event, Nanos, Usage};
 
 use super::{HOSTILE_FILES, empty, hostile, hostile_names, one_thread, text, two_threads};
 
@@ -10,6 +11,16 @@ fn files() {
     insta::assert_snapshot!(text(Format::LinesCsv, &one_thread()));
     insta::assert_snapshot!(text(Format::FunctionsCsv, &two_threads()));
     insta::assert_snapshot!(text(Format::LinesCsv, &empty()));
+    let mut profile = one_thread();
+    profile.apply(Event::Usage(Usage {
+        at: Nanos(1_500_000_000),
+        resident: Some(20_000_000),
+        cpu: Some(Nanos(7)),
+        runnable: Some(2),
+        forced_switches: Some(9),
+        ..Usage::default()
+    }));
+    insta::assert_snapshot!(text(Format::UsageCsv, &profile));
 }
 
 /// The fields of each record, by the rules of RFC 4180.
@@ -34,7 +45,7 @@ fn records(csv: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn hostile_names_are_whole_in_one_field() {
-    for (format, columns) in [(Format::FunctionsCsv, 11), (Format::LinesCsv, 12)] {
+    for (format, columns) in [(Format::FunctionsCsv, 43), (Format::LinesCsv, 44)] {
         let rows = records(&text(format, &hostile()));
         assert!(rows.iter().all(|row| row.len() == columns));
         assert_eq!(
