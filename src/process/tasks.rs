@@ -113,13 +113,7 @@ impl Process {
     /// What a thread is doing now; `None` when it ended. Who asks often keeps a [`TaskWatch`].
     #[must_use]
     pub fn task_state(&self, tid: Tid) -> Option<TaskState> {
-        self.watch_task(tid)?.state()
-    }
-
-    /// Opens a thread's `stat`, to be read again and again; `None` when it ended.
-    #[must_use]
-    pub fn watch_task(&self, tid: Tid) -> Option<TaskWatch> {
-        TaskWatch::open(self.pid(), tid).ok()
+        TaskWatch::open(self.pid(), tid).ok()?.state()
     }
 
     /// The CPU time a thread has used, in nanoseconds; `None` when it ended.
@@ -217,7 +211,11 @@ pub struct TaskWatch {
 const STAT_PREFIX: usize = 128;
 
 impl TaskWatch {
-    fn open(pid: super::Pid, tid: Tid) -> io::Result<TaskWatch> {
+    /// Opens the `stat` of a thread.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn open(pid: super::Pid, tid: Tid) -> io::Result<TaskWatch> {
         Ok(TaskWatch {
             tid,
             stat: File::open(format!("/proc/{pid}/task/{tid}/stat"))?,

@@ -1,5 +1,6 @@
 //! Tests against real interpreters of every version, which `scripts/test` provides.
 
+mod activity;
 mod builds;
 mod differential;
 mod formats;
