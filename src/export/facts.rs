@@ -1,10 +1,12 @@
 //! Turns what is known of cores, states and memory into words, and says why where nothing is.
 
-use crate::profile::event::{Nanos, State, Usage};
+use std::collections::BTreeSet;
+
+use crate::profile::event::{Missing, Nanos, State, Usage};
 use crate::profile::states::{self, StateTimes};
 use crate::profile::{Profile, Totals};
 
-use super::line_table::significant;
+use super::line_table::{significant, visible};
 
 /// Shares below it are not told.
 const MIN_SHARE: f64 = 0.005;
@@ -41,11 +43,33 @@ pub(super) fn cores_in_words(profile: &Profile, totals: &Totals) -> String {
 ///
 /// # Errors
 /// Why not.
-pub(super) fn states(profile: &Profile) -> Result<(), &'static str> {
+pub(super) fn states(profile: &Profile) -> Result<(), String> {
     if states::whole(profile).is_known() {
         return Ok(());
     }
-    Err("the recording does not tell what threads did (/proc was restricted, or rsamp older)")
+    let why = why_missing(profile, &["syscall", "stat", "schedstat"]);
+    Err(why.unwrap_or_else(|| "the recording does not tell what threads did".to_owned()))
+}
+
+/// Why one of these files below `/proc` could not be read.
+fn why_missing(profile: &Profile, files: &[&str]) -> Option<String> {
+    let is_meant = |what: &str| {
+        let file = what.rsplit('/').next().unwrap_or(what);
+        files.contains(&file)
+    };
+    let mut missing = profile.missing().iter();
+    let found = missing.find(|missing| is_meant(&missing.what))?;
+    Some(in_words(found))
+}
+
+fn in_words(missing: &Missing) -> String {
+    let (what, why) = (visible(&missing.what), visible(&missing.why));
+    format!("/proc/PID/{what}: {why}")
+}
+
+/// What the kernel refused, each once.
+pub(super) fn refused(profile: &Profile) -> BTreeSet<String> {
+    profile.missing().iter().map(in_words).collect()
 }
 
 /// `62 % running native code, 37 % running Python`
@@ -68,15 +92,15 @@ pub(super) fn states_in_words(times: &StateTimes) -> String {
 ///
 /// # Errors
 /// Why not.
-pub(super) fn memory(profile: &Profile) -> Result<(), &'static str> {
+pub(super) fn memory(profile: &Profile) -> Result<(), String> {
     let has = |usage: &Usage| usage.resident.is_some();
     let totals = profile.totals();
     if profile.usage().iter().any(has) || totals.grown_bytes + totals.shrunk_bytes > 0 {
         return Ok(());
     }
-    Err(if profile.usage().is_empty() {
-        "the recording holds no reading of it (it is too short, or rsamp was older)"
-    } else {
-        "the kernel did not tell (/proc was restricted)"
-    })
+    let why = match profile.usage() {
+        [] => "the recording holds no reading of it",
+        _ => "the kernel did not tell",
+    };
+    Err(why_missing(profile, &["statm", "status"]).unwrap_or_else(|| why.to_owned()))
 }

@@ -9,13 +9,14 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::profile::event::{Frame, Process, Thread, Usage};
+use crate::profile::event::{Frame, Missing, Process, Thread, Usage};
 use crate::profile::functions::Function;
 use crate::profile::line_tables::{self, LineTable};
 use crate::profile::states::{self, StateTimes};
 use crate::profile::{Profile, Row, Stack, Totals};
 
 use super::Meta;
+use super::findings;
 use super::sequence::Sequence;
 
 /// The number of the meaning of the fields.
@@ -35,6 +36,8 @@ struct File<'p, F, S, R> {
     readings_repeated: u64,
     readings_repeated_by_cause: BTreeMap<String, u64>,
     readings_stopped: u64,
+    findings: Vec<String>,
+    not_measured: Vec<MissingRow<'p>>,
     totals: TotalsRow,
     states: StatesRow,
     processes: Vec<ProcessRow<'p>>,
@@ -217,6 +220,23 @@ impl From<&Row> for SampleRow {
 }
 
 #[derive(Serialize)]
+struct MissingRow<'p> {
+    process: u32,
+    what: &'p str,
+    why: &'p str,
+}
+
+impl<'p> From<&'p Missing> for MissingRow<'p> {
+    fn from(missing: &'p Missing) -> MissingRow<'p> {
+        MissingRow {
+            process: missing.process.0,
+            what: &missing.what,
+            why: &missing.why,
+        }
+    }
+}
+
+#[derive(Serialize)]
 struct UsageRow {
     process: u32,
     at_ns: u64,
@@ -283,6 +303,8 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
             .map(|(cause, count)| (cause.to_string(), *count))
             .collect(),
         readings_stopped: profile.stops(),
+        findings: findings::sentences(profile),
+        not_measured: profile.missing().iter().map(MissingRow::from).collect(),
         totals: profile.totals().into(),
         processes: profile.processes().iter().map(ProcessRow::from).collect(),
         threads: threads.map(thread_row).collect(),

@@ -1,7 +1,6 @@
 //! Turns what was done and what was used into the lines of a summary: states, cores, memory, I/O.
 //!
-//! A line that would say nothing is left out; why something is not known is said only where something
-//! was asked of the kernel and refused.
+//! A line that would say nothing is left out; what the kernel refused is said.
 
 use crate::profile::Profile;
 use crate::profile::event::{Nanos, ProcessId, Usage};
@@ -31,14 +30,11 @@ pub(super) fn write(text: &mut String, profile: &Profile) {
         let busy = cores_busy(profile);
         line(text, &format!("cores: {busy:.1} of {usable} busy"));
     }
-    match facts::memory(profile) {
-        Ok(()) => memory(text, profile),
-        Err(reason) if !profile.usage().is_empty() => {
-            line(text, &format!("memory: not available: {reason}"));
-        }
-        Err(_) => {}
-    }
+    memory(text, profile);
     counters(text, profile);
+    for refused in facts::refused(profile) {
+        line(text, &format!("not available: {refused}"));
+    }
 }
 
 /// The process that had most.

@@ -128,12 +128,15 @@ impl<'a> Recording<'a> {
         self.observer.begin_program();
         let (pid, command) = (self.process.pid(), self.process.command_line());
         let python = target.python.clone();
+        let limits = self.process.limits();
         emit(Event::Process(
             process,
             event::Process {
                 pid: pid.0,
                 command,
                 python,
+                usable_cpus: limits.cpus,
+                memory_limit: limits.memory_bytes,
                 ..event::Process::default()
             },
         ));

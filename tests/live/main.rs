@@ -1,5 +1,6 @@
 //! Tests against real interpreters of every version, which `scripts/test` provides.
 
+mod activity;
 mod builds;
 mod differential;
 mod formats;
@@ -8,6 +9,7 @@ mod image_format;
 mod legacy;
 mod life;
 mod line_tables;
+mod lines;
 mod namespaces;
 mod oracle;
 mod planted;

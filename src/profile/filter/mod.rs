@@ -175,6 +175,7 @@ impl Filter {
             Event::Stack { id, parent, frame } => self.stacks.stack(id, parent, frame, emit),
             Event::Sample(sample) => self.sample(sample, emit),
             Event::Usage(usage) => self.owners.usage(usage, emit),
+            Event::Missing(missing) => self.owners.missing(missing, emit),
             event @ (Event::Lost(..)
             | Event::Repeated(..)
             | Event::Stopped(_)

@@ -1,7 +1,7 @@
 //! What rsamp's own JSON holds.
 
 use rsamp::export::Format;
-use rsamp::profile::event::{Event, Usage};
+use rsamp::profile::event::{Event, Missing, ProcessId, Usage};
 use serde_json::Value;
 
 use super::{empty, hostile, hostile_names, json, meta, one_thread, pretty, two_threads};
@@ -35,6 +35,11 @@ fn every_field_is_documented() {
     let mut found = Vec::new();
     let mut profile = one_thread();
     profile.apply(Event::Usage(Usage::default()));
+    profile.apply(Event::Missing(Missing {
+        process: ProcessId(0),
+        what: "io".to_owned(),
+        why: "permission denied".to_owned(),
+    }));
     fields(&json(Format::Json, &profile, &meta()), &mut found);
     for field in &found {
         assert!(

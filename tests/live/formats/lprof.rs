@@ -35,8 +35,13 @@ fn line_profiler_4_and_5_print_it() {
         ] {
             assert!(shown.contains(line), "no {line:?} in\n{shown}");
         }
-        assert!(!shown.contains("native"), "no function without a file\n{shown}");
-        let shown = with_file(Format::Lprof, &Profile::default(), |path| print(&python, path));
+        assert!(
+            !shown.contains("native"),
+            "no function without a file\n{shown}"
+        );
+        let shown = with_file(Format::Lprof, &Profile::default(), |path| {
+            print(&python, path)
+        });
         assert!(shown.contains("Timer unit"), "{shown}");
     }
 }

@@ -33,7 +33,8 @@ fn mprof_plots_processes_and_their_children() {
         assert!(!said.contains("No memory usage"), "{said}");
         let bytes = std::fs::read(&picture).expect("a picture");
         assert!(bytes.starts_with(b"\x89PNG") && bytes.len() > 10_000);
-        let peak = "import sys; sys.argv = ['mprof', 'peak', sys.argv[1]]; import mprof; mprof.main()";
+        let peak =
+            "import sys; sys.argv = ['mprof', 'peak', sys.argv[1]]; import mprof; mprof.main()";
         let mut python = Command::new(bin.join("python"));
         let said = stdout(python.args(["-c", peak]).arg(path));
         assert!(said.contains("19.000 MiB"), "{said}");
