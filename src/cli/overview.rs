@@ -56,6 +56,7 @@ pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta 
             .chain(filters::in_words(selection))
             .collect(),
         start_unix_ns: starts.min().unwrap_or_default(),
+        is_part: !selection.leaves_all_threads(),
         view: selection.view,
         drawing: Drawing::default(),
     }
@@ -81,6 +82,7 @@ pub fn text(
     let lines: Vec<_> = lines.iter().map(|line| escaped(line)).collect();
     let options = SummaryOptions {
         view: selection.view,
+        is_part: !selection.leaves_all_threads(),
         ..SummaryOptions::default()
     };
     let summary = summary_with(profile, &options, confidence);

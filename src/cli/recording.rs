@@ -152,6 +152,7 @@ impl Recording {
             command: self.command.join(" "),
             facts,
             start_unix_ns: sampled.start_unix_ns,
+            is_part: false,
             view: View::Wall,
             drawing: self.drawing,
         }

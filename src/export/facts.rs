@@ -36,7 +36,11 @@ pub(super) fn cores_in_words(profile: &Profile, totals: &Totals) -> String {
     let of = usable_cores(profile).map_or_else(String::new, |cores| format!(" of {cores}"));
     let cores = cores(totals).unwrap_or_default();
     let cpu = significant(busy(totals).seconds());
-    format!("CPU time: {cpu} s, {cores:.1}{of} cores busy per thread in it")
+    let each = match profile.threads().len() {
+        0 | 1 => "",
+        _ => " (the mean of a thread that is in it)",
+    };
+    format!("CPU time: {cpu} s, {cores:.1}{of} cores busy{each}")
 }
 
 /// Whether the states of threads are known.

@@ -303,7 +303,10 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
             .map(|(cause, count)| (cause.to_string(), *count))
             .collect(),
         readings_stopped: profile.stops(),
-        findings: findings::sentences(profile),
+        findings: match meta.is_part {
+            true => Vec::new(),
+            false => findings::sentences(profile),
+        },
         not_measured: profile.missing().iter().map(MissingRow::from).collect(),
         totals: profile.totals().into(),
         processes: profile.processes().iter().map(ProcessRow::from).collect(),

@@ -99,6 +99,8 @@ pub struct Meta {
     pub facts: Vec<String>,
     /// When the recording began, in ns since 1970; 0: not known.
     pub start_unix_ns: u64,
+    /// Whether threads, states or stacks were left out: then nothing is said of the whole.
+    pub is_part: bool,
     /// Which time the widths and columns show.
     pub view: View,
     /// How graphs are drawn.

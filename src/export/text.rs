@@ -30,6 +30,8 @@ pub struct SummaryOptions {
     pub threads: usize,
     /// Which time is shown.
     pub view: View,
+    /// Whether threads, states or stacks were left out: then nothing is said of the whole.
+    pub is_part: bool,
 }
 
 impl Default for SummaryOptions {
@@ -39,6 +41,7 @@ impl Default for SummaryOptions {
             lines: 10,
             threads: 10,
             view: View::Wall,
+            is_part: false,
         }
     }
 }
@@ -53,6 +56,7 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
         lines: REPORT_ROWS,
         threads: REPORT_ROWS,
         view: meta.view,
+        is_part: meta.is_part,
     };
     let command = [meta.command.clone()];
     let command = command.iter().filter(|command| !command.is_empty());
@@ -88,7 +92,7 @@ pub fn summary_with(
     }
     effort(&mut text, profile);
     frameless(&mut text, profile, options.view);
-    usage::write(&mut text, profile);
+    usage::write(&mut text, profile, options.is_part);
     if profile.threads().len() > 1 && options.threads > 0 {
         threads(&mut text, profile, options);
     }
@@ -96,7 +100,9 @@ pub fn summary_with(
         processes(&mut text, profile, options);
     }
     tables(&mut text, profile, options, confidence);
-    found(&mut text, profile);
+    if !options.is_part {
+        found(&mut text, profile);
+    }
     text
 }
 

@@ -19,14 +19,14 @@ const MANY_MAJOR_FAULTS: f64 = 5.0;
 /// Less read from or sent to storage says nothing.
 const MUCH_STORAGE: u64 = 100_000_000;
 
-/// Writes them.
-pub(super) fn write(text: &mut String, profile: &Profile) {
+/// Writes them. Of a part of the threads or of their time it would be wrong to say how many cores are busy.
+pub(super) fn write(text: &mut String, profile: &Profile, is_part: bool) {
     let times = states::whole(profile);
     if times.is_known() {
         let words = facts::states_in_words(&times);
         line(text, &format!("threads: {words}"));
     }
-    if let Some(usable) = usable_cores(profile) {
+    if let Some(usable) = usable_cores(profile).filter(|_| !is_part) {
         let busy = cores_busy(profile);
         line(text, &format!("cores: {busy:.1} of {usable} busy"));
     }

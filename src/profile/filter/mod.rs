@@ -111,6 +111,13 @@ pub enum Hidden {
 }
 
 impl Selection {
+    /// Whether of the processes and the time asked for every thread is left, whatever it did.
+    #[must_use]
+    pub fn leaves_all_threads(&self) -> bool {
+        let has_stacks = self.function.is_none() && self.focus.is_none();
+        self.threads.is_empty() && self.states.is_empty() && has_stacks
+    }
+
     /// Whether everything passes as it is and there is nothing to check.
     #[must_use]
     pub fn leaves_everything(&self) -> bool {
