@@ -18,11 +18,13 @@ pub const COUNTED_EVERY: Nanos = Nanos(2_000_000);
 /// How often those of all threads are, if need be.
 pub const REVIEW: Nanos = Nanos(100_000_000);
 
-/// By how much a sum may be ahead of the count, or behind, because the count is not up to date.
-const SLACK_NS: i64 = 12_000_000;
+/// By how much a sum may be ahead of the count, or behind, because the count is not up to date: a tick of
+/// most kernels (4 ms; at 100 Hz, where it is 10 ms, a part of the ticks is booked later), and the time from
+/// one count to the next.
+const SLACK_NS: i64 = 7_000_000;
 
 /// Within which range beyond that the part that is booked goes from all to nothing.
-const SPAN_NS: i64 = 10_000_000;
+const SPAN_NS: i64 = 6_000_000;
 
 /// CPU time of a process that may be missing from the counts of its threads, as these are read later.
 const UNSURE_NS: i64 = 5_000_000;
