@@ -34,6 +34,12 @@ const UNSURE_NS: i64 = 5_000_000;
 pub struct Account {
     clock: Option<TaskClock>,
     used: Nanos,
+    ledger: Ledger,
+}
+
+/// What was booked, against what was counted.
+#[derive(Debug, Default)]
+struct Ledger {
     /// By how much more was booked than counted.
     ahead_ns: i64,
     /// What was left of the ticks before: a tick is booked wholly or not at all.
@@ -47,11 +53,10 @@ impl Account {
         let mut account = Account {
             clock,
             used: Nanos(0),
-            ahead_ns: 0,
-            rest_ns: 0,
+            ledger: Ledger::default(),
         };
         account.count();
-        account.ahead_ns = 0;
+        account.ledger = Ledger::default();
         account
     }
 
@@ -61,15 +66,28 @@ impl Account {
         let now = now.map_or(self.used, Nanos).max(self.used);
         let grown = now - self.used;
         self.used = now;
-        self.ahead_ns -= signed(grown);
+        self.ledger.ahead_ns -= signed(grown);
         grown
     }
 
     /// Decides on one tick at which the thread was seen running or not. Returns `time` or nothing.
     pub fn book(&mut self, time: Nanos, runs: bool) -> Nanos {
-        if self.clock.is_none() {
-            return if runs { time } else { Nanos(0) };
+        match self.clock {
+            Some(_) => self.ledger.book(time, runs),
+            None if runs => time,
+            None => Nanos(0),
         }
+    }
+
+    /// What was booked and is not counted yet.
+    #[must_use]
+    pub fn ahead(&self) -> Nanos {
+        Nanos(u64::try_from(self.ledger.ahead_ns).unwrap_or(0))
+    }
+}
+
+impl Ledger {
+    fn book(&mut self, time: Nanos, runs: bool) -> Nanos {
         // In 1/1024: beyond the slack less is booked when it runs, and something when it does not, as
         // then there are bursts of work that no tick hits.
         let beyond = if runs {
@@ -86,12 +104,6 @@ impl Account {
         self.rest_ns -= time_ns;
         self.ahead_ns += time_ns;
         time
-    }
-
-    /// What was booked and is not counted yet.
-    #[must_use]
-    pub fn ahead(&self) -> Nanos {
-        Nanos(u64::try_from(self.ahead_ns).unwrap_or(0))
     }
 }
 
@@ -170,7 +182,7 @@ impl Helpers {
         self.are_at_work = self.is_unexplained();
     }
 
-    /// What is to be booked to those for whom they work; `all`: every Python thread was asked just now.
+    /// What is to be booked to those for whom they work.
     pub fn take_owed(&mut self) -> Nanos {
         if !self.are_at_work {
             return Nanos(0);
@@ -183,4 +195,70 @@ impl Helpers {
 
 fn signed(time: Nanos) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Nanos = Nanos(1_000_000);
+
+    /// A thread that is always runnable and gets the CPU for `on_ms` of every `of_ms`; the kernel counts at
+    /// the end of each turn, and each 4 ms within. Returns what was booked at each millisecond.
+    fn booked(on_ms: usize, of_ms: usize, total_ms: usize) -> Vec<u64> {
+        let mut ledger = Ledger::default();
+        let mut uncounted = 0;
+        let book = |ms: usize| {
+            let is_on = ms % of_ms < on_ms;
+            if is_on {
+                uncounted += 1;
+            }
+            if uncounted > 0 && (!is_on || uncounted % 4 == 0) {
+                ledger.ahead_ns -= signed(Nanos(TICK.0 * uncounted));
+                uncounted = 0;
+            }
+            ledger.book(TICK, true).0 / TICK.0
+        };
+        (0..total_ms).map(book).collect()
+    }
+
+    #[test]
+    fn a_thread_that_has_a_cpu_for_itself_is_booked_wholly() {
+        assert!(booked(1, 1, 5000).iter().all(|ms| *ms == 1));
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_a_cpu_is_booked_what_it_got_and_all_functions_alike() {
+        for (on, of) in [(4, 8), (3, 12), (10, 40), (1, 10)] {
+            let booked = booked(on, of, 20_000);
+            let sum: u64 = booked.iter().sum();
+            let truth = (20_000 * on / of) as u64;
+            assert!(sum.abs_diff(truth) <= 14, "{on} of {of}: {sum} of {truth}");
+            // Three functions take turns of 7, 7 and 1 ms.
+            let mut of_function = [0; 3];
+            for (ms, booked) in booked.iter().enumerate() {
+                let place = ms % 15;
+                of_function[usize::from(place >= 7) + usize::from(place >= 14)] += booked;
+            }
+            let [a, b, short] = of_function.map(|ms| ms as f64 / sum as f64);
+            for (share, expected) in [(a, 7.0), (b, 7.0), (short, 1.0)] {
+                assert!(
+                    (share - expected / 15.0).abs() < 0.02,
+                    "{on} of {of}: {of_function:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn work_between_the_ticks_is_booked_too() {
+        let mut ledger = Ledger::default();
+        let mut sum = 0;
+        for _ in 0..10_000 {
+            ledger.ahead_ns -= signed(Nanos(TICK.0 / 5));
+            sum += ledger.book(TICK, false).0;
+        }
+        let truth = 2000 * TICK.0;
+        assert!(sum.abs_diff(truth) <= 14 * TICK.0, "{sum} of {truth}");
+    }
 }
