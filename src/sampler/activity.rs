@@ -234,3 +234,79 @@ impl Watched {
         (fds.len() as u64 <= MAX_DESCRIPTORS).then_some(fds)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    fn watch(child: &Child) -> (Watch, Watched) {
+        let pid = Pid(child.id() as i32);
+        let process = Process::open(pid).unwrap();
+        (Watch::new(&process, Tid(pid.0)), Watched::new(pid))
+    }
+
+    /// What a command waits for in the end, looked at every millisecond of a clock of its own.
+    fn comes_to(program: &str, arguments: &[&str], expected: Seen) {
+        let command = &mut Command::new(program);
+        let command = command.args(arguments).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        let (mut watch, watched) = watch(&child);
+        let mut seen = Vec::new();
+        let found = (1..20_000).any(|ms| {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            seen.push(watch.look(Nanos(ms * 1_000_000), None, &watched));
+            seen.last() == Some(&expected)
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found, "{program}: {seen:?}");
+        assert_eq!(watch.take_refused(), None);
+        assert_eq!(watch.look(Nanos(u64::MAX), None, &watched), Seen::Unknown);
+        assert_eq!(watch.take_refused(), None, "that it ended is no refusal");
+    }
+
+    #[test]
+    fn what_a_command_waits_for_is_seen() {
+        comes_to("cat", &[], Seen::Waiting(State::Pipe));
+        comes_to("sleep", &["100"], Seen::Waiting(State::Sleep));
+        comes_to(
+            "sh",
+            &["-c", "sleep 100; true"],
+            Seen::Waiting(State::Child),
+        );
+        comes_to("sh", &["-c", "while :; do :; done"], Seen::Running);
+    }
+
+    #[test]
+    fn without_system_calls_there_is_the_state_alone() {
+        let command = &mut Command::new("cat");
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let (mut watch, watched) = watch(&child);
+        watch.syscall = None;
+        while watch.ask(Nanos(0), None, &watched) == Seen::Running {
+            std::thread::yield_now();
+        }
+        assert_eq!(watch.ask(Nanos(0), None, &watched), Seen::Unknown);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn selected_descriptors_are_read_from_their_bits() {
+        let watched = Watched::new(Pid(std::process::id() as i32));
+        let bits = [0b1001_u64, 1];
+        let at = bits.as_ptr() as u64;
+        assert_eq!(watched.selected(65, [at, 0, 0]), Some(vec![0, 3, 64]));
+        assert_eq!(watched.selected(3, [at, 0, at]), Some(vec![0, 0]));
+        assert_eq!(watched.selected(65, [8, 0, 0]), None);
+        let polled = [libc::pollfd {
+            fd: 7,
+            events: 1,
+            revents: 0,
+        }; 2];
+        assert_eq!(watched.polled(polled.as_ptr() as u64, 2), Some(vec![7, 7]));
+        assert_eq!(watched.polled(polled.as_ptr() as u64, 17), None);
+    }
+}

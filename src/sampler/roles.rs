@@ -83,3 +83,75 @@ impl Roles {
         vec![holder.or(self.last_holder)]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Nanos = Nanos(1_000_000_000);
+
+    fn thread(number: u64, holds_gil: bool) -> Observation {
+        Observation {
+            key: (number, number),
+            stack: Ok(None),
+            is_cut: false,
+            was_read: true,
+            holds_gil: Some(holds_gil),
+            gil_locks: None,
+            is_collecting: false,
+            interpreter: 0,
+        }
+    }
+
+    fn tick(roles: &mut Roles, at: Nanos, threads: &[(u64, bool, State)]) {
+        roles.begin();
+        for (number, holds_gil, state) in threads {
+            roles.note(&thread(*number, *holds_gil), *state, at);
+        }
+    }
+
+    #[test]
+    fn the_holder_of_the_gil_blocks_those_that_wait_for_it() {
+        let mut roles = Roles::default();
+        let (gil, python) = (State::Gil, State::Python);
+        tick(
+            &mut roles,
+            AT,
+            &[(1, false, gil), (2, true, python), (3, false, gil)],
+        );
+        assert_eq!(roles.blockers().collect::<Vec<_>>(), [((2, 2), 2)]);
+        assert_eq!(roles.allocator(), Some((2, 2)));
+        tick(
+            &mut roles,
+            AT,
+            &[(1, false, gil), (2, false, State::Native)],
+        );
+        assert_eq!(roles.blockers().count(), 0);
+        assert_eq!(roles.allocator(), Some((2, 2)));
+    }
+
+    #[test]
+    fn helpers_work_for_native_code_and_else_for_who_had_the_gil_last() {
+        let mut roles = Roles::default();
+        tick(&mut roles, AT, &[(1, false, State::Lock)]);
+        assert_eq!(roles.helped(AT), [None]);
+        let (native, python) = (State::Native, State::Python);
+        tick(
+            &mut roles,
+            AT,
+            &[(1, false, native), (2, true, python), (3, false, native)],
+        );
+        assert_eq!(roles.helped(AT), [Some((1, 1)), Some((3, 3))]);
+        tick(
+            &mut roles,
+            AT,
+            &[(1, false, State::Lock), (2, false, State::Lock)],
+        );
+        assert_eq!(
+            roles.helped(AT + Nanos(1_000_000)),
+            [],
+            "a pause of native code"
+        );
+        assert_eq!(roles.helped(AT + NATIVE_HOLDS), [Some((2, 2))]);
+    }
+}

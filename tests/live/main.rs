@@ -16,6 +16,7 @@ mod planted;
 mod programs;
 mod pythons;
 mod recordings;
+mod resources;
 mod save_image;
 mod stacks;
 mod thread_names;

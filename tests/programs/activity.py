@@ -151,9 +151,12 @@ def hold():
     hold_gil = ctypes.PyDLL(None).usleep
     stop = threading.Event()
 
+    queued = []
+
     def want():
         while not stop.is_set():
             time.sleep(0.001)
+        queued.append(queued_time())
 
     threads = [threading.Thread(target=want, name="want") for _ in range(3)]
     for thread in threads:
@@ -164,10 +167,10 @@ def hold():
         hold_gil(int(SECONDS / 2 * 1e6))
         held += time.perf_counter() - began
         time.sleep(0.01)
-    told["hold"] = {"wall": held}
     stop.set()
     for thread in threads:
         thread.join()
+    told["hold"] = {"wall": held, "queued": sum(queued)}
 
 
 def share():
@@ -176,14 +179,14 @@ def share():
     used = []
 
     def burn():
-        used.append(told_of(python)["cpu"])
+        used.append(told_of(python))
 
     threads = [threading.Thread(target=burn, name="burn") for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    told["share"] = {"cpu": sum(used)}
+    told["share"] = {clock: sum(of[clock] for of in used) for clock in used[0]}
 
 
 told = {}
