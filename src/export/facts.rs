@@ -71,9 +71,27 @@ fn in_words(missing: &Missing) -> String {
     format!("/proc/PID/{what}: {why}")
 }
 
-/// What the kernel refused, each once.
+/// What the kernel refused, each once. What it told before is not refused: the process had ended.
 pub(super) fn refused(profile: &Profile) -> BTreeSet<String> {
-    profile.missing().iter().map(in_words).collect()
+    let missing = profile.missing().iter();
+    let never_told = missing.filter(|missing| {
+        let usage = profile.usage().iter();
+        let mut own = usage.filter(|usage| usage.process == missing.process);
+        !own.any(|usage| tells(usage, &missing.what))
+    });
+    never_told.map(in_words).collect()
+}
+
+/// Whether a reading holds what a file below `/proc/PID` tells.
+fn tells(usage: &Usage, file: &str) -> bool {
+    match file {
+        "io" => usage.read_calls_bytes.is_some() || usage.storage_read_bytes.is_some(),
+        "stat" => usage.minor_faults.is_some(),
+        "statm" => usage.resident.is_some(),
+        "status" => usage.voluntary_switches.is_some() || usage.peak.is_some(),
+        "task" => usage.runnable.is_some(),
+        _ => false,
+    }
 }
 
 /// `62 % running native code, 37 % running Python`

@@ -1,9 +1,9 @@
 //! Turns readings of resident memory, and the growth that runs were booked, into the memory of each line.
 //!
 //! A process is read some ten times a second; its runs tell by how much it grew meanwhile. So the level
-//! after a run that lies between two readings is the one before it plus what it grew by; at a
-//! reading, and after a run that holds one, the level is what was read. A line has the highest level of
-//! all runs whose stack holds it. It takes a profile that kept what was seen when
+//! after a run is the one before it, plus what it grew by and less what it shrank by, never above what the
+//! next reading knows as the peak; and every reading sets it right. A line has the highest level of all
+//! runs whose stack holds it, at their ends and at the readings meanwhile. It takes a profile that kept what was seen when
 //! ([`Profile::with_timeline`]).
 
 use std::collections::HashMap;
@@ -76,36 +76,14 @@ impl<'p> Memory<'p> {
 /// Follows the level of one process through its runs; notes the highest of each stack, and tells the
 /// highest of all.
 fn follow(profile: &Profile, process: ProcessId, highest: &mut [Option<u64>]) -> Option<Peak> {
-    let readings = readings(profile, process);
-    let mut level: Option<u64> = None;
+    let mut levels = Levels::new(readings(profile, process));
     let mut found: Option<(Peak, Priority)> = None;
-    let mut next = 0;
     for run in runs(profile, process) {
-        let start = run.at - run.wall;
-        let first_inside = readings.partition_point(|usage| usage.at <= start);
-        let first_behind = readings.partition_point(|usage| usage.at <= run.at);
-        if first_behind > next {
-            // Those of other threads' runs may have been met before.
-            next = first_behind;
-            level = readings.get(next - 1).and_then(|usage| usage.resident);
-        }
-        let before = first_inside.checked_sub(1).and_then(|at| readings.get(at));
-        let before = before.and_then(|usage| usage.resident);
-        let inside = readings.get(first_inside..first_behind).unwrap_or_default();
-        if inside.is_empty() {
-            let limit = readings.get(first_behind).and_then(|usage| usage.peak);
-            let grown = level.map(|level| level.saturating_add(run.grown_bytes));
-            let grown = grown.map(|grown| grown.min(limit.unwrap_or(u64::MAX)));
-            level = grown.map(|grown| grown.saturating_sub(run.shrunk_bytes));
-        }
-        let read = inside.iter().filter_map(|usage| usage.resident).max();
-        let most = match read {
-            Some(read) => Some(read),
-            None => level.or(before),
+        let Some(resident) = levels.highest_in(&run) else {
+            continue;
         };
-        let Some(resident) = most else { continue };
         if let Some(known) = run.stack.and_then(|id| highest.get_mut(id.0 as usize)) {
-            *known = most.max(*known);
+            *known = Some(resident).max(*known);
         }
         let priority = priority(profile, &run);
         let peak = Peak {
@@ -122,6 +100,59 @@ fn follow(profile: &Profile, process: ProcessId, highest: &mut [Option<u64>]) ->
         }
     }
     found.map(|(peak, _)| peak)
+}
+
+/// The level of a process over time: what was read, and what runs say of the time between.
+struct Levels<'u> {
+    readings: Vec<&'u Usage>,
+    /// How many readings the levels hold.
+    taken: usize,
+    /// In the order of time.
+    levels: Vec<(Nanos, u64)>,
+}
+
+impl<'u> Levels<'u> {
+    fn new(readings: Vec<&'u Usage>) -> Levels<'u> {
+        Levels {
+            readings,
+            taken: 0,
+            levels: Vec::new(),
+        }
+    }
+
+    /// The highest level within a run; `None` before the first reading. Runs come in the order of their
+    /// ends.
+    fn highest_in(&mut self, run: &Sample) -> Option<u64> {
+        let behind = self.readings.partition_point(|usage| usage.at <= run.at);
+        let new = self.readings.get(self.taken..behind).unwrap_or_default();
+        let new = new
+            .iter()
+            .filter_map(|usage| Some((usage.at, usage.resident?)));
+        self.levels.extend(new);
+        self.taken = self.taken.max(behind);
+        let start = run.at - run.wall;
+        let inside = self.levels.partition_point(|(at, _)| *at <= start);
+        let within = self.levels.get(inside..).unwrap_or_default();
+        let seen = within.iter().map(|(_, level)| *level).max();
+        let has_reading = self.readings[..behind]
+            .last()
+            .is_some_and(|usage| usage.at > start);
+        // Between two readings others grow too; a run across one knows only where it began itself.
+        let before = match has_reading {
+            true => inside.checked_sub(1).and_then(|at| self.levels.get(at)),
+            false => self.levels.last(),
+        };
+        let after = before.map(|(_, before)| {
+            let limit = self.readings.get(behind).and_then(|usage| usage.peak);
+            let most = before.saturating_add(run.grown_bytes);
+            let most = most.min(limit.unwrap_or(u64::MAX));
+            most.saturating_sub(run.shrunk_bytes)
+        });
+        if let Some(after) = after {
+            self.levels.push((run.at, after));
+        }
+        after.max(seen)
+    }
 }
 
 /// Of two runs with the same level, the one with the higher priority made it so: whether it has a stack,

@@ -4,7 +4,7 @@ use rsamp::export::line_table::{LineTableOptions, line_tables};
 use rsamp::export::source_text::SourceText;
 use rsamp::profile::confidence::Confidence;
 use rsamp::profile::diff::Side;
-use rsamp::profile::event::{Event, Nanos, Process, ProcessId, Sample, State, Usage};
+use rsamp::profile::event::{Event, Missing, Nanos, Process, ProcessId, Sample, State, Usage};
 use rsamp::profile::line_tables::{self, Heat, LineTable};
 use rsamp::profile::states;
 use rsamp::profile::{Profile, View};
@@ -285,8 +285,23 @@ fn the_summary_tells_states_cores_and_memory() {
     };
     profile.apply(Event::Usage(usage(0, 7)));
     profile.apply(Event::Usage(usage(1, 107)));
+    for what in ["stat", "task/TID/syscall"] {
+        profile.apply(Event::Missing(Missing {
+            process: ProcessId(0),
+            what: what.to_owned(),
+            why: "permission denied".to_owned(),
+        }));
+    }
+    profile.apply(Event::Usage(Usage {
+        minor_faults: Some(1),
+        ..Usage::default()
+    }));
     let options = rsamp::export::text::SummaryOptions::default();
     let text = rsamp::export::text::summary(&profile, &options);
+    assert!(
+        !text.contains("/proc/PID/stat:"),
+        "it was read once\n{text}"
+    );
     for expected in [
         "threads: 70 % running native code, 20 % waiting for the disk, 10 % running Python\n",
         "cores: 2.4 of 16 busy\n",
@@ -294,6 +309,7 @@ fn the_summary_tells_states_cores_and_memory() {
         "context switches: 10,000 forced (others wanted the CPU)\n",
         "page faults that waited for storage: 100\n",
         "storage: 500.0 MB read, 0 B written\n",
+        "not available: /proc/PID/task/TID/syscall: permission denied\n",
     ] {
         assert!(text.contains(expected), "no {expected:?} in\n{text}");
     }

@@ -92,6 +92,23 @@ fn a_line_has_the_highest_level_while_it_was_on_a_stack() {
     );
 }
 
+/// A line that takes long to take its memory: a reading in its midst does not hold all of it.
+#[test]
+fn a_reading_within_a_run_is_not_its_end() {
+    let mut build = Build::into(Profile::with_timeline());
+    build.thread(Some("MainThread"));
+    for (ms, mib) in [(0, 20), (100, 130), (200, 222)] {
+        reading(&mut build, 0, ms, mib);
+    }
+    build.run(0, &[at(1)], run(20, 0, 0));
+    build.run(0, &[at(2)], run(130, 200, 0));
+    build.run(0, &[at(3)], run(50, 2, 200));
+    let memory = Memory::of(&build.profile);
+    let of = |line| of_line(&memory, "fill", 1, line);
+    // The last run ends at the reading, which is as good as any level within.
+    assert_eq!((of(1), of(2), of(3)), (Some(20), Some(220), Some(222)));
+}
+
 #[test]
 fn of_two_threads_the_one_with_the_gil_made_the_peak() {
     let mut build = Build::into(Profile::with_timeline());

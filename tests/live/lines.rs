@@ -31,13 +31,13 @@ fn output(command: &mut Command) -> String {
     String::from_utf8_lossy(&stdout).into_owned()
 }
 
-/// Records `words` into `folder/a.rsamp`.
-fn record(folder: &Path, words: &[String]) {
+/// Records `words` into `folder/a.rsamp`, and returns what they print.
+fn record(folder: &Path, words: &[String]) -> String {
     let mut command = Command::new(cargo_bin!("rsamp"));
     command
         .current_dir(folder)
         .args(["record", "-q", "-r", "1000", "--force"]);
-    output(command.args(["-o", "a.rsamp", "--"]).args(words));
+    output(command.args(["-o", "a.rsamp", "--"]).args(words))
 }
 
 fn report(folder: &Path, options: &[&str]) -> String {
@@ -63,18 +63,18 @@ fn lines_have_the_shares_that_were_planted() {
             continue;
         }
         let words: Vec<String> = words.chain([script, "work".to_owned()]).collect();
-        record(folder.path(), &words);
+        let said = record(folder.path(), &words);
+        let said: BTreeMap<String, f64> = serde_json::from_str(&said).expect("JSON");
+        let whole: f64 = said.values().sum();
         let text = report(folder.path(), &["--lines", "work"]);
         let label = &python.label;
-        for (content, planted) in [
-            ("burn(0.01)", 10.0),
-            ("burn(0.02)", 20.0),
-            ("burn(0.07)", 70.0),
-        ] {
-            let share: f64 = row(&text, content)[3].parse().expect("a share");
+        for (seconds, planted) in said {
+            let content = format!("burn({seconds})");
+            let planted = 100.0 * planted / whole;
+            let share: f64 = row(&text, &content)[3].parse().expect("a share");
             assert!(
                 (share - planted).abs() <= 2.0,
-                "{label}: {content} {share} %\n{text}"
+                "{label}: {content} {share} %, in truth {planted} %\n{text}"
             );
         }
         assert!(text.contains("Function: work at line "), "{label}\n{text}");

@@ -2,19 +2,25 @@
 
     planted_lines.py work|memory
 
-It says nothing; a profile of it must show what is written here.
+At the end it prints {"0.01": s, ...}: how long it was in each of the three lines, which on a busy machine is
+more than it asked for. Runs on 3.6 and later.
 """
 
+import json
 import sys
 import time
 
 MEGABYTES = 200
 
 
+took = {}
+
+
 def burn(seconds):
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        pass
+    start = now = time.perf_counter()
+    while now < start + seconds:
+        now = time.perf_counter()
+    took[seconds] = took.get(seconds, 0.0) + now - start
 
 
 def work():
@@ -34,3 +40,4 @@ def memory():
 
 if __name__ == "__main__":
     {"work": work, "memory": memory}[sys.argv[1]]()
+    print(json.dumps(took))
