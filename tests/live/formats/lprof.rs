@@ -27,11 +27,11 @@ fn line_profiler_4_and_5_print_it() {
         let shown = with_file(Format::Lprof, &profile, |path| print(&python, path));
         for line in [
             "Timer unit: 1e-06 s",
-            "Total time: 0.625 s",
+            "Total time: 0.875 s",
             "Function: main at line 1",
-            "     2         5     625000.0 125000.0    100.0      fib(3)",
+            "     2         7     875000.0 125000.0    100.0      fib(3)",
             "Function: fib at line 10",
-            "    11         3     375000.0 125000.0    100.0      return fib(n - 1)",
+            "    11         4     500000.0 125000.0    100.0      return fib(n - 1)",
         ] {
             assert!(shown.contains(line), "no {line:?} in\n{shown}");
         }
