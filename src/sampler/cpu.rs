@@ -106,6 +106,8 @@ impl Ledger {
         let time_ns = signed(time);
         if runs {
             self.ran_ns += time_ns;
+        } else if self.ahead_ns >= -SLACK_NS {
+            return Nanos(0);
         }
         if self.ran_ns > REMEMBERED_NS {
             self.ran_ns /= 2;

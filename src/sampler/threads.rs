@@ -53,7 +53,8 @@ struct Tracked {
     is_busy: bool,
     /// The CPU time it used since then.
     used: Nanos,
-    was_seen: bool,
+    /// The number of the tick at which it was observed last.
+    seen_at_tick: u64,
 }
 
 /// All threads of one interpreter process.
@@ -64,6 +65,8 @@ pub struct Threads {
     next_id: u32,
     tracked: FxHashMap<ThreadKey, Tracked>,
     look_up_at: Nanos,
+    /// Ticks so far.
+    tick: u64,
     watched: Watched,
     helpers: Helpers,
     roles: Roles,
@@ -96,6 +99,7 @@ impl Threads {
             next_id: first_id,
             tracked: FxHashMap::default(),
             look_up_at: Nanos(0),
+            tick: 0,
             watched: Watched::new(target.pid()),
             helpers: Helpers::new(target),
             roles: Roles::default(),
@@ -193,11 +197,12 @@ impl Threads {
         self.usage.tell_if_due(moment.at, emit);
         self.count_cpu(moment.at, emit);
         self.roles.begin();
-        for tracked in self.tracked.values_mut() {
-            tracked.was_seen = false;
-        }
+        self.tick += 1;
+        let mut seen = 0;
         for observation in observations {
             if let Some(tracked) = self.tracked.get_mut(&observation.key) {
+                seen += usize::from(tracked.seen_at_tick != self.tick);
+                tracked.seen_at_tick = self.tick;
                 let state = tracked.take(observation, moment, &self.watched, emit);
                 self.roles.note(observation, state, moment.at);
             }
@@ -205,22 +210,26 @@ impl Threads {
         self.charge_waits(moment);
         self.charge_memory(moment);
         self.charge_helpers(moment);
-        self.retire(moment, emit);
+        if seen < self.tracked.len() {
+            self.retire(moment, emit);
+        }
     }
 
+    /// Ends the threads that were not observed.
     fn retire(&mut self, moment: Moment, emit: &mut dyn FnMut(Event)) {
         self.tracked.retain(|_, tracked| {
-            if !tracked.was_seen && tracked.is_main {
+            let was_seen = tracked.seen_at_tick == self.tick;
+            if !was_seen && tracked.is_main {
                 tracked.was_read = true;
                 let seen = tracked.look(moment.at, &self.watched);
                 let state = state_of(seen, Some(true), false);
                 tracked.extend(None, moment, false, state, emit);
-            } else if !tracked.was_seen {
+            } else if !was_seen {
                 // What it used since it was asked last is nobody else's.
                 self.helpers.explain(tracked.account.ahead());
                 tracked.flush(emit);
             }
-            tracked.was_seen || tracked.is_main
+            was_seen || tracked.is_main
         });
     }
 
@@ -367,7 +376,7 @@ impl Tracked {
             was_read: false,
             is_busy: false,
             used: Nanos(0),
-            was_seen: false,
+            seen_at_tick: 0,
         }
     }
 
@@ -379,7 +388,6 @@ impl Tracked {
         watched: &Watched,
         emit: &mut dyn FnMut(Event),
     ) -> State {
-        self.was_seen = true;
         self.was_read |= observation.was_read;
         self.gil_locks = observation.gil_locks;
         let seen = self.look(moment.at, watched);
