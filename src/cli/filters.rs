@@ -7,7 +7,7 @@ use super::args::{FilterArgs, Mode};
 use super::request::MAX_DURATION_SECONDS;
 use crate::profile::View;
 use crate::profile::event::{Nanos, State};
-use crate::profile::filter::{Hidden, Name, Selection};
+use crate::profile::filter::{Hidden, Name, NoRanks, Ranks, Selection};
 
 /// A filter that cannot be.
 #[derive(Debug, Error)]
@@ -43,6 +43,15 @@ pub enum FilterError {
         /// What is wrong.
         #[source]
         source: regex::Error,
+    },
+    /// Ranks that are none.
+    #[error("--rank: {text:?} stands for no ranks")]
+    Ranks {
+        /// What was typed.
+        text: String,
+        /// What is wrong.
+        #[source]
+        source: NoRanks,
     },
     /// A pattern that is none.
     #[error("--{option}: {text:?} is no pattern")]
@@ -82,6 +91,7 @@ pub fn selection(args: &FilterArgs) -> Result<Selection, FilterError> {
         threads: patterns("thread", &args.thread, Name::new)?,
         processes: patterns("process", &args.process, Name::new)?,
         states: states(&args.state)?,
+        ranks: ranks(&args.rank)?,
         from,
         to,
         function: regex("function", &args.function)?,
@@ -104,6 +114,16 @@ fn states(words: &[String]) -> Result<Vec<State>, FilterError> {
         }
     }
     Ok(states)
+}
+
+fn ranks(words: &[String]) -> Result<Vec<Ranks>, FilterError> {
+    let ranks = |text: &String| {
+        Ranks::new(text).map_err(|source| FilterError::Ranks {
+            text: text.clone(),
+            source,
+        })
+    };
+    words.iter().map(ranks).collect()
 }
 
 fn time(option: &'static str, text: &Option<String>) -> Result<Option<Nanos>, FilterError> {
@@ -152,10 +172,6 @@ fn listed_states(states: &[State]) -> Option<String> {
 /// elsewhere.
 #[must_use]
 pub fn in_words(selection: &Selection) -> Vec<String> {
-    let listed = |what: &str, names: &[Name]| {
-        let names: Vec<String> = names.iter().map(Name::to_string).collect();
-        (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
-    };
     let time = |what: &str, time: Option<Nanos>| time.map(|t| format!("{what} {} s", t.seconds()));
     let regex = |what: &str, regex: &Option<Regex>| regex.as_ref().map(|r| format!("{what} {r}"));
     let hidden = selection.hidden.iter().map(|hidden| match hidden {
@@ -165,6 +181,7 @@ pub fn in_words(selection: &Selection) -> Vec<String> {
     });
     let only = [
         listed("process", &selection.processes),
+        listed("rank", &selection.ranks),
         listed("thread", &selection.threads),
         listed_states(&selection.states),
         time("from", selection.from),
@@ -173,4 +190,9 @@ pub fn in_words(selection: &Selection) -> Vec<String> {
         regex("focus on", &selection.focus),
     ];
     only.into_iter().flatten().chain(hidden).collect()
+}
+
+fn listed(what: &str, names: &[impl ToString]) -> Option<String> {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
 }

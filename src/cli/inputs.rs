@@ -84,7 +84,8 @@ pub struct Input {
     kept: Option<FileReader>,
 }
 
-type FileReader = Reader<BufReader<File>>;
+/// Reads one recording from a file or pipe.
+pub(super) type FileReader = Reader<BufReader<File>>;
 
 /// What came of the reading.
 #[derive(Debug, Default)]
@@ -159,15 +160,22 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
 /// Hands every event of all recordings to `emit`, merged when there are several.
 fn read(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
     if let [input] = inputs {
-        read_one(input, trouble, emit);
+        read_with_source(input, trouble, emit);
         return;
     }
     let mut merger = Merger::default();
     for input in inputs {
         merger.begin(input.name.clone());
-        read_one(input, trouble, &mut |event| merger.apply(event, emit));
+        read_with_source(input, trouble, &mut |event| merger.apply(event, emit));
     }
     merger.finish(emit);
+}
+
+fn read_with_source(input: &mut Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
+    let reader = read_one(input, trouble, emit);
+    if let Some(reader) = reader.filter(|_| input.wants_source) {
+        input.source = reader.sources().to_vec();
+    }
 }
 
 /// Hands on what is left of all events by the selection.
@@ -189,35 +197,55 @@ pub fn read_selected(
     filter.check()
 }
 
-fn read_one(input: &mut Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
-    let name = input.path.clone();
-    let path = || name.clone();
+/// Hands every event of one recording to `emit`. What else was in it, the reader tells.
+pub(super) fn read_one(
+    input: &mut Input,
+    trouble: &mut Trouble,
+    emit: &mut dyn FnMut(Event),
+) -> Option<FileReader> {
+    let path = || input.path.clone();
+    let rank = header::rank(&input.header).and_then(|rank| rank.parse().ok());
+    let mut emit = |event| {
+        emit(match event {
+            Event::Process(id, mut process) => {
+                process.rank = process.rank.or(rank);
+                Event::Process(id, process)
+            }
+            event => event,
+        });
+    };
     let opened = match input.kept.take() {
         Some(reader) => Ok(reader),
         None => reader(&input.path).map(|(reader, _)| reader),
     };
     let read = opened.and_then(|mut reader| {
-        let read = reader.read(emit);
-        if input.wants_source {
-            input.source = reader.sources().to_vec();
-        }
-        read.map_err(|source| InputError::Unreadable {
-            path: path(),
-            source: ReadError::Io(source),
-        })
+        let completeness = reader
+            .read(&mut emit)
+            .map_err(|source| InputError::Unreadable {
+                path: path(),
+                source: ReadError::Io(source),
+            })?;
+        Ok((reader, completeness))
     });
-    match read {
-        Ok(Completeness::Whole) => {}
-        Ok(Completeness::CutOff { read_bytes }) => trouble.cut_off.push((path(), read_bytes)),
-        Ok(Completeness::Damaged { at_byte, what }) => {
+    let (reader, completeness) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            trouble.errors.push(error);
+            return None;
+        }
+    };
+    match completeness {
+        Completeness::Whole => {}
+        Completeness::CutOff { read_bytes } => trouble.cut_off.push((path(), read_bytes)),
+        Completeness::Damaged { at_byte, what } => {
             trouble.errors.push(InputError::Damaged {
                 path: path(),
                 at_byte,
                 what,
             });
         }
-        Err(error) => trouble.errors.push(error),
     }
+    Some(reader)
 }
 
 /// Reads a header. Tells whether the file can be opened again.

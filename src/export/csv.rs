@@ -2,8 +2,8 @@
 //!
 //! As RFC 4180 has it, with a header, but with `\n` as the line end: a field with a comma, a quote or
 //! a line break is in quotes. Names are whole; control characters other than line breaks, which
-//! readers stumble over, are replaced. What is not known is an empty field. The
-//! hottest row of the chosen time is the first.
+//! readers stumble over, are replaced. What is not known is an empty field. The columns of all of
+//! rsamp's tables are told in docs/csv.md. The hottest row of the chosen time is the first.
 
 use std::io;
 

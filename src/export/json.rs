@@ -17,6 +17,7 @@ use crate::profile::{Profile, Row, Stack, Totals};
 
 use super::Meta;
 use super::findings;
+use super::over_ranks::{self, JsonRanks};
 use super::sequence::Sequence;
 
 /// The number of the meaning of the fields.
@@ -45,6 +46,7 @@ struct File<'p, F, S, R> {
     functions: Vec<FunctionRow<'p>>,
     lines: Vec<LineRow<'p>>,
     usage: Vec<UsageRow>,
+    ranks: Option<JsonRanks<'p>>,
     frames: F,
     stacks: S,
     samples: R,
@@ -95,6 +97,7 @@ struct ProcessRow<'p> {
     python: &'p str,
     usable_cpus: Option<u32>,
     memory_limit: Option<u64>,
+    rank: Option<u32>,
 }
 
 impl<'p> From<&'p Process> for ProcessRow<'p> {
@@ -105,6 +108,7 @@ impl<'p> From<&'p Process> for ProcessRow<'p> {
             python: &process.python,
             usable_cpus: process.usable_cpus,
             memory_limit: process.memory_limit,
+            rank: process.rank,
         }
     }
 }
@@ -315,6 +319,7 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
         functions: function_rows(&tables, meta),
         lines: line_rows(&tables, meta),
         usage: profile.usage().iter().map(UsageRow::from).collect(),
+        ranks: over_ranks::json(profile, meta.view),
         frames: Sequence(|| profile.frames().iter().map(FrameRow::from)),
         stacks: Sequence(|| profile.stacks().iter().map(StackRow::from)),
         samples: Sequence(|| profile.rows().iter().map(SampleRow::from)),

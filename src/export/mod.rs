@@ -18,6 +18,7 @@
 //! | [`usage_csv`] | `.usage.csv` | spreadsheets, pandas |
 //! | [`lprof`] | `.lprof` | `python -m line_profiler` |
 //! | [`mprof`] | `.dat` | `mprof plot` |
+//! | [`over_ranks`] | `.ranks.csv` | spreadsheets, pandas |
 //! | [`firefox`] | `.firefox.json` | profiler.firefox.com, samply |
 //! | [`chrome_trace`] | `.trace.json` | ui.perfetto.dev, chrome://tracing, speedscope |
 //!
@@ -61,6 +62,8 @@ pub mod usage_csv;
 pub mod lprof;
 
 pub mod mprof;
+
+pub mod over_ranks;
 
 pub mod firefox;
 
@@ -168,6 +171,8 @@ pub enum Format {
     Lprof,
     /// memory_profiler's record of resident memory over time.
     Mprof,
+    /// A table of functions and lines over the ranks.
+    RanksCsv,
     /// The Firefox Profiler's processed profile.
     Firefox,
     /// Chrome's Trace Event Format.
@@ -176,7 +181,7 @@ pub enum Format {
 
 impl Format {
     /// All formats, in the order in which they are listed to the user.
-    pub const ALL: [Format; 18] = [
+    pub const ALL: [Format; 19] = [
         Format::FlameGraph,
         Format::Pstats,
         Format::Folded,
@@ -193,6 +198,7 @@ impl Format {
         Format::UsageCsv,
         Format::Lprof,
         Format::Mprof,
+        Format::RanksCsv,
         Format::Firefox,
         Format::ChromeTrace,
     ];
@@ -216,6 +222,7 @@ impl Format {
             Format::UsageCsv => ("usage-csv", &["usage.csv"]),
             Format::Lprof => ("lprof", &["lprof"]),
             Format::Mprof => ("mprof", &["dat"]),
+            Format::RanksCsv => ("ranks-csv", &["ranks.csv"]),
             Format::Firefox => ("firefox", &["firefox.json"]),
             Format::ChromeTrace => ("chrome-trace", &["trace.json"]),
         }
@@ -356,6 +363,7 @@ pub fn write(
         Format::UsageCsv => usage_csv::write(profile, out),
         Format::Lprof => lprof::write(profile, meta, out),
         Format::Mprof => mprof::write(profile, meta, out),
+        Format::RanksCsv => over_ranks::write_csv(profile, meta, out),
         Format::Firefox => firefox::write(profile, meta, out),
         Format::ChromeTrace => chrome_trace::write(profile, meta, out),
     };

@@ -247,6 +247,17 @@ impl fmt::Display for LostCause {
     }
 }
 
+/// What was lost at one moment by one cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// The tick, since the start of the recording.
+    pub at: Nanos,
+    /// Why.
+    pub cause: LostCause,
+    /// How many samples or ticks.
+    pub count: u64,
+}
+
 /// Why a stack was read again. It is no loss: the last reading is of one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RetryCause {
@@ -294,7 +305,7 @@ pub enum Event {
     /// A thread had a stack for some time.
     Sample(Sample),
     /// So many samples were lost or cut. A `Late` tick is not missing time: the next weight covers it.
-    Lost(LostCause, u64),
+    Lost(Loss),
     /// So many readings were repeated.
     Repeated(RetryCause, u64),
     /// For so many readings a thread was stopped.

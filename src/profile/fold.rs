@@ -215,11 +215,11 @@ impl Profile {
                     && push(&mut self.stacks, id.0, Stack { parent, frame })
             }
             Event::Sample(sample) => self.apply_sample(&sample),
-            Event::Lost(cause, count) => {
-                let lost = self.lost.entry(cause).or_default();
-                *lost = lost.saturating_add(count);
+            Event::Lost(loss) => {
+                let lost = self.lost.entry(loss.cause).or_default();
+                *lost = lost.saturating_add(loss.count);
                 if let Some(timeline) = &mut self.timeline {
-                    timeline.lose(self.last_sample, cause, count);
+                    timeline.lose(loss);
                 }
                 true
             }

@@ -3,6 +3,7 @@
 //! ```text
 //! Event ─► Filter (filter) ─► Profile (fold) ─► Functions (functions) ─► lines (lines), call edges (callers)
 //!                                      ├──────► sums over the tree of stacks (sums)
+//!                                      ├──────► functions and lines over the ranks (over_ranks)
 //!                                      ├──────► two of them: what differs (diff)
 //!                                      └──────► on demand, what was seen when (timeline)
 //! ```
@@ -27,6 +28,8 @@ pub mod memory;
 pub mod findings;
 
 pub mod callers;
+
+pub mod over_ranks;
 
 pub mod timeline;
 

@@ -73,7 +73,7 @@ impl Merger {
                 let process = self.process_id(missing.process);
                 emit(Event::Missing(Missing { process, ..missing }));
             }
-            event @ (Event::Lost(..)
+            event @ (Event::Lost(_)
             | Event::Repeated(..)
             | Event::Stopped(_)
             | Event::Skipped(_)

@@ -11,7 +11,7 @@ use super::columns;
 use super::format::{Blocks, Preamble, Unreadable, VERSION, read_preamble};
 use super::schema::{self, Block, Header};
 use crate::profile::event::{
-    Event, Frame, FrameId, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, RetryCause,
+    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, RetryCause,
     StackId, Thread, ThreadId, Usage,
 };
 
@@ -482,7 +482,11 @@ fn lost_event(loss: &schema::Loss) -> Option<Event> {
     let cause = causes
         .into_iter()
         .find(|cause| super::writer::cause_number(*cause) == loss.cause)?;
-    Some(Event::Lost(cause, loss.count))
+    Some(Event::Lost(Loss {
+        at: Nanos(loss.at_ns),
+        cause,
+        count: loss.count,
+    }))
 }
 
 fn repeated_event(repeated: &schema::Repeated) -> Option<Event> {

@@ -213,7 +213,7 @@ pub struct Thread {
     pub is_main: bool,
 }
 
-/// How much was lost by one cause.
+/// How much was lost at one tick by one cause.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 #[allow(missing_docs)]
 pub struct Loss {
@@ -221,6 +221,8 @@ pub struct Loss {
     pub cause: u32,
     #[prost(uint64, tag = "2")]
     pub count: u64,
+    #[prost(uint64, tag = "3")]
+    pub at_ns: u64,
 }
 
 /// How many readings were repeated by one cause.

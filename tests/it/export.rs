@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rsamp::export::text::{SummaryOptions, summary};
 use rsamp::export::{Direction, Drawing, Format, Meta, write};
-use rsamp::profile::event::{Event, LostCause, Nanos, Process, ProcessId, Thread, ThreadId};
+use rsamp::profile::event::{Event, Loss, LostCause, Nanos, Process, ProcessId, Thread, ThreadId};
 use rsamp::profile::{Profile, View};
 
 use serde_json::Value;
@@ -18,6 +18,7 @@ mod csv;
 mod dot;
 mod firefox;
 mod json;
+mod over_ranks;
 mod pprof;
 mod speedscope;
 
@@ -73,8 +74,16 @@ fn one_thread_in(profile: Profile) -> Profile {
     build.sample(0, &[main, solve], 300_000_400);
     build.sample(0, &[main_later, solve, solve], 400_000_400);
     build.sample(0, &[main, solve, dot], 1_200_000_400);
-    build.profile.apply(Event::Lost(LostCause::Late, 3));
-    build.profile.apply(Event::Lost(LostCause::Torn, 1));
+    build.profile.apply(Event::Lost(Loss {
+        at: Nanos(2_000_001_600),
+        cause: LostCause::Late,
+        count: 3,
+    }));
+    build.profile.apply(Event::Lost(Loss {
+        at: Nanos(2_000_001_600),
+        cause: LostCause::Torn,
+        count: 1,
+    }));
     build.profile.apply(Event::End(Nanos(2_000_001_600)));
     build.profile
 }
@@ -197,7 +206,11 @@ fn a_view_without_time_says_so() {
     };
     insta::assert_snapshot!(summary(&build.profile, &options));
     let mut lost = empty();
-    lost.apply(Event::Lost(LostCause::Unreadable, 2));
+    lost.apply(Event::Lost(Loss {
+        at: Nanos(2_000_001_600),
+        cause: LostCause::Unreadable,
+        count: 2,
+    }));
     insta::assert_snapshot!(summary(&lost, &options));
 }
 

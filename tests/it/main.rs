@@ -12,6 +12,7 @@ mod image_format;
 mod images;
 mod line_tables;
 mod memory;
+mod over_ranks;
 mod process;
 mod profile;
 mod rates;

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 use rsamp::profile::callers;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
+    ThreadId,
 };
 use rsamp::profile::functions::Functions;
 use rsamp::profile::lines::Lines;
@@ -428,9 +429,21 @@ fn a_timeline_keeps_runs_in_order_and_losses_where_they_were_told() {
     let (a, b) = (Call("a", "/x.py", 1, 1), Call("b", "/x.py", 2, 2));
     build.sample(0, &[a], 10);
     build.sample(1, &[b], 25);
-    build.profile.apply(Event::Lost(LostCause::Torn, 1));
-    build.profile.apply(Event::Lost(LostCause::Torn, 2));
-    build.profile.apply(Event::Lost(LostCause::Late, 1));
+    build.profile.apply(Event::Lost(Loss {
+        at: Nanos(25),
+        cause: LostCause::Torn,
+        count: 1,
+    }));
+    build.profile.apply(Event::Lost(Loss {
+        at: Nanos(25),
+        cause: LostCause::Torn,
+        count: 2,
+    }));
+    build.profile.apply(Event::Lost(Loss {
+        at: Nanos(25),
+        cause: LostCause::Late,
+        count: 1,
+    }));
     build.sample(0, &[b], 20);
     build.sample(0, &[a], 5);
     let profile = build.profile;

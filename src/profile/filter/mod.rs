@@ -1,7 +1,7 @@
 //! Turns a stream of events into the part of it that was asked for.
 //!
 //! ```text
-//! Event ─► Filter: owners (process, thread) ─► window (time) ─► stacks (frames) ─► Event
+//! Event ─► Filter: owners (process, rank, thread) ─► window (time) ─► stacks (frames) ─► Event
 //! ```
 //!
 //! What comes out is a stream of events like any other, for a [`super::Profile`] or whatever else
@@ -10,8 +10,8 @@
 //! the number of distinct stacks, not with that of samples.
 //!
 //! Events that name what was never defined go on with a number that is never given, so that the
-//! profile counts them as [`super::Profile::rejected`]. Losses have neither a thread nor a time:
-//! they go on as they are, as does the end of the recording.
+//! profile counts them as [`super::Profile::rejected`]. Losses have a time but
+//! no thread: those in the window go on. The end of the recording goes on as it is.
 
 use std::collections::BTreeSet;
 
@@ -20,6 +20,8 @@ use regex::Regex;
 
 use super::View;
 use super::event::{Event, Nanos, Sample, StackId, State, ThreadId};
+
+mod ranks;
 
 mod owners;
 
@@ -30,6 +32,7 @@ mod window;
 mod nothing_left;
 
 pub use nothing_left::{Criterion, NothingLeft};
+pub use ranks::{NoRanks, Ranks};
 
 use nothing_left::Passed;
 use owners::Owners;
@@ -49,6 +52,8 @@ pub struct Selection {
     pub processes: Vec<Name>,
     /// Only while a thread was in one of these states; empty: all.
     pub states: Vec<State>,
+    /// Ranks of which one must be the process's; empty: all, and processes that have none.
+    pub ranks: Vec<Ranks>,
     /// Only what lies behind this time since the start of the recording.
     pub from: Option<Nanos>,
     /// Only what lies before this time since the start of the recording. A run across one of the
@@ -126,13 +131,14 @@ impl Selection {
             threads,
             processes,
             states,
+            ranks,
             from,
             to,
             function,
             focus,
             hidden,
         } = self;
-        let owners = threads.is_empty() && processes.is_empty();
+        let owners = threads.is_empty() && processes.is_empty() && ranks.is_empty();
         let window = from.is_none() && to.is_none();
         let stacks = function.is_none() && focus.is_none() && hidden.is_empty();
         *view == View::Wall && owners && states.is_empty() && window && stacks
@@ -163,7 +169,7 @@ impl Filter {
                 from: selection.from,
                 to: selection.to,
             },
-            owners: Owners::new(selection.processes, selection.threads),
+            owners: Owners::new(selection.processes, selection.ranks, selection.threads),
             stacks: Stacks::new(selection.function, selection.focus, selection.hidden),
             passed: Passed::default(),
         }
@@ -183,7 +189,8 @@ impl Filter {
             Event::Sample(sample) => self.sample(sample, emit),
             Event::Usage(usage) => self.owners.usage(usage, emit),
             Event::Missing(missing) => self.owners.missing(missing, emit),
-            event @ (Event::Lost(..)
+            Event::Lost(loss) if !self.window.holds(loss.at) => {}
+            event @ (Event::Lost(_)
             | Event::Repeated(..)
             | Event::Stopped(_)
             | Event::Skipped(_)
@@ -202,6 +209,7 @@ impl Filter {
         };
         let (asked, names) = match criterion {
             Criterion::Process => self.owners.processes(),
+            Criterion::Rank => self.owners.ranks(),
             Criterion::Thread => self.owners.threads(),
             Criterion::State => {
                 let asked: Vec<&str> = self.states.iter().map(|state| state.word()).collect();

@@ -15,6 +15,8 @@ pub enum Criterion {
     Window,
     /// [`super::Selection::processes`].
     Process,
+    /// [`super::Selection::ranks`].
+    Rank,
     /// [`super::Selection::threads`].
     Thread,
     /// [`super::Selection::function`].
@@ -31,6 +33,7 @@ impl fmt::Display for Criterion {
             Criterion::State => "state",
             Criterion::Window => "time span",
             Criterion::Process => "process",
+            Criterion::Rank => "rank",
             Criterion::Thread => "thread",
             Criterion::Function => "function",
             Criterion::Focus => "focus",

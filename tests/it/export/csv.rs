@@ -1,5 +1,7 @@
 //! What the tables of comma-separated values hold.
 
+use std::collections::BTreeSet;
+
 use rsamp::export::Format;
 use rsamp::profile::event::{Event, Nanos, Usage};
 
@@ -60,4 +62,32 @@ fn hostile_names_are_whole_in_one_field() {
             assert!(rows.iter().any(|row| row[1] == file), "{file:?}");
         }
     }
+}
+
+/// docs/csv.md tells every column of every table, and no other.
+#[test]
+fn every_column_is_documented() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/csv.md"));
+    let page = page.expect("docs/csv.md");
+    let told = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+    let told: BTreeSet<&str> = told
+        .flat_map(|cell| cell.split('`'))
+        .filter(|word| !word.trim().is_empty() && !word.starts_with(','))
+        .collect();
+    let formats = [
+        Format::FunctionsCsv,
+        Format::LinesCsv,
+        Format::RanksCsv,
+        Format::UsageCsv,
+    ];
+    let mut tables: Vec<String> = formats.map(|format| text(format, &one_thread())).into();
+    tables.push(crate::diff::csv_of_equals());
+    let found: BTreeSet<&str> = tables
+        .iter()
+        .filter_map(|table| table.lines().next())
+        .flat_map(|header| header.split(','))
+        .collect();
+    assert_eq!(told, found);
 }

@@ -5,6 +5,7 @@ use rsamp::profile::event::{Event, Missing, ProcessId, Usage};
 use serde_json::Value;
 
 use super::{empty, hostile, hostile_names, json, meta, one_thread, pretty, two_threads};
+use crate::over_ranks::four_ranks;
 
 #[test]
 fn files() {
@@ -40,7 +41,9 @@ fn every_field_is_documented() {
         what: "io".to_owned(),
         why: "permission denied".to_owned(),
     }));
-    fields(&json(Format::Json, &profile, &meta()), &mut found);
+    for profile in [profile, four_ranks()] {
+        fields(&json(Format::Json, &profile, &meta()), &mut found);
+    }
     for field in &found {
         assert!(
             page.contains(&format!("`{field}`")),
