@@ -105,8 +105,12 @@ pub struct ReportArgs {
     /// Recordings; several become one report; `-` is standard input
     ///
     /// A pattern such as 'scatter-*.rsamp' that the shell left as it is stands for the files it matches.
-    #[arg(value_name = "FILE", required = true, value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_name = "FILE", required_unless_present_any = ["lines", "memory"], value_hint = clap::ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
+
+    /// What to print in the place of the summary.
+    #[command(flatten)]
+    pub tables: TableArgs,
 
     /// Write this file; may be given several times
     ///
@@ -136,6 +140,31 @@ pub struct ReportArgs {
     /// What to show.
     #[command(flatten)]
     pub filters: FilterArgs,
+}
+
+/// What to print in the place of the summary.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Tables")]
+pub struct TableArgs {
+    /// Print functions line by line, as line_profiler does: these, or the hottest
+    ///
+    /// NAME is a function (Solver.solve, or solve) or a file (scatter.py: all its functions). A word that
+    /// ends in .rsamp is a recording.
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    pub lines: Option<Vec<String>>,
+
+    /// Print how resident memory grew and shrank line by line, as memory_profiler does: in these
+    /// functions, or where it changed most
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    pub memory: Option<Vec<String>>,
+
+    /// How many functions --lines and --memory print when none is named [default: 5]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub top: Option<String>,
+
+    /// Print the 95 % confidence interval of each share
+    #[arg(long)]
+    pub ci: bool,
 }
 
 /// The options of `rsamp diff`.
@@ -202,6 +231,14 @@ pub struct FilterArgs {
     /// ? as in a shell).
     #[arg(long, value_name = "PROCESS")]
     pub process: Vec<String>,
+
+    /// Only while a thread did this, such as gil, disk, native; may be given several times
+    ///
+    /// python (running it, with the GIL), collecting (garbage), native (running without the GIL), gil
+    /// (waiting for it), lock, sleep, disk, network, pipe, child (waiting for one), waiting (for something
+    /// else), unknown; blocked: any wait but that for the GIL.
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    pub state: Vec<String>,
 
     /// Only these ranks of a parallel program, as 3 or 0-3,7; may be given several times
     #[arg(
@@ -323,8 +360,8 @@ pub struct SamplingArgs {
     /// The ending chooses the format: .rsamp the recording, of which `rsamp report` makes all others
     /// later; .svg flame graph; .pstats for pstats, gprof2dot, snakeviz and tuna; .dot, .png or
     /// .dot.svg call graph; .speedscope.json, .firefox.json, .trace.json (Perfetto), .pb.gz (pprof),
-    /// .callgrind, .folded for the viewers of that name; .json, .csv and .lines.csv for scripts; .txt
-    /// summary. `-` is standard output and needs --format. Without this option NAME-PID.rsamp,
+    /// .callgrind, .folded for the viewers of that name; .lprof (line_profiler) and .dat (mprof)
+    /// for the programs of that name; .json, .csv, .lines.csv and .usage.csv for scripts; .txt summary. `-` is standard output and needs --format. Without this option NAME-PID.rsamp,
     /// NAME-PID.svg and NAME-PID.pstats are written into the current folder.
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
@@ -512,6 +549,10 @@ Examples:
         to standard output
   rsamp report 'scatter-*.rsamp' -o all.svg
         the ranks of a job, or several runs, in one
+  rsamp report scatter-1234.rsamp --lines field_at_point greens
+        where in these functions the time goes, line by line
+  rsamp report scatter-1234.rsamp --memory
+        which lines made memory grow
   rsamp report scatter-1234.rsamp --mode gil --from 10 --no-importlib
         who held the GIL after the first ten seconds";
 

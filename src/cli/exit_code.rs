@@ -8,6 +8,7 @@ use crate::launch::SlurmError;
 use crate::process::ProcessError;
 use crate::process::SpawnError;
 use crate::profile::filter::NothingLeft;
+use crate::profile::line_tables::NoSuchName;
 use crate::recording::ReadError;
 use crate::sampler::SamplerError;
 
@@ -127,7 +128,7 @@ pub fn of(error: &anyhow::Error) -> u8 {
             Some(of_slurm(error))
         } else if let Some(error) = cause.downcast_ref::<JobError>() {
             Some(of_job(error))
-        } else if cause.is::<NothingLeft>() {
+        } else if cause.is::<NothingLeft>() || cause.is::<NoSuchName>() {
             Some(USAGE)
         } else if cause.is::<OutputError>() {
             Some(OUTPUT_REFUSED)

@@ -27,6 +27,8 @@ pub mod overview;
 pub mod place;
 pub mod report;
 pub mod scratch;
+pub mod sources;
+pub mod tables;
 
 pub mod dump_json;
 pub mod dump_text;

@@ -49,6 +49,8 @@ pub struct Sampled {
     pub profile: Profile,
     /// Why the sampling ended.
     pub ended: Ended,
+    /// When it began, in ns since 1970.
+    pub start_unix_ns: u64,
     /// Why there is no sample, when the process ended too early for one.
     pub too_short: Option<SamplerError>,
     /// How many processes that descend from it ran on.
@@ -86,6 +88,7 @@ impl Recording {
         };
         let recorders = self.start_recorders();
         let started = Instant::now();
+        let start_unix_ns = header::now_unix_ns();
         let mut profile = self.plan.empty_profile();
         let mut emit = |event: Event| {
             for recorder in recorders.iter().filter_map(|(_, r)| r.as_ref().ok()) {
@@ -106,6 +109,7 @@ impl Recording {
         Ok(Sampled {
             profile,
             ended,
+            start_unix_ns,
             too_short,
             running: progress.running.load(Ordering::Relaxed),
             unread: progress.take_unread(),
@@ -140,14 +144,15 @@ impl Recording {
     #[must_use]
     pub fn write(&self, mut sampled: Sampled) -> Recorded {
         let recordings = std::mem::take(&mut sampled.recordings);
-        let meta = self.meta(&sampled.profile);
+        let meta = self.meta(&sampled);
         let outcomes = self
             .plan
             .write(&sampled.profile, &meta, self.pid, recordings);
         Recorded { sampled, outcomes }
     }
 
-    fn meta(&self, profile: &Profile) -> Meta {
+    fn meta(&self, sampled: &Sampled) -> Meta {
+        let profile = &sampled.profile;
         let mut facts = Vec::new();
         if let Some(process) = profile.processes().first() {
             facts.push(format!("Python {}", process.python));
@@ -157,6 +162,8 @@ impl Recording {
             title: format!("{} (process {})", self.name, self.pid),
             command: self.command.join(" "),
             facts,
+            start_unix_ns: sampled.start_unix_ns,
+            is_part: false,
             view: View::Wall,
             drawing: self.drawing,
         }

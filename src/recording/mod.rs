@@ -26,7 +26,7 @@ pub mod merge;
 pub mod source;
 
 pub use merge::Merger;
-pub use reader::{Completeness, ReadError, Reader};
+pub use reader::{Completeness, ReadError, Reader, SourceText};
 pub use recorder::{Recorder, Surroundings};
 pub use schema::{Header, Source};
 pub use writer::Writer;

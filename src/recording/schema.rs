@@ -70,6 +70,8 @@ pub struct Block {
     pub usage: Vec<Usage>,
     #[prost(uint64, tag = "32")]
     pub skipped_processes: u64,
+    #[prost(message, repeated, tag = "33")]
+    pub missing: Vec<Missing>,
 }
 
 /// What is known of a recording before its first sample.
@@ -181,6 +183,18 @@ pub struct Usage {
     pub voluntary_switches: Option<u64>,
     #[prost(uint64, optional, tag = "15")]
     pub forced_switches: Option<u64>,
+}
+
+/// What could not be measured of a process.
+#[derive(Clone, PartialEq, prost::Message)]
+#[allow(missing_docs)]
+pub struct Missing {
+    #[prost(uint32, tag = "1")]
+    pub process: u32,
+    #[prost(string, tag = "2")]
+    pub what: String,
+    #[prost(string, tag = "3")]
+    pub why: String,
 }
 
 /// A thread.

@@ -115,6 +115,8 @@ impl<'a> Day<'a> {
                 stack: Ok(self.interner.ready_stack(frames, &mut emit)),
                 is_cut: false,
                 holds_gil: Some(thread == 0),
+                gil_locks: None,
+                is_collecting: false,
                 interpreter: 0,
             }
         });

@@ -227,7 +227,7 @@ fn summary_says_how_much_it_leaves_out() {
         functions: 1,
         lines: 0,
         threads: 1,
-        view: View::Wall,
+        ..SummaryOptions::default()
     };
     insta::assert_snapshot!(summary(&two_threads(), &options));
 }

@@ -74,7 +74,7 @@ const MIN_FREEDOM: f64 = 2.0;
 
 /// How the times of the classes of one side vary from block to block.
 #[derive(Debug)]
-pub(super) struct Variation {
+pub(in crate::profile) struct Variation {
     shorter: Steps,
     /// In blocks of the double length.
     longer: Steps,
@@ -113,14 +113,14 @@ impl Step {
 
 /// Which time of a class is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Column {
+pub(in crate::profile) enum Column {
     Own,
     Total,
 }
 
 impl Variation {
     /// Of classes of nodes whose samples are in `blocks`.
-    pub(super) fn new(classes: &Classes<'_>, blocks: &Blocks) -> Variation {
+    pub(in crate::profile) fn new(classes: &Classes<'_>, blocks: &Blocks) -> Variation {
         let tick = blocks.tick();
         let shorter = blocks.at_least(Nanos(tick.0.saturating_mul(MIN_TICKS)));
         let longer = shorter.at_least(shorter.length() + Nanos(1));
@@ -133,7 +133,7 @@ impl Variation {
 
     /// The variance of `y − p·t` in ns², with `y` the time of a class, `t` the whole time and `p` a
     /// share, or 0 for the time itself; infinite when the recording is too short.
-    pub(super) fn of(&self, class: usize, column: Column, p: f64) -> f64 {
+    pub(in crate::profile) fn of(&self, class: usize, column: Column, p: f64) -> f64 {
         let Some(shorter) = self.shorter.variance(class, column, p) else {
             return f64::INFINITY;
         };
