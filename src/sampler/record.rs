@@ -17,9 +17,9 @@ use crate::profile::event::{self, Event, Loss, LostCause, Nanos, ProcessId, Retr
 /// How much later than asked for the kernel may end a sleep.
 const TIMER_SLACK_NS: u64 = 1_000;
 
-/// Times are kept to 1/64 of the mean interval, or this if it is less: as multiples of one unit they take
+/// Times are kept to 1/32 of the mean interval, or this if it is less: as multiples of one unit they take
 /// less than a byte of a recording. No time gets lost: what one sample has too little, the next one has more.
-const LONGEST_UNIT: Nanos = Nanos(16_000);
+const LONGEST_UNIT: Nanos = Nanos(32_000);
 
 /// How often the process is asked whether it still runs the same program.
 const IMAGE_CHECK: Nanos = Nanos(100_000_000);
@@ -269,6 +269,6 @@ fn tell_retries(retries: Retries, stops: u64, emit: &mut dyn FnMut(Event)) {
 
 /// What times are multiples of, at a rate.
 fn unit_at(rate_hz: f64) -> Nanos {
-    let unit_ns = (1e9 / rate_hz / 64.0) as u64;
+    let unit_ns = (1e9 / rate_hz / 32.0) as u64;
     Nanos(unit_ns.clamp(1, LONGEST_UNIT.0))
 }
