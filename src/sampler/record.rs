@@ -1,5 +1,7 @@
 //! Turns a process into the events of its recording, from its first tick to its end.
 
+use std::collections::BTreeMap;
+use std::mem::take;
 use std::sync::atomic::Ordering;
 
 use nix::sys::prctl::set_timerslack;
@@ -20,6 +22,9 @@ const TIMER_SLACK_NS: u64 = 1_000;
 /// Times are kept to 1/32 of the mean interval, or this if it is less: as multiples of one unit they take
 /// less than a byte of a recording. No time gets lost: what one sample has too little, the next one has more.
 const LONGEST_UNIT: Nanos = Nanos(32_000);
+
+/// What was lost is told for so long at a time: a busy machine makes hundreds of ticks a second late.
+const TELL_LOST: Nanos = Nanos(100_000_000);
 
 /// How often the process is asked whether it still runs the same program.
 const IMAGE_CHECK: Nanos = Nanos(100_000_000);
@@ -60,6 +65,9 @@ struct Recording<'a> {
     last_tick: Nanos,
     image_due: Nanos,
     observer: Observer,
+    /// What was not told yet, and until when it was.
+    lost: BTreeMap<LostCause, u64>,
+    lost_told: Nanos,
     programs: u32,
     first_thread: u32,
 }
@@ -80,6 +88,8 @@ impl<'a> Recording<'a> {
             last_tick: Nanos(0),
             image_due: Nanos(0),
             observer: Observer::default(),
+            lost: BTreeMap::new(),
+            lost_told: Nanos(0),
             programs: 0,
             first_thread: 0,
         }
@@ -139,6 +149,7 @@ impl<'a> Recording<'a> {
         ));
         let mut threads = Threads::new(process, self.process, self.first_thread);
         let ended = self.tick_until_end(target, &mut threads, stop, emit);
+        self.tell_lost(emit);
         let end = self.ticker.now();
         let end = self.rounded(end).max(self.last_tick);
         threads.finish(
@@ -175,7 +186,10 @@ impl<'a> Recording<'a> {
             }
             self.tick(now, target, threads, emit);
             let missed = self.ticker.advance(emit);
-            self.lose(LostCause::Late, missed, emit);
+            self.lose(LostCause::Late, missed);
+            if self.last_tick - self.lost_told >= TELL_LOST {
+                self.tell_lost(emit);
+            }
         }
     }
 
@@ -211,28 +225,35 @@ impl<'a> Recording<'a> {
             threads.identify(identities, self.process, now, emit);
         }
         threads.record(&observations, moment, emit);
-        self.count(&observations, emit);
+        self.count(&observations);
     }
 
-    fn count(&self, observations: &[Observation], emit: &mut dyn FnMut(Event)) {
+    fn count(&mut self, observations: &[Observation]) {
         let mut good = 0;
         for observation in observations {
             match observation.stack {
                 Ok(_) => good += 1,
-                Err(cause) => self.lose(cause, 1, emit),
+                Err(cause) => self.lose(cause, 1),
             }
             if observation.is_cut {
-                self.lose(LostCause::Cut, 1, emit);
+                self.lose(LostCause::Cut, 1);
             }
         }
         self.progress.samples.fetch_add(good, Ordering::Relaxed);
     }
 
-    fn lose(&self, cause: LostCause, count: u64, emit: &mut dyn FnMut(Event)) {
+    fn lose(&mut self, cause: LostCause, count: u64) {
         if count > 0 {
+            *self.lost.entry(cause).or_default() += count;
+            self.progress.lost.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    fn tell_lost(&mut self, emit: &mut dyn FnMut(Event)) {
+        self.lost_told = self.last_tick;
+        for (cause, count) in take(&mut self.lost) {
             let at = self.last_tick;
             emit(Event::Lost(Loss { at, cause, count }));
-            self.progress.lost.fetch_add(count, Ordering::Relaxed);
         }
     }
 
