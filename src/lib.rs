@@ -27,6 +27,7 @@
 //! | [`sampler`] | a located interpreter into a stream of events | `process`, `memory`, `cpython`, `profile` |
 //! | [`recording`] | events into the bytes of a `.rsamp` file and back | `profile` |
 //! | [`export`] | a profile into the bytes of a file format | `profile` |
+//! | [`launch`] | environments into ranks, and a launcher's command line into one with rsamp before the program; a job into its processes | `process` |
 //! | [`cli`] | what the user typed into all of the above | all but `sys` |
 //!
 //! The test `tests/it/architecture.rs` fails when a room names one that its row does not list.
@@ -73,5 +74,7 @@ pub mod sampler;
 pub mod recording;
 
 pub mod export;
+
+pub mod launch;
 
 pub mod cli;

@@ -34,7 +34,7 @@ pub enum Command {
     #[command(override_usage = "rsamp record [OPTIONS] [--] COMMAND [ARG]...", after_help = RECORD_EXAMPLES, after_long_help = format!("{RECORD_EXAMPLES}\n\n{RECORD_NOTES}"))]
     Record(RecordArgs),
     /// Profile a running process
-    #[command(override_usage = "rsamp attach [OPTIONS] [--pid] PID", after_help = ATTACH_EXAMPLES, after_long_help = format!("{ATTACH_EXAMPLES}\n\n{ATTACH_NOTES}"))]
+    #[command(override_usage = "rsamp attach [OPTIONS] <[--pid] PID | --job JOB>", after_help = ATTACH_EXAMPLES, after_long_help = format!("{ATTACH_EXAMPLES}\n\n{ATTACH_NOTES}"))]
     Attach(AttachArgs),
     /// Make reports of recordings
     #[command(override_usage = "rsamp report [OPTIONS] FILE...", after_help = REPORT_EXAMPLES, after_long_help = format!("{REPORT_EXAMPLES}\n\n{REPORT_NOTES}"))]
@@ -43,8 +43,11 @@ pub enum Command {
     #[command(override_usage = "rsamp diff [OPTIONS] BASE NEW", after_help = DIFF_EXAMPLES, after_long_help = format!("{DIFF_EXAMPLES}\n\n{DIFF_NOTES}"))]
     Diff(DiffArgs),
     /// Print the stack of every Python thread of a running process, once
-    #[command(override_usage = "rsamp dump [OPTIONS] [--pid] PID", after_help = DUMP_EXAMPLES, after_long_help = format!("{DUMP_EXAMPLES}\n\n{DUMP_NOTES}"))]
+    #[command(override_usage = "rsamp dump [OPTIONS] <[--pid] PID | --job JOB>", after_help = DUMP_EXAMPLES, after_long_help = format!("{DUMP_EXAMPLES}\n\n{DUMP_NOTES}"))]
     Dump(DumpArgs),
+    /// What rsamp starts on each node for `--job`; there it tells what it finds to the rsamp that was typed.
+    #[command(hide = true)]
+    OnNode(OnNodeArgs),
     /// Print a script that completes rsamp's commands and options in a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
@@ -262,6 +265,23 @@ pub struct DumpArgs {
     pub json: bool,
 }
 
+/// What `rsamp on-node` is told by another rsamp.
+#[derive(Debug, ClapArgs)]
+pub struct OnNodeArgs {
+    /// The step of the job that this runs in; all when there is none.
+    #[arg(long, value_name = "STEP")]
+    pub step: Option<String>,
+
+    /// `dump`, or `attach` and its options.
+    #[arg(
+        value_name = "COMMAND",
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required = true
+    )]
+    pub words: Vec<OsString>,
+}
+
 /// The options of `rsamp completions`.
 #[derive(Debug, ClapArgs)]
 pub struct CompletionsArgs {
@@ -285,10 +305,14 @@ pub struct TargetArgs {
     /// The process to read, without --pid
     #[arg(
         value_name = "PID",
-        required_unless_present = "pid",
+        required_unless_present_any = ["pid", "job"],
         allow_negative_numbers = true
     )]
     pub words: Vec<OsString>,
+
+    /// All Python processes of this running Slurm job, or of one step of it, on all its nodes
+    #[arg(long, value_name = "JOB[.STEP]", conflicts_with_all = ["pid", "words"])]
+    pub job: Option<String>,
 }
 
 /// How to sample and what to write.
@@ -344,6 +368,14 @@ pub struct SamplingArgs {
     #[arg(long, conflicts_with = "always_stop")]
     pub never_stop: bool,
 
+    /// Profile the program alone, not the processes that it starts
+    ///
+    /// Without this option all processes that descend from the program are sampled as soon as they run
+    /// Python, in one profile, at the same rate: --max-overhead is for all of them together. Those that
+    /// live shorter than some 15 ms are missed, those that run no Python are counted.
+    #[arg(long)]
+    pub no_children: bool,
+
     /// Stop each thread for each reading, to check the other ways against; slow
     #[arg(long)]
     pub always_stop: bool,
@@ -388,6 +420,10 @@ pub struct DrawingArgs {
     /// Graphs of stacks: make all lines of a function one frame, as is the default
     #[arg(long)]
     pub merge_lines: bool,
+
+    /// Graphs of stacks: make equal stacks of several processes one, instead of a root for each process
+    #[arg(long)]
+    pub merge_processes: bool,
 
     /// Call graphs: leave out functions with less than so many percent of the time [default: 0.5]
     #[arg(long, value_name = "PERCENT", allow_hyphen_values = true)]
@@ -440,12 +476,18 @@ Examples:
         half a minute, one flame graph
   rsamp attach $(pgrep -n -f scatter.py)
         the youngest process whose command line holds scatter.py; needs no sudo when
-        kernel.yama.ptrace_scope is 0 and the process is yours";
+        kernel.yama.ptrace_scope is 0 and the process is yours
+  rsamp attach --job 4242 -d 30
+        half a minute of all ranks of your Slurm job; writes job-4242.rsamp, .svg and .pstats";
 
 const ATTACH_NOTES: &str = "\
 Ctrl-C, SIGTERM and SIGHUP end the sampling, and the files are written; a second one ends rsamp at
 once. The process runs on in any case. The exit code is 0 when the files were written, however the
-sampling ended; see `rsamp --help` for the others.";
+sampling ended; see `rsamp --help` for the others.
+
+With --job, rsamp starts itself on each node of the job (srun --jobid --overlap, by the path that it has
+here) and gathers what comes back through srun: no folder need be shared. Processes that start later are
+not among those profiled. Until the end, what was gathered is kept in a folder of $TMPDIR.";
 
 const REPORT_EXAMPLES: &str = "\
 Examples:
@@ -495,7 +537,9 @@ than before, blue less. The second shows what stacks have lost since BASE, gone 
 const DUMP_EXAMPLES: &str = "\
 Examples:
   sudo rsamp dump --pid 1234
-  sudo rsamp dump 1234 --json | jq -r '.threads[].frames[0].name'";
+  sudo rsamp dump 1234 --json | jq -r '.threads[].frames[0].name'
+  rsamp dump --job 4242
+        a job that hangs: which ranks stand where; equal stacks are one";
 
 const DUMP_NOTES: &str = "\
 JSON (schema 1; fields may be added, none is removed or renamed without a new number):
@@ -505,7 +549,12 @@ JSON (schema 1; fields may be added, none is removed or renamed without a new nu
       \"activity\": \"running\", \"interpreter\": 0, \"incomplete\": null,
       \"frames\": [{\"name\": \"Field.add\", \"file\": \"scatter.py\", \"first_line\": 12, \"line\": 17}]}]}
 Frames go from the innermost to the outermost. `activity` is \"running\" or \"waiting\". What is not
-known is null. `incomplete` says why a stack is not whole.";
+known is null. `incomplete` says why a stack is not whole.
+
+With --job it is
+  {\"schema\": 1, \"job\": \"4242\", \"processes\": [
+     {\"node\": \"n1\", \"step\": \"0\", \"rank\": 0, \"dump\": {as above}}]}
+and the exit code is 69 when a node or a process is missing in it.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

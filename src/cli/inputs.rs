@@ -80,7 +80,8 @@ pub struct Input {
     kept: Option<FileReader>,
 }
 
-type FileReader = Reader<BufReader<File>>;
+/// Reads one recording from a file or pipe.
+pub(super) type FileReader = Reader<BufReader<File>>;
 
 /// What came of the reading.
 #[derive(Debug, Default)]
@@ -183,7 +184,12 @@ pub fn read_selected(
     filter.check()
 }
 
-fn read_one(input: &mut Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
+/// Hands every event of one recording to `emit`. What else was in it, the reader tells.
+pub(super) fn read_one(
+    input: &mut Input,
+    trouble: &mut Trouble,
+    emit: &mut dyn FnMut(Event),
+) -> Option<FileReader> {
     let path = || input.path.clone();
     let rank = header::rank(&input.header).and_then(|rank| rank.parse().ok());
     let mut emit = |event| {
@@ -200,25 +206,33 @@ fn read_one(input: &mut Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event
         None => reader(&input.path).map(|(reader, _)| reader),
     };
     let read = opened.and_then(|mut reader| {
-        reader
+        let completeness = reader
             .read(&mut emit)
             .map_err(|source| InputError::Unreadable {
                 path: path(),
                 source: ReadError::Io(source),
-            })
+            })?;
+        Ok((reader, completeness))
     });
-    match read {
-        Ok(Completeness::Whole) => {}
-        Ok(Completeness::CutOff { read_bytes }) => trouble.cut_off.push((path(), read_bytes)),
-        Ok(Completeness::Damaged { at_byte, what }) => {
+    let (reader, completeness) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            trouble.errors.push(error);
+            return None;
+        }
+    };
+    match completeness {
+        Completeness::Whole => {}
+        Completeness::CutOff { read_bytes } => trouble.cut_off.push((path(), read_bytes)),
+        Completeness::Damaged { at_byte, what } => {
             trouble.errors.push(InputError::Damaged {
                 path: path(),
                 at_byte,
                 what,
             });
         }
-        Err(error) => trouble.errors.push(error),
     }
+    Some(reader)
 }
 
 /// Reads a header. Tells whether the file can be opened again.

@@ -1,6 +1,7 @@
 //! Turns a running process into a profile and its files.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::header::{self, Asked};
@@ -50,6 +51,10 @@ pub struct Sampled {
     pub ended: Ended,
     /// Why there is no sample, when the process ended too early for one.
     pub too_short: Option<SamplerError>,
+    /// How many processes that descend from it ran on.
+    pub running: u64,
+    /// Why others that descend from it could not be read.
+    pub unread: Vec<SamplerError>,
     /// What became of the recordings, which were written meanwhile.
     recordings: Vec<Outcome>,
 }
@@ -77,6 +82,7 @@ impl Recording {
             duration: self.sampling.duration,
             start_timeout: self.start_timeout,
             stops: self.sampling.stops,
+            children: self.sampling.children,
         };
         let recorders = self.start_recorders();
         let started = Instant::now();
@@ -101,6 +107,8 @@ impl Recording {
             profile,
             ended,
             too_short,
+            running: progress.running.load(Ordering::Relaxed),
+            unread: progress.take_unread(),
             recordings: recorders.into_iter().map(finish).collect(),
         })
     }

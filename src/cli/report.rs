@@ -21,6 +21,16 @@ pub fn text(recorded: &Recorded, subject: &str) -> String {
         Ended::DurationOver => format!("the duration is over; {subject} ran on\n"),
         Ended::Stopped => format!("stopped; {subject} runs on\n"),
     });
+    match recorded.sampled.running {
+        0 => {}
+        1 => out.push_str("1 process that it started runs on\n"),
+        count => {
+            let _ = writeln!(out, "{count} processes that it started run on");
+        }
+    }
+    for error in &recorded.sampled.unread {
+        let _ = writeln!(out, "not sampled: {}", escaped(&error.to_string()));
+    }
     if let Some(reason) = &recorded.sampled.too_short {
         let _ = writeln!(
             out,

@@ -7,16 +7,18 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::args::{
-    AttachArgs, DiffArgs, DrawingArgs, DumpArgs, RecordArgs, ReportArgs, SamplingArgs, TargetArgs,
+    AttachArgs, DiffArgs, DrawingArgs, DumpArgs, OnNodeArgs, RecordArgs, ReportArgs, SamplingArgs,
+    TargetArgs,
 };
 use super::filters::{self, FilterError};
 use super::kind::{Kind, UnknownKind};
 use crate::export::diff::{DiffFormat, UnknownDiffFormat};
 use crate::export::{Direction, Drawing, Format, UnknownFormat};
+use crate::launch::{JobName, NoJobName};
 use crate::process::Pid;
 use crate::profile::diff::Scale;
 use crate::profile::filter::Selection;
-use crate::sampler::{Rate, Stops};
+use crate::sampler::{Children, Rate, Stops};
 
 /// The clock's resolution: a tick each nanosecond. No machine holds a thousandth of it.
 pub const MAX_RATE_HZ: f64 = 1e9;
@@ -66,6 +68,48 @@ pub struct Attach {
     pub progress: ProgressWish,
     /// Whether to print the summary.
     pub quiet: bool,
+}
+
+/// `rsamp attach --job`, ready to be carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttachJob {
+    /// The job.
+    pub job: JobName,
+    /// How to sample.
+    pub sampling: Sampling,
+    /// What to write.
+    pub outputs: Outputs,
+    /// What a recording holds beside the samples.
+    pub extras: Extras,
+    /// Whether to print the summary.
+    pub quiet: bool,
+}
+
+/// `rsamp dump --job`, ready to be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpJob {
+    /// The job.
+    pub job: JobName,
+    /// What to print.
+    pub form: DumpForm,
+}
+
+/// `rsamp on-node`, ready to be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnNode {
+    /// The step of the job that rsamp runs in; `None`: all.
+    pub step: Option<String>,
+    /// What to do with each process.
+    pub work: OnNodeWork,
+}
+
+/// What to do with the processes of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnNodeWork {
+    /// Read their stacks once.
+    Dump,
+    /// Attach to each with these options.
+    Attach(Vec<OsString>),
 }
 
 /// `rsamp report`, ready to be carried out.
@@ -129,6 +173,8 @@ pub struct Sampling {
     pub duration: Option<Duration>,
     /// When a thread of the target may be stopped.
     pub stops: Stops,
+    /// Whether the processes that descend from the target are sampled too, and how orphans are found.
+    pub children: Children,
 }
 
 /// What a recording holds beside the samples.
@@ -200,6 +246,12 @@ pub enum RequestError {
     /// The PID is no number, or none that a process can have.
     #[error("{0:?} is no process id: a whole number above 0")]
     NoPid(String),
+    /// What is behind `--job` names no job.
+    #[error(transparent)]
+    NoJob(#[from] NoJobName),
+    /// `rsamp on-node` was typed by hand.
+    #[error("on-node is what rsamp starts by itself for --job")]
+    OnNode,
     /// The rate is no number, or none that can be kept.
     #[error("{0:?} is no rate: samples per second, from {MIN_RATE_HZ} to {MAX_RATE_HZ}, or auto")]
     BadRate(String),
@@ -260,7 +312,7 @@ pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
     }
     Ok(Record {
         command: args.command.clone(),
-        sampling: sampling(&args.sampling)?,
+        sampling: sampling(&args.sampling, Children::Adopted)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         progress: match (args.sampling.quiet, args.progress) {
@@ -279,7 +331,7 @@ pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
 pub fn attach(args: &AttachArgs) -> Result<Attach, RequestError> {
     Ok(Attach {
         pid: target("attach", &args.target)?,
-        sampling: sampling(&args.sampling)?,
+        sampling: sampling(&args.sampling, Children::Followed)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         progress: if args.sampling.quiet {
@@ -298,12 +350,64 @@ pub fn attach(args: &AttachArgs) -> Result<Attach, RequestError> {
 pub fn dump(args: &DumpArgs) -> Result<Dump, RequestError> {
     Ok(Dump {
         pid: target("dump", &args.target)?,
-        form: if args.json {
-            DumpForm::Json
-        } else {
-            DumpForm::Text
-        },
+        form: form(args),
     })
+}
+
+/// Builds what `rsamp attach --job` asks for; `None` without `--job`.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn attach_job(args: &AttachArgs) -> Result<Option<AttachJob>, RequestError> {
+    let Some(job) = &args.target.job else {
+        return Ok(None);
+    };
+    Ok(Some(AttachJob {
+        job: job.parse()?,
+        // Each process of the job is attached to by itself.
+        sampling: sampling(&args.sampling, Children::Ignored)?,
+        outputs: outputs(&args.sampling)?,
+        extras: extras(&args.sampling)?,
+        quiet: args.sampling.quiet,
+    }))
+}
+
+/// Builds what `rsamp dump --job` asks for; `None` without `--job`.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn dump_job(args: &DumpArgs) -> Result<Option<DumpJob>, RequestError> {
+    let Some(job) = &args.target.job else {
+        return Ok(None);
+    };
+    Ok(Some(DumpJob {
+        job: job.parse()?,
+        form: form(args),
+    }))
+}
+
+/// Builds what another rsamp asks of this one.
+///
+/// # Errors
+/// When no rsamp would ask that.
+pub fn on_node(args: &OnNodeArgs) -> Result<OnNode, RequestError> {
+    let work = match args.words.split_first() {
+        Some((word, [])) if word == "dump" => OnNodeWork::Dump,
+        Some((word, options)) if word == "attach" => OnNodeWork::Attach(options.to_vec()),
+        _ => return Err(RequestError::OnNode),
+    };
+    Ok(OnNode {
+        step: args.step.clone(),
+        work,
+    })
+}
+
+fn form(args: &DumpArgs) -> DumpForm {
+    if args.json {
+        DumpForm::Json
+    } else {
+        DumpForm::Text
+    }
 }
 
 fn target(subcommand: &'static str, args: &TargetArgs) -> Result<Pid, RequestError> {
@@ -325,7 +429,8 @@ fn target(subcommand: &'static str, args: &TargetArgs) -> Result<Pid, RequestErr
     }
 }
 
-fn sampling(args: &SamplingArgs) -> Result<Sampling, RequestError> {
+/// `children` is how they are followed, if they are.
+fn sampling(args: &SamplingArgs, children: Children) -> Result<Sampling, RequestError> {
     let rate = args.rate.as_deref().map_or(Ok(Rate::Auto), rate)?;
     let asked = args.max_overhead.as_deref().map(max_overhead).transpose()?;
     Ok(Sampling {
@@ -336,6 +441,11 @@ fn sampling(args: &SamplingArgs) -> Result<Sampling, RequestError> {
             (true, _) => Stops::Never,
             (false, true) => Stops::Always,
             (false, false) => Stops::LastResort,
+        },
+        children: if args.no_children {
+            Children::Ignored
+        } else {
+            children
         },
     })
 }
@@ -475,6 +585,7 @@ fn drawing(args: &DrawingArgs) -> Result<Drawing, RequestError> {
         },
         is_reversed: args.reversed,
         by_line: args.by_line,
+        merges_processes: args.merge_processes,
         node_threshold_percent: percent(&args.node_thres, default.node_threshold_percent)?,
         edge_threshold_percent: percent(&args.edge_thres, default.edge_threshold_percent)?,
     })
@@ -529,6 +640,7 @@ mod tests {
             Command::Dump(args) => dump(&args).map(|request| format!("{request:?}")),
             Command::Report(args) => report(&args).map(|request| format!("{request:?}")),
             Command::Diff(args) => diff(&args).map(|request| format!("{request:?}")),
+            Command::OnNode(args) => on_node(&args).map(|request| format!("{request:?}")),
             Command::Completions(_) => Ok(String::new()),
         };
         built.map_err(|error| format!("{:#}", anyhow::Error::new(error)))

@@ -129,7 +129,7 @@ pub struct CodeCache {
     forgotten: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Entry {
     fingerprint: Fingerprint,
     /// The hash of the name: where functions come and go, another name may lie where this one lay.
@@ -187,6 +187,25 @@ impl CodeCache {
     #[must_use]
     pub fn get(&self, at: Address) -> Option<&Rc<Code>> {
         self.entries.get(&at).map(|entry| &entry.code)
+    }
+
+    /// The cache for a fork of the process, whose memory was the same a moment ago: every entry is compared
+    /// before it is used, as the two go their own ways since.
+    #[must_use]
+    pub fn for_fork(&self, now_ns: u64) -> CodeCache {
+        let unchecked = |entry: &Entry| Entry {
+            since_ns: now_ns,
+            checked: Moment {
+                at_ns: now_ns,
+                generation: None,
+            },
+            ..entry.clone()
+        };
+        let entries = self.entries.iter();
+        CodeCache {
+            entries: entries.map(|(at, entry)| (*at, unchecked(entry))).collect(),
+            ..*self
+        }
     }
 
     /// How often a code object was read or forgotten: as long as that stands, an address stands for the

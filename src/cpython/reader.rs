@@ -154,6 +154,18 @@ impl Reader {
         }
     }
 
+    /// A reader for a fork of the process, which has the interpreter and the code objects where this one has
+    /// them. It stops no thread until it is allowed to.
+    #[must_use]
+    pub fn for_fork(&self) -> Reader {
+        Reader {
+            codes: self.codes.for_fork(self.now_ns()),
+            began: self.began,
+            lists_every: self.lists_every,
+            ..Reader::new(self.interpreter.clone())
+        }
+    }
+
     /// Lets threads be stopped for readings, with `stopper`. Without this none ever is.
     pub fn allow_stops(&mut self, stops: Stops, stopper: Stopper) {
         self.stops = stops;

@@ -68,6 +68,15 @@ impl Reader {
         for _ in 0..max_tries {
             match look {
                 Look::Settled => return self.accept(number),
+                // Before a gap is believed, the places themselves are doubted: they may have been learnt
+                // while a chunk was being made.
+                Look::Open(open) if open.gap.is_some() && !has_moved => {
+                    if !self.learn(number, true, memory) {
+                        return Reading::Gone;
+                    }
+                    self.count(number, open);
+                    has_moved = true;
+                }
                 Look::Open(open) => {
                     if self.is_sure(number, open, memory, is_stopped) {
                         return self.accept(number);

@@ -44,7 +44,7 @@ const MAX_COMMAND_CHARS: usize = 90;
 /// When `out` fails.
 pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
     let places = Places::of(profile, meta.drawing.by_line);
-    let mut tree = Tree::of(profile, &places, meta.view);
+    let mut tree = Tree::of(profile, &places, meta);
     let total_us = tree.total_us();
     if total_us == 0 {
         let lines = [

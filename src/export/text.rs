@@ -241,6 +241,11 @@ pub(super) fn head(text: &mut String, profile: &Profile) {
     if profile.processes().len() > 1 {
         parts.push(format!("{} processes", profile.processes().len()));
     }
+    match profile.skipped() {
+        0 => {}
+        1 => parts.push("1 process without Python".to_owned()),
+        count => parts.push(format!("{count} processes without Python")),
+    }
     line(text, &parts.join(", "));
     line(text, &lost_in_words(profile));
     if !profile.is_complete() && profile.totals().samples > 0 {
@@ -256,8 +261,11 @@ fn threads(text: &mut String, profile: &Profile, options: &SummaryOptions) {
         let process = process.map_or_else(String::new, |process| format!(" of {}", process.pid));
         (format!("{}{process}", labels::thread_name(thread)), *totals)
     });
+    let mut rows: Vec<(String, Totals)> = rows.collect();
+    rows.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.time(options.view)));
+    let count = rows.len();
     let names = ("threads", "thread");
-    owners(text, profile, options, names, rows.collect());
+    owners(text, profile, options, names, (rows, count));
 }
 
 fn processes(text: &mut String, profile: &Profile, options: &SummaryOptions) {
@@ -267,21 +275,51 @@ fn processes(text: &mut String, profile: &Profile, options: &SummaryOptions) {
             *sum += *totals;
         }
     }
-    let labels = profile.processes().iter().map(labels::of_process);
     let names = ("processes", "process");
-    owners(text, profile, options, names, labels.zip(sums).collect());
+    let rows = families(profile, &sums, options);
+    owners(text, profile, options, names, (rows, sums.len()));
+}
+
+/// The processes with the most time, each below the one that started it.
+fn families(profile: &Profile, sums: &[Totals], options: &SummaryOptions) -> Vec<(String, Totals)> {
+    let mut by_time: Vec<usize> = (0..sums.len()).collect();
+    by_time.sort_by_key(|id| std::cmp::Reverse(sums[*id].time(options.view)));
+    by_time.truncate(options.threads);
+    let parent = |id: usize| {
+        let parent = profile.processes()[id].parent.map(|id| id.0 as usize);
+        // A damaged recording may have any parent.
+        parent.filter(|parent| *parent < id && by_time.contains(parent))
+    };
+    let mut rows = Vec::new();
+    // A process and how many stand above it.
+    let roots = by_time.iter().rev().filter(|id| parent(**id).is_none());
+    let mut todo: Vec<(usize, usize)> = roots.map(|id| (*id, 0)).collect();
+    while let Some((id, depth)) = todo.pop() {
+        let process = &profile.processes()[id];
+        let seen = match process.seen {
+            Nanos(0) => String::new(),
+            seen => format!(", from {} s", seconds(seen, profile.duration())),
+        };
+        let label = labels::of_process(process);
+        rows.push((format!("{}{label}{seen}", "  ".repeat(depth)), sums[id]));
+        let children = by_time
+            .iter()
+            .rev()
+            .filter(|child| parent(**child) == Some(id));
+        todo.extend(children.map(|child| (*child, depth + 1)));
+    }
+    rows
 }
 
 /// What the tables of threads and processes have in common. `names` are those of the table and of its last
-/// column.
+/// column; the rows come with how many there would be.
 fn owners(
     text: &mut String,
     profile: &Profile,
     options: &SummaryOptions,
     names: (&str, &str),
-    mut rows: Vec<(String, Totals)>,
+    (rows, count): (Vec<(String, Totals)>, usize),
 ) {
-    rows.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.time(options.view)));
     let _ = writeln!(
         text,
         "\n{}\n{:>9} {:>9} {:>9} {:>9}  {}",
@@ -298,7 +336,7 @@ fn owners(
             totals.samples,
         );
     }
-    more(text, rows.len(), options.threads);
+    more(text, count, options.threads);
 }
 
 /// What the tables of functions and lines have in common.

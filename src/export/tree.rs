@@ -1,7 +1,8 @@
 //! Turns a profile into one tree of labelled frames with microseconds.
 //!
 //! Frames of one place (a function, or a line of one) are one node. Below the functions stand the threads,
-//! if there is more than one, and the processes, if there is more than one.
+//! if there is more than one, and the processes, if there is more than one; where processes are merged, the
+//! names of threads, if there is more than one.
 
 use std::cmp::Reverse;
 
@@ -10,6 +11,7 @@ use rustc_hash::FxHashMap;
 use crate::profile::event::{Nanos, StackId, ThreadId};
 use crate::profile::{Profile, View};
 
+use super::Meta;
 use super::labels;
 use super::places::{PlaceId, Places};
 
@@ -46,22 +48,15 @@ pub(super) struct Path<'t> {
 }
 
 impl Tree {
-    /// Makes the tree.
-    pub(super) fn of(profile: &Profile, places: &Places<'_>, view: View) -> Tree {
+    /// Makes the tree, with its processes merged if they are drawn so.
+    pub(super) fn of(profile: &Profile, places: &Places<'_>, meta: &Meta) -> Tree {
         let mut builder = Builder::new(profile, places);
-        for row in profile.rows() {
-            let node = match row.stack {
-                Some(stack) => builder.node_of(row.thread, stack),
-                None => builder.frameless_node_of(row.thread),
-            };
-            if let Some(node) = node.and_then(|id| builder.tree.nodes.get_mut(id as usize)) {
-                node.self_ns += row.totals.time(view);
-            }
+        if meta.drawing.merges_processes {
+            builder.add_names();
+        } else {
+            builder.add_bases();
         }
-        let mut tree = builder.tree;
-        let self_ns: Vec<Nanos> = tree.nodes.iter().map(|node| node.self_ns).collect();
-        tree.self_us = in_units(&self_ns, 1000);
-        tree
+        builder.build(meta.view)
     }
 
     /// Sum over all nodes, in microseconds.
@@ -218,8 +213,34 @@ impl<'p> Builder<'p> {
             let label = builder.label(label, Some(id));
             builder.place_labels.push(label);
         }
-        builder.add_bases();
         builder
+    }
+
+    fn build(mut self, view: View) -> Tree {
+        for row in self.profile.rows() {
+            let node = match row.stack {
+                Some(stack) => self.node_of(row.thread, stack),
+                None => self.frameless_node_of(row.thread),
+            };
+            if let Some(node) = node.and_then(|id| self.tree.nodes.get_mut(id as usize)) {
+                node.self_ns += row.totals.time(view);
+            }
+        }
+        let mut tree = self.tree;
+        let self_ns: Vec<Nanos> = tree.nodes.iter().map(|node| node.self_ns).collect();
+        tree.self_us = in_units(&self_ns, 1000);
+        tree
+    }
+
+    /// Threads of one name stand together, of whatever process.
+    fn add_names(&mut self) {
+        let names = self.profile.threads().iter().map(labels::of_threads_named);
+        let names: Vec<String> = names.collect();
+        let are_several = names.windows(2).any(|pair| pair[0] != pair[1]);
+        for name in &names {
+            let base = are_several.then(|| self.child(None, name));
+            self.bases.push(base);
+        }
     }
 
     fn add_bases(&mut self) {

@@ -14,14 +14,20 @@ pub mod tasks;
 
 pub mod image;
 
+pub mod births;
+
+pub mod alarm;
+
 pub mod permission;
 
 pub mod spawn;
 
 pub mod pause;
 
+pub use alarm::{Alarm, Knocker};
+pub use births::{Birth, Births};
 pub use identity::{ImageIdentity, Process};
-pub use image::{Image, ImageError, MappedFile};
+pub use image::{FileStamp, Image, ImageError, MappedFile};
 pub use maps::{Mapping, MapsError};
 pub use pause::{Paused, pause, pause_all};
 pub use permission::{Denied, diagnose};

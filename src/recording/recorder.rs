@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, IntoInnerError};
 use std::mem::replace;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashSet;
 use thiserror::Error;
@@ -23,6 +23,10 @@ use crate::profile::event::Event;
 /// How often what was recorded is written. With the second for which the sampler holds back a stack that
 /// does not change, nothing older than two seconds is lost when rsamp is killed.
 const WRITE_EVERY: Duration = Duration::from_millis(900);
+
+/// A process that has just appeared is looked at soon, but not more often than this: a program may start
+/// hundreds of them a second.
+const HURRY_EVERY: Duration = Duration::from_millis(100);
 
 /// The most events that wait to be written: about 30 MB, or a minute of four threads at 1 kHz.
 const MAX_WAITING: usize = 1 << 18;
@@ -81,6 +85,8 @@ struct Waiting {
     events: Vec<Event>,
     /// There is something that should not wait: a process may end at once.
     is_urgent: bool,
+    /// When that was so last.
+    hurried: Option<Instant>,
     is_finished: bool,
     /// Nothing is taken any more.
     is_given_up: bool,
@@ -103,7 +109,7 @@ impl Recorder {
         let writing = Writing {
             shared: Arc::clone(&shared),
             surroundings,
-            pid: 0,
+            pids: None,
             worth: Worth::default(),
             seen: FxHashSet::default(),
             sources_bytes: 0,
@@ -128,9 +134,15 @@ impl Recorder {
             return;
         }
         waiting.events.push(event.clone());
-        let is_process = matches!(event, Event::Process(..));
-        waiting.is_urgent |= is_process;
-        let is_due = is_process || waiting.events.len() == MANY_WAITING;
+        let is_urgent = matches!(event, Event::Process(..))
+            && waiting
+                .hurried
+                .is_none_or(|last| last.elapsed() >= HURRY_EVERY);
+        if is_urgent {
+            waiting.is_urgent = true;
+            waiting.hurried = Some(Instant::now());
+        }
+        let is_due = is_urgent || waiting.events.len() == MANY_WAITING;
         drop(waiting);
         if is_due {
             self.shared.is_due.notify_one();
@@ -186,8 +198,8 @@ impl Drop for Recorder {
 struct Writing {
     shared: Arc<Shared>,
     surroundings: Box<dyn Surroundings>,
-    /// The process that was defined last.
-    pid: i32,
+    /// The processes that were defined first and last.
+    pids: Option<(i32, i32)>,
     worth: Worth,
     /// Excerpts that are in the file: of which file, from which line, how many bytes.
     seen: FxHashSet<(String, u32, usize)>,
@@ -281,7 +293,8 @@ impl Writing {
         writer.event(&event)?;
         match event {
             Event::Process(_, process) => {
-                self.pid = process.pid;
+                let (first, _) = self.pids.unwrap_or((process.pid, process.pid));
+                self.pids = Some((first, process.pid));
                 if let Some(path) = self.surroundings.executable(process.pid) {
                     writer.executable(path);
                 }
@@ -297,7 +310,7 @@ impl Writing {
             if self.sources_bytes >= MAX_SOURCES_BYTES {
                 break;
             }
-            let Some(text) = self.surroundings.source(self.pid, &file) else {
+            let Some(text) = self.source(&file) else {
                 continue;
             };
             for part in parts {
@@ -314,6 +327,13 @@ impl Writing {
             }
         }
         Ok(())
+    }
+
+    /// The text of a file, as the process that was defined last has it; where that has ended, as the first.
+    fn source(&mut self, file: &str) -> Option<String> {
+        let (first, last) = self.pids?;
+        let text = self.surroundings.source(last, file);
+        text.or_else(|| self.surroundings.source(first, file))
     }
 
     fn give_up(&self) {

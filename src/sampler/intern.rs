@@ -1,5 +1,8 @@
 //! Turns raw stacks into numbered ones, defining each frame and stack once.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use rustc_hash::FxHashMap;
 
 use crate::cpython::code::CodeCache;
@@ -20,12 +23,19 @@ pub const UNREADABLE: &str = "[unreadable from here on]";
 /// The name of a frame whose code object could not be read.
 pub const UNKNOWN: &str = "[unknown function]";
 
-/// The numbers given so far.
+/// The numbers of the stacks of one program. Frames and stacks, which are by content, are shared with the
+/// interners of the other programs of the recording.
 #[derive(Debug, Default)]
 pub struct Interner {
-    frames: FxHashMap<Frame, FrameId>,
-    /// `None` for a place that is not shown.
+    numbers: Rc<RefCell<Numbers>>,
+    /// By the numbers that one program's code objects have; `None` for a place that is not shown.
     places: FxHashMap<Place, Option<FrameId>>,
+}
+
+/// The numbers given so far.
+#[derive(Debug, Default)]
+struct Numbers {
+    frames: FxHashMap<Frame, FrameId>,
     stacks: FxHashMap<(Option<StackId>, FrameId), StackId>,
 }
 
@@ -73,10 +83,22 @@ pub struct Interned {
 }
 
 impl Interner {
-    /// Forgets the places in code, as another program is read from now on: its code objects are
-    /// numbered from the start again. Frames and stacks, which are by content, stay.
-    pub fn begin_program(&mut self) {
-        self.places.clear();
+    /// An interner for another program of the same recording.
+    #[must_use]
+    pub fn for_another(&self) -> Interner {
+        Interner {
+            numbers: Rc::clone(&self.numbers),
+            places: FxHashMap::default(),
+        }
+    }
+
+    /// An interner for a fork of the program, whose code objects have the same numbers as yet.
+    #[must_use]
+    pub fn for_fork(&self) -> Interner {
+        Interner {
+            numbers: Rc::clone(&self.numbers),
+            places: self.places.clone(),
+        }
     }
 
     /// As [`Interner::stack`], for a thread whose stack before was `recent`: only the frames from the
@@ -154,8 +176,9 @@ impl Interner {
         frame: FrameId,
         emit: &mut dyn FnMut(Event),
     ) -> StackId {
-        let next = StackId(self.stacks.len() as u32);
-        *self.stacks.entry((parent, frame)).or_insert_with(|| {
+        let stacks = &mut self.numbers.borrow_mut().stacks;
+        let next = StackId(stacks.len() as u32);
+        *stacks.entry((parent, frame)).or_insert_with(|| {
             emit(Event::Stack {
                 id: next,
                 parent,
@@ -199,8 +222,9 @@ impl Interner {
 
     /// The number of `frame`, by content.
     pub fn frame(&mut self, frame: Frame, emit: &mut dyn FnMut(Event)) -> FrameId {
-        let next = FrameId(self.frames.len() as u32);
-        *self.frames.entry(frame).or_insert_with_key(|frame| {
+        let frames = &mut self.numbers.borrow_mut().frames;
+        let next = FrameId(frames.len() as u32);
+        *frames.entry(frame).or_insert_with_key(|frame| {
             emit(Event::Frame(next, frame.clone()));
             next
         })

@@ -22,7 +22,7 @@ use rsamp::sampler::intern::Interner;
 use rsamp::sampler::observe::{Identity, Observation};
 use rsamp::sampler::rate::RateControl;
 use rsamp::sampler::schedule::Schedule;
-use rsamp::sampler::threads::{Moment, Threads};
+use rsamp::sampler::threads::{Moment, ThreadIds, Threads};
 
 const STACKS: u64 = 10_000;
 const DEPTH: u64 = 20;
@@ -94,7 +94,7 @@ impl<'a> Day<'a> {
             schedule: Schedule::new(control.hz(), Nanos(0), 1),
             control,
             interner: Interner::default(),
-            threads: Threads::new(ProcessId(0), process, 0),
+            threads: Threads::new(ProcessId(0), process, ThreadIds::default()),
             profile,
             last: Nanos(0),
             ticks: 0,
@@ -107,7 +107,7 @@ impl<'a> Day<'a> {
             self.tick(at);
             self.schedule.advance(at);
             if self.control.is_due(at) {
-                self.control.review(at, Nanos(0));
+                self.control.review(at, Nanos(0), 1);
                 self.schedule.set_rate(self.control.hz());
             }
         }

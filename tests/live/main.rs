@@ -18,3 +18,4 @@ mod save_image;
 mod stacks;
 mod thread_names;
 mod torture;
+mod tree;
