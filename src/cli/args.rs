@@ -580,7 +580,8 @@ is as far from the first line of its function. Files of another folder are match
 Whether a change is more than noise: each recording is cut into 64 to 128 parts of equal length; how much
 the times of neighbouring parts differ tells how much the sum is off by (± holds it with 95 %). A change
 is marked with * when it stands out among all rows of its table: of the marked ones at most 5 % are noise
-on average (Benjamini and Hochberg's procedure on two-sided normal p-values). That is the noise of
+on average (Benjamini and Hochberg's procedure on two-sided normal p-values). A ? in place of the ±
+says that a function was visited too few times, for too long each, to tell. That is the noise of
 sampling and of what a program does by turns within a run. How much two runs differ because the machine was
 busier, a second recording of BASE shows.
 

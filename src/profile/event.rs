@@ -247,10 +247,10 @@ impl fmt::Display for LostCause {
     }
 }
 
-/// What was lost at one moment by one cause.
+/// What was lost by one cause around one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loss {
-    /// The tick, since the start of the recording.
+    /// The last tick of the tenth of a second, or less, in which it was; since the start of the recording.
     pub at: Nanos,
     /// Why.
     pub cause: LostCause,
