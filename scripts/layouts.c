@@ -96,6 +96,9 @@ static void print_runtime(void)
     AT("runtime", "gil_locked", _PyRuntimeState, ceval.gil.locked);
     AT("runtime", "gil_switch_number", _PyRuntimeState, ceval.gil.switch_number);
 #endif
+#if V(7) && !V(9)
+    AT("runtime", "gc_collecting", _PyRuntimeState, gc.collecting);
+#endif
 }
 
 static void print_interpreter(void)
@@ -117,6 +120,9 @@ static void print_interpreter(void)
     AT("interpreter.gil_state", "switch_number", struct _gil_runtime_state, switch_number);
 #else
     AT("interpreter", "modules", PyInterpreterState, modules);
+#endif
+#if V(9)
+    AT("interpreter", "gc_collecting", PyInterpreterState, gc.collecting);
 #endif
 #if V(14)
     AT("interpreter", "code_generation", PyInterpreterState, _code_object_generation);
@@ -294,6 +300,8 @@ static void print_debug_offsets(void)
     WORD(interpreter_state, gil_runtime_state);
     WORD(interpreter_state, gil_runtime_state_locked);
     WORD(interpreter_state, gil_runtime_state_holder);
+    WORD(interpreter_state, gc);
+    WORD(gc, collecting);
     WORD(thread_state, size);
     WORD(thread_state, next);
     WORD(thread_state, interp);

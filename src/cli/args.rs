@@ -147,8 +147,12 @@ pub struct ReportArgs {
     /// Recordings; several become one report; `-` is standard input
     ///
     /// A pattern such as 'scatter-*.rsamp' that the shell left as it is stands for the files it matches.
-    #[arg(value_name = "FILE", required = true, value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_name = "FILE", required_unless_present_any = ["lines", "memory"], value_hint = clap::ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
+
+    /// What to print in the place of the summary.
+    #[command(flatten)]
+    pub tables: TableArgs,
 
     /// Write this file; may be given several times
     ///
@@ -178,6 +182,31 @@ pub struct ReportArgs {
     /// What to show.
     #[command(flatten)]
     pub filters: FilterArgs,
+}
+
+/// What to print in the place of the summary.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Tables")]
+pub struct TableArgs {
+    /// Print functions line by line, as line_profiler does: these, or the hottest
+    ///
+    /// NAME is a function (Solver.solve, or solve) or a file (scatter.py: all its functions). A word that
+    /// ends in .rsamp is a recording.
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    pub lines: Option<Vec<String>>,
+
+    /// Print how resident memory grew and shrank line by line, as memory_profiler does: in these
+    /// functions, or where it changed most
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    pub memory: Option<Vec<String>>,
+
+    /// How many functions --lines and --memory print when none is named [default: 5]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub top: Option<String>,
+
+    /// Print the 95 % confidence interval of each share
+    #[arg(long)]
+    pub ci: bool,
 }
 
 /// The options of `rsamp diff`.
@@ -244,6 +273,14 @@ pub struct FilterArgs {
     /// ? as in a shell).
     #[arg(long, value_name = "PROCESS")]
     pub process: Vec<String>,
+
+    /// Only while a thread did this, such as gil, disk, native; may be given several times
+    ///
+    /// python (running it, with the GIL), collecting (garbage), native (running without the GIL), gil
+    /// (waiting for it), lock, sleep, disk, network, pipe, child (waiting for one), waiting (for something
+    /// else), unknown; blocked: any wait but that for the GIL.
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    pub state: Vec<String>,
 
     /// Only these ranks of a parallel program, as 3 or 0-3,7; may be given several times
     #[arg(
@@ -365,9 +402,10 @@ pub struct SamplingArgs {
     /// The ending chooses the format: .rsamp the recording, of which `rsamp report` makes all others
     /// later; .svg flame graph; .pstats for pstats, gprof2dot, snakeviz and tuna; .dot, .png or
     /// .dot.svg call graph; .speedscope.json, .firefox.json, .trace.json (Perfetto), .pb.gz (pprof),
-    /// .callgrind, .folded for the viewers of that name; .json, .csv and .lines.csv for scripts; .txt
-    /// summary. `-` is standard output and needs --format. Without this option NAME-PID.rsamp,
-    /// NAME-PID.svg and NAME-PID.pstats are written into the current folder; in a job of a batch system
+    /// .callgrind, .folded for the viewers of that name; .lprof (line_profiler) and .dat (mprof) for the
+    /// programs of that name; .json, .csv, .lines.csv and .usage.csv for scripts; .txt summary. `-` is
+    /// standard output and needs --format. Without this option NAME-PID.rsamp, NAME-PID.svg and
+    /// NAME-PID.pstats are written into the current folder; in a job of a batch system
     /// the host comes before PID, and with several ranks (MPI, srun) -rRANK too: scatter-r3-n1-1234.rsamp.
     /// In FILE, %p is the PID, %h the host, %r the rank, %j the job, %q{NAME} a variable of the
     /// environment, and %% is %.
@@ -379,6 +417,13 @@ pub struct SamplingArgs {
     /// Without --output, NAME-PID with the ending of this format is the one file written.
     #[arg(long, short, value_name = "FORMAT")]
     pub format: Option<String>,
+
+    /// Write into $TMPDIR first, and to where the files belong at the end, each in one go
+    ///
+    /// For folders on a network file system. The recording that grows while the program runs is
+    /// $TMPDIR/rsamp-PID-NAME until then; when rsamp is killed it is left there.
+    #[arg(long)]
+    pub scratch: bool,
 
     /// How graphs are drawn.
     #[command(flatten)]
@@ -397,7 +442,8 @@ pub struct SamplingArgs {
     /// Sample less often when rsamp itself uses more CPU than this part of one core [default: 1, or
     /// no limit with a --rate in numbers]
     ///
-    /// The rate comes down step by step, not below 50 samples a second, and goes up again when there
+    /// The rate comes down step by step, not below 50 samples a second (of all processes together, and 5
+    /// of each, where several are sampled), and goes up again when there
     /// is room.
     #[arg(long, value_name = "PERCENT", allow_hyphen_values = true)]
     pub max_overhead: Option<String>,
@@ -516,6 +562,10 @@ When NAME-PID.svg exists and --force is not given, NAME-PID.1.svg is written: no
 A file that cannot be written is reported before the program starts (code 73). When the disk is full
 at the end, rsamp writes to $TMPDIR instead, and says so.
 
+Processes that descend from the program are profiled with it; see --no-children. Orphans among them are
+rsamp's children until rsamp ends (PR_SET_CHILD_SUBREAPER), so that they are not lost from sight. rsamp ends
+when the program does, even if others run on; the summary says how many.
+
 The .rsamp file is written while the program runs, at least every 2 seconds: however rsamp ends, what it
 holds can be read. When it cannot be written any more, the other files are written all the same.
 
@@ -549,12 +599,13 @@ Examples:
 
 const ATTACH_NOTES: &str = "\
 Ctrl-C, SIGTERM and SIGHUP end the sampling, and the files are written; a second one ends rsamp at
-once. The process runs on in any case. The exit code is 0 when the files were written, however the
-sampling ended; see `rsamp --help` for the others.
+once. Processes that descend from it are profiled with it, those that it has started before and those to
+come; see --no-children. The process runs on in any case. The exit code is 0 when the files were written,
+however the sampling ended; see `rsamp --help` for the others.
 
 With --job, rsamp starts itself on each node of the job (srun --jobid --overlap, by the path that it has
-here) and gathers what comes back through srun: no folder need be shared. Processes that start later are
-not among those profiled. Until the end, what was gathered is kept in a folder of $TMPDIR.";
+here) and gathers what comes back through srun: no folder need be shared. Steps that begin later are not
+among what is profiled. Until the end, what was gathered is kept in a folder of $TMPDIR.";
 
 const REPORT_EXAMPLES: &str = "\
 Examples:
@@ -566,6 +617,10 @@ Examples:
         to standard output
   rsamp report 'scatter-*.rsamp' -o all.svg
         the ranks of a job, or several runs, in one
+  rsamp report scatter-1234.rsamp --lines field_at_point greens
+        where in these functions the time goes, line by line
+  rsamp report scatter-1234.rsamp --memory
+        which lines made memory grow
   rsamp report scatter-1234.rsamp --mode gil --from 10 --no-importlib
         who held the GIL after the first ten seconds";
 
@@ -593,7 +648,8 @@ is as far from the first line of its function. Files of another folder are match
 Whether a change is more than noise: each recording is cut into 64 to 128 parts of equal length; how much
 the times of neighbouring parts differ tells how much the sum is off by (± holds it with 95 %). A change
 is marked with * when it stands out among all rows of its table: of the marked ones at most 5 % are noise
-on average (Benjamini and Hochberg's procedure on two-sided normal p-values). That is the noise of
+on average (Benjamini and Hochberg's procedure on two-sided normal p-values). A ? in place of the ±
+says that a function was visited too few times, for too long each, to tell. That is the noise of
 sampling and of what a program does by turns within a run. How much two runs differ because the machine was
 busier, a second recording of BASE shows.
 

@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::args::{FilterArgs, Mode};
 use super::request::MAX_DURATION_SECONDS;
 use crate::profile::View;
-use crate::profile::event::Nanos;
+use crate::profile::event::{Nanos, State};
 use crate::profile::filter::{Hidden, Name, NoRanks, Ranks, Selection};
 
 /// A filter that cannot be.
@@ -22,6 +22,9 @@ pub enum FilterError {
         /// What was typed.
         text: String,
     },
+    /// A state that is none.
+    #[error("--state: {0:?} is no state: known are {known}, blocked", known = State::ALL.map(State::word).join(", "))]
+    State(String),
     /// An end at or before the start.
     #[error("nothing lies between --from {from} and --to {to}")]
     NoTimeBetween {
@@ -87,6 +90,7 @@ pub fn selection(args: &FilterArgs) -> Result<Selection, FilterError> {
         },
         threads: patterns("thread", &args.thread, Name::new)?,
         processes: patterns("process", &args.process, Name::new)?,
+        states: states(&args.state)?,
         ranks: ranks(&args.rank)?,
         from,
         to,
@@ -94,6 +98,22 @@ pub fn selection(args: &FilterArgs) -> Result<Selection, FilterError> {
         focus: regex("focus", &args.focus)?,
         hidden: stdlib.into_iter().chain(importlib).chain(files).collect(),
     })
+}
+
+fn states(words: &[String]) -> Result<Vec<State>, FilterError> {
+    let mut states = Vec::new();
+    for word in words {
+        let is_meant = |state: &State| match word.as_str() {
+            "blocked" => state.is_blocked(),
+            word => word.eq_ignore_ascii_case(state.word()),
+        };
+        let before = states.len();
+        states.extend(State::ALL.into_iter().filter(is_meant));
+        if states.len() == before {
+            return Err(FilterError::State(word.clone()));
+        }
+    }
+    Ok(states)
 }
 
 fn ranks(words: &[String]) -> Result<Vec<Ranks>, FilterError> {
@@ -143,6 +163,11 @@ fn patterns<T>(
     texts.iter().map(pattern).collect()
 }
 
+fn listed_states(states: &[State]) -> Option<String> {
+    let words: Vec<&str> = states.iter().map(|state| state.word()).collect();
+    (!words.is_empty()).then(|| format!("state {}", words.join(", ")))
+}
+
 /// What is left out, for the headlines of a report: `from 10 s`, `thread io-*`. The view is told
 /// elsewhere.
 #[must_use]
@@ -158,6 +183,7 @@ pub fn in_words(selection: &Selection) -> Vec<String> {
         listed("process", &selection.processes),
         listed("rank", &selection.ranks),
         listed("thread", &selection.threads),
+        listed_states(&selection.states),
         time("from", selection.from),
         time("to", selection.to),
         regex("stacks with", &selection.function),

@@ -307,7 +307,7 @@ fn write(
     let meta = meta(request, inputs, &merged.profile, &header);
     let outcomes = plan.write(&merged.profile, &meta, pid, merged.recordings);
     Recorded {
-        sampled: Sampled::merged(merged.profile),
+        sampled: Sampled::merged(merged.profile, header.start_unix_ns),
         outcomes,
     }
 }

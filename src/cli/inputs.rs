@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::header;
 use crate::profile::event::Event;
 use crate::profile::filter::{Filter, NothingLeft, Selection};
-use crate::recording::{Completeness, Header, Merger, ReadError, Reader};
+use crate::recording::{Completeness, Header, Merger, ReadError, Reader, SourceText};
 
 /// Two system calls a second of recording are enough.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -76,6 +76,10 @@ pub struct Input {
     pub header: Header,
     /// Its name among the others; `None` when there are no others.
     pub name: Option<String>,
+    /// Whether to keep the source text that it holds.
+    pub wants_source: bool,
+    /// The source text that it holds, if it is wanted, once it was read.
+    pub source: Vec<SourceText>,
     /// A pipe cannot be opened again for the rest. (All files would be too many to keep open.)
     kept: Option<FileReader>,
 }
@@ -133,6 +137,8 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
                 header: reader.header().clone(),
                 path,
                 name: None,
+                wants_source: false,
+                source: Vec::new(),
                 kept: Some(reader).filter(|_| !is_file),
             }),
             Err(error) => trouble.errors.push(error),
@@ -154,15 +160,22 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
 /// Hands every event of all recordings to `emit`, merged when there are several.
 fn read(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
     if let [input] = inputs {
-        read_one(input, trouble, emit);
+        read_with_source(input, trouble, emit);
         return;
     }
     let mut merger = Merger::default();
     for input in inputs {
         merger.begin(input.name.clone());
-        read_one(input, trouble, &mut |event| merger.apply(event, emit));
+        read_with_source(input, trouble, &mut |event| merger.apply(event, emit));
     }
     merger.finish(emit);
+}
+
+fn read_with_source(input: &mut Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
+    let reader = read_one(input, trouble, emit);
+    if let Some(reader) = reader.filter(|_| input.wants_source) {
+        input.source = reader.sources().to_vec();
+    }
 }
 
 /// Hands on what is left of all events by the selection.
@@ -321,6 +334,8 @@ mod tests {
             .map(|(path, host, rank)| Input {
                 path: path.into(),
                 name: None,
+                wants_source: false,
+                source: Vec::new(),
                 kept: None,
                 header: Header {
                     host: (*host).to_owned(),

@@ -67,7 +67,13 @@ pub fn merge(
     merger.finish(&mut |event| emit(event, &mut outputs));
     Merged {
         profile,
-        recordings: outputs.into_iter().map(Output::finish).collect(),
+        recordings: outputs
+            .into_iter()
+            .map(|output| {
+                let place = output.place.clone();
+                plan.arrive(&place, output.finish())
+            })
+            .collect(),
     }
 }
 

@@ -28,6 +28,9 @@ pub mod outputs;
 pub mod overview;
 pub mod place;
 pub mod report;
+pub mod scratch;
+pub mod sources;
+pub mod tables;
 
 pub mod dump_json;
 pub mod dump_text;

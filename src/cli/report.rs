@@ -68,6 +68,9 @@ pub fn errors(outcomes: &[Outcome]) -> Vec<String> {
         .filter_map(|outcome| Some((outcome, outcome.error.as_ref()?)));
     let lines = failed.map(|(outcome, error)| {
         let rest = match &outcome.saved {
+            Some(saved) if outcome.kind == Kind::Recording && saved.path != error.path => {
+                format!("; saved as {} instead", shown(&saved.path))
+            }
             _ if outcome.kind == Kind::Recording && error.written_bytes > 0 => {
                 "; what was written until then can be read".to_owned()
             }
@@ -101,6 +104,9 @@ fn use_of(kind: Kind, saved: &Saved) -> String {
         Format::Json => format!("for scripts: jq '.functions[0]' {path}"),
         Format::FunctionsCsv => "table of functions, for spreadsheets and pandas".to_owned(),
         Format::LinesCsv => "table of lines, for spreadsheets and pandas".to_owned(),
+        Format::UsageCsv => "memory, I/O, faults, switches over time, for pandas".to_owned(),
+        Format::Lprof => format!("python -m line_profiler -t {path}"),
+        Format::Mprof => format!("mprof plot {path}"),
         Format::RanksCsv => "table of ranks, for spreadsheets and pandas".to_owned(),
         Format::Firefox => "open it on profiler.firefox.com".to_owned(),
         Format::ChromeTrace => "open it on ui.perfetto.dev or in chrome://tracing".to_owned(),

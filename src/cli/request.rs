@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::args::{
     AttachArgs, DiffArgs, DrawingArgs, DumpArgs, OnNodeArgs, RecordArgs, ReportArgs, SamplingArgs,
-    TargetArgs,
+    TableArgs, TargetArgs,
 };
 use super::filters::{self, FilterError};
 use super::kind::{Kind, UnknownKind};
@@ -29,6 +29,9 @@ pub const MIN_RATE_HZ: f64 = 0.001;
 pub const DEFAULT_MAX_OVERHEAD: f64 = 0.01;
 /// About 31 years: far above any run, far below where time arithmetic overflows.
 pub const MAX_DURATION_SECONDS: f64 = 1e9;
+
+/// How many functions are shown line by line when none is named.
+const DEFAULT_TOP: usize = 5;
 
 /// What is written when no file is named.
 const DEFAULT_KINDS: &[Kind] = &[
@@ -131,12 +134,35 @@ pub enum OnNodeWork {
 pub struct Report {
     /// The recordings, as typed: paths, or patterns that the shell did not expand.
     pub inputs: Vec<PathBuf>,
-    /// What to write; `None`: a summary, to standard output.
+    /// What to write; `None`: a summary or tables, to standard output.
     pub outputs: Option<Outputs>,
+    /// What to print in the place of the summary.
+    pub tables: Tables,
     /// What to show.
     pub selection: Selection,
     /// Whether to say what was written.
     pub quiet: bool,
+}
+
+/// Which tables to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tables {
+    /// Functions line by line: those of these names, or the hottest.
+    pub lines: Option<Vec<String>>,
+    /// Their memory: that of functions of these names, or of those where it changed most.
+    pub memory: Option<Vec<String>>,
+    /// How many functions, when none is named.
+    pub top: usize,
+    /// Whether shares come with their confidence interval.
+    pub with_confidence: bool,
+}
+
+impl Tables {
+    /// Whether one is asked for.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.lines.is_some() || self.memory.is_some()
+    }
 }
 
 /// `rsamp diff`, ready to be carried out.
@@ -220,6 +246,8 @@ pub struct Outputs {
     pub drawing: Drawing,
     /// Whether an existing file may be overwritten although the user did not name it.
     pub force: bool,
+    /// Whether to write into `$TMPDIR` first.
+    pub scratch: bool,
 }
 
 /// Which files to write.
@@ -277,6 +305,12 @@ pub enum RequestError {
     /// The duration is no number, or not positive.
     #[error("{0:?} is no duration: seconds above 0, such as 30 or 2.5")]
     BadDuration(String),
+    /// The number of functions is none.
+    #[error("--top: {0:?} is no number of functions: 1 or more")]
+    BadTop(String),
+    /// There are only names, and no recording.
+    #[error("no recording to report on: name one before --lines or --memory")]
+    NoRecording,
     /// A threshold is no number, or none from 0 to 100.
     #[error("{0:?} is no threshold: percent, from 0 to 100")]
     BadPercent(String),
@@ -401,7 +435,7 @@ pub fn attach_job(args: &AttachArgs) -> Result<Option<AttachJob>, RequestError> 
     Ok(Some(AttachJob {
         job: job.parse()?,
         // Each process of the job is attached to by itself.
-        sampling: sampling(&args.sampling, Children::Ignored)?,
+        sampling: sampling(&args.sampling, Children::Followed)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         quiet: args.sampling.quiet,
@@ -548,16 +582,51 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
         return Err(RequestError::ReportToRecording(output.path.clone()));
     }
     let drawing = drawing(&args.drawing)?;
+    let (inputs, tables) = tables(&args.files, &args.tables)?;
     Ok(Report {
-        inputs: args.files.clone(),
+        inputs,
+        tables,
         outputs: files.map(|files| Outputs {
             files: Files::Named(files),
             drawing,
             force: args.force,
+            scratch: false,
         }),
         selection: filters::selection(&args.filters)?,
         quiet: args.quiet,
     })
+}
+
+/// Sorts the words behind `--lines` and `--memory` into names and recordings.
+fn tables(files: &[PathBuf], args: &TableArgs) -> Result<(Vec<PathBuf>, Tables), RequestError> {
+    let mut inputs = files.to_vec();
+    let mut names = |words: &Option<Vec<String>>| {
+        let words = words.as_ref()?.iter();
+        let is_recording = |word: &&String| {
+            let kind = Kind::from_path(Path::new(word));
+            matches!(kind, Ok(Kind::Recording))
+        };
+        let (recordings, names): (Vec<_>, Vec<_>) = words.partition(is_recording);
+        inputs.extend(recordings.into_iter().map(PathBuf::from));
+        Some(names.into_iter().cloned().collect())
+    };
+    let tables = Tables {
+        lines: names(&args.lines),
+        memory: names(&args.memory),
+        top: args.top.as_deref().map_or(Ok(DEFAULT_TOP), top)?,
+        with_confidence: args.ci,
+    };
+    if inputs.is_empty() {
+        return Err(RequestError::NoRecording);
+    }
+    Ok((inputs, tables))
+}
+
+fn top(text: &str) -> Result<usize, RequestError> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(RequestError::BadTop(text.to_owned())),
+    }
 }
 
 /// Builds what `rsamp diff` asks for.
@@ -613,6 +682,7 @@ fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
         files,
         drawing: drawing(&args.drawing)?,
         force: args.force,
+        scratch: args.scratch,
     })
 }
 
@@ -826,6 +896,21 @@ mod tests {
                     "view: Cpu",
                 ],
             ),
+            (
+                "rsamp report a.rsamp --lines field greens --top 3",
+                &[
+                    r#"inputs: ["a.rsamp"]"#,
+                    r#"lines: Some(["field", "greens"]), memory: None, top: 3"#,
+                ],
+            ),
+            (
+                "rsamp report --lines --memory f a.rsamp b.RSAMP",
+                &[
+                    r#"inputs: ["a.rsamp", "b.RSAMP"]"#,
+                    r#"lines: Some([]), memory: Some(["f"]), top: 5, with_confidence: false"#,
+                ],
+            ),
+            ("rsamp report a --ci", &["with_confidence: true"]),
             ("rsamp diff a b -f json", &[r#"("-", Json)"#]),
             ("rsamp dump --json 42", &["Pid(42)", "Json"]),
             ("rsamp dump --pid=42", &["Pid(42)", "Text"]),
@@ -927,6 +1012,9 @@ mod tests {
                 "unknown format rsamp: known are .svg",
             ),
             ("rsamp report", "required"),
+            ("rsamp report --lines f", "no recording to report on"),
+            ("rsamp report a --top 0", "--top: \"0\" is no number"),
+            ("rsamp report a --top -1", "--top: \"-1\" is no number"),
             ("rsamp report a --mode user", "isn't valid"),
             (
                 "rsamp report a --from -1",

@@ -26,6 +26,25 @@ pub struct GilTurn {
     pub switches: u64,
 }
 
+/// Bytes of the GIL's two condition variables and two mutexes, which follow `switch_number` (`cond`, `mutex`,
+/// `switch_cond`, `switch_mutex` in `struct _gil_runtime_state`): at most 48 each (glibc and musl, 64 bit).
+const LOCKS_BYTES: u64 = 4 * 48;
+
+/// Where the locks of a GIL lie: a thread that waits for one of them, waits for the GIL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GilLocks(Address);
+
+impl GilLocks {
+    /// Whether the futex at `address` belongs to one of them.
+    ///
+    /// So it is with glibc, whose condition variables wait inside of themselves. Those of musl wait on the
+    /// stack of the thread: there this is never true.
+    #[must_use]
+    pub fn have(self, address: u64) -> bool {
+        address.wrapping_sub(self.0.0) < LOCKS_BYTES
+    }
+}
+
 /// The bytes that tell who holds the GIL, and where in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GilState {
@@ -39,6 +58,8 @@ pub struct GilState {
     locked: Option<u64>,
     /// Where in them `last_holder` and `switch_number` are.
     turn: Option<(u64, u64)>,
+    /// Where threads wait for it; `None` for 3.6, which has them in variables without a symbol.
+    pub locks: Option<GilLocks>,
 }
 
 impl GilState {
@@ -58,6 +79,7 @@ impl GilState {
                 holder: 0,
                 locked: None,
                 turn: None,
+                locks: None,
             }),
             GilPlace::Runtime(runtime) => GilState::in_runtime(interpreter, runtime, memory),
             GilPlace::PerInterpreter => {
@@ -79,6 +101,7 @@ impl GilState {
                     holder,
                     locked: Some(fields.locked - start),
                     turn: Some((holder, switches)),
+                    locks: Some(GilLocks(gil + fields.switch_number + 8)),
                 };
                 Some(state.or_holder_alone(memory))
             }
@@ -108,6 +131,9 @@ impl GilState {
             holder: holder - start,
             locked: None,
             turn: turn.map(|(last_holder, switches)| (last_holder - start, switches - start)),
+            locks: fields
+                .gil_switch_number
+                .map(|switches| GilLocks(runtime + switches + 8)),
         };
         Some(state.or_holder_alone(memory))
     }
@@ -125,6 +151,7 @@ impl GilState {
             holder: self.holder - start,
             locked: self.locked.map(|at| at - start),
             turn: None,
+            locks: self.locks,
         }
     }
 

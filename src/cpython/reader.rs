@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::code::{CodeCache, Moment};
 use super::frames::FrameFormat;
-use super::gil::GilHolder;
+use super::gil::{GilHolder, GilLocks};
 use super::locate::Interpreter;
 use super::pace::Pace;
 use super::places::Look;
 use super::retry::Pauses;
 use super::threads::ThreadList;
-use crate::memory::window::word_at;
+use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory, Window};
 use crate::process::Paused;
 
@@ -98,6 +98,8 @@ pub struct Tick {
     pub readings: Vec<Reading>,
     /// The thread states that hold a GIL.
     pub holders: Vec<Address>,
+    /// The interpreters that are collecting garbage.
+    pub collecting: Vec<Address>,
     /// Whether holders can be told at all.
     pub knows_holders: bool,
     /// How often a thread was read again.
@@ -199,6 +201,15 @@ impl Reader {
             .count()
     }
 
+    /// Where threads of the same (sub)interpreter as `thread` wait for its GIL; `None` when there is none, or
+    /// it cannot be told.
+    #[must_use]
+    pub fn gil_locks(&self, thread: &KnownThread) -> Option<GilLocks> {
+        let mut known = self.list.interpreters.iter();
+        let known = known.find(|known| known.at == thread.interpreter)?;
+        known.gil.as_ref()?.locks
+    }
+
     /// The code objects of the stacks read.
     #[must_use]
     pub fn codes(&self) -> &CodeCache {
@@ -284,6 +295,8 @@ impl Reader {
         for known in &mut self.list.interpreters {
             let gil = known.gil.as_ref().filter(|_| asks_counters);
             known.gil_piece = gil.map(|gil| self.window.want(gil.at, gil.length));
+            let collecting_at = known.collecting_at.filter(|_| asks_counters);
+            known.collecting_piece = collecting_at.map(|at| self.window.want(at, 4));
         }
         for thread in &mut self.list.threads {
             let mut turns = self.list.interpreters.iter().filter_map(|known| known.turn);
@@ -317,10 +330,16 @@ impl Reader {
     fn read_turns(&mut self, asked_counters: bool) {
         if asked_counters {
             self.tick.holders.clear();
+            self.tick.collecting.clear();
             self.tick.knows_holders = false;
         }
         for known in &mut self.list.interpreters {
             known.ran_alone = None;
+            let piece = known.collecting_piece;
+            let collecting = piece.and_then(|piece| int_at(self.window.piece(piece)?, 0));
+            if collecting == Some(1) {
+                self.tick.collecting.push(known.at);
+            }
             let bytes = known.gil_piece.and_then(|piece| self.window.piece(piece));
             let Some((gil, bytes)) = known.gil.zip(bytes) else {
                 continue;

@@ -4,7 +4,7 @@ use rustc_hash::FxHashSet;
 
 use super::frames::{RawStack, ThreadFields};
 use super::gil::{GilState, GilTurn};
-use super::locate::Interpreter;
+use super::locate::{GilPlace, Interpreter};
 use super::places::{Places, Planned};
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
@@ -79,6 +79,9 @@ pub(super) struct KnownInterpreter {
     pub ran_alone: Option<Address>,
     pub gil_piece: Option<usize>,
     pub generation_piece: Option<usize>,
+    /// Where it says that it collects garbage (3.7 on).
+    pub collecting_at: Option<Address>,
+    pub collecting_piece: Option<usize>,
     /// How many code objects it has freed (3.14 on).
     pub generation: Option<u64>,
     /// Where the pieces of [`ThreadList::plan_heads`] are.
@@ -169,6 +172,8 @@ impl ThreadList {
                 turn: None,
                 ran_alone: None,
                 gil_piece: None,
+                collecting_at: collecting_at(interpreter, at, memory),
+                collecting_piece: None,
                 generation_piece: None,
                 generation: None,
                 heads: None,
@@ -214,4 +219,21 @@ impl ThreadList {
             at = fields.next;
         }
     }
+}
+
+/// Where the interpreter state at `state` says that it collects garbage: an int that is 1 meanwhile. `None`
+/// before 3.7, and where it cannot be read, as in saved memory.
+fn collecting_at(
+    interpreter: &Interpreter,
+    state: Address,
+    memory: &impl ReadMemory,
+) -> Option<Address> {
+    let layout = &interpreter.layout;
+    let own = layout.interpreter.gc_collecting.map(|at| state + at);
+    let common = match interpreter.gil {
+        GilPlace::Runtime(runtime) => layout.runtime.gc_collecting.map(|at| runtime + at),
+        _ => None,
+    };
+    let at = own.or(common)?;
+    memory.read(at, &mut [0; 4]).ok().map(|_| at)
 }

@@ -12,6 +12,14 @@ pub mod maps;
 
 pub mod tasks;
 
+pub mod syscall;
+
+pub mod descriptor;
+
+pub mod counters;
+
+pub mod limits;
+
 pub mod image;
 
 pub mod births;
@@ -26,12 +34,16 @@ pub mod pause;
 
 pub use alarm::{Alarm, Knocker};
 pub use births::{Birth, Births};
+pub use counters::{CounterWatch, Counters, ResidentMemory};
+pub use descriptor::{DescriptorKind, descriptor_kind};
 pub use identity::{ImageIdentity, Process};
 pub use image::{FileStamp, Image, ImageError, MappedFile};
+pub use limits::Limits;
 pub use maps::{Mapping, MapsError};
 pub use pause::{Paused, pause, pause_all};
 pub use permission::{Denied, diagnose};
 pub use spawn::{Change, ExitStatusKind, Launched, SpawnError, WaitEvent};
+pub use syscall::{Doing, Syscall, SyscallWatch, Wait, parse_syscall, wait_of};
 pub use tasks::{CpuClock, Stat, StatError, TaskClock, TaskState, TaskWatch};
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.

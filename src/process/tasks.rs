@@ -68,6 +68,10 @@ pub struct Stat {
     pub group: i32,
     /// Field 6: the session.
     pub session: i32,
+    /// Field 10: page faults that needed no reading, of all threads.
+    pub minor_faults: u64,
+    /// Field 12: page faults that had to wait for storage.
+    pub major_faults: u64,
     /// Fields 14 and 15: CPU time in user and kernel mode, in clock ticks.
     pub cpu_ticks: u64,
     /// Field 20: how many threads the process has.
@@ -109,13 +113,7 @@ impl Process {
     /// What a thread is doing now; `None` when it ended. Who asks often keeps a [`TaskWatch`].
     #[must_use]
     pub fn task_state(&self, tid: Tid) -> Option<TaskState> {
-        self.watch_task(tid)?.state()
-    }
-
-    /// Opens a thread's `stat`, to be read again and again; `None` when it ended.
-    #[must_use]
-    pub fn watch_task(&self, tid: Tid) -> Option<TaskWatch> {
-        TaskWatch::open(self.pid(), tid).ok()
+        TaskWatch::open(self.pid(), tid).ok()?.state()
     }
 
     /// The CPU time a thread has used, in nanoseconds; `None` when it ended.
@@ -213,7 +211,11 @@ pub struct TaskWatch {
 const STAT_PREFIX: usize = 128;
 
 impl TaskWatch {
-    fn open(pid: super::Pid, tid: Tid) -> io::Result<TaskWatch> {
+    /// Opens the `stat` of a thread.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn open(pid: super::Pid, tid: Tid) -> io::Result<TaskWatch> {
         Ok(TaskWatch {
             tid,
             stat: File::open(format!("/proc/{pid}/task/{tid}/stat"))?,
@@ -273,6 +275,8 @@ pub fn parse_stat(bytes: &[u8]) -> Result<Stat, StatError> {
         parent: signed(4)?,
         group: signed(5)?,
         session: signed(6)?,
+        minor_faults: unsigned(10)?,
+        major_faults: unsigned(12)?,
         cpu_ticks: unsigned(14)?.saturating_add(unsigned(15)?),
         threads: text(20)?.parse().map_err(|_| StatError::Field(20))?,
         start_ticks: unsigned(22)?,
@@ -327,6 +331,8 @@ mod tests {
                 parent: 4000,
                 group: 4242,
                 session: 3999,
+                minor_faults: 2127,
+                major_faults: 1,
                 cpu_ticks: 32,
                 threads: 3,
                 start_ticks: 987_654,

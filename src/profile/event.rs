@@ -82,9 +82,11 @@ pub struct Process {
     pub rank: Option<u32>,
     /// The name of the machine; `None`: that of the recording's header.
     pub host: Option<String>,
-    /// How many CPUs it may use: those of its affinity mask (sched_getaffinity(2)).
+    /// How many CPUs it may use: those of its affinity mask (sched_getaffinity(2)), or fewer where the
+    /// quota of its cgroup (`cpu.max`) allows less, rounded up.
     pub usable_cpus: Option<u32>,
-    /// How much memory it may use before the kernel or the batch system ends it, in bytes.
+    /// How much memory it may use before the kernel or the batch system ends it, in bytes; `None`: no
+    /// such limit is known.
     pub memory_limit: Option<u64>,
 }
 
@@ -144,7 +146,8 @@ pub struct Sample {
     pub ticks: u32,
     /// The wall time that the run stands for: a sum of measured intervals.
     pub wall: Nanos,
-    /// The part of `wall` during which the thread was seen running on, or waiting for, a CPU.
+    /// The CPU time that the kernel counted of the thread, never more than `wall`. The kernel counts with a
+    /// delay of some milliseconds: sums are exact, that of one short run is an estimate.
     pub cpu: Nanos,
     /// The part of `wall` during which the thread was seen holding the GIL.
     pub gil: Nanos,
@@ -196,6 +199,17 @@ pub struct Usage {
     pub forced_switches: Option<u64>,
 }
 
+/// What cannot be measured of a process, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The process.
+    pub process: ProcessId,
+    /// What is missing, by the name of its file below `/proc/PID`: `io`, `status`, `task/TID/syscall`.
+    pub what: String,
+    /// What the kernel said, as `permission denied`.
+    pub why: String,
+}
+
 /// How often was sampled for some time, and what it took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateSpan {
@@ -233,10 +247,10 @@ impl fmt::Display for LostCause {
     }
 }
 
-/// What was lost at one moment by one cause.
+/// What was lost by one cause around one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loss {
-    /// The tick, since the start of the recording.
+    /// The last tick of the tenth of a second, or less, in which it was; since the start of the recording.
     pub at: Nanos,
     /// Why.
     pub cause: LostCause,
@@ -298,7 +312,9 @@ pub enum Event {
     Stopped(u64),
     /// What the kernel counted of a process by some moment.
     Usage(Usage),
-    /// So many processes of the tree ran no Python while they were looked at.
+    /// Something cannot be measured; told once for each process and thing.
+    Missing(Missing),
+    /// So many processes of the tree ran no Python while they were looked at, or ended before they could be sampled.
     Skipped(u64),
     /// How often was sampled since the last such event. All spans together are the whole recording.
     Rate(RateSpan),

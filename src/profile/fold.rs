@@ -8,8 +8,8 @@ use std::ops::{Add, AddAssign};
 use rustc_hash::FxHashMap;
 
 use super::event::{
-    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, RateSpan, RetryCause, Sample,
-    StackId, State, Thread, ThreadId, Usage,
+    Event, Frame, FrameId, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, RetryCause,
+    Sample, StackId, State, Thread, ThreadId, Usage,
 };
 use super::timeline::Timeline;
 
@@ -19,7 +19,7 @@ pub enum View {
     /// Elapsed time, whether the thread ran or waited.
     #[default]
     Wall,
-    /// Time during which the thread ran on, or waited for, a CPU.
+    /// Time during which the thread ran on a CPU, as the kernel counts it.
     Cpu,
     /// Time during which the thread held the GIL.
     Gil,
@@ -166,6 +166,7 @@ pub struct Profile {
     stops: u64,
     rates: Vec<RateSpan>,
     usage: Vec<Usage>,
+    missing: Vec<Missing>,
     skipped: u64,
     last_sample: Nanos,
     end: Option<Nanos>,
@@ -235,6 +236,13 @@ impl Profile {
                 let is_known = self.process(usage.process).is_some();
                 if is_known {
                     self.usage.push(usage);
+                }
+                is_known
+            }
+            Event::Missing(missing) => {
+                let is_known = self.process(missing.process).is_some();
+                if is_known {
+                    self.missing.push(missing);
                 }
                 is_known
             }
@@ -416,6 +424,12 @@ impl Profile {
     #[must_use]
     pub fn usage(&self) -> &[Usage] {
         &self.usage
+    }
+
+    /// What could not be measured of the processes.
+    #[must_use]
+    pub fn missing(&self) -> &[Missing] {
+        &self.missing
     }
 
     /// How many processes of the tree ran no Python.

@@ -12,11 +12,20 @@ pub mod event;
 
 mod blocks;
 mod fold;
+mod nearest;
 mod sums;
 
 pub mod functions;
 
 pub mod lines;
+
+pub mod states;
+
+pub mod line_tables;
+
+pub mod memory;
+
+pub mod findings;
 
 pub mod callers;
 
@@ -29,5 +38,7 @@ pub mod paths;
 pub mod filter;
 
 pub mod diff;
+
+pub mod confidence;
 
 pub use fold::{Profile, Row, Stack, Totals, View};

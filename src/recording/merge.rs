@@ -6,7 +6,8 @@
 use rustc_hash::FxHashMap;
 
 use crate::profile::event::{
-    Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId, Usage,
+    Event, Frame, FrameId, Missing, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Usage,
 };
 
 /// Merges recordings, one after the other. Takes events as a [`super::Reader`] gives them.
@@ -65,9 +66,12 @@ impl Merger {
                 self.current.has_end = true;
             }
             Event::Usage(usage) => {
-                let process = self.current.first_process.saturating_add(usage.process.0);
-                let process = ProcessId(process);
+                let process = self.process_id(usage.process);
                 emit(Event::Usage(Usage { process, ..usage }));
+            }
+            Event::Missing(missing) => {
+                let process = self.process_id(missing.process);
+                emit(Event::Missing(Missing { process, ..missing }));
             }
             event @ (Event::Lost(_)
             | Event::Repeated(..)
@@ -93,16 +97,19 @@ impl Merger {
         if let Some(name) = &self.current.name {
             process.command.insert(0, format!("{name}:"));
         }
-        let renumbered = |id: ProcessId| ProcessId(self.current.first_process.saturating_add(id.0));
-        process.parent = process.parent.map(renumbered);
-        let id = renumbered(id).0;
-        self.processes = self.processes.max(id.saturating_add(1));
-        Event::Process(ProcessId(id), process)
+        process.parent = process.parent.map(|parent| self.process_id(parent));
+        let id = self.process_id(id);
+        self.processes = self.processes.max(id.0.saturating_add(1));
+        Event::Process(id, process)
+    }
+
+    /// The number that a process of the current recording has among all.
+    fn process_id(&self, id: ProcessId) -> ProcessId {
+        ProcessId(self.current.first_process.saturating_add(id.0))
     }
 
     fn thread(&mut self, id: ThreadId, mut thread: Thread) -> Event {
-        let process = self.current.first_process.saturating_add(thread.process.0);
-        thread.process = ProcessId(process);
+        thread.process = self.process_id(thread.process);
         let id = self.current.first_thread.saturating_add(id.0);
         self.threads = self.threads.max(id.saturating_add(1));
         Event::Thread(ThreadId(id), thread)

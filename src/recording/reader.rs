@@ -11,8 +11,8 @@ use super::columns;
 use super::format::{Blocks, Preamble, Unreadable, VERSION, read_preamble};
 use super::schema::{self, Block, Header};
 use crate::profile::event::{
-    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, RateSpan, RetryCause,
-    StackId, Thread, ThreadId, Usage,
+    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan,
+    RetryCause, StackId, Thread, ThreadId, Usage,
 };
 
 /// The most definitions of one kind. A program with so many different stacks would need gigabytes
@@ -239,6 +239,7 @@ impl<R: Read> Reader<R> {
         if !block.usage.iter().all(is_known) {
             return None;
         }
+        self.define_missing(&mut block, &mut events)?;
         self.take_sources(&mut block)?;
         events.into_iter().for_each(&mut *emit);
         columns::take(&block, self.threads, self.stacks, &mut |sample| {
@@ -303,6 +304,22 @@ impl<R: Read> Reader<R> {
                     memory_limit: process.memory_limit,
                 },
             ));
+        }
+        Some(())
+    }
+
+    fn define_missing(&mut self, block: &mut Block, events: &mut Vec<Event>) -> Option<()> {
+        for missing in block.missing.drain(..) {
+            if u64::from(missing.process) >= self.processes {
+                return None;
+            }
+            self.count_text(&missing.what)?;
+            self.count_text(&missing.why)?;
+            events.push(Event::Missing(Missing {
+                process: ProcessId(missing.process),
+                what: missing.what,
+                why: missing.why,
+            }));
         }
         Some(())
     }

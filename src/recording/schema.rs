@@ -70,6 +70,8 @@ pub struct Block {
     pub usage: Vec<Usage>,
     #[prost(uint64, tag = "32")]
     pub skipped_processes: u64,
+    #[prost(message, repeated, tag = "33")]
+    pub missing: Vec<Missing>,
 }
 
 /// What is known of a recording before its first sample.
@@ -183,6 +185,18 @@ pub struct Usage {
     pub forced_switches: Option<u64>,
 }
 
+/// What could not be measured of a process.
+#[derive(Clone, PartialEq, prost::Message)]
+#[allow(missing_docs)]
+pub struct Missing {
+    #[prost(uint32, tag = "1")]
+    pub process: u32,
+    #[prost(string, tag = "2")]
+    pub what: String,
+    #[prost(string, tag = "3")]
+    pub why: String,
+}
+
 /// A thread.
 #[derive(Clone, PartialEq, prost::Message)]
 #[allow(missing_docs)]
@@ -199,7 +213,7 @@ pub struct Thread {
     pub is_main: bool,
 }
 
-/// How much was lost at one tick by one cause.
+/// How much was lost around one moment by one cause.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 #[allow(missing_docs)]
 pub struct Loss {

@@ -11,7 +11,7 @@ use super::columns;
 use super::format::{Preamble, write_block};
 use super::schema::{self, Block, Header, Source};
 use crate::profile::event::{
-    Event, Frame, FrameId, LostCause, Process, RetryCause, Sample, StackId, Thread, Usage,
+    Event, Frame, FrameId, LostCause, Missing, Process, RetryCause, Sample, StackId, Thread, Usage,
 };
 
 /// Longer texts of the target (names of generated code) lose their end, so that a block has a bound.
@@ -91,6 +91,7 @@ impl<W: Write> Writer<W> {
                 self.block.stops = self.block.stops.saturating_add(*stops);
             }
             Event::Usage(usage) => self.block.usage.push(usage_message(usage)),
+            Event::Missing(missing) => self.missing(missing),
             Event::Skipped(processes) => {
                 let skipped = &mut self.block.skipped_processes;
                 *skipped = skipped.saturating_add(*processes);
@@ -187,6 +188,16 @@ impl<W: Write> Writer<W> {
             host: process.host.as_deref().map(shortened).map(str::to_owned),
             usable_cpus: process.usable_cpus,
             memory_limit: process.memory_limit,
+        });
+    }
+
+    fn missing(&mut self, missing: &Missing) {
+        let (what, why) = (shortened(&missing.what), shortened(&missing.why));
+        self.definitions_bytes += DEFINITION_BYTES + what.len() + why.len();
+        self.block.missing.push(schema::Missing {
+            process: missing.process.0,
+            what: what.to_owned(),
+            why: why.to_owned(),
         });
     }
 

@@ -1,83 +1,294 @@
-//! Turns what the kernel counts of CPU time into which threads may be running without having held the GIL.
+//! Turns what the kernel counts of CPU time into CPU time of the samples, and of threads without samples.
 //!
-//! A thread that was read may have run, and is asked at every tick. The others have not held the GIL, but
-//! may run code that does not need it. Asking hundreds of threads at every tick would cost more than
-//! reading their stacks, so they are asked only when the process uses more CPU time than its read threads.
+//! The kernel brings its counts up to date at its own ticks, 1 to 10 ms apart, and when a thread leaves the
+//! CPU: each is exact, but for the last few milliseconds. Between them a sample says more: the thread
+//! was running, or not. So each tick at which a thread runs is booked as CPU time at once, and its
+//! [`Account`] sees to it that the sum of what is booked stays with the count: when a thread waits for a
+//! CPU, a part of such ticks is booked, everywhere the same part.
 //!
-//! The kernel brings these counts up to date at its own ticks, 1 to 10 ms apart, unless a thread asks for
-//! its own (`thread_group_cputime` in the kernel): that a count stands still does not prove that nothing ran.
+//! What the process used beyond its Python threads is the work of others: OpenMP, BLAS, pools of native
+//! threads ([`Helpers`]).
 
 use crate::process::{CpuClock, Process, TaskClock};
 use crate::profile::event::Nanos;
 
-/// How often the counts are compared.
+/// How often the counts of threads that may be running are read.
+pub const COUNTED_EVERY: Nanos = Nanos(2_000_000);
+
+/// How often those of all threads are, if need be.
 pub const REVIEW: Nanos = Nanos(100_000_000);
 
-/// CPU time in a review's span that may be in counts that are behind.
-const UNSURE: Nanos = Nanos(10_000_000);
+/// By how much a sum may be ahead of the count, or behind, because the count is not up to date: a tick of
+/// most kernels (4 ms; at 100 Hz, where it is 10 ms, a part of the ticks is booked later), and the time from
+/// one count to the next.
+const SLACK_NS: i64 = 7_000_000;
 
-/// The CPU time of a process.
+/// So far beyond that nothing is booked any more, or everything.
+const SPAN_NS: i64 = 50_000_000;
+
+/// Of how much running time it is remembered how much was counted, at most.
+const REMEMBERED_NS: i64 = 200_000_000;
+
+/// All of a tick.
+const WHOLE: i64 = 1024;
+
+/// CPU time of a process that may be missing from the counts of its threads, as these are read later.
+const UNSURE_NS: i64 = 5_000_000;
+
+/// Keeps the CPU time that is booked to one thread's samples with what the kernel counts.
 #[derive(Debug)]
-pub struct ProcessCpu {
-    clock: Option<CpuClock>,
+pub struct Account {
+    clock: Option<TaskClock>,
     used: Nanos,
-    due: Nanos,
+    ledger: Ledger,
 }
 
-impl ProcessCpu {
+/// What was booked, against what was counted.
+#[derive(Debug, Default)]
+struct Ledger {
+    /// By how much more was booked than counted.
+    ahead_ns: i64,
+    /// What was left of the ticks before: a tick is booked wholly or not at all.
+    rest_ns: i64,
+    /// The time of late at which it was seen running, and how much the kernel counted meanwhile.
+    ran_ns: i64,
+    counted_ns: i64,
+}
+
+impl Account {
     /// Begins to count now.
     #[must_use]
-    pub fn new(process: &Process) -> ProcessCpu {
-        let clock = process.cpu_clock();
-        ProcessCpu {
+    pub fn new(clock: Option<TaskClock>) -> Account {
+        let mut account = Account {
             clock,
-            used: Nanos(clock.and_then(CpuClock::cpu_ns).unwrap_or(0)),
-            due: Nanos(0),
-        }
+            used: Nanos(0),
+            ledger: Ledger::default(),
+        };
+        account.count();
+        account.ledger = Ledger::default();
+        account
     }
 
-    /// Whether a review is due at `at`; the next one is then due later.
-    pub fn is_review_due(&mut self, at: Nanos) -> bool {
-        let is_due = at >= self.due;
-        if is_due {
-            self.due = at + REVIEW;
-        }
-        is_due
-    }
-
-    /// Whether the process used more since the last review than `explained`, what the threads that were
-    /// asked used.
-    pub fn have_others_run(&mut self, explained: Nanos) -> bool {
-        let now = self
-            .clock
-            .and_then(CpuClock::cpu_ns)
-            .map_or(self.used, Nanos);
-        let used = now - self.used;
+    /// Reads the count; returns by how much it grew since the last time.
+    pub fn count(&mut self) -> Nanos {
+        let now = self.clock.as_mut().and_then(TaskClock::cpu_ns);
+        let now = now.map_or(self.used, Nanos).max(self.used);
+        let grown = now - self.used;
         self.used = now;
-        used > explained + UNSURE
+        self.ledger.count(grown);
+        grown
     }
-}
 
-/// The CPU time of one thread.
-#[derive(Debug)]
-pub struct ThreadCpu {
-    clock: TaskClock,
-    used: Nanos,
-}
+    /// Decides on one tick at which the thread was seen running or not. Returns `time` or nothing.
+    pub fn book(&mut self, time: Nanos, runs: bool) -> Nanos {
+        match self.clock {
+            Some(_) => self.ledger.book(time, runs),
+            None if runs => time,
+            None => Nanos(0),
+        }
+    }
 
-impl ThreadCpu {
-    /// Begins to count now.
+    /// What was booked and is not counted yet.
     #[must_use]
-    pub fn new(mut clock: TaskClock) -> Option<ThreadCpu> {
-        let used = Nanos(clock.cpu_ns()?);
-        Some(ThreadCpu { clock, used })
+    pub fn ahead(&self) -> Nanos {
+        Nanos(u64::try_from(self.ledger.ahead_ns).unwrap_or(0))
+    }
+}
+
+impl Ledger {
+    /// Takes in that the kernel has counted so much more.
+    fn count(&mut self, used: Nanos) {
+        self.ahead_ns -= signed(used);
+        self.counted_ns += signed(used);
     }
 
-    /// The CPU time used since the last time.
-    pub fn ask(&mut self) -> Nanos {
-        let before = self.used;
-        let now = self.clock.cpu_ns().map_or(before, Nanos);
-        self.used = now.max(before);
-        self.used - before
+    fn book(&mut self, time: Nanos, runs: bool) -> Nanos {
+        let time_ns = signed(time);
+        if runs {
+            self.ran_ns += time_ns;
+        } else if self.ahead_ns >= -SLACK_NS {
+            return Nanos(0);
+        }
+        if self.ran_ns > REMEMBERED_NS {
+            self.ran_ns /= 2;
+            self.counted_ns /= 2;
+        }
+        let part = self.part(runs);
+        self.rest_ns += time_ns * part / WHOLE;
+        if self.rest_ns * 2 < time_ns || part == 0 {
+            return Nanos(0);
+        }
+        self.rest_ns -= time_ns;
+        self.ahead_ns += time_ns;
+        time
+    }
+
+    /// Which part of a tick is booked, of [`WHOLE`]: the part of its running time that the kernel counted
+    /// lately, less or more when what was booked has got away from the count. When the thread does not run,
+    /// something only then: there are bursts of work that no tick hits.
+    fn part(&self, runs: bool) -> i64 {
+        let usual = match runs {
+            true if self.ran_ns > SLACK_NS => (self.counted_ns + SLACK_NS) * WHOLE / self.ran_ns,
+            true => WHOLE,
+            false => 0,
+        };
+        let away_ns = self.ahead_ns - self.ahead_ns.clamp(-SLACK_NS, SLACK_NS);
+        (usual.min(WHOLE) - away_ns * WHOLE / SPAN_NS).clamp(0, WHOLE)
+    }
+}
+
+/// Counts the CPU time of threads without Python frames.
+#[derive(Debug)]
+pub struct Helpers {
+    clock: Option<CpuClock>,
+    /// The process's CPU time when it was last read.
+    used: Option<Nanos>,
+    /// What is neither booked nor the Python threads'.
+    owed_ns: i64,
+    /// Whether such threads have been found at work, all Python threads having been asked.
+    are_at_work: bool,
+    counted: Nanos,
+    reviewed: Nanos,
+}
+
+/// Which counts of threads are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// None.
+    Nothing,
+    /// Those of threads that may be running.
+    Busy,
+    /// Those of all threads: the process used more than is explained by the busy ones.
+    All,
+}
+
+impl Helpers {
+    /// Begins to count at the first [`Helpers::begin`].
+    #[must_use]
+    pub fn new(process: &Process) -> Helpers {
+        Helpers {
+            clock: process.cpu_clock(),
+            used: None,
+            owed_ns: 0,
+            are_at_work: false,
+            counted: Nanos(0),
+            reviewed: Nanos(0),
+        }
+    }
+
+    /// Whether counts are due at `at`. Reads that of the process: before those of its threads, so that what
+    /// is counted in between makes nobody's time.
+    pub fn begin(&mut self, at: Nanos) -> Due {
+        if self.used.is_some() && at < self.counted + COUNTED_EVERY {
+            return Due::Nothing;
+        }
+        self.counted = at;
+        let now = self.clock.and_then(CpuClock::cpu_ns).map(Nanos);
+        let Some(now) = now.or(self.used) else {
+            return Due::Busy;
+        };
+        self.owed_ns += signed(now - self.used.unwrap_or(now));
+        self.used = Some(now);
+        if at < self.reviewed + REVIEW {
+            return Due::Busy;
+        }
+        self.reviewed = at;
+        Due::All
+    }
+
+    /// A Python thread used this much of it.
+    pub fn explain(&mut self, used: Nanos) {
+        self.owed_ns -= signed(used);
+    }
+
+    /// Whether the threads asked so far do not explain what the process used.
+    #[must_use]
+    pub fn is_unexplained(&self) -> bool {
+        self.owed_ns > UNSURE_NS
+    }
+
+    /// All Python threads were asked: what is left is the others'.
+    pub fn conclude(&mut self) {
+        self.are_at_work = self.is_unexplained();
+    }
+
+    /// What is to be booked to those for whom they work.
+    pub fn take_owed(&mut self) -> Nanos {
+        if !self.are_at_work {
+            return Nanos(0);
+        }
+        let owed = u64::try_from(self.owed_ns).unwrap_or(0);
+        self.owed_ns -= signed(Nanos(owed));
+        Nanos(owed)
+    }
+}
+
+fn signed(time: Nanos) -> i64 {
+    i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Nanos = Nanos(1_000_000);
+
+    /// A thread that is always runnable and gets the CPU for `on_ms` of every `of_ms`; the kernel counts at
+    /// the end of each turn, and each 4 ms within. Returns what was booked at each millisecond.
+    fn booked(on_ms: usize, of_ms: usize, total_ms: usize) -> Vec<u64> {
+        let mut ledger = Ledger::default();
+        let mut uncounted = 0;
+        let book = |ms: usize| {
+            let is_on = ms % of_ms < on_ms;
+            if is_on {
+                uncounted += 1;
+            }
+            if uncounted > 0 && (!is_on || uncounted % 4 == 0) {
+                ledger.count(Nanos(TICK.0 * uncounted));
+                uncounted = 0;
+            }
+            ledger.book(TICK, true).0 / TICK.0
+        };
+        (0..total_ms).map(book).collect()
+    }
+
+    #[test]
+    fn a_thread_that_has_a_cpu_for_itself_is_booked_wholly() {
+        assert!(booked(1, 1, 5000).iter().all(|ms| *ms == 1));
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_a_cpu_is_booked_what_it_got_and_all_functions_alike() {
+        for (on, of) in [(4, 8), (3, 12), (10, 40), (8, 9)] {
+            let booked = booked(on, of, 20_000);
+            let sum: u64 = booked.iter().sum();
+            let truth = (20_000 * on / of) as u64;
+            assert!(sum.abs_diff(truth) <= 20, "{on} of {of}: {sum} of {truth}");
+            // Three functions take turns of 7, 7 and 1 ms.
+            let mut of_function = [0; 3];
+            for (ms, booked) in booked.iter().enumerate() {
+                let place = ms % 15;
+                of_function[usize::from(place >= 7) + usize::from(place >= 14)] += booked;
+            }
+            let [a, b, short] = of_function.map(|ms| ms as f64 / sum as f64);
+            for (share, expected) in [(a, 7.0), (b, 7.0), (short, 1.0)] {
+                assert!(
+                    (share - expected / 15.0).abs() < 0.02,
+                    "{on} of {of}: {of_function:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn work_between_the_ticks_is_booked_too() {
+        let mut ledger = Ledger::default();
+        let mut sum = 0;
+        for _ in 0..10_000 {
+            ledger.count(Nanos(TICK.0 / 5));
+            sum += ledger.book(TICK, false).0;
+        }
+        let truth = 2000 * TICK.0;
+        assert!(sum.abs_diff(truth) <= 20 * TICK.0, "{sum} of {truth}");
     }
 }

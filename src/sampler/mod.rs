@@ -14,6 +14,12 @@ pub mod intern;
 
 pub mod cpu;
 
+pub mod activity;
+
+pub mod roles;
+
+pub mod usage;
+
 pub mod threads;
 
 pub mod program;

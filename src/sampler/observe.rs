@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::intern::{Interned, Interner, Recent};
 use super::target::Source;
+use crate::cpython::gil::GilLocks;
 use crate::cpython::legacy::{LegacyReader, LegacyThread};
 use crate::cpython::native_ids::native_ids;
 use crate::cpython::reader::{KnownThread, Reader, Reading, Retries};
@@ -25,6 +26,10 @@ pub struct Observation {
     pub was_read: bool,
     /// Whether it holds the GIL; `None` when it cannot be told.
     pub holds_gil: Option<bool>,
+    /// Where it would wait for the GIL, where that is known.
+    pub gil_locks: Option<GilLocks>,
+    /// Whether its interpreter is collecting garbage.
+    pub is_collecting: bool,
     /// Which (sub)interpreter it runs in, 0 for the main one.
     pub interpreter: usize,
 }
@@ -182,6 +187,8 @@ fn native_observations(
             holds_gil: tick
                 .knows_holders
                 .then(|| tick.holders.contains(&thread.state)),
+            gil_locks: reader.gil_locks(thread),
+            is_collecting: tick.collecting.contains(&thread.interpreter),
             interpreter: reader.interpreter_number(thread),
         });
     }
@@ -214,6 +221,8 @@ fn legacy_observation(
         is_cut: false,
         was_read: true,
         holds_gil: Some(thread.holds_gil),
+        gil_locks: None,
+        is_collecting: false,
         interpreter: 0,
     }
 }

@@ -46,6 +46,7 @@ impl Program {
         emit: &mut dyn FnMut(Event),
     ) -> Program {
         let pid = process.pid();
+        let limits = process.limits();
         emit(Event::Process(
             place.id,
             event::Process {
@@ -54,6 +55,8 @@ impl Program {
                 python: target.python.clone(),
                 seen: place.seen,
                 parent: place.parent,
+                usable_cpus: limits.cpus,
+                memory_limit: limits.memory_bytes,
                 ..event::Process::default()
             },
         ));

@@ -1,4 +1,4 @@
-//! Turns observations of threads into runs of equal stacks, with their times.
+//! Turns observations of threads into runs of equal stacks and states, with their times.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -6,10 +6,16 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use super::cpu::{ProcessCpu, ThreadCpu};
+use super::activity::{Seen, Watch, Watched};
+use super::cpu::{Account, Due, Helpers};
 use super::observe::{Identity, Observation};
-use crate::process::{Pid, Process, TaskState, TaskWatch};
-use crate::profile::event::{Event, Nanos, ProcessId, Sample, StackId, Thread, ThreadId};
+use super::roles::{Roles, ThreadKey};
+use super::usage::UsageMeter;
+use crate::cpython::gil::GilLocks;
+use crate::process::{Pid, Process, ResidentMemory};
+use crate::profile::event::{
+    Event, Missing, Nanos, ProcessId, Sample, StackId, State, Thread, ThreadId,
+};
 
 /// How soon the identity of a thread without a name is looked up again: `threading` registers a
 /// thread a moment after it started.
@@ -18,11 +24,18 @@ const SOON: Nanos = Nanos(20_000_000);
 /// How often names are looked up again anyway: a program may rename its threads.
 const REFRESH: Nanos = Nanos(1_000_000_000);
 
-/// What the kernel said of a thread holds for so long: at rates above 10 kHz it is not asked at every tick.
-const STATE_HOLDS: Nanos = Nanos(100_000);
-
 /// A run is emitted after this time even if it goes on, so that little is lost if rsamp is killed.
 const LONGEST_RUN: Nanos = Nanos(1_000_000_000);
+
+/// The CPU time of so few threads is read whether they may have run or not.
+const FEW_THREADS: usize = 4;
+
+/// So many threads that did not run are asked at each review what they wait for: one that waited for a
+/// socket may wait for the GIL now.
+const IDLE_LOOKS: usize = 16;
+
+/// The resident memory is looked at no more often than this.
+const MEMORY_EVERY: Nanos = Nanos(100_000);
 
 /// A thread that has been observed.
 #[derive(Debug)]
@@ -30,7 +43,9 @@ struct Tracked {
     id: ThreadId,
     identity: Identity,
     is_main: bool,
-    cpu: Option<ThreadCpu>,
+    account: Account,
+    watch: Option<Watch>,
+    gil_locks: Option<GilLocks>,
     run: Option<Sample>,
     /// Time for which there is no stack: the next one stands for it too.
     owed: Nanos,
@@ -38,10 +53,10 @@ struct Tracked {
     was_read: bool,
     /// Whether it was found running at the last review.
     is_busy: bool,
-    watch: Option<TaskWatch>,
-    state_asked: Option<Nanos>,
-    runs: bool,
-    was_seen: bool,
+    /// The CPU time it used since then.
+    used: Nanos,
+    /// The number of the tick at which it was observed last.
+    seen_at_tick: u64,
 }
 
 /// Numbers for threads, one after another over all processes. Clones share them.
@@ -62,9 +77,21 @@ pub struct Threads {
     process: ProcessId,
     pid: Pid,
     ids: ThreadIds,
-    tracked: FxHashMap<(u64, u64), Tracked>,
+    tracked: FxHashMap<ThreadKey, Tracked>,
     look_up_at: Nanos,
-    cpu: ProcessCpu,
+    /// Ticks so far.
+    tick: u64,
+    watched: Watched,
+    helpers: Helpers,
+    roles: Roles,
+    memory: Option<ResidentMemory>,
+    resident_bytes: Option<u64>,
+    memory_due: Nanos,
+    usage: UsageMeter,
+    /// The thread that is asked next though it did not run, counted modulo their number.
+    next_idle: usize,
+    /// Whether it was told that system calls cannot be seen.
+    is_refusal_told: bool,
 }
 
 /// One tick's time: when it was, and the time since the one before.
@@ -86,7 +113,16 @@ impl Threads {
             ids,
             tracked: FxHashMap::default(),
             look_up_at: Nanos(0),
-            cpu: ProcessCpu::new(target),
+            tick: 0,
+            watched: Watched::new(target.pid()),
+            helpers: Helpers::new(target),
+            roles: Roles::default(),
+            memory: ResidentMemory::open(target).ok(),
+            resident_bytes: None,
+            memory_due: Nanos(0),
+            usage: UsageMeter::new(process, target),
+            next_idle: 0,
+            is_refusal_told: false,
         }
     }
 
@@ -103,7 +139,7 @@ impl Threads {
     /// Takes in identities: defines new threads, and again those of which more is known now.
     pub fn identify(
         &mut self,
-        identities: HashMap<(u64, u64), Identity>,
+        identities: HashMap<ThreadKey, Identity>,
         process: &Process,
         at: Nanos,
         emit: &mut dyn FnMut(Event),
@@ -128,31 +164,22 @@ impl Threads {
 
     fn define(
         &mut self,
-        key: (u64, u64),
+        key: ThreadKey,
         identity: Identity,
         process: &Process,
         emit: &mut dyn FnMut(Event),
     ) {
         let ids = &self.ids;
-        let tracked = self.tracked.entry(key).or_insert_with(|| Tracked {
-            id: ids.next(),
-            identity: Identity::default(),
-            is_main: false,
-            cpu: None,
-            run: None,
-            owed: Nanos(0),
-            was_read: false,
-            is_busy: false,
-            watch: None,
-            state_asked: None,
-            runs: false,
-            was_seen: false,
-        });
+        let tracked = self
+            .tracked
+            .entry(key)
+            .or_insert_with(|| Tracked::new(ids.next()));
         tracked.is_main = identity.tid.is_some_and(|tid| tid.0 == self.pid.0);
-        if tracked.cpu.is_none() {
-            let clock = identity.tid.and_then(|tid| process.task_clock(tid));
-            tracked.cpu = clock.and_then(ThreadCpu::new);
-            tracked.watch = identity.tid.and_then(|tid| process.watch_task(tid));
+        if let Some(tid) = identity.tid
+            && tracked.watch.is_none()
+        {
+            tracked.account = Account::new(process.task_clock(tid));
+            tracked.watch = Some(Watch::new(process, tid));
         }
         emit(Event::Thread(
             tracked.id,
@@ -174,45 +201,154 @@ impl Threads {
         moment: Moment,
         emit: &mut dyn FnMut(Event),
     ) {
-        for tracked in self.tracked.values_mut() {
-            tracked.was_seen = false;
-        }
+        self.usage.tell_if_due(moment.at, emit);
+        self.count_cpu(moment.at, emit);
+        self.roles.begin();
+        self.tick += 1;
+        let mut seen = 0;
         for observation in observations {
             if let Some(tracked) = self.tracked.get_mut(&observation.key) {
-                tracked.was_seen = true;
-                tracked.was_read |= observation.was_read;
-                tracked.take(observation, moment, emit);
+                seen += usize::from(tracked.seen_at_tick != self.tick);
+                tracked.seen_at_tick = self.tick;
+                let state = tracked.take(observation, moment, &self.watched, emit);
+                self.roles.note(observation, state, moment.at);
             }
         }
-        if self.cpu.is_review_due(moment.at) {
-            self.review_cpu();
+        self.charge_waits(moment);
+        self.charge_memory(moment);
+        self.charge_helpers(moment);
+        if seen < self.tracked.len() {
+            self.retire(moment, emit);
         }
+    }
+
+    /// Ends the threads that were not observed.
+    fn retire(&mut self, moment: Moment, emit: &mut dyn FnMut(Event)) {
         self.tracked.retain(|_, tracked| {
-            if !tracked.was_seen && tracked.is_main {
+            let was_seen = tracked.seen_at_tick == self.tick;
+            if !was_seen && tracked.is_main {
                 tracked.was_read = true;
-                tracked.extend(None, moment, false, emit);
-            } else if !tracked.was_seen {
+                let seen = tracked.look(moment.at, &self.watched);
+                let state = state_of(seen, Some(true), false);
+                tracked.extend(None, moment, false, state, emit);
+            } else if !was_seen {
+                // What it used since it was asked last is nobody else's.
+                self.helpers.explain(tracked.account.ahead());
                 tracked.flush(emit);
             }
-            tracked.was_seen || tracked.is_main
+            was_seen || tracked.is_main
         });
     }
 
-    /// Finds the threads that run though they were not read: when the process used more CPU time than
-    /// those that are asked at every tick.
-    fn review_cpu(&mut self) {
-        let mut explained = Nanos(0);
-        for tracked in self.tracked.values_mut().filter(|t| t.is_asked()) {
-            let used = tracked.ask_cpu();
-            tracked.is_busy = used > Nanos(0);
-            explained += used;
-        }
-        let have_others_run = self.cpu.have_others_run(explained);
-        for tracked in self.tracked.values_mut() {
-            if have_others_run && !tracked.is_asked() {
-                tracked.is_busy = tracked.ask_cpu() > Nanos(0);
+    /// Waiting for the GIL is charged to who has it.
+    fn charge_waits(&mut self, moment: Moment) {
+        for (holder, waiting) in self.roles.blockers() {
+            let tracked = self.tracked.get_mut(&holder);
+            if let Some(run) = tracked.and_then(|tracked| tracked.run.as_mut()) {
+                run.blocked_others += Nanos(moment.weight.0.saturating_mul(waiting));
             }
+        }
+    }
+
+    /// Books by how much the process grew or shrank.
+    fn charge_memory(&mut self, moment: Moment) {
+        if moment.at < self.memory_due {
+            return;
+        }
+        self.memory_due = moment.at + MEMORY_EVERY;
+        let Some(now) = self.memory.as_mut().and_then(ResidentMemory::bytes) else {
+            return;
+        };
+        let before = *self.resident_bytes.get_or_insert(now);
+        if now == before {
+            return;
+        }
+        if let Some(run) = self.run_of(self.roles.allocator()) {
+            run.grown_bytes = run.grown_bytes.saturating_add(now.saturating_sub(before));
+            run.shrunk_bytes = run.shrunk_bytes.saturating_add(before.saturating_sub(now));
+            self.resident_bytes = Some(now);
+        }
+    }
+
+    /// Books what threads without Python frames did to those for whom they did it.
+    fn charge_helpers(&mut self, moment: Moment) {
+        let helped = self.roles.helped(moment.at);
+        if helped.is_empty() {
+            return;
+        }
+        let share = Nanos(self.helpers.take_owed().0 / helped.len() as u64);
+        for key in helped.into_iter().filter(|_| share > Nanos(0)) {
+            if let Some(run) = self.run_of(key) {
+                run.helpers_cpu += share;
+            }
+        }
+    }
+
+    /// The run of a thread; without one, or when it has none, of the main thread.
+    fn run_of(&mut self, key: Option<ThreadKey>) -> Option<&mut Sample> {
+        let has_run = |key: &ThreadKey| self.tracked.get(key).is_some_and(|t| t.run.is_some());
+        let key = key.filter(has_run).or_else(|| {
+            let mut all = self.tracked.iter();
+            all.find(|(_, tracked)| tracked.is_main)
+                .map(|(key, _)| *key)
+        })?;
+        self.tracked.get_mut(&key)?.run.as_mut()
+    }
+
+    /// Reads counts of CPU time that are due: those of threads that may be running, and at a review, if these
+    /// do not explain what the process used, of all.
+    fn count_cpu(&mut self, at: Nanos, emit: &mut dyn FnMut(Event)) {
+        let due = self.helpers.begin(at);
+        if due == Due::Nothing {
+            return;
+        }
+        let are_few = self.tracked.len() <= FEW_THREADS;
+        for tracked in self.tracked.values_mut() {
+            if are_few || tracked.is_asked() {
+                self.helpers.explain(tracked.count_cpu());
+            }
+        }
+        if due == Due::All {
+            self.review(at, are_few, emit);
+        } else if are_few {
+            self.helpers.conclude();
+        }
+    }
+
+    /// Finds the threads that run though they were not read, and what others wait for now.
+    fn review(&mut self, at: Nanos, are_few: bool, emit: &mut dyn FnMut(Event)) {
+        let are_all_asked = are_few || self.helpers.is_unexplained();
+        let count = self.tracked.len();
+        for (number, tracked) in self.tracked.values_mut().enumerate() {
+            let was_asked = tracked.is_asked();
+            if are_all_asked && !are_few && !was_asked {
+                self.helpers.explain(tracked.count_cpu());
+            }
+            tracked.is_busy = std::mem::take(&mut tracked.used) > Nanos(0);
             tracked.was_read = false;
+            let is_in_turn = (number + count - self.next_idle % count) % count < IDLE_LOOKS;
+            if !tracked.is_busy && (was_asked || is_in_turn) {
+                tracked.is_busy = tracked.ask(at, &self.watched) == Seen::Running;
+            }
+        }
+        self.next_idle = (self.next_idle + IDLE_LOOKS) % count.max(1);
+        self.helpers.conclude();
+        self.tell_refusal(emit);
+    }
+
+    /// Tells once that the kernel does not let system calls be seen, if so.
+    fn tell_refusal(&mut self, emit: &mut dyn FnMut(Event)) {
+        if self.is_refusal_told {
+            return;
+        }
+        let mut watches = self.tracked.values_mut().filter_map(|t| t.watch.as_mut());
+        if let Some(why) = watches.find_map(Watch::take_refused) {
+            self.is_refusal_told = true;
+            emit(Event::Missing(Missing {
+                process: self.process,
+                what: "task/TID/syscall".to_owned(),
+                why,
+            }));
         }
     }
 
@@ -221,25 +357,57 @@ impl Threads {
         let mut tracked: Vec<&mut Tracked> = self.tracked.values_mut().collect();
         tracked.sort_by_key(|tracked| tracked.id);
         for tracked in tracked {
+            let runs = tracked.is_running();
             if let Some(run) = &mut tracked.run {
                 run.wall += moment.weight;
+                run.cpu += tracked.account.book(moment.weight, runs);
                 run.at = moment.at;
             }
             tracked.flush(emit);
         }
+        self.usage.tell(moment.at, emit);
     }
 }
 
 impl Tracked {
-    fn take(&mut self, observation: &Observation, moment: Moment, emit: &mut dyn FnMut(Event)) {
+    fn new(id: ThreadId) -> Tracked {
+        Tracked {
+            id,
+            identity: Identity::default(),
+            is_main: false,
+            account: Account::new(None),
+            watch: None,
+            gil_locks: None,
+            run: None,
+            owed: Nanos(0),
+            was_read: false,
+            is_busy: false,
+            used: Nanos(0),
+            seen_at_tick: 0,
+        }
+    }
+
+    /// Books a tick; returns what the thread was doing.
+    fn take(
+        &mut self,
+        observation: &Observation,
+        moment: Moment,
+        watched: &Watched,
+        emit: &mut dyn FnMut(Event),
+    ) -> State {
+        self.was_read |= observation.was_read;
+        self.gil_locks = observation.gil_locks;
+        let seen = self.look(moment.at, watched);
+        let state = state_of(seen, observation.holds_gil, observation.is_collecting);
         match observation.stack {
             Ok(stack) => {
                 let holds_gil = observation.holds_gil.unwrap_or(false);
                 let weight = moment.weight + std::mem::take(&mut self.owed);
-                self.extend(stack, Moment { weight, ..moment }, holds_gil, emit);
+                self.extend(stack, Moment { weight, ..moment }, holds_gil, state, emit);
             }
             Err(_) => self.owed += moment.weight,
         }
+        state
     }
 
     fn extend(
@@ -247,61 +415,82 @@ impl Tracked {
         stack: Option<StackId>,
         moment: Moment,
         holds_gil: bool,
+        state: State,
         emit: &mut dyn FnMut(Event),
     ) {
-        let is_running = self.is_running(moment.at);
         let goes_on = self
             .run
             .as_ref()
-            .is_some_and(|run| run.stack == stack && run.wall < LONGEST_RUN);
+            .is_some_and(|run| run.stack == stack && run.state == state && run.wall < LONGEST_RUN);
         if !goes_on {
             self.flush(emit);
         }
+        let runs = self.is_running();
         let run = self.run.get_or_insert(Sample {
             at: moment.at,
             thread: self.id,
             stack,
+            state,
             ..Sample::default()
         });
         run.at = moment.at;
         run.ticks += 1;
         run.wall += moment.weight;
-        if is_running {
-            run.cpu += moment.weight;
-        }
+        run.cpu += self.account.book(moment.weight, runs);
         if holds_gil {
             run.gil += moment.weight;
         }
     }
 
-    /// Whether the kernel is asked at every tick if the thread runs.
+    /// Whether the kernel is asked at every tick what the thread does.
     fn is_asked(&self) -> bool {
         self.was_read || self.is_busy
     }
 
-    fn ask_cpu(&mut self) -> Nanos {
-        self.cpu.as_mut().map_or(Nanos(0), ThreadCpu::ask)
+    fn count_cpu(&mut self) -> Nanos {
+        let used = self.account.count();
+        self.used += used;
+        used
     }
 
-    /// Whether the thread is on a CPU or waits for one.
-    fn is_running(&mut self, at: Nanos) -> bool {
-        if !self.is_asked() {
-            return false;
+    /// What the thread does: as it was when it was asked last, unless it may have run since then.
+    fn look(&mut self, at: Nanos, watched: &Watched) -> Seen {
+        if self.is_asked() {
+            return self.ask(at, watched);
         }
-        if self
-            .state_asked
-            .is_none_or(|asked| at >= asked + STATE_HOLDS)
-        {
-            let state = self.watch.as_mut().and_then(TaskWatch::state);
-            self.runs = state == Some(TaskState::Running);
-            self.state_asked = Some(at);
-        }
-        self.runs
+        self.watch.as_ref().map(Watch::seen).unwrap_or_default()
+    }
+
+    fn ask(&mut self, at: Nanos, watched: &Watched) -> Seen {
+        let gil = self.gil_locks;
+        let watch = self.watch.as_mut();
+        watch
+            .map(|watch| watch.look(at, gil, watched))
+            .unwrap_or_default()
+    }
+
+    /// Whether it was on a CPU, or waited for one, when it was asked last.
+    fn is_running(&self) -> bool {
+        self.watch
+            .as_ref()
+            .is_some_and(|watch| watch.seen() == Seen::Running)
     }
 
     fn flush(&mut self, emit: &mut dyn FnMut(Event)) {
         if let Some(run) = self.run.take() {
             emit(Event::Sample(run));
         }
+    }
+}
+
+/// What a thread does that was seen so. Where there is no GIL, or nobody can tell who has it, what
+/// runs is taken to run Python.
+fn state_of(seen: Seen, holds_gil: Option<bool>, is_collecting: bool) -> State {
+    match seen {
+        Seen::Unknown => State::Unknown,
+        Seen::Waiting(state) => state,
+        Seen::Running if holds_gil == Some(false) => State::Native,
+        Seen::Running if is_collecting => State::Collecting,
+        Seen::Running => State::Python,
     }
 }

@@ -35,8 +35,10 @@ use rsamp::cpython::locate::{Found, locate};
 use rsamp::cpython::reader::{Reader, Stops};
 use rsamp::memory::LiveMemory;
 use rsamp::process::{Pid, Process};
-use rsamp::sampler::observe::{Observer, observe};
+use rsamp::profile::event::{Nanos, ProcessId};
+use rsamp::sampler::observe::{Observer, identify, observe};
 use rsamp::sampler::target::{NEW_THREADS, Source, stopper};
+use rsamp::sampler::threads::{Moment, ThreadIds, Threads};
 use serde_json::{Value, json};
 
 use programs::{Standing, command, run_command};
@@ -53,6 +55,9 @@ const IDLE_THREADS: &str = "200";
 
 /// How often the floor and the hot path take turns.
 const ROUNDS: usize = 21;
+
+/// The time between two ticks at 1 kHz.
+const TICK: Nanos = Nanos(1_000_000);
 
 /// Calls of each in a turn: some ten milliseconds, during which little changes.
 const CALLS_OF_A_TURN: u32 = 4_000;
@@ -140,6 +145,10 @@ struct Figures {
     calls: HotPath,
     /// CPU time of a tick with 200 more threads that wait, as a multiple of one without.
     idle_ratio: Spread,
+    /// What a tick costs more, in µs, when states, CPU time, memory and counters are measured, as at 1 kHz.
+    measures_us: Spread,
+    /// The same with 200 more threads that wait.
+    idle_measures_us: Spread,
     /// CPU time per sample, in µs, of the whole program at 1 kHz.
     recording_us: Spread,
 }
@@ -166,6 +175,11 @@ impl Figures {
             quiet: hot_path(&Running::start(python, &[])),
             calls: hot_path(&Running::start(python, &["--calls"])),
             idle_ratio: idle_ratio(python),
+            measures_us: measures_us(&Running::start(python, &["--calls"])),
+            idle_measures_us: measures_us(&Running::start(
+                python,
+                &["--calls", "--idle", IDLE_THREADS],
+            )),
             recording_us: recording_us(&Running::start(python, &["--calls"])),
         }
     }
@@ -186,8 +200,11 @@ impl Figures {
                 path.retries, path.stops, path.lost
             );
         }
+        println!("  states, CPU time, memory and counters, as at 1 kHz");
+        println!("    CPU per tick more {} µs", self.measures_us);
         println!("  {IDLE_THREADS} idle threads");
         println!("    tick              {} times", self.idle_ratio);
+        println!("    measures          {} µs", self.idle_measures_us);
         println!("  rsamp attach --rate 1000");
         println!("    CPU per sample    {} µs", self.recording_us);
     }
@@ -198,6 +215,8 @@ impl Figures {
             "quiet": self.quiet.json(),
             "calls": self.calls.json(),
             "idle_ratio": self.idle_ratio.json(),
+            "measures_us": self.measures_us.json(),
+            "idle_measures_us": self.idle_measures_us.json(),
             "recording_us": self.recording_us.json(),
         })
     }
@@ -433,6 +452,38 @@ fn idle_ratio(python: &Python) -> Spread {
         cpu_us_per_call(CALLS_WITH_IDLE_THREADS, || many_sampler.tick()) / one
     });
     Spread::of(ratios.collect())
+}
+
+/// The difference between ticks with and without what is measured beside the stacks. They take turns; each
+/// tick is a millisecond after the one before, by the clock that is told.
+fn measures_us(running: &Running) -> Spread {
+    let mut sampler = running.sampler();
+    let process = Process::open(Pid(running.program.pid())).expect("the process");
+    let mut threads = Threads::new(ProcessId(0), &process, ThreadIds::default());
+    let mut now = Nanos(0);
+    let mut tick_with_all = |sampler: &mut Sampler<'_>| {
+        now += TICK;
+        let moment = Moment {
+            at: now,
+            weight: TICK,
+        };
+        let (source, observer) = (&mut sampler.source, &mut sampler.observer);
+        let observed = observe(source, sampler.memory, observer, &mut |_| {});
+        let observations = observed.expect("the interpreter").threads;
+        if threads.wants_identities(&observations, now) && now.0 % 1_000_000_000 == TICK.0 {
+            let identities = identify(source, &process, sampler.memory);
+            threads.identify(identities, &process, now, &mut |_| {});
+        }
+        threads.record(&observations, moment, &mut |_| {});
+    };
+    for _ in 0..WARM_UP {
+        tick_with_all(&mut sampler);
+    }
+    let differences = (0..ROUNDS).map(|_| {
+        let without = cpu_us_per_call(CALLS_OF_A_TURN, || sampler.tick());
+        cpu_us_per_call(CALLS_OF_A_TURN, || tick_with_all(&mut sampler)) - without
+    });
+    Spread::of(differences.collect())
 }
 
 /// CPU time of the calling thread, in µs, for one of `calls` calls.

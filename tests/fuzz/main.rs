@@ -12,8 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rsamp::export::text::{SummaryOptions, summary};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
-    ThreadId,
+    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, Sample, StackId,
+    State, Thread, ThreadId, Usage,
 };
 use rsamp::recording::{Header, Merger, Reader, Writer};
 
@@ -216,10 +216,26 @@ fn events(threads: u32, block: u32, stacks: u32) -> Vec<Event> {
             wall: Nanos(16_000),
             cpu: Nanos(if number % 2 == 0 { 16_000 } else { 0 }),
             gil: Nanos(0),
-            ..Sample::default()
+            state: [State::Python, State::Gil, State::Waiting][number as usize % 3],
+            helpers_cpu: Nanos(u64::from(number) * 1000),
+            blocked_others: Nanos(u64::from(number % 3) * 16_000),
+            grown_bytes: u64::from(number) * 4096,
+            shrunk_bytes: u64::from(number % 5) * 4096,
         })
     });
     events.extend(samples);
+    events.push(Event::Usage(Usage {
+        at: Nanos(u64::from(block) * 100_000_000),
+        resident: Some(1 << 30),
+        runnable: Some(threads),
+        ..Usage::default()
+    }));
+    events.push(Event::Missing(Missing {
+        process: ProcessId(0),
+        what: "io".to_owned(),
+        why: "permission denied".to_owned(),
+    }));
+    events.push(Event::Skipped(1));
     events.push(Event::Lost(Loss {
         at: Nanos(0),
         cause: LostCause::Late,

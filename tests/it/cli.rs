@@ -438,6 +438,8 @@ fn a_report_has_the_bytes_of_files_written_at_once() {
         title: "scatter (process 4242)".to_owned(),
         command: "python scatter.py".to_owned(),
         facts: vec!["Python 3.11.7".to_owned(), "1,000 Hz".to_owned()],
+        start_unix_ns: 0,
+        is_part: false,
         view: View::Wall,
         drawing,
     };

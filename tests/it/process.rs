@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use rsamp::process::{Pid, Process, ProcessError, TaskState, Tid, pause, pause_all};
+use rsamp::process::{Pid, Process, ProcessError, TaskState, TaskWatch, Tid, pause, pause_all};
 
 /// A test that hangs fails after this.
 const PATIENCE_MS: u16 = 20_000;
@@ -511,7 +511,7 @@ fn a_task_watch_follows_a_thread_to_its_end() {
     assert_eq!(talk.hear(), "ready");
     let process = Process::open(pid(&talk.child)).unwrap();
     let tid = Tid(process.pid().0);
-    let mut watch = process.watch_task(tid).unwrap();
+    let mut watch = TaskWatch::open(process.pid(), tid).unwrap();
     kill(raw(&talk.child), Signal::SIGSTOP).unwrap();
     waitpid(raw(&talk.child), Some(WaitPidFlag::WUNTRACED)).unwrap();
     assert_eq!(watch.state(), Some(TaskState::Stopped));

@@ -34,12 +34,17 @@ impl Default for Build {
 
 impl Build {
     /// Folds into `profile`, which is empty.
-    pub fn into(mut profile: Profile) -> Build {
+    pub fn into(profile: Profile) -> Build {
+        Build::of_process(profile, Process::default())
+    }
+
+    /// Folds into `profile`, which is empty, what is of a process like this one.
+    pub fn of_process(mut profile: Profile, process: Process) -> Build {
         let process = Process {
             pid: 4242,
             command: vec!["python".to_owned(), "scatter.py".to_owned()],
             python: "3.11.7".to_owned(),
-            ..Process::default()
+            ..process
         };
         profile.apply(Event::Process(ProcessId(0), process));
         Build {
@@ -67,6 +72,19 @@ impl Build {
     pub fn sample(&mut self, thread: u32, calls: &[Call<'_>], wall_ns: u64) {
         let stack = self.stack(calls);
         self.emit(thread, stack, 1, wall_ns);
+    }
+
+    /// A run like this one; its times are in it, but for when it was.
+    pub fn run(&mut self, thread: u32, calls: &[Call<'_>], run: Sample) {
+        let stack = self.stack(calls);
+        let now = self.now.entry(thread).or_default();
+        *now += run.wall;
+        self.profile.apply(Event::Sample(Sample {
+            at: *now,
+            thread: ThreadId(thread),
+            stack,
+            ..run
+        }));
     }
 
     /// The events of a profile like this one.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, RetryCause, Sample, StackId,
-    Thread, ThreadId,
+    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan,
+    RetryCause, Sample, StackId, State, Thread, ThreadId, Usage,
 };
 use rsamp::profile::{Profile, Totals};
 use rsamp::recording::format::{MAX_MESSAGE_BYTES, Preamble};
@@ -69,6 +69,8 @@ fn assert_equal(a: &Profile, b: &Profile) {
     assert_eq!(a.lost(), b.lost());
     assert_eq!(a.timeline(), b.timeline());
     assert_eq!((a.repeated(), a.stops()), (b.repeated(), b.stops()));
+    assert_eq!((a.usage(), a.missing()), (b.usage(), b.missing()));
+    assert_eq!((a.rates(), a.skipped()), (b.rates(), b.skipped()));
     assert_eq!(a.duration(), b.duration());
     assert_eq!(a.is_complete(), b.is_complete());
     assert_eq!(a.rejected(), b.rejected());
@@ -77,12 +79,16 @@ fn assert_equal(a: &Profile, b: &Profile) {
 /// What a step of a made-up recording does; numbers choose among what is defined by then.
 #[derive(Debug, Clone)]
 enum Step {
-    Process(String),
+    Process(String, [Option<u32>; 4]),
     Thread(u32, Option<i32>, Option<String>, bool),
     Again(u32, Option<String>),
     Frame(String, Option<String>, Option<u32>, Option<u32>),
     Stack(Option<u32>, u32),
-    Sample(u32, Option<u32>, u32, [u64; 4]),
+    Sample(u32, Option<u32>, u32, [u64; 4], State, [u64; 4]),
+    Usage(u32, [Option<u64>; 14]),
+    Missing(u32, String),
+    Skipped(u64),
+    Rate([u64; 4]),
     Lost(u64, LostCause, u64),
     Repeated(RetryCause, u64),
     Stopped(u64),
@@ -115,20 +121,46 @@ fn step() -> impl Strategy<Value = Step> {
         RetryCause::Unread,
     ]);
     let line = || of(prop_oneof![0..99_u32, Just(u32::MAX)]);
+    let more = prop_oneof![Just([0; 4]), [time(), time(), time(), time()]];
     prop_oneof![
-        1 => text().prop_map(Step::Process),
+        1 => (text(), [of(any::<u32>()), of(any::<u32>()), of(any::<u32>()), of(any::<u32>())])
+            .prop_map(|(python, more)| Step::Process(python, more)),
         2 => (any::<u32>(), of(any::<i32>()), of(text()), any::<bool>())
             .prop_map(|(process, tid, name, main)| Step::Thread(process, tid, name, main)),
         1 => (any::<u32>(), of(text())).prop_map(|(thread, name)| Step::Again(thread, name)),
         4 => (text(), of(text()), line(), line())
             .prop_map(|(name, file, first, line)| Step::Frame(name, file, first, line)),
         6 => (of(any::<u32>()), any::<u32>()).prop_map(|(parent, frame)| Step::Stack(parent, frame)),
-        20 => (any::<u32>(), of(any::<u32>()), 1..9_u32, [time(), time(), time(), time()])
-            .prop_map(|(thread, stack, ticks, times)| Step::Sample(thread, stack, ticks, times)),
+        20 => (any::<u32>(), of(any::<u32>()), 1..9_u32, [time(), time(), time(), time()], state(), more)
+            .prop_map(|(thread, stack, ticks, times, state, more)| {
+                Step::Sample(thread, stack, ticks, times, state, more)
+            }),
+        2 => (any::<u32>(), prop::collection::vec(of(any::<u64>()), 14))
+            .prop_map(|(process, of)| Step::Usage(process, of.try_into().expect("14"))),
+        1 => (any::<u32>(), text()).prop_map(|(process, why)| Step::Missing(process, why)),
+        1 => any::<u64>().prop_map(Step::Skipped),
+        1 => [time(), time(), time(), time()].prop_map(Step::Rate),
         1 => (time(), cause, any::<u64>()).prop_map(|(at, cause, count)| Step::Lost(at, cause, count)),
         1 => (retry, any::<u64>()).prop_map(|(cause, count)| Step::Repeated(cause, count)),
         1 => (0..9_u64).prop_map(Step::Stopped),
     ]
+}
+
+fn state() -> impl Strategy<Value = State> {
+    prop::sample::select(vec![
+        State::Unknown,
+        State::Python,
+        State::Collecting,
+        State::Native,
+        State::Gil,
+        State::Lock,
+        State::Sleep,
+        State::Disk,
+        State::Network,
+        State::Pipe,
+        State::Child,
+        State::Waiting,
+    ])
 }
 
 /// The events of a recording that a sampler could have made.
@@ -160,19 +192,21 @@ impl Made {
         let choose = |number: u32, count: u32| number.checked_rem(count);
         let next = |count: &mut u32| std::mem::replace(count, *count + 1);
         Some(match step {
-            Step::Process(python) => {
-                let command = vec!["python".to_owned(), python.clone()];
-                let pid = 4242;
+            Step::Process(python, [parent, rank, seen, limit]) => {
                 let id = ProcessId(next(&mut self.processes));
-                Event::Process(
-                    id,
-                    Process {
-                        pid,
-                        command,
-                        python,
-                        ..Process::default()
-                    },
-                )
+                let parent = parent.and_then(|parent| choose(parent, id.0));
+                let process = Process {
+                    pid: 4242,
+                    command: vec!["python".to_owned(), python.clone()],
+                    host: seen.map(|_| python.clone()),
+                    python,
+                    seen: Nanos(seen.map_or(0, u64::from)),
+                    parent: parent.map(ProcessId),
+                    rank,
+                    usable_cpus: limit,
+                    memory_limit: limit.map(|limit| u64::from(limit) << 20),
+                };
+                Event::Process(id, process)
             }
             Step::Thread(process, tid, name, is_main) => {
                 let process = ProcessId(choose(process, self.processes)?);
@@ -216,17 +250,38 @@ impl Made {
                     frame,
                 }
             }
-            Step::Sample(thread, stack, ticks, [at, wall, cpu, gil]) => Event::Sample(Sample {
-                at: Nanos(at),
-                thread: ThreadId(choose(thread, self.threads.len() as u32)?),
-                stack: stack
-                    .and_then(|stack| choose(stack, self.stacks))
-                    .map(StackId),
+            Step::Sample(thread, stack, ticks, [at, wall, cpu, gil], state, more) => {
+                Event::Sample(Sample {
+                    at: Nanos(at),
+                    thread: ThreadId(choose(thread, self.threads.len() as u32)?),
+                    stack: stack
+                        .and_then(|stack| choose(stack, self.stacks))
+                        .map(StackId),
+                    ticks,
+                    wall: Nanos(wall),
+                    cpu: Nanos(if cpu % 2 == 0 { wall } else { cpu }),
+                    gil: Nanos(if gil % 2 == 0 { 0 } else { gil }),
+                    state,
+                    helpers_cpu: Nanos(more[0]),
+                    blocked_others: Nanos(more[1]),
+                    grown_bytes: more[2],
+                    shrunk_bytes: more[3],
+                })
+            }
+            Step::Usage(process, of) => {
+                Event::Usage(usage(ProcessId(choose(process, self.processes)?), of))
+            }
+            Step::Missing(process, why) => Event::Missing(Missing {
+                process: ProcessId(choose(process, self.processes)?),
+                what: "io".to_owned(),
+                why,
+            }),
+            Step::Skipped(processes) => Event::Skipped(processes),
+            Step::Rate([millihertz, time, ticks, own_cpu]) => Event::Rate(RateSpan {
+                millihertz,
+                time: Nanos(time),
                 ticks,
-                wall: Nanos(wall),
-                cpu: Nanos(if cpu % 2 == 0 { wall } else { cpu }),
-                gil: Nanos(if gil % 2 == 0 { 0 } else { gil }),
-                ..Sample::default()
+                own_cpu: Nanos(own_cpu),
             }),
             Step::Lost(at, cause, count) => Event::Lost(Loss {
                 at: Nanos(at),
@@ -236,6 +291,26 @@ impl Made {
             Step::Repeated(cause, count) => Event::Repeated(cause, count),
             Step::Stopped(stops) => Event::Stopped(stops),
         })
+    }
+}
+
+fn usage(process: ProcessId, of: [Option<u64>; 14]) -> Usage {
+    Usage {
+        process,
+        at: Nanos(of[0].unwrap_or_default()),
+        resident: of[1],
+        peak: of[2],
+        anonymous: of[3],
+        cpu: of[4].map(Nanos),
+        runnable: of[5].map(|number| number as u32),
+        read_calls_bytes: of[6],
+        write_calls_bytes: of[7],
+        storage_read_bytes: of[8],
+        storage_written_bytes: of[9],
+        minor_faults: of[10],
+        major_faults: of[11],
+        voluntary_switches: of[12],
+        forced_switches: of[13],
     }
 }
 
@@ -314,7 +389,7 @@ proptest! {
 /// A recording of each kind of event, small enough to try every byte of it.
 fn small() -> Vec<Event> {
     let steps = [
-        Step::Process("3.11.7".to_owned()),
+        Step::Process("3.11.7".to_owned(), [None, Some(1), Some(2), Some(3)]),
         Step::Thread(0, Some(4242), None, true),
         Step::Frame(
             "main".to_owned(),
@@ -323,14 +398,18 @@ fn small() -> Vec<Event> {
             Some(12),
         ),
         Step::Stack(None, 0),
-        Step::Sample(0, Some(0), 1, [1000, 1000, 0, 1]),
+        Step::Sample(0, Some(0), 1, [1000, 1000, 0, 1], State::Python, [0; 4]),
+        Step::Usage(0, [Some(7); 14]),
+        Step::Missing(0, "permission denied".to_owned()),
         Step::Again(0, Some("MainThread".to_owned())),
         Step::Frame("fib".to_owned(), None, None, None),
         Step::Stack(Some(0), 1),
-        Step::Sample(0, Some(1), 2, [3000, 2000, 1, 0]),
+        Step::Sample(0, Some(1), 2, [3000, 2000, 1, 0], State::Disk, [1, 2, 3, 4]),
         Step::Lost(2500, LostCause::Torn, 3),
         Step::Repeated(RetryCause::Moved, 2),
-        Step::Sample(0, None, 1, [4000, 1000, 1, 0]),
+        Step::Sample(0, None, 1, [4000, 1000, 1, 0], State::Unknown, [0; 4]),
+        Step::Skipped(2),
+        Step::Rate([1_000_000, 5000, 4, 100]),
     ];
     let mut made = Made::default();
     let mut events: Vec<Event> = steps
@@ -385,7 +464,11 @@ fn what_was_written_before_a_cut_is_read() {
     }
     assert!(read_samples.is_sorted());
     read_samples.dedup();
-    assert_eq!(read_samples, [0, 1, 4], "each block as soon as it is whole");
+    assert_eq!(
+        read_samples,
+        [0, 1, 3, 4],
+        "each block as soon as it is whole"
+    );
     assert_eq!(read(&file).expect("whole").1, Completeness::Whole);
 }
 

@@ -20,6 +20,8 @@ mod dot;
 mod firefox;
 mod hostile;
 mod json;
+mod lprof;
+mod mprof;
 mod pprof;
 mod speedscope;
 

@@ -1,5 +1,6 @@
 //! Tests against real interpreters of every version, which `scripts/test` provides.
 
+mod activity;
 mod builds;
 mod differential;
 mod formats;
@@ -9,12 +10,14 @@ mod launchers;
 mod legacy;
 mod life;
 mod line_tables;
+mod lines;
 mod namespaces;
 mod oracle;
 mod planted;
 mod programs;
 mod pythons;
 mod recordings;
+mod resources;
 mod save_image;
 mod stacks;
 mod thread_names;

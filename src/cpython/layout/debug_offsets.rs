@@ -103,6 +103,8 @@ pub(super) struct DebugFields {
     pub interpreter_state_gil_runtime_state: usize,
     pub interpreter_state_gil_runtime_state_locked: usize,
     pub interpreter_state_gil_runtime_state_holder: usize,
+    pub interpreter_state_gc: usize,
+    pub gc_collecting: usize,
     pub thread_state_size: usize,
     pub thread_state_next: usize,
     pub thread_state_interp: usize,
@@ -210,6 +212,7 @@ fn runtime(words: Words, at: &DebugFields) -> Result<RuntimeLayout, DebugOffsets
         gil_holder: None,
         gil_locked: None,
         gil_switch_number: None,
+        gc_collecting: None,
     })
 }
 
@@ -227,6 +230,7 @@ fn interpreter(
         gil: Some(interpreter.field(at.interpreter_state_ceval_gil, WORD)?),
         gil_state: gil_state(interpreter, at, known)?,
         code_generation: interpreter.optional(at.interpreter_state_code_object_generation, WORD)?,
+        gc_collecting: Some(gc_collecting(interpreter, at)?),
     })
 }
 
@@ -254,6 +258,16 @@ fn gil_state(
         locked: inside(at.interpreter_state_gil_runtime_state_locked, INT)?,
         switch_number: known.switch_number,
     }))
+}
+
+/// `collecting`, which counts from the start of `gc`, from that of the interpreter.
+fn gc_collecting(interpreter: Struct, at: &DebugFields) -> Result<Offset, DebugOffsetsError> {
+    let gc = interpreter.field(at.interpreter_state_gc, WORD)?;
+    let inside = Struct {
+        words: interpreter.words,
+        bytes: interpreter.bytes - gc,
+    };
+    Ok(gc + inside.field(at.gc_collecting, INT)?)
 }
 
 fn thread(words: Words, at: &DebugFields) -> Result<ThreadLayout, DebugOffsetsError> {
@@ -501,6 +515,9 @@ mod tests {
             at.interpreter_state_gil_runtime_state_holder,
             8000 + gil.last_holder,
         );
+        let collecting = interpreter.gc_collecting.expect("gc");
+        put(at.interpreter_state_gc, collecting - 160);
+        put(at.gc_collecting, 160);
         put(at.thread_state_size, known.thread.size);
         put(at.thread_state_next, known.thread.next);
         put(at.thread_state_interp, known.thread.interp);

@@ -38,6 +38,8 @@ pub struct RuntimeLayout {
     pub gil_locked: Option<Offset>,
     /// 3.7–3.11: `ceval.gil.switch_number`: unsigned long.
     pub gil_switch_number: Option<Offset>,
+    /// 3.7, 3.8: `gc.collecting`: int.
+    pub gc_collecting: Option<Offset>,
 }
 
 /// `PyInterpreterState`.
@@ -57,6 +59,8 @@ pub struct InterpreterLayout {
     pub gil_state: Option<GilLayout>,
     /// 3.14 on: `code_object_generation`, which counts the code objects freed.
     pub code_generation: Option<Offset>,
+    /// 3.9 on: `gc.collecting`: int.
+    pub gc_collecting: Option<Offset>,
 }
 
 /// `struct _gil_runtime_state` (3.12 on).

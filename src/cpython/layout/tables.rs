@@ -14,6 +14,7 @@ pub(super) const V3_6: Layout = Layout {
         gil_holder: None,
         gil_locked: None,
         gil_switch_number: None,
+        gc_collecting: None,
     },
     interpreter: InterpreterLayout {
         next: 0,
@@ -23,6 +24,7 @@ pub(super) const V3_6: Layout = Layout {
         gil: None,
         gil_state: None,
         code_generation: None,
+        gc_collecting: None,
     },
     thread: ThreadLayout {
         size: 160,
@@ -97,6 +99,7 @@ pub(super) const V3_7: Layout = Layout {
         gil_holder: Some(1480),
         gil_locked: Some(1280),
         gil_switch_number: Some(1288),
+        gc_collecting: Some(632),
     },
     interpreter: InterpreterLayout {
         next: 0,
@@ -106,6 +109,7 @@ pub(super) const V3_7: Layout = Layout {
         gil: None,
         gil_state: None,
         code_generation: None,
+        gc_collecting: None,
     },
     thread: ThreadLayout {
         size: 184,
@@ -180,6 +184,7 @@ pub(super) const V3_8: Layout = Layout {
         gil_holder: Some(1368),
         gil_locked: Some(1168),
         gil_switch_number: Some(1176),
+        gc_collecting: Some(544),
     },
     interpreter: InterpreterLayout {
         next: 0,
@@ -189,6 +194,7 @@ pub(super) const V3_8: Layout = Layout {
         gil: None,
         gil_state: None,
         code_generation: None,
+        gc_collecting: None,
     },
     thread: ThreadLayout {
         size: 184,
@@ -263,6 +269,7 @@ pub(super) const V3_9: Layout = Layout {
         gil_holder: Some(568),
         gil_locked: Some(368),
         gil_switch_number: Some(376),
+        gc_collecting: None,
     },
     interpreter: InterpreterLayout {
         next: 0,
@@ -272,6 +279,7 @@ pub(super) const V3_9: Layout = Layout {
         gil: None,
         gil_state: None,
         code_generation: None,
+        gc_collecting: Some(816),
     },
     thread: ThreadLayout {
         size: 184,
@@ -346,6 +354,7 @@ pub(super) const V3_10: Layout = Layout {
         gil_holder: Some(568),
         gil_locked: Some(368),
         gil_switch_number: Some(376),
+        gc_collecting: None,
     },
     interpreter: InterpreterLayout {
         next: 0,
@@ -355,6 +364,7 @@ pub(super) const V3_10: Layout = Layout {
         gil: None,
         gil_state: None,
         code_generation: None,
+        gc_collecting: Some(816),
     },
     thread: ThreadLayout {
         size: 184,
@@ -429,6 +439,7 @@ pub(super) const V3_11: Layout = Layout {
         gil_holder: Some(576),
         gil_locked: Some(376),
         gil_switch_number: Some(384),
+        gc_collecting: None,
     },
     interpreter: InterpreterLayout {
         next: 0,
@@ -438,6 +449,7 @@ pub(super) const V3_11: Layout = Layout {
         gil: None,
         gil_state: None,
         code_generation: None,
+        gc_collecting: Some(848),
     },
     thread: ThreadLayout {
         size: 304,
@@ -515,6 +527,7 @@ pub(super) const V3_12: Layout = Layout {
         gil_holder: None,
         gil_locked: None,
         gil_switch_number: None,
+        gc_collecting: None,
     },
     interpreter: InterpreterLayout {
         next: 0,
@@ -528,6 +541,7 @@ pub(super) const V3_12: Layout = Layout {
             switch_number: 24,
         }),
         code_generation: None,
+        gc_collecting: Some(312),
     },
     thread: ThreadLayout {
         size: 240,
@@ -602,6 +616,7 @@ pub(super) const V3_13: Layout = Layout {
         gil_holder: None,
         gil_locked: None,
         gil_switch_number: None,
+        gc_collecting: None,
     },
     interpreter: InterpreterLayout {
         next: 7264,
@@ -615,6 +630,7 @@ pub(super) const V3_13: Layout = Layout {
             switch_number: 24,
         }),
         code_generation: None,
+        gc_collecting: Some(7600),
     },
     thread: ThreadLayout {
         size: 240,
@@ -689,6 +705,7 @@ pub(super) const V3_13T: Layout = Layout {
         gil_holder: None,
         gil_locked: None,
         gil_switch_number: None,
+        gc_collecting: None,
     },
     interpreter: InterpreterLayout {
         next: 7264,
@@ -702,6 +719,7 @@ pub(super) const V3_13T: Layout = Layout {
             switch_number: 32,
         }),
         code_generation: None,
+        gc_collecting: Some(7600),
     },
     thread: ThreadLayout {
         size: 240,
@@ -782,6 +800,8 @@ pub(super) const DEBUG_3_13: DebugFields = DebugFields {
     interpreter_state_gil_runtime_state: 120,
     interpreter_state_gil_runtime_state_locked: 136,
     interpreter_state_gil_runtime_state_holder: 144,
+    interpreter_state_gc: 80,
+    gc_collecting: 576,
     thread_state_size: 152,
     thread_state_next: 168,
     thread_state_interp: 176,
@@ -828,6 +848,7 @@ pub(super) const V3_14: Layout = Layout {
         gil_holder: None,
         gil_locked: None,
         gil_switch_number: None,
+        gc_collecting: None,
     },
     interpreter: InterpreterLayout {
         next: 7272,
@@ -841,6 +862,7 @@ pub(super) const V3_14: Layout = Layout {
             switch_number: 24,
         }),
         code_generation: Some(7992),
+        gc_collecting: Some(7600),
     },
     thread: ThreadLayout {
         size: 240,
@@ -915,6 +937,7 @@ pub(super) const V3_14T: Layout = Layout {
         gil_holder: None,
         gil_locked: None,
         gil_switch_number: None,
+        gc_collecting: None,
     },
     interpreter: InterpreterLayout {
         next: 7272,
@@ -928,6 +951,7 @@ pub(super) const V3_14T: Layout = Layout {
             switch_number: 32,
         }),
         code_generation: Some(8024),
+        gc_collecting: Some(7600),
     },
     thread: ThreadLayout {
         size: 240,
@@ -1008,6 +1032,8 @@ pub(super) const DEBUG_3_14: DebugFields = DebugFields {
     interpreter_state_gil_runtime_state: 128,
     interpreter_state_gil_runtime_state_locked: 144,
     interpreter_state_gil_runtime_state_holder: 152,
+    interpreter_state_gc: 88,
+    gc_collecting: 656,
     thread_state_size: 176,
     thread_state_next: 192,
     thread_state_interp: 200,
@@ -1054,6 +1080,7 @@ pub(super) const V3_15: Layout = Layout {
         gil_holder: None,
         gil_locked: None,
         gil_switch_number: None,
+        gc_collecting: None,
     },
     interpreter: InterpreterLayout {
         next: 7264,
@@ -1067,6 +1094,7 @@ pub(super) const V3_15: Layout = Layout {
             switch_number: 24,
         }),
         code_generation: Some(7944),
+        gc_collecting: Some(7512),
     },
     thread: ThreadLayout {
         size: 264,
@@ -1141,6 +1169,7 @@ pub(super) const V3_15T: Layout = Layout {
         gil_holder: None,
         gil_locked: None,
         gil_switch_number: None,
+        gc_collecting: None,
     },
     interpreter: InterpreterLayout {
         next: 7264,
@@ -1154,6 +1183,7 @@ pub(super) const V3_15T: Layout = Layout {
             switch_number: 32,
         }),
         code_generation: Some(7952),
+        gc_collecting: Some(7512),
     },
     thread: ThreadLayout {
         size: 264,
@@ -1234,6 +1264,8 @@ pub(super) const DEBUG_3_15: DebugFields = DebugFields {
     interpreter_state_gil_runtime_state: 128,
     interpreter_state_gil_runtime_state_locked: 144,
     interpreter_state_gil_runtime_state_holder: 152,
+    interpreter_state_gc: 88,
+    gc_collecting: 760,
     thread_state_size: 176,
     thread_state_next: 192,
     thread_state_interp: 200,

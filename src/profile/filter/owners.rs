@@ -6,7 +6,7 @@ use super::Name;
 use super::nothing_left::{Criterion, Passed};
 use super::ranks::{self, Ranks};
 use crate::profile::event::{
-    Event, Process, ProcessId, Sample, StackId, State, Thread, ThreadId, Usage,
+    Event, Missing, Process, ProcessId, Sample, StackId, State, Thread, ThreadId, Usage,
 };
 
 /// The processes and threads seen, and which of them were asked for.
@@ -29,6 +29,8 @@ struct OwnProcess {
     out: Option<ProcessId>,
     /// What was counted of it before a sample needed it.
     usage: Vec<Usage>,
+    /// And what could not be.
+    missing: Vec<Missing>,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,7 @@ impl Owners {
             unwanted,
             out: None,
             usage: Vec::new(),
+            missing: Vec::new(),
         });
     }
 
@@ -93,6 +96,19 @@ impl Owners {
             Some(known) => match known.out {
                 Some(out) => emit(told(out)),
                 None if known.unwanted.is_none() => known.usage.push(usage),
+                None => (),
+            },
+        }
+    }
+
+    /// Something cannot be measured of a process; told as [`Owners::usage`].
+    pub(super) fn missing(&mut self, missing: Missing, emit: &mut dyn FnMut(Event)) {
+        let told = |process, missing| Event::Missing(Missing { process, ..missing });
+        match self.processes.get_mut(missing.process.0 as usize) {
+            None => emit(told(ProcessId(u32::MAX), missing)),
+            Some(known) => match known.out {
+                Some(out) => emit(told(out, missing)),
+                None if known.unwanted.is_none() => known.missing.push(missing),
                 None => (),
             },
         }
@@ -203,6 +219,12 @@ impl Owners {
             emit(Event::Usage(Usage {
                 process: id,
                 ..usage
+            }));
+        }
+        for missing in std::mem::take(&mut known.missing) {
+            emit(Event::Missing(Missing {
+                process: id,
+                ..missing
             }));
         }
         id

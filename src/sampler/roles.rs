@@ -1,0 +1,157 @@
+//! Turns one tick's threads into those that held the GIL, ran without it, or waited for it.
+
+use super::observe::Observation;
+use crate::cpython::gil::GilLocks;
+use crate::profile::event::{Nanos, State};
+
+/// Tells the threads of one process apart.
+pub type ThreadKey = (u64, u64);
+
+/// Threads that ran native code so recently still get what others do for them, though they pause.
+const NATIVE_HOLDS: Nanos = Nanos(50_000_000);
+
+/// Who did what at a tick, and who had done so before.
+#[derive(Debug, Default)]
+pub struct Roles {
+    holders: Vec<(ThreadKey, Option<GilLocks>)>,
+    natives: Vec<ThreadKey>,
+    waiting: Vec<Option<GilLocks>>,
+    last_holder: Option<ThreadKey>,
+    native_at: Option<Nanos>,
+}
+
+impl Roles {
+    /// Begins a tick.
+    pub fn begin(&mut self) {
+        self.last_holder = self
+            .holders
+            .last()
+            .map(|(key, _)| *key)
+            .or(self.last_holder);
+        self.holders.clear();
+        self.natives.clear();
+        self.waiting.clear();
+    }
+
+    /// Takes in what one thread did.
+    pub fn note(&mut self, observation: &Observation, state: State, at: Nanos) {
+        if observation.holds_gil == Some(true) {
+            self.holders.push((observation.key, observation.gil_locks));
+        }
+        match state {
+            State::Native => {
+                self.natives.push(observation.key);
+                self.native_at = Some(at);
+            }
+            State::Gil => self.waiting.push(observation.gil_locks),
+            _ => {}
+        }
+    }
+
+    /// Each thread that held a GIL, and how many waited for that one.
+    pub fn blockers(&self) -> impl Iterator<Item = (ThreadKey, u64)> {
+        let waiting = |gil| self.waiting.iter().filter(|other| **other == gil).count() as u64;
+        let holders = self.holders.iter();
+        holders
+            .map(move |(key, gil)| (*key, waiting(*gil)))
+            .filter(|(_, waiting)| *waiting > 0)
+    }
+
+    /// Whose doing it most likely is when the memory of the process grows: the thread with the GIL, or one
+    /// that ran native code; `None`: nobody's that is known.
+    #[must_use]
+    pub fn allocator(&self) -> Option<ThreadKey> {
+        let holder = self.holders.first().map(|(key, _)| *key);
+        holder.or(self.natives.first().copied())
+    }
+
+    /// For whom threads without Python frames work: those that run native code themselves. When there have
+    /// been none for a while, the one with the GIL, or that had it last. Empty: not to be told at this tick,
+    /// or (with `None` as the only one) nobody is known.
+    #[must_use]
+    pub fn helped(&self, at: Nanos) -> Vec<Option<ThreadKey>> {
+        if !self.natives.is_empty() {
+            return self.natives.iter().copied().map(Some).collect();
+        }
+        if self
+            .native_at
+            .is_some_and(|native| at < native + NATIVE_HOLDS)
+        {
+            return Vec::new();
+        }
+        let holder = self.holders.first().map(|(key, _)| *key);
+        vec![holder.or(self.last_holder)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Nanos = Nanos(1_000_000_000);
+
+    fn thread(number: u64, holds_gil: bool) -> Observation {
+        Observation {
+            key: (number, number),
+            stack: Ok(None),
+            is_cut: false,
+            was_read: true,
+            holds_gil: Some(holds_gil),
+            gil_locks: None,
+            is_collecting: false,
+            interpreter: 0,
+        }
+    }
+
+    fn tick(roles: &mut Roles, at: Nanos, threads: &[(u64, bool, State)]) {
+        roles.begin();
+        for (number, holds_gil, state) in threads {
+            roles.note(&thread(*number, *holds_gil), *state, at);
+        }
+    }
+
+    #[test]
+    fn the_holder_of_the_gil_blocks_those_that_wait_for_it() {
+        let mut roles = Roles::default();
+        let (gil, python) = (State::Gil, State::Python);
+        tick(
+            &mut roles,
+            AT,
+            &[(1, false, gil), (2, true, python), (3, false, gil)],
+        );
+        assert_eq!(roles.blockers().collect::<Vec<_>>(), [((2, 2), 2)]);
+        assert_eq!(roles.allocator(), Some((2, 2)));
+        tick(
+            &mut roles,
+            AT,
+            &[(1, false, gil), (2, false, State::Native)],
+        );
+        assert_eq!(roles.blockers().count(), 0);
+        assert_eq!(roles.allocator(), Some((2, 2)));
+    }
+
+    #[test]
+    fn helpers_work_for_native_code_and_else_for_who_had_the_gil_last() {
+        let mut roles = Roles::default();
+        tick(&mut roles, AT, &[(1, false, State::Lock)]);
+        assert_eq!(roles.helped(AT), [None]);
+        let (native, python) = (State::Native, State::Python);
+        tick(
+            &mut roles,
+            AT,
+            &[(1, false, native), (2, true, python), (3, false, native)],
+        );
+        assert_eq!(roles.helped(AT), [Some((1, 1)), Some((3, 3))]);
+        tick(
+            &mut roles,
+            AT,
+            &[(1, false, State::Lock), (2, false, State::Lock)],
+        );
+        assert_eq!(
+            roles.helped(AT + Nanos(1_000_000)),
+            [],
+            "a pause of native code"
+        );
+        assert_eq!(roles.helped(AT + NATIVE_HOLDS), [Some((2, 2))]);
+    }
+}

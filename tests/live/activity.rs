@@ -1,0 +1,232 @@
+//! Samples programs that do one known thing after the other, and compares what was measured with what they say.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use rsamp::process::Pid;
+use rsamp::profile::event::State;
+use rsamp::profile::{Profile, Totals};
+use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, Stops, sample};
+use serde_json::Value;
+
+use crate::programs::{Standing, command, run_command};
+use crate::pythons::{Python, pythons};
+
+/// How far a time may be off: this part of the scene's time, or,
+const TOLERANCE: f64 = 0.05;
+
+/// where there is little of it, so many seconds: the sampler sees the state a little after the stack.
+const LEAST_S: f64 = 0.02;
+
+/// Samples `program`, which waits for a line, until it ends. Returns what it said, too.
+pub fn record(mut program: Standing) -> (Profile, Value) {
+    let settings = Settings {
+        stops: Stops::LastResort,
+        rate: Rate::Fixed(1000.0),
+        max_overhead: None,
+        duration: None,
+        start_timeout: Some(Duration::from_secs(10)),
+        children: Children::Ignored,
+    };
+    let pid = Pid(program.pid());
+    let mut profile = Profile::default();
+    let mut waits_for_us = true;
+    let (stop, progress) = (Stop::default(), Progress::default());
+    let ended = sample(pid, &settings, &stop, &progress, &mut |event| {
+        profile.apply(event);
+        if std::mem::take(&mut waits_for_us) {
+            program.send("go\n");
+        }
+    });
+    assert_eq!(ended.expect("a recording"), Ended::TargetEnded);
+    assert_eq!(profile.rejected(), 0);
+    let said = serde_json::from_str(&program.line()).expect("JSON");
+    (profile, said)
+}
+
+/// What was seen of the threads called `thread` within function `name`, by state.
+pub fn by_state(profile: &Profile, thread: &str, name: &str) -> BTreeMap<State, Totals> {
+    let mut sums: BTreeMap<State, Totals> = BTreeMap::new();
+    for row in profile.rows() {
+        let is_thread = profile.thread(row.thread).is_some_and(|known| {
+            known
+                .name
+                .as_deref()
+                .unwrap_or_default()
+                .starts_with(thread)
+        });
+        let mut frames = profile.frames_of(row.stack);
+        if is_thread && frames.any(|frame| frame.name.rsplit('.').next() == Some(name)) {
+            *sums.entry(row.state).or_default() += row.totals;
+        }
+    }
+    sums
+}
+
+pub fn note(text: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+}
+
+/// Runs one recording per version, two at a time: there may be no more processors.
+pub fn each(minors: &[u8], check: impl Fn(&Python) + Sync) {
+    let all = pythons();
+    for pair in minors.chunks(2) {
+        thread::scope(|scope| {
+            for minor in pair {
+                let version = (3, *minor);
+                let mut known = all.iter();
+                let python = known.find(|p| (p.version.0, p.version.1) == version);
+                let python = python.unwrap_or_else(|| panic!("RSAMP_PYTHONS lists no 3.{minor}"));
+                scope.spawn(|| check(python));
+            }
+        });
+    }
+}
+
+fn play(python: &Python, scenes: &[&str]) -> (Profile, Value) {
+    let mut command = command(python, "activity.py");
+    record(run_command(command.args(scenes)))
+}
+
+pub fn seconds(said: &Value, scene: &str, clock: &str) -> f64 {
+    said[scene][clock].as_f64().expect("seconds")
+}
+
+/// What is known of a scene, which took `whole` seconds. While others kept it from the CPU for `queued` seconds,
+/// they kept the sampler too, which then comes when the thread has just begun to wait.
+struct Scene {
+    whole: f64,
+    queued: f64,
+}
+
+impl Scene {
+    /// The kernel counts CPU time, whatever the sampler misses; which line it was is less sure then.
+    fn on_cpu(&self) -> Scene {
+        Scene {
+            whole: self.whole,
+            queued: self.queued / 10.0,
+        }
+    }
+}
+
+fn assert_near(place: &str, seen: f64, truth: f64, scene: &Scene) {
+    note(&format!("{place}: {seen:.3} of {truth:.3}"));
+    let allowed = (scene.whole * TOLERANCE).max(LEAST_S) + scene.queued / 2.0;
+    assert!((seen - truth).abs() < allowed, "{place}: {seen} of {truth}");
+}
+
+/// Each scene is in one state for all its time, but for that on the CPU.
+fn check_waits(python: &Python, scenes: &[(&str, State)]) {
+    let names: Vec<&str> = scenes.iter().map(|(name, _)| *name).collect();
+    let (profile, said) = play(python, &names);
+    for (scene, state) in scenes {
+        let states = by_state(&profile, "MainThread", scene);
+        let all: Totals = states.values().copied().sum();
+        let place = format!("{} {scene} {state:?}", python.label);
+        let [whole, cpu, queued] = ["wall", "cpu", "queued"].map(|of| seconds(&said, scene, of));
+        let waited = whole - cpu - queued;
+        let scene = &Scene { whole, queued };
+        let seen = states.get(state).copied().unwrap_or_default();
+        note(&format!("{place}: {states:?}"));
+        assert_near(&place, seen.wall.seconds(), waited, scene);
+        let place_wall = format!("{place} wall");
+        assert_near(&place_wall, all.wall.seconds(), whole, scene);
+        assert_near(
+            &format!("{place} CPU"),
+            all.cpu.seconds(),
+            cpu,
+            &scene.on_cpu(),
+        );
+    }
+}
+
+#[test]
+fn threads_wait_for_what_the_kernel_says() {
+    each(&[6, 8, 9, 11, 12, 13, 14, 15], |python| {
+        check_waits(
+            python,
+            &[
+                ("sleep", State::Sleep),
+                ("lock", State::Lock),
+                ("pipe", State::Pipe),
+                ("fifo", State::Pipe),
+                ("network", State::Network),
+                ("patient_network", State::Network),
+                ("selected_pipes", State::Pipe),
+                ("child", State::Child),
+                ("disk", State::Disk),
+            ],
+        );
+    });
+}
+
+#[test]
+fn threads_run_python_native_code_or_collect_garbage() {
+    each(&[8, 9, 11, 12, 13, 14, 15], |python| {
+        let (profile, said) = play(python, &["python", "native", "collect"]);
+        for (scene, function, state) in [
+            ("python", "python", State::Python),
+            ("native", "really_native", State::Native),
+            ("collect", "really_collect", State::Collecting),
+        ] {
+            let states = by_state(&profile, "MainThread", function);
+            let place = format!("{} {scene} {state:?}", python.label);
+            note(&format!("{place}: {states:?}"));
+            let seen = states.get(&state).copied().unwrap_or_default();
+            let all: Totals = states.values().copied().sum();
+            let [whole, cpu, queued] =
+                ["wall", "cpu", "queued"].map(|of| seconds(&said, scene, of));
+            let scene = &Scene { whole, queued };
+            assert_near(&place, seen.wall.seconds(), whole, scene);
+            assert_near(
+                &format!("{place} CPU"),
+                all.cpu.seconds(),
+                cpu,
+                &scene.on_cpu(),
+            );
+        }
+    });
+}
+
+#[test]
+fn waiting_for_the_gil_is_charged_to_who_holds_it() {
+    each(&[8, 11, 13, 15], |python| {
+        let (profile, said) = play(python, &["hold"]);
+        let holder = by_state(&profile, "MainThread", "hold");
+        let waiting = by_state(&profile, "want", "want");
+        note(&format!("{}: {said} {holder:?} {waiting:?}", python.label));
+        let (wall, queued) = (
+            seconds(&said, "hold", "wall"),
+            seconds(&said, "hold", "queued"),
+        );
+        let scene = &Scene {
+            whole: 3.0 * wall,
+            queued,
+        };
+        let all: Totals = holder.values().copied().sum();
+        let held = all.gil.seconds();
+        assert_near(&format!("{} held", python.label), held, wall, scene);
+        let waited = waiting.get(&State::Gil).copied().unwrap_or_default();
+        let place = format!("{} waited", python.label);
+        assert_near(&place, waited.wall.seconds(), 3.0 * wall - queued, scene);
+        let place = format!("{} blocked others", python.label);
+        let blocked = all.blocked_others.seconds();
+        assert_near(&place, blocked, waited.wall.seconds(), scene);
+    });
+}
+
+#[test]
+fn two_threads_of_python_use_what_the_kernel_counts() {
+    each(&[8, 13], |python| {
+        let (profile, said) = play(python, &["share"]);
+        let burning = by_state(&profile, "burn", "burn");
+        note(&format!("{}: {said} {burning:?}", python.label));
+        let sum: Totals = burning.values().copied().sum();
+        let [whole, cpu, queued] = ["wall", "cpu", "queued"].map(|of| seconds(&said, "share", of));
+        let place = format!("{} CPU", python.label);
+        let scene = &Scene { whole, queued };
+        assert_near(&place, sum.cpu.seconds(), cpu, &scene.on_cpu());
+        assert!(burning[&State::Gil].wall.seconds() > 0.1);
+    });
+}

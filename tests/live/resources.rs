@@ -1,0 +1,145 @@
+//! Samples programs that use known amounts of cores, memory and files, and compares what was measured.
+
+use std::path::Path;
+use std::process::Command;
+
+use rsamp::profile::event::Usage;
+use rsamp::profile::{Profile, Totals};
+
+use crate::activity::{by_state, each, note, record, seconds};
+use crate::programs::{command, program, run_command};
+use crate::pythons::Python;
+
+const MB: f64 = 1024.0 * 1024.0;
+
+/// Within a twentieth, or two hundredths of whatever it is.
+fn assert_close(place: &str, seen: f64, truth: f64) {
+    note(&format!("{place}: {seen:.3} of {truth:.3}"));
+    let allowed = (truth.abs() * 0.05).max(0.02);
+    assert!(
+        (seen - truth).abs() <= allowed,
+        "{place}: {seen} of {truth}"
+    );
+}
+
+fn all_of(profile: &Profile, thread: &str, name: &str) -> Totals {
+    by_state(profile, thread, name).values().copied().sum()
+}
+
+#[test]
+fn memory_is_booked_to_who_takes_it_and_gives_it_back() {
+    each(&[8, 11, 13, 15], |python| {
+        let (profile, said) = record(run_command(&mut command(python, "memory.py")));
+        let bytes = |name: &str| said[name].as_f64().expect("bytes") / MB;
+        let place = |what: &str| format!("{} {what}, MB", python.label);
+        // The memory of what another function does at the same tick is some pages.
+        let grown = all_of(&profile, "MainThread", "grow").grown_bytes as f64 / MB;
+        assert_close(&place("grown"), grown, bytes("grow"));
+        let shrunk = all_of(&profile, "MainThread", "shrink").shrunk_bytes as f64 / MB;
+        assert_close(&place("shrunk"), shrunk, bytes("shrink"));
+        let in_thread = all_of(&profile, "allocates", "in_thread").grown_bytes as f64 / MB;
+        assert_close(&place("in a thread"), in_thread, bytes("in_thread"));
+        let usage = profile.usage();
+        let peak = usage.iter().filter_map(|usage| usage.peak).max();
+        assert_close(
+            &place("peak"),
+            peak.expect("a peak") as f64 / MB,
+            bytes("peak"),
+        );
+        let most = |of: fn(&Usage) -> Option<u64>| usage.iter().filter_map(of).max();
+        let anonymous = most(|usage| usage.anonymous).expect("anonymous memory") as f64 / MB;
+        assert!(
+            anonymous > 200.0 && anonymous < bytes("peak"),
+            "{anonymous}"
+        );
+        let resident = most(|usage| usage.resident).expect("resident memory") as f64 / MB;
+        assert_close(&place("resident"), resident, bytes("peak"));
+    });
+}
+
+#[test]
+fn threads_without_python_work_for_the_line_that_waits_for_them() {
+    let Some(science) = std::env::var_os("RSAMP_SCIENCE") else {
+        note(
+            "SKIP threads_without_python_work_for_the_line_that_waits_for_them: RSAMP_SCIENCE is not set",
+        );
+        return;
+    };
+    for threads in ["1", "2"] {
+        let mut command = Command::new(Path::new(&science).join("bin/python"));
+        command
+            .arg(program("blas.py"))
+            .env("OPENBLAS_NUM_THREADS", threads)
+            // Its threads shall sleep when they have nothing to do, not spin: 2^4 cycles.
+            .env("OPENBLAS_THREAD_TIMEOUT", "4");
+        let (profile, said) = record(run_command(&mut command));
+        note(&format!(
+            "{threads}: {said} {:?}",
+            by_state(&profile, "MainThread", "dot")
+        ));
+        for scene in ["dot", "burn"] {
+            let all = all_of(&profile, "MainThread", scene);
+            let cores = (all.cpu + all.helpers_cpu).seconds() / all.wall.seconds();
+            let truth = seconds(&said, scene, "cpu") / seconds(&said, scene, "wall");
+            assert_close(
+                &format!("{threads} threads, {scene}, cores busy"),
+                cores,
+                truth,
+            );
+        }
+        let helpers = all_of(&profile, "MainThread", "dot").helpers_cpu.seconds();
+        assert_eq!(helpers > 0.1, threads == "2", "{helpers}");
+        let burn = all_of(&profile, "MainThread", "burn").helpers_cpu.seconds();
+        assert!(burn < 0.05, "{burn}");
+    }
+}
+
+/// The last of the readings has what the program says of itself.
+#[test]
+fn what_a_process_used_is_what_it_says() {
+    each(&[8, 11, 13, 15], |python| {
+        let (profile, said) = record(run_command(&mut command(python, "usage.py")));
+        assert_eq!(profile.missing(), []);
+        let usage = profile.usage();
+        assert!(usage.len() >= 5, "{}", usage.len());
+        let first = usage.first().expect("usage");
+        assert!(
+            first.resident.is_some() && first.runnable.is_some(),
+            "{first:?}"
+        );
+        check_usage(python, usage.iter().collect(), &said);
+        let process = &profile.processes()[0];
+        let cpus = std::thread::available_parallelism().expect("CPUs").get();
+        assert_eq!(process.usable_cpus, Some(cpus as u32));
+    });
+}
+
+fn check_usage(python: &Python, usage: Vec<&Usage>, said: &serde_json::Value) {
+    let most = |of: fn(&Usage) -> Option<u64>| {
+        let all = usage.iter().filter_map(|usage| of(usage));
+        all.max().expect("a count") as f64
+    };
+    let number = |name: &str| said[name].as_f64().expect("a number");
+    for (name, seen) in [
+        ("minor_faults", most(|usage| usage.minor_faults)),
+        ("voluntary_switches", most(|usage| usage.voluntary_switches)),
+        ("rchar", most(|usage| usage.read_calls_bytes)),
+        ("wchar", most(|usage| usage.write_calls_bytes)),
+        ("write_bytes", most(|usage| usage.storage_written_bytes)),
+        ("cpu", most(|usage| usage.cpu.map(|cpu| cpu.0)) / 1e9),
+    ] {
+        assert_close(&format!("{} {name}", python.label), seen, number(name));
+    }
+    for (name, seen) in [
+        ("major_faults", most(|usage| usage.major_faults)),
+        ("forced_switches", most(|usage| usage.forced_switches)),
+        ("read_bytes", most(|usage| usage.storage_read_bytes)),
+    ] {
+        let truth = number(name);
+        note(&format!("{} {name}: {seen} of {truth}", python.label));
+        assert!(
+            (seen - truth).abs() <= truth * 0.05 + 20.0,
+            "{name}: {seen} of {truth}"
+        );
+    }
+}
