@@ -573,7 +573,7 @@ mod tests {
     fn a_name_with_the_pid_is_settled_when_the_process_runs() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a-%p.folded");
-        let mut outputs = named(&[path.clone()]);
+        let mut outputs = named(std::slice::from_ref(&path));
         if let Files::Named(files) = &mut outputs.files {
             files[0].pattern = Some(Pattern::read(&path).expect("a pattern"));
         }
