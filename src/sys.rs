@@ -47,6 +47,17 @@ pub fn file_type(path: &str) -> nix::Result<u32> {
     Ok(u32::from(found.stx_mode) & libc::S_IFMT)
 }
 
+/// Whether two processes have their memory in common: `KCMP_VM` of kcmp(2).
+///
+/// # Errors
+/// `ESRCH`, `EPERM`; `ENOSYS` where the kernel was built without it.
+pub fn share_memory(pid: i32, other: i32) -> nix::Result<bool> {
+    const KCMP_VM: i32 = 1;
+    // SAFETY: the call takes integers and touches no memory of ours.
+    let order = unsafe { libc::syscall(libc::SYS_kcmp, pid, other, KCMP_VM, 0, 0) };
+    Errno::result(order).map(|order| order == 0)
+}
+
 /// What waitid(2) reported of a child or tracee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waited {
@@ -93,6 +104,23 @@ pub fn peek_child(pid: i32) -> nix::Result<Option<Waited>> {
 /// As [`peek_child`].
 pub fn take_child(pid: i32) -> nix::Result<Option<Waited>> {
     waitid(pid, CHILD_EVENTS)
+}
+
+/// The id of a child of the calling thread that has ended, without taking its end.
+///
+/// # Errors
+/// `ECHILD`: there are no children.
+pub fn peek_ended_child() -> nix::Result<Option<i32>> {
+    let options = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG | libc::__WNOTHREAD;
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: `info` is a valid place for the siginfo_t that the call writes.
+    let result = unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) };
+    Errno::result(result)?;
+    // SAFETY: a siginfo_t is integers and pointers, for which the zeroes from above are valid too.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: the call fills the fields of SIGCHLD, or leaves the zeroes from above.
+    let pid = unsafe { info.si_pid() };
+    Ok((pid != 0).then_some(pid))
 }
 
 const CHILD_EVENTS: i32 =

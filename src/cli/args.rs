@@ -34,7 +34,7 @@ pub enum Command {
     #[command(override_usage = "rsamp record [OPTIONS] [--] COMMAND [ARG]...", after_help = RECORD_EXAMPLES, after_long_help = format!("{RECORD_EXAMPLES}\n\n{RECORD_NOTES}"))]
     Record(RecordArgs),
     /// Profile a running process
-    #[command(override_usage = "rsamp attach [OPTIONS] [--pid] PID", after_help = ATTACH_EXAMPLES, after_long_help = format!("{ATTACH_EXAMPLES}\n\n{ATTACH_NOTES}"))]
+    #[command(override_usage = "rsamp attach [OPTIONS] <[--pid] PID | --job JOB>", after_help = ATTACH_EXAMPLES, after_long_help = format!("{ATTACH_EXAMPLES}\n\n{ATTACH_NOTES}"))]
     Attach(AttachArgs),
     /// Make reports of recordings
     #[command(override_usage = "rsamp report [OPTIONS] FILE...", after_help = REPORT_EXAMPLES, after_long_help = format!("{REPORT_EXAMPLES}\n\n{REPORT_NOTES}"))]
@@ -43,8 +43,11 @@ pub enum Command {
     #[command(override_usage = "rsamp diff [OPTIONS] BASE NEW", after_help = DIFF_EXAMPLES, after_long_help = format!("{DIFF_EXAMPLES}\n\n{DIFF_NOTES}"))]
     Diff(DiffArgs),
     /// Print the stack of every Python thread of a running process, once
-    #[command(override_usage = "rsamp dump [OPTIONS] [--pid] PID", after_help = DUMP_EXAMPLES, after_long_help = format!("{DUMP_EXAMPLES}\n\n{DUMP_NOTES}"))]
+    #[command(override_usage = "rsamp dump [OPTIONS] <[--pid] PID | --job JOB>", after_help = DUMP_EXAMPLES, after_long_help = format!("{DUMP_EXAMPLES}\n\n{DUMP_NOTES}"))]
     Dump(DumpArgs),
+    /// What rsamp starts on each node for `--job`; there it tells what it finds to the rsamp that was typed.
+    #[command(hide = true)]
+    OnNode(OnNodeArgs),
     /// Print a script that completes rsamp's commands and options in a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
@@ -102,8 +105,12 @@ pub struct ReportArgs {
     /// Recordings; several become one report; `-` is standard input
     ///
     /// A pattern such as 'scatter-*.rsamp' that the shell left as it is stands for the files it matches.
-    #[arg(value_name = "FILE", required = true, value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_name = "FILE", required_unless_present_any = ["lines", "memory"], value_hint = clap::ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
+
+    /// What to print in the place of the summary.
+    #[command(flatten)]
+    pub tables: TableArgs,
 
     /// Write this file; may be given several times
     ///
@@ -133,6 +140,31 @@ pub struct ReportArgs {
     /// What to show.
     #[command(flatten)]
     pub filters: FilterArgs,
+}
+
+/// What to print in the place of the summary.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Tables")]
+pub struct TableArgs {
+    /// Print functions line by line, as line_profiler does: these, or the hottest
+    ///
+    /// NAME is a function (Solver.solve, or solve) or a file (scatter.py: all its functions). A word that
+    /// ends in .rsamp is a recording.
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    pub lines: Option<Vec<String>>,
+
+    /// Print how resident memory grew and shrank line by line, as memory_profiler does: in these
+    /// functions, or where it changed most
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    pub memory: Option<Vec<String>>,
+
+    /// How many functions --lines and --memory print when none is named [default: 5]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub top: Option<String>,
+
+    /// Print the 95 % confidence interval of each share
+    #[arg(long)]
+    pub ci: bool,
 }
 
 /// The options of `rsamp diff`.
@@ -200,6 +232,23 @@ pub struct FilterArgs {
     #[arg(long, value_name = "PROCESS")]
     pub process: Vec<String>,
 
+    /// Only while a thread did this, such as gil, disk, native; may be given several times
+    ///
+    /// python (running it, with the GIL), collecting (garbage), native (running without the GIL), gil
+    /// (waiting for it), lock, sleep, disk, network, pipe, child (waiting for one), waiting (for something
+    /// else), unknown; blocked: any wait but that for the GIL.
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    pub state: Vec<String>,
+
+    /// Only these ranks of a parallel program, as 3 or 0-3,7; may be given several times
+    #[arg(
+        long,
+        value_name = "RANKS",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    pub rank: Vec<String>,
+
     /// Only what lies behind this time since the start
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
     pub from: Option<String>,
@@ -253,6 +302,23 @@ pub struct DumpArgs {
     pub json: bool,
 }
 
+/// What `rsamp on-node` is told by another rsamp.
+#[derive(Debug, ClapArgs)]
+pub struct OnNodeArgs {
+    /// The step of the job that this runs in; all when there is none.
+    #[arg(long, value_name = "STEP")]
+    pub step: Option<String>,
+
+    /// `dump`, or `attach` and its options.
+    #[arg(
+        value_name = "COMMAND",
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required = true
+    )]
+    pub words: Vec<OsString>,
+}
+
 /// The options of `rsamp completions`.
 #[derive(Debug, ClapArgs)]
 pub struct CompletionsArgs {
@@ -276,10 +342,14 @@ pub struct TargetArgs {
     /// The process to read, without --pid
     #[arg(
         value_name = "PID",
-        required_unless_present = "pid",
+        required_unless_present_any = ["pid", "job"],
         allow_negative_numbers = true
     )]
     pub words: Vec<OsString>,
+
+    /// All Python processes of this running Slurm job, or of one step of it, on all its nodes
+    #[arg(long, value_name = "JOB[.STEP]", conflicts_with_all = ["pid", "words"])]
+    pub job: Option<String>,
 }
 
 /// How to sample and what to write.
@@ -290,8 +360,8 @@ pub struct SamplingArgs {
     /// The ending chooses the format: .rsamp the recording, of which `rsamp report` makes all others
     /// later; .svg flame graph; .pstats for pstats, gprof2dot, snakeviz and tuna; .dot, .png or
     /// .dot.svg call graph; .speedscope.json, .firefox.json, .trace.json (Perfetto), .pb.gz (pprof),
-    /// .callgrind, .folded for the viewers of that name; .json, .csv and .lines.csv for scripts; .txt
-    /// summary. `-` is standard output and needs --format. Without this option NAME-PID.rsamp,
+    /// .callgrind, .folded for the viewers of that name; .lprof (line_profiler) and .dat (mprof)
+    /// for the programs of that name; .json, .csv, .lines.csv and .usage.csv for scripts; .txt summary. `-` is standard output and needs --format. Without this option NAME-PID.rsamp,
     /// NAME-PID.svg and NAME-PID.pstats are written into the current folder.
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
@@ -301,6 +371,13 @@ pub struct SamplingArgs {
     /// Without --output, NAME-PID with the ending of this format is the one file written.
     #[arg(long, short, value_name = "FORMAT")]
     pub format: Option<String>,
+
+    /// Write into $TMPDIR first, and to where the files belong at the end, each in one go
+    ///
+    /// For folders on a network file system. The recording that grows while the program runs is
+    /// $TMPDIR/rsamp-PID-NAME until then; when rsamp is killed it is left there.
+    #[arg(long)]
+    pub scratch: bool,
 
     /// How graphs are drawn.
     #[command(flatten)]
@@ -319,7 +396,8 @@ pub struct SamplingArgs {
     /// Sample less often when rsamp itself uses more CPU than this part of one core [default: 1, or
     /// no limit with a --rate in numbers]
     ///
-    /// The rate comes down step by step, not below 50 samples a second, and goes up again when there
+    /// The rate comes down step by step, not below 50 samples a second (of all processes together, and 5
+    /// of each, where several are sampled), and goes up again when there
     /// is room.
     #[arg(long, value_name = "PERCENT", allow_hyphen_values = true)]
     pub max_overhead: Option<String>,
@@ -334,6 +412,14 @@ pub struct SamplingArgs {
     /// for that one reading, some 0.1 ms, as a last resort.
     #[arg(long, conflicts_with = "always_stop")]
     pub never_stop: bool,
+
+    /// Profile the program alone, not the processes that it starts
+    ///
+    /// Without this option all processes that descend from the program are sampled as soon as they run
+    /// Python, in one profile, at the same rate: --max-overhead is for all of them together. Those that
+    /// live shorter than some 15 ms are missed, those that run no Python are counted.
+    #[arg(long)]
+    pub no_children: bool,
 
     /// Stop each thread for each reading, to check the other ways against; slow
     #[arg(long)]
@@ -380,6 +466,10 @@ pub struct DrawingArgs {
     #[arg(long)]
     pub merge_lines: bool,
 
+    /// Graphs of stacks: make equal stacks of several processes one, instead of a root for each process
+    #[arg(long)]
+    pub merge_processes: bool,
+
     /// Call graphs: leave out functions with less than so many percent of the time [default: 0.5]
     #[arg(long, value_name = "PERCENT", allow_hyphen_values = true)]
     pub node_thres: Option<String>,
@@ -420,6 +510,10 @@ When NAME-PID.svg exists and --force is not given, NAME-PID.1.svg is written: no
 A file that cannot be written is reported before the program starts (code 73). When the disk is full
 at the end, rsamp writes to $TMPDIR instead, and says so.
 
+Processes that descend from the program are profiled with it; see --no-children. Orphans among them are
+rsamp's children until rsamp ends (PR_SET_CHILD_SUBREAPER), so that they are not lost from sight. rsamp ends
+when the program does, even if others run on; the summary says how many.
+
 The .rsamp file is written while the program runs, at least every 2 seconds: however rsamp ends, what it
 holds can be read. When it cannot be written any more, the other files are written all the same.";
 
@@ -431,12 +525,19 @@ Examples:
         half a minute, one flame graph
   rsamp attach $(pgrep -n -f scatter.py)
         the youngest process whose command line holds scatter.py; needs no sudo when
-        kernel.yama.ptrace_scope is 0 and the process is yours";
+        kernel.yama.ptrace_scope is 0 and the process is yours
+  rsamp attach --job 4242 -d 30
+        half a minute of all ranks of your Slurm job; writes job-4242.rsamp, .svg and .pstats";
 
 const ATTACH_NOTES: &str = "\
 Ctrl-C, SIGTERM and SIGHUP end the sampling, and the files are written; a second one ends rsamp at
-once. The process runs on in any case. The exit code is 0 when the files were written, however the
-sampling ended; see `rsamp --help` for the others.";
+once. Processes that descend from it are profiled with it, those that it has started before and those to
+come; see --no-children. The process runs on in any case. The exit code is 0 when the files were written,
+however the sampling ended; see `rsamp --help` for the others.
+
+With --job, rsamp starts itself on each node of the job (srun --jobid --overlap, by the path that it has
+here) and gathers what comes back through srun: no folder need be shared. Steps that begin later are not
+among what is profiled. Until the end, what was gathered is kept in a folder of $TMPDIR.";
 
 const REPORT_EXAMPLES: &str = "\
 Examples:
@@ -448,6 +549,10 @@ Examples:
         to standard output
   rsamp report 'scatter-*.rsamp' -o all.svg
         the ranks of a job, or several runs, in one
+  rsamp report scatter-1234.rsamp --lines field_at_point greens
+        where in these functions the time goes, line by line
+  rsamp report scatter-1234.rsamp --memory
+        which lines made memory grow
   rsamp report scatter-1234.rsamp --mode gil --from 10 --no-importlib
         who held the GIL after the first ten seconds";
 
@@ -475,7 +580,8 @@ is as far from the first line of its function. Files of another folder are match
 Whether a change is more than noise: each recording is cut into 64 to 128 parts of equal length; how much
 the times of neighbouring parts differ tells how much the sum is off by (± holds it with 95 %). A change
 is marked with * when it stands out among all rows of its table: of the marked ones at most 5 % are noise
-on average (Benjamini and Hochberg's procedure on two-sided normal p-values). That is the noise of
+on average (Benjamini and Hochberg's procedure on two-sided normal p-values). A ? in place of the ±
+says that a function was visited too few times, for too long each, to tell. That is the noise of
 sampling and of what a program does by turns within a run. How much two runs differ because the machine was
 busier, a second recording of BASE shows.
 
@@ -485,7 +591,9 @@ than before, blue less. The second shows what stacks have lost since BASE, gone 
 const DUMP_EXAMPLES: &str = "\
 Examples:
   sudo rsamp dump --pid 1234
-  sudo rsamp dump 1234 --json | jq -r '.threads[].frames[0].name'";
+  sudo rsamp dump 1234 --json | jq -r '.threads[].frames[0].name'
+  rsamp dump --job 4242
+        a job that hangs: which ranks stand where; equal stacks are one";
 
 const DUMP_NOTES: &str = "\
 JSON (schema 1; fields may be added, none is removed or renamed without a new number):
@@ -495,7 +603,12 @@ JSON (schema 1; fields may be added, none is removed or renamed without a new nu
       \"activity\": \"running\", \"interpreter\": 0, \"incomplete\": null,
       \"frames\": [{\"name\": \"Field.add\", \"file\": \"scatter.py\", \"first_line\": 12, \"line\": 17}]}]}
 Frames go from the innermost to the outermost. `activity` is \"running\" or \"waiting\". What is not
-known is null. `incomplete` says why a stack is not whole.";
+known is null. `incomplete` says why a stack is not whole.
+
+With --job it is
+  {\"schema\": 1, \"job\": \"4242\", \"processes\": [
+     {\"node\": \"n1\", \"step\": \"0\", \"rank\": 0, \"dump\": {as above}}]}
+and the exit code is 69 when a node or a process is missing in it.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

@@ -1,38 +1,44 @@
-//! Turns a [`Dump`] into JSON, schema 1 (the help of `rsamp dump` documents it).
+//! Turns a [`Dump`] into JSON and back, schema 1 (the help of `rsamp dump` documents it).
 
-use serde::Serialize;
+use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
+use crate::process::Pid;
 use crate::profile::event::Frame;
 use crate::sampler::{Activity, Dump, ThreadDump};
 
 /// The number of the schema; a removed, renamed or reinterpreted field needs a new one.
 pub const SCHEMA: u32 = 1;
 
-#[derive(Serialize)]
+const RUNNING: &str = "running";
+const WAITING: &str = "waiting";
+
+#[derive(Serialize, Deserialize)]
 struct JsonDump<'a> {
     schema: u32,
     pid: i32,
-    python: &'a str,
-    command: &'a [String],
+    python: Cow<'a, str>,
+    command: Cow<'a, [String]>,
     threads: Vec<JsonThread<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct JsonThread<'a> {
     tid: Option<i32>,
-    name: Option<&'a str>,
+    name: Option<Cow<'a, str>>,
     is_main: bool,
     holds_gil: Option<bool>,
-    activity: Option<&'static str>,
+    activity: Option<Cow<'a, str>>,
     interpreter: i64,
-    incomplete: Option<&'a str>,
+    incomplete: Option<Cow<'a, str>>,
     frames: Vec<JsonFrame<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct JsonFrame<'a> {
-    name: &'a str,
-    file: Option<&'a str>,
+    name: Cow<'a, str>,
+    file: Option<Cow<'a, str>>,
     first_line: Option<u32>,
     line: Option<u32>,
 }
@@ -45,8 +51,8 @@ pub fn json(dump: &Dump) -> Result<String, serde_json::Error> {
     let document = JsonDump {
         schema: SCHEMA,
         pid: dump.pid.0,
-        python: &dump.python,
-        command: &dump.command,
+        python: (&dump.python).into(),
+        command: Cow::Borrowed(&dump.command),
         threads: dump.threads.iter().map(json_thread).collect(),
     };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
@@ -55,23 +61,63 @@ pub fn json(dump: &Dump) -> Result<String, serde_json::Error> {
 fn json_thread(thread: &ThreadDump) -> JsonThread<'_> {
     JsonThread {
         tid: thread.tid,
-        name: thread.name.as_deref(),
+        name: thread.name.as_deref().map(Cow::from),
         is_main: thread.is_main,
         holds_gil: thread.holds_gil,
         activity: thread.activity.map(|activity| match activity {
-            Activity::Running => "running",
-            Activity::Waiting => "waiting",
+            Activity::Running => RUNNING.into(),
+            Activity::Waiting => WAITING.into(),
         }),
         interpreter: thread.interpreter,
-        incomplete: thread.incomplete.as_deref(),
+        incomplete: thread.incomplete.as_deref().map(Cow::from),
         frames: thread.frames.iter().map(json_frame).collect(),
     }
 }
 
 fn json_frame(frame: &Frame) -> JsonFrame<'_> {
     JsonFrame {
-        name: &frame.name,
-        file: frame.file.as_deref(),
+        name: (&frame.name).into(),
+        file: frame.file.as_deref().map(Cow::from),
+        first_line: frame.first_line,
+        line: frame.line,
+    }
+}
+
+/// The dump that was turned into this JSON, by this version of rsamp.
+///
+/// # Errors
+/// When it is no such JSON.
+pub fn read(json: &[u8]) -> Result<Dump, serde_json::Error> {
+    let document: JsonDump<'_> = serde_json::from_slice(json)?;
+    Ok(Dump {
+        pid: Pid(document.pid),
+        python: document.python.into_owned(),
+        command: document.command.into_owned(),
+        threads: document.threads.into_iter().map(thread).collect(),
+    })
+}
+
+fn thread(thread: JsonThread<'_>) -> ThreadDump {
+    ThreadDump {
+        tid: thread.tid,
+        name: thread.name.map(Cow::into_owned),
+        is_main: thread.is_main,
+        holds_gil: thread.holds_gil,
+        activity: thread.activity.and_then(|activity| match &*activity {
+            RUNNING => Some(Activity::Running),
+            WAITING => Some(Activity::Waiting),
+            _ => None,
+        }),
+        interpreter: thread.interpreter,
+        frames: thread.frames.into_iter().map(frame).collect(),
+        incomplete: thread.incomplete.map(Cow::into_owned),
+    }
+}
+
+fn frame(frame: JsonFrame<'_>) -> Frame {
+    Frame {
+        name: frame.name.into_owned(),
+        file: frame.file.map(Cow::into_owned),
         first_line: frame.first_line,
         line: frame.line,
     }
@@ -178,5 +224,16 @@ mod tests {
             read["threads"][0]["frames"].as_array().map(Vec::len),
             Some(10_000)
         );
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        for dump in [sample_dump(), attack()] {
+            let text = json(&dump).expect("JSON");
+            let back = read(text.as_bytes()).expect("a dump");
+            assert_eq!(json(&back).expect("JSON"), text);
+            assert_eq!(format!("{back:?}"), format!("{dump:?}"));
+            assert!(read(&text.as_bytes()[..text.len() / 2]).is_err());
+        }
     }
 }

@@ -11,6 +11,8 @@ use crate::sampler::{Activity, Dump, ThreadDump};
 /// not be shorter than one frame.
 const MIN_COLLAPSED_FRAMES: usize = 3;
 
+const INDENT: &str = "    ";
+
 /// A header, and a paragraph for each thread: its frames innermost first.
 ///
 /// Every name and path is escaped: none can steer the terminal.
@@ -51,7 +53,7 @@ fn write_thread(out: &mut String, thread: &ThreadDump) {
         out.push_str("    no Python frame\n");
     }
     for run in thread.frames.chunk_by(|one, next| one == next) {
-        write_run(out, run);
+        write_run(out, INDENT, run);
     }
     if let Some(reason) = &thread.incomplete {
         let _ = writeln!(out, "    (incomplete: {})", escaped(reason));
@@ -78,24 +80,24 @@ fn marks(thread: &ThreadDump) -> Vec<String> {
 }
 
 /// Writes equal frames that follow one another; recursion is the usual reason.
-fn write_run(out: &mut String, run: &[Frame]) {
+pub(super) fn write_run(out: &mut String, indent: &str, run: &[Frame]) {
     let Some(frame) = run.first() else { return };
     if run.len() < MIN_COLLAPSED_FRAMES {
         for frame in run {
-            write_frame(out, frame);
+            write_frame(out, indent, frame);
         }
         return;
     }
-    write_frame(out, frame);
+    write_frame(out, indent, frame);
     let _ = writeln!(
         out,
-        "    … previous frame repeated {} times",
+        "{indent}… previous frame repeated {} times",
         grouped(run.len() as u64 - 1)
     );
 }
 
-fn write_frame(out: &mut String, frame: &Frame) {
-    let _ = write!(out, "    {}", escaped(&frame.name));
+fn write_frame(out: &mut String, indent: &str, frame: &Frame) {
+    let _ = write!(out, "{indent}{}", escaped(&frame.name));
     match (&frame.file, frame.line) {
         (Some(file), Some(line)) => {
             let _ = write!(out, " ({}:{line})", escaped(file));

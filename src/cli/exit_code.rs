@@ -1,11 +1,14 @@
 //! Turns errors into exit codes; the one table that the help, the commands and the tests share.
 
 use super::inputs::InputError;
+use super::job::JobError;
 use super::outputs::{OutputError, WriteError};
 use super::request::RequestError;
+use crate::launch::SlurmError;
 use crate::process::ProcessError;
 use crate::process::SpawnError;
 use crate::profile::filter::NothingLeft;
+use crate::profile::line_tables::NoSuchName;
 use crate::recording::ReadError;
 use crate::sampler::SamplerError;
 
@@ -15,7 +18,7 @@ pub const OK: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 2;
-/// There is no such process.
+/// There is no such process, or no such job that runs.
 pub const NO_SUCH_PROCESS: u8 = 3;
 /// The process is no Python program.
 pub const NOT_PYTHON: u8 = 4;
@@ -29,10 +32,14 @@ pub const ENDED_EARLY: u8 = 7;
 pub const BAD_INPUT: u8 = 65;
 /// An input cannot be opened or read (`EX_NOINPUT`).
 pub const NO_INPUT: u8 = 66;
+/// Slurm, or a node or process of the job, could not be reached (`EX_UNAVAILABLE`).
+pub const UNAVAILABLE: u8 = 69;
 /// An output file cannot be created; nothing was started or sampled (`EX_CANTCREAT`).
 pub const OUTPUT_REFUSED: u8 = 73;
 /// An output file could not be written at the end (`EX_IOERR`).
 pub const OUTPUT_FAILED: u8 = 74;
+/// The job does not run yet (`EX_TEMPFAIL`).
+pub const NOT_YET: u8 = 75;
 /// The command could not be started for another reason (as env(1) has it).
 pub const NOT_STARTED: u8 = 125;
 /// The command cannot be executed (as a shell has it).
@@ -45,9 +52,18 @@ pub const TABLE: &[(u8, &str)] = &[
     (OK, "done"),
     (FAILED, "failed in another way"),
     (USAGE, "wrong usage"),
-    (NO_SUCH_PROCESS, "no such process"),
-    (NOT_PYTHON, "the process is no Python program"),
-    (PERMISSION, "no permission to read the process"),
+    (
+        NO_SUCH_PROCESS,
+        "no such process, or no such job or step that runs",
+    ),
+    (
+        NOT_PYTHON,
+        "the process is no Python program, or the job runs none",
+    ),
+    (
+        PERMISSION,
+        "no permission to read the process, or another user's job",
+    ),
     (
         UNKNOWN_VERSION,
         "a version of Python that rsamp does not know",
@@ -59,6 +75,10 @@ pub const TABLE: &[(u8, &str)] = &[
     ),
     (NO_INPUT, "report, diff: a file cannot be read"),
     (
+        UNAVAILABLE,
+        "--job: Slurm, or a part of the job, could not be reached; what was read was written",
+    ),
+    (
         OUTPUT_REFUSED,
         "an output file cannot be created or exists; nothing was started or sampled",
     ),
@@ -66,6 +86,7 @@ pub const TABLE: &[(u8, &str)] = &[
         OUTPUT_FAILED,
         "an output file could not be written at the end",
     ),
+    (NOT_YET, "--job: the job does not run yet"),
     (
         NOT_STARTED,
         "record: the command could not be started for another reason",
@@ -103,7 +124,11 @@ pub fn of(error: &anyhow::Error) -> u8 {
             Some(error.exit_code())
         } else if let Some(error) = cause.downcast_ref::<InputError>() {
             Some(of_input(error))
-        } else if cause.is::<NothingLeft>() {
+        } else if let Some(error) = cause.downcast_ref::<SlurmError>() {
+            Some(of_slurm(error))
+        } else if let Some(error) = cause.downcast_ref::<JobError>() {
+            Some(of_job(error))
+        } else if cause.is::<NothingLeft>() || cause.is::<NoSuchName>() {
             Some(USAGE)
         } else if cause.is::<OutputError>() {
             Some(OUTPUT_REFUSED)
@@ -143,6 +168,25 @@ fn of_input(error: &InputError) -> u8 {
     }
 }
 
+fn of_slurm(error: &SlurmError) -> u8 {
+    match error {
+        SlurmError::NoSlurm { .. } | SlurmError::NoAnswer { .. } => UNAVAILABLE,
+        SlurmError::NoSuchJob(_)
+        | SlurmError::NotRunning { .. }
+        | SlurmError::NoSuchStep { .. } => NO_SUCH_PROCESS,
+        SlurmError::NotYet { .. } => NOT_YET,
+        SlurmError::Array { .. } => USAGE,
+        SlurmError::OtherUser { .. } => PERMISSION,
+    }
+}
+
+fn of_job(error: &JobError) -> u8 {
+    match error {
+        JobError::NoPython { .. } => NOT_PYTHON,
+        JobError::Run { .. } | JobError::Missing { .. } | JobError::Process { .. } => UNAVAILABLE,
+    }
+}
+
 fn of_process(error: &ProcessError) -> Option<u8> {
     match error {
         ProcessError::NoSuchProcess(_) | ProcessError::NotAProcess(..) => Some(NO_SUCH_PROCESS),
@@ -165,7 +209,72 @@ mod tests {
         let what = || "bash".to_owned();
         let io = || io::Error::from(io::ErrorKind::StorageFull);
         let path = || PathBuf::from("a.rsamp");
-        let table: [(anyhow::Error, u8); 17] = [
+        let job = || crate::launch::JobName {
+            job: what(),
+            step: None,
+        };
+        let table: [(anyhow::Error, u8); 25] = [
+            (
+                SlurmError::NoSlurm {
+                    job: job(),
+                    program: "srun",
+                    source: io(),
+                }
+                .into(),
+                69,
+            ),
+            (SlurmError::NoSuchJob(job()).into(), 3),
+            (
+                SlurmError::NotRunning {
+                    job: job(),
+                    state: what(),
+                }
+                .into(),
+                3,
+            ),
+            (
+                SlurmError::NotYet {
+                    job: job(),
+                    state: what(),
+                    reason: what(),
+                }
+                .into(),
+                75,
+            ),
+            (
+                SlurmError::OtherUser {
+                    job: job(),
+                    owner: what(),
+                }
+                .into(),
+                5,
+            ),
+            (
+                SlurmError::Array {
+                    job: job(),
+                    count: 2,
+                }
+                .into(),
+                2,
+            ),
+            (
+                JobError::NoPython {
+                    job: job(),
+                    looked_at: 1,
+                    nodes: what(),
+                }
+                .into(),
+                4,
+            ),
+            (
+                JobError::Process {
+                    pid: 1,
+                    node: what(),
+                    why: what(),
+                }
+                .into(),
+                69,
+            ),
             (InputError::NoMatch("*.rsamp".to_owned()).into(), 66),
             (
                 InputError::Refused {

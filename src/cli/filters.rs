@@ -6,8 +6,8 @@ use thiserror::Error;
 use super::args::{FilterArgs, Mode};
 use super::request::MAX_DURATION_SECONDS;
 use crate::profile::View;
-use crate::profile::event::Nanos;
-use crate::profile::filter::{Hidden, Name, Selection};
+use crate::profile::event::{Nanos, State};
+use crate::profile::filter::{Hidden, Name, NoRanks, Ranks, Selection};
 
 /// A filter that cannot be.
 #[derive(Debug, Error)]
@@ -22,6 +22,9 @@ pub enum FilterError {
         /// What was typed.
         text: String,
     },
+    /// A state that is none.
+    #[error("--state: {0:?} is no state: known are {known}, blocked", known = State::ALL.map(State::word).join(", "))]
+    State(String),
     /// An end at or before the start.
     #[error("nothing lies between --from {from} and --to {to}")]
     NoTimeBetween {
@@ -40,6 +43,15 @@ pub enum FilterError {
         /// What is wrong.
         #[source]
         source: regex::Error,
+    },
+    /// Ranks that are none.
+    #[error("--rank: {text:?} stands for no ranks")]
+    Ranks {
+        /// What was typed.
+        text: String,
+        /// What is wrong.
+        #[source]
+        source: NoRanks,
     },
     /// A pattern that is none.
     #[error("--{option}: {text:?} is no pattern")]
@@ -78,12 +90,40 @@ pub fn selection(args: &FilterArgs) -> Result<Selection, FilterError> {
         },
         threads: patterns("thread", &args.thread, Name::new)?,
         processes: patterns("process", &args.process, Name::new)?,
+        states: states(&args.state)?,
+        ranks: ranks(&args.rank)?,
         from,
         to,
         function: regex("function", &args.function)?,
         focus: regex("focus", &args.focus)?,
         hidden: stdlib.into_iter().chain(importlib).chain(files).collect(),
     })
+}
+
+fn states(words: &[String]) -> Result<Vec<State>, FilterError> {
+    let mut states = Vec::new();
+    for word in words {
+        let is_meant = |state: &State| match word.as_str() {
+            "blocked" => state.is_blocked(),
+            word => word.eq_ignore_ascii_case(state.word()),
+        };
+        let before = states.len();
+        states.extend(State::ALL.into_iter().filter(is_meant));
+        if states.len() == before {
+            return Err(FilterError::State(word.clone()));
+        }
+    }
+    Ok(states)
+}
+
+fn ranks(words: &[String]) -> Result<Vec<Ranks>, FilterError> {
+    let ranks = |text: &String| {
+        Ranks::new(text).map_err(|source| FilterError::Ranks {
+            text: text.clone(),
+            source,
+        })
+    };
+    words.iter().map(ranks).collect()
 }
 
 fn time(option: &'static str, text: &Option<String>) -> Result<Option<Nanos>, FilterError> {
@@ -123,14 +163,15 @@ fn patterns<T>(
     texts.iter().map(pattern).collect()
 }
 
+fn listed_states(states: &[State]) -> Option<String> {
+    let words: Vec<&str> = states.iter().map(|state| state.word()).collect();
+    (!words.is_empty()).then(|| format!("state {}", words.join(", ")))
+}
+
 /// What is left out, for the headlines of a report: `from 10 s`, `thread io-*`. The view is told
 /// elsewhere.
 #[must_use]
 pub fn in_words(selection: &Selection) -> Vec<String> {
-    let listed = |what: &str, names: &[Name]| {
-        let names: Vec<String> = names.iter().map(Name::to_string).collect();
-        (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
-    };
     let time = |what: &str, time: Option<Nanos>| time.map(|t| format!("{what} {} s", t.seconds()));
     let regex = |what: &str, regex: &Option<Regex>| regex.as_ref().map(|r| format!("{what} {r}"));
     let hidden = selection.hidden.iter().map(|hidden| match hidden {
@@ -140,11 +181,18 @@ pub fn in_words(selection: &Selection) -> Vec<String> {
     });
     let only = [
         listed("process", &selection.processes),
+        listed("rank", &selection.ranks),
         listed("thread", &selection.threads),
+        listed_states(&selection.states),
         time("from", selection.from),
         time("to", selection.to),
         regex("stacks with", &selection.function),
         regex("focus on", &selection.focus),
     ];
     only.into_iter().flatten().chain(hidden).collect()
+}
+
+fn listed(what: &str, names: &[impl ToString]) -> Option<String> {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
 }

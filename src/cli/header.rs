@@ -37,8 +37,6 @@ pub struct Asked {
 /// The header of a recording of process `pid` that starts now.
 #[must_use]
 pub fn header(asked: &Asked, pid: Pid) -> Header {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-    let start_unix_ns = since_1970.map_or(0, |time| time.as_nanos() as u64);
     let folder = fs::read_link(format!("/proc/{pid}/cwd")).or_else(|_| std::env::current_dir());
     let user = User::from_uid(geteuid()).ok().flatten();
     Header {
@@ -48,7 +46,7 @@ pub fn header(asked: &Asked, pid: Pid) -> Header {
         user: user.map_or_else(|| geteuid().to_string(), |user| user.name),
         rsamp: env!("CARGO_PKG_VERSION").to_owned(),
         options: own_options(&asked.command),
-        start_unix_ns,
+        start_unix_ns: now_unix_ns(),
         clock: "CLOCK_MONOTONIC".to_owned(),
         cpus: std::thread::available_parallelism().map_or(0, |count| count.get() as u32),
         rate_hz: match asked.rate {
@@ -57,6 +55,13 @@ pub fn header(asked: &Asked, pid: Pid) -> Header {
         },
         environment: environment(&asked.environment, pid),
     }
+}
+
+/// The time, in ns since 1970; 0 when the clock stands before.
+#[must_use]
+pub fn now_unix_ns() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.map_or(0, |time| time.as_nanos() as u64)
 }
 
 /// This process's words up to the command that it started, if it started one.

@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::inputs::InputError;
+use super::job::JobError;
 use super::outputs::OutputError;
 use super::request::RequestError;
+use crate::launch::SlurmError;
 use crate::process::permission::Confinement;
 use crate::process::{Denied, Pid, ProcessError, SpawnError};
 use crate::profile::filter::NothingLeft;
@@ -36,6 +38,8 @@ pub enum Doing {
     Attach(Pid),
     /// `rsamp dump` of this process.
     Dump(Pid),
+    /// `rsamp attach` to a job, or `rsamp dump` of one.
+    Job,
     /// `rsamp report` or `rsamp diff`.
     Report,
 }
@@ -58,6 +62,10 @@ pub fn hint(error: &anyhow::Error, doing: &Doing, rsamp: &str) -> Option<String>
             output_hint(error)
         } else if let Some(error) = cause.downcast_ref::<InputError>() {
             input_hint(error)
+        } else if let Some(error) = cause.downcast_ref::<SlurmError>() {
+            slurm_hint(error, rsamp)
+        } else if let Some(error) = cause.downcast_ref::<JobError>() {
+            job_hint(error, rsamp)
         } else if cause.is::<NothingLeft>() {
             Some("without a filter, rsamp report shows what there is".to_owned())
         } else {
@@ -198,6 +206,47 @@ fn request_hint(error: &RequestError, doing: &Doing) -> String {
             Doing::Reading(subcommand) => format!("see rsamp {subcommand} --help"),
             _ => "see rsamp --help".to_owned(),
         },
+    }
+}
+
+fn slurm_hint(error: &SlurmError, rsamp: &str) -> Option<String> {
+    match error {
+        SlurmError::NoSlurm { .. } => Some(
+            "run rsamp where srun and scontrol are in PATH: on a login node of the cluster, or in the job; \
+             for one process of this machine, rsamp attach --pid or rsamp dump --pid"
+                .to_owned(),
+        ),
+        SlurmError::NoAnswer { .. } => Some("does squeue work here?".to_owned()),
+        SlurmError::NoSuchJob(_) | SlurmError::NotRunning { .. } => {
+            Some("squeue --me --states=running lists your jobs that run".to_owned())
+        }
+        SlurmError::NotYet { .. } => Some(
+            "wait until it runs; to profile it from its start, put rsamp record -- in front of python in its \
+             script"
+                .to_owned(),
+        ),
+        SlurmError::Array { job, .. } => {
+            Some(format!("name one task of it, such as {}_1; squeue --me lists them", job.job))
+        }
+        SlurmError::OtherUser { owner, .. } => Some(format!(
+            "Slurm lets only the owner into a job: sudo -u {owner} {rsamp} …"
+        )),
+        SlurmError::NoSuchStep { job, .. } => {
+            Some(format!("without a step, all are meant: --job {}", job.job))
+        }
+    }
+}
+
+fn job_hint(error: &JobError, rsamp: &str) -> Option<String> {
+    match error {
+        JobError::Missing { said, .. } if said.contains("execve") => Some(format!(
+            "rsamp must have the same path on all nodes: copy it to a folder that they share, such as your home, \
+             and run it from there (now it is {rsamp})"
+        )),
+        JobError::NoPython { .. } => Some(
+            "it may not have begun, or have ended; rsamp reads CPython, under whatever name it runs".to_owned(),
+        ),
+        JobError::Run { .. } | JobError::Missing { .. } | JobError::Process { .. } => None,
     }
 }
 

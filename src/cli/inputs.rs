@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::header;
 use crate::profile::event::Event;
 use crate::profile::filter::{Filter, NothingLeft, Selection};
-use crate::recording::{Completeness, Header, Merger, ReadError, Reader};
+use crate::recording::{Completeness, Header, Merger, ReadError, Reader, SourceText};
 
 /// Two system calls a second of recording are enough.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -76,11 +76,16 @@ pub struct Input {
     pub header: Header,
     /// Its name among the others; `None` when there are no others.
     pub name: Option<String>,
+    /// Whether to keep the source text that it holds.
+    pub wants_source: bool,
+    /// The source text that it holds, if it is wanted, once it was read.
+    pub source: Vec<SourceText>,
     /// A pipe cannot be opened again for the rest. (All files would be too many to keep open.)
     kept: Option<FileReader>,
 }
 
-type FileReader = Reader<BufReader<File>>;
+/// Reads one recording from a file or pipe.
+pub(super) type FileReader = Reader<BufReader<File>>;
 
 /// What came of the reading.
 #[derive(Debug, Default)]
@@ -132,6 +137,8 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
                 header: reader.header().clone(),
                 path,
                 name: None,
+                wants_source: false,
+                source: Vec::new(),
                 kept: Some(reader).filter(|_| !is_file),
             }),
             Err(error) => trouble.errors.push(error),
@@ -153,15 +160,22 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
 /// Hands every event of all recordings to `emit`, merged when there are several.
 fn read(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
     if let [input] = inputs {
-        read_one(input, trouble, emit);
+        read_with_source(input, trouble, emit);
         return;
     }
     let mut merger = Merger::default();
     for input in inputs {
         merger.begin(input.name.clone());
-        read_one(input, trouble, &mut |event| merger.apply(event, emit));
+        read_with_source(input, trouble, &mut |event| merger.apply(event, emit));
     }
     merger.finish(emit);
+}
+
+fn read_with_source(input: &mut Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
+    let reader = read_one(input, trouble, emit);
+    if let Some(reader) = reader.filter(|_| input.wants_source) {
+        input.source = reader.sources().to_vec();
+    }
 }
 
 /// Hands on what is left of all events by the selection.
@@ -183,30 +197,55 @@ pub fn read_selected(
     filter.check()
 }
 
-fn read_one(input: &mut Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
+/// Hands every event of one recording to `emit`. What else was in it, the reader tells.
+pub(super) fn read_one(
+    input: &mut Input,
+    trouble: &mut Trouble,
+    emit: &mut dyn FnMut(Event),
+) -> Option<FileReader> {
     let path = || input.path.clone();
+    let rank = header::rank(&input.header).and_then(|rank| rank.parse().ok());
+    let mut emit = |event| {
+        emit(match event {
+            Event::Process(id, mut process) => {
+                process.rank = process.rank.or(rank);
+                Event::Process(id, process)
+            }
+            event => event,
+        });
+    };
     let opened = match input.kept.take() {
         Some(reader) => Ok(reader),
         None => reader(&input.path).map(|(reader, _)| reader),
     };
     let read = opened.and_then(|mut reader| {
-        reader.read(emit).map_err(|source| InputError::Unreadable {
-            path: path(),
-            source: ReadError::Io(source),
-        })
+        let completeness = reader
+            .read(&mut emit)
+            .map_err(|source| InputError::Unreadable {
+                path: path(),
+                source: ReadError::Io(source),
+            })?;
+        Ok((reader, completeness))
     });
-    match read {
-        Ok(Completeness::Whole) => {}
-        Ok(Completeness::CutOff { read_bytes }) => trouble.cut_off.push((path(), read_bytes)),
-        Ok(Completeness::Damaged { at_byte, what }) => {
+    let (reader, completeness) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            trouble.errors.push(error);
+            return None;
+        }
+    };
+    match completeness {
+        Completeness::Whole => {}
+        Completeness::CutOff { read_bytes } => trouble.cut_off.push((path(), read_bytes)),
+        Completeness::Damaged { at_byte, what } => {
             trouble.errors.push(InputError::Damaged {
                 path: path(),
                 at_byte,
                 what,
             });
         }
-        Err(error) => trouble.errors.push(error),
     }
+    Some(reader)
 }
 
 /// Reads a header. Tells whether the file can be opened again.
@@ -295,6 +334,8 @@ mod tests {
             .map(|(path, host, rank)| Input {
                 path: path.into(),
                 name: None,
+                wants_source: false,
+                source: Vec::new(),
                 kept: None,
                 header: Header {
                     host: (*host).to_owned(),

@@ -26,9 +26,16 @@ pub mod outputs;
 pub mod overview;
 pub mod place;
 pub mod report;
+pub mod scratch;
+pub mod sources;
+pub mod tables;
 
 pub mod dump_json;
 pub mod dump_text;
+
+pub mod dump_ranks;
+pub mod job;
+pub mod merged;
 
 pub mod exit_code;
 pub mod hints;
@@ -69,6 +76,9 @@ fn run(command: &Command) -> Result<u8, (anyhow::Error, Doing)> {
             commands::record::run(&request).map_err(|error| (error, doing))
         }
         Command::Attach(args) => {
+            if let Some(request) = request::attach_job(args).map_err(misread("attach"))? {
+                return commands::attach_job::run(&request).map_err(|error| (error, Doing::Job));
+            }
             let request = request::attach(args).map_err(misread("attach"))?;
             commands::attach::run(&request).map_err(|error| (error, Doing::Attach(request.pid)))
         }
@@ -81,8 +91,15 @@ fn run(command: &Command) -> Result<u8, (anyhow::Error, Doing)> {
             commands::diff::run(&request).map_err(|error| (error, Doing::Report))
         }
         Command::Dump(args) => {
+            if let Some(request) = request::dump_job(args).map_err(misread("dump"))? {
+                return commands::dump_job::run(&request).map_err(|error| (error, Doing::Job));
+            }
             let request = request::dump(args).map_err(misread("dump"))?;
             commands::dump::run(request).map_err(|error| (error, Doing::Dump(request.pid)))
+        }
+        Command::OnNode(args) => {
+            let request = request::on_node(args).map_err(misread("on-node"))?;
+            commands::on_node::run(&request).map_err(|error| (error, Doing::Job))
         }
         Command::Completions(args) => commands::completions::run(args.shell)
             .map_err(|error| (error, Doing::Reading("completions"))),

@@ -9,9 +9,10 @@ use super::escape::escaped;
 use super::filters;
 use super::inputs::Input;
 use super::program_name::program_name;
-use crate::export::text::{SummaryOptions, summary};
+use crate::export::text::{SummaryOptions, summary_with};
 use crate::export::{Drawing, Meta, rates};
 use crate::profile::Profile;
+use crate::profile::confidence::Confidence;
 use crate::profile::filter::Selection;
 use crate::recording::Header;
 
@@ -46,6 +47,7 @@ pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta 
         .map(|p| p.python.as_str())
         .collect();
     let pythons = pythons.into_iter().map(|python| format!("Python {python}"));
+    let starts = inputs.iter().map(|input| input.header.start_unix_ns);
     Meta {
         title,
         command: of_all(&|input| input.header.command.join(" ")).join("; "),
@@ -53,6 +55,8 @@ pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta 
             .chain(rates::in_words(profile))
             .chain(filters::in_words(selection))
             .collect(),
+        start_unix_ns: starts.min().unwrap_or_default(),
+        is_part: !selection.leaves_all_threads(),
         view: selection.view,
         drawing: Drawing::default(),
     }
@@ -60,7 +64,12 @@ pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta 
 
 /// The report as text, for a terminal.
 #[must_use]
-pub fn text(inputs: &[Input], profile: &Profile, selection: &Selection) -> String {
+pub fn text(
+    inputs: &[Input],
+    profile: &Profile,
+    selection: &Selection,
+    confidence: Option<&Confidence<'_>>,
+) -> String {
     let meta = meta(inputs, profile, selection);
     let mut lines = vec![meta.title, meta.command, meta.facts.join(", ")];
     for input in inputs.iter().take(MAX_LISTED) {
@@ -73,9 +82,10 @@ pub fn text(inputs: &[Input], profile: &Profile, selection: &Selection) -> Strin
     let lines: Vec<_> = lines.iter().map(|line| escaped(line)).collect();
     let options = SummaryOptions {
         view: selection.view,
+        is_part: !selection.leaves_all_threads(),
         ..SummaryOptions::default()
     };
-    let summary = summary(profile, &options);
+    let summary = summary_with(profile, &options, confidence);
     format!("{}\n\n{summary}", lines.join("\n"))
 }
 

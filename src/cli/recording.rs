@@ -1,6 +1,7 @@
 //! Turns a running process into a profile and its files.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::header::{self, Asked};
@@ -48,8 +49,14 @@ pub struct Sampled {
     pub profile: Profile,
     /// Why the sampling ended.
     pub ended: Ended,
+    /// When it began, in ns since 1970.
+    pub start_unix_ns: u64,
     /// Why there is no sample, when the process ended too early for one.
     pub too_short: Option<SamplerError>,
+    /// How many processes that descend from it ran on.
+    pub running: u64,
+    /// Why others that descend from it could not be read.
+    pub unread: Vec<SamplerError>,
     /// What became of the recordings, which were written meanwhile.
     recordings: Vec<Outcome>,
 }
@@ -77,9 +84,11 @@ impl Recording {
             duration: self.sampling.duration,
             start_timeout: self.start_timeout,
             stops: self.sampling.stops,
+            children: self.sampling.children,
         };
         let recorders = self.start_recorders();
         let started = Instant::now();
+        let start_unix_ns = header::now_unix_ns();
         let mut profile = self.plan.empty_profile();
         let mut emit = |event: Event| {
             for recorder in recorders.iter().filter_map(|(_, r)| r.as_ref().ok()) {
@@ -100,8 +109,14 @@ impl Recording {
         Ok(Sampled {
             profile,
             ended,
+            start_unix_ns,
             too_short,
-            recordings: recorders.into_iter().map(finish).collect(),
+            running: progress.running.load(Ordering::Relaxed),
+            unread: progress.take_unread(),
+            recordings: recorders
+                .into_iter()
+                .map(|(place, recorder)| self.plan.arrive(&place, finish(&place, recorder)))
+                .collect(),
         })
     }
 
@@ -129,14 +144,15 @@ impl Recording {
     #[must_use]
     pub fn write(&self, mut sampled: Sampled) -> Recorded {
         let recordings = std::mem::take(&mut sampled.recordings);
-        let meta = self.meta(&sampled.profile);
+        let meta = self.meta(&sampled);
         let outcomes = self
             .plan
             .write(&sampled.profile, &meta, self.pid, recordings);
         Recorded { sampled, outcomes }
     }
 
-    fn meta(&self, profile: &Profile) -> Meta {
+    fn meta(&self, sampled: &Sampled) -> Meta {
+        let profile = &sampled.profile;
         let mut facts = Vec::new();
         if let Some(process) = profile.processes().first() {
             facts.push(format!("Python {}", process.python));
@@ -146,6 +162,8 @@ impl Recording {
             title: format!("{} (process {})", self.name, self.pid),
             command: self.command.join(" "),
             facts,
+            start_unix_ns: sampled.start_unix_ns,
+            is_part: false,
             view: View::Wall,
             drawing: self.drawing,
         }
@@ -153,7 +171,7 @@ impl Recording {
 }
 
 /// Hears how a recording went.
-fn finish((place, recorder): (Place, io::Result<Recorder>)) -> Outcome {
+fn finish(place: &Place, recorder: io::Result<Recorder>) -> Outcome {
     let path = || place.path.clone();
     let saved = |size_bytes| Saved {
         path: path(),

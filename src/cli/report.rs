@@ -21,6 +21,16 @@ pub fn text(recorded: &Recorded, subject: &str) -> String {
         Ended::DurationOver => format!("the duration is over; {subject} ran on\n"),
         Ended::Stopped => format!("stopped; {subject} runs on\n"),
     });
+    match recorded.sampled.running {
+        0 => {}
+        1 => out.push_str("1 process that it started runs on\n"),
+        count => {
+            let _ = writeln!(out, "{count} processes that it started run on");
+        }
+    }
+    for error in &recorded.sampled.unread {
+        let _ = writeln!(out, "not sampled: {}", escaped(&error.to_string()));
+    }
     if let Some(reason) = &recorded.sampled.too_short {
         let _ = writeln!(
             out,
@@ -58,6 +68,9 @@ pub fn errors(outcomes: &[Outcome]) -> Vec<String> {
         .filter_map(|outcome| Some((outcome, outcome.error.as_ref()?)));
     let lines = failed.map(|(outcome, error)| {
         let rest = match &outcome.saved {
+            Some(saved) if outcome.kind == Kind::Recording && saved.path != error.path => {
+                format!("; saved as {} instead", shown(&saved.path))
+            }
             _ if outcome.kind == Kind::Recording && error.written_bytes > 0 => {
                 "; what was written until then can be read".to_owned()
             }
@@ -91,6 +104,10 @@ fn use_of(kind: Kind, saved: &Saved) -> String {
         Format::Json => format!("for scripts: jq '.functions[0]' {path}"),
         Format::FunctionsCsv => "table of functions, for spreadsheets and pandas".to_owned(),
         Format::LinesCsv => "table of lines, for spreadsheets and pandas".to_owned(),
+        Format::UsageCsv => "memory, I/O, faults, switches over time, for pandas".to_owned(),
+        Format::Lprof => format!("python -m line_profiler -t {path}"),
+        Format::Mprof => format!("mprof plot {path}"),
+        Format::RanksCsv => "table of ranks, for spreadsheets and pandas".to_owned(),
         Format::Firefox => "open it on profiler.firefox.com".to_owned(),
         Format::ChromeTrace => "open it on ui.perfetto.dev or in chrome://tracing".to_owned(),
     }

@@ -7,16 +7,18 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::args::{
-    AttachArgs, DiffArgs, DrawingArgs, DumpArgs, RecordArgs, ReportArgs, SamplingArgs, TargetArgs,
+    AttachArgs, DiffArgs, DrawingArgs, DumpArgs, OnNodeArgs, RecordArgs, ReportArgs, SamplingArgs, TableArgs,
+    TargetArgs,
 };
 use super::filters::{self, FilterError};
 use super::kind::{Kind, UnknownKind};
 use crate::export::diff::{DiffFormat, UnknownDiffFormat};
 use crate::export::{Direction, Drawing, Format, UnknownFormat};
+use crate::launch::{JobName, NoJobName};
 use crate::process::Pid;
 use crate::profile::diff::Scale;
 use crate::profile::filter::Selection;
-use crate::sampler::{Rate, Stops};
+use crate::sampler::{Children, Rate, Stops};
 
 /// The clock's resolution: a tick each nanosecond. No machine holds a thousandth of it.
 pub const MAX_RATE_HZ: f64 = 1e9;
@@ -26,6 +28,9 @@ pub const MIN_RATE_HZ: f64 = 0.001;
 pub const DEFAULT_MAX_OVERHEAD: f64 = 0.01;
 /// About 31 years: far above any run, far below where time arithmetic overflows.
 pub const MAX_DURATION_SECONDS: f64 = 1e9;
+
+/// How many functions are shown line by line when none is named.
+const DEFAULT_TOP: usize = 5;
 
 /// What is written when no file is named.
 const DEFAULT_KINDS: &[Kind] = &[
@@ -68,17 +73,82 @@ pub struct Attach {
     pub quiet: bool,
 }
 
+/// `rsamp attach --job`, ready to be carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttachJob {
+    /// The job.
+    pub job: JobName,
+    /// How to sample.
+    pub sampling: Sampling,
+    /// What to write.
+    pub outputs: Outputs,
+    /// What a recording holds beside the samples.
+    pub extras: Extras,
+    /// Whether to print the summary.
+    pub quiet: bool,
+}
+
+/// `rsamp dump --job`, ready to be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpJob {
+    /// The job.
+    pub job: JobName,
+    /// What to print.
+    pub form: DumpForm,
+}
+
+/// `rsamp on-node`, ready to be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnNode {
+    /// The step of the job that rsamp runs in; `None`: all.
+    pub step: Option<String>,
+    /// What to do with each process.
+    pub work: OnNodeWork,
+}
+
+/// What to do with the processes of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnNodeWork {
+    /// Read their stacks once.
+    Dump,
+    /// Attach to each with these options.
+    Attach(Vec<OsString>),
+}
+
 /// `rsamp report`, ready to be carried out.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// The recordings, as typed: paths, or patterns that the shell did not expand.
     pub inputs: Vec<PathBuf>,
-    /// What to write; `None`: a summary, to standard output.
+    /// What to write; `None`: a summary or tables, to standard output.
     pub outputs: Option<Outputs>,
+    /// What to print in the place of the summary.
+    pub tables: Tables,
     /// What to show.
     pub selection: Selection,
     /// Whether to say what was written.
     pub quiet: bool,
+}
+
+/// Which tables to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tables {
+    /// Functions line by line: those of these names, or the hottest.
+    pub lines: Option<Vec<String>>,
+    /// Their memory: that of functions of these names, or of those where it changed most.
+    pub memory: Option<Vec<String>>,
+    /// How many functions, when none is named.
+    pub top: usize,
+    /// Whether shares come with their confidence interval.
+    pub with_confidence: bool,
+}
+
+impl Tables {
+    /// Whether one is asked for.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.lines.is_some() || self.memory.is_some()
+    }
 }
 
 /// `rsamp diff`, ready to be carried out.
@@ -129,6 +199,8 @@ pub struct Sampling {
     pub duration: Option<Duration>,
     /// When a thread of the target may be stopped.
     pub stops: Stops,
+    /// Whether the processes that descend from the target are sampled too, and how orphans are found.
+    pub children: Children,
 }
 
 /// What a recording holds beside the samples.
@@ -160,6 +232,8 @@ pub struct Outputs {
     pub drawing: Drawing,
     /// Whether an existing file may be overwritten although the user did not name it.
     pub force: bool,
+    /// Whether to write into `$TMPDIR` first.
+    pub scratch: bool,
 }
 
 /// Which files to write.
@@ -200,6 +274,12 @@ pub enum RequestError {
     /// The PID is no number, or none that a process can have.
     #[error("{0:?} is no process id: a whole number above 0")]
     NoPid(String),
+    /// What is behind `--job` names no job.
+    #[error(transparent)]
+    NoJob(#[from] NoJobName),
+    /// `rsamp on-node` was typed by hand.
+    #[error("on-node is what rsamp starts by itself for --job")]
+    OnNode,
     /// The rate is no number, or none that can be kept.
     #[error("{0:?} is no rate: samples per second, from {MIN_RATE_HZ} to {MAX_RATE_HZ}, or auto")]
     BadRate(String),
@@ -209,6 +289,12 @@ pub enum RequestError {
     /// The duration is no number, or not positive.
     #[error("{0:?} is no duration: seconds above 0, such as 30 or 2.5")]
     BadDuration(String),
+    /// The number of functions is none.
+    #[error("--top: {0:?} is no number of functions: 1 or more")]
+    BadTop(String),
+    /// There are only names, and no recording.
+    #[error("no recording to report on: name one before --lines or --memory")]
+    NoRecording,
     /// A threshold is no number, or none from 0 to 100.
     #[error("{0:?} is no threshold: percent, from 0 to 100")]
     BadPercent(String),
@@ -260,7 +346,7 @@ pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
     }
     Ok(Record {
         command: args.command.clone(),
-        sampling: sampling(&args.sampling)?,
+        sampling: sampling(&args.sampling, Children::Adopted)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         progress: match (args.sampling.quiet, args.progress) {
@@ -279,7 +365,7 @@ pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
 pub fn attach(args: &AttachArgs) -> Result<Attach, RequestError> {
     Ok(Attach {
         pid: target("attach", &args.target)?,
-        sampling: sampling(&args.sampling)?,
+        sampling: sampling(&args.sampling, Children::Followed)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         progress: if args.sampling.quiet {
@@ -298,12 +384,64 @@ pub fn attach(args: &AttachArgs) -> Result<Attach, RequestError> {
 pub fn dump(args: &DumpArgs) -> Result<Dump, RequestError> {
     Ok(Dump {
         pid: target("dump", &args.target)?,
-        form: if args.json {
-            DumpForm::Json
-        } else {
-            DumpForm::Text
-        },
+        form: form(args),
     })
+}
+
+/// Builds what `rsamp attach --job` asks for; `None` without `--job`.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn attach_job(args: &AttachArgs) -> Result<Option<AttachJob>, RequestError> {
+    let Some(job) = &args.target.job else {
+        return Ok(None);
+    };
+    Ok(Some(AttachJob {
+        job: job.parse()?,
+        // Each process of the job is attached to by itself.
+        sampling: sampling(&args.sampling, Children::Followed)?,
+        outputs: outputs(&args.sampling)?,
+        extras: extras(&args.sampling)?,
+        quiet: args.sampling.quiet,
+    }))
+}
+
+/// Builds what `rsamp dump --job` asks for; `None` without `--job`.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn dump_job(args: &DumpArgs) -> Result<Option<DumpJob>, RequestError> {
+    let Some(job) = &args.target.job else {
+        return Ok(None);
+    };
+    Ok(Some(DumpJob {
+        job: job.parse()?,
+        form: form(args),
+    }))
+}
+
+/// Builds what another rsamp asks of this one.
+///
+/// # Errors
+/// When no rsamp would ask that.
+pub fn on_node(args: &OnNodeArgs) -> Result<OnNode, RequestError> {
+    let work = match args.words.split_first() {
+        Some((word, [])) if word == "dump" => OnNodeWork::Dump,
+        Some((word, options)) if word == "attach" => OnNodeWork::Attach(options.to_vec()),
+        _ => return Err(RequestError::OnNode),
+    };
+    Ok(OnNode {
+        step: args.step.clone(),
+        work,
+    })
+}
+
+fn form(args: &DumpArgs) -> DumpForm {
+    if args.json {
+        DumpForm::Json
+    } else {
+        DumpForm::Text
+    }
 }
 
 fn target(subcommand: &'static str, args: &TargetArgs) -> Result<Pid, RequestError> {
@@ -325,7 +463,8 @@ fn target(subcommand: &'static str, args: &TargetArgs) -> Result<Pid, RequestErr
     }
 }
 
-fn sampling(args: &SamplingArgs) -> Result<Sampling, RequestError> {
+/// `children` is how they are followed, if they are.
+fn sampling(args: &SamplingArgs, children: Children) -> Result<Sampling, RequestError> {
     let rate = args.rate.as_deref().map_or(Ok(Rate::Auto), rate)?;
     let asked = args.max_overhead.as_deref().map(max_overhead).transpose()?;
     Ok(Sampling {
@@ -336,6 +475,11 @@ fn sampling(args: &SamplingArgs) -> Result<Sampling, RequestError> {
             (true, _) => Stops::Never,
             (false, true) => Stops::Always,
             (false, false) => Stops::LastResort,
+        },
+        children: if args.no_children {
+            Children::Ignored
+        } else {
+            children
         },
     })
 }
@@ -401,16 +545,51 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
         return Err(RequestError::ReportToRecording(output.path.clone()));
     }
     let drawing = drawing(&args.drawing)?;
+    let (inputs, tables) = tables(&args.files, &args.tables)?;
     Ok(Report {
-        inputs: args.files.clone(),
+        inputs,
+        tables,
         outputs: files.map(|files| Outputs {
             files: Files::Named(files),
             drawing,
             force: args.force,
+            scratch: false,
         }),
         selection: filters::selection(&args.filters)?,
         quiet: args.quiet,
     })
+}
+
+/// Sorts the words behind `--lines` and `--memory` into names and recordings.
+fn tables(files: &[PathBuf], args: &TableArgs) -> Result<(Vec<PathBuf>, Tables), RequestError> {
+    let mut inputs = files.to_vec();
+    let mut names = |words: &Option<Vec<String>>| {
+        let words = words.as_ref()?.iter();
+        let is_recording = |word: &&String| {
+            let kind = Kind::from_path(Path::new(word));
+            matches!(kind, Ok(Kind::Recording))
+        };
+        let (recordings, names): (Vec<_>, Vec<_>) = words.partition(is_recording);
+        inputs.extend(recordings.into_iter().map(PathBuf::from));
+        Some(names.into_iter().cloned().collect())
+    };
+    let tables = Tables {
+        lines: names(&args.lines),
+        memory: names(&args.memory),
+        top: args.top.as_deref().map_or(Ok(DEFAULT_TOP), top)?,
+        with_confidence: args.ci,
+    };
+    if inputs.is_empty() {
+        return Err(RequestError::NoRecording);
+    }
+    Ok((inputs, tables))
+}
+
+fn top(text: &str) -> Result<usize, RequestError> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(RequestError::BadTop(text.to_owned())),
+    }
 }
 
 /// Builds what `rsamp diff` asks for.
@@ -461,6 +640,7 @@ fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
         files,
         drawing: drawing(&args.drawing)?,
         force: args.force,
+        scratch: args.scratch,
     })
 }
 
@@ -475,6 +655,7 @@ fn drawing(args: &DrawingArgs) -> Result<Drawing, RequestError> {
         },
         is_reversed: args.reversed,
         by_line: args.by_line,
+        merges_processes: args.merge_processes,
         node_threshold_percent: percent(&args.node_thres, default.node_threshold_percent)?,
         edge_threshold_percent: percent(&args.edge_thres, default.edge_threshold_percent)?,
     })
@@ -529,6 +710,7 @@ mod tests {
             Command::Dump(args) => dump(&args).map(|request| format!("{request:?}")),
             Command::Report(args) => report(&args).map(|request| format!("{request:?}")),
             Command::Diff(args) => diff(&args).map(|request| format!("{request:?}")),
+            Command::OnNode(args) => on_node(&args).map(|request| format!("{request:?}")),
             Command::Completions(_) => Ok(String::new()),
         };
         built.map_err(|error| format!("{:#}", anyhow::Error::new(error)))
@@ -671,6 +853,21 @@ mod tests {
                     "view: Cpu",
                 ],
             ),
+            (
+                "rsamp report a.rsamp --lines field greens --top 3",
+                &[
+                    r#"inputs: ["a.rsamp"]"#,
+                    r#"lines: Some(["field", "greens"]), memory: None, top: 3"#,
+                ],
+            ),
+            (
+                "rsamp report --lines --memory f a.rsamp b.RSAMP",
+                &[
+                    r#"inputs: ["a.rsamp", "b.RSAMP"]"#,
+                    r#"lines: Some([]), memory: Some(["f"]), top: 5, with_confidence: false"#,
+                ],
+            ),
+            ("rsamp report a --ci", &["with_confidence: true"]),
             ("rsamp diff a b -f json", &[r#"("-", Json)"#]),
             ("rsamp dump --json 42", &["Pid(42)", "Json"]),
             ("rsamp dump --pid=42", &["Pid(42)", "Text"]),
@@ -772,6 +969,9 @@ mod tests {
                 "unknown format rsamp: known are .svg",
             ),
             ("rsamp report", "required"),
+            ("rsamp report --lines f", "no recording to report on"),
+            ("rsamp report a --top 0", "--top: \"0\" is no number"),
+            ("rsamp report a --top -1", "--top: \"-1\" is no number"),
             ("rsamp report a --mode user", "isn't valid"),
             (
                 "rsamp report a --from -1",

@@ -20,7 +20,9 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 pub struct Folders {
     /// Whether source text is wanted.
     with_source: bool,
-    opened: Option<Opened>,
+    /// Those of the first process asked for, and of the last.
+    first: Option<Opened>,
+    last: Option<Opened>,
 }
 
 /// Held open: the program may end before its files were read.
@@ -39,13 +41,18 @@ impl Folders {
     pub fn new(with_source: bool) -> Folders {
         Folders {
             with_source,
-            opened: None,
+            first: None,
+            last: None,
         }
     }
 
     fn of(&mut self, pid: i32) -> &Opened {
-        let known = self.opened.take().filter(|opened| opened.pid == pid);
-        self.opened.insert(known.unwrap_or_else(|| open(pid)))
+        let first = self.first.get_or_insert_with(|| open(pid));
+        if first.pid == pid {
+            return first;
+        }
+        let known = self.last.take().filter(|opened| opened.pid == pid);
+        self.last.insert(known.unwrap_or_else(|| open(pid)))
     }
 }
 
@@ -53,7 +60,7 @@ impl Surroundings for Folders {
     fn executable(&mut self, pid: i32) -> Option<String> {
         if self.with_source {
             // The earlier, the better: the process may be about to end.
-            self.opened = Some(open(pid));
+            self.of(pid);
         }
         let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
         Some(path.to_string_lossy().into_owned())

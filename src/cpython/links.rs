@@ -22,6 +22,10 @@ const TIMES_SEEN: u32 = 64;
 /// and within which time.
 const WHILE_NS: u64 = 100_000_000;
 
+/// As how many such sights one counts that has the trace: the copy may have paused between the trace and
+/// the rest of the caller, which lies where another caller lay a moment ago.
+const TRACE_COUNTS: u32 = TIMES_SEEN / 4;
+
 /// The links of one thread's stacks.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Links {
@@ -31,20 +35,21 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// Whether `link` is known, or becomes so because `has_trace`.
-    pub fn stands(&mut self, link: Link, has_trace: impl FnOnce() -> bool) -> bool {
+    /// Whether `link` is known, or becomes so now because it was seen often enough with its trace.
+    pub fn stands(&mut self, link: Link, now_ns: u64, has_trace: impl FnOnce() -> bool) -> bool {
         if self.known.contains(&link) {
             return true;
         }
-        let stands = has_trace();
-        if stands {
-            self.learn(link);
-        }
-        stands
+        has_trace() && self.count(link, TRACE_COUNTS, now_ns)
     }
 
-    /// Takes in that a link without a trace was seen at `now_ns`; believes it when that was often enough.
+    /// Takes in that a link was seen at `now_ns`; believes it when that was often enough.
     pub fn weigh(&mut self, link: Link, now_ns: u64) {
+        self.count(link, 1, now_ns);
+    }
+
+    /// Whether `link` is believed now.
+    fn count(&mut self, link: Link, sights: u32, now_ns: u64) -> bool {
         if self.doubtful.len() >= MAX_LINKS {
             self.doubtful.clear();
         }
@@ -52,10 +57,12 @@ impl Links {
         if now_ns - *since_ns > WHILE_NS {
             (*seen, *since_ns) = (0, now_ns);
         }
-        *seen += 1;
-        if *seen >= TIMES_SEEN {
+        *seen += sights;
+        let is_believed = *seen >= TIMES_SEEN;
+        if is_believed {
             self.learn(link);
         }
+        is_believed
     }
 
     /// Believes a link from now on.

@@ -7,13 +7,14 @@
 
 use thiserror::Error;
 
+use super::landmarks::{KnownFiles, Landmarks};
 use super::layout::debug_offsets::{self, DebugOffsets};
 use super::layout::{self, Layout};
 use super::objects::{dict_entries, find};
 use super::version::Version;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadError, ReadMemory};
-use crate::process::{Image, MappedFile, Mapping, Process, ProcessError};
+use crate::process::{MappedFile, Mapping, Process, ProcessError};
 
 /// The most writable data of one file that is searched; CPython's own is below 2 MiB.
 const MAX_SEARCH: u64 = 64 << 20;
@@ -103,6 +104,18 @@ pub enum LocateError {
 /// # Errors
 /// [`LocateError::NotReady`] may pass: ask again.
 pub fn locate(process: &Process, memory: &impl ReadMemory) -> Result<Found, LocateError> {
+    locate_with(process, memory, &mut KnownFiles::default())
+}
+
+/// As [`locate`], and parses no file that `known` holds.
+///
+/// # Errors
+/// As [`locate`].
+pub fn locate_with(
+    process: &Process,
+    memory: &impl ReadMemory,
+    known: &mut KnownFiles,
+) -> Result<Found, LocateError> {
     let pid = process.pid();
     let mut files = process
         .images()
@@ -112,7 +125,7 @@ pub fn locate(process: &Process, memory: &impl ReadMemory) -> Result<Found, Loca
     let mut result = Err(LocateError::NotPython(pid));
     for file in &files {
         // A file that cannot be opened or parsed is not the interpreter, or not to be told.
-        let Ok(image) = file.load(process) else {
+        let Some(image) = known.landmarks(file, process) else {
             continue;
         };
         match in_image(process, &image, memory) {
@@ -146,7 +159,7 @@ fn likelihood(file: &MappedFile) -> u8 {
 /// Looks for an interpreter in one file; `None` when it holds none.
 fn in_image(
     process: &Process,
-    image: &Image,
+    image: &Landmarks,
     memory: &impl ReadMemory,
 ) -> Result<Option<Found>, LocateError> {
     let pid = process.pid();
@@ -196,7 +209,7 @@ fn in_image(
 
 /// The address of a `_PyRuntime` that starts with `_Py_DebugOffsets` (3.13 on): by symbol, by its
 /// section, which stripping keeps, or by its cookie.
-fn self_describing_runtime(image: &Image, memory: &impl ReadMemory) -> Option<Address> {
+fn self_describing_runtime(image: &Landmarks, memory: &impl ReadMemory) -> Option<Address> {
     let starts_with_cookie = |at: &Address| {
         let mut cookie = [0; 8];
         memory.read(*at, &mut cookie).is_ok() && &cookie == debug_offsets::COOKIE
@@ -205,14 +218,14 @@ fn self_describing_runtime(image: &Image, memory: &impl ReadMemory) -> Option<Ad
     if symbol.is_some() {
         return symbol.filter(starts_with_cookie);
     }
-    let section = image.section(".PyRuntime").map(|(start, _)| Address(start));
+    let section = image.runtime_section().map(Address);
     section
         .filter(starts_with_cookie)
         .or_else(|| find_word(image, memory, u64::from_le_bytes(*debug_offsets::COOKIE)))
 }
 
 /// The first place in the writable data of `image` that holds `wanted`.
-fn find_word(image: &Image, memory: &impl ReadMemory, wanted: u64) -> Option<Address> {
+fn find_word(image: &Landmarks, memory: &impl ReadMemory, wanted: u64) -> Option<Address> {
     data_ranges(image, memory)
         .into_iter()
         .find_map(|(start, bytes)| {
@@ -224,7 +237,7 @@ fn find_word(image: &Image, memory: &impl ReadMemory, wanted: u64) -> Option<Add
 }
 
 /// The writable data of `image`, as it is now.
-fn data_ranges(image: &Image, memory: &impl ReadMemory) -> Vec<(Address, Vec<u8>)> {
+fn data_ranges(image: &Landmarks, memory: &impl ReadMemory) -> Vec<(Address, Vec<u8>)> {
     let mut ranges = Vec::new();
     for (start, end) in image.writable_ranges() {
         let length = end.saturating_sub(start).min(MAX_SEARCH) as usize;
@@ -277,7 +290,7 @@ pub fn known_versions() -> String {
 
 /// The version of an interpreter without debug offsets: the constant `Py_Version` (3.11 on), or the
 /// text that `Py_GetVersion` left in its static buffer.
-fn version_of(image: &Image, memory: &impl ReadMemory) -> Option<Version> {
+fn version_of(image: &Landmarks, memory: &impl ReadMemory) -> Option<Version> {
     if let Some(at) = image.symbol("Py_Version") {
         let mut hex = [0; 4];
         memory.read(Address(at), &mut hex).ok()?;
@@ -291,7 +304,7 @@ fn version_of(image: &Image, memory: &impl ReadMemory) -> Option<Version> {
 /// The variables of an interpreter without a visible `_PyRuntime`: 3.6, or any that is stripped and
 /// static.
 fn variables(
-    image: &Image,
+    image: &Landmarks,
     layout: &Layout,
     memory: &impl ReadMemory,
 ) -> Option<(Address, GilPlace)> {
@@ -313,7 +326,7 @@ fn variables(
 /// The first word of the writable data that points to an interpreter state: to something whose
 /// first thread points back to it. `interpreters.head` comes before the other such words of
 /// `_PyRuntime`.
-fn search_head(image: &Image, layout: &Layout, memory: &impl ReadMemory) -> Option<Address> {
+fn search_head(image: &Landmarks, layout: &Layout, memory: &impl ReadMemory) -> Option<Address> {
     let mut followed = 0;
     for (start, bytes) in data_ranges(image, memory) {
         for offset in (0..bytes.len() as u64).step_by(8) {

@@ -4,6 +4,8 @@ pub mod version;
 
 pub mod layout;
 
+pub mod landmarks;
+
 pub mod locate;
 
 pub mod reader;

@@ -70,6 +70,27 @@ pub enum Reading {
     Gone,
 }
 
+/// How often a thread was read again, by why.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Retries {
+    /// A frame or a part of the stack lay elsewhere than before.
+    pub moved: u64,
+    /// The copy did not tell which frame was the innermost.
+    pub changing: u64,
+    /// The frames did not fit together: they were of two moments.
+    pub mixed: u64,
+    /// A function was new, or another lay where it had been.
+    pub unread: u64,
+}
+
+impl Retries {
+    /// How often, whatever the cause.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.moved + self.changing + self.mixed + self.unread
+    }
+}
+
 /// What one tick tells.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Tick {
@@ -81,8 +102,8 @@ pub struct Tick {
     pub collecting: Vec<Address>,
     /// Whether holders can be told at all.
     pub knows_holders: bool,
-    /// How often a thread was read again because its stack had changed meanwhile.
-    pub retries: u64,
+    /// How often a thread was read again.
+    pub retries: Retries,
     /// How often a thread was stopped for a reading.
     pub stops: u64,
     /// Whether [`Reader::threads`] is another list than at the last tick.
@@ -132,6 +153,18 @@ impl Reader {
             lists_read_ns: None,
             counters_read_ns: None,
             pauses: Pauses::default(),
+        }
+    }
+
+    /// A reader for a fork of the process, which has the interpreter and the code objects where this one has
+    /// them. It stops no thread until it is allowed to.
+    #[must_use]
+    pub fn for_fork(&self) -> Reader {
+        Reader {
+            codes: self.codes.for_fork(self.now_ns()),
+            began: self.began,
+            lists_every: self.lists_every,
+            ..Reader::new(self.interpreter.clone())
         }
     }
 
@@ -228,7 +261,7 @@ impl Reader {
     fn begin_tick(&mut self) {
         let tick = &mut self.tick;
         tick.readings.clear();
-        (tick.retries, tick.stops) = (0, 0);
+        (tick.retries, tick.stops) = (Retries::default(), 0);
         tick.threads_changed = false;
     }
 

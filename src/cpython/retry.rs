@@ -68,6 +68,15 @@ impl Reader {
         for _ in 0..max_tries {
             match look {
                 Look::Settled => return self.accept(number),
+                // Before a gap is believed, the places themselves are doubted: they may have been learnt
+                // while a chunk was being made.
+                Look::Open(open) if open.gap.is_some() && !has_moved => {
+                    if !self.learn(number, true, memory) {
+                        return Reading::Gone;
+                    }
+                    self.count(number, open);
+                    has_moved = true;
+                }
                 Look::Open(open) => {
                     if self.is_sure(number, open, memory, is_stopped) {
                         return self.accept(number);
@@ -78,24 +87,37 @@ impl Reader {
                         self.weigh(number, open, true);
                         return self.accept(number);
                     }
+                    self.count(number, open);
                     self.pauses.wait();
                 }
                 Look::Moved => {
                     if !self.learn(number, has_moved, memory) {
                         return Reading::Gone;
                     }
+                    self.tick.retries.moved += 1;
                     has_moved = true;
                     same = 0;
                 }
                 Look::Gone => return Reading::Gone,
             }
-            self.tick.retries += 1;
             look = self.look_alone(number, memory);
         }
         match look {
             Look::Settled => self.accept(number),
             _ => Reading::Torn,
         }
+    }
+
+    /// Counts that the thread is read again because of what `open` says.
+    fn count(&mut self, number: usize, open: Open) {
+        let is_dubious = self.list.threads[number].draft.is_dubious;
+        let retries = &mut self.tick.retries;
+        let count = match open {
+            _ if open.is_moving => &mut retries.changing,
+            _ if is_dubious || open.gap.is_some() || open.link.is_some() => &mut retries.mixed,
+            _ => &mut retries.unread,
+        };
+        *count += 1;
     }
 
     fn accept(&mut self, number: usize) -> Reading {

@@ -150,7 +150,11 @@ impl Shape {
             {
                 let below = &stack.frames[stack.frames.len() - number];
                 let link = (caller, code.number);
-                if !below.has_called || !self.links.stands(link, || has_trace(below, frame)) {
+                if !below.has_called
+                    || !self
+                        .links
+                        .stands(link, now.at_ns, || has_trace(below, frame))
+                {
                     findings.link = Some(link);
                 }
             }

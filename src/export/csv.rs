@@ -2,22 +2,46 @@
 //!
 //! As RFC 4180 has it, with a header, but with `\n` as the line end: a field with a comma, a quote or
 //! a line break is in quotes. Names are whole; control characters other than line breaks, which
-//! readers stumble over, are replaced. Times are seconds; `self_*` and `total_*` as in every table of
-//! rsamp. The hottest row of the chosen time is the first.
+//! readers stumble over, are replaced. What is not known is an empty field. The columns of all of
+//! rsamp's tables are told in docs/csv.md. The hottest row of the chosen time is the first.
 
 use std::io;
 
+use csv::Writer;
+
 use crate::profile::Profile;
 use crate::profile::Totals;
-use crate::profile::event::Nanos;
-use crate::profile::functions::{Function, Functions};
-use crate::profile::lines::Lines;
+use crate::profile::event::{Nanos, State};
+use crate::profile::functions::Function;
+use crate::profile::line_tables;
+use crate::profile::states::StateTimes;
 
 use super::Meta;
 
-/// The columns behind those that name a row.
-const TIMES: &str = "self_samples,self_wall_s,self_cpu_s,self_gil_s,\
-                     total_samples,total_wall_s,total_cpu_s,total_gil_s";
+/// The columns that name a function.
+const FUNCTION: [&str; 3] = ["function", "file", "first_line"];
+
+/// The columns behind those that name a row, once for self and once for total: these sums, and the time
+/// in each state.
+const SUMS: [&str; 8] = [
+    "samples",
+    "wall_s",
+    "cpu_s",
+    "gil_s",
+    "helpers_cpu_s",
+    "blocked_others_s",
+    "grown_bytes",
+    "shrunk_bytes",
+];
+
+/// `self_samples`, …, `self_state_python_s`, …, `total_state_waiting_s`.
+fn sum_columns() -> impl Iterator<Item = String> {
+    ["self", "total"].into_iter().flat_map(|part| {
+        let sums = SUMS.iter().map(move |column| format!("{part}_{column}"));
+        let states = State::ALL.iter().map(|state| state.word());
+        sums.chain(states.map(move |word| format!("{part}_state_{word}_s")))
+    })
+}
 
 /// Writes the table of functions.
 ///
@@ -28,15 +52,15 @@ pub(super) fn write_functions(
     meta: &Meta,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    writeln!(out, "function,file,first_line,{TIMES}")?;
-    let functions = Functions::of(profile);
-    for row in functions.by_self(meta.view) {
-        if row.total_time.samples > 0 {
-            write_function(&row.function, out)?;
-            write_times(&row.self_time, &row.total_time, out)?;
-        }
+    let mut writer = Writer::from_writer(out);
+    writer.write_record(head(&FUNCTION).chain(sum_columns()))?;
+    for table in line_tables::by_self(&line_tables::of(profile), meta.view) {
+        let place = function(&table.row.function).into_iter();
+        let own = sums(&table.row.self_time, &table.states.self_time);
+        let total = sums(&table.row.total_time, &table.states.total_time);
+        writer.write_record(place.chain(own).chain(total))?;
     }
-    Ok(())
+    writer.flush()
 }
 
 /// Writes the table of lines.
@@ -48,53 +72,58 @@ pub(super) fn write_lines(
     meta: &Meta,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    writeln!(out, "function,file,first_line,line,{TIMES}")?;
-    let functions = Functions::of(profile);
-    for row in Lines::of(profile, &functions).by_self(meta.view) {
-        if row.total_time.samples > 0 {
-            write_function(&row.function, out)?;
-            write!(out, "{},", number(row.line))?;
-            write_times(&row.self_time, &row.total_time, out)?;
-        }
+    let mut writer = Writer::from_writer(out);
+    let columns = head(&FUNCTION).chain(head(&["line"]));
+    writer.write_record(columns.chain(sum_columns()))?;
+    for line in line_tables::lines_by_self(&line_tables::of(profile), meta.view) {
+        let place = function(&line.row.function).into_iter();
+        let place = place.chain([number(line.row.line)]);
+        let own = sums(&line.row.self_time, &line.states.self_time);
+        let total = sums(&line.row.total_time, &line.states.total_time);
+        writer.write_record(place.chain(own).chain(total))?;
     }
-    Ok(())
+    writer.flush()
 }
 
-fn write_function(function: &Function<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let (name, file) = (field(function.name), field(function.file.unwrap_or("")));
-    write!(out, "{name},{file},{},", number(function.first_line))
+fn head<'c>(columns: &'c [&str]) -> impl Iterator<Item = String> + use<'c> {
+    columns.iter().map(|column| (*column).to_owned())
 }
 
-/// What is not known is an empty field.
-fn number(number: Option<u32>) -> String {
+fn function(function: &Function<'_>) -> [String; 3] {
+    let (name, file) = (function.name, function.file.unwrap_or(""));
+    [clean(name), clean(file), number(function.first_line)]
+}
+
+pub(super) fn number<N: ToString>(number: Option<N>) -> String {
     number.map_or_else(String::new, |number| number.to_string())
 }
 
-fn write_times(own: &Totals, total: &Totals, out: &mut dyn io::Write) -> io::Result<()> {
-    let columns = |totals: &Totals| {
-        let times = [totals.wall, totals.cpu, totals.gil].map(seconds);
-        format!("{},{}", totals.samples, times.join(","))
-    };
-    writeln!(out, "{},{}", columns(own), columns(total))
+fn sums(totals: &Totals, states: &StateTimes) -> Vec<String> {
+    let times = [
+        totals.wall,
+        totals.cpu,
+        totals.gil,
+        totals.helpers_cpu,
+        totals.blocked_others,
+    ];
+    let bytes = [totals.grown_bytes, totals.shrunk_bytes].map(|bytes| bytes.to_string());
+    let states = State::ALL.map(|state| seconds(states.of(state)));
+    let times = times.map(seconds).into_iter();
+    let sums = [totals.samples.to_string()].into_iter().chain(times);
+    sums.chain(bytes).chain(states).collect()
 }
 
 /// Seconds to the nanosecond: no figure is rounded.
-fn seconds(time: Nanos) -> String {
+pub(super) fn seconds(time: Nanos) -> String {
     format!("{}.{:09}", time.0 / 1_000_000_000, time.0 % 1_000_000_000)
 }
 
-fn field(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| match c {
-            '\n' | '\r' | '\t' => c,
-            c if c.is_control() => char::REPLACEMENT_CHARACTER,
-            c => c,
-        })
-        .collect();
-    let must_be_quoted = |c: char| matches!(c, ',' | '"' | '\n' | '\r') || c.is_whitespace();
-    if clean.contains(must_be_quoted) {
-        return format!("\"{}\"", clean.replace('"', "\"\""));
-    }
-    clean
+/// The text without what readers stumble over.
+pub(super) fn clean(text: &str) -> String {
+    let replaced = |c: char| match c {
+        '\n' | '\r' | '\t' => c,
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(replaced).collect()
 }

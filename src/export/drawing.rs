@@ -20,6 +20,8 @@ pub struct Drawing {
     pub is_reversed: bool,
     /// Whether the executed lines of a function are frames of their own.
     pub by_line: bool,
+    /// Whether equal stacks of several processes are one.
+    pub merges_processes: bool,
     /// In a call graph, functions with a smaller share of the whole are left out, in percent.
     pub node_threshold_percent: f64,
     /// In a call graph, calls with a smaller share of the whole are left out, in percent.
@@ -33,6 +35,7 @@ impl Default for Drawing {
             direction: Direction::Up,
             is_reversed: false,
             by_line: false,
+            merges_processes: false,
             node_threshold_percent: 0.5,
             edge_threshold_percent: 0.1,
         }

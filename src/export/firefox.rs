@@ -19,8 +19,8 @@ use fxprof_processed_profile::{
     StringHandle, ThreadHandle, Timestamp, WeightType,
 };
 
-use crate::profile::event::{Nanos, Sample, StackId, Thread, ThreadId};
-use crate::profile::timeline::{Loss, Timeline};
+use crate::profile::event::{Loss, Nanos, Sample, StackId, Thread, ThreadId};
+use crate::profile::timeline::Timeline;
 use crate::profile::{Profile, Totals, View};
 
 use super::places::Places;

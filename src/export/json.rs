@@ -9,12 +9,15 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::profile::event::{Frame, Process, Thread};
-use crate::profile::functions::{Function, Functions};
-use crate::profile::lines::Lines;
+use crate::profile::event::{Frame, Missing, Process, Thread, Usage};
+use crate::profile::functions::Function;
+use crate::profile::line_tables::{self, LineTable};
+use crate::profile::states::{self, StateTimes};
 use crate::profile::{Profile, Row, Stack, Totals};
 
 use super::Meta;
+use super::findings;
+use super::over_ranks::{self, JsonRanks};
 use super::sequence::Sequence;
 
 /// The number of the meaning of the fields.
@@ -32,12 +35,18 @@ struct File<'p, F, S, R> {
     lost: BTreeMap<String, u64>,
     damaged_events: u64,
     readings_repeated: u64,
+    readings_repeated_by_cause: BTreeMap<String, u64>,
     readings_stopped: u64,
+    findings: Vec<String>,
+    not_measured: Vec<MissingRow<'p>>,
     totals: TotalsRow,
+    states: StatesRow,
     processes: Vec<ProcessRow<'p>>,
     threads: Vec<ThreadRow<'p>>,
     functions: Vec<FunctionRow<'p>>,
     lines: Vec<LineRow<'p>>,
+    usage: Vec<UsageRow>,
+    ranks: Option<JsonRanks<'p>>,
     frames: F,
     stacks: S,
     samples: R,
@@ -49,6 +58,10 @@ struct TotalsRow {
     wall_ns: u64,
     cpu_ns: u64,
     gil_ns: u64,
+    helpers_cpu_ns: u64,
+    blocked_others_ns: u64,
+    grown_bytes: u64,
+    shrunk_bytes: u64,
 }
 
 impl From<Totals> for TotalsRow {
@@ -58,7 +71,22 @@ impl From<Totals> for TotalsRow {
             wall_ns: totals.wall.0,
             cpu_ns: totals.cpu.0,
             gil_ns: totals.gil.0,
+            helpers_cpu_ns: totals.helpers_cpu.0,
+            blocked_others_ns: totals.blocked_others.0,
+            grown_bytes: totals.grown_bytes,
+            shrunk_bytes: totals.shrunk_bytes,
         }
+    }
+}
+
+/// Wall time in ns by the word of the state; states without any are left out.
+#[derive(Serialize)]
+struct StatesRow(BTreeMap<&'static str, u64>);
+
+impl From<&StateTimes> for StatesRow {
+    fn from(times: &StateTimes) -> StatesRow {
+        let ranked = times.ranked().into_iter();
+        StatesRow(ranked.map(|(state, time)| (state.word(), time.0)).collect())
     }
 }
 
@@ -67,6 +95,9 @@ struct ProcessRow<'p> {
     pid: i32,
     command: &'p [String],
     python: &'p str,
+    usable_cpus: Option<u32>,
+    memory_limit: Option<u64>,
+    rank: Option<u32>,
 }
 
 impl<'p> From<&'p Process> for ProcessRow<'p> {
@@ -75,6 +106,9 @@ impl<'p> From<&'p Process> for ProcessRow<'p> {
             pid: process.pid,
             command: &process.command,
             python: &process.python,
+            usable_cpus: process.usable_cpus,
+            memory_limit: process.memory_limit,
+            rank: process.rank,
         }
     }
 }
@@ -122,6 +156,8 @@ struct FunctionRow<'p> {
     #[serde(rename = "self")]
     own: TotalsRow,
     total: TotalsRow,
+    self_states: StatesRow,
+    total_states: StatesRow,
 }
 
 #[derive(Serialize)]
@@ -132,6 +168,8 @@ struct LineRow<'p> {
     #[serde(rename = "self")]
     own: TotalsRow,
     total: TotalsRow,
+    self_states: StatesRow,
+    total_states: StatesRow,
 }
 
 #[derive(Serialize)]
@@ -169,6 +207,7 @@ impl From<&Stack> for StackRow {
 struct SampleRow {
     thread: u32,
     stack: Option<u32>,
+    state: &'static str,
     #[serde(flatten)]
     totals: TotalsRow,
 }
@@ -178,7 +217,66 @@ impl From<&Row> for SampleRow {
         SampleRow {
             thread: row.thread.0,
             stack: row.stack.map(|id| id.0),
+            state: row.state.word(),
             totals: row.totals.into(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct MissingRow<'p> {
+    process: u32,
+    what: &'p str,
+    why: &'p str,
+}
+
+impl<'p> From<&'p Missing> for MissingRow<'p> {
+    fn from(missing: &'p Missing) -> MissingRow<'p> {
+        MissingRow {
+            process: missing.process.0,
+            what: &missing.what,
+            why: &missing.why,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct UsageRow {
+    process: u32,
+    at_ns: u64,
+    resident_bytes: Option<u64>,
+    peak_bytes: Option<u64>,
+    anonymous_bytes: Option<u64>,
+    process_cpu_ns: Option<u64>,
+    runnable_threads: Option<u32>,
+    read_calls_bytes: Option<u64>,
+    write_calls_bytes: Option<u64>,
+    storage_read_bytes: Option<u64>,
+    storage_written_bytes: Option<u64>,
+    minor_faults: Option<u64>,
+    major_faults: Option<u64>,
+    voluntary_switches: Option<u64>,
+    forced_switches: Option<u64>,
+}
+
+impl From<&Usage> for UsageRow {
+    fn from(usage: &Usage) -> UsageRow {
+        UsageRow {
+            process: usage.process.0,
+            at_ns: usage.at.0,
+            resident_bytes: usage.resident,
+            peak_bytes: usage.peak,
+            anonymous_bytes: usage.anonymous,
+            process_cpu_ns: usage.cpu.map(|time| time.0),
+            runnable_threads: usage.runnable,
+            read_calls_bytes: usage.read_calls_bytes,
+            write_calls_bytes: usage.write_calls_bytes,
+            storage_read_bytes: usage.storage_read_bytes,
+            storage_written_bytes: usage.storage_written_bytes,
+            minor_faults: usage.minor_faults,
+            major_faults: usage.major_faults,
+            voluntary_switches: usage.voluntary_switches,
+            forced_switches: usage.forced_switches,
         }
     }
 }
@@ -188,8 +286,9 @@ impl From<&Row> for SampleRow {
 /// # Errors
 /// When `out` fails.
 pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
-    let functions = Functions::of(profile);
+    let tables = line_tables::of(profile);
     let lost = profile.lost().iter();
+    let repeated = profile.repeated().iter();
     let threads = profile.threads().iter().zip(profile.thread_totals());
     let file = File {
         schema: SCHEMA,
@@ -204,12 +303,23 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
             .collect(),
         damaged_events: profile.rejected(),
         readings_repeated: profile.retries(),
+        readings_repeated_by_cause: repeated
+            .map(|(cause, count)| (cause.to_string(), *count))
+            .collect(),
         readings_stopped: profile.stops(),
+        findings: match meta.is_part {
+            true => Vec::new(),
+            false => findings::sentences(profile),
+        },
+        not_measured: profile.missing().iter().map(MissingRow::from).collect(),
         totals: profile.totals().into(),
         processes: profile.processes().iter().map(ProcessRow::from).collect(),
         threads: threads.map(thread_row).collect(),
-        functions: function_rows(&functions, meta),
-        lines: line_rows(profile, &functions, meta),
+        states: (&states::whole(profile)).into(),
+        functions: function_rows(&tables, meta),
+        lines: line_rows(&tables, meta),
+        usage: profile.usage().iter().map(UsageRow::from).collect(),
+        ranks: over_ranks::json(profile, meta.view),
         frames: Sequence(|| profile.frames().iter().map(FrameRow::from)),
         stacks: Sequence(|| profile.stacks().iter().map(StackRow::from)),
         samples: Sequence(|| profile.rows().iter().map(SampleRow::from)),
@@ -218,26 +328,27 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
     out.write_all(b"\n")
 }
 
-fn function_rows<'p>(functions: &Functions<'p>, meta: &Meta) -> Vec<FunctionRow<'p>> {
-    let rows = functions.by_self(meta.view).into_iter();
-    let rows = rows.filter(|row| row.total_time.samples > 0);
-    rows.map(|row| FunctionRow {
-        place: row.function.into(),
-        own: row.self_time.into(),
-        total: row.total_time.into(),
+fn function_rows<'p>(tables: &[LineTable<'p>], meta: &Meta) -> Vec<FunctionRow<'p>> {
+    let rows = line_tables::by_self(tables, meta.view).into_iter();
+    rows.map(|table| FunctionRow {
+        place: table.row.function.into(),
+        own: table.row.self_time.into(),
+        total: table.row.total_time.into(),
+        self_states: (&table.states.self_time).into(),
+        total_states: (&table.states.total_time).into(),
     })
     .collect()
 }
 
-fn line_rows<'p>(profile: &'p Profile, functions: &Functions<'p>, meta: &Meta) -> Vec<LineRow<'p>> {
-    let lines = Lines::of(profile, functions);
-    let rows = lines.by_self(meta.view).into_iter();
-    let rows = rows.filter(|row| row.total_time.samples > 0);
-    rows.map(|row| LineRow {
-        place: row.function.into(),
-        line: row.line,
-        own: row.self_time.into(),
-        total: row.total_time.into(),
+fn line_rows<'p>(tables: &[LineTable<'p>], meta: &Meta) -> Vec<LineRow<'p>> {
+    let rows = line_tables::lines_by_self(tables, meta.view).into_iter();
+    rows.map(|line| LineRow {
+        place: line.row.function.into(),
+        line: line.row.line,
+        own: line.row.self_time.into(),
+        total: line.row.total_time.into(),
+        self_states: (&line.states.self_time).into(),
+        total_states: (&line.states.total_time).into(),
     })
     .collect()
 }

@@ -16,6 +16,9 @@ const NO_NAME: &str = "<no name>";
 /// hundred characters at most.
 const MAX_NAME_CHARS: usize = 200;
 
+/// Longer commands lose their middle.
+const MAX_COMMAND_CHARS: usize = 80;
+
 /// The label of each function, `name (file:line)`, where the file is shown by as many of its last
 /// components as it takes to tell functions apart.
 pub(super) fn of_functions(functions: &[Function<'_>]) -> Vec<String> {
@@ -53,26 +56,48 @@ pub(super) fn of_thread(thread: &Thread) -> String {
     format!("thread {}", thread_name(thread))
 }
 
+/// `thread NAME`, for equal threads of several processes.
+pub(super) fn of_threads_named(thread: &Thread) -> String {
+    format!("thread {}", bare_thread_name(thread))
+}
+
 /// `NAME (TID)`.
 pub(super) fn thread_name(thread: &Thread) -> String {
-    let name = match (&thread.name, thread.is_main) {
-        (Some(name), _) => clean(name),
-        (None, true) => "MainThread".to_owned(),
-        (None, false) => "without a name".to_owned(),
-    };
+    let name = bare_thread_name(thread);
     match thread.tid {
         Some(tid) => format!("{name} ({tid})"),
         None => format!("{name} (id unknown)"),
     }
 }
 
+fn bare_thread_name(thread: &Thread) -> String {
+    match (&thread.name, thread.is_main) {
+        (Some(name), _) => clean(name),
+        (None, true) => "MainThread".to_owned(),
+        (None, false) => "without a name".to_owned(),
+    }
+}
+
 /// `process PID (COMMAND)`.
 pub(super) fn of_process(process: &Process) -> String {
-    format!(
-        "process {} ({})",
-        process.pid,
-        clean(&process.command.join(" "))
-    )
+    format!("process {} ({})", process.pid, clean(&command(process)))
+}
+
+/// A command as short as it may be told apart from others: the program without its folder, and of a long one
+/// both ends, as `multiprocessing` says at the end what it does.
+fn command(process: &Process) -> String {
+    let mut words = process.command.iter().map(String::as_str);
+    let program = words.next().unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or_default();
+    let words: Vec<&str> = std::iter::once(program).chain(words).collect();
+    let line = words.join(" ");
+    let count = line.chars().count();
+    if count <= MAX_COMMAND_CHARS {
+        return line;
+    }
+    let begin = line.chars().take(MAX_COMMAND_CHARS / 2);
+    let end = line.chars().skip(count - MAX_COMMAND_CHARS / 2);
+    begin.chain(['…']).chain(end).collect()
 }
 
 /// The label of each thread, below that of its process where there are several; no two are alike.

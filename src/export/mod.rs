@@ -15,6 +15,10 @@
 //! | [`json`] | `.json` | scripts |
 //! | [`csv`] | `.csv`, `.functions.csv` | spreadsheets, pandas |
 //! | [`csv`] | `.lines.csv` | spreadsheets, pandas |
+//! | [`usage_csv`] | `.usage.csv` | spreadsheets, pandas |
+//! | [`lprof`] | `.lprof` | `python -m line_profiler` |
+//! | [`mprof`] | `.dat` | `mprof plot` |
+//! | [`over_ranks`] | `.ranks.csv` | spreadsheets, pandas |
 //! | [`firefox`] | `.firefox.json` | profiler.firefox.com, samply |
 //! | [`chrome_trace`] | `.trace.json` | ui.perfetto.dev, chrome://tracing, speedscope |
 //!
@@ -53,9 +57,25 @@ pub mod json;
 
 pub mod csv;
 
+pub mod usage_csv;
+
+pub mod lprof;
+
+pub mod mprof;
+
+pub mod over_ranks;
+
 pub mod firefox;
 
 pub mod chrome_trace;
+
+pub mod source_text;
+
+pub mod line_table;
+
+pub mod memory_table;
+
+pub mod findings;
 
 pub mod diff;
 
@@ -63,11 +83,13 @@ pub mod rates;
 
 pub mod number;
 
+mod facts;
 mod labels;
 mod paths;
 mod places;
 mod sequence;
 mod tree;
+mod usage;
 
 /// What the outputs say beyond the profile itself.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +100,10 @@ pub struct Meta {
     pub command: String,
     /// Facts for the line below the headline, as `100 Hz`.
     pub facts: Vec<String>,
+    /// When the recording began, in ns since 1970; 0: not known.
+    pub start_unix_ns: u64,
+    /// Whether threads, states or stacks were left out: then nothing is said of the whole.
+    pub is_part: bool,
     /// Which time the widths and columns show.
     pub view: View,
     /// How graphs are drawn.
@@ -139,6 +165,14 @@ pub enum Format {
     FunctionsCsv,
     /// A table of lines.
     LinesCsv,
+    /// A table of what the kernel counted of processes over time.
+    UsageCsv,
+    /// line_profiler's pickled line timings.
+    Lprof,
+    /// memory_profiler's record of resident memory over time.
+    Mprof,
+    /// A table of functions and lines over the ranks.
+    RanksCsv,
     /// The Firefox Profiler's processed profile.
     Firefox,
     /// Chrome's Trace Event Format.
@@ -147,7 +181,7 @@ pub enum Format {
 
 impl Format {
     /// All formats, in the order in which they are listed to the user.
-    pub const ALL: [Format; 15] = [
+    pub const ALL: [Format; 19] = [
         Format::FlameGraph,
         Format::Pstats,
         Format::Folded,
@@ -161,6 +195,10 @@ impl Format {
         Format::Json,
         Format::FunctionsCsv,
         Format::LinesCsv,
+        Format::UsageCsv,
+        Format::Lprof,
+        Format::Mprof,
+        Format::RanksCsv,
         Format::Firefox,
         Format::ChromeTrace,
     ];
@@ -181,6 +219,10 @@ impl Format {
             Format::Json => ("json", &["json"]),
             Format::FunctionsCsv => ("csv", &["csv", "functions.csv"]),
             Format::LinesCsv => ("lines-csv", &["lines.csv"]),
+            Format::UsageCsv => ("usage-csv", &["usage.csv"]),
+            Format::Lprof => ("lprof", &["lprof"]),
+            Format::Mprof => ("mprof", &["dat"]),
+            Format::RanksCsv => ("ranks-csv", &["ranks.csv"]),
             Format::Firefox => ("firefox", &["firefox.json"]),
             Format::ChromeTrace => ("chrome-trace", &["trace.json"]),
         }
@@ -318,6 +360,10 @@ pub fn write(
         Format::Json => json::write(profile, meta, out),
         Format::FunctionsCsv => csv::write_functions(profile, meta, out),
         Format::LinesCsv => csv::write_lines(profile, meta, out),
+        Format::UsageCsv => usage_csv::write(profile, out),
+        Format::Lprof => lprof::write(profile, meta, out),
+        Format::Mprof => mprof::write(profile, meta, out),
+        Format::RanksCsv => over_ranks::write_csv(profile, meta, out),
         Format::Firefox => firefox::write(profile, meta, out),
         Format::ChromeTrace => chrome_trace::write(profile, meta, out),
     };

@@ -33,6 +33,17 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// What was added and what was taken away, in MB: `+12.3 -0.4`; nothing for nothing.
+#[must_use]
+pub fn bytes_with_sign(grown: u64, shrunk: u64) -> String {
+    let part = |sign: &str, bytes: u64| {
+        let shown = format!("{:.1}", bytes as f64 / 1e6);
+        (shown != "0.0").then(|| format!("{sign}{shown}"))
+    };
+    let parts = [part("+", grown), part("-", shrunk)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,15 +3,19 @@
 use std::fmt::Write as _;
 use std::io;
 
+use crate::profile::confidence::{Confidence, Error};
 use crate::profile::event::{LostCause, Nanos};
-use crate::profile::functions::{Function, Functions};
+use crate::profile::functions::{Function, FunctionRow, Functions};
 use crate::profile::lines::Lines;
 use crate::profile::{Profile, Totals, View};
 
 use super::Meta;
+use super::findings;
 use super::labels;
+use super::over_ranks;
 use super::paths::Shortener;
 use super::rates;
+use super::usage;
 
 /// How many rows a table of the written report has at most.
 const REPORT_ROWS: usize = 100;
@@ -27,6 +31,8 @@ pub struct SummaryOptions {
     pub threads: usize,
     /// Which time is shown.
     pub view: View,
+    /// Whether threads, states or stacks were left out: then nothing is said of the whole.
+    pub is_part: bool,
 }
 
 impl Default for SummaryOptions {
@@ -36,6 +42,7 @@ impl Default for SummaryOptions {
             lines: 10,
             threads: 10,
             view: View::Wall,
+            is_part: false,
         }
     }
 }
@@ -50,6 +57,7 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
         lines: REPORT_ROWS,
         threads: REPORT_ROWS,
         view: meta.view,
+        is_part: meta.is_part,
     };
     let command = [meta.command.clone()];
     let command = command.iter().filter(|command| !command.is_empty());
@@ -67,6 +75,16 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
 /// Shares are of the time of all threads together.
 #[must_use]
 pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
+    summary_with(profile, options, None)
+}
+
+/// The same, with the confidence intervals of the shares in the tables of functions and lines.
+#[must_use]
+pub fn summary_with(
+    profile: &Profile,
+    options: &SummaryOptions,
+    confidence: Option<&Confidence<'_>>,
+) -> String {
     let mut text = String::new();
     head(&mut text, profile);
     if profile.totals().time(options.view) == Nanos(0) {
@@ -75,14 +93,30 @@ pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
     }
     effort(&mut text, profile);
     frameless(&mut text, profile, options.view);
+    usage::write(&mut text, profile, options.is_part);
     if profile.threads().len() > 1 && options.threads > 0 {
         threads(&mut text, profile, options);
     }
     if profile.processes().len() > 1 && options.threads > 0 {
         processes(&mut text, profile, options);
     }
-    tables(&mut text, profile, options);
+    tables(&mut text, profile, options, confidence);
+    over_ranks::tables(&mut text, profile, options);
+    if !options.is_part {
+        found(&mut text, profile);
+    }
     text
+}
+
+/// What stands out.
+fn found(text: &mut String, profile: &Profile) {
+    let sentences = findings::sentences(profile);
+    if !sentences.is_empty() {
+        text.push_str("\nfindings\n");
+    }
+    for sentence in sentences {
+        line(text, &format!("- {sentence}"));
+    }
 }
 
 /// How often was sampled, and what it took.
@@ -101,8 +135,16 @@ fn effort(text: &mut String, profile: &Profile) {
             1 => "a thread was stopped for 1 reading".to_owned(),
             stops => format!("a thread was stopped for {stops} readings"),
         };
-        let repeated = format!("readings repeated: {retries} (the stack had changed meanwhile)");
-        line(text, &format!("{repeated}; {stopped}"));
+        let causes = profile.repeated().iter();
+        let causes: Vec<String> = causes.map(|(cause, n)| format!("{n} {cause}")).collect();
+        let causes = match causes.as_slice() {
+            [] => String::new(),
+            causes => format!(" ({})", causes.join(", ")),
+        };
+        line(
+            text,
+            &format!("readings repeated: {retries}{causes}; {stopped}"),
+        );
     }
 }
 
@@ -117,38 +159,46 @@ fn frameless(text: &mut String, profile: &Profile, view: View) {
     }
 }
 
-fn tables(text: &mut String, profile: &Profile, options: &SummaryOptions) {
+fn tables(
+    text: &mut String,
+    profile: &Profile,
+    options: &SummaryOptions,
+    confidence: Option<&Confidence<'_>>,
+) {
     let functions = Functions::of(profile);
     let files = functions.rows().iter().filter_map(|row| row.function.file);
     let table = Table {
         view: options.view,
         whole: profile.totals(),
         shortener: Shortener::of(files),
+        has_errors: confidence.is_some(),
     };
     let view = options.view;
+    let function = |row: &&FunctionRow<'_>| TableRow {
+        own: row.self_time,
+        total: row.total_time,
+        place: table.function(&row.function),
+        error: confidence.and_then(|known| known.of_function(&row.function)),
+    };
     let by_self = functions.by_self(view);
-    let rows = by_self
-        .iter()
-        .map(|row| (row.self_time, row.total_time, table.function(&row.function)));
+    let rows = by_self.iter().filter(|row| row.self_time.samples > 0);
     let heading = format!("functions by self time ({view})");
-    let rows = rows.filter(|(self_time, _, _)| self_time.samples > 0);
-    table.write(text, &heading, rows, options.functions);
+    table.write(text, &heading, rows.map(function), options.functions);
 
     let by_total = functions.by_total(view);
-    let rows = by_total
-        .iter()
-        .map(|row| (row.self_time, row.total_time, table.function(&row.function)));
+    let rows = by_total.iter().filter(|row| row.total_time.samples > 0);
     let heading = format!("functions by total time ({view})");
-    let rows = rows.filter(|(_, total_time, _)| total_time.samples > 0);
-    table.write(text, &heading, rows, options.functions);
+    table.write(text, &heading, rows.map(function), options.functions);
 
     if options.lines > 0 {
         let lines = Lines::of(profile, &functions);
         let by_self = lines.by_self(view);
         let hot = by_self.iter().filter(|row| row.self_time.samples > 0);
-        let rows = hot.map(|row| {
-            let place = table.place(&row.function, row.line);
-            (row.self_time, row.total_time, place)
+        let rows = hot.map(|row| TableRow {
+            own: row.self_time,
+            total: row.total_time,
+            place: table.place(&row.function, row.line),
+            error: confidence.and_then(|known| known.of_line(&row.function, row.line)),
         });
         let heading = format!("lines by self time ({view})");
         table.write(text, &heading, rows, options.lines);
@@ -231,6 +281,12 @@ pub(super) fn head(text: &mut String, profile: &Profile) {
     if profile.processes().len() > 1 {
         parts.push(format!("{} processes", profile.processes().len()));
     }
+    match profile.skipped() {
+        0 => {}
+        count => parts.push(format!(
+            "{count} more without Python or too short for a sample"
+        )),
+    }
     line(text, &parts.join(", "));
     line(text, &lost_in_words(profile));
     if !profile.is_complete() && profile.totals().samples > 0 {
@@ -246,8 +302,11 @@ fn threads(text: &mut String, profile: &Profile, options: &SummaryOptions) {
         let process = process.map_or_else(String::new, |process| format!(" of {}", process.pid));
         (format!("{}{process}", labels::thread_name(thread)), *totals)
     });
+    let mut rows: Vec<(String, Totals)> = rows.collect();
+    rows.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.time(options.view)));
+    let count = rows.len();
     let names = ("threads", "thread");
-    owners(text, profile, options, names, rows.collect());
+    owners(text, profile, options, names, (rows, count));
 }
 
 fn processes(text: &mut String, profile: &Profile, options: &SummaryOptions) {
@@ -257,21 +316,51 @@ fn processes(text: &mut String, profile: &Profile, options: &SummaryOptions) {
             *sum += *totals;
         }
     }
-    let labels = profile.processes().iter().map(labels::of_process);
     let names = ("processes", "process");
-    owners(text, profile, options, names, labels.zip(sums).collect());
+    let rows = families(profile, &sums, options);
+    owners(text, profile, options, names, (rows, sums.len()));
+}
+
+/// The processes with the most time, each below the one that started it.
+fn families(profile: &Profile, sums: &[Totals], options: &SummaryOptions) -> Vec<(String, Totals)> {
+    let mut by_time: Vec<usize> = (0..sums.len()).collect();
+    by_time.sort_by_key(|id| std::cmp::Reverse(sums[*id].time(options.view)));
+    by_time.truncate(options.threads);
+    let parent = |id: usize| {
+        let parent = profile.processes()[id].parent.map(|id| id.0 as usize);
+        // A damaged recording may have any parent.
+        parent.filter(|parent| *parent < id && by_time.contains(parent))
+    };
+    let mut rows = Vec::new();
+    // A process and how many stand above it.
+    let roots = by_time.iter().rev().filter(|id| parent(**id).is_none());
+    let mut todo: Vec<(usize, usize)> = roots.map(|id| (*id, 0)).collect();
+    while let Some((id, depth)) = todo.pop() {
+        let process = &profile.processes()[id];
+        let seen = match process.seen {
+            Nanos(0) => String::new(),
+            seen => format!(", from {} s", seconds(seen, profile.duration())),
+        };
+        let label = labels::of_process(process);
+        rows.push((format!("{}{label}{seen}", "  ".repeat(depth)), sums[id]));
+        let children = by_time
+            .iter()
+            .rev()
+            .filter(|child| parent(**child) == Some(id));
+        todo.extend(children.map(|child| (*child, depth + 1)));
+    }
+    rows
 }
 
 /// What the tables of threads and processes have in common. `names` are those of the table and of its last
-/// column.
+/// column; the rows come with how many there would be.
 fn owners(
     text: &mut String,
     profile: &Profile,
     options: &SummaryOptions,
     names: (&str, &str),
-    mut rows: Vec<(String, Totals)>,
+    (rows, count): (Vec<(String, Totals)>, usize),
 ) {
-    rows.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.time(options.view)));
     let _ = writeln!(
         text,
         "\n{}\n{:>9} {:>9} {:>9} {:>9}  {}",
@@ -288,7 +377,7 @@ fn owners(
             totals.samples,
         );
     }
-    more(text, rows.len(), options.threads);
+    more(text, count, options.threads);
 }
 
 /// What the tables of functions and lines have in common.
@@ -296,35 +385,57 @@ struct Table {
     view: View,
     whole: Totals,
     shortener: Shortener,
+    /// Whether rows come with the errors of their shares.
+    has_errors: bool,
+}
+
+/// A row of a function or line.
+struct TableRow {
+    own: Totals,
+    total: Totals,
+    place: String,
+    error: Option<Error>,
 }
 
 impl Table {
-    /// Rows of self time, total time and place.
     fn write(
         &self,
         text: &mut String,
         heading: &str,
-        rows: impl Iterator<Item = (Totals, Totals, String)>,
+        rows: impl Iterator<Item = TableRow>,
         max_rows: usize,
     ) {
+        let sign = if self.has_errors { "   ±95%" } else { "" };
         let _ = writeln!(
             text,
-            "\n{heading}\n{:>9} {:>6} {:>9} {:>6}",
+            "\n{heading}\n{:>9} {:>6}{sign} {:>9} {:>6}{sign}",
             "self s", "%", "total s", "%"
         );
         let mut count = 0;
-        for (self_time, total_time, place) in rows {
+        for row in rows {
             count += 1;
             if count <= max_rows {
-                let (self_s, self_share) = self.columns(&self_time);
-                let (total_s, total_share) = self.columns(&total_time);
+                let (self_s, self_share) = self.columns(&row.own);
+                let (total_s, total_share) = self.columns(&row.total);
+                let self_error = self.error(row.error.map(|error| error.self_time));
+                let total_error = self.error(row.error.map(|error| error.total_time));
                 let _ = writeln!(
                     text,
-                    "{self_s:>9} {self_share:>6} {total_s:>9} {total_share:>6}  {place}"
+                    "{self_s:>9} {self_share:>6}{self_error} {total_s:>9} {total_share:>6}{total_error}  {}",
+                    row.place
                 );
             }
         }
         more(text, count, max_rows);
+    }
+
+    /// Half the width of an interval, in percentage points; `?` for a recording too short to tell.
+    fn error(&self, error: Option<f64>) -> String {
+        match error {
+            _ if !self.has_errors => String::new(),
+            Some(error) if error.is_finite() => format!(" {:>6.1}", 100.0 * error),
+            _ => format!(" {:>6}", "?"),
+        }
     }
 
     fn columns(&self, totals: &Totals) -> (String, String) {
@@ -367,7 +478,7 @@ pub(super) fn line(text: &mut String, content: &str) {
 }
 
 /// Seconds with as many digits as the whole deserves: about four of the whole.
-fn seconds(part: Nanos, whole: Nanos) -> String {
+pub(super) fn seconds(part: Nanos, whole: Nanos) -> String {
     let decimals = match whole.0 / 1_000_000_000 {
         0 => 4,
         1..=9 => 3,

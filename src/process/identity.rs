@@ -140,6 +140,35 @@ impl Process {
         })
     }
 
+    /// How many pages its address space has: changes when it maps or unmaps something (`size` in
+    /// proc_pid_statm(5)).
+    #[must_use]
+    pub fn memory_pages(&self) -> Option<u64> {
+        let statm = read_proc(self.pid, "statm").ok()?;
+        let text = std::str::from_utf8(&statm).ok()?;
+        text.split_ascii_whitespace().next()?.parse().ok()
+    }
+
+    /// Whether it has its memory in common with `other`, as the child of a vfork(2) has until it execs;
+    /// `None` where the kernel does not tell (kcmp(2)).
+    #[must_use]
+    pub fn shares_memory_with(&self, other: Pid) -> Option<bool> {
+        sys::share_memory(self.pid.0, other.0).ok()
+    }
+
+    /// The processes that its threads have started and that still live; `None` where the kernel does not
+    /// tell (`CONFIG_PROC_CHILDREN`).
+    #[must_use]
+    pub fn children(&self) -> Option<Vec<Pid>> {
+        let tasks = self.tasks().ok()?.into_iter();
+        let lists: Vec<String> = tasks
+            .map(|tid| format!("/proc/{}/task/{tid}/children", self.pid))
+            .filter_map(|path| fs::read_to_string(path).ok())
+            .collect();
+        let pids = lists.iter().flat_map(|list| list.split_ascii_whitespace());
+        (!lists.is_empty()).then(|| pids.filter_map(|pid| pid.parse().ok().map(Pid)).collect())
+    }
+
     /// Says what it is, for a message: `bash (/usr/bin/bash)`.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -41,6 +41,16 @@ pub struct MappedFile {
     pub mappings: Vec<Mapping>,
 }
 
+/// Tells a file from others, and from what it was before it was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileStamp {
+    device: u64,
+    inode: u64,
+    size_bytes: u64,
+    /// When it was changed last: seconds and nanoseconds since 1970.
+    changed: (i64, i64),
+}
+
 /// One ELF file mapped into a process. All addresses are the target's.
 #[derive(Debug)]
 pub struct Image {
@@ -150,6 +160,20 @@ impl MappedFile {
     pub fn load(&self, process: &Process) -> Result<Image, ImageError> {
         let file = self.open(process)?;
         Image::parse(&ElfFile::new(file, &self.path)?, &self.mappings)
+    }
+
+    /// What tells the file from others; `None` when it is not at its path any more.
+    #[must_use]
+    pub fn stamp(&self, process: &Process) -> Option<FileStamp> {
+        let relative = self.path.strip_prefix("/").unwrap_or(&self.path);
+        let root = format!("/proc/{}/root", process.pid());
+        let found = std::fs::metadata(Path::new(&root).join(relative)).ok()?;
+        (found.ino() == self.inode).then(|| FileStamp {
+            device: found.dev(),
+            inode: found.ino(),
+            size_bytes: found.len(),
+            changed: (found.mtime(), found.mtime_nsec()),
+        })
     }
 
     /// Opens the mapped file itself: through `map_files`, which leads to it even if deleted or in another mount

@@ -22,16 +22,22 @@ pub mod limits;
 
 pub mod image;
 
+pub mod births;
+
+pub mod alarm;
+
 pub mod permission;
 
 pub mod spawn;
 
 pub mod pause;
 
+pub use alarm::{Alarm, Knocker};
+pub use births::{Birth, Births};
 pub use counters::{CounterWatch, Counters, ResidentMemory};
 pub use descriptor::{DescriptorKind, descriptor_kind};
 pub use identity::{ImageIdentity, Process};
-pub use image::{Image, ImageError, MappedFile};
+pub use image::{FileStamp, Image, ImageError, MappedFile};
 pub use limits::Limits;
 pub use maps::{Mapping, MapsError};
 pub use pause::{Paused, pause, pause_all};

@@ -15,6 +15,9 @@
 //!   continues the child. A plain SIGSTOP is copied only under a job-control shell, for nobody else would
 //!   wake rsamp again.
 //! - SIGKILL of rsamp leaves the child running.
+//!
+//! Where [`adopt_orphans`] was called, descendants of the child whose parents have ended become children of
+//! rsamp, not of init: they are buried while rsamp waits, and init gets what is left when rsamp ends.
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -148,6 +151,13 @@ pub enum WaitEvent {
     Continued,
 }
 
+/// Has descendants of this process fall to it when their parents end (`PR_SET_CHILD_SUBREAPER` in prctl(2)),
+/// so that they are not lost from sight. Children do not inherit this.
+pub fn adopt_orphans() {
+    // Refused by kernels before 3.4 only.
+    let _ = nix::sys::prctl::set_child_subreaper(true);
+}
+
 impl Launched {
     /// Starts a command; the program is looked up in `PATH` as a shell does.
     ///
@@ -208,12 +218,22 @@ impl Launched {
             if let Some(status) = self.look_at_child(&mut on_event)? {
                 return Ok(status);
             }
+            self.bury_orphans();
             match self.signals.read_signal() {
                 Ok(Some(info)) => self.handle(Arrival::from(&info), &mut on_event),
                 // A stop and continue interrupts the read.
                 Ok(None) | Err(Errno::EINTR) => {}
                 Err(source) => return Err(self.wait_error(source)),
             }
+        }
+    }
+
+    /// Takes the ends of adopted processes, for which nobody else waits.
+    fn bury_orphans(&self) {
+        while let Ok(Some(pid)) = sys::peek_ended_child()
+            && pid != self.pid.0
+        {
+            let _ = sys::take_child(pid);
         }
     }
 
@@ -270,7 +290,9 @@ impl Launched {
             libc::SIGCONT => {}
             _ => {
                 let leads_session = || getsid(None) == Ok(getpid());
-                let is_descendant = |pid| is_descendant(pid, self.pid);
+                // Orphans have become children of ours.
+                let own = Pid(getpid().as_raw());
+                let is_descendant = |pid| pid != own && is_descendant(pid, own);
                 if !is_for_child(arrival, leads_session, is_descendant) {
                     return on_event(WaitEvent::NotForwarded(signal));
                 }

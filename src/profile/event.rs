@@ -247,6 +247,41 @@ impl fmt::Display for LostCause {
     }
 }
 
+/// What was lost by one cause around one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// The last tick of the tenth of a second, or less, in which it was; since the start of the recording.
+    pub at: Nanos,
+    /// Why.
+    pub cause: LostCause,
+    /// How many samples or ticks.
+    pub count: u64,
+}
+
+/// Why a stack was read again. It is no loss: the last reading is of one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RetryCause {
+    /// A frame or a part of the stack lay elsewhere than before.
+    Moved,
+    /// It could not be told which frame was the innermost.
+    Changing,
+    /// The frames did not fit together: they were of two moments.
+    Mixed,
+    /// A function was new, or another lay where it had been.
+    Unread,
+}
+
+impl fmt::Display for RetryCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RetryCause::Moved => "frames had moved",
+            RetryCause::Changing => "in the midst of a call",
+            RetryCause::Mixed => "frames of two moments",
+            RetryCause::Unread => "new functions",
+        })
+    }
+}
+
 /// What the sampler tells, in order.
 ///
 /// An id is defined before it is used, in ascending order without gaps, once.
@@ -270,20 +305,16 @@ pub enum Event {
     /// A thread had a stack for some time.
     Sample(Sample),
     /// So many samples were lost or cut. A `Late` tick is not missing time: the next weight covers it.
-    Lost(LostCause, u64),
-    /// So many readings were repeated because the stack had changed meanwhile, and for so many the
-    /// thread was stopped. Neither is a loss.
-    Repeated {
-        /// Readings that were repeated.
-        retries: u64,
-        /// Readings for which the thread was stopped.
-        stops: u64,
-    },
+    Lost(Loss),
+    /// So many readings were repeated.
+    Repeated(RetryCause, u64),
+    /// For so many readings a thread was stopped.
+    Stopped(u64),
     /// What the kernel counted of a process by some moment.
     Usage(Usage),
     /// Something cannot be measured; told once for each process and thing.
     Missing(Missing),
-    /// So many processes of the tree ran no Python while they were looked at.
+    /// So many processes of the tree ran no Python while they were looked at, or ended before they could be sampled.
     Skipped(u64),
     /// How often was sampled since the last such event. All spans together are the whole recording.
     Rate(RateSpan),

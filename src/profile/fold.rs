@@ -8,8 +8,8 @@ use std::ops::{Add, AddAssign};
 use rustc_hash::FxHashMap;
 
 use super::event::{
-    Event, Frame, FrameId, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, Sample,
-    StackId, State, Thread, ThreadId, Usage,
+    Event, Frame, FrameId, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, RetryCause,
+    Sample, StackId, State, Thread, ThreadId, Usage,
 };
 use super::timeline::Timeline;
 
@@ -162,7 +162,7 @@ pub struct Profile {
     thread_totals: Vec<Totals>,
     totals: Totals,
     lost: BTreeMap<LostCause, u64>,
-    retries: u64,
+    repeated: BTreeMap<RetryCause, u64>,
     stops: u64,
     rates: Vec<RateSpan>,
     usage: Vec<Usage>,
@@ -215,16 +215,20 @@ impl Profile {
                     && push(&mut self.stacks, id.0, Stack { parent, frame })
             }
             Event::Sample(sample) => self.apply_sample(&sample),
-            Event::Lost(cause, count) => {
-                let lost = self.lost.entry(cause).or_default();
-                *lost = lost.saturating_add(count);
+            Event::Lost(loss) => {
+                let lost = self.lost.entry(loss.cause).or_default();
+                *lost = lost.saturating_add(loss.count);
                 if let Some(timeline) = &mut self.timeline {
-                    timeline.lose(self.last_sample, cause, count);
+                    timeline.lose(loss);
                 }
                 true
             }
-            Event::Repeated { retries, stops } => {
-                self.retries = self.retries.saturating_add(retries);
+            Event::Repeated(cause, count) => {
+                let repeated = self.repeated.entry(cause).or_default();
+                *repeated = repeated.saturating_add(count);
+                true
+            }
+            Event::Stopped(stops) => {
                 self.stops = self.stops.saturating_add(stops);
                 true
             }
@@ -391,10 +395,17 @@ impl Profile {
         &self.lost
     }
 
-    /// How many readings were repeated because the stack had changed meanwhile.
+    /// How many readings were repeated, by cause; a cause that never came up is not in it.
+    #[must_use]
+    pub fn repeated(&self) -> &BTreeMap<RetryCause, u64> {
+        &self.repeated
+    }
+
+    /// How many readings were repeated, whatever the cause.
     #[must_use]
     pub fn retries(&self) -> u64 {
-        self.retries
+        let counts = self.repeated.values();
+        counts.fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// For how many readings a thread of the target was stopped.

@@ -24,6 +24,7 @@ pub struct LineRow<'p> {
 #[derive(Debug, Clone)]
 pub struct Lines<'p> {
     rows: Vec<LineRow<'p>>,
+    of_frame: Vec<usize>,
 }
 
 impl<'p> Lines<'p> {
@@ -32,7 +33,7 @@ impl<'p> Lines<'p> {
     pub fn of(profile: &'p Profile, functions: &Functions<'p>) -> Lines<'p> {
         let mut ids: HashMap<(Option<FunctionId>, Option<u32>), usize> = HashMap::new();
         let mut rows = Vec::new();
-        let line_of_frame: Vec<usize> = (0_u32..)
+        let of_frame: Vec<usize> = (0_u32..)
             .zip(profile.frames())
             .map(|(id, frame)| {
                 let function = functions.of_frame(FrameId(id));
@@ -50,20 +51,26 @@ impl<'p> Lines<'p> {
         let class_of: Vec<usize> = profile
             .stacks()
             .iter()
-            .map(|node| line_of_frame[node.frame.0 as usize])
+            .map(|node| of_frame[node.frame.0 as usize])
             .collect();
         let sums = sums::by_class(profile, &class_of, rows.len());
         for (row, sums) in rows.iter_mut().zip(sums) {
             row.self_time = sums.self_time;
             row.total_time = sums.total_time;
         }
-        Lines { rows }
+        Lines { rows, of_frame }
     }
 
     /// The lines, in the order in which they were first seen.
     #[must_use]
     pub fn rows(&self) -> &[LineRow<'p>] {
         &self.rows
+    }
+
+    /// The line that a frame is in: an index into [`Lines::rows`].
+    #[must_use]
+    pub fn of_frame(&self, frame: FrameId) -> Option<usize> {
+        self.of_frame.get(frame.0 as usize).copied()
     }
 
     /// The lines by self time, longest first; equal ones by total time, then by place.

@@ -3,6 +3,7 @@
 //! ```text
 //! Event ─► Filter (filter) ─► Profile (fold) ─► Functions (functions) ─► lines (lines), call edges (callers)
 //!                                      ├──────► sums over the tree of stacks (sums)
+//!                                      ├──────► functions and lines over the ranks (over_ranks)
 //!                                      ├──────► two of them: what differs (diff)
 //!                                      └──────► on demand, what was seen when (timeline)
 //! ```
@@ -11,13 +12,24 @@ pub mod event;
 
 mod blocks;
 mod fold;
+mod nearest;
 mod sums;
 
 pub mod functions;
 
 pub mod lines;
 
+pub mod states;
+
+pub mod line_tables;
+
+pub mod memory;
+
+pub mod findings;
+
 pub mod callers;
+
+pub mod over_ranks;
 
 pub mod timeline;
 
@@ -26,5 +38,7 @@ pub mod paths;
 pub mod filter;
 
 pub mod diff;
+
+pub mod confidence;
 
 pub use fold::{Profile, Row, Stack, Totals, View};

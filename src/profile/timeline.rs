@@ -3,21 +3,8 @@
 //! A [`Profile`] forgets when a stack was seen. One made by [`Profile::with_timeline`] keeps this as
 //! well, for the formats that have a time axis; its size grows with the number of runs.
 
-use super::event::{LostCause, Nanos, Sample, ThreadId};
+use super::event::{Loss, Nanos, Sample, ThreadId};
 use super::{Profile, Row};
-
-/// What was lost at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Loss {
-    /// The end of the latest run that was known when it was told. A run of equal stacks is told when
-    /// it ends, after a second at most: so much earlier may this be than the loss itself. A recording
-    /// keeps what was lost block by block: read from there, it is at the end of its block.
-    pub at: Nanos,
-    /// Why.
-    pub cause: LostCause,
-    /// How many samples or ticks.
-    pub count: u64,
-}
 
 /// The runs of all threads and what was lost between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,7 +24,11 @@ impl Timeline {
             timeline.push(whole_row(row, start.unwrap_or_default()));
         }
         for (cause, count) in profile.lost() {
-            timeline.lose(Nanos(0), *cause, *count);
+            timeline.lose(Loss {
+                at: Nanos(0),
+                cause: *cause,
+                count: *count,
+            });
         }
         timeline
     }
@@ -63,12 +54,12 @@ impl Timeline {
         self.runs[thread].push(run);
     }
 
-    pub(super) fn lose(&mut self, at: Nanos, cause: LostCause, count: u64) {
+    pub(super) fn lose(&mut self, loss: Loss) {
         match self.losses.last_mut() {
-            Some(last) if (last.at, last.cause) == (at, cause) => {
-                last.count = last.count.saturating_add(count);
+            Some(last) if (last.at, last.cause) == (loss.at, loss.cause) => {
+                last.count = last.count.saturating_add(loss.count);
             }
-            _ => self.losses.push(Loss { at, cause, count }),
+            _ => self.losses.push(loss),
         }
     }
 }

@@ -73,8 +73,9 @@ impl Merger {
                 let process = self.process_id(missing.process);
                 emit(Event::Missing(Missing { process, ..missing }));
             }
-            event @ (Event::Lost(..)
-            | Event::Repeated { .. }
+            event @ (Event::Lost(_)
+            | Event::Repeated(..)
+            | Event::Stopped(_)
             | Event::Skipped(_)
             | Event::Rate(_)) => emit(event),
         }

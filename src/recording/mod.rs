@@ -17,6 +17,8 @@ mod columns;
 
 pub mod writer;
 
+mod worth;
+
 pub mod recorder;
 
 pub mod reader;
@@ -26,7 +28,7 @@ pub mod merge;
 pub mod source;
 
 pub use merge::Merger;
-pub use reader::{Completeness, ReadError, Reader};
+pub use reader::{Completeness, ReadError, Reader, SourceText};
 pub use recorder::{Recorder, Surroundings};
 pub use schema::{Header, Source};
 pub use writer::Writer;

@@ -11,8 +11,8 @@ use super::columns;
 use super::format::{Blocks, Preamble, Unreadable, VERSION, read_preamble};
 use super::schema::{self, Block, Header};
 use crate::profile::event::{
-    Event, Frame, FrameId, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, StackId,
-    Thread, ThreadId, Usage,
+    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, RetryCause,
+    StackId, Thread, ThreadId, Usage,
 };
 
 /// The most definitions of one kind. A program with so many different stacks would need gigabytes
@@ -233,6 +233,8 @@ impl<R: Read> Reader<R> {
         self.define_stacks(&block, &mut events)?;
         let lost: Option<Vec<_>> = block.lost.iter().map(lost_event).collect();
         let lost = lost?;
+        let repeated: Option<Vec<_>> = block.repeated.iter().map(repeated_event).collect();
+        let repeated = repeated?;
         let is_known = |usage: &schema::Usage| u64::from(usage.process) < self.processes;
         if !block.usage.iter().all(is_known) {
             return None;
@@ -244,9 +246,9 @@ impl<R: Read> Reader<R> {
             emit(Event::Sample(sample));
         })?;
         lost.into_iter().for_each(&mut *emit);
-        let (retries, stops) = (block.retries, block.stops);
-        if retries > 0 || stops > 0 {
-            emit(Event::Repeated { retries, stops });
+        repeated.into_iter().for_each(&mut *emit);
+        if block.stops > 0 {
+            emit(Event::Stopped(block.stops));
         }
         for usage in &block.usage {
             emit(Event::Usage(usage_event(usage)));
@@ -480,5 +482,22 @@ fn lost_event(loss: &schema::Loss) -> Option<Event> {
     let cause = causes
         .into_iter()
         .find(|cause| super::writer::cause_number(*cause) == loss.cause)?;
-    Some(Event::Lost(cause, loss.count))
+    Some(Event::Lost(Loss {
+        at: Nanos(loss.at_ns),
+        cause,
+        count: loss.count,
+    }))
+}
+
+fn repeated_event(repeated: &schema::Repeated) -> Option<Event> {
+    let causes = [
+        RetryCause::Moved,
+        RetryCause::Changing,
+        RetryCause::Mixed,
+        RetryCause::Unread,
+    ];
+    let cause = causes
+        .into_iter()
+        .find(|cause| super::writer::retry_number(*cause) == repeated.cause)?;
+    Some(Event::Repeated(cause, repeated.count))
 }

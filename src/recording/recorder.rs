@@ -7,22 +7,26 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, IntoInnerError};
-use std::mem::{replace, take};
+use std::mem::replace;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashSet;
 use thiserror::Error;
 
 use super::schema::Header;
-use super::source::excerpt;
+use super::worth::Worth;
 use super::writer::Writer;
-use crate::profile::event::{Event, Frame};
+use crate::profile::event::Event;
 
 /// How often what was recorded is written. With the second for which the sampler holds back a stack that
 /// does not change, nothing older than two seconds is lost when rsamp is killed.
 const WRITE_EVERY: Duration = Duration::from_millis(900);
+
+/// A process that has just appeared is looked at soon, but not more often than this: a program may start
+/// hundreds of them a second.
+const HURRY_EVERY: Duration = Duration::from_millis(100);
 
 /// The most events that wait to be written: about 30 MB, or a minute of four threads at 1 kHz.
 const MAX_WAITING: usize = 1 << 18;
@@ -81,6 +85,8 @@ struct Waiting {
     events: Vec<Event>,
     /// There is something that should not wait: a process may end at once.
     is_urgent: bool,
+    /// When that was so last.
+    hurried: Option<Instant>,
     is_finished: bool,
     /// Nothing is taken any more.
     is_given_up: bool,
@@ -103,8 +109,8 @@ impl Recorder {
         let writing = Writing {
             shared: Arc::clone(&shared),
             surroundings,
-            pid: 0,
-            frames: Vec::new(),
+            pids: None,
+            worth: Worth::default(),
             seen: FxHashSet::default(),
             sources_bytes: 0,
             end: None,
@@ -128,9 +134,15 @@ impl Recorder {
             return;
         }
         waiting.events.push(event.clone());
-        let is_process = matches!(event, Event::Process(..));
-        waiting.is_urgent |= is_process;
-        let is_due = is_process || waiting.events.len() == MANY_WAITING;
+        let is_urgent = matches!(event, Event::Process(..))
+            && waiting
+                .hurried
+                .is_none_or(|last| last.elapsed() >= HURRY_EVERY);
+        if is_urgent {
+            waiting.is_urgent = true;
+            waiting.hurried = Some(Instant::now());
+        }
+        let is_due = is_urgent || waiting.events.len() == MANY_WAITING;
         drop(waiting);
         if is_due {
             self.shared.is_due.notify_one();
@@ -186,12 +198,11 @@ impl Drop for Recorder {
 struct Writing {
     shared: Arc<Shared>,
     surroundings: Box<dyn Surroundings>,
-    /// The process that was defined last.
-    pid: i32,
-    /// Frames whose source was not looked up yet.
-    frames: Vec<Frame>,
-    /// Excerpts that are in the file: of which file, from which line.
-    seen: FxHashSet<(String, u32)>,
+    /// The processes that were defined first and last.
+    pids: Option<(i32, i32)>,
+    worth: Worth,
+    /// Excerpts that are in the file: of which file, from which line, how many bytes.
+    seen: FxHashSet<(String, u32, usize)>,
     sources_bytes: usize,
     /// The end, behind which there must be nothing.
     end: Option<Event>,
@@ -282,43 +293,47 @@ impl Writing {
         writer.event(&event)?;
         match event {
             Event::Process(_, process) => {
-                self.pid = process.pid;
+                let (first, _) = self.pids.unwrap_or((process.pid, process.pid));
+                self.pids = Some((first, process.pid));
                 if let Some(path) = self.surroundings.executable(process.pid) {
                     writer.executable(path);
                 }
             }
-            Event::Frame(_, frame) => self.frames.push(frame),
-            _ => {}
+            event => self.worth.event(&event),
         }
         Ok(())
     }
 
-    /// Looks up the functions that are new, each file once.
+    /// Looks up what has become worth keeping, each file once.
     fn write_sources(&mut self, writer: &mut Writer<BufWriter<File>>) -> io::Result<()> {
-        let mut frames = take(&mut self.frames);
-        frames.sort_by(|a, b| a.file.cmp(&b.file));
-        for frames in frames.chunk_by(|a, b| a.file == b.file) {
-            let Some(file) = frames.first().and_then(|frame| frame.file.as_deref()) else {
-                continue;
-            };
+        for (file, parts) in self.worth.take_due() {
             if self.sources_bytes >= MAX_SOURCES_BYTES {
                 break;
             }
-            let Some(text) = self.surroundings.source(self.pid, file) else {
+            let Some(text) = self.source(&file) else {
                 continue;
             };
-            for frame in frames {
-                let first_line = frame.first_line.unwrap_or(1);
-                let Some(found) = excerpt(&text, &frame.name, first_line, frame.line) else {
+            for part in parts {
+                let Some(found) = self.worth.excerpt(part, &text) else {
                     continue;
                 };
-                if self.seen.insert((file.to_owned(), found.first_line)) {
+                if self
+                    .seen
+                    .insert((file.clone(), found.first_line, found.text.len()))
+                {
                     self.sources_bytes += found.text.len();
-                    writer.source(file, found.first_line, found.text)?;
+                    writer.source(&file, found.first_line, found.text)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The text of a file, as the process that was defined last has it; where that has ended, as the first.
+    fn source(&mut self, file: &str) -> Option<String> {
+        let (first, last) = self.pids?;
+        let text = self.surroundings.source(last, file);
+        text.or_else(|| self.surroundings.source(first, file))
     }
 
     fn give_up(&self) {

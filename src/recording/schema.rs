@@ -44,8 +44,8 @@ pub struct Block {
     pub sample_gil: Vec<u64>,
     #[prost(message, repeated, tag = "19")]
     pub lost: Vec<Loss>,
-    #[prost(uint64, tag = "20")]
-    pub retries: u64,
+    #[prost(message, repeated, tag = "20")]
+    pub repeated: Vec<Repeated>,
     #[prost(uint64, tag = "21")]
     pub stops: u64,
     #[prost(message, repeated, tag = "22")]
@@ -213,10 +213,22 @@ pub struct Thread {
     pub is_main: bool,
 }
 
-/// How much was lost by one cause.
+/// How much was lost around one moment by one cause.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 #[allow(missing_docs)]
 pub struct Loss {
+    #[prost(uint32, tag = "1")]
+    pub cause: u32,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+    #[prost(uint64, tag = "3")]
+    pub at_ns: u64,
+}
+
+/// How many readings were repeated by one cause.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+#[allow(missing_docs)]
+pub struct Repeated {
     #[prost(uint32, tag = "1")]
     pub cause: u32,
     #[prost(uint64, tag = "2")]

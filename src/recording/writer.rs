@@ -11,13 +11,13 @@ use super::columns;
 use super::format::{Preamble, write_block};
 use super::schema::{self, Block, Header, Source};
 use crate::profile::event::{
-    Event, Frame, FrameId, LostCause, Missing, Process, Sample, StackId, Thread, Usage,
+    Event, Frame, FrameId, LostCause, Missing, Process, RetryCause, Sample, StackId, Thread, Usage,
 };
 
 /// Longer texts of the target (names of generated code) lose their end, so that a block has a bound.
 pub const MAX_TEXT_BYTES: usize = 1 << 20;
 
-/// A block with so many samples is written though it is not time: 100 bytes each at the very most.
+/// A block with so many samples and losses is written though it is not time: 100 bytes each at the very most.
 const MAX_BLOCK_SAMPLES: usize = 1 << 13;
 
 /// A block with definitions of so many bytes is written though it is not time.
@@ -33,7 +33,7 @@ pub struct Writer<W> {
     strings: FxHashMap<String, u32>,
     block: Block,
     samples: Vec<Sample>,
-    lost: BTreeMap<u32, u64>,
+    repeated: BTreeMap<u32, u64>,
     /// About what the block's definitions take.
     definitions_bytes: usize,
     written_bytes: u64,
@@ -56,7 +56,7 @@ impl<W: Write> Writer<W> {
                 ..Block::default()
             },
             samples: Vec::new(),
-            lost: BTreeMap::new(),
+            repeated: BTreeMap::new(),
             definitions_bytes: 0,
             written_bytes: preamble.len() as u64,
         };
@@ -78,12 +78,16 @@ impl<W: Write> Writer<W> {
             Event::Frame(_, frame) => self.frame(frame),
             Event::Stack { id, parent, frame } => self.stack(*id, *parent, *frame),
             Event::Sample(sample) => self.samples.push(*sample),
-            Event::Lost(cause, count) => {
-                let lost = self.lost.entry(cause_number(*cause)).or_default();
-                *lost = lost.saturating_add(*count);
+            Event::Lost(loss) => self.block.lost.push(schema::Loss {
+                cause: cause_number(loss.cause),
+                count: loss.count,
+                at_ns: loss.at.0,
+            }),
+            Event::Repeated(cause, count) => {
+                let repeated = self.repeated.entry(retry_number(*cause)).or_default();
+                *repeated = repeated.saturating_add(*count);
             }
-            Event::Repeated { retries, stops } => {
-                self.block.retries = self.block.retries.saturating_add(*retries);
+            Event::Stopped(stops) => {
                 self.block.stops = self.block.stops.saturating_add(*stops);
             }
             Event::Usage(usage) => self.block.usage.push(usage_message(usage)),
@@ -100,7 +104,7 @@ impl<W: Write> Writer<W> {
             }),
             Event::End(duration) => self.block.end_ns = Some(duration.0),
         }
-        let is_full = self.samples.len() >= MAX_BLOCK_SAMPLES
+        let is_full = self.samples.len() + self.block.lost.len() >= MAX_BLOCK_SAMPLES
             || self.definitions_bytes >= MAX_BLOCK_DEFINITIONS_BYTES;
         if is_full { self.flush() } else { Ok(()) }
     }
@@ -139,9 +143,9 @@ impl<W: Write> Writer<W> {
     pub fn flush(&mut self) -> io::Result<()> {
         let mut block = take(&mut self.block);
         columns::put(&take(&mut self.samples), &mut block);
-        let lost = take(&mut self.lost).into_iter();
-        block.lost = lost
-            .map(|(cause, count)| schema::Loss { cause, count })
+        let repeated = take(&mut self.repeated).into_iter();
+        block.repeated = repeated
+            .map(|(cause, count)| schema::Repeated { cause, count })
             .collect();
         self.definitions_bytes = 0;
         if block.sample_at.is_empty() {
@@ -271,6 +275,16 @@ pub(super) fn cause_number(cause: LostCause) -> u32 {
         LostCause::Unreadable => 2,
         LostCause::Torn => 3,
         LostCause::Cut => 4,
+    }
+}
+
+/// The number that stands for why a reading was repeated in the file.
+pub(super) fn retry_number(cause: RetryCause) -> u32 {
+    match cause {
+        RetryCause::Moved => 1,
+        RetryCause::Changing => 2,
+        RetryCause::Mixed => 3,
+        RetryCause::Unread => 4,
     }
 }
 

@@ -1,10 +1,11 @@
 //! Turns a process into one look at the stacks of all its threads.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::observe::{Observation, Observer, identify, observe};
 use super::target::{self, Target};
-use super::{Activity, Dump, Rate, SamplerError, Settings, Stop, Stops, ThreadDump};
+use super::{Activity, Dump, SamplerError, Stops, ThreadDump};
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process, TaskState};
 use crate::profile::Profile;
@@ -18,19 +19,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the process cannot be read or is no Python process.
 pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
-    let settings = Settings {
-        stops: Stops::LastResort,
-        rate: Rate::Auto,
-        max_overhead: None,
-        duration: None,
-        start_timeout: Some(START_TIMEOUT),
-    };
-    let process = target::open(pid)?;
+    let process = Arc::new(target::open(pid)?);
     let memory = LiveMemory::new(pid);
-    let found = target::wait_for(&process, &memory, &settings, &Stop::default())?;
-    let Some(mut target) = found else {
-        return Err(SamplerError::EndedEarly(pid));
-    };
+    let located = target::wait_for(&process, Some(START_TIMEOUT))?;
+    let mut target = located.into_target(pid, Stops::LastResort);
     let mut observer = Observer::default();
     let mut profile = Profile::default();
     let mut emit = |event: Event| profile.apply(event);

@@ -1,5 +1,8 @@
 //! Turns raw stacks into numbered ones, defining each frame and stack once.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use rustc_hash::FxHashMap;
 
 use crate::cpython::code::CodeCache;
@@ -20,19 +23,27 @@ pub const UNREADABLE: &str = "[unreadable from here on]";
 /// The name of a frame whose code object could not be read.
 pub const UNKNOWN: &str = "[unknown function]";
 
-/// The numbers given so far.
+/// The numbers of the stacks of one program. Frames and stacks, which are by content, are shared with the
+/// interners of the other programs of the recording.
 #[derive(Debug, Default)]
 pub struct Interner {
+    numbers: Rc<RefCell<Numbers>>,
+    /// By the numbers that one program's code objects have; `None` for a place that is not shown.
+    places: FxHashMap<Place, Option<FrameId>>,
+}
+
+/// The numbers given so far.
+#[derive(Debug, Default)]
+struct Numbers {
     frames: FxHashMap<Frame, FrameId>,
-    places: FxHashMap<Place, FrameId>,
     stacks: FxHashMap<(Option<StackId>, FrameId), StackId>,
 }
 
 /// The stack of one thread as it was numbered last. Most of the next one is the same.
 #[derive(Debug, Default)]
 pub struct Recent {
-    /// Outermost first: the frame, and the number of the stack that it is the innermost of.
-    stacks: Vec<(RecentFrame, StackId)>,
+    /// Outermost first: the frame, and the number of the stack up to it.
+    stacks: Vec<(RecentFrame, Option<StackId>)>,
     /// [`CodeCache::changes`] then.
     changes: u64,
 }
@@ -72,10 +83,22 @@ pub struct Interned {
 }
 
 impl Interner {
-    /// Forgets the places in code, as another program is read from now on: its code objects are
-    /// numbered from the start again. Frames and stacks, which are by content, stay.
-    pub fn begin_program(&mut self) {
-        self.places.clear();
+    /// An interner for another program of the same recording.
+    #[must_use]
+    pub fn for_another(&self) -> Interner {
+        Interner {
+            numbers: Rc::clone(&self.numbers),
+            places: FxHashMap::default(),
+        }
+    }
+
+    /// An interner for a fork of the program, whose code objects have the same numbers as yet.
+    #[must_use]
+    pub fn for_fork(&self) -> Interner {
+        Interner {
+            numbers: Rc::clone(&self.numbers),
+            places: self.places.clone(),
+        }
     }
 
     /// As [`Interner::stack`], for a thread whose stack before was `recent`: only the frames from the
@@ -101,12 +124,12 @@ impl Interner {
             .take_while(|(raw, (before, _))| RecentFrame::of(raw) == *before)
             .count();
         recent.stacks.truncate(same);
-        let mut stack = recent.stacks.last().map(|(_, stack)| *stack);
+        let mut stack = recent.stacks.last().and_then(|(_, stack)| *stack);
         for raw in frames.iter().rev().skip(same) {
-            let frame = self.place(raw, codes, emit);
-            let number = self.push(stack, frame, emit);
-            recent.stacks.push((RecentFrame::of(raw), number));
-            stack = Some(number);
+            if let Some(frame) = self.place(raw, codes, emit) {
+                stack = Some(self.push(stack, frame, emit));
+            }
+            recent.stacks.push((RecentFrame::of(raw), stack));
         }
         Interned {
             stack,
@@ -137,8 +160,9 @@ impl Interner {
             if too_deep && from_outermost >= KEPT_AT_EACH_END && from_innermost > KEPT_AT_EACH_END {
                 continue;
             }
-            let frame = self.place(frame, codes, emit);
-            stack = Some(self.push(stack, frame, emit));
+            if let Some(frame) = self.place(frame, codes, emit) {
+                stack = Some(self.push(stack, frame, emit));
+            }
         }
         Interned {
             stack,
@@ -152,8 +176,9 @@ impl Interner {
         frame: FrameId,
         emit: &mut dyn FnMut(Event),
     ) -> StackId {
-        let next = StackId(self.stacks.len() as u32);
-        *self.stacks.entry((parent, frame)).or_insert_with(|| {
+        let stacks = &mut self.numbers.borrow_mut().stacks;
+        let next = StackId(stacks.len() as u32);
+        *stacks.entry((parent, frame)).or_insert_with(|| {
             emit(Event::Stack {
                 id: next,
                 parent,
@@ -163,9 +188,15 @@ impl Interner {
         })
     }
 
-    fn place(&mut self, raw: &RawFrame, codes: &CodeCache, emit: &mut dyn FnMut(Event)) -> FrameId {
+    /// The frame to show; `None` for one that is none of the program's.
+    fn place(
+        &mut self,
+        raw: &RawFrame,
+        codes: &CodeCache,
+        emit: &mut dyn FnMut(Event),
+    ) -> Option<FrameId> {
         let Some(code) = codes.get(raw.code) else {
-            return self.frame(mark(UNKNOWN), emit);
+            return Some(self.frame(mark(UNKNOWN), emit));
         };
         let place = Place {
             code: code.number,
@@ -175,15 +206,13 @@ impl Interner {
         if let Some(id) = self.places.get(&place) {
             return *id;
         }
-        let id = self.frame(
-            Frame {
-                name: code.name.clone(),
-                file: Some(code.file.clone()),
-                first_line: code.first_line,
-                line: code.line(raw.instruction, raw.bytecode_copy),
-            },
-            emit,
-        );
+        let frame = || Frame {
+            name: code.name.clone(),
+            file: Some(code.file.clone()),
+            first_line: code.first_line,
+            line: code.line(raw.instruction, raw.bytecode_copy),
+        };
+        let id = (!code.is_trampoline).then(|| self.frame(frame(), emit));
         if self.places.len() >= MAX_PLACES {
             self.places.clear();
         }
@@ -193,8 +222,9 @@ impl Interner {
 
     /// The number of `frame`, by content.
     pub fn frame(&mut self, frame: Frame, emit: &mut dyn FnMut(Event)) -> FrameId {
-        let next = FrameId(self.frames.len() as u32);
-        *self.frames.entry(frame).or_insert_with_key(|frame| {
+        let frames = &mut self.numbers.borrow_mut().frames;
+        let next = FrameId(frames.len() as u32);
+        *frames.entry(frame).or_insert_with_key(|frame| {
             emit(Event::Frame(next, frame.clone()));
             next
         })

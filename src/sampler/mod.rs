@@ -22,12 +22,19 @@ pub mod usage;
 
 pub mod threads;
 
+pub mod program;
+
+pub mod finder;
+
+pub mod process_tree;
+
 pub mod record;
 
 pub mod dump;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -56,6 +63,21 @@ pub struct Settings {
     pub start_timeout: Option<Duration>,
     /// When a thread of the target may be stopped.
     pub stops: Stops,
+    /// Whether the processes that descend from the target are sampled too.
+    pub children: Children,
+}
+
+/// Whether the processes that descend from a target are sampled too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Children {
+    /// They are not.
+    #[default]
+    Ignored,
+    /// They are.
+    Followed,
+    /// They are, and this process is the one to which they fall when their parents end: it has started the
+    /// target, and called [`adopt_orphans`](crate::process::spawn::adopt_orphans) before.
+    Adopted,
 }
 
 /// Asks a sampler on another thread to stop. Clones ask the same sampler.
@@ -82,6 +104,27 @@ pub struct Progress {
     pub samples: AtomicU64,
     /// Samples and ticks lost, over all causes.
     pub lost: AtomicU64,
+    /// How many processes that descend from the target ran on when the sampling ended.
+    pub running: AtomicU64,
+    unread: Mutex<Vec<SamplerError>>,
+}
+
+/// The most processes of which it is told why they could not be read.
+const MAX_UNREAD: usize = 8;
+
+impl Progress {
+    /// Why processes that descend from the target could not be read, the first of them.
+    #[must_use]
+    pub fn take_unread(&self) -> Vec<SamplerError> {
+        std::mem::take(&mut *self.unread.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn fail(&self, error: SamplerError) {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        if unread.len() < MAX_UNREAD {
+            unread.push(error);
+        }
+    }
 }
 
 /// Why the sampling ended.

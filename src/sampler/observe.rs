@@ -7,7 +7,7 @@ use super::target::Source;
 use crate::cpython::gil::GilLocks;
 use crate::cpython::legacy::{LegacyReader, LegacyThread};
 use crate::cpython::native_ids::native_ids;
-use crate::cpython::reader::{KnownThread, Reader, Reading};
+use crate::cpython::reader::{KnownThread, Reader, Reading, Retries};
 use crate::cpython::thread_names::thread_names;
 use crate::memory::LiveMemory;
 use crate::process::{Process, Tid};
@@ -39,10 +39,12 @@ pub struct Observation {
 pub struct Observed {
     /// The threads.
     pub threads: Vec<Observation>,
-    /// How often a thread was read again because its stack had changed meanwhile.
-    pub retries: u64,
+    /// How often a thread was read again.
+    pub retries: Retries,
     /// How often a thread was stopped for a reading.
     pub stops: u64,
+    /// Whether the interpreter could not be read at all.
+    pub is_gone: bool,
 }
 
 /// What is known of a thread besides its stack.
@@ -72,30 +74,53 @@ struct Remembered {
     recent: Recent,
     /// `None`: not numbered yet.
     last: Option<Interned>,
+    /// Whether the thread that it is for does not run yet: until it does, its state has the `pthread_t` of
+    /// the thread that starts it (`PyThreadState_New` sets it, `t_bootstrap` corrects it).
+    is_starting: bool,
 }
 
 impl Observer {
-    /// Forgets the threads and their places in code, as another program is read from now on.
-    pub fn begin_program(&mut self) {
-        self.threads.clear();
-        self.interner.begin_program();
+    /// An observer of another program of the same recording.
+    #[must_use]
+    pub fn for_another(&self) -> Observer {
+        Observer {
+            interner: self.interner.for_another(),
+            threads: Vec::new(),
+        }
+    }
+
+    /// An observer of a fork of the program, for a reader made with [`Reader::for_fork`].
+    #[must_use]
+    pub fn for_fork(&self) -> Observer {
+        Observer {
+            interner: self.interner.for_fork(),
+            threads: Vec::new(),
+        }
     }
 
     /// Makes `threads` those of `reader`; the stacks of those that are still there are kept.
     fn follow(&mut self, reader: &Reader) {
         let mut known = std::mem::take(&mut self.threads);
-        for thread in reader.threads() {
+        // From the oldest on.
+        let mut begun = HashSet::new();
+        for thread in reader.threads().iter().rev() {
             let key = native_key(thread);
             let before = known.iter().position(|remembered| remembered.key == key);
-            self.threads.push(match before {
+            let remembered = match before {
                 Some(position) => known.swap_remove(position),
                 None => Remembered {
                     key,
                     recent: Recent::default(),
                     last: None,
+                    is_starting: false,
                 },
+            };
+            self.threads.push(Remembered {
+                is_starting: !begun.insert((thread.interpreter, thread.ident)),
+                ..remembered
             });
         }
+        self.threads.reverse();
     }
 }
 
@@ -138,6 +163,9 @@ fn native_observations(
     let mut observations = Vec::with_capacity(tick.readings.len());
     let threads = reader.threads().iter().zip(&mut observer.threads);
     for ((thread, remembered), reading) in threads.zip(&tick.readings) {
+        if remembered.is_starting {
+            continue;
+        }
         let last = match remembered.last {
             Some(last) if *reading != Reading::Stack => last,
             _ => {
@@ -168,6 +196,7 @@ fn native_observations(
         threads: observations,
         retries: tick.retries,
         stops: tick.stops,
+        is_gone: false,
     }
 }
 
@@ -217,7 +246,12 @@ fn identify_native(
     memory: &LiveMemory,
 ) -> HashMap<(u64, u64), Identity> {
     let threads = reader.threads();
-    let found = if threads.iter().all(|thread| thread.native_id.is_some()) {
+    // After a fork the interpreter names the parent's thread for a moment.
+    let native_id = |thread: &KnownThread| {
+        let id = thread.native_id.and_then(|id| i32::try_from(id).ok());
+        id.filter(|id| tids.contains_key(id))
+    };
+    let found = if threads.iter().all(|thread| native_id(thread).is_some()) {
         HashMap::new()
     } else {
         let idents: Vec<u64> = threads.iter().map(|thread| thread.ident).collect();
@@ -228,8 +262,7 @@ fn identify_native(
     threads
         .iter()
         .map(|thread| {
-            let inner = thread.native_id.and_then(|id| i32::try_from(id).ok());
-            let inner = inner.or_else(|| found.get(&thread.ident).copied());
+            let inner = native_id(thread).or_else(|| found.get(&thread.ident).copied());
             let identity = Identity {
                 tid: inner.and_then(|inner| tids.get(&inner).copied()),
                 name: names.get(&thread.ident).cloned(),

@@ -26,10 +26,13 @@ pub const AGES: [(Nanos, f64); 5] = [
 
 /// The steps by which a rate comes down, in hertz. The last is as low as any gets, unless a lower one
 /// was asked for.
-const STEPS: [f64; 13] = [
+const STEPS: [f64; 16] = [
     500_000.0, 250_000.0, 100_000.0, 50_000.0, 25_000.0, 10_000.0, 5_000.0, 2_500.0, 1_000.0,
-    500.0, 250.0, 100.0, 50.0,
+    500.0, 250.0, 100.0, 50.0, 25.0, 10.0, 5.0,
 ];
+
+/// One program is sampled at least so often, in hertz; several are as often all together.
+const LEAST: f64 = 50.0;
 
 /// How often the rate is reviewed.
 pub const REVIEW: Nanos = Nanos(SECOND);
@@ -95,14 +98,16 @@ impl RateControl {
         elapsed >= self.reviewed + REVIEW
     }
 
-    /// Decides anew, from the time since the start and the CPU time that rsamp has used since then.
-    pub fn review(&mut self, elapsed: Nanos, own_cpu: Nanos) {
+    /// Decides anew, from the time since the start, the CPU time that rsamp has used since then, and how many
+    /// programs are sampled.
+    pub fn review(&mut self, elapsed: Nanos, own_cpu: Nanos, programs: usize) {
         let span = elapsed - self.reviewed;
         let share = (own_cpu - self.own_cpu).seconds() / span.seconds().max(1e-9);
         (self.reviewed, self.own_cpu) = (elapsed, own_cpu);
         let before = self.step;
         if let Some(max) = self.max_overhead {
-            self.weigh(share, max);
+            let least = LEAST / programs.max(1) as f64;
+            self.weigh(share, max, least);
         }
         self.step = self.step.max(self.highest(elapsed));
         if self.step != before {
@@ -110,8 +115,9 @@ impl RateControl {
         }
     }
 
-    /// Goes a step down or up when rsamp was too expensive, or cheap enough, for long enough.
-    fn weigh(&mut self, share: f64, max: f64) {
+    /// Goes a step down, to `least` hertz at the lowest, or up when rsamp was too expensive, or cheap enough,
+    /// for long enough.
+    fn weigh(&mut self, share: f64, max: f64, least: f64) {
         let at_next_step = self
             .step
             .checked_sub(1)
@@ -119,7 +125,8 @@ impl RateControl {
         let has_room = at_next_step.is_some_and(|share| share < max * ROOM);
         self.dear = if share > max { self.dear + 1 } else { 0 };
         self.cheap = if has_room { self.cheap + 1 } else { 0 };
-        if self.dear >= PATIENCE_DOWN && self.step + 1 < self.steps.len() {
+        let next = self.steps.get(self.step + 1);
+        if self.dear >= PATIENCE_DOWN && next.is_some_and(|next| *next >= least) {
             self.step += 1;
         } else if self.cheap >= PATIENCE_UP {
             self.step -= 1;
@@ -155,7 +162,7 @@ mod tests {
         for second in from + 1..=from + seconds {
             let before = control.hz();
             own_cpu += Nanos((before * us_per_tick * 1e3) as u64);
-            control.review(Nanos(second * SECOND), own_cpu);
+            control.review(Nanos(second * SECOND), own_cpu, 1);
             if control.hz() != before {
                 changes.push((second, control.hz()));
             }
@@ -187,11 +194,24 @@ mod tests {
     }
 
     #[test]
+    fn several_programs_together_are_sampled_as_often_as_one_at_least() {
+        for (programs, least) in [(1, 50.0), (2, 25.0), (7, 10.0), (10, 5.0), (1000, 5.0)] {
+            let mut control = RateControl::new(Rate::Auto, Some(0.01));
+            let mut own_cpu = Nanos(0);
+            for second in 1..60 {
+                own_cpu += Nanos(SECOND / 2);
+                control.review(Nanos(second * SECOND), own_cpu, programs);
+            }
+            assert_eq!(control.hz(), least, "{programs} programs");
+        }
+    }
+
+    #[test]
     fn what_costs_once_does_not_bring_the_rate_down() {
         let mut control = RateControl::new(Rate::Auto, Some(0.01));
-        control.review(Nanos(SECOND), Nanos(SECOND / 2));
-        control.review(Nanos(2 * SECOND), Nanos(SECOND / 2 + SECOND / 200));
-        control.review(Nanos(3 * SECOND), Nanos(SECOND));
+        control.review(Nanos(SECOND), Nanos(SECOND / 2), 1);
+        control.review(Nanos(2 * SECOND), Nanos(SECOND / 2 + SECOND / 200), 1);
+        control.review(Nanos(3 * SECOND), Nanos(SECOND), 1);
         assert_eq!(control.hz(), 1000.0);
     }
 

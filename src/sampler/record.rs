@@ -1,33 +1,44 @@
-//! Turns a process into the events of its recording, from its first tick to its end.
+//! Turns a process, and those that descend from it, into the events of their recording, until the first one
+//! ends.
+//!
+//! One thread reads them all, one after another, at each tick.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use nix::sys::prctl::set_timerslack;
 
-use super::observe::{Observation, Observed, Observer, identify, observe};
-use super::target::{self, Target};
-use super::threads::{Moment, Threads};
-use super::ticker::{Ticker, wait_for_end};
-use super::{Ended, Progress, SamplerError, Settings, Stop};
-use crate::memory::LiveMemory;
+use super::observe::{Observed, Observer};
+use super::process_tree::{Arrival, Origin, ProcessTree, TreeEnd, TreeNews};
+use super::program::{Place, Program};
+use super::target;
+use super::threads::ThreadIds;
+use super::ticker::{Ticker, Wake};
+use super::{Children, Ended, Progress, SamplerError, Settings, Stop};
 use crate::process::{Pid, Process};
-use crate::profile::event::{self, Event, LostCause, Nanos, ProcessId};
+use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId};
 
 /// How much later than asked for the kernel may end a sleep.
 const TIMER_SLACK_NS: u64 = 1_000;
 
-/// Times are kept to 1/64 of the mean interval, or this if it is less: as multiples of one unit they take
+/// Times are kept to 1/32 of the mean interval, or this if it is less: as multiples of one unit they take
 /// less than a byte of a recording. No time gets lost: what one sample has too little, the next one has more.
-const LONGEST_UNIT: Nanos = Nanos(16_000);
+const LONGEST_UNIT: Nanos = Nanos(32_000);
 
-/// How often the process is asked whether it still runs the same program.
-const IMAGE_CHECK: Nanos = Nanos(100_000_000);
+/// What was lost is told for so long at a time: a busy machine makes hundreds of ticks a second late.
+const TELL_LOST: Nanos = Nanos(100_000_000);
 
-/// Samples process `pid` until it ends, `settings.duration` is over or `stop` is requested,
-/// and hands each event to `emit`. The last event is always [`Event::End`].
+/// How long nothing is waited for without looking whether the user asked to stop.
+const LONGEST_DEAF: Duration = Duration::from_millis(50);
+
+/// Samples process `pid` until it ends, `settings.duration` is over or `stop` is requested, and its
+/// descendants with it as `settings.children` says; hands each event to `emit`. The last event is always
+/// [`Event::End`].
 ///
 /// # Errors
-/// When the process cannot be read or is no Python process; nothing was emitted then.
+/// When none of them can be read or is a Python process; nothing was emitted then.
 pub fn sample(
     pid: Pid,
     settings: &Settings,
@@ -35,53 +46,308 @@ pub fn sample(
     progress: &Progress,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Ended, SamplerError> {
-    let process = target::open(pid)?;
-    let memory = LiveMemory::new(pid);
-    let Some(target) = target::wait_for(&process, &memory, settings, stop)? else {
-        emit(Event::End(Nanos(0)));
-        return Ok(Ended::Stopped);
-    };
+    let root = Arc::new(target::open(pid)?);
+    let seed = u64::from(std::process::id()) << 32 | root.start_ticks();
+    let tree = ProcessTree::start(root, settings).map_err(|source| SamplerError::Io {
+        pid,
+        tried: "watch the processes".to_owned(),
+        source,
+    })?;
     // A sleep may otherwise last 50 µs longer (`PR_SET_TIMERSLACK` in prctl(2)); it counts for this
     // thread alone. Where it is refused, ticks are a little later, which their weights tell.
     let _ = set_timerslack(TIMER_SLACK_NS);
-    let mut recording = Recording::new(&process, &memory, settings, progress);
-    let ended = recording.run(target, stop, emit);
-    emit(Event::End(recording.ticker.told()));
+    let (tree, first) = match first_arrivals(pid, tree, settings, stop, progress)? {
+        Some(found) => found,
+        None => {
+            emit(Event::End(Nanos(0)));
+            return Ok(Ended::Stopped);
+        }
+    };
+    let mut recording = Recording {
+        root: pid,
+        settings,
+        progress,
+        tree,
+        ticker: Ticker::start(seed, settings),
+        observer: Observer::default(),
+        thread_ids: ThreadIds::default(),
+        programs: Vec::new(),
+        last_tick: Nanos(0),
+        lost: BTreeMap::new(),
+        lost_told: Nanos(0),
+        begun: 0,
+        emit,
+    };
+    let ended = match recording.take_in(first) {
+        Some(ended) => ended,
+        None => recording.run(stop),
+    };
+    recording.finish();
     Ok(ended)
 }
 
-struct Recording<'a> {
-    process: &'a Process,
-    memory: &'a LiveMemory,
-    settings: &'a Settings,
-    progress: &'a Progress,
-    ticker: Ticker<'a>,
-    last_tick: Nanos,
-    image_due: Nanos,
-    observer: Observer,
-    programs: u32,
-    first_thread: u32,
+/// Waits until there is something to sample. `None` when `stop` came first.
+fn first_arrivals(
+    root: Pid,
+    mut tree: ProcessTree,
+    settings: &Settings,
+    stop: &Stop,
+    progress: &Progress,
+) -> Result<Option<(ProcessTree, TreeNews)>, SamplerError> {
+    // A child may become Python though its parent cannot be read.
+    let waits_for_children = settings.children == Children::Adopted;
+    let (mut failure, mut skipped) = (None, 0);
+    loop {
+        if stop.is_requested() {
+            return Ok(None);
+        }
+        let mut news = TreeNews::default();
+        wait_for_news(&mut tree, &mut news);
+        skipped += news.skipped;
+        if !news.arrivals.is_empty() {
+            news.skipped = skipped;
+            news.failed.extend(failure.map(|error| (root, error)));
+            return Ok(Some((tree, news)));
+        }
+        let has_ended = news.ended.contains(&root);
+        for (pid, error) in news.failed {
+            match (pid == root, waits_for_children) {
+                (true, false) => return Err(error),
+                (true, true) => failure = Some(error),
+                (false, _) => progress.fail(error),
+            }
+        }
+        if has_ended {
+            let TreeEnd { of_first, .. } = tree.finish();
+            let error = failure.or(of_first);
+            return Err(error.unwrap_or(SamplerError::EndedEarly(root)));
+        }
+    }
 }
 
-impl<'a> Recording<'a> {
-    fn new(
-        process: &'a Process,
-        memory: &'a LiveMemory,
-        settings: &'a Settings,
-        progress: &'a Progress,
-    ) -> Recording<'a> {
-        Recording {
-            process,
-            memory,
-            settings,
-            progress,
-            ticker: Ticker::start(process, settings),
-            last_tick: Nanos(0),
-            image_due: Nanos(0),
-            observer: Observer::default(),
-            programs: 0,
-            first_thread: 0,
+/// Waits for news of the tree, but not for long.
+fn wait_for_news(tree: &mut ProcessTree, news: &mut TreeNews) {
+    let due = tree.due().map(|(_, latest)| latest);
+    let wait = due.map(|due| due.saturating_duration_since(Instant::now()));
+    tree.alarm().wait(wait.unwrap_or(LONGEST_DEAF));
+    tree.take(news);
+    if due.is_some_and(|due| Instant::now() >= due) {
+        tree.look(news);
+    }
+}
+
+struct Recording<'a> {
+    root: Pid,
+    settings: &'a Settings,
+    progress: &'a Progress,
+    tree: ProcessTree,
+    ticker: Ticker,
+    /// Whose numbers those of all programs share.
+    observer: Observer,
+    thread_ids: ThreadIds,
+    programs: Vec<Program>,
+    last_tick: Nanos,
+    /// What was not told yet, and until when it was.
+    lost: BTreeMap<LostCause, u64>,
+    lost_told: Nanos,
+    /// How many programs were begun.
+    begun: u32,
+    emit: &'a mut dyn FnMut(Event),
+}
+
+impl Recording<'_> {
+    /// Ticks until something ends the recording.
+    fn run(&mut self, stop: &Stop) -> Ended {
+        loop {
+            if self.programs.is_empty()
+                && let Some(ended) = self.pause(stop)
+            {
+                return ended;
+            }
+            let (early, late) = self.look_due();
+            match self.ticker.wait(stop, self.tree.alarm(), late) {
+                Err(ended) => return ended,
+                Ok(Wake::Tick(now)) => {
+                    if now >= early {
+                        let mut news = TreeNews::default();
+                        self.tree.look(&mut news);
+                        if let Some(ended) = self.take_in(news) {
+                            return ended;
+                        }
+                    }
+                    self.tick(now);
+                    let missed = self.ticker.advance(self.programs.len(), self.emit);
+                    self.lose(LostCause::Late, missed);
+                    if self.last_tick - self.lost_told >= TELL_LOST {
+                        self.tell_lost();
+                    }
+                }
+                Ok(Wake::News(now)) => {
+                    let mut news = TreeNews::default();
+                    self.tree.take(&mut news);
+                    if now >= late {
+                        self.tree.look(&mut news);
+                    }
+                    if let Some(ended) = self.take_in(news) {
+                        return ended;
+                    }
+                }
+            }
         }
+    }
+
+    /// When new processes are looked for, at a tick and in any case.
+    fn look_due(&self) -> (Nanos, Nanos) {
+        match self.tree.due() {
+            Some((early, late)) => (self.ticker.at(early), self.ticker.at(late)),
+            None => (Nanos(u64::MAX), Nanos(u64::MAX)),
+        }
+    }
+
+    /// Waits until there is something to sample again.
+    fn pause(&mut self, stop: &Stop) -> Option<Ended> {
+        self.ticker.tell_rate(self.emit);
+        loop {
+            if let Some(ended) = self.ticker.is_over(stop) {
+                return Some(ended);
+            }
+            let mut news = TreeNews::default();
+            wait_for_news(&mut self.tree, &mut news);
+            let ended = self.take_in(news);
+            if ended.is_some() || !self.programs.is_empty() {
+                self.ticker.tell_pause(self.emit);
+                return ended;
+            }
+        }
+    }
+
+    /// Takes in what came and went. Tells when that ends the recording.
+    fn take_in(&mut self, news: TreeNews) -> Option<Ended> {
+        for arrival in news.arrivals {
+            self.begin(arrival);
+        }
+        for (_, error) in news.failed {
+            self.progress.fail(error);
+        }
+        if news.skipped > 0 {
+            (self.emit)(Event::Skipped(news.skipped));
+        }
+        let at = self.now();
+        for pid in &news.ended {
+            if let Some(program) = self.remove(*pid) {
+                program.finish(at, self.emit);
+            }
+        }
+        let has_ended = news.ended.contains(&self.root);
+        has_ended.then_some(Ended::TargetEnded)
+    }
+
+    fn begin(
+        &mut self,
+        Arrival {
+            process,
+            seen,
+            origin,
+        }: Arrival,
+    ) {
+        let (pid, stops) = (process.pid(), self.settings.stops);
+        let readers = match origin {
+            Origin::Found(located) => {
+                Some((located.into_target(pid, stops), self.observer.for_another()))
+            }
+            Origin::Forked(parent) => {
+                let mut programs = self.programs.iter();
+                let parent = programs.find(|program| program.process().pid() == parent);
+                parent.and_then(|parent| parent.for_fork(pid, stops))
+            }
+        };
+        let Some(readers) = readers else {
+            return self.tree.find_again(&process);
+        };
+        let seen = self.ticker.at(seen);
+        let place = Place {
+            id: ProcessId(self.begun),
+            parent: self.tree.parent_of(pid),
+            seen: self.rounded(seen),
+        };
+        self.begun += 1;
+        self.tree.runs(pid, place.id, readers.0.image);
+        let ids = self.thread_ids.clone();
+        let program = Program::begin(place, process, readers, ids, self.emit);
+        self.programs.push(program);
+    }
+
+    fn remove(&mut self, pid: Pid) -> Option<Program> {
+        let mut programs = self.programs.iter();
+        let index = programs.position(|program| program.process().pid() == pid)?;
+        Some(self.programs.remove(index))
+    }
+
+    fn tick(&mut self, now: Nanos) {
+        self.let_go_of_replaced(now);
+        let now = self.rounded(now);
+        self.last_tick = now;
+        let mut programs = std::mem::take(&mut self.programs);
+        for program in &mut programs {
+            let observed = program.tick(now, self.emit);
+            self.count(&observed);
+        }
+        self.programs = programs;
+    }
+
+    /// A process that runs another program now may take any time to become Python again.
+    fn let_go_of_replaced(&mut self, now: Nanos) {
+        let count = self.programs.len();
+        let mut replaced: Vec<Arc<Process>> = Vec::new();
+        for program in &mut self.programs {
+            if program.is_replaced(now, count) {
+                replaced.push(Arc::clone(program.process()));
+            }
+        }
+        for process in replaced {
+            if let Some(program) = self.remove(process.pid()) {
+                let now = self.rounded(now);
+                program.finish(now, self.emit);
+                self.tree.find_again(&process);
+            }
+        }
+    }
+
+    fn count(&mut self, observed: &Observed) {
+        if observed.is_gone {
+            self.ticker.doubt();
+        }
+        let mut good = 0;
+        for observation in &observed.threads {
+            match observation.stack {
+                Ok(_) => good += 1,
+                Err(cause) => self.lose(cause, 1),
+            }
+            if observation.is_cut {
+                self.lose(LostCause::Cut, 1);
+            }
+        }
+        self.progress.samples.fetch_add(good, Ordering::Relaxed);
+    }
+
+    fn lose(&mut self, cause: LostCause, count: u64) {
+        if count > 0 {
+            *self.lost.entry(cause).or_default() += count;
+            self.progress.lost.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    fn tell_lost(&mut self) {
+        let at = self.last_tick;
+        self.lost_told = at;
+        for (cause, count) in std::mem::take(&mut self.lost) {
+            (self.emit)(Event::Lost(Loss { at, cause, count }));
+        }
+    }
+
+    fn now(&mut self) -> Nanos {
+        let now = self.ticker.now();
+        self.rounded(now)
     }
 
     fn rounded(&self, time: Nanos) -> Nanos {
@@ -89,166 +355,24 @@ impl<'a> Recording<'a> {
         time - Nanos(time.0 % unit.0)
     }
 
-    /// Records one program after the other: an exec replaces the program of a process.
-    fn run(&mut self, first: Target, stop: &Stop, emit: &mut dyn FnMut(Event)) -> Ended {
-        let mut target = first;
-        loop {
-            if let Some(ended) = self.run_program(&mut target, stop, emit) {
-                return ended;
-            }
-            // Another program, or an interpreter that is gone: it may take any time to become one.
-            let patient = Settings {
-                start_timeout: None,
-                ..self.settings.clone()
-            };
-            let next = target::wait_for(self.process, self.memory, &patient, stop);
-            if next.is_err() {
-                wait_for_end(self.process, stop);
-            }
-            self.ticker.tell_pause(emit);
-            match next {
-                Ok(Some(next)) => target = next,
-                Err(_) if !stop.is_requested() => return Ended::TargetEnded,
-                Ok(None) | Err(_) => return Ended::Stopped,
-            }
+    fn finish(mut self) {
+        self.tell_lost();
+        let at = self.now();
+        for program in std::mem::take(&mut self.programs) {
+            program.finish(at, self.emit);
         }
-    }
-
-    /// Records until the process ends, the recording is to end, or (`None`) the process runs another
-    /// program.
-    fn run_program(
-        &mut self,
-        target: &mut Target,
-        stop: &Stop,
-        emit: &mut dyn FnMut(Event),
-    ) -> Option<Ended> {
-        let process = ProcessId(self.programs);
-        self.programs += 1;
-        self.observer.begin_program();
-        let (pid, command) = (self.process.pid(), self.process.command_line());
-        let python = target.python.clone();
-        let limits = self.process.limits();
-        emit(Event::Process(
-            process,
-            event::Process {
-                pid: pid.0,
-                command,
-                python,
-                usable_cpus: limits.cpus,
-                memory_limit: limits.memory_bytes,
-                ..event::Process::default()
-            },
-        ));
-        let mut threads = Threads::new(process, self.process, self.first_thread);
-        let ended = self.tick_until_end(target, &mut threads, stop, emit);
-        let end = self.ticker.now();
-        let end = self.rounded(end).max(self.last_tick);
-        threads.finish(
-            Moment {
-                at: end,
-                weight: end - self.last_tick,
-            },
-            emit,
-        );
-        self.ticker.tell_rate(emit);
-        self.last_tick = end;
-        self.first_thread = threads.next_id();
-        ended
-    }
-
-    fn tick_until_end(
-        &mut self,
-        target: &mut Target,
-        threads: &mut Threads,
-        stop: &Stop,
-        emit: &mut dyn FnMut(Event),
-    ) -> Option<Ended> {
-        self.image_due = Nanos(0);
-        loop {
-            let now = match self.ticker.wait(stop) {
-                Ok(now) => now,
-                Err(ended) => return Some(ended),
-            };
-            if now >= self.image_due {
-                self.image_due = now + IMAGE_CHECK;
-                if self.is_another_program(target) {
-                    return None;
-                }
-            }
-            self.tick(now, target, threads, emit);
-            let missed = self.ticker.advance(emit);
-            self.lose(LostCause::Late, missed, emit);
+        let end = self.tree.finish();
+        if self.settings.children != Children::Ignored && end.skipped > 0 {
+            (self.emit)(Event::Skipped(end.skipped));
         }
-    }
-
-    fn tick(
-        &mut self,
-        now: Nanos,
-        target: &mut Target,
-        threads: &mut Threads,
-        emit: &mut dyn FnMut(Event),
-    ) {
-        let now = self.rounded(now);
-        let moment = Moment {
-            at: now,
-            weight: now - self.last_tick,
-        };
-        self.last_tick = now;
-        let (source, observer) = (&mut target.source, &mut self.observer);
-        let observed = observe(source, self.memory, observer, emit);
-        // An interpreter that is being torn down has no threads; whether the process ended or runs
-        // another program is looked at before the next tick.
-        if observed.is_err() {
-            self.ticker.doubt();
-            self.image_due = Nanos(0);
-        }
-        let Observed {
-            threads: observations,
-            retries,
-            stops,
-        } = observed.unwrap_or_default();
-        if retries + stops > 0 {
-            emit(Event::Repeated { retries, stops });
-        }
-        if threads.wants_identities(&observations, now) {
-            let identities = identify(&mut target.source, self.process, self.memory);
-            threads.identify(identities, self.process, now, emit);
-        }
-        threads.record(&observations, moment, emit);
-        self.count(&observations, emit);
-    }
-
-    fn count(&self, observations: &[Observation], emit: &mut dyn FnMut(Event)) {
-        let mut good = 0;
-        for observation in observations {
-            match observation.stack {
-                Ok(_) => good += 1,
-                Err(cause) => self.lose(cause, 1, emit),
-            }
-            if observation.is_cut {
-                self.lose(LostCause::Cut, 1, emit);
-            }
-        }
-        self.progress.samples.fetch_add(good, Ordering::Relaxed);
-    }
-
-    fn lose(&self, cause: LostCause, count: u64, emit: &mut dyn FnMut(Event)) {
-        if count > 0 {
-            emit(Event::Lost(cause, count));
-            self.progress.lost.fetch_add(count, Ordering::Relaxed);
-        }
-    }
-
-    fn is_another_program(&self, target: &Target) -> bool {
-        match (target.image, self.process.exe_identity()) {
-            (Some(before), Ok(now)) => before != now,
-            _ => false,
-        }
+        self.progress.running.store(end.running, Ordering::Relaxed);
+        self.ticker.tell_rate(self.emit);
+        (self.emit)(Event::End(self.ticker.told()));
     }
 }
 
 /// What times are multiples of, at a rate.
 fn unit_at(rate_hz: f64) -> Nanos {
-    let unit_ns = (1e9 / rate_hz / 64.0) as u64;
+    let unit_ns = (1e9 / rate_hz / 32.0) as u64;
     Nanos(unit_ns.clamp(1, LONGEST_UNIT.0))
 }

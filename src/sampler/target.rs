@@ -1,13 +1,15 @@
-//! Turns a process into an interpreter that can be sampled, waiting until it has started.
+//! Turns a process into an interpreter that can be sampled, looking at it until it has started.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
 use super::ticker::has_ended_within;
-use super::{SamplerError, Settings, Stop, Stops};
+use super::{SamplerError, Stops};
+use crate::cpython::landmarks::KnownFiles;
 use crate::cpython::legacy::LegacyReader;
-use crate::cpython::locate::{Found, LocateError, locate};
+use crate::cpython::locate::{Found, Interpreter, LocateError, locate_with};
 use crate::cpython::native_ids::native_ids;
 use crate::cpython::reader::{KnownThread, Reader, Stopper};
 use crate::cpython::version::Version;
@@ -21,11 +23,11 @@ const SHORTEST_WAIT: Duration = Duration::from_micros(500);
 /// some ten milliseconds to start, so that one behind a shell is seen before it is ready or soon after.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
-/// Looks at a process that stays as it is take at most one part in so many of the time,
-const LOOKING: u32 = 50;
+/// Looks at processes that stay as they are take at most one part in so many of the time,
+const LOOKING: u32 = 200;
 
-/// but the user, who may want it to stop, does not wait longer than this.
-const LONGEST_DEAF: Duration = Duration::from_millis(200);
+/// but one that becomes Python is found after this time, at the latest.
+const LONGEST_DEAF: Duration = Duration::from_secs(1);
 
 /// How long a running process that is no Python gets to become one, where the settings set a time
 /// limit at all: long enough for an exec or a dynamic loader under way.
@@ -52,59 +54,229 @@ pub struct Target {
     pub image: Option<ImageIdentity>,
 }
 
+/// Where the interpreter of a process is. Unlike a [`Target`] it may go from thread to thread.
+pub struct Located {
+    /// The interpreter.
+    interpreter: Readable,
+    /// The program image in which it was found.
+    image: Option<ImageIdentity>,
+    /// When it was found.
+    pub at: Instant,
+}
+
+enum Readable {
+    Native(Box<Interpreter>),
+    Legacy(Version, Box<LegacyReader>),
+}
+
+impl Located {
+    /// What reads the interpreter of process `pid`.
+    #[must_use]
+    pub fn into_target(self, pid: Pid, stops: Stops) -> Target {
+        let image = self.image;
+        match self.interpreter {
+            Readable::Native(interpreter) => {
+                let python = interpreter.version.to_string();
+                let mut reader = Reader::new(*interpreter);
+                reader.look_for_threads_every(NEW_THREADS);
+                allow_stops(&mut reader, pid, stops);
+                Target {
+                    source: Source::Native(Box::new(reader)),
+                    python,
+                    image,
+                }
+            }
+            Readable::Legacy(version, reader) => Target {
+                source: Source::Legacy(reader),
+                python: version.to_string(),
+                image,
+            },
+        }
+    }
+}
+
+impl Target {
+    /// What reads `pid`, a fork of the process that has not run another program since; `None` where the
+    /// interpreter has to be found anew.
+    #[must_use]
+    pub fn for_fork(&self, pid: Pid, stops: Stops) -> Option<Target> {
+        let Source::Native(reader) = &self.source else {
+            return None;
+        };
+        let mut reader = reader.for_fork();
+        allow_stops(&mut reader, pid, stops);
+        Some(Target {
+            source: Source::Native(Box::new(reader)),
+            python: self.python.clone(),
+            image: self.image,
+        })
+    }
+}
+
+fn allow_stops(reader: &mut Reader, pid: Pid, stops: Stops) {
+    if stops != Stops::Never {
+        reader.allow_stops(stops, stopper(pid));
+    }
+}
+
 /// Opens process `pid`.
 pub fn open(pid: Pid) -> Result<Process, SamplerError> {
     Process::open(pid).map_err(|error| refine(pid, error))
 }
 
-/// Waits until `process` has an interpreter with at least one thread. `None` when `stop` came first.
-pub fn wait_for(
-    process: &Process,
-    memory: &LiveMemory,
-    settings: &Settings,
-    stop: &Stop,
-) -> Result<Option<Target>, SamplerError> {
-    let started = Instant::now();
-    let mut changed = started;
-    let mut seen = None;
-    let mut last_error = None;
-    let mut what = String::new();
-    loop {
-        if stop.is_requested() {
-            return Ok(None);
+/// A process that is looked at until it has an interpreter with at least one thread.
+#[derive(Debug)]
+pub struct Search {
+    process: Arc<Process>,
+    memory: LiveMemory,
+    started: Instant,
+    /// When it was last found to be another than at the look before.
+    changed: Instant,
+    seen: Option<Appearance>,
+    last_error: Option<LocateError>,
+    /// Whether [`Search::give_up`] told why, and it is still so.
+    is_given_up: bool,
+    what: String,
+}
+
+/// What changes when a process becomes something else, or loads a library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Appearance {
+    image: Option<ImageIdentity>,
+    memory_pages: Option<u64>,
+    mappings: usize,
+}
+
+impl Search {
+    /// Nothing was looked at yet.
+    #[must_use]
+    pub fn new(process: Arc<Process>) -> Search {
+        let now = Instant::now();
+        Search {
+            memory: LiveMemory::new(process.pid()),
+            process,
+            started: now,
+            changed: now,
+            seen: None,
+            last_error: None,
+            is_given_up: false,
+            what: String::new(),
         }
-        if !process.is_alive() {
-            return Err(ended(process.pid(), last_error.as_ref(), what));
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
+    }
+
+    /// Looks once.
+    pub fn look(&mut self, known: &mut KnownFiles) -> Option<Located> {
+        // Files are for when something changed: a program that is not Python may run for days.
+        let (has_changed, appearance) = self.appearance();
+        self.seen = Some(appearance);
+        if !has_changed && (self.is_given_up || self.is_settled()) {
+            return None;
         }
-        let look_began = Instant::now();
-        // Parsing files is for when something changed: a program that is not Python may run for days.
-        let mapped = process.mappings().map_or(0, |mappings| mappings.len());
-        let state = (process.exe_identity().ok(), mapped);
-        if last_error.is_none() || seen != Some(state) || is_starting(&last_error) {
-            if seen.replace(state) != Some(state) {
-                changed = look_began;
-            }
+        if has_changed {
+            self.is_given_up = false;
+            self.changed = Instant::now();
             // A process that has ended can't be described any more.
-            what = process.describe();
-            match look(process, memory, settings.stops) {
-                Ok(target) => return Ok(Some(target)),
-                Err(error) => last_error = Some(error),
+            self.what = self.process.describe();
+        }
+        match look(&self.process, &self.memory, known) {
+            Ok(located) => Some(located),
+            Err(error) => {
+                self.last_error = Some(error);
+                None
             }
         }
-        if let Some(error) = give_up(&mut last_error, started.elapsed(), settings) {
-            return Err(to_sampler_error(process, error));
+    }
+
+    /// Whether it is something else than Python, or than Python that is starting.
+    fn is_settled(&self) -> bool {
+        !matches!(self.last_error, None | Some(LocateError::NotReady(_)))
+    }
+
+    /// What it looks like now, and whether it did not at the look before.
+    fn appearance(&self) -> (bool, Appearance) {
+        let image = self.process.exe_identity().ok();
+        let memory_pages = self.process.memory_pages();
+        let same = self.seen.filter(|seen| seen.image == image);
+        if let Some(seen) = same.filter(|seen| seen.memory_pages == memory_pages) {
+            return (false, seen);
         }
-        // Cut short by the end of the process.
-        has_ended_within(process, wait(changed.elapsed(), look_began.elapsed()));
+        let mappings = self.process.mappings().map_or(0, |all| all.len());
+        let now = Appearance {
+            image,
+            memory_pages,
+            mappings,
+        };
+        (same.is_none_or(|seen| seen.mappings != mappings), now)
+    }
+
+    /// How long to wait after a look, where the looks at all processes together take `looks`: briefly while
+    /// this one is starting, then a growing part of the time for which it has been the same.
+    #[must_use]
+    pub fn wait(&self, looks: Duration) -> Duration {
+        wait(self.changed.elapsed(), looks)
+    }
+
+    /// What it means that the process ended.
+    #[must_use]
+    pub fn into_end(self) -> SamplerError {
+        ended(self.process.pid(), self.last_error.as_ref(), self.what)
+    }
+
+    /// The error to end with, when waiting makes no sense any more. `start_timeout` is how long it makes sense
+    /// while there is no other reason.
+    pub fn give_up(&mut self, start_timeout: Option<Duration>) -> Option<SamplerError> {
+        let limit = match self.last_error.as_ref()? {
+            LocateError::UnknownVersion { .. } => Some(Duration::ZERO),
+            LocateError::Process { source, .. } if source.is_denied() => Some(Duration::ZERO),
+            LocateError::Memory { source, .. } if is_denied(&source.source) => Some(Duration::ZERO),
+            LocateError::NotPython(_) => start_timeout.map(|limit| limit.min(EXEC_GRACE)),
+            _ => start_timeout,
+        };
+        if limit.is_none_or(|limit| self.started.elapsed() < limit) {
+            return None;
+        }
+        self.is_given_up = true;
+        let error = self.last_error.take()?;
+        Some(to_sampler_error(&self.process, error))
     }
 }
 
-/// How long to wait after a look that took `look`, at a process that changed last `unchanged` ago:
-/// briefly while it is starting, then a growing part of that time.
-fn wait(unchanged: Duration, look: Duration) -> Duration {
+/// Waits until `process` has an interpreter with at least one thread.
+///
+/// # Errors
+/// When it ended, or is not about to have one.
+pub fn wait_for(
+    process: &Arc<Process>,
+    start_timeout: Option<Duration>,
+) -> Result<Located, SamplerError> {
+    let mut search = Search::new(Arc::clone(process));
+    let mut known = KnownFiles::default();
+    loop {
+        if !process.is_alive() {
+            return Err(search.into_end());
+        }
+        let began = Instant::now();
+        if let Some(located) = search.look(&mut known) {
+            return Ok(located);
+        }
+        if let Some(error) = search.give_up(start_timeout) {
+            return Err(error);
+        }
+        // Cut short by the end of the process.
+        has_ended_within(process, search.wait(began.elapsed()));
+    }
+}
+
+fn wait(unchanged: Duration, looks: Duration) -> Duration {
     let wait = (unchanged / 16).clamp(SHORTEST_WAIT, LONGEST_WAIT);
     if wait == LONGEST_WAIT {
-        wait.max(look * LOOKING).min(LONGEST_DEAF)
+        wait.max(looks * LOOKING).min(LONGEST_DEAF)
     } else {
         wait
     }
@@ -118,67 +290,34 @@ fn ended(pid: Pid, last_error: Option<&LocateError>, what: String) -> SamplerErr
     }
 }
 
-fn is_starting(error: &Option<LocateError>) -> bool {
-    matches!(error, Some(LocateError::NotReady(_)))
-}
-
-/// The error to end with, when waiting makes no sense any more.
-fn give_up(
-    last_error: &mut Option<LocateError>,
-    waited: Duration,
-    settings: &Settings,
-) -> Option<LocateError> {
-    let limit = match last_error.as_ref()? {
-        LocateError::UnknownVersion { .. } => Some(Duration::ZERO),
-        LocateError::Process { source, .. } if source.is_denied() => Some(Duration::ZERO),
-        LocateError::Memory { source, .. } if is_denied(&source.source) => Some(Duration::ZERO),
-        LocateError::NotPython(_) => settings.start_timeout.map(|limit| limit.min(EXEC_GRACE)),
-        _ => settings.start_timeout,
-    };
-    if limit.is_some_and(|limit| waited >= limit) {
-        last_error.take()
-    } else {
-        None
-    }
-}
-
 fn is_denied(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::PermissionDenied
 }
 
 /// One look: the interpreter, when it is there and has a thread.
-fn look(process: &Process, memory: &LiveMemory, stops: Stops) -> Result<Target, LocateError> {
+fn look(
+    process: &Process,
+    memory: &LiveMemory,
+    known: &mut KnownFiles,
+) -> Result<Located, LocateError> {
     let pid = process.pid();
     let image = process.exe_identity().ok();
-    match locate(process, memory)? {
+    let interpreter = match locate_with(process, memory, known)? {
         Found::Native(interpreter) => {
-            let python = interpreter.version.to_string();
-            let mut reader = Reader::new(*interpreter);
-            let ready = reader
-                .tick(memory)
-                .is_ok_and(|tick| !tick.readings.is_empty());
-            if !ready {
+            let mut reader = Reader::new(*interpreter.clone());
+            let tick = reader.tick(memory);
+            if !tick.is_ok_and(|tick| !tick.readings.is_empty()) {
                 return Err(LocateError::NotReady(pid));
             }
-            reader.look_for_threads_every(NEW_THREADS);
-            if stops != Stops::Never {
-                reader.allow_stops(stops, stopper(pid));
-            }
-            Ok(Target {
-                source: Source::Native(Box::new(reader)),
-                python,
-                image,
-            })
+            Readable::Native(interpreter)
         }
-        Found::Legacy(version) => {
-            let reader = open_legacy(pid, version)?;
-            Ok(Target {
-                source: Source::Legacy(Box::new(reader)),
-                python: version.to_string(),
-                image,
-            })
-        }
-    }
+        Found::Legacy(version) => Readable::Legacy(version, Box::new(open_legacy(pid, version)?)),
+    };
+    Ok(Located {
+        interpreter,
+        image,
+        at: Instant::now(),
+    })
 }
 
 /// Stops threads of process `pid` with ptrace, each for one reading.
@@ -278,7 +417,11 @@ mod tests {
         assert_eq!(wait(ms(16), ms(5)), ms(1));
         assert_eq!(wait(ms(160), ms(5)), ms(10));
         assert_eq!(wait(ms(60_000), Duration::from_micros(100)), LONGEST_WAIT);
-        assert_eq!(wait(ms(60_000), ms(2)), ms(100), "2 % of the time");
+        assert_eq!(
+            wait(ms(60_000), ms(2)),
+            ms(400),
+            "half a percent of the time"
+        );
         assert_eq!(wait(ms(60_000), ms(50)), LONGEST_DEAF);
     }
 }

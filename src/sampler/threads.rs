@@ -1,6 +1,8 @@
 //! Turns observations of threads into runs of equal stacks and states, with their times.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
@@ -57,12 +59,24 @@ struct Tracked {
     seen_at_tick: u64,
 }
 
+/// Numbers for threads, one after another over all processes. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct ThreadIds(Rc<Cell<u32>>);
+
+impl ThreadIds {
+    fn next(&self) -> ThreadId {
+        let id = self.0.get();
+        self.0.set(id + 1);
+        ThreadId(id)
+    }
+}
+
 /// All threads of one interpreter process.
 #[derive(Debug)]
 pub struct Threads {
     process: ProcessId,
     pid: Pid,
-    next_id: u32,
+    ids: ThreadIds,
     tracked: FxHashMap<ThreadKey, Tracked>,
     look_up_at: Nanos,
     /// Ticks so far.
@@ -90,13 +104,13 @@ pub struct Moment {
 }
 
 impl Threads {
-    /// No threads yet; ids are given from `first_id` on.
+    /// No threads yet.
     #[must_use]
-    pub fn new(process: ProcessId, target: &Process, first_id: u32) -> Threads {
+    pub fn new(process: ProcessId, target: &Process, ids: ThreadIds) -> Threads {
         Threads {
             process,
             pid: target.pid(),
-            next_id: first_id,
+            ids,
             tracked: FxHashMap::default(),
             look_up_at: Nanos(0),
             tick: 0,
@@ -110,12 +124,6 @@ impl Threads {
             next_idle: 0,
             is_refusal_told: false,
         }
-    }
-
-    /// The id that the next new thread gets.
-    #[must_use]
-    pub fn next_id(&self) -> u32 {
-        self.next_id
     }
 
     /// Whether identities are to be looked up before [`Threads::record`]: a thread is new, or it is
@@ -136,13 +144,13 @@ impl Threads {
         at: Nanos,
         emit: &mut dyn FnMut(Event),
     ) {
-        let mut all_named = true;
+        let mut all_known = true;
         for (key, mut identity) in identities {
             if let Some(tracked) = self.tracked.get(&key) {
                 identity.tid = identity.tid.or(tracked.identity.tid);
                 identity.name = identity.name.or_else(|| tracked.identity.name.clone());
             }
-            all_named &= identity.name.is_some();
+            all_known &= identity.name.is_some() && identity.tid.is_some();
             let is_known = self
                 .tracked
                 .get(&key)
@@ -151,7 +159,7 @@ impl Threads {
                 self.define(key, identity, process, emit);
             }
         }
-        self.look_up_at = at + if all_named { REFRESH } else { SOON };
+        self.look_up_at = at + if all_known { REFRESH } else { SOON };
     }
 
     fn define(
@@ -161,12 +169,8 @@ impl Threads {
         process: &Process,
         emit: &mut dyn FnMut(Event),
     ) {
-        let next_id = &mut self.next_id;
-        let tracked = self.tracked.entry(key).or_insert_with(|| {
-            let id = ThreadId(*next_id);
-            *next_id += 1;
-            Tracked::new(id)
-        });
+        let ids = &self.ids;
+        let tracked = self.tracked.entry(key).or_insert_with(|| Tracked::new(ids.next()));
         tracked.is_main = identity.tid.is_some_and(|tid| tid.0 == self.pid.0);
         if let Some(tid) = identity.tid
             && tracked.watch.is_none()

@@ -1,6 +1,5 @@
 //! Turns a rate into ticks: waits for each, notices what ends the recording, tells the rates used.
 
-use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -10,7 +9,7 @@ use nix::time::{ClockId, clock_gettime};
 use super::rate::RateControl;
 use super::schedule::Schedule;
 use super::{Ended, Settings, Stop};
-use crate::process::Process;
+use crate::process::{Alarm, Process};
 use crate::profile::event::{Event, Nanos, RateSpan};
 
 /// Above this rate the time between ticks is spent turning, not sleeping: the kernel takes some 50 µs
@@ -20,19 +19,27 @@ pub const BUSY_ABOVE_HZ: f64 = 10_000.0;
 /// The longest sleep without looking whether the user asked to stop.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 
-/// How often it is looked whether the process has ended, while ticks follow each other without sleep.
+/// How often it is looked whether a process has ended, while ticks follow each other without sleep.
 const LOOK: Nanos = Nanos(1_000_000);
 
+/// Why a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// It is time to sample.
+    Tick(Nanos),
+    /// There may be news of processes, or it is time to look for them.
+    News(Nanos),
+}
+
 /// The ticks of one recording.
-pub struct Ticker<'a> {
-    process: &'a Process,
+pub struct Ticker {
     start: Instant,
     /// The time as it was asked for last.
     now: Nanos,
     end: Nanos,
     control: RateControl,
     schedule: Schedule,
-    /// When the process was last seen alive.
+    /// When it was last looked whether a process has ended.
     looked: Nanos,
     cpu_at_start: Nanos,
     /// What the next [`RateSpan`] starts from.
@@ -41,16 +48,14 @@ pub struct Ticker<'a> {
     cpu_told: Nanos,
 }
 
-impl<'a> Ticker<'a> {
-    /// Starts the clock of the recording; the first tick is due at once.
-    pub fn start(process: &'a Process, settings: &Settings) -> Ticker<'a> {
-        let seed = u64::from(std::process::id()) << 32 | process.start_ticks();
+impl Ticker {
+    /// Starts the clock of the recording; the first tick is due at once. `seed` chooses the random numbers.
+    pub fn start(seed: u64, settings: &Settings) -> Ticker {
         let control = RateControl::new(settings.rate, settings.max_overhead);
         let end = settings.duration.map_or(u64::MAX, |duration| {
             u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
         });
         Ticker {
-            process,
             start: Instant::now(),
             now: Nanos(0),
             end: Nanos(end),
@@ -70,63 +75,85 @@ impl<'a> Ticker<'a> {
         self.now
     }
 
-    /// Waits for the next tick and returns when it is taken.
+    /// A moment as the time since the start; that is the start itself for one before.
+    #[must_use]
+    pub fn at(&self, moment: Instant) -> Nanos {
+        let since = moment.saturating_duration_since(self.start);
+        Nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// Whether the recording is to end, by the time that was asked for last.
+    #[must_use]
+    pub fn is_over(&self, stop: &Stop) -> Option<Ended> {
+        if stop.is_requested() {
+            return Some(Ended::Stopped);
+        }
+        (self.now >= self.end).then_some(Ended::DurationOver)
+    }
+
+    /// Waits for the next tick and returns when it is taken; before that, when the alarm goes off or at `look_at`.
     ///
     /// # Errors
     /// What ends the recording first.
-    pub fn wait(&mut self, stop: &Stop) -> Result<Nanos, Ended> {
+    pub fn wait(&mut self, stop: &Stop, alarm: &Alarm, look_at: Nanos) -> Result<Wake, Ended> {
         loop {
-            if stop.is_requested() {
-                return Err(Ended::Stopped);
+            if let Some(ended) = self.is_over(stop) {
+                return Err(ended);
             }
-            if self.now >= self.end {
-                return Err(Ended::DurationOver);
+            if self.now >= self.looked + LOOK && self.look(alarm, Duration::ZERO) {
+                return Ok(Wake::News(self.now));
             }
-            if self.now >= self.looked + LOOK {
-                self.look(Duration::ZERO)?;
-            }
-            let due = self.schedule.next().min(self.end);
+            let due = self.schedule.next().min(self.end).min(look_at);
             if self.now < due {
-                self.pass(due - self.now)?;
+                let has_news = self.pass(due - self.now, alarm);
                 self.now();
+                if has_news {
+                    return Ok(Wake::News(self.now));
+                }
             }
             if self.now >= self.schedule.next() {
-                return Ok(self.now);
+                return Ok(Wake::Tick(self.now));
+            }
+            if self.now >= look_at {
+                return Ok(Wake::News(self.now));
             }
         }
     }
 
-    /// Lets up to `time` pass.
-    fn pass(&mut self, time: Nanos) -> Result<(), Ended> {
+    /// Lets up to `time` pass. Whether the alarm went off.
+    fn pass(&mut self, time: Nanos, alarm: &Alarm) -> bool {
         if self.control.hz() > BUSY_ABOVE_HZ {
             std::hint::spin_loop();
-            return Ok(());
+            return false;
         }
-        self.look(Duration::from_nanos(time.0).min(LONGEST_SLEEP))
+        self.look(alarm, Duration::from_nanos(time.0).min(LONGEST_SLEEP))
     }
 
-    /// Waits at most `wait` for the process to end.
-    fn look(&mut self, wait: Duration) -> Result<(), Ended> {
-        if has_ended_within(self.process, wait) {
-            return Err(Ended::TargetEnded);
-        }
+    /// Waits at most `wait` for the alarm.
+    fn look(&mut self, alarm: &Alarm, wait: Duration) -> bool {
         self.looked = self.now + Nanos(wait.as_nanos() as u64);
-        Ok(())
+        alarm.wait(wait)
     }
 
-    /// Has the next wait look at once whether the process has ended.
+    /// Has the next wait look at once whether a process has ended.
     pub fn doubt(&mut self) {
         self.looked = Nanos(0);
     }
 
-    /// Goes on after a tick that was taken. Returns how many ticks were due meanwhile and are left out.
-    pub fn advance(&mut self, emit: &mut dyn FnMut(Event)) -> u64 {
+    /// Goes on after a tick at which `programs` programs were read. Returns how many ticks were due meanwhile
+    /// and are left out.
+    pub fn advance(&mut self, programs: usize, emit: &mut dyn FnMut(Event)) -> u64 {
         self.ticks += 1;
         let now = self.now();
-        let missed = self.schedule.advance(now);
+        let mut missed = self.schedule.advance(now);
+        if missed > 0 && self.control.hz() > BUSY_ABOVE_HZ {
+            // Whoever is behind and does not sleep takes the last of the ticks that were due at once.
+            missed -= 1;
+            self.schedule.restart(now);
+        }
         if self.control.is_due(now) {
             self.tell(self.control.hz(), emit);
-            self.control.review(now, self.cpu_told);
+            self.control.review(now, self.cpu_told, programs);
             self.schedule.set_rate(self.control.hz());
         }
         missed
@@ -167,24 +194,13 @@ impl<'a> Ticker<'a> {
     }
 }
 
-/// Waits for the process to end, or to be asked to stop.
-pub fn wait_for_end(process: &Process, stop: &Stop) {
-    while !stop.is_requested() && !has_ended_within(process, LONGEST_SLEEP) {}
-}
-
 /// Waits at most `wait`; whether the process ended meanwhile.
 pub(super) fn has_ended_within(process: &Process, wait: Duration) -> bool {
-    match process.pidfd() {
-        Some(pidfd) => poll_pidfd(pidfd, wait),
-        None => {
-            std::thread::sleep(wait);
-            !process.is_alive()
-        }
-    }
-}
-
-/// Waits at most `wait` for a pidfd to become readable: its process has ended (pidfd_open(2)).
-fn poll_pidfd(pidfd: BorrowedFd<'_>, wait: Duration) -> bool {
+    let Some(pidfd) = process.pidfd() else {
+        std::thread::sleep(wait);
+        return !process.is_alive();
+    };
+    // It becomes readable when its process has ended (pidfd_open(2)).
     let mut fds = [PollFd::new(pidfd, PollFlags::POLLIN)];
     matches!(ppoll(&mut fds, Some(TimeSpec::from_duration(wait)), None), Ok(ready) if ready > 0)
 }
@@ -198,8 +214,9 @@ fn own_cpu() -> Nanos {
 #[cfg(test)]
 mod tests {
     use std::process::{Child, Command, Stdio};
+    use std::sync::Arc;
 
-    use super::super::{Rate, Stops};
+    use super::super::{Children, Rate, Stops};
     use super::*;
     use crate::process::Pid;
 
@@ -213,6 +230,7 @@ mod tests {
             duration,
             start_timeout: None,
             stops: Stops::Never,
+            children: Children::Ignored,
         }
     }
 
@@ -222,29 +240,34 @@ mod tests {
         command.stdin(Stdio::piped()).spawn().unwrap()
     }
 
-    fn open(child: &Child) -> Process {
-        Process::open(Pid(child.id() as i32)).unwrap()
+    fn alarm_of(child: &Child) -> Alarm {
+        let mut alarm = Alarm::new().unwrap();
+        let process = Process::open(Pid(child.id() as i32)).unwrap();
+        alarm.watch(&Arc::new(process));
+        alarm
     }
+
+    const NEVER: Nanos = Nanos(u64::MAX);
 
     #[test]
     fn weights_add_up_to_the_duration_at_any_rate_and_so_do_ticks() {
         let mut child = cat();
-        let process = open(&child);
+        let alarm = alarm_of(&child);
         for hz in RATES {
-            let mut ticker =
-                Ticker::start(&process, &settings(hz, Some(Duration::from_millis(30))));
+            let mut ticker = Ticker::start(7, &settings(hz, Some(Duration::from_millis(30))));
             let (mut last, mut advanced, mut weights) = (Nanos(0), Nanos(0), Nanos(0));
             let (mut taken, mut missed, mut told) = (0, 0, Vec::new());
             let mut emit = |event| told.push(event);
             let ended = loop {
-                match ticker.wait(&Stop::default()) {
-                    Ok(now) => {
+                match ticker.wait(&Stop::default(), &alarm, NEVER) {
+                    Ok(Wake::Tick(now)) => {
                         weights += now - last;
                         (last, taken) = (now, taken + 1);
                     }
+                    Ok(Wake::News(_)) => panic!("there is no news"),
                     Err(ended) => break ended,
                 }
-                missed += ticker.advance(&mut emit);
+                missed += ticker.advance(1, &mut emit);
                 advanced = ticker.now;
             };
             let end = ticker.now();
@@ -272,23 +295,47 @@ mod tests {
     fn the_end_of_the_process_and_a_request_to_stop_are_noticed_at_any_rate() {
         for hz in RATES {
             let mut child = cat();
-            let process = open(&child);
-            let mut ticker = Ticker::start(&process, &settings(hz, None));
+            let mut alarm = alarm_of(&child);
+            let mut ticker = Ticker::start(7, &settings(hz, None));
             let stop = Stop::default();
-            assert!(ticker.wait(&stop).is_ok());
+            assert!(ticker.wait(&stop, &alarm, NEVER).is_ok());
             stop.request();
-            assert_eq!(ticker.wait(&stop), Err(Ended::Stopped), "{hz} Hz");
+            let ended = ticker.wait(&stop, &alarm, NEVER);
+            assert_eq!(ended, Err(Ended::Stopped), "{hz} Hz");
             child.kill().unwrap();
             child.wait().unwrap();
             let killed = Instant::now();
-            let ended = loop {
+            loop {
                 assert!(killed.elapsed() < Duration::from_secs(30), "{hz} Hz");
-                match ticker.wait(&Stop::default()) {
-                    Ok(_) => ticker.advance(&mut |_| ()),
-                    Err(ended) => break ended,
+                match ticker.wait(&Stop::default(), &alarm, NEVER) {
+                    Ok(Wake::Tick(_)) => ticker.advance(1, &mut |_| ()),
+                    Ok(Wake::News(_)) => break,
+                    Err(ended) => panic!("{ended:?}"),
                 };
-            };
-            assert_eq!(ended, Ended::TargetEnded, "{hz} Hz");
+            }
+            assert_eq!(alarm.take().ended, [Pid(child.id() as i32)], "{hz} Hz");
+        }
+    }
+
+    #[test]
+    fn it_is_looked_in_time_at_any_rate() {
+        for hz in RATES.into_iter().chain([0.1]) {
+            let mut ticker = Ticker::start(7, &settings(hz, None));
+            let alarm = Alarm::new().unwrap();
+            let look_at = Nanos(5_000_000);
+            loop {
+                match ticker.wait(&Stop::default(), &alarm, look_at) {
+                    Ok(Wake::Tick(now)) if now < look_at => ticker.advance(1, &mut |_| ()),
+                    Ok(Wake::Tick(_)) => break,
+                    Ok(Wake::News(now)) => {
+                        assert!(now >= look_at, "{hz} Hz");
+                        break;
+                    }
+                    Err(ended) => panic!("{ended:?}"),
+                };
+            }
+            let now = ticker.now();
+            assert!(now < Nanos(4_000_000_000), "{hz} Hz: {now:?}");
         }
     }
 }

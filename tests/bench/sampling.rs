@@ -351,7 +351,7 @@ impl Sampler<'_> {
                 Err(_) => self.counts.lost += 1,
             }
         }
-        self.counts.retries += tick.retries;
+        self.counts.retries += tick.retries.total();
         self.counts.stops += tick.stops;
     }
 

@@ -26,7 +26,7 @@ use nix::time::{ClockId, clock_gettime};
 use pythons::{Python, pythons};
 use rsamp::process::Pid;
 use rsamp::profile::event::Event;
-use rsamp::sampler::{Progress, Rate, Settings, Stop, Stops, sample};
+use rsamp::sampler::{Children, Progress, Rate, Settings, Stop, Stops, sample};
 
 const ROUNDS: usize = 15;
 
@@ -132,6 +132,7 @@ fn first_stack(pid: Pid) -> f64 {
         duration: Some(Duration::from_millis(100)),
         start_timeout: None,
         stops: Stops::LastResort,
+        children: Children::Ignored,
     };
     let mut seen = None;
     let result = sample(

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rsamp::export::text::{SummaryOptions, summary};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, LostCause, Missing, Nanos, Process, ProcessId, Sample, StackId, State,
+    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, Sample, StackId, State,
     Thread, ThreadId, Usage,
 };
 use rsamp::recording::{Header, Merger, Reader, Writer};
@@ -236,6 +236,10 @@ fn events(threads: u32, block: u32, stacks: u32) -> Vec<Event> {
         why: "permission denied".to_owned(),
     }));
     events.push(Event::Skipped(1));
-    events.push(Event::Lost(LostCause::Late, 3));
+    events.push(Event::Lost(Loss {
+        at: Nanos(0),
+        cause: LostCause::Late,
+        count: 3,
+    }));
     events
 }

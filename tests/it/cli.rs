@@ -6,8 +6,9 @@ use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
 use rsamp::export::{self, Drawing, Format, Meta};
-use rsamp::profile::event::{Event, LostCause, Nanos, RateSpan};
+use rsamp::profile::event::{Event, Loss, LostCause, Nanos, RateSpan};
 use rsamp::profile::{Profile, View};
+use rsamp::recording::schema::Variable;
 use rsamp::recording::{Header, Writer};
 
 use crate::filter::Script;
@@ -407,7 +408,11 @@ fn a_report_has_the_bytes_of_files_written_at_once() {
         script.run(0, "main solve:9", at_ns + 40_000_000, 30_000_000, 30);
         script.run(1, "", at_ns + 40_000_000, 20_000_000, 20);
     }
-    script.events.push(Event::Lost(LostCause::Late, 3));
+    script.events.push(Event::Lost(Loss {
+        at: Nanos(60_000_000),
+        cause: LostCause::Late,
+        count: 3,
+    }));
     script.events.push(at_1_khz(Nanos(200_000_000)));
     script.events.push(Event::End(Nanos(200_000_000)));
     let folder = tempfile::tempdir().expect("a folder");
@@ -433,6 +438,8 @@ fn a_report_has_the_bytes_of_files_written_at_once() {
         title: "scatter (process 4242)".to_owned(),
         command: "python scatter.py".to_owned(),
         facts: vec!["Python 3.11.7".to_owned(), "1,000 Hz".to_owned()],
+        start_unix_ns: 0,
+        is_part: false,
         view: View::Wall,
         drawing,
     };
@@ -665,6 +672,73 @@ fn report_filters_what_it_shows() {
         assert!(run.stdout.contains(part), "no {part} in {}", run.stdout);
     }
     assert!(!run.stdout.contains("std.sum"), "{}", run.stdout);
+}
+
+/// Recordings tell the rank of their program by the environment that its launcher gave it.
+#[test]
+fn ranks_are_compared_and_chosen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (rank, wall_s) in [(0, 1), (1, 2), (2, 6)] {
+        let header = Header {
+            command: vec!["python".to_owned(), "scatter.py".to_owned()],
+            environment: vec![Variable {
+                name: "PMI_RANK".to_owned(),
+                value: rank.to_string(),
+            }],
+            ..Header::default()
+        };
+        let mut events = Vec::new();
+        let mut build = crate::profile::Build::default();
+        build.thread(Some("MainThread"));
+        let main = crate::profile::Call("main", "/scatter.py", 1, 9);
+        build.sample(0, &[main], wall_s * 1_000_000_000);
+        build.replay(&mut |event| events.push(event));
+        save(folder.path(), &format!("{rank}.rsamp"), header, &events);
+    }
+    let report = |words: &str| {
+        let line = format!("report [0-2].rsamp {words}");
+        rsamp_in(folder.path(), &line.split_whitespace().collect::<Vec<_>>())
+    };
+    let run = report("");
+    for part in [
+        "rank 2: 2.rsamp",
+        "3 ranks: 1.000 to 6.000 s of wall time, mean 3.000 s; rank 2 has the most: imbalance 100.0 %, 9.000 core-seconds",
+    ] {
+        assert!(run.stdout.contains(part), "no {part} in {}", run.stdout);
+    }
+    for (ranks, expected) in [
+        ("--rank 1-2", vec!["2000000", "6000000"]),
+        ("--rank 0,2", vec!["1000000", "6000000"]),
+        ("--rank 1", vec!["2000000"]),
+    ] {
+        let run = report(&format!("-q -f folded {ranks}"));
+        let weights = run
+            .stdout
+            .lines()
+            .filter_map(|line| line.split(' ').next_back());
+        assert_eq!(
+            weights.collect::<Vec<_>>(),
+            expected,
+            "{ranks}: {}",
+            run.stdout
+        );
+    }
+    let run = report("--rank 0-1,7");
+    assert!(run.stdout.contains("rank 0-1, 7"), "{}", run.stdout);
+    let run = report("--rank 7");
+    assert!(
+        run.stderr.contains("by the rank filter (7); there is 0-2"),
+        "{}",
+        run.stderr
+    );
+    let run = report("--rank 3-1");
+    assert_eq!(run.code, Some(2));
+    assert!(
+        run.stderr
+            .contains("--rank: \"3-1\" stands for no ranks: a rank is a number"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

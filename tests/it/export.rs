@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rsamp::export::text::{SummaryOptions, summary};
 use rsamp::export::{Direction, Drawing, Format, Meta, write};
-use rsamp::profile::event::{Event, LostCause, Nanos, Process, ProcessId, Thread, ThreadId};
+use rsamp::profile::event::{Event, Loss, LostCause, Nanos, Process, ProcessId, Thread, ThreadId};
 use rsamp::profile::{Profile, View};
 
 use serde_json::Value;
@@ -18,6 +18,7 @@ mod csv;
 mod dot;
 mod firefox;
 mod json;
+mod over_ranks;
 mod pprof;
 mod speedscope;
 
@@ -73,8 +74,16 @@ fn one_thread_in(profile: Profile) -> Profile {
     build.sample(0, &[main, solve], 300_000_400);
     build.sample(0, &[main_later, solve, solve], 400_000_400);
     build.sample(0, &[main, solve, dot], 1_200_000_400);
-    build.profile.apply(Event::Lost(LostCause::Late, 3));
-    build.profile.apply(Event::Lost(LostCause::Torn, 1));
+    build.profile.apply(Event::Lost(Loss {
+        at: Nanos(2_000_001_600),
+        cause: LostCause::Late,
+        count: 3,
+    }));
+    build.profile.apply(Event::Lost(Loss {
+        at: Nanos(2_000_001_600),
+        cause: LostCause::Torn,
+        count: 1,
+    }));
     build.profile.apply(Event::End(Nanos(2_000_001_600)));
     build.profile
 }
@@ -197,7 +206,11 @@ fn a_view_without_time_says_so() {
     };
     insta::assert_snapshot!(summary(&build.profile, &options));
     let mut lost = empty();
-    lost.apply(Event::Lost(LostCause::Unreadable, 2));
+    lost.apply(Event::Lost(Loss {
+        at: Nanos(2_000_001_600),
+        cause: LostCause::Unreadable,
+        count: 2,
+    }));
     insta::assert_snapshot!(summary(&lost, &options));
 }
 
@@ -214,7 +227,7 @@ fn summary_says_how_much_it_leaves_out() {
         functions: 1,
         lines: 0,
         threads: 1,
-        view: View::Wall,
+        ..SummaryOptions::default()
     };
     insta::assert_snapshot!(summary(&two_threads(), &options));
 }
@@ -312,6 +325,24 @@ fn lines_are_frames_of_graphs_when_asked_for() {
         folded.contains("main (scatter.py:14);Solver.solve (solver.py:5);"),
         "{folded}"
     );
+}
+
+#[test]
+fn of_very_many_frames_the_flame_graph_has_the_widest() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    for stack in 0..5000_u64 {
+        let names = [0, 1, 2, 3, 4].map(|level| format!("f{stack}_{level}"));
+        let called = names.iter().map(|name| Call(name, "/run.py", 1, 1));
+        let main = Call("main", "/run.py", 1, 1);
+        let calls: Vec<Call<'_>> = [main].into_iter().chain(called).collect();
+        build.sample(0, &calls, 1_000_000 * (5000 + stack));
+    }
+    let svg = text(Format::FlameGraph, &build.profile);
+    // Frames that are equally wide are all drawn or none: `main` and 3999 stacks of 5, and the whole.
+    assert_eq!(svg.matches("<title>").count(), 19_997);
+    assert!(svg.contains("no more than the 20000 widest frames drawn"));
+    assert!(svg.contains("f4999_4 ") && svg.contains("f1001_4 ") && !svg.contains("f1000_"));
 }
 
 #[test]

@@ -6,9 +6,10 @@ use glob::Pattern;
 use proptest::prelude::*;
 use regex::Regex;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
+    ThreadId,
 };
-use rsamp::profile::filter::{Filter, Hidden, Name, NothingLeft, Selection};
+use rsamp::profile::filter::{Filter, Hidden, Name, NothingLeft, Ranks, Selection};
 use rsamp::profile::{Profile, Totals, View};
 
 /// The events of a recording, made from words.
@@ -17,6 +18,8 @@ pub struct Script {
     pub events: Vec<Event>,
     frames: HashMap<Frame, FrameId>,
     stacks: HashMap<(Option<StackId>, FrameId), StackId>,
+    /// Of the processes from here on.
+    pub rank: Option<u32>,
 }
 
 impl Script {
@@ -25,6 +28,7 @@ impl Script {
             pid,
             command: command.split_whitespace().map(str::to_owned).collect(),
             python: "3.11.7".to_owned(),
+            rank: self.rank,
             ..Process::default()
         };
         self.events.push(Event::Process(ProcessId(id), process));
@@ -116,7 +120,11 @@ fn recording() -> Vec<Event> {
     script.process(1, 200, "python rank.py");
     script.thread(2, 1, Some("MainThread"));
     script.run(2, "main solve", 40, 10, 1);
-    script.events.push(Event::Lost(LostCause::Late, 2));
+    script.events.push(Event::Lost(Loss {
+        at: Nanos(40),
+        cause: LostCause::Late,
+        count: 2,
+    }));
     script.events.push(Event::End(Nanos(50)));
     script.events
 }
@@ -242,6 +250,49 @@ fn processes_are_chosen_by_pid_or_name() {
             &rows,
         );
     }
+}
+
+#[test]
+fn processes_are_chosen_by_rank() {
+    let mut script = Script::default();
+    for (id, rank) in (0..).zip([None, Some(0), Some(1), Some(2), Some(12)]) {
+        script.rank = rank;
+        script.process(id, 100 + id as i32, "python");
+        script.thread(id, id, Some("MainThread"));
+        script.run(id, "main", 10, 10, 1);
+    }
+    let left = |words: &[&str]| {
+        let ranks = words.iter().map(|word| Ranks::new(word).expect("ranks"));
+        let selection = Selection {
+            ranks: ranks.collect(),
+            ..Selection::default()
+        };
+        assert!(!selection.leaves_everything());
+        let (profile, left) = filter(&script.events, selection);
+        let pids: Vec<i32> = profile.processes().iter().map(|p| p.pid).collect();
+        left.map(|()| pids).map_err(|left| left.to_string())
+    };
+    assert_eq!(left(&["1"]), Ok(vec![102]));
+    assert_eq!(left(&["1-12"]), Ok(vec![102, 103, 104]));
+    assert_eq!(left(&["12", "0-1"]), Ok(vec![101, 102, 104]));
+    let error = "no sample is left by the rank filter (3-5, 9); there are 0-2, 12";
+    assert_eq!(left(&["3-5", "9"]), Err(error.to_owned()));
+}
+
+#[test]
+fn losses_outside_the_window_are_left_out() {
+    let window = |from: Option<u64>, to: Option<u64>| Selection {
+        from: from.map(Nanos),
+        to: to.map(Nanos),
+        ..Selection::default()
+    };
+    let lost = |selection| {
+        let (profile, _) = filter(&recording(), selection);
+        profile.lost().values().sum::<u64>()
+    };
+    assert_eq!(lost(window(Some(30), Some(40))), 2);
+    assert_eq!(lost(window(Some(40), None)), 0);
+    assert_eq!(lost(window(None, Some(39))), 0);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 use rsamp::profile::callers;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
+    ThreadId,
 };
 use rsamp::profile::functions::Functions;
 use rsamp::profile::lines::Lines;
@@ -33,12 +34,17 @@ impl Default for Build {
 
 impl Build {
     /// Folds into `profile`, which is empty.
-    pub fn into(mut profile: Profile) -> Build {
+    pub fn into(profile: Profile) -> Build {
+        Build::of_process(profile, Process::default())
+    }
+
+    /// Folds into `profile`, which is empty, what is of a process like this one.
+    pub fn of_process(mut profile: Profile, process: Process) -> Build {
         let process = Process {
             pid: 4242,
             command: vec!["python".to_owned(), "scatter.py".to_owned()],
             python: "3.11.7".to_owned(),
-            ..Process::default()
+            ..process
         };
         profile.apply(Event::Process(ProcessId(0), process));
         Build {
@@ -66,6 +72,19 @@ impl Build {
     pub fn sample(&mut self, thread: u32, calls: &[Call<'_>], wall_ns: u64) {
         let stack = self.stack(calls);
         self.emit(thread, stack, 1, wall_ns);
+    }
+
+    /// A run like this one; its times are in it, but for when it was.
+    pub fn run(&mut self, thread: u32, calls: &[Call<'_>], run: Sample) {
+        let stack = self.stack(calls);
+        let now = self.now.entry(thread).or_default();
+        *now += run.wall;
+        self.profile.apply(Event::Sample(Sample {
+            at: *now,
+            thread: ThreadId(thread),
+            stack,
+            ..run
+        }));
     }
 
     /// The events of a profile like this one.
@@ -410,9 +429,21 @@ fn a_timeline_keeps_runs_in_order_and_losses_where_they_were_told() {
     let (a, b) = (Call("a", "/x.py", 1, 1), Call("b", "/x.py", 2, 2));
     build.sample(0, &[a], 10);
     build.sample(1, &[b], 25);
-    build.profile.apply(Event::Lost(LostCause::Torn, 1));
-    build.profile.apply(Event::Lost(LostCause::Torn, 2));
-    build.profile.apply(Event::Lost(LostCause::Late, 1));
+    build.profile.apply(Event::Lost(Loss {
+        at: Nanos(25),
+        cause: LostCause::Torn,
+        count: 1,
+    }));
+    build.profile.apply(Event::Lost(Loss {
+        at: Nanos(25),
+        cause: LostCause::Torn,
+        count: 2,
+    }));
+    build.profile.apply(Event::Lost(Loss {
+        at: Nanos(25),
+        cause: LostCause::Late,
+        count: 1,
+    }));
     build.sample(0, &[b], 20);
     build.sample(0, &[a], 5);
     let profile = build.profile;

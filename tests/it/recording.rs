@@ -4,8 +4,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, Sample,
-    StackId, State, Thread, ThreadId, Usage,
+    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, RetryCause,
+    Sample, StackId, State, Thread, ThreadId, Usage,
 };
 use rsamp::profile::{Profile, Totals};
 use rsamp::recording::format::{MAX_MESSAGE_BYTES, Preamble};
@@ -42,7 +42,7 @@ fn write(events: &[Event], block: usize) -> Vec<u8> {
 
 /// Reads a recording that has a header.
 fn read(bytes: &[u8]) -> Result<(Profile, Completeness), ReadError> {
-    let mut profile = Profile::default();
+    let mut profile = Profile::with_timeline();
     let mut reader = Reader::new(bytes)?;
     assert_eq!(reader.header(), &header());
     let completeness = reader.read(&mut |event| profile.apply(event))?;
@@ -51,7 +51,7 @@ fn read(bytes: &[u8]) -> Result<(Profile, Completeness), ReadError> {
 }
 
 fn fold(events: &[Event]) -> Profile {
-    let mut profile = Profile::default();
+    let mut profile = Profile::with_timeline();
     events
         .iter()
         .cloned()
@@ -67,7 +67,8 @@ fn assert_equal(a: &Profile, b: &Profile) {
     assert_eq!(a.rows(), b.rows());
     assert_eq!(a.thread_totals(), b.thread_totals());
     assert_eq!(a.lost(), b.lost());
-    assert_eq!((a.retries(), a.stops()), (b.retries(), b.stops()));
+    assert_eq!(a.timeline(), b.timeline());
+    assert_eq!((a.repeated(), a.stops()), (b.repeated(), b.stops()));
     assert_eq!((a.usage(), a.missing()), (b.usage(), b.missing()));
     assert_eq!((a.rates(), a.skipped()), (b.rates(), b.skipped()));
     assert_eq!(a.duration(), b.duration());
@@ -88,8 +89,9 @@ enum Step {
     Missing(u32, String),
     Skipped(u64),
     Rate([u64; 4]),
-    Lost(LostCause, u64),
-    Repeated(u64, u64),
+    Lost(u64, LostCause, u64),
+    Repeated(RetryCause, u64),
+    Stopped(u64),
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -112,6 +114,12 @@ fn step() -> impl Strategy<Value = Step> {
         LostCause::Torn,
         LostCause::Cut,
     ]);
+    let retry = prop::sample::select(vec![
+        RetryCause::Moved,
+        RetryCause::Changing,
+        RetryCause::Mixed,
+        RetryCause::Unread,
+    ]);
     let line = || of(prop_oneof![0..99_u32, Just(u32::MAX)]);
     let more = prop_oneof![Just([0; 4]), [time(), time(), time(), time()]];
     prop_oneof![
@@ -132,8 +140,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<u32>(), text()).prop_map(|(process, why)| Step::Missing(process, why)),
         1 => any::<u64>().prop_map(Step::Skipped),
         1 => [time(), time(), time(), time()].prop_map(Step::Rate),
-        1 => (cause, any::<u64>()).prop_map(|(cause, count)| Step::Lost(cause, count)),
-        1 => (0..9_u64, 0..9_u64).prop_map(|(retries, stops)| Step::Repeated(retries, stops)),
+        1 => (time(), cause, any::<u64>()).prop_map(|(at, cause, count)| Step::Lost(at, cause, count)),
+        1 => (retry, any::<u64>()).prop_map(|(cause, count)| Step::Repeated(cause, count)),
+        1 => (0..9_u64).prop_map(Step::Stopped),
     ]
 }
 
@@ -274,8 +283,13 @@ impl Made {
                 ticks,
                 own_cpu: Nanos(own_cpu),
             }),
-            Step::Lost(cause, count) => Event::Lost(cause, count),
-            Step::Repeated(retries, stops) => Event::Repeated { retries, stops },
+            Step::Lost(at, cause, count) => Event::Lost(Loss {
+                at: Nanos(at),
+                cause,
+                count,
+            }),
+            Step::Repeated(cause, count) => Event::Repeated(cause, count),
+            Step::Stopped(stops) => Event::Stopped(stops),
         })
     }
 }
@@ -391,8 +405,8 @@ fn small() -> Vec<Event> {
         Step::Frame("fib".to_owned(), None, None, None),
         Step::Stack(Some(0), 1),
         Step::Sample(0, Some(1), 2, [3000, 2000, 1, 0], State::Disk, [1, 2, 3, 4]),
-        Step::Lost(LostCause::Torn, 3),
-        Step::Repeated(2, 1),
+        Step::Lost(2500, LostCause::Torn, 3),
+        Step::Repeated(RetryCause::Moved, 2),
         Step::Sample(0, None, 1, [4000, 1000, 1, 0], State::Unknown, [0; 4]),
         Step::Skipped(2),
         Step::Rate([1_000_000, 5000, 4, 100]),

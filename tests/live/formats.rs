@@ -8,7 +8,8 @@ use std::process::{Command, Output};
 use rsamp::export::{Format, Meta, write};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
+    ThreadId,
 };
 use serde_json::Value;
 
@@ -19,6 +20,8 @@ mod dot;
 mod firefox;
 mod hostile;
 mod json;
+mod lprof;
+mod mprof;
 mod pprof;
 mod speedscope;
 
@@ -112,7 +115,11 @@ fn profile_of(file: &str) -> Profile {
         profile.apply(sample(at, 0, stack));
         profile.apply(sample(at, 1, stack.filter(|id| *id > 2)));
     }
-    profile.apply(Event::Lost(LostCause::Torn, 2));
+    profile.apply(Event::Lost(Loss {
+        at: Nanos(0),
+        cause: LostCause::Torn,
+        count: 2,
+    }));
     profile.apply(Event::End(Nanos(625_000_000)));
     profile
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use rsamp::process::Pid;
 use rsamp::profile::Profile;
-use rsamp::profile::event::{LostCause, Nanos};
-use rsamp::sampler::{self, Ended, Progress, Rate, SamplerError, Settings, Stop, sample};
+use rsamp::profile::event::{LostCause, Nanos, ProcessId};
+use rsamp::sampler::{self, Children, Ended, Progress, Rate, SamplerError, Settings, Stop, sample};
 
 use crate::oracle::Stopped;
 use crate::programs::{Standing, command, run, run_command};
@@ -20,7 +20,7 @@ use crate::stacks::dump;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A recording that goes on while the test does something to the target.
-struct Recording {
+pub struct Recording {
     sampler: JoinHandle<Result<Ended, SamplerError>>,
     profile: Arc<Mutex<Profile>>,
     stop: Stop,
@@ -29,6 +29,15 @@ struct Recording {
 
 impl Recording {
     fn start(pid: i32, rate_hz: f64, duration: Option<Duration>) -> Recording {
+        Recording::with(pid, rate_hz, duration, Children::Ignored)
+    }
+
+    /// Of a process and those that descend from it.
+    pub fn of_tree(pid: i32, rate_hz: f64) -> Recording {
+        Recording::with(pid, rate_hz, None, Children::Followed)
+    }
+
+    fn with(pid: i32, rate_hz: f64, duration: Option<Duration>, children: Children) -> Recording {
         let (profile, stop) = (Arc::<Mutex<Profile>>::default(), Stop::default());
         let settings = Settings {
             stops: rsamp::sampler::Stops::LastResort,
@@ -36,6 +45,7 @@ impl Recording {
             max_overhead: None,
             duration,
             start_timeout: None,
+            children,
         };
         let (shared, asked) = (Arc::clone(&profile), stop.clone());
         let begin = Instant::now();
@@ -52,7 +62,7 @@ impl Recording {
     }
 
     /// Waits until the profile so far is as wanted.
-    fn wait_until(&self, what: &str, wanted: impl Fn(&Profile) -> bool) {
+    pub fn wait_until(&self, what: &str, wanted: impl Fn(&Profile) -> bool) {
         let begin = Instant::now();
         while !wanted(&locked(&self.profile)) {
             let ended = self.sampler.is_finished();
@@ -70,7 +80,7 @@ impl Recording {
     }
 
     /// Waits for the end; the recording must make sense: all times add up to its duration.
-    fn end(self) -> (Ended, Profile) {
+    pub fn end(self) -> (Ended, Profile) {
         while !self.sampler.is_finished() {
             assert!(self.begin.elapsed() < LIMIT, "the recording does not end");
             std::thread::sleep(Duration::from_millis(1));
@@ -115,7 +125,7 @@ fn check_sum(profile: &Profile) {
 }
 
 /// The interpreters of these minor versions of Python 3.
-fn some(minors: &[u8]) -> Vec<Python> {
+pub fn some(minors: &[u8]) -> Vec<Python> {
     let mut some = pythons();
     some.retain(|python| python.version.0 == 3 && minors.contains(&python.version.1));
     assert!(some.len() >= minors.len(), "{some:?}");
@@ -206,6 +216,8 @@ fn an_exec_into_another_python_is_followed() {
         assert_eq!(seen, [first.label.clone(), second.label.clone()]);
         let pids: Vec<_> = profile.processes().iter().map(|p| p.pid).collect();
         assert_eq!(pids, [program.pid(); 2]);
+        let parents: Vec<_> = profile.processes().iter().map(|p| p.parent).collect();
+        assert_eq!(parents, [None, Some(ProcessId(0))]);
         let rates = profile.rates().iter().map(|span| span.millihertz);
         assert_eq!(
             rates.collect::<Vec<_>>(),

@@ -9,7 +9,7 @@ use rsamp::export::{Format, Meta, write};
 use rsamp::process::Pid;
 use rsamp::profile::functions::Functions;
 use rsamp::profile::{Profile, View};
-use rsamp::sampler::{Ended, Progress, Rate, Settings, Stop, sample};
+use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, sample};
 use serde_json::Value;
 
 use crate::programs::{Standing, command, run_command};
@@ -31,6 +31,7 @@ fn record(mut program: Standing) -> (Profile, Value) {
         max_overhead: None,
         duration: None,
         start_timeout: Some(Duration::from_secs(10)),
+        children: Children::Ignored,
     };
     let pid = Pid(program.pid());
     let mut profile = Profile::default();

@@ -10,12 +10,19 @@ pub mod diff;
 
 pub mod dump;
 
+pub mod dump_job;
+
+pub mod attach_job;
+
+pub mod on_node;
+
 pub mod completions;
 
 use super::escape::escaped;
 use super::exit_code;
 use super::hints::Doing;
 use super::inputs::Trouble;
+use super::job::JobError;
 use super::outputs::Outcome;
 use super::report as summary;
 use super::streams::{self, Severity};
@@ -51,4 +58,27 @@ fn say_trouble(trouble: Trouble) -> u8 {
         }
     }
     code
+}
+
+/// Says what is missing of a job, and chooses the exit code.
+fn say_job_errors(errors: Vec<JobError>) -> u8 {
+    let mut code = exit_code::OK;
+    for error in errors {
+        let error = anyhow::Error::new(error);
+        streams::complain(Severity::Error, &error, &Doing::Job);
+        if code == exit_code::OK {
+            code = exit_code::of(&error);
+        }
+    }
+    code
+}
+
+/// The first of these is why there is nothing; the others are said.
+fn fail_job(mut errors: Vec<JobError>) -> anyhow::Result<u8> {
+    if errors.is_empty() {
+        return Ok(exit_code::FAILED);
+    }
+    let first = errors.remove(0);
+    say_job_errors(errors);
+    Err(first.into())
 }

@@ -14,8 +14,8 @@ use crate::cli::progress::ProgressLine;
 use crate::cli::recording::{Recorded, Recording};
 use crate::cli::streams::{self, Severity};
 use crate::cli::{commands, exit_code, program_name, report, request};
-use crate::process::Launched;
-use crate::sampler::{Ended, Progress, SamplerError, Stop};
+use crate::process::{Launched, spawn};
+use crate::sampler::{Children, Ended, Progress, SamplerError, Stop};
 
 /// The sampler sees the program's end by itself, within a tick or its longest wait, and knows best what it
 /// means. Past this time it is told to stop.
@@ -29,6 +29,9 @@ pub fn run(request: &request::Record) -> Result<u8> {
     let name = program_name::program_name(&request.command);
     let plan = Plan::check(&request.outputs, &name, None)?;
     // As long as this lives, Ctrl-C and its like are the program's: they don't end rsamp while it writes.
+    if request.sampling.children == Children::Adopted {
+        spawn::adopt_orphans();
+    }
     let mut launched = Launched::spawn(&request.command)?;
     let pid = launched.pid();
     let mut recording = Recording {

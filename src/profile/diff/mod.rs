@@ -9,7 +9,7 @@ use super::functions::Function;
 use super::sums::{self, Classes, Sums};
 use super::{Profile, Totals, View};
 
-mod noise;
+pub(super) mod noise;
 
 mod pairs;
 
@@ -32,8 +32,14 @@ impl Side {
     /// Nothing has come yet; the time of `view` will be compared.
     #[must_use]
     pub fn new(view: View) -> Side {
+        Side::folding_into(Profile::default(), view)
+    }
+
+    /// The same with a profile that keeps more; it is empty.
+    #[must_use]
+    pub fn folding_into(profile: Profile, view: View) -> Side {
         Side {
-            profile: Profile::default(),
+            profile,
             blocks: Blocks::new(view),
         }
     }
@@ -49,6 +55,11 @@ impl Side {
         if let Some(sample) = sample.filter(|_| self.profile.rejected() == rejected) {
             self.blocks.add(&sample);
         }
+    }
+
+    /// How the times are spread over the recording.
+    pub(super) fn blocks(&self) -> &Blocks {
+        &self.blocks
     }
 
     /// The recording as a profile.
@@ -92,8 +103,8 @@ pub struct Change {
     pub base: Time,
     /// After.
     pub new: Time,
-    /// The standard error of [`Change::seconds`] by the noise of both sides; infinite for a recording that is too
-    /// short to tell.
+    /// The standard error of [`Change::seconds`] by the noise of both sides; infinite when a recording is too
+    /// short, or the visits to the function are too few and long, to tell.
     pub error_seconds: f64,
     /// How likely so large a difference is by noise alone.
     pub p_value: f64,

@@ -1,7 +1,7 @@
 //! Turns a stream of events into the part of it that was asked for.
 //!
 //! ```text
-//! Event ─► Filter: owners (process, thread) ─► window (time) ─► stacks (frames) ─► Event
+//! Event ─► Filter: owners (process, rank, thread) ─► window (time) ─► stacks (frames) ─► Event
 //! ```
 //!
 //! What comes out is a stream of events like any other, for a [`super::Profile`] or whatever else
@@ -10,14 +10,18 @@
 //! the number of distinct stacks, not with that of samples.
 //!
 //! Events that name what was never defined go on with a number that is never given, so that the
-//! profile counts them as [`super::Profile::rejected`]. Losses have neither a thread nor a time:
-//! they go on as they are, as does the end of the recording.
+//! profile counts them as [`super::Profile::rejected`]. Losses have a time but
+//! no thread: those in the window go on. The end of the recording goes on as it is.
+
+use std::collections::BTreeSet;
 
 use glob::Pattern;
 use regex::Regex;
 
 use super::View;
-use super::event::{Event, Nanos, Sample, StackId, ThreadId};
+use super::event::{Event, Nanos, Sample, StackId, State, ThreadId};
+
+mod ranks;
 
 mod owners;
 
@@ -28,6 +32,7 @@ mod window;
 mod nothing_left;
 
 pub use nothing_left::{Criterion, NothingLeft};
+pub use ranks::{NoRanks, Ranks};
 
 use nothing_left::Passed;
 use owners::Owners;
@@ -45,6 +50,10 @@ pub struct Selection {
     /// Processes of which at least one must fit; empty: all. The name of a process is the file
     /// name of any word of its command line, or the whole of it.
     pub processes: Vec<Name>,
+    /// Only while a thread was in one of these states; empty: all.
+    pub states: Vec<State>,
+    /// Ranks of which one must be the process's; empty: all, and processes that have none.
+    pub ranks: Vec<Ranks>,
     /// Only what lies behind this time since the start of the recording.
     pub from: Option<Nanos>,
     /// Only what lies before this time since the start of the recording. A run across one of the
@@ -107,6 +116,13 @@ pub enum Hidden {
 }
 
 impl Selection {
+    /// Whether of the processes and the time asked for every thread is left, whatever it did.
+    #[must_use]
+    pub fn leaves_all_threads(&self) -> bool {
+        let has_stacks = self.function.is_none() && self.focus.is_none();
+        self.threads.is_empty() && self.states.is_empty() && has_stacks
+    }
+
     /// Whether everything passes as it is and there is nothing to check.
     #[must_use]
     pub fn leaves_everything(&self) -> bool {
@@ -114,16 +130,18 @@ impl Selection {
             view,
             threads,
             processes,
+            states,
+            ranks,
             from,
             to,
             function,
             focus,
             hidden,
         } = self;
-        let owners = threads.is_empty() && processes.is_empty();
+        let owners = threads.is_empty() && processes.is_empty() && ranks.is_empty();
         let window = from.is_none() && to.is_none();
         let stacks = function.is_none() && focus.is_none() && hidden.is_empty();
-        *view == View::Wall && owners && window && stacks
+        *view == View::Wall && owners && states.is_empty() && window && stacks
     }
 }
 
@@ -132,6 +150,8 @@ impl Selection {
 pub struct Filter {
     view: View,
     owners: Owners,
+    states: Vec<State>,
+    seen_states: BTreeSet<State>,
     window: Window,
     stacks: Stacks,
     passed: Passed,
@@ -143,11 +163,13 @@ impl Filter {
     pub fn new(selection: Selection) -> Filter {
         Filter {
             view: selection.view,
+            states: selection.states,
+            seen_states: BTreeSet::new(),
             window: Window {
                 from: selection.from,
                 to: selection.to,
             },
-            owners: Owners::new(selection.processes, selection.threads),
+            owners: Owners::new(selection.processes, selection.ranks, selection.threads),
             stacks: Stacks::new(selection.function, selection.focus, selection.hidden),
             passed: Passed::default(),
         }
@@ -167,8 +189,10 @@ impl Filter {
             Event::Sample(sample) => self.sample(sample, emit),
             Event::Usage(usage) => self.owners.usage(usage, emit),
             Event::Missing(missing) => self.owners.missing(missing, emit),
-            event @ (Event::Lost(..)
-            | Event::Repeated { .. }
+            Event::Lost(loss) if !self.window.holds(loss.at) => {}
+            event @ (Event::Lost(_)
+            | Event::Repeated(..)
+            | Event::Stopped(_)
             | Event::Skipped(_)
             | Event::Rate(_)
             | Event::End(_)) => emit(event),
@@ -185,7 +209,14 @@ impl Filter {
         };
         let (asked, names) = match criterion {
             Criterion::Process => self.owners.processes(),
+            Criterion::Rank => self.owners.ranks(),
             Criterion::Thread => self.owners.threads(),
+            Criterion::State => {
+                let asked: Vec<&str> = self.states.iter().map(|state| state.word()).collect();
+                let seen = self.seen_states.iter();
+                let seen = seen.map(|state| state.word().to_owned());
+                (asked.join(", "), seen.collect())
+            }
             Criterion::Window => (self.window.to_string(), Vec::new()),
             Criterion::Function => self.stacks.function(),
             Criterion::Focus => self.stacks.focus(),
@@ -197,6 +228,11 @@ impl Filter {
     fn sample(&mut self, sample: Sample, emit: &mut dyn FnMut(Event)) {
         if !self.owners.is_thread(sample.thread) || !self.stacks.is_stack(sample.stack) {
             emit(Event::Sample(undefined(sample)));
+            return;
+        }
+        self.seen_states.insert(sample.state);
+        if !self.states.is_empty() && !self.states.contains(&sample.state) {
+            self.passed.until(Criterion::State);
             return;
         }
         // Cut before it is held: held samples lose the time at which they were.

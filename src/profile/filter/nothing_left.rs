@@ -4,20 +4,19 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// Names that are not nearer than this to what was asked for are not offered (Jaro-Winkler, from 0
-/// to 1): below it, words share little but a letter or two.
-const MIN_SIMILARITY: f64 = 0.7;
-
-/// How many names are offered.
-const MAX_OFFERED: usize = 3;
+use crate::profile::nearest::{nearest, offer};
 
 /// What a sample is judged by, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Criterion {
+    /// [`super::Selection::states`].
+    State,
     /// [`super::Selection::from`] and [`super::Selection::to`].
     Window,
     /// [`super::Selection::processes`].
     Process,
+    /// [`super::Selection::ranks`].
+    Rank,
     /// [`super::Selection::threads`].
     Thread,
     /// [`super::Selection::function`].
@@ -31,8 +30,10 @@ pub enum Criterion {
 impl fmt::Display for Criterion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Criterion::State => "state",
             Criterion::Window => "time span",
             Criterion::Process => "process",
+            Criterion::Rank => "rank",
             Criterion::Thread => "thread",
             Criterion::Function => "function",
             Criterion::Focus => "focus",
@@ -56,42 +57,11 @@ pub struct NothingLeft {
 impl NothingLeft {
     /// Chooses the nearest of the names there are; of few, all.
     pub(super) fn new(criterion: Criterion, asked: String, names: Vec<String>) -> NothingLeft {
-        let nearest = if names.len() <= MAX_OFFERED {
-            names
-        } else {
-            nearest(&asked, names)
-        };
         NothingLeft {
             criterion,
+            nearest: nearest(&asked, names),
             asked,
-            nearest,
         }
-    }
-}
-
-fn nearest(asked: &str, names: Vec<String>) -> Vec<String> {
-    let asked = asked.to_lowercase();
-    let similarity = |name: &String| {
-        let name = name.to_lowercase();
-        // Of `Solver.solve` and `worker (4243)`, a part may be what was meant.
-        let parts = name.split(['.', ' ']).chain([name.as_str()]);
-        let nearest = parts.map(|part| strsim::jaro_winkler(&asked, part));
-        nearest.fold(0.0, f64::max)
-    };
-    let ranked = names.into_iter().map(|name| (similarity(&name), name));
-    let mut ranked: Vec<(f64, String)> = ranked
-        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
-        .collect();
-    ranked.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    let names = ranked.into_iter().map(|(_, name)| name);
-    names.take(MAX_OFFERED).collect()
-}
-
-fn offer(nearest: &[String]) -> String {
-    match nearest {
-        [] => String::new(),
-        [one] => format!("; there is {one}"),
-        several => format!("; there are {}", several.join(", ")),
     }
 }
 

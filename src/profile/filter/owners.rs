@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::Name;
 use super::nothing_left::{Criterion, Passed};
+use super::ranks::{self, Ranks};
 use crate::profile::event::{
     Event, Missing, Process, ProcessId, Sample, StackId, State, Thread, ThreadId, Usage,
 };
@@ -12,6 +13,7 @@ use crate::profile::event::{
 #[derive(Debug)]
 pub(super) struct Owners {
     wanted_processes: Vec<Name>,
+    wanted_ranks: Vec<Ranks>,
     wanted_threads: Vec<Name>,
     processes: Vec<OwnProcess>,
     threads: Vec<OwnThread>,
@@ -22,7 +24,8 @@ pub(super) struct Owners {
 #[derive(Debug)]
 struct OwnProcess {
     process: Process,
-    is_wanted: bool,
+    /// What it lacks, if it is not wanted.
+    unwanted: Option<Criterion>,
     out: Option<ProcessId>,
     /// What was counted of it before a sample needed it.
     usage: Vec<Usage>,
@@ -41,9 +44,14 @@ struct OwnThread {
 
 impl Owners {
     /// Nobody has appeared yet. An empty list asks for all.
-    pub(super) fn new(wanted_processes: Vec<Name>, wanted_threads: Vec<Name>) -> Owners {
+    pub(super) fn new(
+        wanted_processes: Vec<Name>,
+        wanted_ranks: Vec<Ranks>,
+        wanted_threads: Vec<Name>,
+    ) -> Owners {
         Owners {
             wanted_processes,
+            wanted_ranks,
             wanted_threads,
             processes: Vec::new(),
             threads: Vec::new(),
@@ -58,16 +66,26 @@ impl Owners {
             emit(Event::Process(ProcessId(u32::MAX), process));
             return;
         }
-        let wanted = &self.wanted_processes;
-        let is_wanted =
-            wanted.is_empty() || wanted.iter().any(|name| is_process(name, id, &process));
+        let unwanted = self.lacks(id, &process);
         self.processes.push(OwnProcess {
             process,
-            is_wanted,
+            unwanted,
             out: None,
             usage: Vec::new(),
             missing: Vec::new(),
         });
+    }
+
+    fn lacks(&self, id: ProcessId, process: &Process) -> Option<Criterion> {
+        let names = &self.wanted_processes;
+        let is_named = names.is_empty() || names.iter().any(|name| is_process(name, id, process));
+        if !is_named {
+            return Some(Criterion::Process);
+        }
+        let ranks = &self.wanted_ranks;
+        let holds = |rank| ranks.iter().any(|ranks| ranks.holds(rank));
+        let is_of_rank = ranks.is_empty() || process.rank.is_some_and(holds);
+        (!is_of_rank).then_some(Criterion::Rank)
     }
 
     /// Something was counted of a process; it is told once there are samples of it.
@@ -77,7 +95,7 @@ impl Owners {
             None => emit(told(ProcessId(u32::MAX))),
             Some(known) => match known.out {
                 Some(out) => emit(told(out)),
-                None if known.is_wanted => known.usage.push(usage),
+                None if known.unwanted.is_none() => known.usage.push(usage),
                 None => (),
             },
         }
@@ -145,8 +163,8 @@ impl Owners {
     pub(super) fn take(&mut self, sample: Sample, passed: &mut Passed) -> Option<Sample> {
         let thread = self.threads.get_mut(sample.thread.0 as usize)?;
         let process = self.processes.get(thread.thread.process.0 as usize)?;
-        if !process.is_wanted {
-            passed.until(Criterion::Process);
+        if let Some(criterion) = process.unwanted {
+            passed.until(criterion);
             return None;
         }
         if thread.is_wanted {
@@ -224,6 +242,12 @@ impl Owners {
         (listed(&self.wanted_processes), there.collect())
     }
 
+    /// What was asked for of ranks, and what there is.
+    pub(super) fn ranks(&self) -> (String, Vec<String>) {
+        let there = self.processes.iter().filter_map(|known| known.process.rank);
+        (listed(&self.wanted_ranks), ranks::joined(there))
+    }
+
     /// What was asked for of threads, and what there is.
     pub(super) fn threads(&self) -> (String, Vec<String>) {
         let there = (0_u32..).zip(&self.threads).map(|(number, known)| {
@@ -278,7 +302,7 @@ fn add(sum: &mut Sample, sample: &Sample) {
     sum.shrunk_bytes = sum.shrunk_bytes.saturating_add(sample.shrunk_bytes);
 }
 
-fn listed(names: &[Name]) -> String {
-    let names: Vec<String> = names.iter().map(Name::to_string).collect();
+fn listed(names: &[impl ToString]) -> String {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     names.join(", ")
 }

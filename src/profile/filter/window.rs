@@ -19,14 +19,11 @@ impl Window {
     /// nanosecond. Ticks are shared out alike, but a part has at least one: the tick at a limit is
     /// seen from both sides of it.
     pub(super) fn cut(self, sample: &Sample) -> Option<Sample> {
-        let from = self.from.unwrap_or(Nanos(0));
-        let to = self.to.unwrap_or(Nanos(u64::MAX));
         let start = sample.at - sample.wall;
         if sample.wall == Nanos(0) {
-            // A moment belongs to the window that it ends.
-            let is_behind = sample.at > from || from == Nanos(0);
-            return (is_behind && sample.at <= to).then_some(*sample);
+            return self.holds(sample.at).then_some(*sample);
         }
+        let (from, to) = self.limits();
         let (first, last) = (from.max(start), to.min(sample.at));
         if first >= last {
             return None;
@@ -51,6 +48,19 @@ impl Window {
             shrunk_bytes: part(sample.shrunk_bytes),
             ..*sample
         })
+    }
+
+    /// Whether a moment lies in it: it belongs to the window that it ends.
+    pub(super) fn holds(self, at: Nanos) -> bool {
+        let (from, to) = self.limits();
+        (at > from || from == Nanos(0)) && at <= to
+    }
+
+    fn limits(self) -> (Nanos, Nanos) {
+        (
+            self.from.unwrap_or(Nanos(0)),
+            self.to.unwrap_or(Nanos(u64::MAX)),
+        )
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use rsamp::export::Format;
 use rsamp::profile::Profile;
-use rsamp::profile::event::{Event, LostCause, Process, ProcessId, Thread, ThreadId};
+use rsamp::profile::event::{Event, Loss, LostCause, Nanos, Process, ProcessId, Thread, ThreadId};
 use serde_json::Value;
 
 use super::{empty, hostile, json, meta, one_thread, pretty, two_threads_in};
@@ -17,7 +17,11 @@ fn files() {
     let [a, b, c] = ["a", "b", "c"].map(|name| Call(name, "/x.py", 1, 2));
     build.sample(0, &[a, b], 1_000_000);
     build.sample(0, &[a, b, c], 2_000_500);
-    build.profile.apply(Event::Lost(LostCause::Torn, 2));
+    build.profile.apply(Event::Lost(Loss {
+        at: Nanos(3_000_500),
+        cause: LostCause::Torn,
+        count: 2,
+    }));
     build.sample(0, &[a], 500_000);
     build.sample(0, &[], 500_000);
     insta::assert_snapshot!(pretty(Format::ChromeTrace, &build.profile));

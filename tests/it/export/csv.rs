@@ -1,6 +1,9 @@
 //! What the tables of comma-separated values hold.
 
+use std::collections::BTreeSet;
+
 use rsamp::export::Format;
+use rsamp::profile::event::{Event, Nanos, Usage};
 
 use super::{HOSTILE_FILES, empty, hostile, hostile_names, one_thread, text, two_threads};
 
@@ -10,6 +13,16 @@ fn files() {
     insta::assert_snapshot!(text(Format::LinesCsv, &one_thread()));
     insta::assert_snapshot!(text(Format::FunctionsCsv, &two_threads()));
     insta::assert_snapshot!(text(Format::LinesCsv, &empty()));
+    let mut profile = one_thread();
+    profile.apply(Event::Usage(Usage {
+        at: Nanos(1_500_000_000),
+        resident: Some(20_000_000),
+        cpu: Some(Nanos(7)),
+        runnable: Some(2),
+        forced_switches: Some(9),
+        ..Usage::default()
+    }));
+    insta::assert_snapshot!(text(Format::UsageCsv, &profile));
 }
 
 /// The fields of each record, by the rules of RFC 4180.
@@ -34,7 +47,7 @@ fn records(csv: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn hostile_names_are_whole_in_one_field() {
-    for (format, columns) in [(Format::FunctionsCsv, 11), (Format::LinesCsv, 12)] {
+    for (format, columns) in [(Format::FunctionsCsv, 43), (Format::LinesCsv, 44)] {
         let rows = records(&text(format, &hostile()));
         assert!(rows.iter().all(|row| row.len() == columns));
         assert_eq!(
@@ -49,4 +62,32 @@ fn hostile_names_are_whole_in_one_field() {
             assert!(rows.iter().any(|row| row[1] == file), "{file:?}");
         }
     }
+}
+
+/// docs/csv.md tells every column of every table, and no other.
+#[test]
+fn every_column_is_documented() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/csv.md"));
+    let page = page.expect("docs/csv.md");
+    let told = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+    let told: BTreeSet<&str> = told
+        .flat_map(|cell| cell.split('`'))
+        .filter(|word| !word.trim().is_empty() && !word.starts_with(','))
+        .collect();
+    let formats = [
+        Format::FunctionsCsv,
+        Format::LinesCsv,
+        Format::RanksCsv,
+        Format::UsageCsv,
+    ];
+    let mut tables: Vec<String> = formats.map(|format| text(format, &one_thread())).into();
+    tables.push(crate::diff::csv_of_equals());
+    let found: BTreeSet<&str> = tables
+        .iter()
+        .filter_map(|table| table.lines().next())
+        .flat_map(|header| header.split(','))
+        .collect();
+    assert_eq!(told, found);
 }

@@ -2,7 +2,7 @@
 
 use rsamp::export::Format;
 use rsamp::profile::Profile;
-use rsamp::profile::event::{Event, LostCause};
+use rsamp::profile::event::{Event, Loss, LostCause, Nanos};
 use serde_json::Value;
 
 use super::{empty, hostile, json, meta, one_thread, one_thread_in, pretty, two_threads_in};
@@ -47,7 +47,11 @@ fn samples_lie_at_the_starts_of_their_runs() {
 #[test]
 fn losses_are_markers() {
     let mut profile = two_threads_in(Profile::with_timeline());
-    profile.apply(Event::Lost(LostCause::Torn, 7));
+    profile.apply(Event::Lost(Loss {
+        at: Nanos(0),
+        cause: LostCause::Torn,
+        count: 7,
+    }));
     let file = json(Format::Firefox, &profile, &meta());
     let threads = file["threads"].as_array().expect("threads");
     assert_eq!(threads.len(), 2);

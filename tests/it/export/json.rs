@@ -1,9 +1,11 @@
 //! What rsamp's own JSON holds.
 
 use rsamp::export::Format;
+use rsamp::profile::event::{Event, Missing, ProcessId, Usage};
 use serde_json::Value;
 
 use super::{empty, hostile, hostile_names, json, meta, one_thread, pretty, two_threads};
+use crate::over_ranks::four_ranks;
 
 #[test]
 fn files() {
@@ -32,7 +34,16 @@ fn every_field_is_documented() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md"));
     let page = page.expect("docs/json.md");
     let mut found = Vec::new();
-    fields(&json(Format::Json, &one_thread(), &meta()), &mut found);
+    let mut profile = one_thread();
+    profile.apply(Event::Usage(Usage::default()));
+    profile.apply(Event::Missing(Missing {
+        process: ProcessId(0),
+        what: "io".to_owned(),
+        why: "permission denied".to_owned(),
+    }));
+    for profile in [profile, four_ranks()] {
+        fields(&json(Format::Json, &profile, &meta()), &mut found);
+    }
     for field in &found {
         assert!(
             page.contains(&format!("`{field}`")),
@@ -50,13 +61,13 @@ fn every_field_is_documented() {
     }
 }
 
-/// The names of all fields, but not the causes in `lost`.
+/// The names of all fields, but not the causes in `lost` and the states.
 fn fields(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(object) => {
             for (name, value) in object {
                 found.push(name.clone());
-                if name != "lost" {
+                if name != "lost" && !name.ends_with("states") {
                     fields(value, found);
                 }
             }

@@ -1,0 +1,204 @@
+//! Turns a running job into one recording of all its ranks and the files made of it.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::cli::inputs::{self, Trouble};
+use crate::cli::interrupt::Interrupts;
+use crate::cli::merged::{Merged, merge};
+use crate::cli::outputs::Plan;
+use crate::cli::request::{self, Extras, Sampling};
+use crate::cli::{commands, exit_code, job, overview, report, streams};
+use crate::export::Meta;
+use crate::export::text::{SummaryOptions, summary};
+use crate::process::Pid;
+use crate::profile::filter::Selection;
+use crate::sampler::{Children, Rate, Stop, Stops};
+
+/// Files are named after what was attached to: `job-4242.svg`.
+const NAME: &str = "job";
+
+/// Profiles the job.
+///
+/// # Errors
+/// When the job cannot be reached or runs no Python, or a file cannot be written and nothing was sampled.
+pub fn run(request: &request::AttachJob) -> Result<u8> {
+    let interrupts = Interrupts::hold_back().context("hold back Ctrl-C")?;
+    let number = number(&request.job.job);
+    let mut plan = Plan::check(&request.outputs, NAME, Some(number))?;
+    let stop = Stop::default();
+    interrupts
+        .turn_into(stop.clone())
+        .context("watch for Ctrl-C")?;
+    let mut spool = Spool::new(&request.job.job).context("make a folder for what is gathered")?;
+    let words = words(&request.sampling, &request.extras);
+    let gathered = job::gather(&request.job, &words, &stop, &mut |node, told, bytes| {
+        spool.put(
+            &format!("{}-{}.rsamp", node.replace('/', "_"), told.pid),
+            bytes,
+        )
+    })?;
+    let paths = spool.recordings()?;
+    if paths.is_empty() {
+        return commands::fail_job(gathered.errors());
+    }
+    let mut trouble = Trouble::default();
+    let mut inputs = inputs::open(paths, &mut trouble)?;
+    let Merged {
+        profile,
+        recordings,
+    } = merge(&mut inputs, &mut plan, number, &mut trouble);
+    let title = format!("job {}, {} Python processes", request.job, inputs.len());
+    let meta = Meta {
+        title: title.clone(),
+        drawing: request.outputs.drawing,
+        ..overview::meta(&inputs, &profile, &Selection::default())
+    };
+    let outcomes = plan.write(&profile, &meta, number, recordings);
+    if !request.quiet {
+        let mut text = format!("\nrsamp: {title} on {}\n", gathered.nodes());
+        text.push_str(&summary(&profile, &SummaryOptions::default()));
+        text.push('\n');
+        let saved = outcomes
+            .iter()
+            .filter_map(|o| Some((o.kind, o.saved.as_ref()?)));
+        text.extend(saved.map(|(kind, saved)| report::wrote(kind, saved)));
+        streams::say(text.trim_end());
+    }
+    let is_whole = commands::say_errors(&outcomes);
+    let codes = [
+        if is_whole {
+            exit_code::OK
+        } else {
+            exit_code::OUTPUT_FAILED
+        },
+        commands::say_trouble(trouble),
+        commands::say_job_errors(gathered.errors()),
+    ];
+    if is_whole {
+        spool.remove();
+    } else {
+        streams::say(format_args!(
+            "rsamp: the recordings of the ranks are in {}",
+            report::shown(&spool.folder)
+        ));
+    }
+    Ok(codes
+        .into_iter()
+        .find(|code| *code != exit_code::OK)
+        .unwrap_or(exit_code::OK))
+}
+
+/// What names the files in place of a PID: the first number of `4242_3`.
+fn number(job: &str) -> Pid {
+    let digits = job.split(|c: char| !c.is_ascii_digit()).next();
+    Pid(digits.and_then(|digits| digits.parse().ok()).unwrap_or(0))
+}
+
+/// The words that ask `rsamp attach` for the same.
+fn words(sampling: &Sampling, extras: &Extras) -> Vec<OsString> {
+    let mut words: Vec<OsString> = vec!["attach".into()];
+    let mut option = |name: &str, value: String| words.push(format!("--{name}={value}").into());
+    match sampling.rate {
+        Rate::Auto => option("rate", "auto".to_owned()),
+        Rate::Fixed(hz) => option("rate", hz.to_string()),
+    }
+    if let Some(part) = sampling.max_overhead {
+        option("max-overhead", (part * 100.0).to_string());
+    }
+    if let Some(duration) = sampling.duration {
+        option("duration", duration.as_secs_f64().to_string());
+    }
+    for name in &extras.environment {
+        option("env", name.clone());
+    }
+    match sampling.stops {
+        Stops::Never => words.push("--never-stop".into()),
+        Stops::Always => words.push("--always-stop".into()),
+        Stops::LastResort => {}
+    }
+    if sampling.children == Children::Ignored {
+        words.push("--no-children".into());
+    }
+    if !extras.source {
+        words.push("--no-source".into());
+    }
+    words
+}
+
+/// A folder in which the recordings of the ranks grow, and can be read, until they are merged.
+struct Spool {
+    folder: PathBuf,
+}
+
+impl Spool {
+    fn new(job: &str) -> io::Result<Spool> {
+        let name = format!("rsamp-job-{job}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        // Nobody else's folder is taken, and nobody else looks into it.
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        Ok(Spool { folder })
+    }
+
+    fn put(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        // Opened each time: a job may have more ranks than a process may open files.
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.join(name))?;
+        file.write_all(bytes)
+    }
+
+    /// Those with anything in them, by name.
+    fn recordings(&self) -> io::Result<Vec<PathBuf>> {
+        let paths = fs::read_dir(&self.folder)?.map(|entry| entry.map(|entry| entry.path()));
+        let mut paths = paths.collect::<io::Result<Vec<_>>>()?;
+        paths.retain(|path| size(path) > 0);
+        paths.sort();
+        Ok(paths)
+    }
+
+    fn remove(self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn size(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_nodes_are_asked_for_the_same() {
+        let sampling = Sampling {
+            rate: Rate::Fixed(250.0),
+            max_overhead: Some(0.005),
+            duration: Some(Duration::from_millis(2500)),
+            stops: Stops::Never,
+            children: Children::Ignored,
+        };
+        let extras = Extras {
+            environment: vec!["OMP_NUM_THREADS".to_owned()],
+            source: false,
+        };
+        let words = words(&sampling, &extras);
+        insta::assert_snapshot!(words.join(" ".as_ref()).to_string_lossy(), @"attach --rate=250 --max-overhead=0.5 --duration=2.5 --env=OMP_NUM_THREADS --never-stop --no-children --no-source");
+    }
+
+    #[test]
+    fn files_have_the_number_of_the_job() {
+        for (job, expected) in [("4242", 4242), ("4242_3", 4242), ("99999999999", 0)] {
+            assert_eq!(number(job), Pid(expected));
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Turns functions and their lines into the tables that users of line_profiler know.
+//!
+//! In the place of its `Hits` stand samples; a time per hit there is not, as a sampler counts no
+//! executions. `Time` is that of the line and all that it called, as line_profiler has it; `Self` is what
+//! the line took itself. A line counts once per stack: of a function that calls itself, lines may
+//! add up to more than the function.
+
+use std::fmt::Write as _;
+
+use crate::profile::confidence::Confidence;
+use crate::profile::event::Nanos;
+use crate::profile::line_tables::{LineTable, TableLine};
+use crate::profile::states::StateTimes;
+use crate::profile::{Profile, Totals, View};
+
+use super::facts;
+use super::number::bytes_with_sign;
+use super::source_text::SourceText;
+use super::text::{line, seconds};
+
+/// How tables are printed.
+#[derive(Debug, Clone, Copy)]
+pub struct LineTableOptions<'o> {
+    /// Which time counts.
+    pub view: View,
+    /// The text of the functions.
+    pub source: &'o SourceText,
+    /// The intervals to print beside the shares, if any.
+    pub confidence: Option<&'o Confidence<'o>>,
+    /// Whether hot lines are coloured, for a terminal.
+    pub with_colour: bool,
+}
+
+/// From this part of the function's time on, a line is red; see [`WARM`].
+const HOT: f64 = 0.2;
+/// From this part on, yellow.
+const WARM: f64 = 0.05;
+
+const RED: &str = "\x1b[1;31m";
+const YELLOW: &str = "\x1b[33m";
+const PLAIN: &str = "\x1b[0m";
+
+/// Writes the tables, each with a head as line_profiler's.
+#[must_use]
+pub fn line_tables(
+    profile: &Profile,
+    tables: &[&LineTable<'_>],
+    options: &LineTableOptions<'_>,
+) -> String {
+    let mut text = String::from("Timer unit: 1 s\n");
+    if let Err(reason) = facts::memory(profile) {
+        line(&mut text, &format!("Growth: not available: {reason}"));
+    }
+    if let Err(reason) = facts::states(profile) {
+        line(&mut text, &format!("State: not available: {reason}"));
+    }
+    for table in tables {
+        let sheet = Sheet {
+            profile,
+            table,
+            options,
+        };
+        text.push('\n');
+        sheet.head(&mut text);
+        sheet.rows(&mut text);
+    }
+    text
+}
+
+/// One function, to be printed.
+struct Sheet<'o> {
+    profile: &'o Profile,
+    table: &'o LineTable<'o>,
+    options: &'o LineTableOptions<'o>,
+}
+
+impl Sheet<'_> {
+    fn head(&self, text: &mut String) {
+        let (row, view) = (&self.table.row, self.options.view);
+        let whole = self.profile.totals().time(view);
+        let (total, own) = (row.total_time.time(view), row.self_time.time(view));
+        let share = |part: Nanos| 100.0 * part.seconds() / whole.seconds().max(1e-9);
+        let _ = writeln!(
+            text,
+            "Total time: {} s ({:.1} % of all; self {} s, {:.1} %)",
+            significant(total.seconds()),
+            share(total),
+            significant(own.seconds()),
+            share(own),
+        );
+        let file = row.function.file.unwrap_or("(none)");
+        line(text, &format!("File: {}", visible(file)));
+        let at = row
+            .function
+            .first_line
+            .map(|line| format!(" at line {line}"));
+        let name = visible(row.function.name);
+        line(text, &format!("Function: {name}{}", at.unwrap_or_default()));
+        line(text, &facts::cores_in_words(self.profile, &row.total_time));
+        if facts::states(self.profile).is_ok() {
+            line(text, &facts::states_in_words(&self.table.states.total_time));
+        }
+        let blocked = row.self_time.blocked_others;
+        if blocked > Nanos(0) {
+            let blocked = significant(blocked.seconds());
+            line(
+                text,
+                &format!("Blocked others for {blocked} s, holding the GIL"),
+            );
+        }
+        for note in self.options.source.notes(file) {
+            line(text, &format!("Note: {note}"));
+        }
+    }
+
+    fn rows(&self, text: &mut String) {
+        let lines = &self.table.lines;
+        let columns = Columns::of(self.profile, self.table, self.options.confidence.is_some());
+        let head = columns.row(&HEAD.map(str::to_owned), "Line Contents");
+        let _ = writeln!(text, "\n{head}\n{}", "=".repeat(head.chars().count()));
+        for line in lines.iter().filter(|line| line.row.line.is_none()) {
+            self.row(text, &columns, "?", Some(line), "(line not known)");
+        }
+        let seen: Vec<u32> = lines.iter().filter_map(|line| line.row.line).collect();
+        let shown = self
+            .options
+            .source
+            .lines_of(&self.table.row.function, &seen);
+        let mut last = None;
+        for number in shown {
+            if last.is_some_and(|last: u32| last + 1 < number) {
+                text.push_str("     …\n");
+            }
+            last = Some(number);
+            let of_line = lines.iter().find(|line| line.row.line == Some(number));
+            let file = self.table.row.function.file.unwrap_or_default();
+            let content = self.options.source.line(file, number).unwrap_or_default();
+            self.row(text, &columns, &number.to_string(), of_line, content);
+        }
+    }
+
+    fn row(
+        &self,
+        text: &mut String,
+        columns: &Columns,
+        number: &str,
+        of_line: Option<&TableLine<'_>>,
+        content: &str,
+    ) {
+        let cells = match of_line {
+            Some(of_line) => self.cells(number, of_line),
+            None => {
+                let mut cells = Cells::default();
+                cells[0] = number.to_owned();
+                cells
+            }
+        };
+        let row = columns.row(&cells, &visible(content));
+        let row = row.trim_end();
+        let share = of_line.map_or(0.0, |line| self.share(&line.row.total_time));
+        let colour = match share {
+            _ if !self.options.with_colour => "",
+            HOT.. => RED,
+            WARM.. => YELLOW,
+            _ => "",
+        };
+        let plain = if colour.is_empty() { "" } else { PLAIN };
+        let _ = writeln!(text, "{colour}{row}{plain}");
+    }
+
+    /// The part of the function's time.
+    fn share(&self, totals: &Totals) -> f64 {
+        let view = self.options.view;
+        let whole = self.table.row.total_time.time(view).seconds();
+        if whole > 0.0 {
+            totals.time(view).seconds() / whole
+        } else {
+            0.0
+        }
+    }
+
+    /// Half the width of the interval of a line's share. That of the function is taken as known: the
+    /// interval is too wide rather than too narrow.
+    fn error(&self, of_line: &TableLine<'_>) -> String {
+        let Some(confidence) = self.options.confidence else {
+            return String::new();
+        };
+        let view = self.options.view;
+        let row = &of_line.row;
+        let error = confidence.of_line(&row.function, row.line);
+        let whole = self.profile.totals().time(view).seconds();
+        let function = self.table.row.total_time.time(view).seconds();
+        let error = error.map_or(f64::INFINITY, |error| error.total_time * whole / function);
+        match 100.0 * error {
+            error if error.is_finite() => format!("{error:.1}"),
+            _ => "?".to_owned(),
+        }
+    }
+
+    fn cells(&self, number: &str, of_line: &TableLine<'_>) -> Cells {
+        let (own, total) = (&of_line.row.self_time, &of_line.row.total_time);
+        let view = self.options.view;
+        let whole = self.profile.totals().wall;
+        let cpu = facts::busy(total);
+        [
+            number.to_owned(),
+            total.samples.to_string(),
+            seconds(total.time(view), whole),
+            format!("{:.1}", 100.0 * self.share(total)),
+            self.error(of_line),
+            seconds(own.time(view), whole),
+            seconds(cpu, whole),
+            facts::cores(total).map_or_else(String::new, |cores| format!("{cores:.1}")),
+            bytes_with_sign(total.grown_bytes, total.shrunk_bytes),
+            state(&of_line.states.total_time),
+            seconds_or_nothing(total.blocked_others, whole),
+        ]
+    }
+}
+
+fn seconds_or_nothing(time: Nanos, whole: Nanos) -> String {
+    match time {
+        Nanos(0) => String::new(),
+        time => seconds(time, whole),
+    }
+}
+
+/// What was done most of the time: `native 92 %`.
+fn state(times: &StateTimes) -> String {
+    let ranked = times.ranked();
+    ranked.first().map_or_else(String::new, |(state, _)| {
+        format!("{} {:.0} %", state.word(), 100.0 * times.share(*state))
+    })
+}
+
+/// The cells of a row, but for the text of the line.
+type Cells = [String; 11];
+
+const HEAD: [&str; 11] = [
+    "Line #",
+    "Samples",
+    "Time",
+    "% Time",
+    "±95%",
+    "Self",
+    "CPU",
+    "Cores",
+    "Growth MB",
+    "State",
+    "Blocked",
+];
+
+const WIDTHS: [usize; 11] = [6, 9, 10, 7, 6, 10, 10, 6, 14, 16, 9];
+
+/// Places in [`HEAD`].
+const ERROR: usize = 4;
+const GROWTH: usize = 8;
+const STATE: usize = 9;
+const BLOCKED: usize = 10;
+
+/// The columns that hold something, as places in [`HEAD`].
+struct Columns(Vec<usize>);
+
+impl Columns {
+    fn of(profile: &Profile, table: &LineTable<'_>, has_errors: bool) -> Columns {
+        let mut lines = table.lines.iter();
+        let has_blocked = lines.any(|line| line.row.total_time.blocked_others > Nanos(0));
+        let optional = [
+            (ERROR, has_errors),
+            (GROWTH, facts::memory(profile).is_ok()),
+            (STATE, facts::states(profile).is_ok()),
+            (BLOCKED, has_blocked),
+        ];
+        let is_shown = |column: &usize| {
+            let known = optional.iter().find(|(optional, _)| optional == column);
+            known.is_none_or(|(_, is_there)| *is_there)
+        };
+        Columns((0..HEAD.len()).filter(is_shown).collect())
+    }
+
+    fn row(&self, cells: &Cells, content: &str) -> String {
+        let cell = |column: &usize| format!("{:>1$}", cells[*column], WIDTHS[*column]);
+        let cells: Vec<String> = self.0.iter().map(cell).collect();
+        format!("{}  {content}", cells.join(" "))
+    }
+}
+
+/// A line of source that cannot steer the terminal; tabs stay.
+pub(super) fn visible(text: &str) -> String {
+    let visible = |c: char| match c {
+        '\t' => c,
+        c if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+            char::REPLACEMENT_CHARACTER
+        }
+        c => c,
+    };
+    text.chars().map(visible).collect()
+}
+
+/// Seconds with four significant digits, as line_profiler's `%g`.
+pub(super) fn significant(seconds: f64) -> String {
+    let digits = seconds.abs().log10().floor();
+    let decimals = if digits.is_finite() {
+        3.0 - digits
+    } else {
+        0.0
+    };
+    format!("{seconds:.0$}", decimals.clamp(0.0, 9.0) as usize)
+}

@@ -1,0 +1,93 @@
+//! Turns pieces of source text into the lines of files, as far as they are known.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::profile::functions::Function;
+
+/// The name of a module's code object: it has the whole file for its text.
+const MODULE: &str = "<module>";
+
+/// Lines shown before and after a line of a module.
+const AROUND: u32 = 3;
+
+/// Source text, file by file.
+#[derive(Debug, Clone, Default)]
+pub struct SourceText {
+    files: HashMap<String, FileText>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct FileText {
+    lines: BTreeMap<u32, String>,
+    /// The last line of the piece that begins in a line.
+    last_of: HashMap<u32, u32>,
+    notes: BTreeSet<String>,
+}
+
+impl SourceText {
+    /// Adds a piece of a file that begins in line `first_line`. Of a line that is there already, the first
+    /// text is kept.
+    pub fn add(&mut self, file: &str, first_line: u32, text: &str) {
+        let known = self.files.entry(file.to_owned()).or_default();
+        let mut last = first_line;
+        for (number, line) in (first_line..).zip(text.lines()) {
+            let line = || line.trim_end_matches('\r').to_owned();
+            known.lines.entry(number).or_insert_with(line);
+            last = number;
+        }
+        known.last_of.entry(first_line).or_insert(last);
+    }
+
+    /// Adds what there is to say about the text of a file.
+    pub fn note(&mut self, file: &str, note: &str) {
+        let known = self.files.entry(file.to_owned()).or_default();
+        known.notes.insert(note.to_owned());
+    }
+
+    /// What there is to say about the text of a file.
+    pub fn notes(&self, file: &str) -> impl Iterator<Item = &str> {
+        let notes = self.files.get(file).map(|known| known.notes.iter());
+        notes.into_iter().flatten().map(String::as_str)
+    }
+
+    /// One line, without its end.
+    #[must_use]
+    pub fn line(&self, file: &str, line: u32) -> Option<&str> {
+        self.files.get(file)?.lines.get(&line).map(String::as_str)
+    }
+
+    /// Whether the text of a function, or of this line of a module, is known.
+    #[must_use]
+    pub fn has(&self, function: &Function<'_>, line: u32) -> bool {
+        let Some(known) = function.file.and_then(|file| self.files.get(file)) else {
+            return false;
+        };
+        match (function.name, function.first_line) {
+            (MODULE, _) => known.lines.contains_key(&line),
+            (_, Some(first_line)) => known.last_of.contains_key(&first_line),
+            (_, None) => false,
+        }
+    }
+
+    /// The lines to show of a function of which `seen` were executed: all of it, or of a module those
+    /// around.
+    #[must_use]
+    pub fn lines_of(&self, function: &Function<'_>, seen: &[u32]) -> BTreeSet<u32> {
+        let mut shown: BTreeSet<u32> = seen.iter().copied().collect();
+        let Some(known) = function.file.and_then(|file| self.files.get(file)) else {
+            return shown;
+        };
+        if function.name == MODULE {
+            for line in seen {
+                let around = line.saturating_sub(AROUND)..=line.saturating_add(AROUND);
+                shown.extend(around.filter(|line| known.lines.contains_key(line)));
+            }
+            return shown;
+        }
+        let first = function.first_line.unwrap_or(u32::MAX);
+        if let Some(last) = known.last_of.get(&first) {
+            shown.extend(first..=*last);
+        }
+        shown
+    }
+}

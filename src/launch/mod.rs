@@ -1,0 +1,26 @@
+//! Turns launchers' environments into ranks, and launchers' command lines into ones with rsamp in front of the program.
+//!
+//! And the job of a batch system into its processes on all its nodes, and what is asked of them into a command on each.
+
+pub mod ranks;
+
+pub mod options;
+
+pub mod wrappers;
+
+pub mod command_line;
+
+pub mod batch;
+
+pub mod shims;
+
+pub mod slurm;
+
+pub mod members;
+
+pub mod relay;
+
+pub use command_line::{Launch, LaunchError, Launcher, Wish, find};
+pub use members::Member;
+pub use ranks::InJob;
+pub use slurm::{Job, JobName, NoJobName, SlurmError};

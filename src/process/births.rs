@@ -1,0 +1,189 @@
+//! Turns the PID that the kernel gave last into the processes that were born since the last look.
+//!
+//! The last field of `/proc/loadavg` is the PID created last in the reader's PID namespace
+//! (`loadavg_proc_show` in the kernel's `fs/proc/loadavg.c`). PIDs are given in ascending order, from
+//! `RESERVED_PIDS` again once they come to an end (`alloc_pid` in `kernel/pid.c`), so that one system call
+//! tells that nothing was born anywhere, and a few more tell what was. Nothing of the tree is stopped or
+//! slowed for it, no privilege is asked for, and nobody else is kept from tracing it: ptrace(2) would stop
+//! the program twice at every fork and leave no room for a debugger, the proc connector and BPF are for
+//! root of the machine. The price: a process that lives shorter than the time between two looks is missed.
+//!
+//! Where `/proc/loadavg` is not the kernel's (lxcfs puts a file of its own there, which is seconds behind)
+//! all of `/proc` is read, less often.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
+
+use super::Pid;
+use super::identity::read_stat;
+
+/// Where the kernel begins anew when it has come to the highest PID (`RESERVED_PIDS` in `kernel/pid.c`).
+const FIRST_AGAIN: i32 = 300;
+
+/// With more new PIDs than this it costs less to read all of `/proc` than to ask for each.
+const MANY: usize = 2048;
+
+/// How often all of `/proc` is read where there is no other way.
+const LIST_EVERY: Duration = Duration::from_millis(100);
+
+/// A process that was born, as it was when it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Birth {
+    /// Its id. It may be that of a thread.
+    pub pid: Pid,
+    /// Its parent.
+    pub parent: Pid,
+}
+
+/// Looks for new processes.
+#[derive(Debug)]
+pub struct Births {
+    /// `/proc/loadavg`, where it tells the truth.
+    loadavg: Option<File>,
+    last: i32,
+    listed: Option<Instant>,
+}
+
+impl Births {
+    /// Looks for those that are born after process `pid`.
+    #[must_use]
+    pub fn after(pid: Pid) -> Births {
+        Births {
+            last: pid.0,
+            ..Births::from_now()
+        }
+    }
+
+    /// Looks for those that are born from now on.
+    #[must_use]
+    pub fn from_now() -> Births {
+        let loadavg = File::open("/proc/loadavg").ok();
+        let loadavg = loadavg.filter(|file| {
+            fstatfs(file).is_ok_and(|found| found.filesystem_type() == PROC_SUPER_MAGIC)
+        });
+        let last = loadavg.as_ref().and_then(last_pid);
+        Births {
+            loadavg: loadavg.filter(|_| last.is_some()),
+            last: last.unwrap_or(0),
+            listed: None,
+        }
+    }
+
+    /// The processes that were born since the last look, the oldest first; where that cannot be told, all
+    /// that there are.
+    pub fn look(&mut self) -> Vec<Birth> {
+        let Some(last) = self.loadavg.as_ref().and_then(last_pid) else {
+            if self.listed.is_some_and(|at| at.elapsed() < LIST_EVERY) {
+                return Vec::new();
+            }
+            self.listed = Some(Instant::now());
+            return all();
+        };
+        let before = std::mem::replace(&mut self.last, last);
+        if last == before {
+            return Vec::new();
+        }
+        match between(before, last, highest_pid) {
+            Some(pids) => pids.into_iter().filter_map(born).collect(),
+            None => all(),
+        }
+    }
+}
+
+/// The PIDs given after `before`, up to `last`; `None` when they are too many.
+fn between(before: i32, last: i32, highest: impl FnOnce() -> i32) -> Option<Vec<Pid>> {
+    let pids: Vec<i32> = if last > before {
+        (before + 1..=last).take(MANY + 1).collect()
+    } else {
+        let old = before + 1..=highest();
+        old.chain(FIRST_AGAIN..=last).take(MANY + 1).collect()
+    };
+    (pids.len() <= MANY).then(|| pids.into_iter().map(Pid).collect())
+}
+
+/// All processes there are, by rising PID.
+#[must_use]
+pub fn all() -> Vec<Birth> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids: Vec<Pid> = entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid))
+        .collect();
+    pids.sort_unstable();
+    pids.into_iter().filter_map(born).collect()
+}
+
+fn born(pid: Pid) -> Option<Birth> {
+    let stat = read_stat(pid).ok()?;
+    let parent = Pid(stat.parent);
+    Some(Birth { pid, parent })
+}
+
+fn last_pid(loadavg: &File) -> Option<i32> {
+    let mut bytes = [0; 128];
+    let length = loadavg.read_at(&mut bytes, 0).ok()?;
+    parse_last_pid(&bytes[..length])
+}
+
+fn parse_last_pid(loadavg: &[u8]) -> Option<i32> {
+    let text = std::str::from_utf8(loadavg).ok()?;
+    text.split_ascii_whitespace().nth(4)?.parse().ok()
+}
+
+/// The highest PID that the kernel gives (`pid_max` in proc(5) is the one above).
+fn highest_pid() -> i32 {
+    let text = fs::read_to_string("/proc/sys/kernel/pid_max").unwrap_or_default();
+    text.trim().parse().map_or(32_767, |max: i32| max - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn pids_go_up_and_begin_anew() {
+        let pids = |before, last| {
+            let pids = between(before, last, || 32_767)?;
+            Some(pids.into_iter().map(|pid| pid.0).collect::<Vec<_>>())
+        };
+        assert_eq!(pids(7, 9), Some(vec![8, 9]));
+        assert_eq!(pids(32_765, 301), Some(vec![32_766, 32_767, 300, 301]));
+        assert_eq!(pids(32_767, 300), Some(vec![300]));
+        assert_eq!(pids(1, MANY as i32 + 1).map(|p| p.len()), Some(MANY));
+        assert_eq!(pids(1, MANY as i32 + 2), None);
+        assert_eq!(pids(9, 7), None, "once round");
+    }
+
+    #[test]
+    fn the_last_pid_is_the_fifth_field() {
+        assert_eq!(parse_last_pid(b"0.25 0.10 0.05 2/134 11530\n"), Some(11530));
+        assert_eq!(parse_last_pid(b"0.25 0.10 0.05 2/134\n"), None);
+        assert_eq!(parse_last_pid(b""), None);
+    }
+
+    #[test]
+    fn a_child_is_born_once() {
+        for mut births in [
+            Births::from_now(),
+            Births {
+                loadavg: None,
+                ..Births::from_now()
+            },
+        ] {
+            let is_listed = births.loadavg.is_none();
+            let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+            let birth = Birth {
+                pid: Pid(child.id() as i32),
+                parent: Pid(std::process::id() as i32),
+            };
+            assert!(births.look().contains(&birth));
+            assert!(!births.look().contains(&birth), "listed: {is_listed}");
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}

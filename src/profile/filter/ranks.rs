@@ -1,0 +1,90 @@
+//! Turns words such as `3` and `0-3` into ranks, and ranks into such words.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use thiserror::Error;
+
+/// Ranks that follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ranks {
+    first: u32,
+    last: u32,
+}
+
+/// Text that stands for no ranks.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("a rank is a number from 0 on, and several are 0-3")]
+pub struct NoRanks;
+
+impl Ranks {
+    /// Takes ranks as they were typed: `3`, or `0-3` for the first four.
+    ///
+    /// # Errors
+    /// When it is neither, or the first is above the last.
+    pub fn new(text: &str) -> Result<Ranks, NoRanks> {
+        let number = |text: &str| text.trim().parse::<u32>().map_err(|_| NoRanks);
+        let (first, last) = match text.split_once('-') {
+            Some((first, last)) => (number(first)?, number(last)?),
+            None => (number(text)?, number(text)?),
+        };
+        if first > last {
+            return Err(NoRanks);
+        }
+        Ok(Ranks { first, last })
+    }
+
+    /// Whether this rank is one of them.
+    #[must_use]
+    pub fn holds(self, rank: u32) -> bool {
+        (self.first..=self.last).contains(&rank)
+    }
+}
+
+impl fmt::Display for Ranks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ranks { first, last } if first == last => first.fmt(f),
+            Ranks { first, last } => write!(f, "{first}-{last}"),
+        }
+    }
+}
+
+/// Words for ranks in any order, as few as there can be: `0-3`, `7`.
+pub(super) fn joined(ranks: impl Iterator<Item = u32>) -> Vec<String> {
+    let mut joined: Vec<Ranks> = Vec::new();
+    for rank in ranks.collect::<BTreeSet<u32>>() {
+        match joined.last_mut() {
+            Some(before) if before.last.checked_add(1) == Some(rank) => before.last = rank,
+            _ => joined.push(Ranks {
+                first: rank,
+                last: rank,
+            }),
+        }
+    }
+    joined.iter().map(Ranks::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_ranks() {
+        let holds = |text: &str, rank| Ranks::new(text).map(|ranks| ranks.holds(rank));
+        assert_eq!(holds("3", 3), Ok(true));
+        assert_eq!(holds("3", 4), Ok(false));
+        assert_eq!(holds("2-5", 2), Ok(true));
+        assert_eq!(holds("2-5", 5), Ok(true));
+        assert_eq!(holds("2-5", 6), Ok(false));
+        for text in ["", "-", "-1", "3-", "5-2", "a", "1-2-3", "4294967296"] {
+            assert_eq!(Ranks::new(text), Err(NoRanks), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ranks_are_few_words() {
+        let words = joined([7, 1, 0, 2, 2, u32::MAX].into_iter());
+        assert_eq!(words, ["0-2", "7", "4294967295"]);
+    }
+}

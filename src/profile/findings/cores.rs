@@ -1,0 +1,85 @@
+//! Turns CPU time and the number of runnable threads into what is wrong with the use of the cores.
+
+use std::collections::BTreeMap;
+
+use super::{Finding, OwnLines, cores_busy, usable_cores};
+use crate::profile::Profile;
+use crate::profile::event::{Nanos, ProcessId, Usage};
+
+/// With fewer cores there is little to gain.
+const MIN_CORES: u32 = 4;
+
+/// Less is a program that waits, not one that works on too few cores.
+const MIN_BUSY: f64 = 0.6;
+
+/// Above this part of the cores, the program is in parallel.
+const MAX_BUSY_SHARE: f64 = 0.3;
+
+/// So often there must have been too many threads.
+const MIN_OVER_SHARE: f64 = 0.3;
+
+/// With fewer readings it may be chance.
+const MIN_READINGS: usize = 5;
+
+/// What was read of a process longer ago says nothing of now.
+const STALE: Nanos = Nanos(1_000_000_000);
+
+/// Whether most of the cores are idle.
+pub(super) fn few<'p>(profile: &'p Profile, lines: &OwnLines<'p>) -> Option<Finding<'p>> {
+    let usable = usable_cores(profile)?;
+    let busy = cores_busy(profile);
+    let is_few = busy >= MIN_BUSY && busy <= MAX_BUSY_SHARE * f64::from(usable);
+    (usable >= MIN_CORES && is_few).then(|| Finding::FewCores {
+        busy,
+        usable,
+        line: lines.hottest(|row| (row.totals.cpu + row.totals.helpers_cpu).0),
+    })
+}
+
+/// Whether on some host more threads want to run than may.
+pub(super) fn oversubscribed<'p>(
+    profile: &'p Profile,
+    lines: &OwnLines<'p>,
+) -> Option<Finding<'p>> {
+    let mut by_host: BTreeMap<&Option<String>, Vec<&Usage>> = BTreeMap::new();
+    for usage in profile.usage() {
+        let process = profile.process(usage.process)?;
+        by_host.entry(&process.host).or_default().push(usage);
+    }
+    let found = by_host.values().filter_map(|usage| of_host(profile, usage));
+    let (runnable, usable, share) = found.max_by(|a, b| a.2.total_cmp(&b.2))?;
+    Some(Finding::Oversubscribed {
+        runnable,
+        usable,
+        share,
+        line: lines.hottest(|row| row.totals.helpers_cpu.0),
+    })
+}
+
+/// How many threads were runnable when they were too many, on how many cores, and how often.
+fn of_host(profile: &Profile, usage: &[&Usage]) -> Option<(f64, u32, f64)> {
+    let usable = usage.iter().filter_map(|usage| {
+        let process = profile.process(usage.process)?;
+        process.usable_cpus
+    });
+    let usable = usable.max()?;
+    let mut latest: BTreeMap<ProcessId, (Nanos, u32)> = BTreeMap::new();
+    let (mut readings, mut over) = (0_usize, Vec::new());
+    for usage in usage {
+        let Some(runnable) = usage.runnable else {
+            continue;
+        };
+        latest.insert(usage.process, (usage.at, runnable));
+        let of_now = latest.values();
+        let of_now = of_now.filter(|(at, _)| at.0.abs_diff(usage.at.0) <= STALE.0);
+        let runnable: u64 = of_now.map(|(_, runnable)| u64::from(*runnable)).sum();
+        readings += 1;
+        if runnable > u64::from(usable) {
+            over.push(runnable as f64);
+        }
+    }
+    let share = over.len() as f64 / readings.max(1) as f64;
+    let is_many = readings >= MIN_READINGS && share >= MIN_OVER_SHARE;
+    let mean = over.iter().sum::<f64>() / over.len().max(1) as f64;
+    is_many.then_some((mean, usable, share))
+}

@@ -1,0 +1,347 @@
+//! Turns one process into all that descend from it, as they are born, become Python, and end.
+//!
+//! A look at the PIDs given meanwhile ([`Births`]) brings the new ones. A child that was forked and runs
+//! what its parent runs has everything where its parent has it: it can be sampled at once. All others are for
+//! the [`Finder`], which looks at them until they become Python or end. Orphans are still ours where this
+//! process adopts them ([`Children::Adopted`]): the kernel makes them its children, so that their parent is
+//! us. Where it does not (a process that was attached to), a process is missed whose parent had ended before
+//! the first look at it.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::finder::{Finder, Finding};
+use super::target::Located;
+use super::{Children, SamplerError, Settings};
+use crate::process::{Alarm, Birth, Births, ImageIdentity, Pid, Process, births};
+use crate::profile::event::ProcessId;
+
+/// How often new processes are looked for, when something is done anyway: a look takes some 2 µs.
+pub const LOOK: Duration = Duration::from_millis(10);
+
+/// How often they are looked for at least.
+pub const LATEST_LOOK: Duration = Duration::from_millis(20);
+
+/// How long a process has to run what its parent runs until it counts as forked. Most that exec do so
+/// within this time, and would be seen as Python for a moment.
+const FORK_GRACE: Duration = Duration::from_millis(3);
+
+/// What came of a look, or of a knock.
+#[derive(Default)]
+pub struct TreeNews {
+    /// Processes that can be sampled from now on.
+    pub arrivals: Vec<Arrival>,
+    /// Processes that have ended.
+    pub ended: Vec<Pid>,
+    /// Processes that cannot be sampled, and why.
+    pub failed: Vec<(Pid, SamplerError)>,
+    /// How many of those that ended never ran Python.
+    pub skipped: u64,
+}
+
+/// A process that can be sampled from now on.
+pub struct Arrival {
+    /// The process.
+    pub process: Arc<Process>,
+    /// Since when.
+    pub seen: Instant,
+    /// How to read it.
+    pub origin: Origin,
+}
+
+/// How to read a process that can be sampled from now on.
+pub enum Origin {
+    /// Its interpreter was found.
+    Found(Box<Located>),
+    /// It was forked by this one, and has everything where that one has it.
+    Forked(Pid),
+}
+
+/// What became of a tree.
+#[derive(Debug)]
+pub struct TreeEnd {
+    /// Why the first process was not found to run Python, when it was not and has ended.
+    pub of_first: Option<SamplerError>,
+    /// How many processes beside the first still run.
+    pub running: u64,
+    /// How many of these never ran Python.
+    pub skipped: u64,
+}
+
+#[derive(Debug)]
+struct Member {
+    process: Arc<Process>,
+    parent: Pid,
+    /// What the parent was when this one was born: for when that has ended.
+    kin: Option<ProcessId>,
+    /// The program that it runs, or ran last, among those that are sampled.
+    program: Option<ProcessId>,
+    /// The image of the program that it runs now, if that is sampled.
+    image: Option<ImageIdentity>,
+}
+
+/// A process that runs what its parent runs, as far as was seen.
+#[derive(Debug)]
+struct Newborn {
+    process: Arc<Process>,
+    parent: Pid,
+    image: ImageIdentity,
+    seen: Instant,
+    due: Instant,
+}
+
+/// The processes of a recording.
+pub struct ProcessTree {
+    root: Pid,
+    /// Where the parents of orphans are.
+    adopter: Option<Pid>,
+    births: Option<Births>,
+    alarm: Alarm,
+    finder: Finder,
+    members: HashMap<Pid, Member>,
+    newborns: Vec<Newborn>,
+    looked: Instant,
+}
+
+impl ProcessTree {
+    /// Starts with `root`, and those that descend from it by now.
+    ///
+    /// # Errors
+    /// When the kernel gives no epoll instance or no thread.
+    pub fn start(root: Arc<Process>, settings: &Settings) -> io::Result<ProcessTree> {
+        let alarm = Alarm::new()?;
+        let pid = root.pid();
+        let finder = Finder::start(pid, settings.start_timeout, alarm.knocker())?;
+        let own = Pid(std::process::id() as i32);
+        let births = match settings.children {
+            Children::Ignored => None,
+            Children::Followed => Some(Births::from_now()),
+            // Started by this process, not long ago.
+            Children::Adopted => Some(Births::after(pid)),
+        };
+        let mut tree = ProcessTree {
+            root: pid,
+            adopter: (settings.children == Children::Adopted).then_some(own),
+            births,
+            alarm,
+            finder,
+            members: HashMap::new(),
+            newborns: Vec::new(),
+            looked: Instant::now(),
+        };
+        tree.join(&root, own);
+        tree.finder.find(root);
+        if tree.births.is_some() {
+            allow_many_files();
+        }
+        if settings.children == Children::Followed {
+            tree.take_in_descendants();
+        }
+        Ok(tree)
+    }
+
+    /// What to wait for.
+    #[must_use]
+    pub fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
+    /// When [`ProcessTree::look`] has something to do: at the earliest when something is done anyway, and at
+    /// the latest. `None`: never.
+    #[must_use]
+    pub fn due(&self) -> Option<(Instant, Instant)> {
+        self.births.as_ref()?;
+        let newborn = self.newborns.iter().map(|newborn| newborn.due).min();
+        let [early, late] = [LOOK, LATEST_LOOK].map(|every| {
+            let look = self.looked + every;
+            newborn.map_or(look, |newborn| newborn.min(look))
+        });
+        Some((early, late))
+    }
+
+    /// Looks for new processes.
+    pub fn look(&mut self, news: &mut TreeNews) {
+        let Some(births) = &mut self.births else {
+            return;
+        };
+        self.looked = Instant::now();
+        for birth in births.look() {
+            self.take_in(birth);
+        }
+        self.take_newborns(news);
+    }
+
+    /// Takes what the alarm has told of.
+    pub fn take(&mut self, news: &mut TreeNews) {
+        let told = self.alarm.take();
+        for pid in told.ended {
+            let member = self.members.remove(&pid);
+            let was_skipped = member.is_some_and(|member| member.program.is_none());
+            news.skipped += u64::from(was_skipped);
+            self.newborns.retain(|newborn| newborn.process.pid() != pid);
+            news.ended.push(pid);
+        }
+        if told.knocked {
+            for finding in self.finder.take() {
+                match finding {
+                    Finding::Failed(pid, error) => news.failed.push((pid, error)),
+                    Finding::Python(process, located) => news.arrivals.push(Arrival {
+                        process,
+                        seen: located.at,
+                        origin: Origin::Found(located),
+                    }),
+                }
+            }
+        }
+    }
+
+    /// Takes in that a process runs a program that is sampled.
+    pub fn runs(&mut self, pid: Pid, program: ProcessId, image: Option<ImageIdentity>) {
+        if let Some(member) = self.members.get_mut(&pid) {
+            (member.program, member.image) = (Some(program), image);
+        }
+    }
+
+    /// Looks for an interpreter in a process anew: it runs another program.
+    pub fn find_again(&mut self, process: &Arc<Process>) {
+        if let Some(member) = self.members.get_mut(&process.pid()) {
+            member.image = None;
+            self.finder.find(Arc::clone(process));
+        }
+    }
+
+    /// The program that a process ran before the one that it runs, or else that of its nearest ancestor.
+    #[must_use]
+    pub fn parent_of(&self, pid: Pid) -> Option<ProcessId> {
+        let member = self.members.get(&pid)?;
+        member
+            .program
+            .or_else(|| self.kin(member.parent).or(member.kin))
+    }
+
+    /// The program of a process or of its nearest ancestor.
+    fn kin(&self, pid: Pid) -> Option<ProcessId> {
+        let mut member = self.members.get(&pid)?;
+        // A child of a child has another PID, and nobody is his own ancestor: this ends.
+        for _ in 0..self.members.len() {
+            if member.program.is_some() {
+                return member.program;
+            }
+            match self.members.get(&member.parent) {
+                Some(parent) => member = parent,
+                None => break,
+            }
+        }
+        member.kin
+    }
+
+    /// Ends.
+    #[must_use]
+    pub fn finish(self) -> TreeEnd {
+        let (root, members) = (self.root, self.members.values());
+        let running: Vec<&Member> = members.filter(|member| member.process.is_alive()).collect();
+        let others = running.iter().filter(|member| member.process.pid() != root);
+        let skipped = running.iter().filter(|member| member.program.is_none());
+        TreeEnd {
+            running: others.count() as u64,
+            skipped: skipped.count() as u64,
+            of_first: self.finder.finish(),
+        }
+    }
+
+    /// Takes in a process if it belongs to the tree.
+    fn take_in(&mut self, birth: Birth) {
+        let is_ours =
+            self.members.contains_key(&birth.parent) || Some(birth.parent) == self.adopter;
+        if !is_ours || self.members.contains_key(&birth.pid) {
+            return;
+        }
+        // Not a thread, which has a PID too and its process's parent.
+        let Ok(process) = Process::open(birth.pid).map(Arc::new) else {
+            return;
+        };
+        self.join(&process, birth.parent);
+        let parent = self.members.get(&birth.parent);
+        match parent.and_then(|parent| parent.image) {
+            Some(image) => {
+                let seen = Instant::now();
+                self.newborns.push(Newborn {
+                    process,
+                    parent: birth.parent,
+                    image,
+                    seen,
+                    due: seen + FORK_GRACE,
+                });
+            }
+            None => self.finder.find(process),
+        }
+    }
+
+    fn join(&mut self, process: &Arc<Process>, parent: Pid) {
+        self.alarm.watch(process);
+        let member = Member {
+            process: Arc::clone(process),
+            parent,
+            kin: self.kin(parent),
+            program: None,
+            image: None,
+        };
+        self.members.insert(process.pid(), member);
+    }
+
+    /// Takes in those that descend from the first process before it is looked for births.
+    fn take_in_descendants(&mut self) {
+        let mut parents = vec![self.root];
+        while let Some(parent) = parents.pop() {
+            let known = self.members.get(&parent);
+            let Some(children) = known.and_then(|member| member.process.children()) else {
+                // In the order of their PIDs a parent comes before its children, but for the oldest of all.
+                births::all()
+                    .into_iter()
+                    .for_each(|birth| self.take_in(birth));
+                return;
+            };
+            for pid in children {
+                self.take_in(Birth { pid, parent });
+                parents.push(pid);
+            }
+        }
+    }
+
+    /// Tells the forked ones from those that are about to run something else.
+    fn take_newborns(&mut self, news: &mut TreeNews) {
+        let now = Instant::now();
+        let (due, later) = std::mem::take(&mut self.newborns)
+            .into_iter()
+            .partition(|newborn| newborn.due <= now);
+        self.newborns = later;
+        for mut newborn in due {
+            let image = newborn.process.exe_identity().ok();
+            let is_vfork = newborn.process.shares_memory_with(newborn.parent);
+            if image != Some(newborn.image) {
+                self.finder.find(newborn.process);
+            } else if is_vfork == Some(true) {
+                newborn.due = now + FORK_GRACE;
+                self.newborns.push(newborn);
+            } else {
+                news.arrivals.push(Arrival {
+                    process: newborn.process,
+                    seen: newborn.seen,
+                    origin: Origin::Forked(newborn.parent),
+                });
+            }
+        }
+    }
+}
+
+/// Each process takes a few open files: as many as there may be, not as many as a program gets that does
+/// not ask (mostly 1024).
+fn allow_many_files() {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
+}

@@ -1,0 +1,162 @@
+//! Turns one program of one process into the events of its ticks, from the first to its end.
+
+use std::sync::Arc;
+
+use super::Stops;
+use super::observe::{Observed, Observer, identify, observe};
+use super::target::Target;
+use super::threads::{Moment, ThreadIds, Threads};
+use crate::cpython::reader::Retries;
+use crate::memory::LiveMemory;
+use crate::process::{Pid, Process};
+use crate::profile::event::{self, Event, Nanos, ProcessId, RetryCause};
+
+/// How often a process is asked whether it still runs the same program, with few of them.
+const IMAGE_CHECK: Nanos = Nanos(100_000_000);
+
+/// A program that is sampled: a process has one after another when it execs.
+pub struct Program {
+    process: Arc<Process>,
+    memory: LiveMemory,
+    target: Target,
+    observer: Observer,
+    threads: Threads,
+    last_tick: Nanos,
+    image_due: Nanos,
+}
+
+/// What a program is in its recording.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Its number.
+    pub id: ProcessId,
+    /// What started it.
+    pub parent: Option<ProcessId>,
+    /// When it was first seen: what its first sample stands for begins there.
+    pub seen: Nanos,
+}
+
+impl Program {
+    /// Begins with a program, and tells of it.
+    pub fn begin(
+        place: Place,
+        process: Arc<Process>,
+        (target, observer): (Target, Observer),
+        ids: ThreadIds,
+        emit: &mut dyn FnMut(Event),
+    ) -> Program {
+        let pid = process.pid();
+        let limits = process.limits();
+        emit(Event::Process(
+            place.id,
+            event::Process {
+                pid: pid.0,
+                command: process.command_line(),
+                python: target.python.clone(),
+                seen: place.seen,
+                parent: place.parent,
+                usable_cpus: limits.cpus,
+                memory_limit: limits.memory_bytes,
+                ..event::Process::default()
+            },
+        ));
+        Program {
+            threads: Threads::new(place.id, &process, ids),
+            process,
+            memory: LiveMemory::new(pid),
+            target,
+            observer,
+            last_tick: place.seen,
+            image_due: Nanos(0),
+        }
+    }
+
+    /// The process that runs it.
+    #[must_use]
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
+    }
+
+    /// What reads it.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// What reads a fork of it, process `pid`; `None` where the interpreter has to be found anew.
+    #[must_use]
+    pub fn for_fork(&self, pid: Pid, stops: Stops) -> Option<(Target, Observer)> {
+        let target = self.target.for_fork(pid, stops)?;
+        Some((target, self.observer.for_fork()))
+    }
+
+    /// Whether it is time to ask, and the process runs another program. `programs` is how many there are: the
+    /// more, the less often each is asked.
+    pub fn is_replaced(&mut self, now: Nanos, programs: usize) -> bool {
+        if now < self.image_due {
+            return false;
+        }
+        self.image_due = now + Nanos(IMAGE_CHECK.0 * (1 + programs as u64 / 8));
+        match (self.target.image, self.process.exe_identity()) {
+            (Some(before), Ok(now)) => before != now,
+            _ => false,
+        }
+    }
+
+    /// Reads it once, and books the time since its last tick.
+    pub fn tick(&mut self, now: Nanos, emit: &mut dyn FnMut(Event)) -> Observed {
+        let moment = Moment {
+            at: now,
+            weight: now - self.last_tick,
+        };
+        self.last_tick = now;
+        let (source, observer) = (&mut self.target.source, &mut self.observer);
+        let observed = observe(source, &self.memory, observer, emit);
+        // An interpreter that is being torn down has no threads; whether the process ended or runs another
+        // program is looked at before the next tick.
+        let observed = observed.unwrap_or_else(|_| {
+            self.image_due = Nanos(0);
+            Observed {
+                is_gone: true,
+                ..Observed::default()
+            }
+        });
+        tell_retries(observed.retries, observed.stops, emit);
+        if self.threads.wants_identities(&observed.threads, now) {
+            let identities = identify(&mut self.target.source, &self.process, &self.memory);
+            self.threads.identify(identities, &self.process, now, emit);
+        }
+        self.threads.record(&observed.threads, moment, emit);
+        observed
+    }
+
+    /// Books the time until its end to what was seen last.
+    pub fn finish(mut self, at: Nanos, emit: &mut dyn FnMut(Event)) {
+        let at = at.max(self.last_tick);
+        let weight = at - self.last_tick;
+        self.threads.finish(Moment { at, weight }, emit);
+    }
+}
+
+/// Tells what it took to read the stacks.
+fn tell_retries(retries: Retries, stops: u64, emit: &mut dyn FnMut(Event)) {
+    let Retries {
+        moved,
+        changing,
+        mixed,
+        unread,
+    } = retries;
+    for (cause, count) in [
+        (RetryCause::Moved, moved),
+        (RetryCause::Changing, changing),
+        (RetryCause::Mixed, mixed),
+        (RetryCause::Unread, unread),
+    ] {
+        if count > 0 {
+            emit(Event::Repeated(cause, count));
+        }
+    }
+    if stops > 0 {
+        emit(Event::Stopped(stops));
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests in the jobs of a real Slurm with real MPI, which `scripts/cluster up` starts and `scripts/test` asks for.
+
+mod slurm;
+
+mod endings;
+mod exit_codes;
+mod running;
+mod scripts;

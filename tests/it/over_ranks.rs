@@ -1,0 +1,162 @@
+//! How time is spread over ranks.
+
+use rsamp::profile::functions::Function;
+use rsamp::profile::over_ranks::{OverRanks, Spread};
+use rsamp::profile::{Profile, View};
+
+use crate::filter::Script;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Four ranks of 6 s each, in which rank 3 computes all the time and the others wait for it; rank 2 has two
+/// processes. A launcher without a rank waits for 50 s.
+pub fn four_ranks() -> Profile {
+    let mut script = Script::default();
+    script.process(0, 100, "python launch.py");
+    script.thread(0, 0, Some("MainThread"));
+    script.run(0, "wait", 50 * SECOND, 50 * SECOND, 50);
+    let runs: [(u32, &[(&str, u64)]); 5] = [
+        (3, &[("main solve:7", 2), ("main solve:7 solve:9", 4)]),
+        (0, &[("main solve:7", 1), ("main wait", 5)]),
+        (1, &[("main solve:7", 2), ("main wait", 4)]),
+        (2, &[("main solve:7 solve:9", 2), ("main wait", 3)]),
+        (2, &[("main solve:7", 1)]),
+    ];
+    for (id, (rank, runs)) in (1..).zip(runs) {
+        script.rank = Some(rank);
+        script.process(id, 100 + id as i32, "python scatter.py");
+        script.thread(id, id, Some("MainThread"));
+        let mut end = 0;
+        for (stack, seconds) in runs {
+            end += seconds * SECOND;
+            script.run(id, stack, end, seconds * SECOND, 1000);
+        }
+    }
+    let mut profile = Profile::default();
+    script
+        .events
+        .into_iter()
+        .for_each(|event| profile.apply(event));
+    profile
+}
+
+fn check(found: Spread, [min, mean, max, deviation]: [f64; 4], slowest: Option<u32>) {
+    assert_eq!(found.ranks, 4);
+    assert_eq!((found.min_seconds, found.max_seconds), (min, max));
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
+    assert!(near(found.mean_seconds, mean), "{found:?}");
+    assert!(near(found.deviation_seconds, deviation), "{found:?}");
+    assert_eq!(found.slowest, slowest);
+}
+
+fn named<'p>(ranks: &OverRanks<'p>, name: &str) -> (Spread, Spread) {
+    let rows = ranks.functions();
+    let row = rows.iter().find(|row| row.function.name == name);
+    let row = row.expect("a function");
+    (row.self_time, row.total_time)
+}
+
+#[test]
+fn functions_and_lines_have_the_figures_of_their_ranks() {
+    let profile = four_ranks();
+    let ranks = OverRanks::of(&profile, View::Wall).expect("ranks");
+    assert_eq!(ranks.ranks(), [0, 1, 2, 3]);
+    check(ranks.whole(), [6.0, 6.0, 6.0, 0.0], None);
+
+    // 1, 2, 3 and 6 s, however deep it recurs.
+    let (own, total) = named(&ranks, "solve");
+    check(own, [1.0, 3.0, 6.0, 3.5_f64.sqrt()], Some(3));
+    assert_eq!(own, total);
+    assert_eq!(own.imbalance(), Some(1.0));
+    assert_eq!(own.cost_core_seconds(), 12.0);
+
+    // 5, 4, 3 s, and rank 3 never waits.
+    let (own, _) = named(&ranks, "wait");
+    check(own, [0.0, 3.0, 5.0, 3.5_f64.sqrt()], Some(0));
+    assert!((own.cost_core_seconds() - 8.0).abs() < 1e-12);
+
+    let (own, total) = named(&ranks, "main");
+    check(own, [0.0, 0.0, 0.0, 0.0], None);
+    assert_eq!((own.imbalance(), own.cost_core_seconds()), (None, 0.0));
+    check(total, [6.0, 6.0, 6.0, 0.0], None);
+    assert_eq!(total.imbalance(), Some(0.0));
+
+    let lines = ranks.lines();
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|row| (row.function.name, row.line))
+        .collect();
+    let expected = [("solve", 9), ("wait", 1), ("solve", 7), ("main", 1)];
+    assert_eq!(lines, expected.map(|(name, line)| (name, Some(line))));
+    // Itself 0, 0, 2 and 4 s.
+    check(
+        ranks.lines()[0].self_time,
+        [0.0, 1.5, 4.0, 2.75_f64.sqrt()],
+        Some(3),
+    );
+    // 1, 2, 3 and 6 s with what it calls.
+    check(
+        ranks.lines()[2].total_time,
+        [1.0, 3.0, 6.0, 3.5_f64.sqrt()],
+        Some(3),
+    );
+}
+
+#[test]
+fn the_view_chooses_the_time() {
+    let profile = four_ranks();
+    let ranks = OverRanks::of(&profile, View::Gil).expect("ranks");
+    check(
+        named(&ranks, "solve").0,
+        [0.5, 1.5, 3.0, 0.875_f64.sqrt()],
+        Some(3),
+    );
+}
+
+#[test]
+fn one_rank_is_not_compared() {
+    let mut script = Script::default();
+    script.rank = Some(0);
+    script.process(0, 100, "python");
+    script.process(1, 101, "python");
+    let mut profile = Profile::default();
+    script
+        .events
+        .into_iter()
+        .for_each(|event| profile.apply(event));
+    assert!(OverRanks::of(&profile, View::Wall).is_none());
+}
+
+/// A rank whose recording has no sample waits for the others all the same.
+#[test]
+fn a_rank_without_samples_counts() {
+    let mut script = Script::default();
+    for rank in 0..2 {
+        script.rank = Some(rank);
+        script.process(rank, 100, "python");
+    }
+    script.thread(0, 0, None);
+    script.run(0, "main", SECOND, SECOND, 1000);
+    let mut profile = Profile::default();
+    script
+        .events
+        .into_iter()
+        .for_each(|event| profile.apply(event));
+    let ranks = OverRanks::of(&profile, View::Wall).expect("ranks");
+    let rows = ranks.functions();
+    assert_eq!(
+        rows[0].function,
+        Function {
+            file: Some("/home/ada/run.py"),
+            first_line: Some(1),
+            name: "main"
+        }
+    );
+    assert_eq!(
+        (
+            rows[0].self_time.mean_seconds,
+            rows[0].self_time.imbalance()
+        ),
+        (0.5, Some(1.0))
+    );
+}

@@ -1,0 +1,284 @@
+//! Compares the tables of lines and of memory with what programs do, and with what line_profiler and
+//! memory_profiler say of them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use assert_cmd::cargo::cargo_bin;
+use serde_json::Value;
+
+use crate::programs::program;
+use crate::pythons::pythons;
+
+/// An environment variable that `scripts/test` sets.
+fn prepared(name: &str) -> PathBuf {
+    let folder = std::env::var(name);
+    folder
+        .unwrap_or_else(|_| panic!("{name} is not set: run scripts/test"))
+        .into()
+}
+
+fn output(command: &mut Command) -> String {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("starts");
+    let stderr = String::from_utf8_lossy(&stderr);
+    assert!(status.success(), "{command:?}: {status}\n{stderr}");
+    String::from_utf8_lossy(&stdout).into_owned()
+}
+
+/// Records `words` into `folder/a.rsamp`, and returns what they print.
+fn record(folder: &Path, words: &[String]) -> String {
+    let mut command = Command::new(cargo_bin!("rsamp"));
+    command
+        .current_dir(folder)
+        .args(["record", "-q", "-r", "1000", "--force"]);
+    output(command.args(["-o", "a.rsamp", "--"]).args(words))
+}
+
+fn report(folder: &Path, options: &[&str]) -> String {
+    let mut command = Command::new(cargo_bin!("rsamp"));
+    command.current_dir(folder).args(["report", "a.rsamp"]);
+    output(command.args(options))
+}
+
+/// The line of `text` that holds the source `content`, as words.
+fn row<'t>(text: &'t str, content: &str) -> Vec<&'t str> {
+    let row = text.lines().find(|line| line.ends_with(content));
+    let row = row.unwrap_or_else(|| panic!("no {content:?} in\n{text}"));
+    row.split_whitespace().collect()
+}
+
+#[test]
+fn lines_have_the_shares_that_were_planted() {
+    for python in pythons() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = program("planted_lines.py").to_string_lossy().into_owned();
+        let words = python.command.iter().cloned();
+        if python.version.0 < 3 {
+            continue;
+        }
+        let words: Vec<String> = words.chain([script, "work".to_owned()]).collect();
+        let said = record(folder.path(), &words);
+        let said: BTreeMap<String, f64> = serde_json::from_str(&said).expect("JSON");
+        let whole: f64 = said.values().sum();
+        let text = report(folder.path(), &["--lines", "work"]);
+        let label = &python.label;
+        for (seconds, planted) in said {
+            let content = format!("burn({seconds})");
+            let planted = 100.0 * planted / whole;
+            let share: f64 = row(&text, &content)[3].parse().expect("a share");
+            assert!(
+                (share - planted).abs() <= 2.0,
+                "{label}: {content} {share} %, in truth {planted} %\n{text}"
+            );
+        }
+        assert!(text.contains("Function: work at line "), "{label}\n{text}");
+        assert_eq!(
+            row(&text, "def work():").len(),
+            3,
+            "untouched, but there\n{text}"
+        );
+    }
+}
+
+/// Where a table of memory has `content`: the MiB in the column `at` of that line, and of it together with
+/// the next line: what a line does in its last moment is seen at the tick after it.
+fn mib(text: &str, content: &str, at: usize) -> (f64, f64) {
+    let number = |row: &str| -> f64 {
+        let cell = row.split_whitespace().nth(at);
+        cell.and_then(|cell| cell.parse().ok()).expect("a number")
+    };
+    let mut rows = text.lines().skip_while(|line| !line.ends_with(content));
+    let own = number(
+        rows.next()
+            .unwrap_or_else(|| panic!("no {content:?} in\n{text}")),
+    );
+    (own, own + number(rows.next().expect("a next line")))
+}
+
+/// Whether so many MiB were booked, to 5 %, and most of it to the line itself.
+fn is_booked((own, with_next): (f64, f64), planted: f64) -> bool {
+    (with_next / planted - 1.0).abs() < 0.05 && own / planted > 0.75
+}
+
+#[test]
+fn a_line_that_takes_200_mb_and_one_that_frees_them() {
+    let python = pythons().into_iter().find(|p| p.version.1 == 11);
+    let python = python.expect("RSAMP_PYTHONS lists 3.11").command;
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = program("planted_lines.py").to_string_lossy().into_owned();
+    let words = python.into_iter().chain([script, "memory".to_owned()]);
+    record(folder.path(), &words.collect::<Vec<_>>());
+    let text = report(folder.path(), &["--memory", "memory"]);
+    let planted = 200e6 / f64::from(1 << 20);
+    assert!(is_booked(mib(&text, FILL, 3), planted), "{text}");
+    assert!(mib(&text, FILL, 1).0 > planted, "{text}");
+    assert!(is_booked(mib(&text, FREE, 5), -planted), "{text}");
+    assert!(text.contains("Highest point: "), "{text}");
+    // The kernel's own count, as mprof draws it.
+    let dat = report(folder.path(), &["-f", "mprof"]);
+    let highest = dat.lines().filter_map(|line| line.strip_prefix("MEM "));
+    let highest = highest.map(|line| line.split(' ').next().and_then(|mib| mib.parse().ok()));
+    let highest = highest.flatten().fold(0.0, f64::max);
+    assert!(highest > planted, "{dat}");
+}
+
+/// What line_profiler measured, by function and line: hits and seconds.
+type Timings = BTreeMap<(String, u32), (f64, f64)>;
+
+/// Of lines that were executed less often, the time per hit is chance.
+const MANY_HITS: f64 = 100.0;
+
+/// Lines of planted_lines.py.
+const FILL: &str = "block = bytearray(MEGABYTES * 1_000_000)";
+const FREE: &str = "del block";
+
+const SCATTER: [&str; 6] = ["-nx", "24", "-ny", "24", "-nc", "400"];
+
+/// Runs scatter.py with every function of it under line_profiler.
+fn kernprof(python: &Path, folder: &Path) -> Timings {
+    let words = ["-m", "kernprof", "-l", "-p", "scatter.py", "scatter.py"];
+    let mut command = Command::new(python);
+    output(command.current_dir(folder).args(words).args(SCATTER));
+    let load = "import json, line_profiler, sys; s = line_profiler.load_stats(sys.argv[1]); \
+                print(json.dumps([[f[2], l, n, t * s.unit] \
+                for f, ls in s.timings.items() for l, n, t in ls]))";
+    let mut command = Command::new(python);
+    command
+        .current_dir(folder)
+        .args(["-c", load, "scatter.py.lprof"]);
+    let rows: Value = serde_json::from_str(&output(&mut command)).expect("JSON");
+    let rows = rows.as_array().expect("rows").iter();
+    let lines = rows.map(|row| {
+        let function = row[0].as_str().expect("a name").to_owned();
+        let line = row[1].as_u64().expect("a line") as u32;
+        let number = |at: usize| row[at].as_f64().expect("a number");
+        ((function, line), (number(2), number(3)))
+    });
+    lines.collect()
+}
+
+/// The time that line_profiler itself takes for each hit: that of the cheapest line.
+fn overhead_s(timings: &Timings) -> f64 {
+    let many = timings.values().filter(|(hits, _)| *hits >= MANY_HITS);
+    many.map(|(hits, s)| s / hits).fold(f64::INFINITY, f64::min)
+}
+
+/// Of a function, the share of each line, without `overhead_s` for each hit.
+fn shares(timings: &Timings, function: &str, overhead_s: f64) -> BTreeMap<u32, f64> {
+    let own = timings.iter().filter(|((name, _), _)| name == function);
+    let times = own.map(|((_, line), (hits, s))| (*line, (s - hits * overhead_s).max(0.0)));
+    let times: BTreeMap<u32, f64> = times.collect();
+    let whole: f64 = times.values().sum();
+    times
+        .into_iter()
+        .map(|(line, s)| (line, 100.0 * s / whole))
+        .collect()
+}
+
+/// Lines of `inside` call nothing, so that line_profiler's own time falls on each hit of them alike.
+#[test]
+fn scatter_has_the_hottest_lines_that_line_profiler_finds() {
+    let python = prepared("RSAMP_PROFILERS").join("bin/python");
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::copy(program("scatter.py"), folder.path().join("scatter.py")).expect("copied");
+    let timings = kernprof(&python, folder.path());
+    let overhead_s = overhead_s(&timings);
+    let words = [
+        python.to_string_lossy().into_owned(),
+        "scatter.py".to_owned(),
+    ];
+    let words = words.into_iter().chain(SCATTER.map(str::to_owned));
+    record(folder.path(), &words.collect::<Vec<_>>());
+    let file: Value = serde_json::from_str(&report(folder.path(), &["-f", "json"])).expect("JSON");
+    for function in ["inside", "field_at_point", "greens"] {
+        let lines = file["lines"].as_array().expect("lines").iter();
+        let own = lines.filter(|line| line["name"] == function);
+        let times = own.filter_map(|line| {
+            let wall_ns = line["total"]["wall_ns"].as_f64()?;
+            Some((line["line"].as_u64()? as u32, wall_ns))
+        });
+        let times: BTreeMap<u32, f64> = times.collect();
+        let whole: f64 = times.values().sum();
+        let theirs = shares(&timings, function, overhead_s);
+        let hottest = |shares: &BTreeMap<u32, f64>| {
+            let hottest = shares.iter().max_by(|a, b| a.1.total_cmp(b.1));
+            hottest.map(|(line, _)| *line)
+        };
+        let told = format!(
+            "{function}: {times:?}\nline_profiler: {theirs:?}, {:.0} ns a hit",
+            overhead_s * 1e9
+        );
+        assert_eq!(hottest(&times), hottest(&theirs), "{told}");
+        if function == "inside" {
+            for (line, theirs) in theirs {
+                let ours = 100.0 * times.get(&line).unwrap_or(&0.0) / whole;
+                assert!(
+                    (ours - theirs).abs() <= 5.0,
+                    "line {line}: {ours} %\n{told}"
+                );
+            }
+        }
+    }
+}
+
+/// memory_profiler looks before and after each line; so both see what a line leaves behind.
+#[test]
+fn memory_grows_where_memory_profiler_sees_it() {
+    let python = prepared("RSAMP_PROFILERS").join("bin/python");
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = fs::read_to_string(program("planted_lines.py")).expect("read");
+    let profiled = text.replace("def memory():", "@profile\ndef memory():");
+    fs::write(folder.path().join("planted.py"), profiled).expect("written");
+    let mut command = Command::new(&python);
+    command.current_dir(folder.path());
+    let theirs = output(command.args(["-m", "memory_profiler", "planted.py", "memory"]));
+    let script = program("planted_lines.py").to_string_lossy().into_owned();
+    let words = [
+        python.to_string_lossy().into_owned(),
+        script,
+        "memory".to_owned(),
+    ];
+    record(folder.path(), &words);
+    let ours = report(folder.path(), &["--memory", "memory"]);
+    for (content, column) in [(FILL, 3), (FREE, 5)] {
+        let (own, other) = (mib(&ours, content, column), mib(&theirs, content, 3).0);
+        assert!(
+            is_booked(own, other),
+            "{content}: {own:?}, {other}\n{ours}\n{theirs}"
+        );
+    }
+}
+
+#[test]
+fn source_that_changed_is_shown_as_it_ran() {
+    let python = pythons().into_iter().find(|p| p.version.1 == 11);
+    let python = python.expect("RSAMP_PYTHONS lists 3.11").command;
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("planted.py");
+    let text = fs::read_to_string(program("planted_lines.py")).expect("read");
+    fs::write(&script, &text).expect("written");
+    let words = python
+        .into_iter()
+        .chain(["planted.py".to_owned(), "work".to_owned()]);
+    record(folder.path(), &words.collect::<Vec<_>>());
+    let note = "the source changed since the recording";
+    assert!(!report(folder.path(), &["--lines", "work"]).contains(note));
+    fs::write(&script, text.replace("burn(0.07)", "burn(0.08)")).expect("written");
+    let changed = report(folder.path(), &["--lines", "work"]);
+    assert!(
+        changed.contains(note) && changed.contains("burn(0.07)"),
+        "{changed}"
+    );
+    fs::remove_file(&script).expect("removed");
+    let gone = report(folder.path(), &["--lines", "work"]);
+    assert!(
+        !gone.contains(note) && gone.contains("burn(0.07)"),
+        "{gone}"
+    );
+}
