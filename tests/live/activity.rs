@@ -7,7 +7,7 @@ use std::time::Duration;
 use rsamp::process::Pid;
 use rsamp::profile::event::State;
 use rsamp::profile::{Profile, Totals};
-use rsamp::sampler::{Ended, Progress, Rate, Settings, Stop, Stops, sample};
+use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, Stops, sample};
 use serde_json::Value;
 
 use crate::programs::{Standing, command, run_command};
@@ -27,6 +27,7 @@ pub fn record(mut program: Standing) -> (Profile, Value) {
         max_overhead: None,
         duration: None,
         start_timeout: Some(Duration::from_secs(10)),
+        children: Children::Ignored,
     };
     let pid = Pid(program.pid());
     let mut profile = Profile::default();

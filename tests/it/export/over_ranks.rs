@@ -14,6 +14,7 @@ fn files() {
         lines: 3,
         threads: 0,
         view: View::Wall,
+        is_part: false,
     };
     insta::assert_snapshot!(summary(&four_ranks(), &options));
     insta::assert_snapshot!(text(Format::RanksCsv, &four_ranks()));
