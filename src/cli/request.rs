@@ -7,8 +7,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::args::{
-    AttachArgs, DiffArgs, DrawingArgs, DumpArgs, OnNodeArgs, RecordArgs, ReportArgs, SamplingArgs, TableArgs,
-    TargetArgs,
+    AttachArgs, DiffArgs, DrawingArgs, DumpArgs, OnNodeArgs, RecordArgs, ReportArgs, SamplingArgs,
+    TableArgs, TargetArgs,
 };
 use super::filters::{self, FilterError};
 use super::kind::{Kind, UnknownKind};

@@ -11,8 +11,8 @@ use super::columns;
 use super::format::{Blocks, Preamble, Unreadable, VERSION, read_preamble};
 use super::schema::{self, Block, Header};
 use crate::profile::event::{
-    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, RetryCause,
-    StackId, Thread, ThreadId, Usage,
+    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan,
+    RetryCause, StackId, Thread, ThreadId, Usage,
 };
 
 /// The most definitions of one kind. A program with so many different stacks would need gigabytes

@@ -170,7 +170,10 @@ impl Threads {
         emit: &mut dyn FnMut(Event),
     ) {
         let ids = &self.ids;
-        let tracked = self.tracked.entry(key).or_insert_with(|| Tracked::new(ids.next()));
+        let tracked = self
+            .tracked
+            .entry(key)
+            .or_insert_with(|| Tracked::new(ids.next()));
         tracked.is_main = identity.tid.is_some_and(|tid| tid.0 == self.pid.0);
         if let Some(tid) = identity.tid
             && tracked.watch.is_none()

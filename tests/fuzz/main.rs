@@ -12,8 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rsamp::export::text::{SummaryOptions, summary};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, Sample, StackId, State,
-    Thread, ThreadId, Usage,
+    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, Sample, StackId,
+    State, Thread, ThreadId, Usage,
 };
 use rsamp::recording::{Header, Merger, Reader, Writer};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rsamp::process::Pid;
 use rsamp::profile::event::State;
 use rsamp::profile::{Profile, Totals};
-use rsamp::sampler::{Ended, Progress, Rate, Settings, Stop, Stops, sample};
+use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, Stops, sample};
 use serde_json::Value;
 
 use crate::programs::{Standing, command, run_command};
@@ -23,6 +23,7 @@ const LEAST_S: f64 = 0.02;
 pub fn record(mut program: Standing) -> (Profile, Value) {
     let settings = Settings {
         stops: Stops::LastResort,
+        children: Children::Ignored,
         rate: Rate::Fixed(1000.0),
         max_overhead: None,
         duration: None,

@@ -108,7 +108,7 @@ impl Owners {
             None => emit(told(ProcessId(u32::MAX), missing)),
             Some(known) => match known.out {
                 Some(out) => emit(told(out, missing)),
-                None if known.is_wanted => known.missing.push(missing),
+                None if known.unwanted.is_none() => known.missing.push(missing),
                 None => (),
             },
         }

@@ -13,7 +13,7 @@ fn files() {
         functions: 2,
         lines: 3,
         threads: 0,
-        view: View::Wall,
+        ..SummaryOptions::default()
     };
     insta::assert_snapshot!(summary(&four_ranks(), &options));
     insta::assert_snapshot!(text(Format::RanksCsv, &four_ranks()));
