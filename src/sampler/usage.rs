@@ -49,8 +49,12 @@ impl UsageMeter {
     /// Reads the counters now. Of a process that is gone there is nothing to tell.
     pub fn tell(&mut self, at: Nanos, emit: &mut dyn FnMut(Event)) {
         let (counters, refused) = self.watch.read();
+        // Anyone may read `stat`, even of a process that waits to be waited for.
+        if refused.iter().any(|refused| refused.file == "stat") {
+            return;
+        }
         for Refused { file, error } in refused {
-            if !is_gone(&error) && !self.missing.contains(&file) {
+            if !self.missing.contains(&file) {
                 self.missing.push(file);
                 emit(Event::Missing(Missing {
                     process: self.process,
@@ -59,13 +63,7 @@ impl UsageMeter {
                 }));
             }
         }
-        let only_clock = Counters {
-            cpu_ns: counters.cpu_ns,
-            ..Counters::default()
-        };
-        if counters != only_clock {
-            emit(Event::Usage(usage(self.process, at, &counters)));
-        }
+        emit(Event::Usage(usage(self.process, at, &counters)));
     }
 }
 
@@ -76,12 +74,6 @@ pub fn reason(error: &io::Error) -> String {
         Some(number) => nix::errno::Errno::from_raw(number).desc().to_lowercase(),
         None => error.to_string(),
     }
-}
-
-/// Whether it means that the process or thread has ended. A file of one that has just been reaped is not found
-/// any more; one that this kernel does not have is not found either.
-fn is_gone(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ESRCH)
 }
 
 fn usage(process: ProcessId, at: Nanos, counters: &Counters) -> Usage {
@@ -101,5 +93,42 @@ fn usage(process: ProcessId, at: Nanos, counters: &Counters) -> Usage {
         major_faults: counters.major_faults,
         voluntary_switches: counters.voluntary_switches,
         forced_switches: counters.forced_switches,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::process::Pid;
+
+    #[test]
+    fn a_process_is_counted_while_it_is_there_and_nothing_is_told_of_one_that_is_gone() {
+        let command = &mut Command::new("cat");
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let process = Process::open(Pid(child.id() as i32)).unwrap();
+        let mut meter = UsageMeter::new(ProcessId(3), &process);
+        let mut told = Vec::new();
+        meter.tell_if_due(Nanos(5), &mut |event| told.push(event));
+        meter.tell_if_due(Nanos(6), &mut |event| told.push(event));
+        let [Event::Usage(usage)] = told.as_slice() else {
+            panic!("{told:?}");
+        };
+        assert_eq!((usage.process, usage.at), (ProcessId(3), Nanos(5)));
+        assert!(
+            usage.resident > Some(100_000) && usage.peak >= usage.resident,
+            "{usage:?}"
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+        meter.tell(Nanos(7), &mut |event| told.push(event));
+        assert_eq!(told.len(), 1, "{told:?}");
+    }
+
+    #[test]
+    fn reasons_are_the_kernels_words() {
+        let error = io::Error::from_raw_os_error(libc::EACCES);
+        assert_eq!(reason(&error), "permission denied");
     }
 }
