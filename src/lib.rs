@@ -24,7 +24,7 @@
 //! | [`memory`] | an address of the target into bytes | `sys`, `process` |
 //! | [`cpython`] | bytes into threads, frames, names and lines | `process`, `memory` |
 //! | [`profile`] | events into stacks with times, and those into tables and call trees | - |
-//! | [`sampler`] | a located interpreter into a stream of events | `process`, `memory`, `cpython`, `profile` |
+//! | [`sampler`] | a process and its descendants into a stream of events | `process`, `memory`, `cpython`, `profile` |
 //! | [`recording`] | events into the bytes of a `.rsamp` file and back | `profile` |
 //! | [`export`] | a profile into the bytes of a file format | `profile` |
 //! | [`launch`] | environments into ranks, and a launcher's command line into one with rsamp before the program; a job into its processes | `process` |
@@ -34,25 +34,29 @@
 //!
 //! # What happens at a tick
 //!
-//! 1. [`sampler::ticker`] waits until the [`sampler::schedule`] says so, or the target ends;
+//! 1. [`sampler::ticker`] waits until the [`sampler::schedule`] says so, or until the
+//!    [`process::Alarm`] tells that a process has ended or an interpreter was found;
 //!    [`sampler::rate`] decides how often that is.
-//! 2. [`cpython::reader`] asks one [`memory::Window`] for the GIL ([`cpython::gil`]), at times for
+//! 2. Every 10 ms [`sampler::process_tree`] asks [`process::Births`] for new processes: one system call
+//!    when there is none on the whole machine. Those that were forked are read like their parents from
+//!    then on; the others are for [`sampler::finder`], on a thread of its own, until they become Python.
+//! 3. One after another, each [`sampler::program`] is read: [`cpython::reader`] asks one [`memory::Window`] for the GIL ([`cpython::gil`]), at times for
 //!    the lists of interpreters and threads ([`cpython::threads`]), and, for each thread that may have held
 //!    the GIL meanwhile, for the thread state and the places where its frames lay last time
 //!    ([`cpython::places::Places`]). All of it comes with one `process_vm_readv`.
-//! 3. [`cpython::frames`] walks each stack in the copy; [`cpython::top`] finds the frame that was executing
+//! 4. [`cpython::frames`] walks each stack in the copy; [`cpython::top`] finds the frame that was executing
 //!    in it, by the rule of the version, and [`cpython::shape`] whether the frames lie as calls lay them. If
 //!    that does not decide, or a frame has moved, that thread is read again by itself, and as the last
 //!    resort once more while it is stopped.
-//! 4. [`cpython::code`] compares the code objects of the stacks with what it read of them before: where the
+//! 5. [`cpython::code`] compares the code objects of the stacks with what it read of them before: where the
 //!    interpreter counts those that were freed (3.14 on) whenever that count has moved, else the young ones
 //!    at every tick and the old ones every 10 ms.
-//! 5. [`sampler::intern`] numbers the stacks, [`sampler::threads`] books the measured time since the
+//! 6. [`sampler::intern`] numbers the stacks, [`sampler::threads`] books the measured time since the
 //!    last tick to them. [`sampler::activity`] asks the kernel what each thread that may have run does
 //!    ([`process::syscall`]), [`sampler::cpu`] keeps the CPU time that is booked with what the kernel counts,
 //!    [`sampler::roles`] decides whose doing growing memory and the waiting of others are, and
 //!    [`sampler::usage`] reads the counters of the process ten times a second.
-//! 6. [`profile::Profile::apply`] folds the events, while a [`recording::Recorder`] hands them to the
+//! 7. [`profile::Profile::apply`] folds the events, while a [`recording::Recorder`] hands them to the
 //!    thread that writes them.
 //!
 //! # What holds everywhere

@@ -372,6 +372,13 @@ pub struct SamplingArgs {
     #[arg(long, short, value_name = "FORMAT")]
     pub format: Option<String>,
 
+    /// Write into $TMPDIR first, and to where the files belong at the end, each in one go
+    ///
+    /// For folders on a network file system. The recording that grows while the program runs is
+    /// $TMPDIR/rsamp-PID-NAME until then; when rsamp is killed it is left there.
+    #[arg(long)]
+    pub scratch: bool,
+
     /// How graphs are drawn.
     #[command(flatten)]
     pub drawing: DrawingArgs,
@@ -389,7 +396,8 @@ pub struct SamplingArgs {
     /// Sample less often when rsamp itself uses more CPU than this part of one core [default: 1, or
     /// no limit with a --rate in numbers]
     ///
-    /// The rate comes down step by step, not below 50 samples a second, and goes up again when there
+    /// The rate comes down step by step, not below 50 samples a second (of all processes together, and 5
+    /// of each, where several are sampled), and goes up again when there
     /// is room.
     #[arg(long, value_name = "PERCENT", allow_hyphen_values = true)]
     pub max_overhead: Option<String>,
@@ -502,6 +510,10 @@ When NAME-PID.svg exists and --force is not given, NAME-PID.1.svg is written: no
 A file that cannot be written is reported before the program starts (code 73). When the disk is full
 at the end, rsamp writes to $TMPDIR instead, and says so.
 
+Processes that descend from the program are profiled with it; see --no-children. Orphans among them are
+rsamp's children until rsamp ends (PR_SET_CHILD_SUBREAPER), so that they are not lost from sight. rsamp ends
+when the program does, even if others run on; the summary says how many.
+
 The .rsamp file is written while the program runs, at least every 2 seconds: however rsamp ends, what it
 holds can be read. When it cannot be written any more, the other files are written all the same.";
 
@@ -519,12 +531,13 @@ Examples:
 
 const ATTACH_NOTES: &str = "\
 Ctrl-C, SIGTERM and SIGHUP end the sampling, and the files are written; a second one ends rsamp at
-once. The process runs on in any case. The exit code is 0 when the files were written, however the
-sampling ended; see `rsamp --help` for the others.
+once. Processes that descend from it are profiled with it, those that it has started before and those to
+come; see --no-children. The process runs on in any case. The exit code is 0 when the files were written,
+however the sampling ended; see `rsamp --help` for the others.
 
 With --job, rsamp starts itself on each node of the job (srun --jobid --overlap, by the path that it has
-here) and gathers what comes back through srun: no folder need be shared. Processes that start later are
-not among those profiled. Until the end, what was gathered is kept in a folder of $TMPDIR.";
+here) and gathers what comes back through srun: no folder need be shared. Steps that begin later are not
+among what is profiled. Until the end, what was gathered is kept in a folder of $TMPDIR.";
 
 const REPORT_EXAMPLES: &str = "\
 Examples:
@@ -567,7 +580,8 @@ is as far from the first line of its function. Files of another folder are match
 Whether a change is more than noise: each recording is cut into 64 to 128 parts of equal length; how much
 the times of neighbouring parts differ tells how much the sum is off by (± holds it with 95 %). A change
 is marked with * when it stands out among all rows of its table: of the marked ones at most 5 % are noise
-on average (Benjamini and Hochberg's procedure on two-sided normal p-values). That is the noise of
+on average (Benjamini and Hochberg's procedure on two-sided normal p-values). A ? in place of the ±
+says that a function was visited too few times, for too long each, to tell. That is the noise of
 sampling and of what a program does by turns within a run. How much two runs differ because the machine was
 busier, a second recording of BASE shows.
 

@@ -159,6 +159,9 @@ fn write_tree(out: &mut String, indent: &str, threads: &[OfRank<'_>], depth: usi
         let inner = format!("{indent}{INDENT}");
         match frame {
             Some(_) => write_tree(out, &inner, group, depth, who),
+            None if depth == 0 => {
+                let _ = writeln!(out, "{inner}no Python frame");
+            }
             None => {
                 let _ = writeln!(out, "{inner}in the frame above");
             }
@@ -347,7 +350,21 @@ mod tests {
         );
         reader.activity = Some(Activity::Running);
         processes[31].1.threads = vec![reader, thread("logger", &[("run", 3)])];
-        insta::assert_snapshot!(text(&of_job(processes)), @"");
+        insta::assert_snapshot!(text(&of_job(processes)), @r#"
+        Job 4242: 32 Python processes on 2 nodes (n[1-2])
+
+        Main thread of ranks 0-31
+            <module> (hung.py:30)
+            main (hung.py:24)
+            ranks 0-30 (waiting)
+                exchange (hung.py:12)
+                barrier (hung.py:9)
+            rank 31 (running)
+                read (hung.py:17)
+
+        Thread "logger" of rank 31
+            run (hung.py:3)
+        "#);
     }
 
     #[test]
@@ -357,7 +374,18 @@ mod tests {
             process("0", Some(1), 2, vec![thread("MainThread", HUNG)]),
             process("1", Some(0), 3, vec![thread("MainThread", HUNG)]),
         ];
-        insta::assert_snapshot!(text(&of_job(processes)), @"");
+        insta::assert_snapshot!(text(&of_job(processes)), @r#"
+        Job 4242: 3 Python processes on 2 nodes (n[1-2])
+
+        Main thread of step 0 ranks 0-1, step 1 rank 0
+            <module> (hung.py:30)
+            main (hung.py:24)
+            step 0 rank 0 (waiting)
+                in the frame above
+            step 0 rank 1, step 1 rank 0 (waiting)
+                exchange (hung.py:12)
+                barrier (hung.py:9)
+        "#);
     }
 
     #[test]
@@ -371,7 +399,16 @@ mod tests {
             ),
             process("batch", None, 9, vec![thread("MainThread", &[])]),
         ];
-        insta::assert_snapshot!(text(&of_job(processes)), @"");
+        insta::assert_snapshot!(text(&of_job(processes)), @r#"
+        Job 4242: 2 Python processes on 2 nodes (n[1-2])
+
+        Main thread of process 7 on n1, process 9 on n1
+            process 7 on n1 (waiting)
+                fib (hung.py:3)
+                … previous frame repeated 39 times
+            process 9 on n1 (waiting)
+                no Python frame
+        "#);
     }
 
     #[test]

@@ -209,7 +209,72 @@ mod tests {
         let what = || "bash".to_owned();
         let io = || io::Error::from(io::ErrorKind::StorageFull);
         let path = || PathBuf::from("a.rsamp");
-        let table: [(anyhow::Error, u8); 17] = [
+        let job = || crate::launch::JobName {
+            job: what(),
+            step: None,
+        };
+        let table: [(anyhow::Error, u8); 25] = [
+            (
+                SlurmError::NoSlurm {
+                    job: job(),
+                    program: "srun",
+                    source: io(),
+                }
+                .into(),
+                69,
+            ),
+            (SlurmError::NoSuchJob(job()).into(), 3),
+            (
+                SlurmError::NotRunning {
+                    job: job(),
+                    state: what(),
+                }
+                .into(),
+                3,
+            ),
+            (
+                SlurmError::NotYet {
+                    job: job(),
+                    state: what(),
+                    reason: what(),
+                }
+                .into(),
+                75,
+            ),
+            (
+                SlurmError::OtherUser {
+                    job: job(),
+                    owner: what(),
+                }
+                .into(),
+                5,
+            ),
+            (
+                SlurmError::Array {
+                    job: job(),
+                    count: 2,
+                }
+                .into(),
+                2,
+            ),
+            (
+                JobError::NoPython {
+                    job: job(),
+                    looked_at: 1,
+                    nodes: what(),
+                }
+                .into(),
+                4,
+            ),
+            (
+                JobError::Process {
+                    pid: 1,
+                    node: what(),
+                    why: what(),
+                }
+                .into(),
+                69,
+            ),
             (InputError::NoMatch("*.rsamp".to_owned()).into(), 66),
             (
                 InputError::Refused {

@@ -55,7 +55,13 @@ pub fn merge(inputs: &mut [Input], plan: &mut Plan, pid: Pid, trouble: &mut Trou
     merger.finish(&mut |event| emit(event, &mut outputs));
     Merged {
         profile,
-        recordings: outputs.into_iter().map(Output::finish).collect(),
+        recordings: outputs
+            .into_iter()
+            .map(|output| {
+                let place = output.place.clone();
+                plan.arrive(&place, output.finish())
+            })
+            .collect(),
     }
 }
 

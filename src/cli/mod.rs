@@ -26,6 +26,7 @@ pub mod outputs;
 pub mod overview;
 pub mod place;
 pub mod report;
+pub mod scratch;
 pub mod sources;
 pub mod tables;
 

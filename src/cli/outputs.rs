@@ -1,12 +1,13 @@
 //! Turns a profile into the files that were asked for, whatever goes wrong with some of them.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::kind::Kind;
 use super::place::{self, Owner, Place};
 use super::request::{Files, Outputs};
+use super::scratch::Scratch;
 use crate::export::{self, ExportError, Format, Meta};
 use crate::process::Pid;
 use crate::profile::Profile;
@@ -23,6 +24,8 @@ pub struct Plan {
     /// NAME of `NAME-PID.svg`.
     name: String,
     owner: Option<Owner>,
+    /// Whether files are written into `$TMPDIR` first.
+    has_scratch: bool,
 }
 
 #[derive(Debug)]
@@ -108,6 +111,7 @@ impl Plan {
             files,
             name: name.to_owned(),
             owner: Owner::behind_sudo(),
+            has_scratch: outputs.scratch,
         })
     }
 
@@ -155,10 +159,43 @@ impl Plan {
         }
     }
 
-    /// Opens a place that [`Plan::settle`] told, for the user who shall own the files.
+    /// Opens a place that [`Plan::settle`] told, for the user who shall own the files; or its scratch file, from which
+    /// [`Plan::arrive`] brings it there.
     pub fn opener(&self, place: Place) -> impl FnOnce() -> io::Result<File> + Send + 'static {
-        let owner = self.owner;
-        move || place.open(owner)
+        let (owner, has_scratch) = (self.owner, self.has_scratch);
+        move || {
+            if has_scratch {
+                Scratch::for_path(&place.path).open()
+            } else {
+                place.open(owner)
+            }
+        }
+    }
+
+    /// Brings a recording that was written, or what there is of it, to its place.
+    #[must_use]
+    pub fn arrive(&self, place: &Place, outcome: Outcome) -> Outcome {
+        if !self.has_scratch || outcome.saved.is_none() {
+            return outcome;
+        }
+        let scratch = Scratch::for_path(&place.path);
+        match scratch.settle(place, self.owner) {
+            Ok(size_bytes) => Outcome {
+                saved: Some(Saved {
+                    path: place.path.clone(),
+                    size_bytes,
+                }),
+                ..outcome
+            },
+            Err(error) => Outcome {
+                saved: outcome.saved.map(|saved| Saved {
+                    path: scratch.path,
+                    ..saved
+                }),
+                error: Some(error),
+                ..outcome
+            },
+        }
     }
 
     /// Writes every file of the profile of process `pid`. One that fails does not keep the others from
@@ -253,11 +290,39 @@ impl Plan {
         format: Format,
         render: Render<'_>,
     ) -> Result<Saved, WriteError> {
-        let size_bytes = place.write(self.owner, &mut |out| render(format, out))?;
+        let size_bytes = if self.has_scratch {
+            self.write_by_scratch(place, format, render)?
+        } else {
+            place.write(self.owner, &mut |out| render(format, out))?
+        };
         Ok(Saved {
             path: place.path.clone(),
             size_bytes,
         })
+    }
+
+    fn write_by_scratch(
+        &self,
+        place: &Place,
+        format: Format,
+        render: Render<'_>,
+    ) -> Result<u64, WriteError> {
+        let scratch = Scratch::for_path(&place.path);
+        let rendered = scratch.open().and_then(|file| {
+            let mut out = BufWriter::new(file);
+            render(format, &mut out)?;
+            out.flush()
+        });
+        let settled = rendered
+            .map_err(|source| WriteError {
+                path: scratch.path.clone(),
+                written_bytes: 0,
+                source,
+            })
+            .and_then(|()| scratch.settle(place, self.owner));
+        // One that did not arrive is rendered again in the folder for temporary files.
+        scratch.remove();
+        settled
     }
 
     /// Writes the first of `NAME-PID.svg`, `NAME-PID.1.svg`, … from `number` on that does not exist.
@@ -352,6 +417,7 @@ mod tests {
             ]),
             drawing: Drawing::default(),
             force,
+            scratch: false,
         }
     }
 
@@ -364,6 +430,7 @@ mod tests {
             files: Files::Named(paths.iter().map(output).collect()),
             drawing: Drawing::default(),
             force: false,
+            scratch: false,
         }
     }
 
@@ -472,6 +539,43 @@ mod tests {
             Plan::check(&named(std::slice::from_ref(&path)), "x", Some(PID)).expect("a plan");
         assert_eq!(write(&mut plan, folder.path()), ["a.folded"]);
         assert_eq!(fs::read_to_string(&path).expect("read"), "folded");
+    }
+
+    #[test]
+    fn files_by_way_of_scratch_are_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut outputs = default_outputs(false);
+        outputs.scratch = true;
+        let mut plan = Plan::check_in(folder.path(), &outputs, "by-scratch", None).expect("a plan");
+        assert_eq!(
+            write(&mut plan, folder.path()),
+            ["by-scratch-42.svg", "by-scratch-42.pstats"]
+        );
+        // The next run finds the names taken, as without scratch.
+        assert_eq!(
+            write(&mut plan, folder.path()),
+            ["by-scratch-42.1.svg", "by-scratch-42.1.pstats"]
+        );
+        let read = |name| fs::read_to_string(folder.path().join(name)).expect("read");
+        assert_eq!(read("by-scratch-42.svg"), "flamegraph");
+        assert_eq!(read("by-scratch-42.1.pstats"), "pstats");
+        let path = folder.path().join("x.rsamp");
+        let place = Place::new(&path);
+        plan.opener(place.clone())()
+            .expect("opened")
+            .write_all(b"recorded")
+            .expect("written");
+        assert!(!path.exists());
+        let written = Outcome {
+            kind: Kind::Recording,
+            saved: Some(Saved {
+                path: path.clone(),
+                size_bytes: 8,
+            }),
+            error: None,
+        };
+        assert!(plan.arrive(&place, written).error.is_none());
+        assert_eq!(read("x.rsamp"), "recorded");
     }
 
     #[test]

@@ -113,7 +113,10 @@ impl Recording {
             too_short,
             running: progress.running.load(Ordering::Relaxed),
             unread: progress.take_unread(),
-            recordings: recorders.into_iter().map(finish).collect(),
+            recordings: recorders
+                .into_iter()
+                .map(|(place, recorder)| self.plan.arrive(&place, finish(&place, recorder)))
+                .collect(),
         })
     }
 
@@ -168,7 +171,7 @@ impl Recording {
 }
 
 /// Hears how a recording went.
-fn finish((place, recorder): (Place, io::Result<Recorder>)) -> Outcome {
+fn finish(place: &Place, recorder: io::Result<Recorder>) -> Outcome {
     let path = || place.path.clone();
     let saved = |size_bytes| Saved {
         path: path(),

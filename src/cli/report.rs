@@ -68,6 +68,9 @@ pub fn errors(outcomes: &[Outcome]) -> Vec<String> {
         .filter_map(|outcome| Some((outcome, outcome.error.as_ref()?)));
     let lines = failed.map(|(outcome, error)| {
         let rest = match &outcome.saved {
+            Some(saved) if outcome.kind == Kind::Recording && saved.path != error.path => {
+                format!("; saved as {} instead", shown(&saved.path))
+            }
             _ if outcome.kind == Kind::Recording && error.written_bytes > 0 => {
                 "; what was written until then can be read".to_owned()
             }

@@ -232,6 +232,8 @@ pub struct Outputs {
     pub drawing: Drawing,
     /// Whether an existing file may be overwritten although the user did not name it.
     pub force: bool,
+    /// Whether to write into `$TMPDIR` first.
+    pub scratch: bool,
 }
 
 /// Which files to write.
@@ -397,7 +399,7 @@ pub fn attach_job(args: &AttachArgs) -> Result<Option<AttachJob>, RequestError> 
     Ok(Some(AttachJob {
         job: job.parse()?,
         // Each process of the job is attached to by itself.
-        sampling: sampling(&args.sampling, Children::Ignored)?,
+        sampling: sampling(&args.sampling, Children::Followed)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         quiet: args.sampling.quiet,
@@ -551,6 +553,7 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
             files: Files::Named(files),
             drawing,
             force: args.force,
+            scratch: false,
         }),
         selection: filters::selection(&args.filters)?,
         quiet: args.quiet,
@@ -637,6 +640,7 @@ fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
         files,
         drawing: drawing(&args.drawing)?,
         force: args.force,
+        scratch: args.scratch,
     })
 }
 

@@ -79,6 +79,10 @@ pub struct Code {
     pub file: String,
     /// `co_firstlineno`; `None` when it is no line.
     pub first_line: Option<u32>,
+    /// Whether it is none of the program's: the interpreter runs it between a class that is called and its
+    /// `__init__`, to check that this returns `None` (`_Py_InitCleanup` in `Python/specialize.c`, 3.12 on;
+    /// its file is `__init__`, and it has no lines). Tracebacks leave it out too.
+    pub is_trampoline: bool,
     /// Where the instructions start (3.11 on); before, frames count from the first instruction.
     start: Option<Address>,
     /// The thread-local copies of the bytecode (free-threaded 3.14 on).
@@ -301,13 +305,16 @@ fn read_code(
         bytes: read_bytes(Address(fingerprint.line_table), memory, layout)?,
     };
     let text = |address| read_str(memory, layout, Address(address), MAX_NAME).ok();
+    let (name, file) = (text(fingerprint.name)?, text(fingerprint.filename)?);
+    let first_line = u32::try_from(fingerprint.first_line).ok();
+    let first_line = first_line.filter(|line| *line > 0);
+    let is_init = name == "__init__" && file == "__init__";
     Some(Code {
         number: 0,
-        name: text(fingerprint.name)?,
-        file: text(fingerprint.filename)?,
-        first_line: u32::try_from(fingerprint.first_line)
-            .ok()
-            .filter(|line| *line > 0),
+        is_trampoline: version.at_least(12) && is_init && first_line.is_none(),
+        name,
+        file,
+        first_line,
         start: version.at_least(11).then_some(at + layout.code.code),
         copies: read_copies(bytes, memory, layout),
         lines: LineIndex::new(&table),

@@ -28,6 +28,10 @@ pub(super) const MIN_WIDTH: f64 = 0.0001;
 /// of 100 000 pixels in height, and the text of all stacks grows with the square of the depth.
 pub(super) const MAX_DEPTH: usize = 1000;
 
+/// Of more frames than so many the widest are drawn: with each one, browsers get slower, and the text of the
+/// stacks that inferno wants to have at once gets longer.
+const MAX_FRAMES: usize = 20_000;
+
 /// From so many microseconds on, figures are shown in milliseconds.
 const MILLISECONDS_FROM_US: u64 = 10_000_000;
 
@@ -45,19 +49,26 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
     if total_us == 0 {
         let lines = [
             title(meta),
-            subtitle(profile, meta, false),
+            subtitle(profile, meta, Vec::new()),
             text::why_empty(profile, meta.view),
         ];
         return write_notice(&lines, out);
     }
     let is_reversed = meta.drawing.is_reversed;
     // What is narrow in one order may be wide in the other.
+    let narrow_us = (total_us as f64 * MIN_WIDTH) as u64;
     let min_us = if is_reversed {
-        0.0
+        0
     } else {
-        total_us as f64 * MIN_WIDTH
+        tree.min_us_of_widest(MAX_FRAMES, narrow_us)
     };
-    let too_deep = tree.prune(min_us as u64, MAX_DEPTH);
+    let mut left_out = Vec::new();
+    if min_us > narrow_us {
+        left_out.push(format!("no more than the {MAX_FRAMES} widest frames drawn"));
+    }
+    if tree.prune(min_us, MAX_DEPTH) {
+        left_out.push(format!("frames deeper than {MAX_DEPTH} not drawn"));
+    }
     let lines = if is_reversed {
         reversed_lines(&tree)
     } else {
@@ -68,7 +79,7 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
 
     let mut options = Options::default();
     options.title = title(meta);
-    options.subtitle = Some(subtitle(profile, meta, too_deep));
+    options.subtitle = Some(subtitle(profile, meta, left_out));
     options.count_name = count_name.to_owned();
     options.factor = factor;
     options.direction = match meta.drawing.direction {
@@ -125,7 +136,7 @@ fn title(meta: &Meta) -> String {
     labels::clean(&meta.title)
 }
 
-fn subtitle(profile: &Profile, meta: &Meta, too_deep: bool) -> String {
+fn subtitle(profile: &Profile, meta: &Meta, left_out: Vec<String>) -> String {
     let mut parts = Vec::new();
     let command: String = meta.command.chars().take(MAX_COMMAND_CHARS).collect();
     if !command.is_empty() {
@@ -138,9 +149,7 @@ fn subtitle(profile: &Profile, meta: &Meta, too_deep: bool) -> String {
     if meta.drawing.is_reversed {
         parts.push("from the innermost function on".to_owned());
     }
-    if too_deep {
-        parts.push(format!("frames deeper than {MAX_DEPTH} not drawn"));
-    }
+    parts.extend(left_out);
     parts.join(" · ")
 }
 

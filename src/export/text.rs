@@ -283,8 +283,9 @@ pub(super) fn head(text: &mut String, profile: &Profile) {
     }
     match profile.skipped() {
         0 => {}
-        1 => parts.push("1 process without Python".to_owned()),
-        count => parts.push(format!("{count} processes without Python")),
+        count => parts.push(format!(
+            "{count} more without Python or too short for a sample"
+        )),
     }
     line(text, &parts.join(", "));
     line(text, &lost_in_words(profile));

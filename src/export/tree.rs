@@ -4,7 +4,9 @@
 //! if there is more than one, and the processes, if there is more than one; where processes are merged, the
 //! names of threads, if there is more than one.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+
+use rustc_hash::FxHashMap;
 
 use crate::profile::event::{Nanos, StackId, ThreadId};
 use crate::profile::{Profile, View};
@@ -15,10 +17,10 @@ use super::places::{PlaceId, Places};
 
 /// A label: an index into [`Tree::labels`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct LabelId(usize);
+pub(super) struct LabelId(u32);
 
 /// A node: an index into the nodes of its tree. Parents come before children.
-type NodeId = usize;
+type NodeId = u32;
 
 #[derive(Debug, Clone)]
 struct Node {
@@ -71,22 +73,45 @@ impl Tree {
     /// Leaves out nodes that hold less than `min_us` or lie deeper than `max_depth`: their time
     /// becomes the self time of their parent. Tells whether any was too deep.
     pub(super) fn prune(&mut self, min_us: u64, max_depth: usize) -> bool {
-        let mut depths: Vec<usize> = Vec::with_capacity(self.nodes.len());
+        let mut depths: Vec<u32> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
-            depths.push(node.parent.map_or(1, |parent| depths[parent] + 1));
+            depths.push(node.parent.map_or(1, |parent| depths[parent as usize] + 1));
         }
-        let mut subtree_us = self.self_us.clone();
+        let subtree_us = self.subtree_us();
         let mut cut = false;
         for (id, node) in self.nodes.iter().enumerate().rev() {
             let Some(parent) = node.parent else { continue };
-            subtree_us[parent] += subtree_us[id];
-            let too_deep = depths[id] > max_depth;
+            let parent = parent as usize;
+            let too_deep = depths[id] as usize > max_depth;
             cut |= too_deep && subtree_us[id] >= min_us;
             if too_deep || subtree_us[id] < min_us {
                 self.self_us[parent] += std::mem::take(&mut self.self_us[id]);
             }
         }
         cut
+    }
+
+    /// The least time of which no more than `max_nodes` nodes hold as much, or `min_us` if that is more.
+    pub(super) fn min_us_of_widest(&self, max_nodes: usize, min_us: u64) -> u64 {
+        let mut wide_us = self.subtree_us();
+        wide_us.retain(|time| *time >= min_us);
+        if wide_us.len() <= max_nodes {
+            return min_us;
+        }
+        let (_, first_left_out_us, _) =
+            wide_us.select_nth_unstable_by_key(max_nodes, |time| Reverse(*time));
+        *first_left_out_us + 1
+    }
+
+    /// What each node holds with all that stands on it.
+    fn subtree_us(&self) -> Vec<u64> {
+        let mut subtree_us = self.self_us.clone();
+        for (id, node) in self.nodes.iter().enumerate().rev() {
+            if let Some(parent) = node.parent {
+                subtree_us[parent as usize] += subtree_us[id];
+            }
+        }
+        subtree_us
     }
 
     /// Calls `visit` for every node that holds time itself, in the order of the labels on the way
@@ -98,38 +123,50 @@ impl Tree {
         &self,
         mut visit: impl FnMut(&Path<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let (roots, children) = self.sorted_children();
+        let sorted = self.sorted_nodes();
         let mut path = Path {
             labels: Vec::new(),
             self_us: 0,
         };
         // A node and how many labels lead to it.
-        let mut todo: Vec<(NodeId, usize)> = roots.into_iter().rev().map(|id| (id, 0)).collect();
+        let roots = self.children(&sorted, None).iter().rev();
+        let mut todo: Vec<(NodeId, usize)> = roots.map(|id| (*id, 0)).collect();
         while let Some((id, depth)) = todo.pop() {
             path.labels.truncate(depth);
-            path.labels.push(&self.labels[self.nodes[id].label.0]);
-            path.self_us = self.self_us[id];
+            path.labels.push(self.label(id));
+            path.self_us = self.self_us[id as usize];
             if path.self_us > 0 {
                 visit(&path)?;
             }
-            todo.extend(children[id].iter().rev().map(|child| (*child, depth + 1)));
+            let children = self.children(&sorted, Some(id)).iter().rev();
+            todo.extend(children.map(|child| (*child, depth + 1)));
         }
         Ok(())
     }
 
-    fn sorted_children(&self) -> (Vec<NodeId>, Vec<Vec<NodeId>>) {
-        let mut roots = Vec::new();
-        let mut children = vec![Vec::new(); self.nodes.len()];
-        for (id, node) in self.nodes.iter().enumerate() {
-            match node.parent {
-                Some(parent) => children[parent].push(id),
-                None => roots.push(id),
-            }
-        }
-        for siblings in children.iter_mut().chain([&mut roots]) {
-            siblings.sort_by_key(|id| &self.labels[self.nodes[*id].label.0]);
-        }
-        (roots, children)
+    /// All nodes, those of one parent together and in the order of their labels. (A list for each parent
+    /// would take more memory than all else here.)
+    fn sorted_nodes(&self) -> Vec<NodeId> {
+        let mut sorted: Vec<NodeId> = (0..self.nodes.len() as NodeId).collect();
+        sorted.sort_unstable_by(|a, b| {
+            let by_parent = self.parent(*a).cmp(&self.parent(*b));
+            by_parent.then_with(|| self.label(*a).cmp(self.label(*b)))
+        });
+        sorted
+    }
+
+    fn children<'s>(&self, sorted: &'s [NodeId], parent: Option<NodeId>) -> &'s [NodeId] {
+        let start = sorted.partition_point(|id| self.parent(*id) < parent);
+        let end = start + sorted[start..].partition_point(|id| self.parent(*id) == parent);
+        &sorted[start..end]
+    }
+
+    fn parent(&self, id: NodeId) -> Option<NodeId> {
+        self.nodes[id as usize].parent
+    }
+
+    fn label(&self, id: NodeId) -> &str {
+        &self.labels[self.nodes[id as usize].label.0 as usize]
     }
 }
 
@@ -141,7 +178,7 @@ pub(super) fn in_units(times: &[Nanos], unit_ns: u64) -> Vec<u64> {
     let mut rounded: Vec<u64> = times.iter().map(|time| time.0 / unit_ns).collect();
     let missing = sum.saturating_add(unit_ns / 2) / unit_ns - rounded.iter().sum::<u64>();
     let mut by_remainder: Vec<usize> = (0..times.len()).collect();
-    by_remainder.sort_by_key(|index| std::cmp::Reverse(times[*index].0 % unit_ns));
+    by_remainder.sort_by_key(|index| Reverse(times[*index].0 % unit_ns));
     for index in by_remainder.into_iter().take(missing as usize) {
         rounded[index] += 1;
     }
@@ -152,10 +189,10 @@ struct Builder<'p> {
     profile: &'p Profile,
     places: &'p Places<'p>,
     tree: Tree,
-    label_ids: HashMap<String, LabelId>,
+    label_ids: FxHashMap<String, LabelId>,
     place_labels: Vec<LabelId>,
-    child_of: HashMap<(Option<NodeId>, LabelId), NodeId>,
-    node_of_stack: HashMap<(Option<NodeId>, StackId), NodeId>,
+    child_of: FxHashMap<(Option<NodeId>, LabelId), NodeId>,
+    node_of_stack: FxHashMap<(Option<NodeId>, StackId), NodeId>,
     /// The node that the stacks of a thread stand on, by thread.
     bases: Vec<Option<NodeId>>,
 }
@@ -166,10 +203,10 @@ impl<'p> Builder<'p> {
             profile,
             places,
             tree: Tree::default(),
-            label_ids: HashMap::new(),
+            label_ids: FxHashMap::default(),
             place_labels: Vec::new(),
-            child_of: HashMap::new(),
-            node_of_stack: HashMap::new(),
+            child_of: FxHashMap::default(),
+            node_of_stack: FxHashMap::default(),
             bases: Vec::new(),
         };
         for (id, label) in labels::of_functions(places.rows()).into_iter().enumerate() {
@@ -185,7 +222,7 @@ impl<'p> Builder<'p> {
                 Some(stack) => self.node_of(row.thread, stack),
                 None => self.frameless_node_of(row.thread),
             };
-            if let Some(node) = node.and_then(|id| self.tree.nodes.get_mut(id)) {
+            if let Some(node) = node.and_then(|id| self.tree.nodes.get_mut(id as usize)) {
                 node.self_ns += row.totals.time(view);
             }
         }
@@ -225,7 +262,7 @@ impl<'p> Builder<'p> {
     }
 
     fn label(&mut self, label: String, place: Option<PlaceId>) -> LabelId {
-        let next = LabelId(self.tree.labels.len());
+        let next = LabelId(self.tree.labels.len() as u32);
         *self.label_ids.entry(label).or_insert_with_key(|label| {
             self.tree.labels.push(label.clone());
             self.tree.place_of_label.push(place);
@@ -246,7 +283,7 @@ impl<'p> Builder<'p> {
                 label,
                 self_ns: Nanos(0),
             });
-            nodes.len() - 1
+            (nodes.len() - 1) as NodeId
         })
     }
 

@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::unistd::geteuid;
 
+use super::ranks::InJob;
 use crate::process::Pid;
 
 /// A process of a job.
@@ -16,6 +17,8 @@ use crate::process::Pid;
 pub struct Member {
     /// The process.
     pub pid: Pid,
+    /// Its parent, in the job or not.
+    pub parent: Option<Pid>,
     /// The step: `0`, `batch`.
     pub step: String,
     /// `NAME=value`, those that are text; empty when the process is not to be read.
@@ -54,8 +57,10 @@ pub fn members(step: Option<&str>) -> io::Result<Vec<Member>> {
         };
         let is_meant = step.is_none_or(|step| step == place.step);
         if place.job == own.job && place.step != own.step && is_meant {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             members.push(Member {
                 pid,
+                parent: parse_parent(&status),
                 step: place.step,
                 environment,
             });
@@ -63,6 +68,72 @@ pub fn members(step: Option<&str>) -> io::Result<Vec<Member>> {
     }
     members.sort_by_key(|member| member.pid);
     Ok(members)
+}
+
+impl Member {
+    /// Where the environment says that it is.
+    #[must_use]
+    pub fn in_job(&self) -> InJob {
+        InJob::from_environment(|wanted| {
+            let mut found = self.environment.iter().filter(|(name, _)| name == wanted);
+            found.next().map(|(_, value)| value.clone())
+        })
+    }
+}
+
+/// A process to attach to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Top<'m> {
+    /// The process.
+    pub member: &'m Member,
+    /// Whether those that descend from it belong to it. Else some of them are ranks of their own, as under torchrun.
+    pub has_descendants: bool,
+}
+
+/// The fewest of these processes such that they and what descends from them are all, each once, and each rank is apart.
+/// `others` stand between them, such as shells.
+#[must_use]
+pub fn tops<'m>(members: &'m [Member], others: &[Member]) -> Vec<Top<'m>> {
+    // From the inside to the outside.
+    let ancestors = |member: &Member| {
+        let mut ancestors: Vec<&'m Member> = Vec::new();
+        let mut parent = member.parent;
+        // Read one after the other, parents may run in a circle.
+        for _ in 0..members.len() + others.len() {
+            let Some(pid) = parent else { break };
+            if let Some(member) = members.iter().find(|member| member.pid == pid) {
+                ancestors.push(member);
+                parent = member.parent;
+            } else {
+                let other = others.iter().find(|other| other.pid == pid);
+                parent = other.and_then(|other| other.parent);
+            }
+        }
+        ancestors
+    };
+    let is_top = |member: &&Member| {
+        let rank = member.in_job().rank;
+        let inner = ancestors(member);
+        inner
+            .first()
+            .is_none_or(|outer| outer.in_job().rank != rank)
+    };
+    let tops: Vec<&Member> = members.iter().filter(is_top).collect();
+    let is_below_another = |member: &Member, top: &Member| {
+        let outer = ancestors(member);
+        outer.iter().any(|ancestor| ancestor.pid == top.pid)
+    };
+    let whole = |member: &'m Member| Top {
+        member,
+        has_descendants: !tops.iter().any(|other| is_below_another(other, member)),
+    };
+    tops.iter().map(|member| whole(member)).collect()
+}
+
+/// The parent that `/proc/PID/status` tells (proc(5), `PPid`).
+fn parse_parent(status: &str) -> Option<Pid> {
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    line.and_then(|pid| pid.trim().parse().ok()).map(Pid)
 }
 
 fn owner(pid: Pid) -> Option<u32> {
@@ -146,5 +217,46 @@ mod tests {
         check("", script, Some(("44 on n1", "batch")));
         check("0::/job_1/x/step_1\n", b"HOME=/\0", None);
         check("0::/user.slice/job_43\n", b"SLURM_JOB_ID=44\0", None);
+    }
+
+    fn member(pid: i32, parent: i32, rank: Option<u32>) -> Member {
+        let variable = |rank: u32| ("PMI_RANK".to_owned(), rank.to_string());
+        Member {
+            pid: Pid(pid),
+            parent: Some(Pid(parent)),
+            step: "0".to_owned(),
+            environment: rank.map(variable).into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn each_process_is_reached_once() {
+        let tops = |members: &[Member], others: &[Member]| {
+            let tops = tops(members, others);
+            let told = tops
+                .iter()
+                .map(|top| (top.member.pid.0, top.has_descendants));
+            told.collect::<Vec<_>>()
+        };
+        // Two ranks with pools, one of them behind a shell.
+        let pools = [
+            member(10, 1, Some(0)),
+            member(11, 10, Some(0)),
+            member(20, 1, Some(1)),
+            member(22, 21, Some(1)),
+        ];
+        let shell = [member(21, 20, Some(1))];
+        assert_eq!(tops(&pools, &shell), [(10, true), (20, true)]);
+        // A launcher that is a Python program itself.
+        let launcher = [
+            member(10, 1, None),
+            member(11, 10, Some(0)),
+            member(12, 10, Some(1)),
+        ];
+        assert_eq!(tops(&launcher, &[]), [(10, false), (11, true), (12, true)]);
+        // PIDs were used again while they were read.
+        let circle = [member(10, 11, Some(0)), member(11, 10, Some(0))];
+        assert_eq!(tops(&circle, &[]), []);
+        assert_eq!(parse_parent("Name:\tx\nPPid:\t42\n"), Some(Pid(42)));
     }
 }

@@ -1,6 +1,6 @@
 //! Turns addresses of a live process into bytes, with `process_vm_readv(2)`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::IoSliceMut;
 
 use nix::errno::Errno;
@@ -18,6 +18,8 @@ pub struct LiveMemory {
     pid: nix::unistd::Pid,
     /// Kept between calls so that a sample allocates nothing.
     ranges: RefCell<Vec<RemoteIoVec>>,
+    /// Whether there is none any more: every range of a window would be asked for in vain.
+    is_gone: Cell<bool>,
 }
 
 impl LiveMemory {
@@ -27,11 +29,19 @@ impl LiveMemory {
         LiveMemory {
             pid: nix::unistd::Pid::from_raw(pid.0),
             ranges: RefCell::new(Vec::with_capacity(MAX_RANGES)),
+            is_gone: Cell::new(false),
         }
     }
 
     fn call(&self, into: &mut [u8], ranges: &[RemoteIoVec]) -> Result<usize, Errno> {
-        process_vm_readv(self.pid, &mut [IoSliceMut::new(into)], ranges)
+        if self.is_gone.get() {
+            return Err(Errno::ESRCH);
+        }
+        let read = process_vm_readv(self.pid, &mut [IoSliceMut::new(into)], ranges);
+        if read == Err(Errno::ESRCH) {
+            self.is_gone.set(true);
+        }
+        read
     }
 }
 

@@ -247,10 +247,10 @@ impl fmt::Display for LostCause {
     }
 }
 
-/// What was lost at one moment by one cause.
+/// What was lost by one cause around one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loss {
-    /// The tick, since the start of the recording.
+    /// The last tick of the tenth of a second, or less, in which it was; since the start of the recording.
     pub at: Nanos,
     /// Why.
     pub cause: LostCause,
@@ -314,7 +314,7 @@ pub enum Event {
     Usage(Usage),
     /// Something cannot be measured; told once for each process and thing.
     Missing(Missing),
-    /// So many processes of the tree ran no Python while they were looked at.
+    /// So many processes of the tree ran no Python while they were looked at, or ended before they could be sampled.
     Skipped(u64),
     /// How often was sampled since the last such event. All spans together are the whole recording.
     Rate(RateSpan),

@@ -17,6 +17,8 @@ mod columns;
 
 pub mod writer;
 
+mod worth;
+
 pub mod recorder;
 
 pub mod reader;

@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, IntoInnerError};
-use std::mem::{replace, take};
+use std::mem::replace;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,9 +16,9 @@ use rustc_hash::FxHashSet;
 use thiserror::Error;
 
 use super::schema::Header;
-use super::source::excerpt;
+use super::worth::Worth;
 use super::writer::Writer;
-use crate::profile::event::{Event, Frame};
+use crate::profile::event::Event;
 
 /// How often what was recorded is written. With the second for which the sampler holds back a stack that
 /// does not change, nothing older than two seconds is lost when rsamp is killed.
@@ -110,7 +110,7 @@ impl Recorder {
             shared: Arc::clone(&shared),
             surroundings,
             pids: None,
-            frames: Vec::new(),
+            worth: Worth::default(),
             seen: FxHashSet::default(),
             sources_bytes: 0,
             end: None,
@@ -200,10 +200,9 @@ struct Writing {
     surroundings: Box<dyn Surroundings>,
     /// The processes that were defined first and last.
     pids: Option<(i32, i32)>,
-    /// Frames whose source was not looked up yet.
-    frames: Vec<Frame>,
-    /// Excerpts that are in the file: of which file, from which line.
-    seen: FxHashSet<(String, u32)>,
+    worth: Worth,
+    /// Excerpts that are in the file: of which file, from which line, how many bytes.
+    seen: FxHashSet<(String, u32, usize)>,
     sources_bytes: usize,
     /// The end, behind which there must be nothing.
     end: Option<Event>,
@@ -300,34 +299,30 @@ impl Writing {
                     writer.executable(path);
                 }
             }
-            Event::Frame(_, frame) => self.frames.push(frame),
-            _ => {}
+            event => self.worth.event(&event),
         }
         Ok(())
     }
 
-    /// Looks up the functions that are new, each file once.
+    /// Looks up what has become worth keeping, each file once.
     fn write_sources(&mut self, writer: &mut Writer<BufWriter<File>>) -> io::Result<()> {
-        let mut frames = take(&mut self.frames);
-        frames.sort_by(|a, b| a.file.cmp(&b.file));
-        for frames in frames.chunk_by(|a, b| a.file == b.file) {
-            let Some(file) = frames.first().and_then(|frame| frame.file.as_deref()) else {
-                continue;
-            };
+        for (file, parts) in self.worth.take_due() {
             if self.sources_bytes >= MAX_SOURCES_BYTES {
                 break;
             }
-            let Some(text) = self.source(file) else {
+            let Some(text) = self.source(&file) else {
                 continue;
             };
-            for frame in frames {
-                let first_line = frame.first_line.unwrap_or(1);
-                let Some(found) = excerpt(&text, &frame.name, first_line, frame.line) else {
+            for part in parts {
+                let Some(found) = self.worth.excerpt(part, &text) else {
                     continue;
                 };
-                if self.seen.insert((file.to_owned(), found.first_line)) {
+                if self
+                    .seen
+                    .insert((file.clone(), found.first_line, found.text.len()))
+                {
                     self.sources_bytes += found.text.len();
-                    writer.source(file, found.first_line, found.text)?;
+                    writer.source(&file, found.first_line, found.text)?;
                 }
             }
         }

@@ -213,7 +213,7 @@ pub struct Thread {
     pub is_main: bool,
 }
 
-/// How much was lost at one tick by one cause.
+/// How much was lost around one moment by one cause.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 #[allow(missing_docs)]
 pub struct Loss {

@@ -6,11 +6,11 @@
 /// Longer functions lose their end.
 const MAX_LINES: usize = 500;
 
-/// Lines shown before and after a line of a module or class body, which may be the whole file.
+/// Lines shown before and after a line that stands for itself.
 const AROUND: usize = 3;
 
 /// The name of a module's code object.
-const MODULE: &str = "<module>";
+pub(super) const MODULE: &str = "<module>";
 
 /// A part of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +32,7 @@ pub fn excerpt<'t>(
     line: Option<u32>,
 ) -> Option<Excerpt<'t>> {
     if name == MODULE {
-        let line = line?.max(1) as usize;
-        let first = line.saturating_sub(AROUND).max(1);
-        return lines(text, first, line + AROUND - first + 1);
+        return around(text, line?);
     }
     let first = first_line.max(1) as usize;
     let function = text.lines().skip(first - 1).take(MAX_LINES);
@@ -53,6 +51,13 @@ pub fn excerpt<'t>(
         }
     }
     (count > 0).then(|| lines(text, first, count)).flatten()
+}
+
+/// A line with some before and after it; `None` when the file is too short.
+pub(super) fn around(text: &str, line: u32) -> Option<Excerpt<'_>> {
+    let line = line.max(1) as usize;
+    let first = line.saturating_sub(AROUND).max(1);
+    lines(text, first, line + AROUND - first + 1)
 }
 
 /// What comes before a function's body: its decorators, and `def` with all its arguments.

@@ -28,8 +28,8 @@ pub const UNKNOWN: &str = "[unknown function]";
 #[derive(Debug, Default)]
 pub struct Interner {
     numbers: Rc<RefCell<Numbers>>,
-    /// By the numbers that one program's code objects have.
-    places: FxHashMap<Place, FrameId>,
+    /// By the numbers that one program's code objects have; `None` for a place that is not shown.
+    places: FxHashMap<Place, Option<FrameId>>,
 }
 
 /// The numbers given so far.
@@ -42,8 +42,8 @@ struct Numbers {
 /// The stack of one thread as it was numbered last. Most of the next one is the same.
 #[derive(Debug, Default)]
 pub struct Recent {
-    /// Outermost first: the frame, and the number of the stack that it is the innermost of.
-    stacks: Vec<(RecentFrame, StackId)>,
+    /// Outermost first: the frame, and the number of the stack up to it.
+    stacks: Vec<(RecentFrame, Option<StackId>)>,
     /// [`CodeCache::changes`] then.
     changes: u64,
 }
@@ -124,12 +124,12 @@ impl Interner {
             .take_while(|(raw, (before, _))| RecentFrame::of(raw) == *before)
             .count();
         recent.stacks.truncate(same);
-        let mut stack = recent.stacks.last().map(|(_, stack)| *stack);
+        let mut stack = recent.stacks.last().and_then(|(_, stack)| *stack);
         for raw in frames.iter().rev().skip(same) {
-            let frame = self.place(raw, codes, emit);
-            let number = self.push(stack, frame, emit);
-            recent.stacks.push((RecentFrame::of(raw), number));
-            stack = Some(number);
+            if let Some(frame) = self.place(raw, codes, emit) {
+                stack = Some(self.push(stack, frame, emit));
+            }
+            recent.stacks.push((RecentFrame::of(raw), stack));
         }
         Interned {
             stack,
@@ -160,8 +160,9 @@ impl Interner {
             if too_deep && from_outermost >= KEPT_AT_EACH_END && from_innermost > KEPT_AT_EACH_END {
                 continue;
             }
-            let frame = self.place(frame, codes, emit);
-            stack = Some(self.push(stack, frame, emit));
+            if let Some(frame) = self.place(frame, codes, emit) {
+                stack = Some(self.push(stack, frame, emit));
+            }
         }
         Interned {
             stack,
@@ -187,9 +188,15 @@ impl Interner {
         })
     }
 
-    fn place(&mut self, raw: &RawFrame, codes: &CodeCache, emit: &mut dyn FnMut(Event)) -> FrameId {
+    /// The frame to show; `None` for one that is none of the program's.
+    fn place(
+        &mut self,
+        raw: &RawFrame,
+        codes: &CodeCache,
+        emit: &mut dyn FnMut(Event),
+    ) -> Option<FrameId> {
         let Some(code) = codes.get(raw.code) else {
-            return self.frame(mark(UNKNOWN), emit);
+            return Some(self.frame(mark(UNKNOWN), emit));
         };
         let place = Place {
             code: code.number,
@@ -199,15 +206,13 @@ impl Interner {
         if let Some(id) = self.places.get(&place) {
             return *id;
         }
-        let id = self.frame(
-            Frame {
-                name: code.name.clone(),
-                file: Some(code.file.clone()),
-                first_line: code.first_line,
-                line: code.line(raw.instruction, raw.bytecode_copy),
-            },
-            emit,
-        );
+        let frame = || Frame {
+            name: code.name.clone(),
+            file: Some(code.file.clone()),
+            first_line: code.first_line,
+            line: code.line(raw.instruction, raw.bytecode_copy),
+        };
+        let id = (!code.is_trampoline).then(|| self.frame(frame(), emit));
         if self.places.len() >= MAX_PLACES {
             self.places.clear();
         }

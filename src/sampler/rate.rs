@@ -106,7 +106,8 @@ impl RateControl {
         (self.reviewed, self.own_cpu) = (elapsed, own_cpu);
         let before = self.step;
         if let Some(max) = self.max_overhead {
-            self.weigh(share, max, LEAST / programs.max(1) as f64);
+            let least = LEAST / programs.max(1) as f64;
+            self.weigh(share, max, least);
         }
         self.step = self.step.max(self.highest(elapsed));
         if self.step != before {
@@ -190,6 +191,19 @@ mod tests {
             [(2, 500.0), (4, 250.0), (6, 100.0), (8, 50.0)],
             "even 50 Hz costs too much"
         );
+    }
+
+    #[test]
+    fn several_programs_together_are_sampled_as_often_as_one_at_least() {
+        for (programs, least) in [(1, 50.0), (2, 25.0), (7, 10.0), (10, 5.0), (1000, 5.0)] {
+            let mut control = RateControl::new(Rate::Auto, Some(0.01));
+            let mut own_cpu = Nanos(0);
+            for second in 1..60 {
+                own_cpu += Nanos(SECOND / 2);
+                control.review(Nanos(second * SECOND), own_cpu, programs);
+            }
+            assert_eq!(control.hz(), least, "{programs} programs");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! One thread reads them all, one after another, at each tick.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -22,9 +23,12 @@ use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId};
 /// How much later than asked for the kernel may end a sleep.
 const TIMER_SLACK_NS: u64 = 1_000;
 
-/// Times are kept to 1/64 of the mean interval, or this if it is less: as multiples of one unit they take
+/// Times are kept to 1/32 of the mean interval, or this if it is less: as multiples of one unit they take
 /// less than a byte of a recording. No time gets lost: what one sample has too little, the next one has more.
-const LONGEST_UNIT: Nanos = Nanos(16_000);
+const LONGEST_UNIT: Nanos = Nanos(32_000);
+
+/// What was lost is told for so long at a time: a busy machine makes hundreds of ticks a second late.
+const TELL_LOST: Nanos = Nanos(100_000_000);
 
 /// How long nothing is waited for without looking whether the user asked to stop.
 const LONGEST_DEAF: Duration = Duration::from_millis(50);
@@ -69,6 +73,8 @@ pub fn sample(
         thread_ids: ThreadIds::default(),
         programs: Vec::new(),
         last_tick: Nanos(0),
+        lost: BTreeMap::new(),
+        lost_told: Nanos(0),
         begun: 0,
         emit,
     };
@@ -141,6 +147,9 @@ struct Recording<'a> {
     thread_ids: ThreadIds,
     programs: Vec<Program>,
     last_tick: Nanos,
+    /// What was not told yet, and until when it was.
+    lost: BTreeMap<LostCause, u64>,
+    lost_told: Nanos,
     /// How many programs were begun.
     begun: u32,
     emit: &'a mut dyn FnMut(Event),
@@ -169,6 +178,9 @@ impl Recording<'_> {
                     self.tick(now);
                     let missed = self.ticker.advance(self.programs.len(), self.emit);
                     self.lose(LostCause::Late, missed);
+                    if self.last_tick - self.lost_told >= TELL_LOST {
+                        self.tell_lost();
+                    }
                 }
                 Ok(Wake::News(now)) => {
                     let mut news = TreeNews::default();
@@ -320,9 +332,16 @@ impl Recording<'_> {
 
     fn lose(&mut self, cause: LostCause, count: u64) {
         if count > 0 {
-            let at = self.last_tick;
-            (self.emit)(Event::Lost(Loss { at, cause, count }));
+            *self.lost.entry(cause).or_default() += count;
             self.progress.lost.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    fn tell_lost(&mut self) {
+        let at = self.last_tick;
+        self.lost_told = at;
+        for (cause, count) in std::mem::take(&mut self.lost) {
+            (self.emit)(Event::Lost(Loss { at, cause, count }));
         }
     }
 
@@ -337,6 +356,7 @@ impl Recording<'_> {
     }
 
     fn finish(mut self) {
+        self.tell_lost();
         let at = self.now();
         for program in std::mem::take(&mut self.programs) {
             program.finish(at, self.emit);
@@ -353,6 +373,6 @@ impl Recording<'_> {
 
 /// What times are multiples of, at a rate.
 fn unit_at(rate_hz: f64) -> Nanos {
-    let unit_ns = (1e9 / rate_hz / 64.0) as u64;
+    let unit_ns = (1e9 / rate_hz / 32.0) as u64;
     Nanos(unit_ns.clamp(1, LONGEST_UNIT.0))
 }

@@ -13,6 +13,7 @@
 
 use std::collections::HashMap;
 
+use rsamp::export::{self, Format, Meta};
 use rsamp::process::{Pid, Process};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{self, Event, Frame, Nanos, ProcessId};
@@ -33,12 +34,12 @@ const LINES: u64 = 5;
 
 fn main() {
     let own = Process::open(Pid(std::process::id() as i32)).expect("this process");
-    let at_start = rss_bytes();
+    let at_start = rss_bytes("VmRSS:");
     let mut day = Day::new(&own);
     println!("{:>6} {:>12} {:>12}", "hour", "ticks", "growth");
     for hour in 1..=HOURS {
         day.run_until(Nanos(HOUR.0 * hour));
-        let growth = rss_bytes().saturating_sub(at_start);
+        let growth = rss_bytes("VmRSS:").saturating_sub(at_start);
         if hour == 1 || hour % 4 == 0 {
             println!(
                 "{hour:>6} {:>12} {:>9.1} MB",
@@ -47,12 +48,20 @@ fn main() {
             );
         }
     }
+    for format in [Format::FlameGraph, Format::Pstats] {
+        let written = export::write(format, &day.profile, &Meta::default(), &mut std::io::sink());
+        written.expect("nothing refuses it");
+        println!(
+            "{:.1} MB at most until the {format} is written",
+            rss_bytes("VmHWM:") as f64 / 1e6
+        );
+    }
     println!(
         "{} stacks in {} nodes, {} frames; {:.1} MB resident, of which {:.1} MB before the day",
         STACKS,
         day.profile.stacks().len(),
         day.profile.frames().len(),
-        rss_bytes() as f64 / 1e6,
+        rss_bytes("VmRSS:") as f64 / 1e6,
         at_start as f64 / 1e6
     );
 }
@@ -154,10 +163,10 @@ fn frames(stack: u64) -> impl DoubleEndedIterator<Item = Frame> {
     })
 }
 
-/// The resident set of this process.
-fn rss_bytes() -> u64 {
+/// The resident set of this process: now (`VmRSS`), or the largest so far (`VmHWM`).
+fn rss_bytes(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("proc(5)");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kilobytes = line.and_then(|rest| rest.split_whitespace().next());
-    1024 * kilobytes.expect("VmRSS").parse::<u64>().expect("a number")
+    1024 * kilobytes.expect("a size").parse::<u64>().expect("a number")
 }

@@ -50,6 +50,12 @@ fn check_recordings(cluster: &Cluster, job: &Job<'_>, count: usize, lacking: Dur
     }
 }
 
+/// Ends the srun whose PID its script wrote down: Slurm then kills its tasks without a word to them.
+fn kill_srun(cluster: &Cluster) {
+    let pid = std::fs::read_to_string(cluster.folder.join("srun.pid")).expect("a PID");
+    stdout(cluster.command("kill").args(["-TERM", pid.trim()]));
+}
+
 /// The recordings have their end, and the files made at the end are there.
 fn check_whole(cluster: &Cluster, job: &Job<'_>) {
     // srun itself may be gone by then, and with it what programs say.
@@ -132,12 +138,10 @@ fn srun_killed_leaves_all_but_two_seconds() {
     let Some(cluster) = cluster("srun_killed") else {
         return;
     };
-    // Slurm kills the tasks of an srun that got SIGTERM itself, without a word to them.
     let script = "#!/bin/bash\nsrun rsamp record -- python signals.py & echo $! > srun.pid\nwait\n";
     let job = cluster.submit(&["--ntasks=2"], script);
     run_for(&job, 4);
-    let pid = std::fs::read_to_string(cluster.folder.join("srun.pid")).expect("a PID");
-    stdout(cluster.command("kill").args(["-TERM", pid.trim()]));
+    kill_srun(&cluster);
     job.wait();
     assert!(cluster.files(".sigterm").is_empty());
     check_recordings(&cluster, &job, 2, LACKING);
@@ -169,4 +173,30 @@ fn out_of_memory_leaves_all_but_two_seconds() {
     let ended = job.wait();
     assert_ne!(ended.state, "COMPLETED", "{}", job.errors());
     check_recordings(&cluster, &job, 1, LACKING);
+}
+
+#[test]
+fn scratch_files_arrive_at_the_end_or_stay() {
+    let Some(cluster) = cluster("scratch") else {
+        return;
+    };
+    let local = cluster.folder.join("local");
+    std::fs::create_dir(&local).expect("a folder");
+    let left = || std::fs::read_dir(&local).expect("a folder").count();
+    let script = "#!/bin/bash -e\nexport TMPDIR=$PWD/local\nsrun rsamp record --scratch -- python signals.py\n";
+    let job = cluster.submit(&["--ntasks=2"], script);
+    run_for(&job, 2);
+    assert_eq!((left(), cluster.files(".rsamp").len()), (2, 0));
+    job.cancel(&[]);
+    job.wait();
+    check_whole(&cluster, &job);
+    assert_eq!(left(), 0);
+    // Without a warning they are left where they grew.
+    let script = "#!/bin/bash\nexport TMPDIR=$PWD/local\n\
+                  srun rsamp record --scratch -- python signals.py & echo $! > srun.pid\nwait\n";
+    let job = cluster.submit(&["--ntasks=2"], script);
+    run_for(&job, 2);
+    kill_srun(&cluster);
+    job.wait();
+    assert_eq!((left(), cluster.files(".rsamp").len()), (2, 2));
 }

@@ -27,12 +27,13 @@ impl Cluster {
     /// The cluster, for the test `name`; `None`, having said why, when there is none.
     pub fn new(name: &str) -> Option<Cluster> {
         if let Ok(reason) = std::env::var("RSAMP_NO_CLUSTER") {
-            eprintln!("SKIP {name}: no cluster: {reason}");
-            return None;
+            return skip(name, &format!("no cluster: {reason}"));
         }
         let Some(root) = std::env::var_os("RSAMP_CLUSTER").map(PathBuf::from) else {
-            eprintln!("SKIP {name}: RSAMP_CLUSTER is not set, scripts/cluster env tells it");
-            return None;
+            return skip(
+                name,
+                "RSAMP_CLUSTER is not set, scripts/cluster env tells it",
+            );
         };
         let folder = root.join(format!("tests/{name}-{}", id()));
         fs::create_dir_all(&folder).expect("a folder");
@@ -264,6 +265,15 @@ pub fn stdout(command: &mut Command) -> String {
         text(&output.stderr)
     );
     text(&output.stdout)
+}
+
+/// Says why a test is not run.
+fn skip<T>(name: &str, reason: &str) -> Option<T> {
+    let _ = std::io::Write::write_all(
+        &mut std::io::stderr(),
+        format!("SKIP {name}: {reason}\n").as_bytes(),
+    );
+    None
 }
 
 fn is_of_job(variable: &str) -> bool {

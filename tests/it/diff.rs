@@ -341,6 +341,26 @@ fn two_recordings_of_one_program_differ_by_noise_only() {
     }
 }
 
+/// Visits longer than a block make neighbouring blocks alike: their number, which varies much, is not
+/// taken for certain.
+#[test]
+fn of_few_long_visits_nothing_is_said() {
+    let program = Program {
+        visit_ms: 500.0,
+        ..program()
+    };
+    let (alarms, _) = false_alarms(&program, Scale::Seconds, 40);
+    assert!(alarms < 0.12, "p < 5 % in {alarms}");
+    let mut random = Random(1);
+    let is_told = |_: &i32| {
+        let (base, new) = (program.record(&mut random), program.record(&mut random));
+        let diff = Diff::of(&base, &new, Scale::Seconds);
+        own(&diff, "f0").error_seconds.is_finite()
+    };
+    let told = (0..40).filter(is_told).count();
+    assert!(told < 20, "{told} of 40");
+}
+
 #[test]
 fn five_points_are_found_in_a_minute() {
     let mut slower = program();

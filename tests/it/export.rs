@@ -328,6 +328,24 @@ fn lines_are_frames_of_graphs_when_asked_for() {
 }
 
 #[test]
+fn of_very_many_frames_the_flame_graph_has_the_widest() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    for stack in 0..5000_u64 {
+        let names = [0, 1, 2, 3, 4].map(|level| format!("f{stack}_{level}"));
+        let called = names.iter().map(|name| Call(name, "/run.py", 1, 1));
+        let main = Call("main", "/run.py", 1, 1);
+        let calls: Vec<Call<'_>> = [main].into_iter().chain(called).collect();
+        build.sample(0, &calls, 1_000_000 * (5000 + stack));
+    }
+    let svg = text(Format::FlameGraph, &build.profile);
+    // Frames that are equally wide are all drawn or none: `main` and 3999 stacks of 5, and the whole.
+    assert_eq!(svg.matches("<title>").count(), 19_997);
+    assert!(svg.contains("no more than the 20000 widest frames drawn"));
+    assert!(svg.contains("f4999_4 ") && svg.contains("f1001_4 ") && !svg.contains("f1000_"));
+}
+
+#[test]
 fn flame_graph_of_hostile_names_holds_nothing_that_xml_forbids() {
     let svg = text(Format::FlameGraph, &hostile());
     assert!(

@@ -10,13 +10,14 @@ use crate::programs::{Standing, Started, ToldFrame, ToldThread, run, start};
 use crate::pythons::{Python, pythons};
 
 /// The programs that stand still.
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
     "frames.py",
     "threads.py",
     "recursion.py",
     "unicode_names.py",
     "longlines.py",
     "subinterpreters.py",
+    "instances.py",
 ];
 
 /// How often a program that runs is dumped.
@@ -150,6 +151,11 @@ fn lines_far_apart() {
 #[test]
 fn threads_in_two_interpreters() {
     check_everywhere(PROGRAMS[5]);
+}
+
+#[test]
+fn classes_that_are_called_often() {
+    check_everywhere(PROGRAMS[6]);
 }
 
 #[test]

@@ -13,10 +13,13 @@ use nix::unistd::{Pid as NixPid, gethostname};
 
 use crate::cli::request::{self, OnNodeWork};
 use crate::cli::{dump_json, exit_code};
-use crate::launch::members::members;
+use crate::launch::Member;
+use crate::launch::members::{Top, members, tops};
 use crate::launch::relay::{self, MAX_DATA_BYTES, Message, Told, What};
-use crate::launch::{InJob, Member};
 use crate::sampler::{self, SamplerError};
+
+/// The option of `rsamp attach`, which it takes once.
+const NO_CHILDREN: &str = "--no-children";
 
 /// Does with each process of the job what was asked.
 ///
@@ -34,7 +37,7 @@ pub fn run(request: &request::OnNode) -> Result<u8> {
     let members = members.context("list the processes of this node")?;
     match &request.work {
         OnNodeWork::Dump => dump(&members, &teller)?,
-        OnNodeWork::Attach(options) => attach(&members, options, &teller)?,
+        OnNodeWork::Attach(options) => attach(members, options, &teller)?,
     }
     teller.tell(What::Done(teller.not_python.load(Ordering::Relaxed)))?;
     Ok(exit_code::OK)
@@ -53,14 +56,10 @@ impl Teller {
     }
 
     fn begin(&self, member: &Member) -> io::Result<()> {
-        let variable = |wanted: &str| {
-            let mut found = member.environment.iter().filter(|(name, _)| name == wanted);
-            found.next().map(|(_, value)| value.clone())
-        };
         self.tell(What::Begin(Told {
             pid: member.pid.0,
             step: relay::short(&member.step),
-            rank: InJob::from_environment(variable).rank,
+            rank: member.in_job().rank,
         }))
     }
 
@@ -68,8 +67,9 @@ impl Teller {
         self.tell(What::End(member.pid.0, why.map(relay::short)))
     }
 
-    fn skip(&self) {
-        self.not_python.fetch_add(1, Ordering::Relaxed);
+    fn skip(&self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.not_python.fetch_add(count, Ordering::Relaxed);
     }
 }
 
@@ -81,12 +81,13 @@ fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) -> io::Result<()> + Sync) -
             .into_iter()
             .map(|item| scope.spawn(move || work(item)))
             .collect();
-        let ended = threads.into_iter().map(|thread| {
+        let join = |thread: thread::ScopedJoinHandle<'_, io::Result<()>>| {
             let panicked = |_| Err(io::Error::other("a bug in rsamp"));
             thread.join().unwrap_or_else(panicked)
-        });
-        // All are waited for.
-        ended.fold(Ok(()), |before, result| before.and(result))
+        };
+        // All are waited for before the first error ends it.
+        let ended: Vec<_> = threads.into_iter().map(join).collect();
+        ended.into_iter().collect()
     })
 }
 
@@ -101,7 +102,7 @@ fn dump(members: &[Member], teller: &Teller) -> io::Result<()> {
                 teller.end(member, None)
             }
             Err(error) if is_no_python(&error) => {
-                teller.skip();
+                teller.skip(1);
                 Ok(())
             }
             Err(error) => {
@@ -122,14 +123,23 @@ fn is_no_python(error: &SamplerError) -> bool {
     )
 }
 
-/// Has a further rsamp attach to each process, so that what happens to one does not touch the others.
-fn attach(members: &[Member], options: &[OsString], teller: &Teller) -> io::Result<()> {
+/// Has a further rsamp attach to each rank, so that what happens to one does not touch the others.
+fn attach(members: Vec<Member>, options: &[OsString], teller: &Teller) -> io::Result<()> {
+    let (members, others) = apart(members);
+    teller.skip(others.len());
     let rsamp = std::env::current_exe()?;
     let mut started = Vec::new();
-    for member in members {
+    for Top {
+        member,
+        has_descendants,
+    } in tops(&members, &others)
+    {
+        let is_said = options.iter().any(|option| option == NO_CHILDREN);
+        let alone = (!has_descendants && !is_said).then_some(NO_CHILDREN);
         let child = Command::new(&rsamp)
             .args(["attach", "--quiet", "--format=rsamp", "--output=-"])
             .arg(format!("--pid={}", member.pid))
+            .args(alone)
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -148,6 +158,21 @@ fn attach(members: &[Member], options: &[OsString], teller: &Teller) -> io::Resu
     })
 }
 
+/// The Python processes, and the others.
+fn apart(members: Vec<Member>) -> (Vec<Member>, Vec<Member>) {
+    let found = Mutex::new(Vec::new());
+    let looked = for_each(members.iter().collect(), |member: &Member| {
+        let is_python = !sampler::dump(member.pid).is_err_and(|error| is_no_python(&error));
+        lock(&found).extend(is_python.then_some(member.pid));
+        Ok(())
+    });
+    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (python, others) = members
+        .into_iter()
+        .partition(|member| looked.is_err() || found.contains(&member.pid));
+    (python, others)
+}
+
 /// Ends the samplers when the rsamp that asked closes the pipe, or is gone. This thread lasts until then.
 fn stop_at_end_of_input(running: Arc<Mutex<Vec<u32>>>) {
     thread::spawn(move || {
@@ -158,8 +183,8 @@ fn stop_at_end_of_input(running: Arc<Mutex<Vec<u32>>>) {
     });
 }
 
-fn lock(running: &Mutex<Vec<u32>>) -> std::sync::MutexGuard<'_, Vec<u32>> {
-    running.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn relay_recording(member: &Member, mut child: Child, teller: &Teller) -> io::Result<()> {
@@ -191,7 +216,7 @@ fn relay_recording(member: &Member, mut child: Child, teller: &Teller) -> io::Re
             | exit_code::NO_SUCH_PROCESS
             | exit_code::ENDED_EARLY,
         ) => {
-            teller.skip();
+            teller.skip(1);
             Ok(())
         }
         _ => {

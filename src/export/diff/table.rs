@@ -48,7 +48,8 @@ pub fn table(diff: &Diff<'_>, names: &Names, rows: usize) -> String {
 
 const LEGEND: &str = "\
 ±: what noise may make of a change, with 95 %, estimated from how times vary between neighbouring
-   parts of the recording; *: a change beyond noise (of the changes marked, at most 5 % are noise).
+   parts of the recording; *: a change beyond noise (of the changes marked, at most 5 % are noise);
+   ?: too short a recording, or too few and long visits to the function, to tell.
    How much two runs of one program differ for other reasons, another recording of the base tells.
 ";
 

@@ -103,8 +103,8 @@ pub struct Change {
     pub base: Time,
     /// After.
     pub new: Time,
-    /// The standard error of [`Change::seconds`] by the noise of both sides; infinite for a recording that is too
-    /// short to tell.
+    /// The standard error of [`Change::seconds`] by the noise of both sides; infinite when a recording is too
+    /// short, or the visits to the function are too few and long, to tell.
     pub error_seconds: f64,
     /// How likely so large a difference is by noise alone.
     pub p_value: f64,

@@ -20,7 +20,9 @@
 //! that are as long as a block make neighbours alike and the estimate too small, so it is made for
 //! blocks of the double length too, and the larger one counts; but only where many of the
 //! differences contribute to it (see [`MIN_STEPS`]): a single phase that begins and ends would
-//! quadruple it.
+//! quadruple it. Where it is more than [`MAX_GROWTH`] times as large, visits are longer than a block,
+//! and there are too few of them to tell: nothing is said of that time. Only a single visit is taken
+//! for a phase (see [`PHASE_STEPS`]), that is, for a property of the run.
 //!
 //! Three corrections:
 //! - A tick stands for the interval before it, so neighbouring blocks share one. Where blocks of
@@ -47,9 +49,10 @@
 //!
 //! By simulation (200 pairs of recordings of a program that visits functions at random, 20 s at 100
 //! Hz; `tests/it/diff.rs` holds a part of it), p is below 5 % for 3 % of the equal functions with
-//! visits shorter than a tick, 2 % with visits of 20 ms on average, 6 % of 50 ms and 10 % of 100 ms,
-//! and 3, 3, 8 and 17 % of the tables have a mark: visits as long as a two-hundredth of the recording
-//! are the limit.
+//! visits shorter than a tick, 2 % with visits of 20 ms on average, 4 % of 50 ms, 5 % of 100 ms and 8 %
+//! of 200 and 500 ms. Of visits of 100 ms, a two-hundredth of the recording, nothing can be said of a
+//! quarter of the functions; of 500 ms, of two thirds. Beyond that it is single visits, taken for
+//! phases, that make marks.
 //!
 //! What the test cannot know is how much two runs differ by themselves: a machine that was busier
 //! makes a true difference. A second recording of the base shows it.
@@ -65,6 +68,17 @@ const MIN_TICKS: u64 = 4;
 /// not of visits that come again and again. They are counted by `(Σ d²)² / Σ d⁴`, which is `n` for
 /// `n` equal ones.
 const MIN_STEPS: f64 = 8.0;
+
+/// A variance of no more than so many squares of a tick comes from single ticks, whatever its growth.
+const MIN_SEEN_TICKS: f64 = 4.0;
+
+/// No more differences than so many make one visit, counted in the same way: at its begin and its end up to
+/// two each, as both lie within a block.
+const PHASE_STEPS: f64 = 4.0;
+
+/// Blocks of the double length yield the same variance when visits are short, up to four times as much
+/// when they are longer than a block. Of short ones, less than 1 % yield more than this.
+const MAX_GROWTH: f64 = 2.0;
 
 /// Of the rows that are marked, so many may be noise, on average.
 const FALSE_DISCOVERY_RATE: f64 = 0.05;
@@ -132,16 +146,27 @@ impl Variation {
     }
 
     /// The variance of `y − p·t` in ns², with `y` the time of a class, `t` the whole time and `p` a
-    /// share, or 0 for the time itself; infinite when the recording is too short.
+    /// share, or 0 for the time itself; infinite when the recording is too short, or the visits are too
+    /// few and long, to tell.
     pub(in crate::profile) fn of(&self, class: usize, column: Column, p: f64) -> f64 {
         let Some(shorter) = self.shorter.variance(class, column, p) else {
             return f64::INFINITY;
         };
-        let longer = match self.longer.count(class, column) {
-            ..MIN_STEPS => None,
-            _ => self.longer.variance(class, column, p),
+        let Some(longer) = self.longer.variance(class, column, p) else {
+            return shorter + self.tick_squared;
         };
-        longer.map_or(shorter, |longer| longer.max(shorter)) + self.tick_squared
+        let is_phase = self.shorter.count(class, column) <= PHASE_STEPS;
+        let is_seen = shorter > MIN_SEEN_TICKS * self.tick_squared;
+        if !is_phase && is_seen && longer > MAX_GROWTH * shorter {
+            return f64::INFINITY;
+        }
+        let has_steps = self.longer.count(class, column) >= MIN_STEPS;
+        let larger = if has_steps {
+            longer.max(shorter)
+        } else {
+            shorter
+        };
+        larger + self.tick_squared
     }
 }
 
