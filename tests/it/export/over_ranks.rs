@@ -2,7 +2,6 @@
 
 use rsamp::export::Format;
 use rsamp::export::text::{SummaryOptions, summary};
-use rsamp::profile::View;
 
 use super::{json, meta, one_thread, text};
 use crate::over_ranks::four_ranks;
