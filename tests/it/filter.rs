@@ -6,8 +6,8 @@ use glob::Pattern;
 use proptest::prelude::*;
 use regex::Regex;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
-    ThreadId,
+    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, State,
+    Thread, ThreadId,
 };
 use rsamp::profile::filter::{Filter, Hidden, Name, NothingLeft, Ranks, Selection};
 use rsamp::profile::{Profile, Totals, View};
@@ -432,6 +432,37 @@ fn a_run_is_cut_in_proportion() {
     assert_eq!(totals(700, 701), (1, 1, 1, 0));
     assert_eq!(totals(1000, 2000), (0, 0, 0, 0));
     assert_eq!(totals(0, 400), (0, 0, 0, 0));
+}
+
+#[test]
+fn states_are_chosen() {
+    let mut events = recording();
+    for event in &mut events {
+        if let Event::Sample(sample) = event {
+            sample.state = match sample.at {
+                Nanos(10) => State::Disk,
+                Nanos(20) => State::Gil,
+                _ => State::Lock,
+            };
+        }
+    }
+    let left = |states: &[State]| {
+        let selection = Selection {
+            states: states.to_vec(),
+            ..Selection::default()
+        };
+        assert!(!selection.leaves_everything() && !selection.leaves_all_threads());
+        let (profile, checked) = filter(&events, selection);
+        (profile.totals().wall, checked)
+    };
+    assert_eq!(left(&[State::Disk]), (Nanos(10), Ok(())));
+    assert_eq!(left(&[State::Gil, State::Lock]), (Nanos(50), Ok(())));
+    let (wall, checked) = left(&[State::Sleep]);
+    assert_eq!(wall, Nanos(0));
+    assert_eq!(
+        checked.expect_err("nothing").to_string(),
+        "no sample is left by the state filter (sleep); there are gil, lock, disk"
+    );
 }
 
 #[test]

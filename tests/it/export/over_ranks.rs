@@ -2,7 +2,6 @@
 
 use rsamp::export::Format;
 use rsamp::export::text::{SummaryOptions, summary};
-use rsamp::profile::View;
 
 use super::{json, meta, one_thread, text};
 use crate::over_ranks::four_ranks;
@@ -13,8 +12,7 @@ fn files() {
         functions: 2,
         lines: 3,
         threads: 0,
-        view: View::Wall,
-        is_part: false,
+        ..SummaryOptions::default()
     };
     insta::assert_snapshot!(summary(&four_ranks(), &options));
     insta::assert_snapshot!(text(Format::RanksCsv, &four_ranks()));

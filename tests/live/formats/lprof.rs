@@ -39,6 +39,14 @@ fn line_profiler_4_and_5_print_it() {
             !shown.contains("native"),
             "no function without a file\n{shown}"
         );
+        let names = "import line_profiler, sys; \
+                     print(ascii([key[2] for key in line_profiler.load_stats(sys.argv[1]).timings]))";
+        let told = with_file(Format::Lprof, &profile, |path| {
+            let mut command = Command::new(&python);
+            stdout(command.args(["-c", names]).arg(path))
+        });
+        let hard = r"na\xefve_\u03bb_\U0001f980 <&>;\n\x00";
+        assert!(told.contains(hard), "{told}");
         let shown = with_file(Format::Lprof, &Profile::default(), |path| {
             print(&python, path)
         });
