@@ -17,7 +17,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use super::finder::{Finder, Finding};
 use super::target::Located;
 use super::{Children, SamplerError, Settings};
-use crate::process::{Alarm, Birth, Births, ImageIdentity, Pid, Process, births};
+use crate::process::{Alarm, Birth, Births, ImageIdentity, Pid, Process, TaskState, Tid, births};
 use crate::profile::event::ProcessId;
 
 /// How often new processes are looked for, when something is done anyway: a look takes some 2 µs.
@@ -29,6 +29,12 @@ pub const LATEST_LOOK: Duration = Duration::from_millis(20);
 /// How long a process has to run what its parent runs until it counts as forked. Most that exec do so
 /// within this time, and would be seen as Python for a moment.
 const FORK_GRACE: Duration = Duration::from_millis(3);
+
+/// One that is ready to run and has had less CPU time than this may still be about to exec,
+const FORK_CPU_NS: u64 = 2_000_000;
+
+/// but not after this time.
+const LONGEST_FORK_GRACE: Duration = Duration::from_millis(30);
 
 /// What came of a look, or of a knock.
 #[derive(Default)]
@@ -92,6 +98,20 @@ struct Newborn {
     image: ImageIdentity,
     seen: Instant,
     due: Instant,
+}
+
+impl Newborn {
+    /// Whether it has not had its time yet, as it waits for a CPU.
+    fn may_be_about_to_exec(&self, now: Instant) -> bool {
+        let main = Tid(self.process.pid().0);
+        let had_time = || {
+            let cpu_ns = self.process.task_cpu(main);
+            cpu_ns.is_none_or(|cpu_ns| cpu_ns >= FORK_CPU_NS)
+        };
+        now < self.seen + LONGEST_FORK_GRACE
+            && self.process.task_state(main) == Some(TaskState::Running)
+            && !had_time()
+    }
 }
 
 /// The processes of a recording.
@@ -336,7 +356,7 @@ impl ProcessTree {
             let is_vfork = newborn.process.shares_memory_with(newborn.parent);
             if image != Some(newborn.image) {
                 self.finder.find(newborn.process);
-            } else if is_vfork == Some(true) {
+            } else if is_vfork == Some(true) || newborn.may_be_about_to_exec(now) {
                 newborn.due = now + FORK_GRACE;
                 self.newborns.push(newborn);
             } else {

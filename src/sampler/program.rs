@@ -8,7 +8,7 @@ use super::target::Target;
 use super::threads::{Moment, ThreadIds, Threads};
 use crate::cpython::reader::Retries;
 use crate::memory::LiveMemory;
-use crate::process::{Pid, Process};
+use crate::process::{ImageIdentity, Pid, Process};
 use crate::profile::event::{self, Event, Nanos, ProcessId, RetryCause};
 
 /// How often a process is asked whether it still runs the same program, with few of them.
@@ -36,15 +36,47 @@ pub struct Place {
     pub seen: Nanos,
 }
 
-impl Program {
-    /// Begins with a program, and tells of it.
-    pub fn begin(
-        place: Place,
-        process: Arc<Process>,
-        (target, observer): (Target, Observer),
-        ids: ThreadIds,
-        emit: &mut dyn FnMut(Event),
-    ) -> Program {
+/// A program that was found, before the recording knows of it.
+pub struct Unbegun {
+    process: Arc<Process>,
+    memory: LiveMemory,
+    target: Target,
+    observer: Observer,
+}
+
+impl Unbegun {
+    /// One to be read so.
+    #[must_use]
+    pub fn new(process: Arc<Process>, (target, observer): (Target, Observer)) -> Unbegun {
+        Unbegun {
+            memory: LiveMemory::new(process.pid()),
+            process,
+            target,
+            observer,
+        }
+    }
+
+    /// Reads it once; `None` when there is nothing to read: it may have run another program meanwhile.
+    pub fn read(&mut self, emit: &mut dyn FnMut(Event)) -> Option<Observed> {
+        let (source, observer) = (&mut self.target.source, &mut self.observer);
+        let observed = observe(source, &self.memory, observer, emit).ok()?;
+        (!observed.threads.is_empty()).then_some(observed)
+    }
+
+    /// Which image it was found in.
+    #[must_use]
+    pub fn image(&self) -> Option<ImageIdentity> {
+        self.target.image
+    }
+
+    /// Begins with it, and tells of it.
+    pub fn begin(self, place: Place, ids: ThreadIds, emit: &mut dyn FnMut(Event)) -> Program {
+        let Unbegun {
+            process,
+            memory,
+            target,
+            observer,
+        } = self;
         let pid = process.pid();
         let limits = process.limits();
         emit(Event::Process(
@@ -63,24 +95,20 @@ impl Program {
         Program {
             threads: Threads::new(place.id, &process, ids),
             process,
-            memory: LiveMemory::new(pid),
+            memory,
             target,
             observer,
             last_tick: place.seen,
             image_due: Nanos(0),
         }
     }
+}
 
+impl Program {
     /// The process that runs it.
     #[must_use]
     pub fn process(&self) -> &Arc<Process> {
         &self.process
-    }
-
-    /// What reads it.
-    #[must_use]
-    pub fn target(&self) -> &Target {
-        &self.target
     }
 
     /// What reads a fork of it, process `pid`; `None` where the interpreter has to be found anew.
@@ -105,11 +133,6 @@ impl Program {
 
     /// Reads it once, and books the time since its last tick.
     pub fn tick(&mut self, now: Nanos, emit: &mut dyn FnMut(Event)) -> Observed {
-        let moment = Moment {
-            at: now,
-            weight: now - self.last_tick,
-        };
-        self.last_tick = now;
         let (source, observer) = (&mut self.target.source, &mut self.observer);
         let observed = observe(source, &self.memory, observer, emit);
         // An interpreter that is being torn down has no threads; whether the process ended or runs another
@@ -121,13 +144,25 @@ impl Program {
                 ..Observed::default()
             }
         });
+        self.book(&observed, now, emit);
+        observed
+    }
+
+    /// Books the time since its last tick to what was observed.
+    pub fn book(&mut self, observed: &Observed, now: Nanos, emit: &mut dyn FnMut(Event)) {
+        // It may have been read for the first time since the tick began.
+        let now = now.max(self.last_tick);
+        let moment = Moment {
+            at: now,
+            weight: now - self.last_tick,
+        };
+        self.last_tick = now;
         tell_retries(observed.retries, observed.stops, emit);
         if self.threads.wants_identities(&observed.threads, now) {
             let identities = identify(&mut self.target.source, &self.process, &self.memory);
             self.threads.identify(identities, &self.process, now, emit);
         }
         self.threads.record(&observed.threads, moment, emit);
-        observed
     }
 
     /// Books the time until its end to what was seen last.

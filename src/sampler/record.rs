@@ -12,7 +12,7 @@ use nix::sys::prctl::set_timerslack;
 
 use super::observe::{Observed, Observer};
 use super::process_tree::{Arrival, Origin, ProcessTree, TreeEnd, TreeNews};
-use super::program::{Place, Program};
+use super::program::{Place, Program, Unbegun};
 use super::target;
 use super::threads::ThreadIds;
 use super::ticker::{Ticker, Wake};
@@ -251,6 +251,7 @@ impl Recording<'_> {
         }: Arrival,
     ) {
         let (pid, stops) = (process.pid(), self.settings.stops);
+        let is_forked = matches!(origin, Origin::Forked(_));
         let readers = match origin {
             Origin::Found(located) => {
                 Some((located.into_target(pid, stops), self.observer.for_another()))
@@ -261,7 +262,10 @@ impl Recording<'_> {
                 parent.and_then(|parent| parent.for_fork(pid, stops))
             }
         };
-        let Some(readers) = readers else {
+        let mut found = readers.map(|readers| Unbegun::new(Arc::clone(&process), readers));
+        let first = found.as_mut().and_then(|found| found.read(self.emit));
+        let Some(found) = found.filter(|_| first.is_some() || !is_forked) else {
+            // What looked like a fork has ended or runs another program by now.
             return self.tree.find_again(&process);
         };
         let seen = self.ticker.at(seen);
@@ -271,9 +275,13 @@ impl Recording<'_> {
             seen: self.rounded(seen),
         };
         self.begun += 1;
-        self.tree.runs(pid, place.id, readers.0.image);
-        let ids = self.thread_ids.clone();
-        let program = Program::begin(place, process, readers, ids, self.emit);
+        self.tree.runs(pid, place.id, found.image());
+        let mut program = found.begin(place, self.thread_ids.clone(), self.emit);
+        if let Some(first) = first {
+            let now = self.now().max(place.seen);
+            program.book(&first, now, self.emit);
+            self.count(&first);
+        }
         self.programs.push(program);
     }
 
