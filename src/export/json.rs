@@ -98,6 +98,9 @@ struct ProcessRow<'p> {
     usable_cpus: Option<u32>,
     memory_limit: Option<u64>,
     rank: Option<u32>,
+    host: Option<&'p str>,
+    parent: Option<u32>,
+    seen_ns: u64,
 }
 
 impl<'p> From<&'p Process> for ProcessRow<'p> {
@@ -109,6 +112,9 @@ impl<'p> From<&'p Process> for ProcessRow<'p> {
             usable_cpus: process.usable_cpus,
             memory_limit: process.memory_limit,
             rank: process.rank,
+            host: process.host.as_deref(),
+            parent: process.parent.map(|parent| parent.0),
+            seen_ns: process.seen.0,
         }
     }
 }
