@@ -7,6 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::exit_code;
+use crate::launch::Wish;
 
 /// A sampling profiler for Python that works from outside the process.
 ///
@@ -67,6 +68,22 @@ pub struct RecordArgs {
     #[arg(long, conflicts_with = "quiet")]
     pub progress: bool,
 
+    /// What starts the program on its ranks [default: known by its name]
+    ///
+    /// Of srun, mpirun, mpiexec, aprun, jsrun and torchrun rsamp knows the options, and puts itself before the
+    /// program on every rank. `srun` and `mpirun`: the first word of the command reads its options as that one does.
+    /// `none`: the command is run as it is.
+    #[arg(long, value_name = "LAUNCHER", value_enum)]
+    pub launcher: Option<LauncherName>,
+
+    /// Set by rsamp for the ranks: the folder for the rank's recording.
+    #[arg(long, hide = true, value_name = "FOLDER")]
+    pub gather: Option<PathBuf>,
+
+    /// Set by rsamp for a batch job: the line where the script begins in the file that the command names.
+    #[arg(long, hide = true, value_name = "LINE")]
+    pub batch_script: Option<String>,
+
     /// Never right here: asks to say that `attach` is meant.
     #[arg(
         long,
@@ -85,6 +102,31 @@ pub struct RecordArgs {
         required_unless_present = "pid"
     )]
     pub command: Vec<OsString>,
+}
+
+/// What starts the program on its ranks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LauncherName {
+    /// The one whose name is the first word
+    #[default]
+    Auto,
+    /// None
+    None,
+    /// One that reads its options as srun does
+    Srun,
+    /// One that reads its options as mpirun does
+    Mpirun,
+}
+
+impl From<LauncherName> for Wish {
+    fn from(name: LauncherName) -> Wish {
+        match name {
+            LauncherName::Auto => Wish::Auto,
+            LauncherName::None => Wish::None,
+            LauncherName::Srun => Wish::Srun,
+            LauncherName::Mpirun => Wish::Mpirun,
+        }
+    }
 }
 
 /// The options of `rsamp attach`.
@@ -360,9 +402,13 @@ pub struct SamplingArgs {
     /// The ending chooses the format: .rsamp the recording, of which `rsamp report` makes all others
     /// later; .svg flame graph; .pstats for pstats, gprof2dot, snakeviz and tuna; .dot, .png or
     /// .dot.svg call graph; .speedscope.json, .firefox.json, .trace.json (Perfetto), .pb.gz (pprof),
-    /// .callgrind, .folded for the viewers of that name; .lprof (line_profiler) and .dat (mprof)
-    /// for the programs of that name; .json, .csv, .lines.csv and .usage.csv for scripts; .txt summary. `-` is standard output and needs --format. Without this option NAME-PID.rsamp,
-    /// NAME-PID.svg and NAME-PID.pstats are written into the current folder.
+    /// .callgrind, .folded for the viewers of that name; .lprof (line_profiler) and .dat (mprof) for the
+    /// programs of that name; .json, .csv, .lines.csv and .usage.csv for scripts; .txt summary. `-` is
+    /// standard output and needs --format. Without this option NAME-PID.rsamp, NAME-PID.svg and
+    /// NAME-PID.pstats are written into the current folder; in a job of a batch system
+    /// the host comes before PID, and with several ranks (MPI, srun) -rRANK too: scatter-r3-n1-1234.rsamp.
+    /// In FILE, %p is the PID, %h the host, %r the rank, %j the job, %q{NAME} a variable of the
+    /// environment, and %% is %.
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
 
@@ -496,6 +542,12 @@ Examples:
         the ending chooses the format
   rsamp record -d 60 -r 200 -- python train.py
         the first minute at 200 Hz; the program runs to its end
+  rsamp record -- srun -n 64 python scatter.py
+        all ranks in one profile; mpirun, mpiexec, aprun, jsrun and torchrun as well
+  srun -n 64 rsamp record -- python scatter.py
+        a recording for each rank; rsamp report 'scatter-*.rsamp' merges them
+  rsamp record -- sbatch job.sl
+        a whole job script with every srun and mpirun in it, as it is; bash job.sl as well
   rsamp record python scatter.py
         `--` can be left out when the command begins with no `-`";
 
@@ -515,7 +567,23 @@ rsamp's children until rsamp ends (PR_SET_CHILD_SUBREAPER), so that they are not
 when the program does, even if others run on; the summary says how many.
 
 The .rsamp file is written while the program runs, at least every 2 seconds: however rsamp ends, what it
-holds can be read. When it cannot be written any more, the other files are written all the same.";
+holds can be read. When it cannot be written any more, the other files are written all the same.
+
+Before a launcher (srun, mpirun, mpiexec, mpiexec.hydra, aprun, jsrun, torchrun, also behind time, env A=B, nohup,
+timeout and the like) rsamp puts itself, by its absolute path, before the program on every rank, with the same
+options. The ranks leave their recordings in a folder NAME-PID.ranks beside the first output file, which all
+nodes must share; when the launcher has ended, rsamp merges them, writes the files and removes the folder. If
+rsamp is killed, rsamp report 'NAME-PID.ranks/*/*.rsamp' shows what is there. Where rsamp is not on a node, a
+warning says so and the program runs without it; where the folder is not shared, the rank's recording is left in
+$TMPDIR of its node. Ranks without a recording, or with a damaged one, are named, and the exit code is 65 if the
+launcher's is 0. Options that rsamp does not know: write -- before the program, or see --launcher.
+
+In a job script (bash job.sl, ./job.sl, sbatch job.sl) the launchers are links to rsamp that come first in
+PATH, and come first again after a command of a bash script's top level has changed it (module load). Not
+seen are launchers that are called by an absolute path, from a function that has changed PATH itself, with
+env -i, or from other programs than shells that set their own PATH; and jobs that the script submits. The
+programs under the launchers have the environment that they would have without rsamp. Behind sbatch, the
+recording is written by the job, in its working folder (or where -o says); sbatch prints what it always does.";
 
 const ATTACH_EXAMPLES: &str = "\
 Examples:

@@ -4,7 +4,7 @@ use super::inputs::InputError;
 use super::job::JobError;
 use super::outputs::{OutputError, WriteError};
 use super::request::RequestError;
-use crate::launch::SlurmError;
+use crate::launch::{LaunchError, SlurmError};
 use crate::process::ProcessError;
 use crate::process::SpawnError;
 use crate::profile::filter::NothingLeft;
@@ -71,7 +71,8 @@ pub const TABLE: &[(u8, &str)] = &[
     (ENDED_EARLY, "the process ended before it could be read"),
     (
         BAD_INPUT,
-        "report, diff: a file is no recording, or is damaged; what could be read was written",
+        "report, diff: a file is no recording, or is damaged; record: recordings of ranks are \
+         missing or damaged; what could be read was written",
     ),
     (NO_INPUT, "report, diff: a file cannot be read"),
     (
@@ -107,7 +108,8 @@ pub fn help() -> String {
     );
     text.push_str(
         "\n`record` returns the program's own exit code; the codes above 2 and below 125 are rsamp's only\n\
-         when the program was not started (73), or ended with 0 and its files were not written (74).",
+         when the program was not started (73), or ended with 0 and its files were not written (74), or \n\
+         recordings of ranks are missing or damaged (65).",
     );
     text
 }
@@ -128,7 +130,8 @@ pub fn of(error: &anyhow::Error) -> u8 {
             Some(of_slurm(error))
         } else if let Some(error) = cause.downcast_ref::<JobError>() {
             Some(of_job(error))
-        } else if cause.is::<NothingLeft>() || cause.is::<NoSuchName>() {
+        } else if cause.is::<NothingLeft>() || cause.is::<NoSuchName>() || cause.is::<LaunchError>()
+        {
             Some(USAGE)
         } else if cause.is::<OutputError>() {
             Some(OUTPUT_REFUSED)

@@ -5,23 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::unistd::{User, geteuid, gethostname};
 
+use crate::launch::InJob;
 use crate::process::Pid;
 use crate::recording::Header;
 use crate::recording::schema::Variable;
 use crate::sampler::Rate;
-
-/// Which job and which rank a program is, as its launcher tells it: Slurm; Open MPI; PMIx; MPICH, Intel
-/// MPI and their like; MVAPICH2. From the manual page of srun(1) and the documentation of each.
-pub const RANK_VARIABLES: &[&str] = &[
-    "SLURM_PROCID",
-    "OMPI_COMM_WORLD_RANK",
-    "PMIX_RANK",
-    "PMI_RANK",
-    "MV2_COMM_WORLD_RANK",
-];
-
-/// Kept too, so that recordings of one job can be found.
-const JOB_VARIABLE: &str = "SLURM_JOB_ID";
 
 /// What the header tells of the request.
 #[derive(Debug, Clone)]
@@ -80,7 +68,7 @@ fn environment(names: &[String], pid: Pid) -> Vec<Variable> {
         return Vec::new();
     };
     let is_kept = |name: &str| {
-        name == JOB_VARIABLE || RANK_VARIABLES.contains(&name) || names.iter().any(|n| n == name)
+        InJob::variables().any(|known| known == name) || names.iter().any(|n| n == name)
     };
     let pairs = bytes.split(|byte| *byte == 0).filter_map(|pair| {
         let pair = String::from_utf8_lossy(pair);
@@ -93,13 +81,19 @@ fn environment(names: &[String], pid: Pid) -> Vec<Variable> {
     pairs.collect()
 }
 
+/// What a recording's variables say of its program's place in a job.
+#[must_use]
+pub fn in_job(header: &Header) -> InJob {
+    InJob::from_environment(|name| {
+        let variable = header.environment.iter().find(|v| v.name == name)?;
+        Some(variable.value.clone())
+    })
+}
+
 /// The rank that a recording's program was.
 #[must_use]
-pub fn rank(header: &Header) -> Option<&str> {
-    RANK_VARIABLES.iter().find_map(|name| {
-        let variable = header.environment.iter().find(|v| v.name == *name)?;
-        Some(variable.value.as_str())
-    })
+pub fn rank(header: &Header) -> Option<u32> {
+    in_job(header).rank
 }
 
 #[cfg(test)]
@@ -111,9 +105,8 @@ mod tests {
         let own = Pid(std::process::id() as i32);
         assert!(std::env::var("PATH").is_ok());
         let kept = environment(&["PATH".to_owned()], own);
-        let known = |v: &Variable| {
-            v.name == "PATH" || v.name == JOB_VARIABLE || RANK_VARIABLES.contains(&v.name.as_str())
-        };
+        let known =
+            |v: &Variable| v.name == "PATH" || InJob::variables().any(|known| known == v.name);
         assert!(
             kept.iter().any(|v| v.name == "PATH") && kept.iter().all(known),
             "{kept:?}"
@@ -132,6 +125,6 @@ mod tests {
             ..Header::default()
         };
         assert_eq!(rank(&header(vec![variable("HOME", "/")])), None);
-        assert_eq!(rank(&header(vec![variable("PMI_RANK", "3")])), Some("3"));
+        assert_eq!(rank(&header(vec![variable("PMI_RANK", "3")])), Some(3));
     }
 }

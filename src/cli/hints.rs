@@ -7,7 +7,7 @@ use super::inputs::InputError;
 use super::job::JobError;
 use super::outputs::OutputError;
 use super::request::RequestError;
-use crate::launch::SlurmError;
+use crate::launch::{LaunchError, SlurmError};
 use crate::process::permission::Confinement;
 use crate::process::{Denied, Pid, ProcessError, SpawnError};
 use crate::profile::filter::NothingLeft;
@@ -62,6 +62,8 @@ pub fn hint(error: &anyhow::Error, doing: &Doing, rsamp: &str) -> Option<String>
             output_hint(error)
         } else if let Some(error) = cause.downcast_ref::<InputError>() {
             input_hint(error)
+        } else if let Some(error) = cause.downcast_ref::<LaunchError>() {
+            Some(launch_hint(error))
         } else if let Some(error) = cause.downcast_ref::<SlurmError>() {
             slurm_hint(error, rsamp)
         } else if let Some(error) = cause.downcast_ref::<JobError>() {
@@ -176,6 +178,17 @@ fn spawn_hint(error: &SpawnError, doing: &Doing) -> Option<String> {
             "to profile the running process {first}: rsamp attach --pid {first}"
         ));
     }
+    let is_of_slurm = ["srun", "sbatch", "salloc"].contains(&first.as_ref());
+    if is_of_slurm && error.exit_code() == super::exit_code::NOT_FOUND {
+        return Some(format!(
+            "there is no Slurm on this machine, or it is not in PATH; without it: rsamp record -- {}",
+            if first == "sbatch" {
+                "bash JOB"
+            } else {
+                "PROGRAM"
+            }
+        ));
+    }
     if first.ends_with(".py") {
         return Some(format!(
             "name the interpreter: rsamp record -- python {first}"
@@ -183,6 +196,19 @@ fn spawn_hint(error: &SpawnError, doing: &Doing) -> Option<String> {
     }
     (error.exit_code() == super::exit_code::NOT_FOUND && first == "python")
         .then(|| "on many systems it is called python3".to_owned())
+}
+
+fn launch_hint(error: &LaunchError) -> String {
+    let LaunchError::UnknownOption { launcher, .. } = error else {
+        return "put rsamp record -- before the programs in the file, and run the launcher with --launcher none".to_owned();
+    };
+    if launcher == "sbatch" {
+        return "write the option and its value as one word, with = between".to_owned();
+    }
+    format!(
+        "put -- before the program: rsamp record -- {launcher} OPTIONS -- PROGRAM; or run the launcher without rsamp on \
+         the ranks: rsamp record --launcher none -- …; --launcher srun or mpirun says whose options these are"
+    )
 }
 
 fn request_hint(error: &RequestError, doing: &Doing) -> String {
@@ -195,6 +221,7 @@ fn request_hint(error: &RequestError, doing: &Doing) -> String {
         RequestError::PidAndCommand { words, .. } => {
             format!("to start a program and profile it: rsamp record -- {words}")
         }
+        RequestError::Name(_) => "write %% for the character %".to_owned(),
         RequestError::SameFileTwice(_) => "give each format its own file".to_owned(),
         RequestError::ReportToRecording(_) => {
             "name a file of another format, such as all.svg".to_owned()
@@ -257,7 +284,7 @@ fn output_hint(error: &OutputError) -> Option<String> {
         OutputError::Refused { .. } => {
             Some("name a file in another folder with -o FILE".to_owned())
         }
-        OutputError::IsFolder(_) => None,
+        OutputError::IsFolder(_) | OutputError::Name(_) => None,
         OutputError::NoProgram { .. } => Some(
             "install Graphviz (apt install graphviz), or write a .dot file and draw it elsewhere"
                 .to_owned(),

@@ -204,7 +204,7 @@ pub(super) fn read_one(
     emit: &mut dyn FnMut(Event),
 ) -> Option<FileReader> {
     let path = || input.path.clone();
-    let rank = header::rank(&input.header).and_then(|rank| rank.parse().ok());
+    let rank = header::rank(&input.header);
     let mut emit = |event| {
         emit(match event {
             Event::Process(id, mut process) => {
@@ -284,7 +284,7 @@ fn refuse_twins(inputs: &[Input]) -> Result<(), InputError> {
 }
 
 /// No two recordings of one machine start in the same nanosecond and are of the same rank.
-fn identity(input: &Input) -> (u64, &str, Option<&str>, &[String]) {
+fn identity(input: &Input) -> (u64, &str, Option<u32>, &[String]) {
     let header = &input.header;
     (
         header.start_unix_ns,

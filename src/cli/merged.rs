@@ -5,13 +5,14 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
+use super::header;
 use super::inputs::{self, Input, Trouble};
 use super::kind::Kind;
 use super::outputs::{Outcome, Plan, Saved, WriteError};
 use super::place::Place;
 use crate::process::Pid;
 use crate::profile::Profile;
-use crate::profile::event::Event;
+use crate::profile::event::{Event, Nanos};
 use crate::recording::{Header, Merger, Writer};
 
 /// What came of the merging.
@@ -23,11 +24,19 @@ pub struct Merged {
     pub recordings: Vec<Outcome>,
 }
 
-/// Reads all recordings, one after the other, and writes those that the plan has. `pid` names them.
+/// Reads all recordings, one after the other, and writes those that the plan has, with this header. `pid` names them.
+/// Each process tells its rank and host, and times are since the start of the first recording.
 #[must_use]
-pub fn merge(inputs: &mut [Input], plan: &mut Plan, pid: Pid, trouble: &mut Trouble) -> Merged {
+pub fn merge(
+    inputs: &mut [Input],
+    header: &Header,
+    plan: &mut Plan,
+    pid: Pid,
+    trouble: &mut Trouble,
+) -> Merged {
     let places = plan.settle(pid);
-    let header = header(inputs);
+    let starts = inputs.iter().map(|input| input.header.start_unix_ns);
+    let first = starts.min().unwrap_or_default();
     let open = |place: Place| Output::open(plan, place, header.clone());
     let mut outputs: Vec<Output> = places.into_iter().map(open).collect();
     let mut profile = plan.empty_profile();
@@ -41,7 +50,10 @@ pub fn merge(inputs: &mut [Input], plan: &mut Plan, pid: Pid, trouble: &mut Trou
     };
     for input in inputs {
         merger.begin(input.name.clone());
+        let since = Nanos(input.header.start_unix_ns.saturating_sub(first));
+        let (rank, host) = (header::rank(&input.header), input.header.host.clone());
         let read = inputs::read_one(input, trouble, &mut |event| {
+            let event = placed(event, since, rank, &host);
             merger.apply(event, &mut |event| emit(event, &mut outputs));
         });
         for source in read.iter().flat_map(|reader| reader.sources()) {
@@ -65,8 +77,35 @@ pub fn merge(inputs: &mut [Input], plan: &mut Plan, pid: Pid, trouble: &mut Trou
     }
 }
 
+/// The event of a recording that began at `since`, of a rank on a host.
+fn placed(event: Event, since: Nanos, rank: Option<u32>, host: &str) -> Event {
+    match event {
+        Event::Process(id, mut process) => {
+            process.seen += since;
+            process.rank = process.rank.or(rank);
+            process.host.get_or_insert_with(|| host.to_owned());
+            Event::Process(id, process)
+        }
+        Event::Sample(mut sample) => {
+            sample.at += since;
+            Event::Sample(sample)
+        }
+        Event::Lost(mut loss) => {
+            loss.at += since;
+            Event::Lost(loss)
+        }
+        Event::Usage(mut usage) => {
+            usage.at += since;
+            Event::Usage(usage)
+        }
+        Event::End(end) => Event::End(end + since),
+        event => event,
+    }
+}
+
 /// That of the first, with what is true of all.
-fn header(inputs: &[Input]) -> Header {
+#[must_use]
+pub fn common_header(inputs: &[Input]) -> Header {
     let mut headers = inputs.iter().map(|input| &input.header);
     let mut header = headers.next().cloned().unwrap_or_default();
     let hosts: BTreeSet<&str> = inputs.iter().map(|i| i.header.host.as_str()).collect();

@@ -9,10 +9,12 @@ use clap::Parser;
 pub mod args;
 pub mod filters;
 pub mod kind;
+pub mod naming;
 pub mod request;
 
 pub mod commands;
 
+pub mod gather;
 pub mod interrupt;
 pub mod program_name;
 pub mod progress;
@@ -43,6 +45,7 @@ pub mod streams;
 
 pub mod escape;
 
+use crate::launch::shims;
 use args::{Args, Command};
 use hints::Doing;
 use request::RequestError;
@@ -51,6 +54,13 @@ use streams::Severity;
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(launcher) = std::env::args_os()
+        .next()
+        .as_deref()
+        .and_then(shims::called_as)
+    {
+        return ExitCode::from(commands::shim::run(launcher));
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {

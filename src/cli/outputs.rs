@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::kind::Kind;
+use super::naming::{Facts, Pattern, own_variable};
 use super::place::{self, Owner, Place};
 use super::request::{Files, Outputs};
 use super::scratch::Scratch;
@@ -30,7 +31,7 @@ pub struct Plan {
 
 #[derive(Debug)]
 enum PlannedFiles {
-    Named(Vec<(Place, Kind)>),
+    Named(Vec<Named>),
     Default {
         folder: PathBuf,
         kinds: Vec<Kind>,
@@ -38,6 +39,15 @@ enum PlannedFiles {
         /// The number that the files of this run share, once the process is known.
         number: u32,
     },
+}
+
+/// A file that the user named.
+#[derive(Debug)]
+struct Named {
+    place: Place,
+    kind: Kind,
+    /// Its name, when the PID is in it; and whether a write-protected file may be replaced.
+    late: Option<(Pattern, bool)>,
 }
 
 /// What became of one file.
@@ -78,10 +88,24 @@ impl Plan {
         check_programs(outputs)?;
         let files = match &outputs.files {
             Files::Named(named) => {
-                let places = named
-                    .iter()
-                    .map(|output| Ok((Place::named(&output.path, outputs.force)?, output.kind)));
-                PlannedFiles::Named(places.collect::<Result<_, OutputError>>()?)
+                let facts = Facts::own();
+                let files = named.iter().map(|output| {
+                    let Some(pattern) = &output.pattern else {
+                        return Ok(Named {
+                            place: Place::named(&output.path, outputs.force)?,
+                            kind: output.kind,
+                            late: None,
+                        });
+                    };
+                    let path = pattern.path(&facts, pid.unwrap_or(Pid(0)), own_variable)?;
+                    let is_late = pid.is_none() && pattern.has_pid();
+                    Ok(Named {
+                        place: Place::named(&path, outputs.force)?,
+                        kind: output.kind,
+                        late: is_late.then(|| (pattern.clone(), outputs.force)),
+                    })
+                });
+                PlannedFiles::Named(files.collect::<Result<_, OutputError>>()?)
             }
             Files::Default(kinds) => {
                 place::check_folder(if folder == Path::new("") {
@@ -119,7 +143,7 @@ impl Plan {
     #[must_use]
     pub fn empty_profile(&self) -> Profile {
         let has_time_axis = match &self.files {
-            PlannedFiles::Named(places) => places.iter().any(|(_, kind)| kind.has_time_axis()),
+            PlannedFiles::Named(files) => files.iter().any(|file| file.kind.has_time_axis()),
             PlannedFiles::Default { kinds, .. } => kinds.iter().any(|kind| kind.has_time_axis()),
         };
         if has_time_axis {
@@ -133,9 +157,10 @@ impl Plan {
     pub fn settle(&mut self, pid: Pid) -> Vec<Place> {
         let name = &self.name;
         match &mut self.files {
-            PlannedFiles::Named(places) => {
-                let recordings = places.iter().filter(|(_, kind)| *kind == Kind::Recording);
-                recordings.map(|(place, _)| place.clone()).collect()
+            PlannedFiles::Named(files) => {
+                files.iter_mut().for_each(|file| file.settle(pid));
+                let recordings = files.iter().filter(|file| file.kind == Kind::Recording);
+                recordings.map(|file| file.place.clone()).collect()
             }
             PlannedFiles::Default {
                 folder,
@@ -230,8 +255,8 @@ impl Plan {
             Kind::Export(format) => outcomes.push(write(format)),
         };
         match &self.files {
-            PlannedFiles::Named(places) => {
-                for (place, kind) in places {
+            PlannedFiles::Named(files) => {
+                for Named { place, kind, .. } in files {
                     add(*kind, &mut |format| {
                         let result = self.write_one(place, format, render);
                         self.outcome(result, format, pid, spare, render)
@@ -351,6 +376,19 @@ impl Plan {
     }
 }
 
+impl Named {
+    /// Chooses the name for process `pid`.
+    fn settle(&mut self, pid: Pid) {
+        let Some((pattern, is_forced)) = self.late.take() else {
+            return;
+        };
+        // All but the PID was there a moment ago.
+        if let Ok(path) = pattern.path(&Facts::own(), pid, own_variable) {
+            self.place = Place::named(&path, is_forced).unwrap_or_else(|_| Place::new(&path));
+        }
+    }
+}
+
 /// The number under which none of the files exists, so that files of one run share it.
 fn free_number(name: &str, folder: &Path, kinds: &[Kind], pid: Pid) -> u32 {
     let is_free = |number: &u32| {
@@ -425,6 +463,7 @@ mod tests {
         let output = |path: &PathBuf| Output {
             path: path.clone(),
             kind: Kind::Export(Format::Folded),
+            pattern: None,
         };
         Outputs {
             files: Files::Named(paths.iter().map(output).collect()),
@@ -528,6 +567,18 @@ mod tests {
             let plan = Plan::check(&outputs, "x", None).expect("a plan");
             assert_eq!(plan.empty_profile().timeline().is_some(), expected);
         }
+    }
+
+    #[test]
+    fn a_name_with_the_pid_is_settled_when_the_process_runs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a-%p.folded");
+        let mut outputs = named(std::slice::from_ref(&path));
+        if let Files::Named(files) = &mut outputs.files {
+            files[0].pattern = Some(Pattern::read(&path).expect("a pattern"));
+        }
+        let mut plan = Plan::check(&outputs, "x", None).expect("a plan");
+        assert_eq!(write(&mut plan, folder.path()), ["a-42.folded"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, eaccess, geteuid};
 use thiserror::Error;
 
+use super::naming::PatternError;
 use crate::export::Format;
 
 /// As many as the kernel follows in one path (`MAXSYMLINKS`, path_resolution(7)).
@@ -62,6 +63,9 @@ pub enum OutputError {
         /// The program.
         program: &'static str,
     },
+    /// Its name cannot be made.
+    #[error(transparent)]
+    Name(#[from] PatternError),
     /// The kernel does not let it be created or written.
     #[error("create {path:?}")]
     Refused {

@@ -3,110 +3,20 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::launch::shims::SHELLS;
+use crate::launch::wrappers::{self, base_name};
+use crate::launch::{self, Wish};
+
 /// Enough for any real script; well below the 255 bytes of a file name with PID, number and ending.
 const MAX_NAME_BYTES: usize = 100;
 /// The name when a command line tells none.
 const FALLBACK: &str = "python";
-/// Commands in front of commands in front of commands: nobody stacks more.
-const MAX_WRAPPERS: usize = 8;
-
-/// A command that runs the command behind it.
-struct Wrapper {
-    name: &'static str,
-    /// Options whose value is the next word.
-    valued: &'static [&'static str],
-    /// Words between the options and the command.
-    operands: usize,
-}
-
-const fn wrapper(name: &'static str, valued: &'static [&'static str], operands: usize) -> Wrapper {
-    Wrapper {
-        name,
-        valued,
-        operands,
-    }
-}
-
-/// What people put in front of `python`. From the manual pages of each (coreutils 9, util-linux 2.40,
-/// numactl 2, Slurm 24, Open MPI 5); best effort: an option missing here gives a poorer file name only.
-const WRAPPERS: &[Wrapper] = &[
-    wrapper("env", &["-u", "--unset", "-C", "--chdir"], 0),
-    wrapper("time", &["-f", "--format", "-o", "--output"], 0),
-    wrapper("nice", &["-n", "--adjustment"], 0),
-    wrapper("nohup", &[], 0),
-    wrapper("setsid", &[], 0),
-    wrapper("sudo", &["-u", "-g", "-h", "-p", "-C", "-D", "-T"], 0),
-    wrapper(
-        "stdbuf",
-        &["-i", "-o", "-e", "--input", "--output", "--error"],
-        0,
-    ),
-    wrapper("timeout", &["-s", "--signal", "-k", "--kill-after"], 1),
-    wrapper("taskset", &[], 1),
-    wrapper("chrt", &["-T", "-P", "-D"], 1),
-    wrapper("ionice", &["-c", "--class", "-n", "--classdata"], 0),
-    wrapper(
-        "numactl",
-        &[
-            "-i",
-            "-m",
-            "-N",
-            "-C",
-            "-p",
-            "--interleave",
-            "--membind",
-            "--cpunodebind",
-            "--physcpubind",
-        ],
-        0,
-    ),
-    wrapper("xvfb-run", &["-n", "-s", "-e", "-f", "-p", "-w"], 0),
-    wrapper(
-        "srun",
-        &["-n", "-N", "-c", "-p", "-t", "-A", "-J", "-w", "-x", "-G"],
-        0,
-    ),
-    wrapper(
-        "mpirun",
-        &[
-            "-n",
-            "-np",
-            "-H",
-            "-N",
-            "-x",
-            "--host",
-            "--hostfile",
-            "--map-by",
-            "--bind-to",
-        ],
-        0,
-    ),
-    wrapper(
-        "mpiexec",
-        &[
-            "-n",
-            "-np",
-            "-H",
-            "-N",
-            "-x",
-            "--host",
-            "--hostfile",
-            "--map-by",
-            "--bind-to",
-        ],
-        0,
-    ),
-    wrapper("uv", &["--with", "-p", "--python", "--group", "--extra"], 1),
-    wrapper("poetry", &["-C", "-P"], 1),
-    wrapper("pipenv", &[], 1),
-    wrapper("conda", &["-n", "--name", "-p", "--prefix", "--cwd"], 1),
-    wrapper("mamba", &["-n", "--name", "-p", "--prefix", "--cwd"], 1),
-    wrapper(
-        "micromamba",
-        &["-n", "--name", "-p", "--prefix", "--cwd"],
-        1,
-    ),
+/// Endings of scripts, which are no part of the name.
+const ENDINGS: &[&str] = &[
+    ".py", ".pyc", ".pyw", ".pyz", ".sh", ".bash", ".sl", ".slurm", ".sbatch", ".batch", ".job",
 ];
+/// Launchers in front of launchers: nobody stacks more.
+const MAX_LAUNCHERS: usize = 4;
 
 /// The name for the profile of `command`, fit to be a part of a file name; never empty.
 ///
@@ -114,44 +24,36 @@ const WRAPPERS: &[Wrapper] = &[
 /// `python`, `env X=1 python x.py` gives `x`, `/opt/venv/bin/pytest -x` gives `pytest`.
 #[must_use]
 pub fn program_name(command: &[OsString]) -> String {
+    let mut command = command;
+    for _ in 0..MAX_LAUNCHERS {
+        match launch::find(command, Wish::Auto) {
+            Ok(Some(launch)) => command = launch.program(command),
+            Ok(None) | Err(_) => break,
+        }
+    }
     let words: Vec<String> = command
         .iter()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    let mut words = words.as_slice();
-    for _ in 0..MAX_WRAPPERS {
-        match unwrapped(words) {
-            Some(inner) => words = inner,
-            None => break,
-        }
-    }
-    let name = match words {
+    let text: Vec<&str> = words.iter().map(String::as_str).collect();
+    let name = match &words[wrappers::length(&text)..] {
         [] => None,
+        [shell, arguments @ ..] if is_shell(shell) => shell_script(arguments).or(stem(shell)),
         [program, arguments @ ..] if is_interpreter(program) => script_of(arguments),
         [program, ..] => stem(program),
     };
     sanitised(name.as_deref().unwrap_or(FALLBACK))
 }
 
-/// What `words` run, when their first is a wrapper with a command behind it.
-fn unwrapped(words: &[String]) -> Option<&[String]> {
-    let (program, mut rest) = words.split_first()?;
-    let base = base_name(program)?;
-    let wrapper = WRAPPERS.iter().find(|wrapper| wrapper.name == base)?;
-    let mut operands = wrapper.operands;
-    while let Some((word, behind)) = rest.split_first() {
-        rest = if wrapper.valued.contains(&word.as_str()) {
-            behind.get(1..).unwrap_or_default()
-        } else if word.starts_with('-') || (base == "env" && word.contains('=')) {
-            behind
-        } else if operands > 0 {
-            operands -= 1;
-            behind
-        } else {
-            return Some(rest);
-        };
-    }
-    None
+fn is_shell(program: &str) -> bool {
+    base_name(program).is_some_and(|name| SHELLS.contains(&name))
+}
+
+/// The script's name among a shell's arguments: of `bash -l job.sl`, not of `bash -c …`.
+fn shell_script(arguments: &[String]) -> Option<String> {
+    let mut words = arguments.iter();
+    let word = words.find(|word| !word.starts_with('-') || word.contains('c'))?;
+    (!word.starts_with('-')).then(|| stem(word)).flatten()
 }
 
 /// Whether this is an interpreter's name: `python`, `python3.13t`, `/usr/bin/python3-dbg`, `pypy3`.
@@ -215,14 +117,8 @@ fn stem(path: &str) -> Option<String> {
     {
         return Some(folder.to_owned());
     }
-    let bare = [".py", ".pyc", ".pyw", ".pyz", ".sh"]
-        .iter()
-        .find_map(|ending| base.strip_suffix(ending));
+    let bare = ENDINGS.iter().find_map(|ending| base.strip_suffix(ending));
     Some(bare.unwrap_or(base).to_owned())
-}
-
-fn base_name(program: &str) -> Option<&str> {
-    Path::new(program).file_name().and_then(OsStr::to_str)
 }
 
 /// Letters, digits and `._+-` of any script stay; runs of anything else become one `_`.
@@ -300,7 +196,13 @@ mod tests {
             ("/opt/venv/bin/pytest -x", "pytest"),
             ("/usr/bin/python3 /opt/venv/bin/pytest -x", "pytest"),
             ("./x.py", "x"),
-            ("bash job.sh", "bash"),
+            ("bash job.sh", "job"),
+            ("bash -l job.sl 3", "job"),
+            ("bash -s", "bash"),
+            ("time bash -c x", "bash"),
+            ("srun -n 2 time python x.py", "x"),
+            ("mpirun -np 2 --mca btl self python -m pkg", "pkg"),
+            ("torchrun --standalone train.py", "train"),
             ("pythonic x.py", "pythonic"),
             ("", "python"),
         ];

@@ -70,6 +70,22 @@ pub struct Recorded {
     pub outcomes: Vec<Outcome>,
 }
 
+impl Sampled {
+    /// What others sampled and recorded, until the program had ended.
+    #[must_use]
+    pub fn merged(profile: Profile, start_unix_ns: u64) -> Sampled {
+        Sampled {
+            profile,
+            start_unix_ns,
+            ended: Ended::TargetEnded,
+            too_short: None,
+            running: 0,
+            unread: Default::default(),
+            recordings: Vec::new(),
+        }
+    }
+}
+
 impl Recording {
     /// Samples until the process ends, the duration is over or `stop` is requested.
     ///

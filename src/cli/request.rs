@@ -12,9 +12,10 @@ use super::args::{
 };
 use super::filters::{self, FilterError};
 use super::kind::{Kind, UnknownKind};
+use super::naming::{Pattern, PatternError};
 use crate::export::diff::{DiffFormat, UnknownDiffFormat};
 use crate::export::{Direction, Drawing, Format, UnknownFormat};
-use crate::launch::{JobName, NoJobName};
+use crate::launch::{JobName, NoJobName, Wish};
 use crate::process::Pid;
 use crate::profile::diff::Scale;
 use crate::profile::filter::Selection;
@@ -44,6 +45,8 @@ const DEFAULT_KINDS: &[Kind] = &[
 pub struct Record {
     /// The program and its arguments; never empty.
     pub command: Vec<OsString>,
+    /// Where it runs.
+    pub placement: Placement,
     /// How to sample.
     pub sampling: Sampling,
     /// What to write.
@@ -54,6 +57,17 @@ pub struct Record {
     pub progress: ProgressWish,
     /// Whether to print the summary.
     pub quiet: bool,
+}
+
+/// Where a program runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placement {
+    /// Here, or where the launcher in the command starts it.
+    AsTyped(Wish),
+    /// Here; rsamp was started by a launcher that another rsamp started, and leaves its recording in this folder.
+    Rank(PathBuf),
+    /// Here; it is a job script, which begins in this line of the file that the command names.
+    BatchScript(usize),
 }
 
 /// `rsamp attach`, ready to be carried out.
@@ -252,6 +266,8 @@ pub struct Output {
     pub path: PathBuf,
     /// What.
     pub kind: Kind,
+    /// The marks in the path, where they stand for something.
+    pub pattern: Option<Pattern>,
 }
 
 /// Why a command line cannot be carried out.
@@ -325,6 +341,12 @@ pub enum RequestError {
     /// A name that no variable of an environment can have.
     #[error("{0:?} is no name of a variable")]
     NoVariable(String),
+    /// A mark in the name of a file that stands for nothing.
+    #[error(transparent)]
+    Name(#[from] PatternError),
+    /// `--batch-script` is for scripts that rsamp made.
+    #[error("{0:?} is no line of a job script")]
+    NoLine(String),
     /// The same file twice.
     #[error("{0:?} is named twice with --output")]
     SameFileTwice(PathBuf),
@@ -346,6 +368,7 @@ pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
     }
     Ok(Record {
         command: args.command.clone(),
+        placement: placement(args)?,
         sampling: sampling(&args.sampling, Children::Adopted)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
@@ -356,6 +379,19 @@ pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
         },
         quiet: args.sampling.quiet,
     })
+}
+
+fn placement(args: &RecordArgs) -> Result<Placement, RequestError> {
+    if let Some(folder) = &args.gather {
+        return Ok(Placement::Rank(folder.clone()));
+    }
+    let Some(line) = &args.batch_script else {
+        return Ok(Placement::AsTyped(args.launcher.unwrap_or_default().into()));
+    };
+    let line = line
+        .parse()
+        .map_err(|_| RequestError::NoLine(line.clone()))?;
+    Ok(Placement::BatchScript(line))
 }
 
 /// Builds what `rsamp attach` asks for.
@@ -537,6 +573,7 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
         ([], Some(kind)) => Some(vec![Output {
             path: PathBuf::from("-"),
             kind,
+            pattern: None,
         }]),
         (paths, kind) => Some(named_outputs(paths, kind)?),
     };
@@ -634,7 +671,12 @@ fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
     let files = if args.output.is_empty() {
         Files::Default(kind.map_or_else(|| DEFAULT_KINDS.to_vec(), |kind| vec![kind]))
     } else {
-        Files::Named(named_outputs(&args.output, kind)?)
+        let mut files = named_outputs(&args.output, kind)?;
+        for file in &mut files {
+            let pattern = Pattern::read(&file.path)?;
+            file.pattern = Some(pattern).filter(|pattern| !pattern.is_plain());
+        }
+        Files::Named(files)
     };
     Ok(Outputs {
         files,
@@ -690,6 +732,7 @@ fn output(path: &Path, kind: Option<Kind>) -> Result<Output, RequestError> {
     Ok(Output {
         path: path.to_owned(),
         kind,
+        pattern: None,
     })
 }
 
@@ -754,7 +797,7 @@ mod tests {
             (
                 "rsamp record -o a.svg -o b.pstats x",
                 &[
-                    r#"Named([Output { path: "a.svg", kind: Export(FlameGraph) }, Output { path: "b.pstats", kind: Export(Pstats) }])"#,
+                    r#"Named([Output { path: "a.svg", kind: Export(FlameGraph), pattern: None }, Output { path: "b.pstats", kind: Export(Pstats), pattern: None }])"#,
                 ],
             ),
             (

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use thiserror::Error;
 
@@ -250,12 +251,36 @@ fn program(
     Ok(None)
 }
 
+/// Runs rsamp where it is, and elsewhere says so and runs the program alone: the job goes on.
+const RANK_SCRIPT: &str = "\
+n=$1; shift; [ -x \"$0\" ] && exec \"$0\" \"$@\"; \
+echo \"rsamp: warning: $0 is not on $(hostname): this rank runs without it\" >&2; shift $n; exec \"$@\"";
+
+/// What comes before a program on a rank: rsamp at this path, with `options` of `rsamp record`, which leaves its recording
+/// in `folder`.
+#[must_use]
+pub fn prefix(rsamp: &Path, options: &[OsString], folder: &Path) -> Vec<OsString> {
+    // `record`, `--gather`, the folder and `--` besides.
+    let own_words = options.len() + 4;
+    let mut words: Vec<OsString> = vec!["/bin/sh".into(), "-c".into(), RANK_SCRIPT.into()];
+    words.extend([rsamp.into(), own_words.to_string().into(), "record".into()]);
+    words.extend(options.iter().cloned());
+    words.extend(["--gather".into(), folder.into(), "--".into()]);
+    words
+}
+
 impl Launch {
     /// The words of the first program, for its name.
     #[must_use]
     pub fn program<'w>(&self, words: &'w [OsString]) -> &'w [OsString] {
         let first = self.programs.first();
         first.map_or(&[], |program| &words[program.at..])
+    }
+
+    /// Where the launcher's name is; of a module of Python, the last word of it.
+    #[must_use]
+    pub fn name_at(&self) -> usize {
+        self.options_at - 1
     }
 
     /// `words` with `prefix` in front of each program. torchrun runs scripts with `python`: the prefix comes
@@ -398,6 +423,29 @@ mod tests {
             ("srun torchrun x.py", "srun @ torchrun x.py"),
         ] {
             assert_eq!(inserted(line, Wish::Auto), expected);
+        }
+    }
+
+    #[test]
+    fn a_node_without_rsamp_runs_the_program() {
+        let options = words("-r 100");
+        for (rsamp, expected) in [
+            (
+                "/bin/echo",
+                "record -r 100 --gather /scratch -- echo of the program\n",
+            ),
+            ("/no/such/rsamp", "of the program\n"),
+        ] {
+            let mut line = prefix(Path::new(rsamp), &options, Path::new("/scratch"));
+            line.extend(words("echo of the program"));
+            let mut command = std::process::Command::new(&line[0]);
+            let output = command.args(&line[1..]).output().expect("a shell");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(
+                said.contains("/no/such/rsamp is not on"),
+                !output.stderr.is_empty()
+            );
         }
     }
 

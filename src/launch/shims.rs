@@ -17,6 +17,7 @@ use nix::unistd::{AccessFlags, eaccess};
 
 use super::command_line::Launcher;
 use super::wrappers::{self, base_name};
+use crate::process::Change;
 
 /// Names the scratch folder, in which the links are, to rsamp that is called by the name of a launcher.
 pub const VARIABLE: &str = "RSAMP_SHIMS";
@@ -26,21 +27,19 @@ const BASH_ENV_BEFORE: &str = "RSAMP_BASH_ENV";
 const BASH_ENV: &str = "BASH_ENV";
 const PATH: &str = "PATH";
 
-/// The folder of the links, the words that rsamp was given, and the file for `BASH_ENV`, in the scratch folder.
-const LINKS: &str = "bin";
+/// The folder of the links in the scratch folder.
+pub const LINKS: &str = "bin";
+/// The words that rsamp was given, and the file for `BASH_ENV`, in the scratch folder.
 const OPTIONS: &str = "options";
 const TRAP: &str = "bash_env";
 
 /// Shells, whose scripts start launchers.
-const SHELLS: &[&str] = &[
+pub const SHELLS: &[&str] = &[
     "sh", "bash", "dash", "ksh", "ksh93", "mksh", "zsh", "csh", "tcsh", "fish", "ash",
 ];
 
 /// The most that is read of a program to see whether it is a script: as much as the kernel reads (`BINPRM_BUF_SIZE`).
 const HEAD_BYTES: usize = 256;
-
-/// A change of an environment: the name, and the value or that it is to be removed.
-pub type Change = (OsString, Option<OsString>);
 
 /// Whether the command runs a shell script, or a shell. `head` gives the first bytes of a program.
 #[must_use]

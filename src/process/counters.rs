@@ -15,6 +15,9 @@ use super::{Pid, Process, TaskState, Tid};
 /// microseconds each.
 const MAX_TASKS: usize = 512;
 
+/// No file of a process is longer: `status` has some 1.5 KB, and more on machines with many CPUs.
+const LONGEST: usize = 8192;
+
 /// What the kernel counts of a process. Counters run from its start; `None`: it does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
@@ -51,6 +54,8 @@ pub struct Counters {
 pub struct CounterWatch {
     pid: Pid,
     clock: Option<CpuClock>,
+    /// `io`, `stat` and `status`.
+    files: [ProcFile; 3],
     /// The context switches of each thread. The kernel keeps those of ended threads to itself.
     switches: HashMap<Tid, Switches>,
     ended: Switches,
@@ -75,6 +80,7 @@ impl CounterWatch {
         CounterWatch {
             pid: process.pid(),
             clock: process.cpu_clock(),
+            files: ["io", "stat", "status"].map(|name| ProcFile { name, file: None }),
             switches: HashMap::new(),
             ended: [0; 2],
         }
@@ -87,47 +93,63 @@ impl CounterWatch {
             ..Counters::default()
         };
         let mut refused = Vec::new();
-        type Parse = fn(&[u8], &mut Counters);
-        let files: [(&'static str, Parse); 3] = [
-            ("io", take_io),
-            ("stat", take_stat),
-            ("status", take_status),
-        ];
-        for (file, take) in files {
-            match fs::read(format!("/proc/{}/{file}", self.pid)) {
-                Ok(bytes) => take(&bytes, &mut counters),
-                Err(error) => refused.push(Refused { file, error }),
+        let mut buffer = [0; LONGEST];
+        let mut threads = 0;
+        for file in &mut self.files {
+            let bytes = match file.read(self.pid, &mut buffer) {
+                Ok(length) => &buffer[..length],
+                Err(error) => {
+                    threads = 0;
+                    let file = file.name;
+                    refused.push(Refused { file, error });
+                    continue;
+                }
+            };
+            match file.name {
+                "io" => take_io(bytes, &mut counters),
+                "stat" => threads = take_stat(bytes, &mut counters),
+                _ => take_status(bytes, &mut counters),
             }
         }
-        if let Err(error) = self.read_tasks(&mut counters) {
+        if let Err(error) = self.read_tasks(threads, &buffer, &mut counters) {
             let file = "task";
             refused.push(Refused { file, error });
         }
         (counters, refused)
     }
 
-    fn read_tasks(&mut self, counters: &mut Counters) -> io::Result<()> {
+    /// Reads the `status` of each of so many threads. That of the only one is `status`, which was read last.
+    fn read_tasks(
+        &mut self,
+        threads: u32,
+        status: &[u8],
+        counters: &mut Counters,
+    ) -> io::Result<()> {
+        let mut tasks = Tasks::default();
+        if threads == 1 {
+            tasks.add(Tid(self.pid.0), status);
+            self.take_tasks(tasks, counters);
+            return Ok(());
+        }
         let folder = format!("/proc/{}/task", self.pid);
-        let mut now = HashMap::new();
-        let mut runnable = 0;
         for entry in fs::read_dir(&folder)? {
             let Some(tid) = entry?.file_name().to_str().and_then(|tid| tid.parse().ok()) else {
                 continue;
             };
-            if now.len() >= MAX_TASKS {
+            if tasks.switches.len() >= MAX_TASKS {
                 return Ok(());
             }
             // It may end between the listing and here.
-            let Ok(status) = fs::read(format!("{folder}/{tid}/status")) else {
-                continue;
-            };
-            let state = status_field(&status, "State:").and_then(|state| state.bytes().next());
-            let state = state.map(TaskState::from_letter);
-            runnable += u32::from(state == Some(TaskState::Running));
-            if let Some(switches) = switches_of(&status) {
-                now.insert(Tid(tid), switches);
+            if let Ok(status) = fs::read(format!("{folder}/{tid}/status")) {
+                tasks.add(Tid(tid), &status);
             }
         }
+        self.take_tasks(tasks, counters);
+        Ok(())
+    }
+
+    fn take_tasks(&mut self, tasks: Tasks, counters: &mut Counters) {
+        let now = tasks.switches;
         for (tid, [voluntary, forced]) in &self.switches {
             if !now.contains_key(tid) {
                 self.ended[0] += voluntary;
@@ -135,13 +157,50 @@ impl CounterWatch {
             }
         }
         let sum = |which: usize| self.ended[which] + now.values().map(|s| s[which]).sum::<u64>();
-        counters.runnable = Some(runnable);
+        counters.runnable = Some(tasks.runnable);
         if !now.is_empty() {
             counters.voluntary_switches = Some(sum(0));
             counters.forced_switches = Some(sum(1));
         }
         self.switches = now;
-        Ok(())
+    }
+}
+
+/// What the files of the threads say.
+#[derive(Debug, Default)]
+struct Tasks {
+    runnable: u32,
+    switches: HashMap<Tid, Switches>,
+}
+
+impl Tasks {
+    fn add(&mut self, tid: Tid, status: &[u8]) {
+        let state = status_field(status, "State:").and_then(|state| state.bytes().next());
+        let state = state.map(TaskState::from_letter);
+        self.runnable += u32::from(state == Some(TaskState::Running));
+        if let Some(switches) = switches_of(status) {
+            self.switches.insert(tid, switches);
+        }
+    }
+}
+
+/// A file of the process, opened when it is first read, and kept open.
+#[derive(Debug)]
+struct ProcFile {
+    name: &'static str,
+    file: Option<File>,
+}
+
+impl ProcFile {
+    fn read(&mut self, pid: Pid, into: &mut [u8; LONGEST]) -> io::Result<usize> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => File::open(format!("/proc/{pid}/{}", self.name))?,
+        };
+        let length = file.read_at(into, 0)?;
+        self.file = Some(file);
+        into[length..].fill(0);
+        Ok(length)
     }
 }
 
@@ -162,11 +221,14 @@ fn take_io(io: &[u8], counters: &mut Counters) {
     counters.storage_written_bytes = number("write_bytes:");
 }
 
-fn take_stat(stat: &[u8], counters: &mut Counters) {
-    if let Ok(stat) = parse_stat(stat) {
-        counters.minor_faults = Some(stat.minor_faults);
-        counters.major_faults = Some(stat.major_faults);
-    }
+/// Returns how many threads there are; 0: that is not known.
+fn take_stat(stat: &[u8], counters: &mut Counters) -> u32 {
+    let Ok(stat) = parse_stat(stat) else {
+        return 0;
+    };
+    counters.minor_faults = Some(stat.minor_faults);
+    counters.major_faults = Some(stat.major_faults);
+    stat.threads
 }
 
 fn take_status(status: &[u8], counters: &mut Counters) {

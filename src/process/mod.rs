@@ -42,7 +42,7 @@ pub use limits::Limits;
 pub use maps::{Mapping, MapsError};
 pub use pause::{Paused, pause, pause_all};
 pub use permission::{Denied, diagnose};
-pub use spawn::{ExitStatusKind, Launched, SpawnError, WaitEvent};
+pub use spawn::{Change, ExitStatusKind, Launched, SpawnError, WaitEvent};
 pub use syscall::{Doing, Syscall, SyscallWatch, Wait, parse_syscall, wait_of};
 pub use tasks::{CpuClock, Stat, StatError, TaskClock, TaskState, TaskWatch};
 

@@ -20,10 +20,11 @@
 //! rsamp, not of init: they are buried while rsamp waits, and init gets what is left when rsamp ends.
 
 use std::cell::Cell;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::marker::PhantomData;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -52,6 +53,41 @@ pub struct Launched {
     /// Whether the last news taken of the child was a stop.
     stopped: Cell<bool>,
     not_send: PhantomData<*const ()>,
+}
+
+/// A change of an environment: the name of a variable, and its value; `None`: it is removed.
+pub type Change = (OsString, Option<OsString>);
+
+fn change_environment(command: &mut Command, changes: &[Change]) {
+    for (name, value) in changes {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+}
+
+/// Has this process become `program`, with `arguments`, of which the first is its name, in an environment with these
+/// changes; and with the signals and descriptors that rsamp was started with. Returns only when it cannot.
+#[must_use]
+pub fn replace(program: &Path, arguments: &[OsString], changes: &[Change]) -> SpawnError {
+    let Some((name, arguments)) = arguments.split_first() else {
+        return SpawnError::NoCommand;
+    };
+    let mut command = Command::new(program);
+    command.arg0(name).args(arguments);
+    change_environment(&mut command, changes);
+    let mask = match SigSet::thread_get_mask() {
+        Ok(mask) => mask,
+        Err(errno) => return SpawnError::Signals(errno),
+    };
+    let ignored = if sys::start_state().pipe_ignored {
+        vec![libc::SIGPIPE]
+    } else {
+        Vec::new()
+    };
+    sys::restore_before_exec(&mut command, mask, ignored);
+    spawn_error(program.as_os_str(), command.exec())
 }
 
 /// Why a command could not be run, or not be waited for.
@@ -164,6 +200,14 @@ impl Launched {
     /// # Errors
     /// When it cannot be run; [`SpawnError::exit_code`] is what to return then. The signal mask is as before.
     pub fn spawn(command: &[OsString]) -> Result<Launched, SpawnError> {
+        Launched::spawn_with(command, &[])
+    }
+
+    /// As [`Launched::spawn`], in an environment with these changes.
+    ///
+    /// # Errors
+    /// As [`Launched::spawn`].
+    pub fn spawn_with(command: &[OsString], changes: &[Change]) -> Result<Launched, SpawnError> {
         let (program, arguments) = command.split_first().ok_or(SpawnError::NoCommand)?;
         // Whoever started rsamp may have ignored SIGCHLD: then the kernel would throw the child's end away.
         let mut ignored = sys::take_over_sigchld();
@@ -178,6 +222,7 @@ impl Launched {
                 .map_err(SpawnError::Signals)?;
             let mut child = Command::new(program);
             child.args(arguments);
+            change_environment(&mut child, changes);
             sys::restore_before_exec(&mut child, mask_before, ignored);
             let child = child
                 .spawn()
@@ -433,7 +478,7 @@ fn watched_signals() -> Vec<i32> {
 }
 
 /// Sorts what execve(2) and fork(2) say into what a shell makes of it.
-fn spawn_error(program: &OsString, source: io::Error) -> SpawnError {
+fn spawn_error(program: &OsStr, source: io::Error) -> SpawnError {
     let command = Path::new(program).display().to_string();
     let is_folder = command.contains('/') && fs::metadata(program).is_ok_and(|file| file.is_dir());
     match source.raw_os_error() {

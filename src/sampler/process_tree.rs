@@ -99,6 +99,8 @@ pub struct ProcessTree {
     root: Pid,
     /// Where the parents of orphans are.
     adopter: Option<Pid>,
+    /// The program that this process runs.
+    own_image: Option<ImageIdentity>,
     births: Option<Births>,
     alarm: Alarm,
     finder: Finder,
@@ -126,6 +128,7 @@ impl ProcessTree {
         let mut tree = ProcessTree {
             root: pid,
             adopter: (settings.children == Children::Adopted).then_some(own),
+            own_image: Process::open(own).and_then(|own| own.exe_identity()).ok(),
             births,
             alarm,
             finder,
@@ -257,7 +260,7 @@ impl ProcessTree {
     fn take_in(&mut self, birth: Birth) {
         let is_ours =
             self.members.contains_key(&birth.parent) || Some(birth.parent) == self.adopter;
-        if !is_ours || self.members.contains_key(&birth.pid) {
+        if !is_ours || self.members.contains_key(&birth.pid) || self.is_profiler(birth.parent) {
             return;
         }
         // Not a thread, which has a PID too and its process's parent.
@@ -279,6 +282,15 @@ impl ProcessTree {
             }
             None => self.finder.find(process),
         }
+    }
+
+    /// Whether a process of the tree is another rsamp, which records its descendants by itself: before the ranks that
+    /// an `mpirun` starts on this node.
+    fn is_profiler(&self, pid: Pid) -> bool {
+        let member = self.members.get(&pid);
+        let image = member.and_then(|member| member.process.exe_identity().ok());
+        let file = |image: ImageIdentity| (image.device, image.inode);
+        image.is_some() && image.map(file) == self.own_image.map(file)
     }
 
     fn join(&mut self, process: &Arc<Process>, parent: Pid) {

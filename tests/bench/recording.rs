@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "what a benchmark is for")]
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ const DEPTH: u32 = 20;
 fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     merge_many(folder.path());
+    gather_many(folder.path());
     read_and_fold(10_000_000);
     record(folder.path(), 2_000_000);
     compare_with_py_spy(folder.path());
@@ -144,6 +146,32 @@ fn merge_many(folder: &Path) {
     println!(
         "merge 1,000 recordings of 6,000 samples: {seconds:.2} s (goal 5 s), {} MB at most (goal 500 MB)",
         usage.max_rss() / 1000
+    );
+}
+
+/// The same, as the ranks of a launcher leave them, into one recording: what rsamp does when the launcher has ended.
+fn gather_many(folder: &Path) {
+    let launcher = folder.join("launcher");
+    // Each recording under the name that a rank gives it.
+    let text = "#!/bin/sh\nfor file in many/*; do name=${file##*/}; \
+                ln $file $(echo *.ranks/launcher-*)/n1-r${name%.rsamp}-1-1.rsamp; done\n";
+    fs::write(&launcher, text).expect("written");
+    fs::set_permissions(&launcher, fs::Permissions::from_mode(0o755)).expect("permissions");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rsamp"));
+    command
+        .current_dir(folder)
+        .args(["record", "-q", "-o", "all.rsamp", "-o", "all.svg"]);
+    command
+        .args(["--launcher", "srun", "--"])
+        .arg(&launcher)
+        .arg("true");
+    let (status, seconds) = timed(|| command.status().expect("rsamp runs"));
+    assert!(status.success());
+    let bytes = fs::metadata(folder.join("all.rsamp"))
+        .expect("written")
+        .len();
+    println!(
+        "gather the recordings of 1,000 ranks into one of {bytes} bytes: {seconds:.2} s (goal 5 s)"
     );
 }
 

@@ -38,7 +38,7 @@ use rsamp::process::{Pid, Process};
 use rsamp::profile::event::{Nanos, ProcessId};
 use rsamp::sampler::observe::{Observer, identify, observe};
 use rsamp::sampler::target::{NEW_THREADS, Source, stopper};
-use rsamp::sampler::threads::{Moment, Threads};
+use rsamp::sampler::threads::{Moment, ThreadIds, Threads};
 use serde_json::{Value, json};
 
 use programs::{Standing, command, run_command};
@@ -459,7 +459,7 @@ fn idle_ratio(python: &Python) -> Spread {
 fn measures_us(running: &Running) -> Spread {
     let mut sampler = running.sampler();
     let process = Process::open(Pid(running.program.pid())).expect("the process");
-    let mut threads = Threads::new(ProcessId(0), &process, 0);
+    let mut threads = Threads::new(ProcessId(0), &process, ThreadIds::default());
     let mut now = Nanos(0);
     let mut tick_with_all = |sampler: &mut Sampler<'_>| {
         now += TICK;

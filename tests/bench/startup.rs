@@ -11,7 +11,8 @@
 //! - **exec**: the same behind a shell that runs for a while and then becomes Python.
 //! - **attach**: from the call to the first stack seen, in a program that waits.
 //!
-//! Milliseconds: least, median, most.
+//! Milliseconds: least, median, most. Then the CPU time that rsamp costs each rank of a parallel program (start, sampling and
+//! writing of the recording), with 200 of them at once.
 
 #![allow(clippy::print_stdout)]
 
@@ -22,6 +23,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
 use nix::time::{ClockId, clock_gettime};
 use pythons::{Python, pythons};
 use rsamp::process::Pid;
@@ -59,7 +62,44 @@ fn main() {
         let exec = measure(|| started(behind_shell(&python)));
         let attach = measure(|| attached(plain(&python)));
         println!("{:<8} {record:>24} {exec:>24} {attach:>24}", python.label);
+        let (alone, with_rsamp) = (ranks(&python, false), ranks(&python, true));
+        println!(
+            "{:<8} a rank of 200: {alone:.1} ms of CPU alone, {:.1} ms more with rsamp (goal 20 ms)",
+            python.label,
+            with_rsamp - alone
+        );
     }
+}
+
+/// The CPU time of a rank in ms, of 200 that start at once.
+fn ranks(python: &Python, with_rsamp: bool) -> f64 {
+    const RANKS: u32 = 200;
+    let folder = tempfile::tempdir().expect("a folder");
+    let spent = || {
+        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage");
+        let ms = |time: TimeVal| time.num_microseconds() as f64 / 1e3;
+        ms(usage.user_time()) + ms(usage.system_time())
+    };
+    let before = spent();
+    let start = |rank: u32| {
+        let mut words = python.command.clone();
+        if with_rsamp {
+            let own = [env!("CARGO_BIN_EXE_rsamp"), "record", "--gather"].map(str::to_owned);
+            let gather = [folder.path().display().to_string(), "--".to_owned()];
+            words.splice(0..0, own.into_iter().chain(gather));
+        }
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(["-I", "-c", "pass"]);
+        command
+            .env("PMI_RANK", rank.to_string())
+            .spawn()
+            .expect("started")
+    };
+    let started: Vec<Child> = (0..RANKS).map(start).collect();
+    for mut child in started {
+        assert!(child.wait().expect("waited").success());
+    }
+    (spent() - before) / f64::from(RANKS)
 }
 
 fn measure(round: impl Fn() -> f64) -> String {

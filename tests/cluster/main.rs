@@ -4,5 +4,6 @@ mod slurm;
 
 mod endings;
 mod exit_codes;
+mod launchers;
 mod running;
 mod scripts;

@@ -97,9 +97,14 @@ impl Cluster {
         assert!(output.status.success(), "{output:?}");
         let job = text(&output.stdout).trim().to_owned();
         assert!(job.parse::<u32>().is_ok(), "{output:?}");
+        self.job(&job)
+    }
+
+    /// A job that was submitted in another way.
+    pub fn job(&self, id: &str) -> Job<'_> {
         Job {
             cluster: self,
-            id: job,
+            id: id.to_owned(),
         }
     }
 

@@ -10,6 +10,7 @@ mod filter;
 mod findings;
 mod image_format;
 mod images;
+mod launch;
 mod line_tables;
 mod memory;
 mod over_ranks;

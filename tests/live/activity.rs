@@ -23,11 +23,11 @@ const LEAST_S: f64 = 0.02;
 pub fn record(mut program: Standing) -> (Profile, Value) {
     let settings = Settings {
         stops: Stops::LastResort,
-        children: Children::Ignored,
         rate: Rate::Fixed(1000.0),
         max_overhead: None,
         duration: None,
         start_timeout: Some(Duration::from_secs(10)),
+        children: Children::Ignored,
     };
     let pid = Pid(program.pid());
     let mut profile = Profile::default();

@@ -6,6 +6,7 @@ mod differential;
 mod formats;
 #[path = "../it/image_format.rs"]
 mod image_format;
+mod launchers;
 mod legacy;
 mod life;
 mod line_tables;

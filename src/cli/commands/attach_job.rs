@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::cli::inputs::{self, Trouble};
 use crate::cli::interrupt::Interrupts;
-use crate::cli::merged::{Merged, merge};
+use crate::cli::merged::{Merged, common_header, merge};
 use crate::cli::outputs::Plan;
 use crate::cli::request::{self, Extras, Sampling};
 use crate::cli::{commands, exit_code, job, overview, report, streams};
@@ -49,10 +49,11 @@ pub fn run(request: &request::AttachJob) -> Result<u8> {
     }
     let mut trouble = Trouble::default();
     let mut inputs = inputs::open(paths, &mut trouble)?;
+    let header = common_header(&inputs);
     let Merged {
         profile,
         recordings,
-    } = merge(&mut inputs, &mut plan, number, &mut trouble);
+    } = merge(&mut inputs, &header, &mut plan, number, &mut trouble);
     let title = format!("job {}, {} Python processes", request.job, inputs.len());
     let meta = Meta {
         title: title.clone(),

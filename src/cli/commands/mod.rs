@@ -2,6 +2,10 @@
 
 pub mod record;
 
+pub mod launch;
+
+pub mod shim;
+
 pub mod attach;
 
 pub mod report;

@@ -1,6 +1,7 @@
 //! Turns a command into a running program, a profile of it, and its exit code.
 
 use std::any::Any;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -8,31 +9,111 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
+use super::launch::{self, Way};
 use crate::cli::hints::Doing;
+use crate::cli::kind::Kind;
+use crate::cli::naming::Facts;
 use crate::cli::outputs::Plan;
 use crate::cli::progress::ProgressLine;
 use crate::cli::recording::{Recorded, Recording};
+use crate::cli::request::Placement;
 use crate::cli::streams::{self, Severity};
-use crate::cli::{commands, exit_code, program_name, report, request};
-use crate::process::{Launched, spawn};
+use crate::cli::{commands, exit_code, gather, program_name, report, request};
+use crate::process::{Change, Launched, Pid, spawn};
 use crate::sampler::{Children, Ended, Progress, SamplerError, Stop};
 
 /// The sampler sees the program's end by itself, within a tick or its longest wait, and knows best what it
 /// means. Past this time it is told to stop.
 const SEE_END: Duration = Duration::from_secs(5);
 
+/// What came of a program that ran.
+struct Ran {
+    recorded: Result<Recorded>,
+    /// The program's exit code.
+    code: u8,
+    /// As long as this lives, Ctrl-C and its like are the program's: they don't end rsamp while it writes.
+    launched: Launched,
+}
+
 /// Runs the program and profiles it. From its start on, its exit code is the result, whatever fails here.
 ///
 /// # Errors
 /// When the program is not started.
 pub fn run(request: &request::Record) -> Result<u8> {
+    match launch::way(request)? {
+        Way::Ranks(found) => return launch::run_ranks(request, &found),
+        Way::Script(line) => return launch::run_script(request, line),
+        Way::Batch(submission) => return launch::submit(request, &submission),
+        Way::Here => {}
+    }
+    if let Placement::Rank(folder) = &request.placement {
+        let (code, _, _launched) = gathered(request, folder, &[])?;
+        return Ok(code);
+    }
     let name = program_name::program_name(&request.command);
-    let plan = Plan::check(&request.outputs, &name, None)?;
-    // As long as this lives, Ctrl-C and its like are the program's: they don't end rsamp while it writes.
+    let in_files = format!("{name}{}", Facts::own().suffix());
+    let plan = Plan::check(&request.outputs, &in_files, None)?;
+    let ran = record(request, name, plan, &[])?;
+    let code = settle(request, ran.recorded, ran.code);
+    drop(ran.launched);
+    Ok(code)
+}
+
+/// Runs and profiles the program, for another rsamp, or for rsamp itself later: leaves a recording in `folder`, or word that
+/// there is none. Returns the program's exit code and process, and what holds Ctrl-C back.
+///
+/// # Errors
+/// When the program is not started.
+pub fn gathered(
+    request: &request::Record,
+    folder: &Path,
+    changes: &[Change],
+) -> Result<(u8, Pid, Launched)> {
+    let name = program_name::program_name(&request.command);
+    let mut file = gather::rank_file(folder);
+    let outputs = |file: &Path| request::Outputs {
+        files: request::Files::Named(vec![request::Output {
+            path: file.to_owned(),
+            kind: Kind::Recording,
+            pattern: None,
+        }]),
+        ..request.outputs.clone()
+    };
+    let plan = match Plan::check(&outputs(&file), &name, None) {
+        Ok(plan) => plan,
+        Err(error) => {
+            // A node that does not share the folder: the program runs, and nothing is lost.
+            file = gather::rank_file(&std::env::temp_dir());
+            let host = Facts::own().host;
+            let error = anyhow::Error::new(error)
+                .context(format!("the recording is left on {host}, as {file:?}"));
+            streams::complain(Severity::Warning, &error, &Doing::Report);
+            Plan::check(&outputs(&file), &name, None)?
+        }
+    };
+    let quiet = request::Record {
+        progress: request::ProgressWish::Never,
+        quiet: true,
+        ..request.clone()
+    };
+    let ran = record(&quiet, name, plan, changes)?;
+    match ran.recorded {
+        Ok(recorded) => {
+            if let Some(error) = report::errors(&recorded.outcomes).first() {
+                gather::leave_note(&file, error);
+            }
+        }
+        Err(error) => gather::leave_note(&file, &format!("{error:#}")),
+    }
+    Ok((ran.code, ran.launched.pid(), ran.launched))
+}
+
+/// Runs the program, in an environment with these changes, and profiles it.
+fn record(request: &request::Record, name: String, plan: Plan, changes: &[Change]) -> Result<Ran> {
     if request.sampling.children == Children::Adopted {
         spawn::adopt_orphans();
     }
-    let mut launched = Launched::spawn(&request.command)?;
+    let mut launched = Launched::spawn_with(&request.command, changes)?;
     let pid = launched.pid();
     let mut recording = Recording {
         pid,
@@ -79,9 +160,11 @@ pub fn run(request: &request::Record) -> Result<u8> {
         line.clear();
     }
     let code = status.context("wait for the program")?.shell_code();
-    let code = settle(request, recorded, code);
-    drop(launched);
-    Ok(code)
+    Ok(Ran {
+        recorded,
+        code,
+        launched,
+    })
 }
 
 /// Says what came of the recording, once the program has ended with `code`, and chooses the exit code.

@@ -1,0 +1,316 @@
+//! Turns a command that starts a program on many ranks, or a job script, into one recording of all of them.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::cli::gather::{self, Gathered, Scratch};
+use crate::cli::hints::Doing;
+use crate::cli::outputs::Plan;
+use crate::cli::request::{Placement, Record};
+use crate::cli::streams::{self, Severity};
+use crate::cli::{commands, exit_code, naming::Facts, program_name, report};
+use crate::launch::batch::{self, Call, Script, Submission};
+use crate::launch::{self, Launch, Wish, shims};
+use crate::process::{Change, Launched};
+
+/// Which way a command is profiled.
+#[derive(Debug)]
+pub enum Way {
+    /// It runs here, with all that descends from it.
+    Here,
+    /// A launcher starts it on its ranks.
+    Ranks(Launch),
+    /// A shell runs it, which may start launchers. The script is the part of this file from that line on.
+    Script(Option<usize>),
+    /// Slurm runs it later.
+    Batch(Submission),
+}
+
+/// Finds the way.
+///
+/// # Errors
+/// When the program cannot be told from the launcher's options.
+pub fn way(request: &Record) -> Result<Way> {
+    let wish = match &request.placement {
+        Placement::AsTyped(wish) => *wish,
+        Placement::BatchScript(line) => return Ok(Way::Script(Some(*line))),
+        Placement::Rank(_) => return Ok(Way::Here),
+    };
+    if wish == Wish::None {
+        return Ok(Way::Here);
+    }
+    if let Some(submission) = batch::find(&request.command)? {
+        return Ok(Way::Batch(submission));
+    }
+    Ok(match launch::find(&request.command, wish)? {
+        Some(launch) => Way::Ranks(launch),
+        None if shims::runs_shell(&request.command, shims::head) => Way::Script(None),
+        None => Way::Here,
+    })
+}
+
+/// Runs the launcher with rsamp before the program on every rank.
+///
+/// # Errors
+/// When it is not started.
+pub fn run_ranks(request: &Record, launch: &Launch) -> Result<u8> {
+    let name = program_name::program_name(&request.command);
+    let plan = plan(request, &name)?;
+    let scratch = scratch(request, &name)?;
+    let first = request
+        .command
+        .get(launch.name_at())
+        .map(|word| word.to_string_lossy());
+    let launcher = first.as_deref().map(Path::new).and_then(Path::file_name);
+    let launcher = launcher.unwrap_or_default().to_string_lossy().into_owned();
+    let folder = gather::launch_folder(scratch.path(), &launcher).context(NO_SCRATCH)?;
+    let options = gather::own_words(&request.command);
+    let command = before_ranks(&request.command, launch, &options, &folder)?;
+    let launched = Launched::spawn(&command);
+    if launched.is_err() {
+        let _ = fs::remove_dir_all(scratch.path());
+    }
+    let mut launched = launched?;
+    let pid = launched.pid();
+    let header = gather::header(request);
+    let code = launched
+        .wait(|_| ())
+        .context("wait for the launcher")?
+        .shell_code();
+    let gathered = gather::gather(request, &scratch, plan, header, pid);
+    Ok(tell(request, gathered, code))
+}
+
+const NO_SCRATCH: &str = "make a folder for the recordings of the ranks";
+
+fn plan(request: &Record, name: &str) -> Result<Plan> {
+    let name = format!("{name}{}", Facts::own().suffix());
+    Ok(Plan::check(&request.outputs, &name, None)?)
+}
+
+fn scratch(request: &Record, name: &str) -> Result<Scratch> {
+    Scratch::create(&request.outputs, name).context(NO_SCRATCH)
+}
+
+/// The launcher's command with rsamp before each program. `options` are those of `rsamp record`.
+///
+/// # Errors
+/// When rsamp does not know where it is itself.
+pub fn before_ranks(
+    command: &[OsString],
+    launch: &Launch,
+    options: &[OsString],
+    folder: &Path,
+) -> Result<Vec<OsString>> {
+    let rsamp = own_path()?;
+    let python = match launch.python(command) {
+        Some(python) => python.to_owned(),
+        None => python_of(command.get(launch.name_at())),
+    };
+    let prefix = launch::command_line::prefix(&rsamp, options, folder);
+    Ok(launch.insert(command, &prefix, &python))
+}
+
+/// Where this program is, on every node that has it in the same place.
+fn own_path() -> Result<PathBuf> {
+    std::env::current_exe().context("find out where rsamp itself is")
+}
+
+/// The interpreter with which torchrun runs scripts: that of its own first line.
+fn python_of(torchrun: Option<&OsString>) -> OsString {
+    let named = std::env::var_os("PYTHON_EXEC");
+    let head = || shims::head(&torchrun?.to_string_lossy());
+    let of_head = || {
+        let head = head()?;
+        let line = head
+            .strip_prefix(b"#!")?
+            .split(|byte| *byte == b'\n')
+            .next()?;
+        let line = String::from_utf8_lossy(line);
+        Some(OsString::from(line.split_whitespace().next()?))
+    };
+    named.or_else(of_head).unwrap_or_else(|| "python3".into())
+}
+
+/// Runs a script with links to rsamp in the place of the launchers.
+///
+/// # Errors
+/// When it is not started.
+pub fn run_script(request: &Record, line: Option<usize>) -> Result<u8> {
+    let name = match line {
+        Some(_) => job_name(),
+        None => program_name::program_name(&request.command),
+    };
+    let plan = plan(request, &name)?;
+    let scratch = scratch(request, &name)?;
+    let prepared = prepare(request, &scratch, line, &name);
+    let ran = prepared.and_then(|(command, changes, own)| {
+        commands::record::gathered(
+            &Record {
+                command,
+                ..request.clone()
+            },
+            &own,
+            &changes,
+        )
+    });
+    let (code, pid, _launched) = match ran {
+        Ok(ran) => ran,
+        Err(error) => {
+            let _ = fs::remove_dir_all(scratch.path());
+            return Err(error);
+        }
+    };
+    let header = gather::header(request);
+    let gathered = gather::gather(request, &scratch, plan, header, pid);
+    Ok(tell(request, gathered, code))
+}
+
+/// The command, what to change in its environment, and the folder of its own recording.
+fn prepare(
+    request: &Record,
+    scratch: &Scratch,
+    line: Option<usize>,
+    name: &str,
+) -> Result<(Vec<OsString>, Vec<Change>, PathBuf)> {
+    let options = gather::own_words(&request.command);
+    let changes = shims::install(scratch.path(), &own_path()?, &options).context(NO_SCRATCH)?;
+    let own = scratch.own().context(NO_SCRATCH)?;
+    let mut command = request.command.clone();
+    if let Some(line) = line {
+        put_script(&mut command, line, &scratch.path().join(name))?;
+    }
+    Ok((command, changes, own))
+}
+
+/// Makes a file of the job script, and names it in the command.
+fn put_script(command: &mut [OsString], line: usize, file: &Path) -> Result<()> {
+    // The interpreter and its argument come before it.
+    for word in command.iter_mut().skip(1).take(2) {
+        let Ok(text) = fs::read(&*word) else { continue };
+        let script = batch::old_script(&text, line).with_context(|| {
+            format!(
+                "find the job script in line {line} of {}",
+                word.to_string_lossy()
+            )
+        })?;
+        fs::write(file, script).with_context(|| format!("write the job script to {file:?}"))?;
+        *word = file.into();
+        return Ok(());
+    }
+    anyhow::bail!("read the job script: the command names none")
+}
+
+/// The script's name, for files named after it: the job's, which is the script's if the user gave no other.
+fn job_name() -> String {
+    let name = std::env::var_os("SLURM_JOB_NAME").unwrap_or_default();
+    program_name::program_name(&["sh".into(), name])
+}
+
+/// Submits the script, so that it runs under rsamp on the node.
+///
+/// # Errors
+/// When `sbatch` is not started.
+pub fn submit(request: &Record, submission: &Submission) -> Result<u8> {
+    let (name, script) = read_script(&submission.script)?;
+    let options = gather::own_words(&request.command);
+    let rsamp = own_path()?;
+    let call = Call {
+        rsamp: &rsamp,
+        options: &options,
+    };
+    // What is no script, sbatch refuses.
+    let script = batch::under_rsamp(&script, call).unwrap_or(script);
+    // Slurm calls the job after the file, unless it has a name.
+    let folder = Scratch::create(&request.outputs, "rsamp-submit").context(NO_SCRATCH)?;
+    let file = folder.path().join(name);
+    let submitted = fs::write(&file, script)
+        .context("write the job script")
+        .and_then(|()| {
+            let mut command = submission.before.clone();
+            command.push(file.into_os_string());
+            command.extend(submission.arguments.iter().cloned());
+            let mut launched = Launched::spawn(&command)?;
+            Ok(launched
+                .wait(|_| ())
+                .context("wait for sbatch")?
+                .shell_code())
+        });
+    let _ = fs::remove_dir_all(folder.path());
+    submitted
+}
+
+/// The name that Slurm gives a job with this script, and its text.
+fn read_script(script: &Script) -> Result<(OsString, Vec<u8>)> {
+    match script {
+        Script::File(path) => {
+            let name = Path::new(path).file_name().unwrap_or(OsStr::new("job"));
+            let text = fs::read(path).with_context(|| format!("read the job script {path:?}"))?;
+            Ok((name.to_owned(), text))
+        }
+        Script::Stdin => {
+            let mut text = Vec::new();
+            let read = io::stdin().lock().read_to_end(&mut text);
+            read.context("read the job script from standard input")?;
+            Ok(("sbatch".into(), text))
+        }
+        Script::Wrap(command) => Ok(("wrap".into(), batch::wrapped(command))),
+    }
+}
+
+/// Says what came of the recordings, once the launcher has ended with `code`, and chooses the exit code.
+fn tell(request: &Record, gathered: Gathered, code: u8) -> u8 {
+    let Gathered {
+        recorded,
+        trouble,
+        missing,
+        notes,
+        kept,
+    } = gathered;
+    if let Some(recorded) = recorded.as_ref().filter(|_| !request.quiet) {
+        streams::say(report::text(recorded, "the program").trim_end());
+    }
+    let doing = Doing::Record(request.command.clone());
+    let what = match &recorded {
+        Some(_) => "nothing was recorded of a part of the program",
+        None => "the program ran, but nothing was recorded",
+    };
+    if let Some(reason) = notes
+        .first()
+        .filter(|_| recorded.is_none() || !request.quiet)
+    {
+        let more = match notes.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let error = anyhow::anyhow!("{what}: {}{more}", reason.trim());
+        streams::complain(Severity::Warning, &error, &doing);
+    }
+    for line in &missing {
+        streams::complain(Severity::Error, &anyhow::anyhow!("{line}"), &doing);
+    }
+    if !missing.is_empty() {
+        streams::say(
+            "hint: a rank leaves none when rsamp is not on its node, its node does not share the folder of the output \
+             files (name one that it does with -o), or it was killed at once",
+        );
+    }
+    let is_readable = commands::say_trouble(trouble) == exit_code::OK;
+    let is_whole = missing.is_empty() && is_readable;
+    let is_written = recorded.is_none_or(|recorded| commands::say_errors(&recorded.outcomes));
+    if let Some(folder) = kept {
+        streams::say(format_args!(
+            "rsamp: the recordings of the ranks are kept in {}",
+            report::shown(&folder)
+        ));
+    }
+    match (code, is_written, is_whole) {
+        (exit_code::OK, false, _) => exit_code::OUTPUT_FAILED,
+        (exit_code::OK, true, false) => exit_code::BAD_INPUT,
+        _ => code,
+    }
+}

@@ -1,0 +1,60 @@
+//! Turns a call of rsamp by the name of a launcher, from a job script, into that launcher with rsamp before its programs.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::cli::hints::Doing;
+use crate::cli::streams::{self, Severity};
+use crate::cli::{commands, exit_code, gather};
+use crate::launch::{self, Wish, shims};
+use crate::process::spawn;
+
+/// Becomes the launcher; returns the exit code of a shell when there is none.
+#[must_use]
+pub fn run(launcher: &'static str) -> u8 {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    if let Some(first) = words.first_mut() {
+        *first = launcher.into();
+    }
+    let scratch = std::env::var_os(shims::VARIABLE).map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let program = shims::find_next(OsStr::new(launcher), &path, scratch.as_deref());
+    let Some(program) = program else {
+        streams::say(format_args!("rsamp: error: {launcher}: command not found"));
+        return exit_code::NOT_FOUND;
+    };
+    let Some(scratch) = scratch else {
+        return become_launcher(&program, &words, None);
+    };
+    // Whatever rsamp cannot do here, the script goes on.
+    let words = with_rsamp(&words, launcher, &scratch).unwrap_or_else(|error| {
+        let error = error.context(format!("{launcher} runs without rsamp on the ranks"));
+        streams::complain(Severity::Warning, &error, &Doing::Record(words.clone()));
+        words
+    });
+    become_launcher(&program, &words, Some(&scratch))
+}
+
+fn with_rsamp(words: &[OsString], launcher: &str, scratch: &Path) -> Result<Vec<OsString>> {
+    let Some(launch) = launch::find(words, Wish::Auto)? else {
+        return Ok(words.to_vec());
+    };
+    let options = shims::options(scratch).context("read rsamp's options")?;
+    let folder = gather::launch_folder(scratch, launcher)
+        .with_context(|| format!("make a folder for recordings in {scratch:?}"))?;
+    commands::launch::before_ranks(words, &launch, &options, &folder)
+}
+
+fn become_launcher(program: &Path, words: &[OsString], scratch: Option<&Path>) -> u8 {
+    let changes = scratch.map(shims::removed).unwrap_or_default();
+    let error = spawn::replace(program, words, &changes);
+    let code = error.exit_code();
+    streams::complain(
+        Severity::Error,
+        &error.into(),
+        &Doing::Record(words.to_vec()),
+    );
+    code
+}

@@ -1,0 +1,347 @@
+//! Turns commands with launchers in them, and job scripts, into one recording: with launchers that are shell scripts.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use assert_cmd::cargo::cargo_bin;
+use rsamp::profile::Profile;
+use rsamp::profile::event::Event;
+use rsamp::recording::Reader;
+use tempfile::TempDir;
+
+use crate::pythons::pythons;
+
+/// Starts `-n N` copies with what srun sets; `AFTER` is run when they have ended.
+const SRUN: &str = "#!/bin/sh
+n=1
+case $1 in (-n) n=$2; shift 2;; (--ntasks=*) n=${1#*=}; shift;; esac
+rank=0 pids=
+while [ $rank -lt $n ]; do
+  SLURM_JOB_ID=42 SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=$n SLURM_PROCID=$rank SLURM_LOCALID=$rank \"$@\" &
+  pids=\"$pids $!\" rank=$((rank + 1))
+done
+code=0
+for pid in $pids; do wait $pid || code=$?; done
+eval \"$AFTER\"
+exit $code
+";
+
+/// The same with what Open MPI sets.
+const MPIRUN: &str = "#!/bin/sh
+n=$2; shift 2
+rank=0
+while [ $rank -lt $n ]; do
+  OMPI_COMM_WORLD_SIZE=$n OMPI_COMM_WORLD_RANK=$rank \"$@\" &
+  rank=$((rank + 1))
+done
+wait
+";
+
+/// Runs a copy of the script at once, as a job.
+const SBATCH: &str = "#!/bin/sh
+name=$(basename \"$1\")
+mkdir spool && cp \"$1\" spool/slurm_script && shift
+chmod +x spool/slurm_script
+SLURM_JOB_ID=43 SLURM_JOB_NAME=$name SLURM_PROCID=0 spool/slurm_script \"$@\" >job.out 2>job.err
+echo Submitted batch job 43
+";
+
+/// Says which rank it is, and works for a while in a function.
+const RANK: &str = "import os, sys, time
+def work():
+    end = time.perf_counter() + 0.3
+    while time.perf_counter() < end:
+        sum(range(100))
+work()
+print('rank', os.environ.get('SLURM_PROCID') or os.environ.get('OMPI_COMM_WORLD_RANK'), *sys.argv[1:])
+sys.exit(int(os.environ.get('CODE', 0)))
+";
+
+/// A folder with rank.py, and the launchers in `bin`.
+struct Site {
+    folder: TempDir,
+    python: String,
+}
+
+impl Site {
+    fn new() -> Site {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("bin")).expect("made");
+        for (name, text) in [("srun", SRUN), ("mpirun", MPIRUN), ("sbatch", SBATCH)] {
+            let path = folder.path().join("bin").join(name);
+            fs::write(&path, text).expect("written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions");
+        }
+        fs::write(folder.path().join("rank.py"), RANK).expect("written");
+        let python = pythons().into_iter().find(|python| python.version.1 == 11);
+        let python = python.expect("RSAMP_PYTHONS lists 3.11").command.join(" ");
+        Site { folder, python }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs rsamp with the words of a line, in which `python` is the interpreter.
+    fn run(&self, line: &str, environment: &[(&str, &str)]) -> Output {
+        let line = line.replace("python ", &format!("{} ", self.python));
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", self.path().join("bin").display());
+        let mut command = Command::new(cargo_bin!("rsamp"));
+        command
+            .args(line.split_whitespace())
+            .current_dir(self.path());
+        command.env("PATH", path).envs(environment.iter().copied());
+        command.output().expect("rsamp runs")
+    }
+
+    /// Writes a job script, in which `python` is the interpreter.
+    fn script(&self, name: &str, text: &str) {
+        let text = text.replace("python ", &format!("{} ", self.python));
+        fs::write(self.path().join(name), text).expect("written");
+    }
+
+    /// The ranks of the processes in a recording, in which all of them worked.
+    fn ranks(&self, file: &str) -> Vec<Option<u32>> {
+        let file = File::open(self.path().join(file)).expect("a recording");
+        let mut reader = Reader::new(file).expect("a header");
+        let (mut profile, mut ranks) = (Profile::default(), Vec::new());
+        let mut take = |event: Event| {
+            if let Event::Process(_, process) = &event {
+                assert!(process.host.is_some());
+                ranks.push(process.rank);
+            }
+            profile.apply(event);
+        };
+        reader.read(&mut take).expect("read");
+        assert!(profile.frames().iter().any(|frame| frame.name == "work"));
+        assert!(
+            reader
+                .sources()
+                .iter()
+                .any(|source| source.text.contains("def work"))
+        );
+        ranks.sort_unstable();
+        ranks
+    }
+
+    /// The names of the files whose names end so, sorted.
+    fn files(&self, ending: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path()).expect("a folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let names = names.map(|name| name.to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.filter(|name| name.ends_with(ending)).collect();
+        names.sort();
+        names
+    }
+}
+
+fn said(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_launcher_behind_rsamp_gives_one_recording() {
+    let site = Site::new();
+    let output = site.run(
+        "record -o all.rsamp -o all.folded -- srun -n 3 python rank.py a b",
+        &[],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert_eq!(
+        said(&output.stdout),
+        ["rank 0 a b", "rank 1 a b", "rank 2 a b"]
+    );
+    assert_eq!(errors(&output).matches("the program ended").count(), 1);
+    assert_eq!(site.ranks("all.rsamp"), [Some(0), Some(1), Some(2)]);
+    let folded = fs::read_to_string(site.path().join("all.folded")).expect("written");
+    assert!(folded.contains("work"), "{folded}");
+    assert_eq!(site.files(".ranks"), [""; 0]);
+    // Without -o, under the script's name; and with another launcher.
+    let output = site.run("record -q -- time mpirun -n 2 python rank.py", &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let files = site.files(".rsamp");
+    assert!(
+        files.len() == 2 && files[1].starts_with("rank-"),
+        "{files:?}"
+    );
+    assert_eq!(site.ranks(&files[1]), [Some(0), Some(1)]);
+}
+
+#[test]
+fn a_launcher_before_rsamp_gives_a_recording_for_each_rank() {
+    let site = Site::new();
+    let rsamp = cargo_bin!("rsamp").display().to_string();
+    let line = format!("-n 2 {rsamp} record -q -- {} rank.py", site.python);
+    let mut srun = Command::new(site.path().join("bin/srun"));
+    let output = srun
+        .args(line.split(' '))
+        .current_dir(site.path())
+        .output()
+        .expect("runs");
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let files = site.files(".rsamp");
+    let has_rank = |rank: usize| files[rank].starts_with(&format!("rank-r{rank}-"));
+    assert!(files.len() == 2 && has_rank(0) && has_rank(1), "{files:?}");
+    assert_eq!(
+        (site.files(".svg").len(), site.files(".pstats").len()),
+        (2, 2)
+    );
+}
+
+#[test]
+fn the_launchers_exit_code_is_passed_on() {
+    let site = Site::new();
+    let output = site.run(
+        "record -q -o a.rsamp -- srun -n 2 python rank.py",
+        &[("CODE", "7")],
+    );
+    assert_eq!(output.status.code(), Some(7), "{}", errors(&output));
+    assert_eq!(site.ranks("a.rsamp").len(), 2);
+    let output = site.run(
+        "record -q -o a.rsamp -- srun --ntasks=2 no-such-program",
+        &[],
+    );
+    assert_eq!(output.status.code(), Some(127), "{}", errors(&output));
+}
+
+#[test]
+fn ranks_whose_recordings_are_lost_are_named() {
+    let site = Site::new();
+    let line = "record -q -o a.rsamp -- srun -n 4 python rank.py";
+    let output = site.run(line, &[("AFTER", "rm *.ranks/srun*/*-r[12]-*")]);
+    assert_eq!(output.status.code(), Some(65), "{}", errors(&output));
+    assert!(
+        errors(&output).contains("ranks 1-2 of 4 left no recording"),
+        "{}",
+        errors(&output)
+    );
+    assert_eq!(site.ranks("a.rsamp"), [Some(0), Some(3)]);
+    // Damaged: what comes before is merged, and the folder is kept.
+    let after = "f=$(echo *.ranks/srun*/*-r3-*); printf xxxx | dd of=$f bs=1 seek=$(($(wc -c <$f) - 9)) conv=notrunc";
+    let output = site.run(line, &[("AFTER", after)]);
+    assert_eq!(output.status.code(), Some(65), "{}", errors(&output));
+    assert!(
+        errors(&output).contains("is damaged from byte"),
+        "{}",
+        errors(&output)
+    );
+    assert!(site.ranks("a.rsamp").contains(&Some(0)));
+    assert_eq!(site.files(".ranks").len(), 1);
+    // A code of the program's own comes first.
+    let output = site.run(line, &[("AFTER", "rm *.ranks/srun*/*-r0-*"), ("CODE", "3")]);
+    assert_eq!(output.status.code(), Some(3), "{}", errors(&output));
+}
+
+#[test]
+fn a_rank_that_runs_something_else_is_no_error() {
+    let site = Site::new();
+    let output = site.run("record -o a.rsamp -- srun -n 2 true", &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert!(
+        errors(&output).contains("warning: the program ran, but nothing was recorded"),
+        "{}",
+        errors(&output)
+    );
+    assert_eq!(site.files(".ranks"), [""; 0]);
+}
+
+#[test]
+fn a_node_that_does_not_share_the_folder_loses_nothing() {
+    let site = Site::new();
+    let line = "record --gather /no/such/folder -- python rank.py";
+    let spare = site.path().join("spare");
+    fs::create_dir(&spare).expect("made");
+    let output = site.run(
+        line,
+        &[("TMPDIR", &spare.display().to_string()), ("PMI_RANK", "5")],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let left = fs::read_dir(&spare).expect("a folder").count();
+    assert!(
+        left == 1 && errors(&output).contains("the recording is left on"),
+        "{}",
+        errors(&output)
+    );
+}
+
+#[test]
+fn every_launcher_in_a_job_script_is_seen() {
+    let site = Site::new();
+    // As a module of a cluster does, after which the links are not the first in PATH.
+    let script = "srun -n 2 python rank.py first\nPATH=$PWD/bin:$PATH\nmpirun -n 2 python rank.py second\nexit 5\n";
+    site.script("job.sl", script);
+    for bash in ["bash", "bash -l"] {
+        let output = site.run(&format!("record -q -o all.rsamp -- {bash} job.sl"), &[]);
+        assert_eq!(output.status.code(), Some(5), "{}", errors(&output));
+        let all = [
+            "rank 0 first",
+            "rank 0 second",
+            "rank 1 first",
+            "rank 1 second",
+        ];
+        assert_eq!(said(&output.stdout), all);
+        let ranks = [Some(0), Some(0), Some(1), Some(1)];
+        assert_eq!(site.ranks("all.rsamp"), ranks, "{}", errors(&output));
+        assert_eq!(errors(&output), "");
+    }
+}
+
+#[test]
+fn a_launcher_in_a_script_runs_as_it_would_alone() {
+    let site = Site::new();
+    site.script(
+        "job.sl",
+        "srun --frobnicate 2 x\nenv | grep -c -e RSAMP -e BASH_ENV\nmpirun -n 1 env\n",
+    );
+    let output = site.run("record -q -o all.rsamp -- bash job.sl", &[]);
+    assert!(
+        errors(&output).contains("srun runs without rsamp on the ranks"),
+        "{}",
+        errors(&output)
+    );
+    // The program's environment is the one that it would have had.
+    let said = said(&output.stdout).join("\n");
+    assert!(
+        !said.contains("RSAMP_SHIMS=") && !said.contains(".ranks"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_submitted_script_is_profiled_by_the_job() {
+    let site = Site::new();
+    let script = "#!/bin/bash\n#SBATCH --ntasks=2\nsrun -n 2 python rank.py $1\n";
+    site.script("heat.sl", script);
+    let output = site.run("record -r 500 -- sbatch heat.sl west", &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert_eq!(said(&output.stdout), ["Submitted batch job 43"]);
+    assert_eq!(errors(&output), "");
+    let read = |name: &str| fs::read_to_string(site.path().join(name)).expect("written");
+    assert_eq!(
+        said(read("job.out").as_bytes()),
+        ["rank 0 west", "rank 1 west"]
+    );
+    let files = site.files(".rsamp");
+    assert!(
+        files.len() == 1 && files[0].starts_with("heat-"),
+        "{files:?}\n{}",
+        read("job.err")
+    );
+    assert_eq!(site.ranks(&files[0]), [Some(0), Some(1)]);
+    assert_eq!(site.files(".ranks"), [""; 0]);
+    assert!(
+        read("job.err").contains("the program ended"),
+        "{}",
+        read("job.err")
+    );
+}
