@@ -7,7 +7,7 @@ use crate::profile::functions::Function;
 /// The name of a module's code object: it has the whole file for its text.
 const MODULE: &str = "<module>";
 
-/// Lines shown before and after a line of a module.
+/// Lines shown before and after a line of a module, or of a function that is not known as a whole.
 const AROUND: u32 = 3;
 
 /// Source text, file by file.
@@ -35,7 +35,8 @@ impl SourceText {
             known.lines.entry(number).or_insert_with(line);
             last = number;
         }
-        known.last_of.entry(first_line).or_insert(last);
+        let known = known.last_of.entry(first_line).or_default();
+        *known = last.max(*known);
     }
 
     /// Adds what there is to say about the text of a file.
@@ -69,24 +70,27 @@ impl SourceText {
         }
     }
 
-    /// The lines to show of a function of which `seen` were executed: all of it, or of a module those
-    /// around.
+    /// The lines to show of a function of which `seen` were executed: all of it, or those around, of a module
+    /// and of a function that is not known as a whole.
     #[must_use]
     pub fn lines_of(&self, function: &Function<'_>, seen: &[u32]) -> BTreeSet<u32> {
         let mut shown: BTreeSet<u32> = seen.iter().copied().collect();
         let Some(known) = function.file.and_then(|file| self.files.get(file)) else {
             return shown;
         };
-        if function.name == MODULE {
-            for line in seen {
-                let around = line.saturating_sub(AROUND)..=line.saturating_add(AROUND);
-                shown.extend(around.filter(|line| known.lines.contains_key(line)));
+        let first = match (function.name, function.first_line) {
+            (MODULE, _) | (_, None) => 0,
+            (_, Some(first)) => first,
+        };
+        match known.last_of.get(&first) {
+            Some(last) => shown.extend(first..=*last),
+            None => {
+                for line in seen {
+                    let around =
+                        line.saturating_sub(AROUND).max(first)..=line.saturating_add(AROUND);
+                    shown.extend(around.filter(|line| known.lines.contains_key(line)));
+                }
             }
-            return shown;
-        }
-        let first = function.first_line.unwrap_or(u32::MAX);
-        if let Some(last) = known.last_of.get(&first) {
-            shown.extend(first..=*last);
         }
         shown
     }

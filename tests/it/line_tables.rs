@@ -267,6 +267,31 @@ fn a_module_shows_the_lines_around() {
     assert!(source.has(&module, 40) && !source.has(&module, 41));
 }
 
+/// Recordings hold of a function that was seen once the lines around, and may hold all of it later.
+#[test]
+fn a_function_that_is_not_whole_shows_the_lines_around() {
+    let function = rsamp::profile::functions::Function {
+        file: Some(FILE),
+        first_line: Some(10),
+        name: "f",
+    };
+    let mut source = SourceText::default();
+    source.add(
+        FILE,
+        9,
+        "# before\ndef f():\n    a\n    b\n    c\n    d\n    e\n",
+    );
+    let lines = |source: &SourceText| source.lines_of(&function, &[12]).into_iter().collect();
+    let around: Vec<u32> = lines(&source);
+    assert_eq!(around, [10, 11, 12, 13, 14, 15]);
+    assert!(!source.has(&function, 12));
+    source.add(FILE, 10, "def f():\n    a\n    b\n");
+    source.add(FILE, 10, &"    x\n".repeat(20));
+    let whole: Vec<u32> = lines(&source);
+    assert_eq!(whole, (10..30).collect::<Vec<u32>>());
+    assert!(source.has(&function, 12));
+}
+
 /// `ProcessId` is that of the only process.
 #[test]
 fn the_summary_tells_states_cores_and_memory() {

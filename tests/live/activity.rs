@@ -23,7 +23,6 @@ const LEAST_S: f64 = 0.02;
 pub fn record(mut program: Standing) -> (Profile, Value) {
     let settings = Settings {
         stops: Stops::LastResort,
-        children: Children::Ignored,
         rate: Rate::Fixed(1000.0),
         max_overhead: None,
         duration: None,
