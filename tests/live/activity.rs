@@ -27,6 +27,7 @@ pub fn record(mut program: Standing) -> (Profile, Value) {
         max_overhead: None,
         duration: None,
         start_timeout: Some(Duration::from_secs(10)),
+        children: Children::Ignored,
     };
     let pid = Pid(program.pid());
     let mut profile = Profile::default();
