@@ -275,6 +275,28 @@ fn a_node_that_does_not_share_the_folder_loses_nothing() {
 }
 
 #[test]
+fn ranks_write_to_scratch_and_to_the_folder_at_their_end() {
+    let site = Site::new();
+    let spare = site.path().join("spare");
+    fs::create_dir(&spare).expect("made");
+    // What is where while a rank works.
+    let look = RANK.replace(
+        "print('rank'",
+        "import glob; print(*(len(glob.glob(f)) for f in ['spare/rsamp-*.rsamp', '*.ranks/*/*.rsamp']))\nprint('rank'",
+    );
+    fs::write(site.path().join("look.py"), look).expect("written");
+    let output = site.run(
+        "record -q --scratch -o all.rsamp -- srun -n 1 python look.py",
+        &[("TMPDIR", &spare.display().to_string())],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert_eq!(said(&output.stdout), ["1 0", "rank 0"]);
+    assert_eq!(site.ranks("all.rsamp"), [Some(0)]);
+    assert_eq!(fs::read_dir(&spare).expect("a folder").count(), 0);
+    assert_eq!(site.files(".ranks"), [""; 0]);
+}
+
+#[test]
 fn every_launcher_in_a_job_script_is_seen() {
     let site = Site::new();
     // As a module of a cluster does, after which the links are not the first in PATH.
