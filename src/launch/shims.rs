@@ -4,7 +4,9 @@
 //! launcher further on in `PATH`, which runs in the environment that the script would have had without rsamp. Not
 //! seen are launchers that are called by an absolute path or after `PATH` was set to something else. A script
 //! for bash finds them even then: whatever it does to `PATH` (`module load`), the folder of the links is put first again
-//! before the next command of its top level, by a trap of the file that `BASH_ENV` names.
+//! before the next command of its top level, by a trap of the file that `BASH_ENV` names. A login shell (`bash -l`) does not
+//! read that file. It finds functions with the names of the launchers in its environment, of which the first that is called
+//! sets the trap and removes them all.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -29,9 +31,10 @@ const PATH: &str = "PATH";
 
 /// The folder of the links in the scratch folder.
 pub const LINKS: &str = "bin";
-/// The words that rsamp was given, and the file for `BASH_ENV`, in the scratch folder.
+/// The words that rsamp was given, the file for `BASH_ENV`, and the one for login shells, in the scratch folder.
 const OPTIONS: &str = "options";
 const TRAP: &str = "bash_env";
+const LOGIN_TRAP: &str = "bash_login";
 
 /// Shells, whose scripts start launchers.
 pub const SHELLS: &[&str] = &[
@@ -100,26 +103,53 @@ pub fn install(scratch: &Path, rsamp: &Path, options: &[OsString]) -> io::Result
         options.join(OsStr::new("\0")).as_bytes(),
     )?;
     let before = std::env::var_os(BASH_ENV);
-    let trap = scratch.join(TRAP);
+    let (trap, login_trap) = (scratch.join(TRAP), scratch.join(LOGIN_TRAP));
     fs::write(&trap, trap_text(&links, before.as_deref()))?;
+    fs::write(&login_trap, trap_text(&links, None))?;
     let path = std::env::var_os(PATH).unwrap_or_default();
     let path = [links.as_os_str(), &path].join(OsStr::new(":"));
-    Ok(vec![
+    let functions = function_names().map(|name| {
+        let text = function_text(name, &login_trap);
+        (function_variable(name), Some(text))
+    });
+    let mut changes: Vec<Change> = functions.collect();
+    changes.extend([
         (PATH.into(), Some(path)),
         (BASH_ENV.into(), Some(trap.into_os_string())),
         (BASH_ENV_BEFORE.into(), before),
         (VARIABLE.into(), Some(scratch.into())),
-    ])
+    ]);
+    Ok(changes)
 }
 
-/// Has bash put the links first in `PATH` again, before each command of the top level.
+/// Those launchers whose names are names of functions for every bash: in POSIX mode it complains of others.
+fn function_names() -> impl Iterator<Item = &'static str> {
+    Launcher::names().filter(|name| !name.contains('.'))
+}
+
+/// The variable in which bash looks for a function (since 4.3).
+fn function_variable(name: &str) -> OsString {
+    format!("BASH_FUNC_{name}%%").into()
+}
+
+/// A function that removes itself, sets the trap, and calls what is found then. Even without the file it does not call itself.
+fn function_text(name: &str, login_trap: &Path) -> OsString {
+    let trap = login_trap.as_os_str().as_bytes().escape_ascii();
+    format!("() {{ unset -f {name}; . $'{trap}' || :; {name} \"$@\"; }}").into()
+}
+
+/// Has bash put the links first in `PATH`, now and again before each command of the top level.
 fn trap_text(links: &Path, before: Option<&OsStr>) -> Vec<u8> {
     // bash expands it before it reads the file.
     let before = before.map(|before| [b". \"", before.as_bytes(), b"\"\n"].concat());
     let links = links.as_os_str().as_bytes().escape_ascii();
+    let names: Vec<&str> = function_names().collect();
     let trap = format!(
-        "rsamp_links=$'{links}'\n\
-         trap 'case $PATH in (\"$rsamp_links\":*) ;; (*) PATH=$rsamp_links:$PATH ;; esac' DEBUG\n"
+        "unset -f {}\n\
+         rsamp_links=$'{links}'\n\
+         trap 'case $PATH in (\"$rsamp_links\":*) ;; (*) PATH=$rsamp_links:$PATH ;; esac' DEBUG\n\
+         PATH=$rsamp_links:$PATH\n",
+        names.join(" ")
     );
     [before.unwrap_or_default(), trap.into_bytes()].concat()
 }
@@ -168,13 +198,16 @@ pub fn removed(scratch: &Path, program: &Path) -> Vec<Change> {
     let path = OsString::from_vec(folders.join(&b':'));
     // bash tells a program its path.
     let underscore = std::env::var_os("_").map(|_| program.into());
-    vec![
+    let functions = function_names().map(|name| (function_variable(name), None));
+    let mut changes: Vec<Change> = functions.collect();
+    changes.extend([
         ("_".into(), underscore),
         (PATH.into(), Some(path)),
         (BASH_ENV.into(), std::env::var_os(BASH_ENV_BEFORE)),
         (BASH_ENV_BEFORE.into(), None),
         (VARIABLE.into(), None),
-    ]
+    ]);
+    changes
 }
 
 #[cfg(test)]

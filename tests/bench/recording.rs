@@ -127,12 +127,13 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (done, start.elapsed().as_secs_f64())
 }
 
-/// 1,000 recordings of a minute at 100 Hz, by the command that a user types.
+/// 1,000 recordings of a minute at 100 Hz, under the names that ranks give them, by the command that a user types.
 fn merge_many(folder: &Path) {
     let folder = folder.join("many");
     fs::create_dir(&folder).expect("made");
     for number in 0..1000 {
-        let file = File::create(folder.join(format!("{number}.rsamp"))).expect("a file");
+        let file = File::create(folder.join(format!("n1-r{number}-1-1.rsamp")));
+        let file = file.expect("a file");
         write(file, number, 6000, 10_000_000);
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_rsamp"));
@@ -152,10 +153,7 @@ fn merge_many(folder: &Path) {
 /// The same, as the ranks of a launcher leave them, into one recording: what rsamp does when the launcher has ended.
 fn gather_many(folder: &Path) {
     let launcher = folder.join("launcher");
-    // Each recording under the name that a rank gives it.
-    let text = "#!/bin/sh\nfor file in many/*; do name=${file##*/}; \
-                ln $file $(echo *.ranks/launcher-*)/n1-r${name%.rsamp}-1-1.rsamp; done\n";
-    fs::write(&launcher, text).expect("written");
+    fs::write(&launcher, "#!/bin/sh\nln many/* *.ranks/launcher-*\n").expect("written");
     fs::set_permissions(&launcher, fs::Permissions::from_mode(0o755)).expect("permissions");
     let mut command = Command::new(env!("CARGO_BIN_EXE_rsamp"));
     command

@@ -20,6 +20,10 @@ work()
 print('rank', MPI.COMM_WORLD.Get_rank(), 'of', MPI.COMM_WORLD.Get_size(), flush=True)
 ";
 
+/// Two tasks of a small problem, as users have them in their scripts.
+const SCATTER: &str = "#!/bin/bash -e\n#SBATCH --ntasks=2\n\
+                       srun time python scatter.py -nx 20 -ny 20 -nc 400 -checksum\n";
+
 /// A cluster for the test `name` with rank.py in it.
 fn cluster(name: &str) -> Option<Cluster> {
     let cluster = Cluster::new(name)?;
@@ -27,8 +31,8 @@ fn cluster(name: &str) -> Option<Cluster> {
     Some(cluster)
 }
 
-/// The recording holds a process for each of these ranks, on so many hosts, and their work.
-fn check(cluster: &Cluster, recording: &str, ranks: &[u32], hosts: usize) {
+/// The recording holds a process for each of these ranks, on so many hosts, and their function.
+fn check(cluster: &Cluster, recording: &str, ranks: &[u32], hosts: usize, function: &str) {
     let file = File::open(cluster.folder.join(recording)).expect("a recording");
     let mut reader = Reader::new(file).expect("a header");
     let (mut profile, mut found, mut found_hosts) = (Profile::default(), Vec::new(), Vec::new());
@@ -45,7 +49,7 @@ fn check(cluster: &Cluster, recording: &str, ranks: &[u32], hosts: usize) {
     found_hosts.dedup();
     assert_eq!(found, ranks);
     assert_eq!(found_hosts.len(), hosts, "{found_hosts:?}");
-    assert!(profile.frames().iter().any(|frame| frame.name == "work"));
+    assert!(profile.frames().iter().any(|frame| frame.name == function));
     assert_eq!(
         cluster.files(".ranks"),
         [""; 0],
@@ -84,13 +88,18 @@ fn rsamp_before_srun_and_mpirun() {
     let Some(cluster) = cluster("rsamp_before_srun_and_mpirun") else {
         return;
     };
-    for launcher in [
-        "srun --nodes=2 --ntasks=4",
-        "srun --partition=pidns -N2 -n4",
-        "mpirun -n 4",
+    // Without the variable, it is the MPICH beside mpi4py.
+    let open_mpi = Some(("MPI4PY_MPIABI", "openmpi"));
+    for (launcher, mpi) in [
+        ("srun --nodes=2 --ntasks=4", None),
+        ("srun --partition=pidns -N2 -n4", None),
+        ("mpirun -n 4", None),
+        ("srun --mpi=pmix -N2 -n4", open_mpi),
+        ("mpirun.openmpi -n 4", open_mpi),
     ] {
         let mut command = cluster.command("rsamp");
         command
+            .envs(mpi)
             .args(["record", "-q", "-o", "all.rsamp", "--"])
             .args(launcher.split(' '));
         let output = command.args(["python", "rank.py"]).output().expect("rsamp");
@@ -98,8 +107,40 @@ fn rsamp_before_srun_and_mpirun() {
         let expected = ["rank 0 of 4", "rank 1 of 4", "rank 2 of 4", "rank 3 of 4"];
         assert_eq!(said(&text(&output.stdout)), expected, "{launcher}");
         let hosts = if launcher.starts_with("srun") { 2 } else { 1 };
-        check(&cluster, "all.rsamp", &[0, 1, 2, 3], hosts);
+        check(&cluster, "all.rsamp", &[0, 1, 2, 3], hosts, "work");
     }
+}
+
+/// The ranks said what they say without rsamp and nothing else, in a job and in an allocation.
+#[test]
+fn the_script_of_a_user_as_it_is() {
+    let Some(cluster) = Cluster::new("the_script_of_a_user_as_it_is") else {
+        return;
+    };
+    let plain = cluster.submit(&[], SCATTER);
+    plain.succeed();
+    let expected = plain.output();
+    assert_eq!(expected.lines().count(), 2, "{expected}");
+    let is_timed = |errors: &str| errors.matches("elapsed").count() == 2;
+    let job = submitted(&cluster, "scatter.sl", SCATTER, &[]);
+    job.succeed();
+    assert_eq!(job.output(), expected, "{}", job.errors());
+    assert!(is_timed(&job.errors()), "{}", job.errors());
+    let files = cluster.files(".rsamp");
+    assert!(
+        files.len() == 1 && files[0].starts_with("scatter-"),
+        "{files:?}"
+    );
+    check(&cluster, &files[0], &[0, 1], 1, "field_at_point");
+    let mut command = cluster.command("salloc");
+    command.args(["--quiet", "--ntasks=2", "rsamp", "record"]);
+    let command = command.args(["-o", "all.rsamp", "--", "bash", "-e", "scatter.sl"]);
+    let output = command.output().expect("salloc");
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    assert_eq!(text(&output.stdout), expected, "{errors}");
+    assert!(is_timed(&errors), "{errors}");
+    check(&cluster, "all.rsamp", &[0, 1], 1, "field_at_point");
 }
 
 #[test]
@@ -130,7 +171,7 @@ fn a_submitted_script_with_several_launchers() {
         files.len() == 1 && files[0].starts_with("heat-n"),
         "{files:?}"
     );
-    check(&cluster, &files[0], &[0, 0, 1, 1, 2], 2);
+    check(&cluster, &files[0], &[0, 0, 1, 1, 2], 2, "work");
 }
 
 #[test]

@@ -235,7 +235,7 @@ fn what_cannot_be_reached_is_said() {
     );
     // rsamp in a folder that the node does not have: its /dev/shm is its own.
     let private = format!("/dev/shm/rsamp-{}", std::process::id());
-    std::fs::copy(rsamp.trim(), &private).expect("copied");
+    stdout(cluster.command("cp").args([rsamp.trim(), &private]));
     let mut elsewhere = Command::new(&private);
     elsewhere.args(without.get_args());
     check(

@@ -297,8 +297,8 @@ fn readable_rsamp(root: &Path, test: &str) -> PathBuf {
     if !program.exists() {
         fs::create_dir_all(&folder).expect("a folder");
         let unready = folder.join(format!("rsamp-{test}"));
-        fs::copy(built, &unready).expect("copied");
-        fs::set_permissions(&unready, fs::Permissions::from_mode(0o755)).expect("permissions");
+        // By another process: a file that this one writes to could not be run while a child of another test has it.
+        stdout(Command::new("install").arg(built).arg(&unready));
         fs::rename(&unready, &program).expect("renamed");
     }
     program

@@ -275,13 +275,39 @@ fn a_node_that_does_not_share_the_folder_loses_nothing() {
 }
 
 #[test]
+fn ranks_write_to_scratch_and_to_the_folder_at_their_end() {
+    let site = Site::new();
+    let spare = site.path().join("spare");
+    fs::create_dir(&spare).expect("made");
+    // What is where while a rank works.
+    let look = RANK.replace(
+        "print('rank'",
+        "import glob; print(*(len(glob.glob(f)) for f in ['spare/rsamp-*.rsamp', '*.ranks/*/*.rsamp']))\nprint('rank'",
+    );
+    fs::write(site.path().join("look.py"), look).expect("written");
+    let output = site.run(
+        "record -q --scratch -o all.rsamp -- srun -n 1 python look.py",
+        &[("TMPDIR", &spare.display().to_string())],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert_eq!(said(&output.stdout), ["1 0", "rank 0"]);
+    assert_eq!(site.ranks("all.rsamp"), [Some(0)]);
+    assert_eq!(fs::read_dir(&spare).expect("a folder").count(), 0);
+    assert_eq!(site.files(".ranks"), [""; 0]);
+}
+
+#[test]
 fn every_launcher_in_a_job_script_is_seen() {
     let site = Site::new();
     // As a module of a cluster does, after which the links are not the first in PATH.
-    let script = "srun -n 2 python rank.py first\nPATH=$PWD/bin:$PATH\nmpirun -n 2 python rank.py second\nexit 5\n";
+    let script = "PATH=$PWD/bin:$PATH\nsrun -n 2 python rank.py first\nPATH=$PWD/bin:$PATH\n\
+                  mpirun -n 2 python rank.py second\nexit 5\n";
     site.script("job.sl", script);
+    // What a login shell reads is this machine's, but for what is the user's.
+    let home = site.path().display().to_string();
     for bash in ["bash", "bash -l"] {
-        let output = site.run(&format!("record -q -o all.rsamp -- {bash} job.sl"), &[]);
+        let line = format!("record -q -o all.rsamp -- {bash} job.sl");
+        let output = site.run(&line, &[("HOME", &home)]);
         assert_eq!(output.status.code(), Some(5), "{}", errors(&output));
         let all = [
             "rank 0 first",
@@ -301,7 +327,7 @@ fn a_launcher_in_a_script_runs_as_it_would_alone() {
     let site = Site::new();
     site.script(
         "job.sl",
-        "srun --frobnicate 2 x\nenv | grep -c -e RSAMP -e BASH_ENV\nmpirun -n 1 env\n",
+        "srun --frobnicate 2 x\nenv | grep -c -e RSAMP -e BASH_\nmpirun -n 1 env\n",
     );
     let output = site.run("record -q -o all.rsamp -- bash job.sl", &[]);
     assert!(
@@ -312,7 +338,7 @@ fn a_launcher_in_a_script_runs_as_it_would_alone() {
     // The program's environment is the one that it would have had.
     let said = said(&output.stdout).join("\n");
     assert!(
-        !said.contains("RSAMP_SHIMS=") && !said.contains(".ranks"),
+        !said.contains("RSAMP_SHIMS=") && !said.contains(".ranks") && !said.contains("BASH_FUNC"),
         "{said}"
     );
 }

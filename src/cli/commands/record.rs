@@ -1,6 +1,7 @@
 //! Turns a command into a running program, a profile of it, and its exit code.
 
 use std::any::Any;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -99,7 +100,11 @@ pub fn gathered(
     let ran = record(&quiet, name, plan, changes)?;
     match ran.recorded {
         Ok(recorded) => {
-            if let Some(error) = report::errors(&recorded.outcomes).first() {
+            if let Some(error) = &recorded.sampled.too_short {
+                // What has no samples and no process is no recording.
+                let _ = fs::remove_file(&file);
+                gather::leave_note(&file, &error.to_string());
+            } else if let Some(error) = report::errors(&recorded.outcomes).first() {
                 gather::leave_note(&file, error);
             }
         }
