@@ -26,6 +26,9 @@ const FIRST_AGAIN: i32 = 300;
 /// With more new PIDs than this it costs less to read all of `/proc` than to ask for each.
 const MANY: usize = 2048;
 
+/// How often a PID is looked at again that was no process yet. Most such have ended.
+const LATE_LOOKS: u8 = 2;
+
 /// How often all of `/proc` is read where there is no other way.
 const LIST_EVERY: Duration = Duration::from_millis(100);
 
@@ -44,6 +47,8 @@ pub struct Births {
     /// `/proc/loadavg`, where it tells the truth.
     loadavg: Option<File>,
     last: i32,
+    /// PIDs that were given, but are no processes yet: the kernel gives them a little before.
+    unborn: Vec<(Pid, u8)>,
     listed: Option<Instant>,
 }
 
@@ -68,6 +73,7 @@ impl Births {
         Births {
             loadavg: loadavg.filter(|_| last.is_some()),
             last: last.unwrap_or(0),
+            unborn: Vec::new(),
             listed: None,
         }
     }
@@ -83,13 +89,32 @@ impl Births {
             return all();
         };
         let before = std::mem::replace(&mut self.last, last);
+        let mut births = self.late_births();
         if last == before {
-            return Vec::new();
+            return births;
         }
-        match between(before, last, highest_pid) {
-            Some(pids) => pids.into_iter().filter_map(born).collect(),
-            None => all(),
+        let Some(pids) = between(before, last, highest_pid) else {
+            return all();
+        };
+        for pid in pids {
+            match born(pid) {
+                Some(birth) => births.push(birth),
+                None => self.unborn.push((pid, LATE_LOOKS)),
+            }
         }
+        births
+    }
+
+    /// Looks again at those that were no processes yet.
+    fn late_births(&mut self) -> Vec<Birth> {
+        let mut births = Vec::new();
+        self.unborn.retain_mut(|(pid, looks)| {
+            *looks -= 1;
+            let birth = born(*pid);
+            births.extend(birth);
+            birth.is_none() && *looks > 0
+        });
+        births
     }
 }
 
@@ -156,6 +181,21 @@ mod tests {
         assert_eq!(pids(1, MANY as i32 + 1).map(|p| p.len()), Some(MANY));
         assert_eq!(pids(1, MANY as i32 + 2), None);
         assert_eq!(pids(9, 7), None, "once round");
+    }
+
+    #[test]
+    fn a_pid_given_a_little_before_its_process_is_there_is_looked_at_again() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let (there, never) = (Pid(child.id() as i32), Pid(i32::MAX));
+        let mut births = Births::from_now();
+        births.unborn = vec![(there, LATE_LOOKS), (never, LATE_LOOKS)];
+        let found: Vec<Pid> = births.look().into_iter().map(|birth| birth.pid).collect();
+        assert!(found.contains(&there));
+        assert_eq!(births.unborn, [(never, LATE_LOOKS - 1)]);
+        births.look();
+        assert!(births.unborn.iter().all(|(pid, _)| *pid != never));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

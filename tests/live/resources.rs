@@ -101,7 +101,8 @@ fn what_a_process_used_is_what_it_says() {
         let (profile, said) = record(run_command(&mut command(python, "usage.py")));
         assert_eq!(profile.missing(), []);
         let usage = profile.usage();
-        assert!(usage.len() >= 5, "{}", usage.len());
+        // At the beginning and at the end at least; how many there are between depends on what they cost.
+        assert!(usage.len() >= 2, "{}", usage.len());
         let first = usage.first().expect("usage");
         assert!(
             first.resident.is_some() && first.runnable.is_some(),

@@ -196,9 +196,14 @@ fn record(tree: &Tree, python: &Python, options: &[&str], words: &[&str]) -> Sta
     spawn(tree.with_environment(python, &mut command))
 }
 
-/// What is in the recording by now, if there is anything.
+/// What is in the recording by now, if there is anything. Behind a shell, which may start ranks, it is in a folder of
+/// its own until the end.
 fn recorded(tree: &Tree) -> Option<Profile> {
-    let mut reader = Reader::new(File::open(tree.folder.path().join("a.rsamp")).ok()?).ok()?;
+    let folder = tree.folder.path();
+    let pattern = folder.join("*.ranks/*/*.rsamp");
+    let growing = glob::glob(pattern.to_str()?).ok()?.find_map(Result::ok);
+    let path = growing.unwrap_or_else(|| folder.join("a.rsamp"));
+    let mut reader = Reader::new(File::open(path).ok()?).ok()?;
     let mut profile = Profile::default();
     reader.read(&mut |event| profile.apply(event)).ok()?;
     Some(profile)
