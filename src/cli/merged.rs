@@ -49,7 +49,8 @@ pub fn merge(
         profile.apply(event);
     };
     for input in inputs {
-        merger.begin(input.name.clone());
+        // No name: each process tells its rank and host by itself.
+        merger.begin(None);
         let since = Nanos(input.header.start_unix_ns.saturating_sub(first));
         let (rank, host) = (header::rank(&input.header), input.header.host.clone());
         let read = inputs::read_one(input, trouble, &mut |event| {

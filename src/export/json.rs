@@ -98,6 +98,7 @@ struct ProcessRow<'p> {
     usable_cpus: Option<u32>,
     memory_limit: Option<u64>,
     rank: Option<u32>,
+    host: Option<&'p str>,
 }
 
 impl<'p> From<&'p Process> for ProcessRow<'p> {
@@ -109,6 +110,7 @@ impl<'p> From<&'p Process> for ProcessRow<'p> {
             usable_cpus: process.usable_cpus,
             memory_limit: process.memory_limit,
             rank: process.rank,
+            host: process.host.as_deref(),
         }
     }
 }
