@@ -301,8 +301,6 @@ fn write(
     pid: Pid,
     trouble: &mut Trouble,
 ) -> Recorded {
-    // Each process tells its rank and host by itself.
-    inputs.iter_mut().for_each(|input| input.name = None);
     let merged = merge(inputs, &header, plan, pid, trouble);
     let meta = meta(request, inputs, &merged.profile, &header);
     let outcomes = plan.write(&merged.profile, &meta, pid, merged.recordings);

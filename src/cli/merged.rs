@@ -3,7 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::mem;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::{self, JoinHandle};
 
 use super::header;
 use super::inputs::{self, Input, Trouble};
@@ -13,7 +16,7 @@ use super::place::Place;
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::event::{Event, Nanos};
-use crate::recording::{Header, Merger, Writer};
+use crate::recording::{Header, Merger, SourceText, Writer};
 
 /// What came of the merging.
 #[derive(Debug)]
@@ -44,12 +47,13 @@ pub fn merge(
     let mut seen: HashSet<(Arc<str>, u32)> = HashSet::new();
     let mut emit = |event: Event, outputs: &mut [Output]| {
         for output in outputs {
-            output.put(|writer| writer.event(&event));
+            output.put(Piece::Event(event.clone()));
         }
         profile.apply(event);
     };
     for input in inputs {
-        merger.begin(input.name.clone());
+        // No name: each process tells its rank and host by itself.
+        merger.begin(None);
         let since = Nanos(input.header.start_unix_ns.saturating_sub(first));
         let (rank, host) = (header::rank(&input.header), input.header.host.clone());
         let read = inputs::read_one(input, trouble, &mut |event| {
@@ -59,7 +63,7 @@ pub fn merge(
         for source in read.iter().flat_map(|reader| reader.sources()) {
             if seen.insert((Arc::clone(&source.file), source.first_line)) {
                 for output in &mut outputs {
-                    output.put(|w| w.source(&source.file, source.first_line, &source.text));
+                    output.put(Piece::Source(source.clone()));
                 }
             }
         }
@@ -119,55 +123,111 @@ pub fn common_header(inputs: &[Input]) -> Header {
     header
 }
 
-/// A recording that is being written, and the first thing that went wrong with it.
+/// What is handed to a thread that writes at once, and how many of these may wait for it.
+const PIECES_AT_ONCE: usize = 4096;
+const MAX_WAITING: usize = 16;
+
+/// A recording that a thread of its own writes: to compress the samples takes longer than to read them.
 struct Output {
     place: Place,
-    writer: io::Result<Writer<BufWriter<File>>>,
-    written_bytes: u64,
+    pieces: Vec<Piece>,
+    sender: SyncSender<Vec<Piece>>,
+    thread: io::Result<JoinHandle<Written>>,
 }
+
+enum Piece {
+    Event(Event),
+    Source(SourceText),
+}
+
+/// How many bytes were written, and the first thing that went wrong.
+struct Written(u64, io::Result<()>);
 
 impl Output {
     fn open(plan: &Plan, place: Place, header: Header) -> Output {
         let file = plan.opener(place.clone())();
+        let (sender, receiver) = mpsc::sync_channel(MAX_WAITING);
+        let writing = move || {
+            let mut bytes = 0;
+            let result = file.and_then(|file| write(file, header, receiver, &mut bytes));
+            Written(bytes, result)
+        };
         Output {
             place,
-            writer: file.and_then(|file| Writer::new(BufWriter::new(file), header)),
-            written_bytes: 0,
+            pieces: Vec::new(),
+            sender,
+            thread: thread::Builder::new()
+                .name("recorder".to_owned())
+                .spawn(writing),
         }
     }
 
-    fn put(&mut self, write: impl FnOnce(&mut Writer<BufWriter<File>>) -> io::Result<()>) {
-        if let Ok(writer) = &mut self.writer {
-            let result = write(writer);
-            self.written_bytes = writer.written_bytes();
-            if let Err(error) = result {
-                self.writer = Err(error);
-            }
+    fn put(&mut self, piece: Piece) {
+        self.pieces.push(piece);
+        if self.pieces.len() >= PIECES_AT_ONCE {
+            self.hand_over();
         }
     }
 
-    fn finish(self) -> Outcome {
-        let mut written_bytes = self.written_bytes;
-        let finished = self.writer.and_then(|writer| {
-            let (mut out, all_bytes) = writer.finish()?;
-            out.flush()?;
-            written_bytes = all_bytes;
-            let file = out.get_ref();
-            let is_file = file.metadata()?.is_file();
-            if is_file { file.sync_all() } else { Ok(()) }
-        });
-        let path = self.place.path;
+    fn hand_over(&mut self) {
+        // A thread that has failed says why at the end.
+        let _ = self.sender.send(mem::take(&mut self.pieces));
+    }
+
+    fn finish(mut self) -> Outcome {
+        self.hand_over();
+        let Output {
+            place,
+            sender,
+            thread,
+            ..
+        } = self;
+        drop(sender);
+        let failed = || {
+            Written(
+                0,
+                Err(io::Error::other("the thread that writes has failed")),
+            )
+        };
+        let Written(written_bytes, result) = match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|_| failed()),
+            Err(error) => Written(0, Err(error)),
+        };
+        let path = place.path;
         Outcome {
             kind: Kind::Recording,
             saved: (written_bytes > 0).then(|| Saved {
                 path: path.clone(),
                 size_bytes: written_bytes,
             }),
-            error: finished.err().map(|source| WriteError {
+            error: result.err().map(|source| WriteError {
                 path,
                 written_bytes,
                 source,
             }),
         }
     }
+}
+
+fn write(
+    file: File,
+    header: Header,
+    pieces: Receiver<Vec<Piece>>,
+    written_bytes: &mut u64,
+) -> io::Result<()> {
+    let mut writer = Writer::new(BufWriter::new(file), header)?;
+    for piece in pieces.into_iter().flatten() {
+        let result = match piece {
+            Piece::Event(event) => writer.event(&event),
+            Piece::Source(source) => writer.source(&source.file, source.first_line, &source.text),
+        };
+        *written_bytes = writer.written_bytes();
+        result?;
+    }
+    let (mut out, all_bytes) = writer.finish()?;
+    out.flush()?;
+    *written_bytes = all_bytes;
+    let file = out.get_ref();
+    let is_file = file.metadata()?.is_file();
+    if is_file { file.sync_all() } else { Ok(()) }
 }

@@ -78,9 +78,16 @@ fn bare_thread_name(thread: &Thread) -> String {
     }
 }
 
-/// `process PID (COMMAND)`.
+/// `process PID (COMMAND)`, or `process PID (HOST rank RANK: COMMAND)` in a recording of several ranks.
 pub(super) fn of_process(process: &Process) -> String {
-    format!("process {} ({})", process.pid, clean(&command(process)))
+    let (pid, command) = (process.pid, clean(&command(process)));
+    // Recordings of one rank don't tell the host of a process.
+    let Some(host) = &process.host else {
+        return format!("process {pid} ({command})");
+    };
+    let rank = process.rank.map(|rank| format!(" rank {rank}"));
+    let rank = rank.unwrap_or_default();
+    format!("process {pid} ({}{rank}: {command})", clean(host))
 }
 
 /// A command as short as it may be told apart from others: the program without its folder, and of a long one

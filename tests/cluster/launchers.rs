@@ -126,6 +126,12 @@ fn the_script_of_a_user_as_it_is() {
     job.succeed();
     assert_eq!(job.output(), expected, "{}", job.errors());
     assert!(is_timed(&job.errors()), "{}", job.errors());
+    // A line for each rank in the summary.
+    assert!(
+        job.errors().contains("rank 1: python scatter.py"),
+        "{}",
+        job.errors()
+    );
     let files = cluster.files(".rsamp");
     assert!(
         files.len() == 1 && files[0].starts_with("scatter-"),

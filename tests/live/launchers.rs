@@ -165,6 +165,15 @@ fn a_launcher_behind_rsamp_gives_one_recording() {
     assert_eq!(site.ranks("all.rsamp"), [Some(0), Some(1), Some(2)]);
     let folded = fs::read_to_string(site.path().join("all.folded")).expect("written");
     assert!(folded.contains("work"), "{folded}");
+    // Each rank is a line of the summary, and a root of the graphs.
+    for text in [&folded, &errors(&output)] {
+        assert!(
+            ["rank 0: ", "rank 1: ", "rank 2: "]
+                .iter()
+                .all(|rank| text.contains(rank)),
+            "{text}"
+        );
+    }
     assert_eq!(site.files(".ranks"), [""; 0]);
     // Without -o, under the script's name; and with another launcher.
     let output = site.run("record -q -- time mpirun -n 2 python rank.py", &[]);
