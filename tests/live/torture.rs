@@ -37,7 +37,7 @@ const TICKS: u64 = 5_000;
 /// The goal is no impossible stack at all, and none in some millions pass (README, "How exact"), where
 /// profilers that do not ask show 2 to 44 in 100; but a program that is preempted in the midst of a call is seen
 /// several times in a row, which makes runs of so few ticks uneven.
-const MOST_IMPOSSIBLE_IN: u64 = 1_000;
+const MOST_IMPOSSIBLE_IN: u64 = 200;
 
 /// Which function may call which: what the program prints with `--legal`.
 struct Grammar {
