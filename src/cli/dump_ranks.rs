@@ -10,6 +10,7 @@ use super::dump_text::write_run;
 use super::escape::escaped;
 use crate::launch::relay::Told;
 use crate::profile::event::Frame;
+use crate::profile::filter::Ranks;
 use crate::sampler::{Activity, Dump, ThreadDump};
 
 /// By how much a group is indented in the one that it is a part of.
@@ -226,20 +227,10 @@ impl<'d> Who<'d> {
             } else {
                 String::new()
             };
-            format!("{step}{word} {}", ranges(&ranks))
+            format!("{step}{word} {}", Ranks::joined(ranks).join(", "))
         });
         ranks.chain(others).collect::<Vec<_>>().join(", ")
     }
-}
-
-/// `0-30, 33`, of numbers in ascending order.
-fn ranges(numbers: &[u32]) -> String {
-    let runs = numbers.chunk_by(|one, next| one.checked_add(1) == Some(*next));
-    let texts = runs.map(|run| match run {
-        [first, .., last] => format!("{first}-{last}"),
-        run => run.iter().map(u32::to_string).collect(),
-    });
-    texts.collect::<Vec<_>>().join(", ")
 }
 
 /// The processes as indented JSON with a line feed at its end (the help of `rsamp dump` documents it).
@@ -419,7 +410,7 @@ mod tests {
             (&[0, 2, 3, 7], "0, 2-3, 7"),
             (&[u32::MAX - 1, u32::MAX], "4294967294-4294967295"),
         ] {
-            assert_eq!(ranges(numbers), expected);
+            assert_eq!(Ranks::joined(numbers.iter().copied()).join(", "), expected);
         }
     }
 

@@ -18,7 +18,7 @@ use crate::export::Meta;
 use crate::launch::{InJob, shims};
 use crate::process::Pid;
 use crate::profile::Profile;
-use crate::profile::filter::Selection;
+use crate::profile::filter::{Ranks, Selection};
 use crate::recording::Header;
 
 /// Folders tried for the scratch files, before giving up.
@@ -160,8 +160,7 @@ pub fn gather(
         gathered.take_folder(&folder, &mut inputs);
     }
     if !inputs.is_empty() {
-        let starts = inputs.iter().map(|input| input.header.start_unix_ns);
-        header.start_unix_ns = starts.min().unwrap_or_default();
+        header.start_unix_ns = inputs::first_start_unix_ns(&inputs);
         let recorded = write(
             request,
             &mut inputs,
@@ -273,24 +272,9 @@ fn missing(opened: &[Input], noted: &[u32]) -> Option<String> {
     let missing: Vec<u32> = missing.collect();
     (!missing.is_empty()).then(|| {
         let ranks = if missing.len() == 1 { "rank" } else { "ranks" };
-        format!("{ranks} {} of {size} left no recording", in_words(&missing))
+        let words = Ranks::joined(missing).join(", ");
+        format!("{ranks} {words} of {size} left no recording")
     })
-}
-
-/// `0-2, 5`
-fn in_words(ranks: &[u32]) -> String {
-    let mut runs: Vec<(u32, u32)> = Vec::new();
-    for rank in ranks {
-        match runs.last_mut() {
-            Some((_, last)) if *last + 1 == *rank => *last = *rank,
-            _ => runs.push((*rank, *rank)),
-        }
-    }
-    let runs = runs.into_iter().map(|(first, last)| match last - first {
-        0 => first.to_string(),
-        _ => format!("{first}-{last}"),
-    });
-    runs.collect::<Vec<_>>().join(", ")
 }
 
 fn write(
@@ -336,8 +320,8 @@ mod tests {
 
     #[test]
     fn ranks_are_listed_in_runs() {
-        assert_eq!(in_words(&[0, 1, 2, 5, 7, 8]), "0-2, 5, 7-8");
-        assert_eq!(in_words(&[3]), "3");
+        assert_eq!(Ranks::joined([0, 1, 2, 5, 7, 8]).join(", "), "0-2, 5, 7-8");
+        assert_eq!(Ranks::joined([3]).join(", "), "3");
     }
 
     #[test]

@@ -283,6 +283,13 @@ fn refuse_twins(inputs: &[Input]) -> Result<(), InputError> {
     }
 }
 
+/// When the first of them began, in ns since 1970; 0 without any.
+#[must_use]
+pub fn first_start_unix_ns(inputs: &[Input]) -> u64 {
+    let starts = inputs.iter().map(|input| input.header.start_unix_ns);
+    starts.min().unwrap_or_default()
+}
+
 /// No two recordings of one machine start in the same nanosecond and are of the same rank.
 fn identity(input: &Input) -> (u64, &str, Option<u32>, &[String]) {
     let header = &input.header;

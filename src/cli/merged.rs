@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 
-use super::header;
 use super::inputs::{self, Input, Trouble};
 use super::kind::Kind;
 use super::outputs::{Outcome, Plan, Saved, WriteError};
@@ -38,8 +37,7 @@ pub fn merge(
     trouble: &mut Trouble,
 ) -> Merged {
     let places = plan.settle(pid);
-    let starts = inputs.iter().map(|input| input.header.start_unix_ns);
-    let first = starts.min().unwrap_or_default();
+    let first = inputs::first_start_unix_ns(inputs);
     let open = |place: Place| Output::open(plan, place, header.clone());
     let mut outputs: Vec<Output> = places.into_iter().map(open).collect();
     let mut profile = plan.empty_profile();
@@ -55,9 +53,9 @@ pub fn merge(
         // No name: each process tells its rank and host by itself.
         merger.begin(None);
         let since = Nanos(input.header.start_unix_ns.saturating_sub(first));
-        let (rank, host) = (header::rank(&input.header), input.header.host.clone());
+        let host = input.header.host.clone();
         let read = inputs::read_one(input, trouble, &mut |event| {
-            let event = placed(event, since, rank, &host);
+            let event = placed(event, since, &host);
             merger.apply(event, &mut |event| emit(event, &mut outputs));
         });
         for source in read.iter().flat_map(|reader| reader.sources()) {
@@ -81,12 +79,11 @@ pub fn merge(
     }
 }
 
-/// The event of a recording that began at `since`, of a rank on a host.
-fn placed(event: Event, since: Nanos, rank: Option<u32>, host: &str) -> Event {
+/// The event of a recording that began at `since`, on a host.
+fn placed(event: Event, since: Nanos, host: &str) -> Event {
     match event {
         Event::Process(id, mut process) => {
             process.seen += since;
-            process.rank = process.rank.or(rank);
             process.host.get_or_insert_with(|| host.to_owned());
             Event::Process(id, process)
         }
@@ -113,9 +110,9 @@ pub fn common_header(inputs: &[Input]) -> Header {
     let mut headers = inputs.iter().map(|input| &input.header);
     let mut header = headers.next().cloned().unwrap_or_default();
     let hosts: BTreeSet<&str> = inputs.iter().map(|i| i.header.host.as_str()).collect();
+    header.start_unix_ns = inputs::first_start_unix_ns(inputs);
     header.host = hosts.into_iter().collect::<Vec<_>>().join(", ");
     for other in headers {
-        header.start_unix_ns = header.start_unix_ns.min(other.start_unix_ns);
         header
             .environment
             .retain(|variable| other.environment.contains(variable));

@@ -7,7 +7,7 @@ use chrono::DateTime;
 
 use super::escape::escaped;
 use super::filters;
-use super::inputs::Input;
+use super::inputs::{self, Input};
 use super::program_name::program_name;
 use crate::export::text::{SummaryOptions, summary_with};
 use crate::export::{Drawing, Meta, rates};
@@ -47,7 +47,6 @@ pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta 
         .map(|p| p.python.as_str())
         .collect();
     let pythons = pythons.into_iter().map(|python| format!("Python {python}"));
-    let starts = inputs.iter().map(|input| input.header.start_unix_ns);
     Meta {
         title,
         command: of_all(&|input| input.header.command.join(" ")).join("; "),
@@ -55,7 +54,7 @@ pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta 
             .chain(rates::in_words(profile))
             .chain(filters::in_words(selection))
             .collect(),
-        start_unix_ns: starts.min().unwrap_or_default(),
+        start_unix_ns: inputs::first_start_unix_ns(inputs),
         is_part: !selection.leaves_all_threads(),
         view: selection.view,
         drawing: Drawing::default(),

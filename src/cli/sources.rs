@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::inputs::Input;
+use super::inputs::{self, Input};
 use crate::export::source_text::SourceText;
 use crate::profile::line_tables::LineTable;
 use crate::recording::source::excerpt;
@@ -79,8 +79,7 @@ fn compare(source: &mut SourceText, inputs: &[Input], name: &str, file: Option<&
         .flat_map(|input| &input.source)
         .filter(|piece| *piece.file == *name)
         .peekable();
-    let start_ns = inputs.iter().map(|input| input.header.start_unix_ns).min();
-    let start = UNIX_EPOCH + Duration::from_nanos(start_ns.unwrap_or_default());
+    let start = UNIX_EPOCH + Duration::from_nanos(inputs::first_start_unix_ns(inputs));
     if recorded.peek().is_none() {
         if file.changed.is_some_and(|changed| changed > start) {
             source.note(name, CHANGED_MAYBE);

@@ -10,7 +10,7 @@ use super::sums::{self, Classes};
 use super::{Profile, Row};
 
 impl State {
-    /// Every state.
+    /// Every state, in the order of the numbers that recordings keep (`State` in rsamp.proto).
     pub const ALL: [State; 12] = [
         State::Unknown,
         State::Python,

@@ -44,33 +44,11 @@ fn put_more(samples: &[Sample], block: &mut Block) {
         let wanted = if is_wanted { samples } else { &[] };
         wanted.iter().map(of).collect()
     }
-    block.sample_state = column(samples, |sample| state_number(sample.state));
+    block.sample_state = column(samples, |sample| sample.state as u32);
     block.sample_helpers_cpu_ns = column(samples, |sample| sample.helpers_cpu.0);
     block.sample_blocked_others_ns = column(samples, |sample| sample.blocked_others.0);
     block.sample_grown_bytes = column(samples, |sample| sample.grown_bytes);
     block.sample_shrunk_bytes = column(samples, |sample| sample.shrunk_bytes);
-}
-
-/// The states in the order of their numbers in the file (`State` in rsamp.proto).
-const STATES: [State; 12] = [
-    State::Unknown,
-    State::Python,
-    State::Collecting,
-    State::Native,
-    State::Gil,
-    State::Lock,
-    State::Sleep,
-    State::Disk,
-    State::Network,
-    State::Pipe,
-    State::Child,
-    State::Waiting,
-];
-
-/// The number that stands for a state in the file.
-fn state_number(state: State) -> u32 {
-    let number = STATES.iter().position(|known| *known == state);
-    number.map_or(0, |number| number as u32)
 }
 
 /// Takes the samples out of the columns of `block`; `None` at the first one that makes no sense.
@@ -129,7 +107,7 @@ pub(super) fn take(
             cpu: nanos(part_of(wall, block.sample_cpu[index]))?,
             gil: nanos(part_of(wall, block.sample_gil[index]))?,
             state: match block.sample_state.get(index) {
-                Some(number) => *STATES.get(*number as usize)?,
+                Some(number) => *State::ALL.get(*number as usize)?,
                 None => State::Unknown,
             },
             helpers_cpu: Nanos(more(&block.sample_helpers_cpu_ns, index)),
@@ -211,7 +189,7 @@ mod tests {
         fn sample()(
             (at, wall, cpu, gil) in (time(), time(), time(), time()),
             thread in 0..4_u32, stack in prop::option::of(0..9_u32), ticks in 1..9_u32,
-            parts in 0..4_u8, state in 0..STATES.len(),
+            parts in 0..4_u8, state in 0..State::ALL.len(),
             more in prop_oneof![Just([0; 4]), [time(), time(), time(), time()]],
         ) -> Sample {
             Sample {
@@ -219,7 +197,7 @@ mod tests {
                 wall: Nanos(wall),
                 cpu: Nanos(if parts & 1 == 0 { cpu } else { wall }),
                 gil: Nanos(if parts & 2 == 0 { gil } else { 0 }),
-                state: STATES[state],
+                state: State::ALL[state],
                 helpers_cpu: Nanos(more[0]),
                 blocked_others: Nanos(more[1]),
                 grown_bytes: more[2],

@@ -147,20 +147,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn state() -> impl Strategy<Value = State> {
-    prop::sample::select(vec![
-        State::Unknown,
-        State::Python,
-        State::Collecting,
-        State::Native,
-        State::Gil,
-        State::Lock,
-        State::Sleep,
-        State::Disk,
-        State::Network,
-        State::Pipe,
-        State::Child,
-        State::Waiting,
-    ])
+    prop::sample::select(State::ALL.to_vec())
 }
 
 /// The events of a recording that a sampler could have made.
@@ -651,6 +638,24 @@ fn structs_and_schema_agree() {
     );
     assert!(proto.len() > 40, "{proto:?}");
     assert_eq!(proto, structs);
+}
+
+#[test]
+fn states_have_their_numbers_in_the_schema() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/recording/rsamp.proto");
+    let text = std::fs::read_to_string(path).expect("read");
+    let (_, states) = text.split_once("enum State {").expect("the states");
+    let (states, _) = states.split_once('}').expect("their end");
+    let told: Vec<String> = State::ALL
+        .iter()
+        .map(|state| format!("{} = {};", state.word().to_uppercase(), *state as u32))
+        .collect();
+    let written: Vec<&str> = states
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
+    assert_eq!(written, told);
 }
 
 /// `Message.field: label type = number`, as `rsamp.proto` has them.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Name;
 use super::nothing_left::{Criterion, Passed};
-use super::ranks::{self, Ranks};
+use super::ranks::Ranks;
 use crate::profile::event::{
     Event, Missing, Process, ProcessId, Sample, StackId, State, Thread, ThreadId, Usage,
 };
@@ -245,7 +245,7 @@ impl Owners {
     /// What was asked for of ranks, and what there is.
     pub(super) fn ranks(&self) -> (String, Vec<String>) {
         let there = self.processes.iter().filter_map(|known| known.process.rank);
-        (listed(&self.wanted_ranks), ranks::joined(there))
+        (listed(&self.wanted_ranks), Ranks::joined(there))
     }
 
     /// What was asked for of threads, and what there is.

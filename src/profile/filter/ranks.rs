@@ -39,6 +39,21 @@ impl Ranks {
     pub fn holds(self, rank: u32) -> bool {
         (self.first..=self.last).contains(&rank)
     }
+
+    /// Words for ranks in any order, as few as there can be: `0-3`, `7`.
+    pub fn joined(ranks: impl IntoIterator<Item = u32>) -> Vec<String> {
+        let mut joined: Vec<Ranks> = Vec::new();
+        for rank in ranks.into_iter().collect::<BTreeSet<u32>>() {
+            match joined.last_mut() {
+                Some(before) if before.last.checked_add(1) == Some(rank) => before.last = rank,
+                _ => joined.push(Ranks {
+                    first: rank,
+                    last: rank,
+                }),
+            }
+        }
+        joined.iter().map(Ranks::to_string).collect()
+    }
 }
 
 impl fmt::Display for Ranks {
@@ -48,21 +63,6 @@ impl fmt::Display for Ranks {
             Ranks { first, last } => write!(f, "{first}-{last}"),
         }
     }
-}
-
-/// Words for ranks in any order, as few as there can be: `0-3`, `7`.
-pub(super) fn joined(ranks: impl Iterator<Item = u32>) -> Vec<String> {
-    let mut joined: Vec<Ranks> = Vec::new();
-    for rank in ranks.collect::<BTreeSet<u32>>() {
-        match joined.last_mut() {
-            Some(before) if before.last.checked_add(1) == Some(rank) => before.last = rank,
-            _ => joined.push(Ranks {
-                first: rank,
-                last: rank,
-            }),
-        }
-    }
-    joined.iter().map(Ranks::to_string).collect()
 }
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn ranks_are_few_words() {
-        let words = joined([7, 1, 0, 2, 2, u32::MAX].into_iter());
+        let words = Ranks::joined([7, 1, 0, 2, 2, u32::MAX]);
         assert_eq!(words, ["0-2", "7", "4294967295"]);
     }
 }
