@@ -171,16 +171,15 @@ struct HotPath {
 
 impl Figures {
     fn measure(python: &Python) -> Figures {
+        // One program at a time: there may be but two CPUs.
+        let with = |options: &[&str]| Running::start(python, options);
         Figures {
-            quiet: hot_path(&Running::start(python, &[])),
-            calls: hot_path(&Running::start(python, &["--calls"])),
+            quiet: hot_path(with(&[])),
+            calls: hot_path(with(&["--calls"])),
             idle_ratio: idle_ratio(python),
-            measures_us: measures_us(&Running::start(python, &["--calls"])),
-            idle_measures_us: measures_us(&Running::start(
-                python,
-                &["--calls", "--idle", IDLE_THREADS],
-            )),
-            recording_us: recording_us(&Running::start(python, &["--calls"])),
+            measures_us: measures_us(with(&["--calls"])),
+            idle_measures_us: measures_us(with(&["--calls", "--idle", IDLE_THREADS])),
+            recording_us: recording_us(with(&["--calls"])),
         }
     }
 
@@ -403,9 +402,11 @@ impl Floor {
     }
 }
 
-fn hot_path(running: &Running) -> HotPath {
+/// Ends the program, as the others do: it is not to run beside the next.
+#[allow(clippy::needless_pass_by_value)]
+fn hot_path(running: Running) -> HotPath {
     let mut sampler = running.sampler();
-    let mut floor = Floor::of(running, sampler.reader());
+    let mut floor = Floor::of(&running, sampler.reader());
     let (mut floors, mut samples, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let least = cpu_us_per_call(CALLS_OF_A_TURN, || floor.read());
@@ -456,7 +457,8 @@ fn idle_ratio(python: &Python) -> Spread {
 
 /// The difference between ticks with and without what is measured beside the stacks. They take turns; each
 /// tick is a millisecond after the one before, by the clock that is told.
-fn measures_us(running: &Running) -> Spread {
+#[allow(clippy::needless_pass_by_value)]
+fn measures_us(running: Running) -> Spread {
     let mut sampler = running.sampler();
     let process = Process::open(Pid(running.program.pid())).expect("the process");
     let mut threads = Threads::new(ProcessId(0), &process, ThreadIds::default());
@@ -501,10 +503,11 @@ fn thread_cpu_us() -> f64 {
 }
 
 /// CPU time of rsamp for each sample, from the difference of two recordings: start and end are in both.
-fn recording_us(running: &Running) -> Spread {
+#[allow(clippy::needless_pass_by_value)]
+fn recording_us(running: Running) -> Spread {
     let costs = (0..RECORDING_ROUNDS).map(|_| {
-        let (short_us, few) = record(running, SHORT_SECONDS);
-        let (long_us, many) = record(running, LONG_SECONDS);
+        let (short_us, few) = record(&running, SHORT_SECONDS);
+        let (long_us, many) = record(&running, LONG_SECONDS);
         (long_us - short_us) / (many - few)
     });
     Spread::of(costs.collect())
