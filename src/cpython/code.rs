@@ -92,6 +92,8 @@ pub struct Code {
     pub(super) is_generator: bool,
     /// Bytes that a frame of it takes in a data-stack chunk (3.11 on).
     pub(super) frame_bytes: Option<u64>,
+    /// Its variables, in words: arguments, locals, cells (3.11 on).
+    pub(super) variables: Option<u32>,
 }
 
 impl Code {
@@ -320,6 +322,10 @@ fn read_code(
         lines: LineIndex::new(&table),
         is_generator: int_at(bytes, layout.code.flags)? & GENERATOR_FLAGS != 0,
         frame_bytes: frame_bytes(bytes, layout),
+        variables: layout
+            .code
+            .nlocalsplus
+            .and_then(|offset| u32::try_from(int_at(bytes, offset)?).ok()),
     })
 }
 

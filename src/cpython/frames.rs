@@ -33,8 +33,9 @@ pub struct RawFrame {
     pub instruction: i64,
     /// Index of the thread's copy of the bytecode (free-threaded 3.14 on), else 0.
     pub bytecode_copy: i32,
-    /// Whether the frame says that it is executing; `None` where its version does not tell.
-    pub executing: Option<bool>,
+    /// How many of its variables and operands are saved, -1 while it is executing; `None` where its version
+    /// does not tell (3.11–3.13 do).
+    pub stacktop: Option<i32>,
     /// Whether C code lies between this frame and the one that called it.
     pub entered_from_c: bool,
     /// Whether it has called a Python function by itself, not through C code, since it began; only known to
@@ -43,6 +44,13 @@ pub struct RawFrame {
     /// Whether the frame says that it is over: freed, so that nobody refers to it (up to 3.10, where
     /// a frame is an object), or returned from, so that it names no code object (3.14 on).
     pub is_over: bool,
+}
+
+impl RawFrame {
+    /// Whether the frame says that it is executing.
+    pub(super) fn is_executing(&self) -> bool {
+        self.stacktop == Some(-1)
+    }
 }
 
 /// What tells which frame of a copy was the innermost one; [`top`](super::top) says how.
@@ -186,8 +194,8 @@ impl FrameFormat<'_> {
             let unit = if self.version.at_least(10) { 2 } else { 1 };
             i64::from(int_at(bytes, frame.instruction)?) * unit
         };
-        let executing = match frame.stacktop {
-            Some(offset) => Some(int_at(bytes, offset)? == -1),
+        let stacktop = match frame.stacktop {
+            Some(offset) => Some(int_at(bytes, offset)?),
             None => None,
         };
         // `is_entry` (3.11 alone) is the byte before `owner` (`internal/pycore_frame.h`).
@@ -223,7 +231,7 @@ impl FrameFormat<'_> {
             code,
             instruction,
             bytecode_copy,
-            executing,
+            stacktop,
             entered_from_c,
             has_called,
             is_over,

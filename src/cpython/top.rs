@@ -7,7 +7,9 @@
 //! - 3.11–3.13: an executing frame has `stacktop` -1 (`_PyFrame_GetStackPointer` and the line after it
 //!   in `ceval.c`). One that waits for a callee of its own interpreter loop has saved its stack pointer,
 //!   and so has one that returned or was unwound. One that called C code keeps -1, so across such a
-//!   boundary a frame below may be executing as well.
+//!   boundary a frame below may be executing as well. While a call is made or ended no frame is executing
+//!   at all: the copy then shows the caller, which has saved its operands, and a callee that has not begun
+//!   or is over.
 //! - 3.14 and 3.15: release builds leave `stackpointer` as it is while executing (NULL in debug builds
 //!   only, `internal/pycore_interpframe.h`), but a frame that returned names no code object any more
 //!   (`PyStackRef_CLEAR(frame->f_executable)` in `clear_thread_frame`, `ceval.c`).
@@ -108,7 +110,10 @@ pub(super) fn settle(
     let top = match (known.format.rule(), findings.next_slot) {
         (TopRule::Pointer, _) => TopFrame::Found,
         (TopRule::StackTop, _) if is_executing(stack) => TopFrame::Found,
-        (TopRule::StackTop, Some(next)) => add_executing(stack, known, next, &slot),
+        (TopRule::StackTop, Some(next)) => match add_executing(stack, known, next, &slot) {
+            TopFrame::Unknown => rest_at_call(stack, known, next, &slot),
+            top => top,
+        },
         (TopRule::ClearedCode, Some(next)) => add_callees(stack, known, next, &slot),
         (_, None) => TopFrame::Unknown,
     };
@@ -143,17 +148,14 @@ fn pointer_stands(stack: &RawStack, known: Known<'_>) -> bool {
 }
 
 fn is_executing(stack: &RawStack) -> bool {
-    stack
-        .frames
-        .first()
-        .is_some_and(|top| top.executing == Some(true))
+    stack.frames.first().is_some_and(RawFrame::is_executing)
 }
 
 /// 3.11–3.13: removes the frames above the outermost one that is executing without C code above it.
 fn cut_returned(frames: &mut Vec<RawFrame>) {
-    let outermost = (1..frames.len()).rev().find(|&number| {
-        frames[number].executing == Some(true) && !frames[number - 1].entered_from_c
-    });
+    let outermost = (1..frames.len())
+        .rev()
+        .find(|&number| frames[number].is_executing() && !frames[number - 1].entered_from_c);
     if let Some(number) = outermost {
         frames.drain(..number);
     }
@@ -194,7 +196,7 @@ fn add_executing(
         if Some(previous) != caller {
             return TopFrame::Unknown;
         }
-        if frame.executing == Some(true) {
+        if frame.is_executing() {
             if known.codes.get(frame.code).is_none() {
                 return TopFrame::Wants(frame.code);
             }
@@ -210,6 +212,83 @@ fn add_executing(
         added.push(frame);
     }
     TopFrame::Unknown
+}
+
+/// 3.11–3.13: where no frame is executing, a call is being made or ended. Leaves out the callee, which has not
+/// begun or is over, when it is clear which frame called it: that one is where it was a moment ago.
+fn rest_at_call(
+    stack: &mut RawStack,
+    known: Known<'_>,
+    beyond: Address,
+    slot: &impl Fn(Address) -> Slot,
+) -> TopFrame {
+    let Some(top) = stack.frames.first() else {
+        return TopFrame::Unknown;
+    };
+    if is_at_call(top, known) {
+        return match slot(beyond) {
+            Slot::Frame(callee, caller) if caller == top.at => match bytes_of(callee, known) {
+                None => TopFrame::Wants(callee.code),
+                Some(bytes)
+                    if is_over(
+                        &callee,
+                        slot_after(beyond + bytes, known.chunks),
+                        known,
+                        slot,
+                    ) =>
+                {
+                    TopFrame::Found
+                }
+                Some(_) => TopFrame::Unknown,
+            },
+            _ => TopFrame::Unknown,
+        };
+    }
+    let is_called = |caller: &RawFrame| !top.entered_from_c && is_at_call(caller, known);
+    if stack.frames.get(1).is_some_and(is_called) && is_over(top, beyond, known, slot) {
+        stack.frames.remove(0);
+        return TopFrame::Found;
+    }
+    TopFrame::Unknown
+}
+
+/// Whether a frame has called something and is not over: it has saved operands beside its variables, of
+/// which a frame that returns has none left. In 3.13 one that is over has no variables either.
+fn is_at_call(frame: &RawFrame, known: Known<'_>) -> bool {
+    let Some((stacktop, variables)) = saved(frame, known) else {
+        return false;
+    };
+    stacktop > variables || clears_variables(known) && stacktop > 0
+}
+
+/// Whether a frame that was called is over, or has not begun: it has saved no operands, and nothing that it
+/// would have called lies `beyond` it; or its variables are gone (3.13).
+fn is_over(
+    frame: &RawFrame,
+    beyond: Address,
+    known: Known<'_>,
+    slot: &impl Fn(Address) -> Slot,
+) -> bool {
+    match saved(frame, known) {
+        Some((0, variables)) if variables > 0 => clears_variables(known),
+        Some((stacktop, variables)) if stacktop == variables => match slot(beyond) {
+            Slot::Frame(_, caller) => caller != frame.at,
+            Slot::Empty => true,
+            Slot::NotCopied => false,
+        },
+        _ => false,
+    }
+}
+
+/// What a frame has saved, and how many variables it has.
+fn saved(frame: &RawFrame, known: Known<'_>) -> Option<(u32, u32)> {
+    let stacktop = u32::try_from(frame.stacktop?).ok()?;
+    Some((stacktop, known.codes.get(frame.code)?.variables?))
+}
+
+/// `_PyFrame_ClearLocals` (`frame.c`, 3.13) sets `stacktop` to 0 before it frees the variables.
+fn clears_variables(known: Known<'_>) -> bool {
+    known.format.version.at_least(13)
 }
 
 /// 3.14 on: adds the callees that have not returned, until it is sure that there are no more.
