@@ -8,11 +8,10 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use super::frames::FrameFormat;
+use super::frames::{FrameFormat, RawFrame};
 use super::layout::Layout;
 use super::line_table::{LineFormat, LineIndex, LineTable};
 use super::text::read_str;
-use super::version::Version;
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory};
 
@@ -23,11 +22,17 @@ const MAX_CODES: usize = 200_000;
 /// The longest line table that is believed, in bytes: some millions of lines in one function.
 const MAX_LINE_TABLE: usize = 64 << 20;
 
+/// The most code units that are believed of a code object.
+const MAX_UNITS: u64 = 1 << 29;
+
 /// The longest name or file name that is read, in characters.
 const MAX_NAME: usize = 100_000;
 
 /// `CO_GENERATOR`, `CO_COROUTINE` and `CO_ASYNC_GENERATOR` (`cpython/code.h`; the same in 3.6–3.15).
 const GENERATOR_FLAGS: i32 = 0x20 | 0x80 | 0x200;
+
+/// `sizeof(_Py_CODEUNIT)` (`cpython/code.h`, 3.11 on).
+const CODE_UNIT: u64 = 2;
 
 /// What never changes in a code object, as long as it is the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +90,8 @@ pub struct Code {
     pub is_trampoline: bool,
     /// Where the instructions start (3.11 on); before, frames count from the first instruction.
     start: Option<Address>,
+    /// Where a frame of it can be.
+    pub(super) extent: Extent,
     /// The thread-local copies of the bytecode (free-threaded 3.14 on).
     copies: Vec<Address>,
     lines: LineIndex,
@@ -120,6 +127,39 @@ impl Code {
             Ok(offset) => self.lines.line_at(offset),
             Err(_) => self.first_line,
         }
+    }
+}
+
+/// The addresses at which a frame of a code object can be (3.11 on); all, where they cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extent {
+    from: u64,
+    length: u64,
+}
+
+impl Extent {
+    /// Before it begins, a frame of 3.11 or 3.12 names the unit before the first.
+    fn of(at: Address, bytes: &[u8], format: FrameFormat<'_>) -> Extent {
+        let layout = format.layout;
+        // `ob_size`: a code object is a `PyVarObject` of code units (`cpython/code.h`).
+        let units =
+            word_at(bytes, layout.object.ob_size).filter(|units| (1..=MAX_UNITS).contains(units));
+        match units.filter(|_| format.version.at_least(11)) {
+            Some(units) => Extent {
+                from: (at + layout.code.code).0.wrapping_sub(CODE_UNIT),
+                length: (units + 1) * CODE_UNIT,
+            },
+            None => Extent {
+                from: 0,
+                length: u64::MAX,
+            },
+        }
+    }
+
+    /// Whether `frame` can be where it says: not when it was copied while it was written.
+    pub fn holds(self, frame: &RawFrame) -> bool {
+        let into = (frame.instruction as u64).wrapping_sub(self.from);
+        into < self.length || frame.bytecode_copy != 0
     }
 }
 
@@ -260,13 +300,13 @@ impl CodeCache {
         format: FrameFormat<'_>,
         now: Moment,
     ) -> Option<&Rc<Code>> {
-        let FrameFormat { layout, version } = format;
+        let layout = format.layout;
         let mut bytes = vec![0; layout.code.size as usize];
         memory.read(at, &mut bytes).ok()?;
         let (start, length) = fingerprint_range(layout);
         let fields = bytes.get(start as usize..start as usize + length)?;
         let fingerprint = Fingerprint::parse(fields, layout)?;
-        let mut code = read_code(at, &bytes, &fingerprint, memory, layout, version)?;
+        let mut code = read_code(at, &bytes, &fingerprint, memory, format)?;
         self.read += 1;
         code.number = self.read;
         if self.entries.len() >= MAX_CODES {
@@ -297,12 +337,11 @@ fn read_code(
     bytes: &[u8],
     fingerprint: &Fingerprint,
     memory: &impl ReadMemory,
-    layout: &Layout,
-    version: Version,
+    format: FrameFormat<'_>,
 ) -> Option<Code> {
-    let format = LineFormat::of(version.minor)?;
+    let FrameFormat { layout, version } = format;
     let table = LineTable {
-        format,
+        format: LineFormat::of(version.minor)?,
         first_line: fingerprint.first_line,
         bytes: read_bytes(Address(fingerprint.line_table), memory, layout)?,
     };
@@ -318,6 +357,7 @@ fn read_code(
         file,
         first_line,
         start: version.at_least(11).then_some(at + layout.code.code),
+        extent: Extent::of(at, bytes, format),
         copies: read_copies(bytes, memory, layout),
         lines: LineIndex::new(&table),
         is_generator: int_at(bytes, layout.code.flags)? & GENERATOR_FLAGS != 0,

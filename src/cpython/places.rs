@@ -416,8 +416,12 @@ fn has_called<'w>(
     let (Some(function), Some(saved)) = (word(callee.at + function_at), saved) else {
         return false;
     };
-    let mut places = (0..TRACE_WORDS).map(|number| saved + 8 * number);
-    places.any(|at| word(at).map(untagged) == Some(untagged(function)))
+    // What lies above the caller is the callee itself, which names its own function.
+    let is_callers = |at: &Address| callee.at < caller.at || *at < callee.at;
+    let places = (0..TRACE_WORDS).map(|number| saved + 8 * number);
+    places
+        .take_while(is_callers)
+        .any(|at| word(at).map(untagged) == Some(untagged(function)))
 }
 
 /// Reads the header of the chunk at `at`: `previous`, `size` and `top`, which counts words and holds for

@@ -8,7 +8,7 @@
 //!
 //! Up to 3.10 nothing is known of how frames lie, but the outermost frame of a thread stays for long.
 
-use super::code::{CodeCache, Moment};
+use super::code::{CodeCache, Extent, Moment};
 use super::frames::{RawFrame, RawStack, StackEnd};
 use super::links::{Link, Links};
 use crate::memory::Address;
@@ -66,12 +66,15 @@ pub(super) struct Findings {
     pub next_slot: Option<Address>,
     /// Whether the outermost frame is a generator's, which always has a caller.
     pub is_loose: bool,
+    /// Whether a frame is at an instruction that its code object does not have: it was copied while it was written.
+    pub is_torn: bool,
 }
 
 impl Findings {
     /// Whether nothing speaks against the frames so far.
     pub fn is_in_order(&self) -> bool {
-        self.gap.is_none() && self.link.is_none() && !self.wants_codes && !self.is_loose
+        let is_whole = !self.is_loose && !self.is_torn;
+        is_whole && self.gap.is_none() && self.link.is_none() && !self.wants_codes
     }
 }
 
@@ -95,6 +98,7 @@ struct Ordered {
     at: Address,
     code: Address,
     code_number: u64,
+    extent: Extent,
     is_in_chunk: bool,
     /// Where the next frame would lie.
     next_slot: Option<Address>,
@@ -125,6 +129,7 @@ impl Shape {
                 None => chunks.last().map(|chunk| chunk.first_frame),
             },
             is_loose: false,
+            is_torn: false,
         };
         let mut due_ns = before.map_or(u64::MAX, |before| before.due_ns);
         let mut caller = before.map(|before| (before.code_number, before.is_in_chunk));
@@ -136,6 +141,7 @@ impl Shape {
                 continue;
             };
             findings.wants_codes |= fresh_until_ns <= now.at_ns;
+            findings.is_torn |= !code.extent.holds(frame);
             findings.is_loose |=
                 number == 0 && code.is_generator && stack.end == StackEnd::Outermost;
             let is_in_chunk = chunks.iter().any(|chunk| chunk.holds(frame.at));
@@ -146,6 +152,7 @@ impl Shape {
             }
             if let Some((caller, true)) = caller
                 && is_in_chunk
+                && !findings.is_torn
                 && !frame.entered_from_c
             {
                 let below = &stack.frames[stack.frames.len() - number];
@@ -165,6 +172,7 @@ impl Shape {
                     at: frame.at,
                     code: frame.code,
                     code_number: code.number,
+                    extent: code.extent,
                     is_in_chunk,
                     next_slot: findings.next_slot,
                     due_ns,
@@ -185,7 +193,9 @@ impl Shape {
         from_outermost
             .zip(&self.ordered)
             .take_while(|(frame, before)| {
-                (frame.at, frame.code) == (before.at, before.code) && before.due_ns > now.at_ns
+                (frame.at, frame.code) == (before.at, before.code)
+                    && before.due_ns > now.at_ns
+                    && before.extent.holds(frame)
             })
             .count()
     }

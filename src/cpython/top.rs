@@ -54,7 +54,7 @@ pub(super) struct Open {
     pub wants_codes: bool,
     /// The code object of what looks like the next callee, when it is not known.
     pub callee_code: Option<Address>,
-    /// Whether it is not known which frame was the innermost.
+    /// Whether it is not known which frame was the innermost, or one was being written.
     pub is_moving: bool,
 }
 
@@ -122,7 +122,7 @@ pub(super) fn settle(
     }
     let is_over = stack.frames.iter().any(|frame| frame.is_over);
     stack.is_dubious = findings.is_loose || is_over || stack.frames.is_empty();
-    let is_moving = top != TopFrame::Found || !pointer_stands(stack, known);
+    let is_moving = top != TopFrame::Found || findings.is_torn || !pointer_stands(stack, known);
     let is_whole = stack.end == StackEnd::Outermost && !stack.is_dubious;
     if is_whole && !is_moving && findings.is_in_order() {
         return Verdict::Settled;
@@ -214,8 +214,8 @@ fn add_executing(
     TopFrame::Unknown
 }
 
-/// 3.11–3.13: where no frame is executing, a call is being made or ended. Leaves out the callee, which has not
-/// begun or is over, when it is clear which frame called it: that one is where it was a moment ago.
+/// 3.11–3.13: where no frame is executing, a call is being made or ended. The frame that the pointer named is
+/// the innermost one when it is still at a call; when it is over, or has not begun, the one that called it is.
 fn rest_at_call(
     stack: &mut RawStack,
     known: Known<'_>,
@@ -226,23 +226,7 @@ fn rest_at_call(
         return TopFrame::Unknown;
     };
     if is_at_call(top, known) {
-        return match slot(beyond) {
-            Slot::Frame(callee, caller) if caller == top.at => match bytes_of(callee, known) {
-                None => TopFrame::Wants(callee.code),
-                Some(bytes)
-                    if is_over(
-                        &callee,
-                        slot_after(beyond + bytes, known.chunks),
-                        known,
-                        slot,
-                    ) =>
-                {
-                    TopFrame::Found
-                }
-                Some(_) => TopFrame::Unknown,
-            },
-            _ => TopFrame::Unknown,
-        };
+        return TopFrame::Found;
     }
     let is_called = |caller: &RawFrame| !top.entered_from_c && is_at_call(caller, known);
     if stack.frames.get(1).is_some_and(is_called) && is_over(top, beyond, known, slot) {

@@ -563,6 +563,8 @@ impl Fake {
             self.put_word(at + code.name, stem.0);
             self.put_word(at + offset, qualified.0);
         }
+        // `ob_size`, in code units (3.11 on).
+        self.put_word(at + 16, 8);
         if let Some(offset) = code.locals {
             self.put(at + offset, &LOCALS.to_le_bytes());
         }
