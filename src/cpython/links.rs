@@ -35,12 +35,14 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// Whether `link` is known, or becomes so now because it was seen often enough with its trace.
-    pub fn stands(&mut self, link: Link, now_ns: u64, has_trace: impl FnOnce() -> bool) -> bool {
-        if self.known.contains(&link) {
-            return true;
-        }
-        has_trace() && self.count(link, TRACE_COUNTS, now_ns)
+    /// Whether `link` is known.
+    pub fn is_known(&self, link: Link) -> bool {
+        self.known.contains(&link)
+    }
+
+    /// Takes in that a link was seen at `now_ns` with its trace.
+    pub fn weigh_trace(&mut self, link: Link, now_ns: u64) {
+        self.count(link, TRACE_COUNTS, now_ns);
     }
 
     /// Takes in that a link was seen at `now_ns`; believes it when that was often enough.
@@ -48,8 +50,7 @@ impl Links {
         self.count(link, 1, now_ns);
     }
 
-    /// Whether `link` is believed now.
-    fn count(&mut self, link: Link, sights: u32, now_ns: u64) -> bool {
+    fn count(&mut self, link: Link, sights: u32, now_ns: u64) {
         if self.doubtful.len() >= MAX_LINKS {
             self.doubtful.clear();
         }
@@ -58,11 +59,9 @@ impl Links {
             (*seen, *since_ns) = (0, now_ns);
         }
         *seen += sights;
-        let is_believed = *seen >= TIMES_SEEN;
-        if is_believed {
+        if *seen >= TIMES_SEEN {
             self.learn(link);
         }
-        is_believed
     }
 
     /// Believes a link from now on.

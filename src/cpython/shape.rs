@@ -86,6 +86,8 @@ pub(super) struct Shape {
     candidate: Option<Gap>,
     seen: u32,
     pub links: Links,
+    /// The links of the stack examined last that are not known, but have their trace.
+    traced: Vec<Link>,
     /// The frames last found in order, outermost first. Most of the next stack is the same.
     ordered: Vec<Ordered>,
     /// [`Moment::generation`] and [`CodeCache::changes`] then.
@@ -119,6 +121,7 @@ impl Shape {
     ) -> Findings {
         let same = self.count_same(stack, codes, now);
         self.ordered.truncate(same);
+        self.traced.clear();
         let before = self.ordered.last().copied();
         let mut findings = Findings {
             gap: None,
@@ -157,12 +160,11 @@ impl Shape {
             {
                 let below = &stack.frames[stack.frames.len() - number];
                 let link = (caller, code.number);
-                if !below.has_called
-                    || !self
-                        .links
-                        .stands(link, now.at_ns, || has_trace(below, frame))
-                {
+                if !below.has_called {
                     findings.link = Some(link);
+                } else if !self.links.is_known(link) {
+                    findings.link = Some(link);
+                    self.traced.extend(has_trace(below, frame).then_some(link));
                 }
             }
             caller = Some((code.number, is_in_chunk));
@@ -198,6 +200,13 @@ impl Shape {
                     && before.extent.holds(frame)
             })
             .count()
+    }
+
+    /// Takes in the traces of the stack examined last, against which nothing else speaks.
+    pub fn weigh_traces(&mut self, now_ns: u64) {
+        for link in self.traced.drain(..) {
+            self.links.weigh_trace(link, now_ns);
+        }
     }
 
     /// Compares where frame `number`, from the outermost, lies with where it belongs.

@@ -127,6 +127,9 @@ pub(super) fn settle(
     if is_whole && !is_moving && findings.is_in_order() {
         return Verdict::Settled;
     }
+    if is_whole && !is_moving && findings.gap.is_none() && !findings.wants_codes {
+        shape.weigh_traces(now.at_ns);
+    }
     Verdict::Open(Open {
         gap: findings.gap,
         link: findings.link,
