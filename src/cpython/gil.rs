@@ -26,6 +26,31 @@ pub struct GilTurn {
     pub switches: u64,
 }
 
+impl GilTurn {
+    /// The only thread states that can have run since `before`, the same twice where it is one; `None`: any.
+    #[must_use]
+    pub fn ran_since(self, before: GilTurn) -> Option<[Address; 2]> {
+        let is_same = self.last_holder == before.last_holder;
+        match self.switches.wrapping_sub(before.switches) {
+            0 if is_same => Some([self.last_holder; 2]),
+            1 if !is_same => Some([before.last_holder, self.last_holder]),
+            _ => None,
+        }
+    }
+
+    /// Whether the two can be of different moments: the count goes up when the holder changes, not otherwise.
+    /// If not, one of them was copied while it changed.
+    #[must_use]
+    pub fn can_follow(self, before: GilTurn) -> bool {
+        let is_same = self.last_holder == before.last_holder;
+        match self.switches.wrapping_sub(before.switches) {
+            0 => is_same,
+            1 => !is_same,
+            _ => true,
+        }
+    }
+}
+
 /// Bytes of the GIL's two condition variables and two mutexes, which follow `switch_number` (`cond`, `mutex`,
 /// `switch_cond`, `switch_mutex` in `struct _gil_runtime_state`): at most 48 each (glibc and musl, 64 bit).
 const LOCKS_BYTES: u64 = 4 * 48;

@@ -14,7 +14,7 @@ use super::locate::Interpreter;
 use super::pace::Pace;
 use super::places::Look;
 use super::retry::Pauses;
-use super::threads::ThreadList;
+use super::threads::{KnownInterpreter, ThreadList};
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory, Window};
 use crate::process::Paused;
@@ -96,6 +96,8 @@ impl Retries {
 pub struct Tick {
     /// A reading for each of [`Reader::threads`], in that order.
     pub readings: Vec<Reading>,
+    /// The numbers of those that were read, in ascending order: the others are [`Reading::Same`].
+    pub read: Vec<usize>,
     /// The thread states that hold a GIL.
     pub holders: Vec<Address>,
     /// The interpreters that are collecting garbage.
@@ -116,6 +118,8 @@ pub struct Reader {
     pub(super) list: ThreadList,
     pub(super) codes: CodeCache,
     window: Window,
+    /// The numbers of the threads for which the window was asked.
+    planned: Vec<usize>,
     pub(super) own_window: Window,
     pace: Pace,
     pub(super) pace_alone: Pace,
@@ -142,6 +146,7 @@ impl Reader {
             list: ThreadList::default(),
             codes: CodeCache::default(),
             window: Window::default(),
+            planned: Vec::new(),
             own_window: Window::default(),
             pace: Pace::default(),
             pace_alone: Pace::default(),
@@ -246,6 +251,7 @@ impl Reader {
             self.list
                 .relist(&self.interpreter, memory)
                 .ok_or(Vanished)?;
+            self.planned.clear();
             self.tick.threads_changed = true;
             self.plan(false, true, true);
             self.pace.fill(&mut self.window, memory);
@@ -286,25 +292,47 @@ impl Reader {
     /// Asks for all that one copy shall bring. What the GIL tells comes before the stacks, so that who
     /// runs meanwhile shows at the next tick; how many code objects were freed comes after them.
     fn plan(&mut self, looks_for_threads: bool, asks_counters: bool, all_threads: bool) {
-        let format = format_of(&self.interpreter);
         self.window.clear();
         if looks_for_threads {
             self.list.plan_heads(&self.interpreter, &mut self.window);
         }
-        let all_threads = all_threads || self.list.threads.len() <= FEW_THREADS;
         for known in &mut self.list.interpreters {
             let gil = known.gil.as_ref().filter(|_| asks_counters);
             known.gil_piece = gil.map(|gil| self.window.want(gil.at, gil.length));
             let collecting_at = known.collecting_at.filter(|_| asks_counters);
             known.collecting_piece = collecting_at.map(|at| self.window.want(at, 4));
         }
-        for thread in &mut self.list.threads {
-            let mut turns = self.list.interpreters.iter().filter_map(|known| known.turn);
-            let may_run = !thread.has_stack || turns.any(|turn| turn.last_holder == thread.state);
-            thread.planned = (all_threads || may_run)
-                .then(|| thread.places.plan(thread.state, format, &mut self.window));
+        let mut numbers = self.forget_planned();
+        if all_threads || self.list.threads.len() <= FEW_THREADS {
+            numbers.extend(0..self.list.threads.len());
+        } else {
+            // Who had the GIL last most likely has it still.
+            let before = |known: &KnownInterpreter| {
+                let holder = known.turn.map_or(Address::NULL, |turn| turn.last_holder);
+                Some([holder, holder])
+            };
+            self.list.can_have_run(before, &mut numbers);
         }
+        self.plan_threads(numbers);
         self.plan_generations(asks_counters);
+    }
+
+    /// Takes back what was asked of threads; returns the empty list of their numbers.
+    fn forget_planned(&mut self) -> Vec<usize> {
+        let mut numbers = std::mem::take(&mut self.planned);
+        for number in numbers.drain(..) {
+            self.list.threads[number].planned = None;
+        }
+        numbers
+    }
+
+    fn plan_threads(&mut self, numbers: Vec<usize>) {
+        let format = format_of(&self.interpreter);
+        for number in &numbers {
+            let thread = &mut self.list.threads[*number];
+            thread.planned = Some(thread.places.plan(thread.state, format, &mut self.window));
+        }
+        self.planned = numbers;
     }
 
     fn plan_generations(&mut self, asks_counters: bool) {
@@ -318,14 +346,15 @@ impl Reader {
     /// Whether the states that were copied are still those of the known threads.
     fn idents_stand(&self) -> bool {
         let offset = self.interpreter.layout.thread.thread_id;
-        self.list.threads.iter().all(|thread| {
+        self.planned.iter().all(|number| {
+            let thread = &self.list.threads[*number];
             let state = thread.planned.map(|planned| planned.state_piece());
             let bytes = state.and_then(|piece| self.window.piece(piece));
             bytes.is_none_or(|bytes| word_at(bytes, offset) == Some(thread.ident))
         })
     }
 
-    /// Takes in who holds every GIL, and whose turn it is: which thread state alone can have run since the
+    /// Takes in who holds every GIL, and whose turn it is: which thread states alone can have run since the
     /// last tick.
     fn read_turns(&mut self, asked_counters: bool) {
         if asked_counters {
@@ -334,7 +363,7 @@ impl Reader {
             self.tick.knows_holders = false;
         }
         for known in &mut self.list.interpreters {
-            known.ran_alone = None;
+            known.ran = None;
             let piece = known.collecting_piece;
             let collecting = piece.and_then(|piece| int_at(self.window.piece(piece)?, 0));
             if collecting == Some(1) {
@@ -345,9 +374,9 @@ impl Reader {
                 continue;
             };
             let turn = gil.turn(bytes);
-            let has_stayed = turn == known.turn;
-            known.ran_alone = turn.filter(|_| has_stayed).map(|turn| turn.last_holder);
-            known.turn = turn;
+            let both = turn.zip(known.turn);
+            known.ran = both.and_then(|(turn, before)| turn.ran_since(before));
+            known.turn = turn.filter(|_| both.is_none_or(|(turn, before)| turn.can_follow(before)));
             let holder = gil.holder(bytes);
             self.tick.knows_holders |= holder.is_some();
             if let Some(GilHolder::Thread(thread)) = holder {
@@ -356,29 +385,19 @@ impl Reader {
         }
     }
 
-    fn can_have_run(&self, number: usize) -> bool {
-        let thread = &self.list.threads[number];
-        let mut interpreters = self.list.interpreters.iter();
-        let known = interpreters.find(|known| known.at == thread.interpreter);
-        let alone = known.and_then(|known| known.ran_alone);
-        !thread.has_stack || alone.is_none_or(|alone| alone == thread.state)
-    }
-
-    /// Asks for the threads that can have run and were not asked for; whether there are any.
+    /// Finds out which threads can have run since the last tick, and asks for those that were not asked for;
+    /// whether there are any.
     fn plan_rest(&mut self) -> bool {
-        let count = self.list.threads.len();
-        let mut numbers = 0..count;
-        if !numbers.any(|n| self.list.threads[n].planned.is_none() && self.can_have_run(n)) {
+        self.list
+            .can_have_run(|known| known.ran, &mut self.tick.read);
+        let is_planned = |number: &usize| self.list.threads[*number].planned.is_some();
+        if self.tick.read.iter().all(is_planned) {
             return false;
         }
         self.window.clear();
-        let format = format_of(&self.interpreter);
-        for number in 0..count {
-            let can_have_run = self.can_have_run(number);
-            let thread = &mut self.list.threads[number];
-            thread.planned =
-                can_have_run.then(|| thread.places.plan(thread.state, format, &mut self.window));
-        }
+        let mut numbers = self.forget_planned();
+        numbers.extend(&self.tick.read);
+        self.plan_threads(numbers);
         self.plan_generations(true);
         true
     }
@@ -392,15 +411,19 @@ impl Reader {
                 .and_then(|bytes| word_at(bytes, 0))
                 .or(known.generation);
         }
-        for number in 0..self.list.threads.len() {
-            let reading = if self.can_have_run(number) {
-                self.read(number, memory, now_ns)
-            } else {
-                Reading::Same
-            };
+        self.tick
+            .readings
+            .resize(self.list.threads.len(), Reading::Same);
+        self.list.unread.clear();
+        for position in 0..self.tick.read.len() {
+            let number = self.tick.read[position];
+            let reading = self.read(number, memory, now_ns);
+            self.tick.readings[number] = reading;
             let thread = &mut self.list.threads[number];
-            thread.has_stack = matches!(reading, Reading::Stack | Reading::Same);
-            self.tick.readings.push(reading);
+            thread.has_stack = reading == Reading::Stack;
+            self.list
+                .unread
+                .extend((!thread.has_stack).then_some(number));
         }
     }
 

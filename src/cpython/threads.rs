@@ -1,6 +1,6 @@
 //! Turns the interpreter's linked lists into the list of its (sub)interpreters and threads.
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::frames::{RawStack, ThreadFields};
 use super::gil::{GilState, GilTurn};
@@ -75,8 +75,8 @@ pub(super) struct KnownInterpreter {
     pub gil: Option<GilState>,
     /// Who had run when the tick before began.
     pub turn: Option<GilTurn>,
-    /// The only thread state that can have run since then; `None`: any.
-    pub ran_alone: Option<Address>,
+    /// The only thread states that can have run since then, the same twice where it is one; `None`: any.
+    pub ran: Option<[Address; 2]>,
     pub gil_piece: Option<usize>,
     pub generation_piece: Option<usize>,
     /// Where it says that it collects garbage (3.7 on).
@@ -93,10 +93,45 @@ pub(super) struct KnownInterpreter {
 pub(super) struct ThreadList {
     pub interpreters: Vec<KnownInterpreter>,
     pub threads: Vec<KnownThread>,
+    /// The number of each thread, by its state.
+    numbers: FxHashMap<Address, usize>,
+    /// The numbers of the threads whose stack is not known.
+    pub unread: Vec<usize>,
     first: Option<usize>,
 }
 
 impl ThreadList {
+    /// Puts the numbers of the threads that can have run into `numbers`, in ascending order. `ran` tells the
+    /// states of an interpreter that can have; `None`: any of them.
+    pub fn can_have_run(
+        &self,
+        ran: impl Fn(&KnownInterpreter) -> Option<[Address; 2]>,
+        numbers: &mut Vec<usize>,
+    ) {
+        numbers.clear();
+        if !self.interpreters.iter().all(|known| ran(known).is_some()) {
+            let ran_at =
+                |at: Address| ran(self.interpreters.iter().find(|known| known.at == at)?);
+            let can_have_run = |thread: &KnownThread| {
+                !thread.has_stack
+                    || ran_at(thread.interpreter).is_none_or(|ran| ran.contains(&thread.state))
+            };
+            let threads = self.threads.iter().enumerate();
+            numbers.extend(
+                threads
+                    .filter(|(_, thread)| can_have_run(thread))
+                    .map(|(number, _)| number),
+            );
+            return;
+        }
+        numbers.extend(&self.unread);
+        for state in self.interpreters.iter().filter_map(ran).flatten() {
+            numbers.extend(self.numbers.get(&state));
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+    }
+
     /// Asks for the heads of the lists: the first interpreter, and of each its first thread and the next one.
     pub fn plan_heads(&mut self, interpreter: &Interpreter, window: &mut Window) {
         let layout = &interpreter.layout.interpreter;
@@ -170,7 +205,7 @@ impl ThreadList {
                 at,
                 gil: GilState::find(interpreter, at, memory),
                 turn: None,
-                ran_alone: None,
+                ran: None,
                 gil_piece: None,
                 collecting_at: collecting_at(interpreter, at, memory),
                 collecting_piece: None,
@@ -182,6 +217,15 @@ impl ThreadList {
             self.list_threads(first, at, interpreter, &mut known, memory);
             at = memory.pointer(at + layout.next).unwrap_or_default();
         }
+        let threads = self.threads.iter().enumerate();
+        self.numbers = threads
+            .clone()
+            .map(|(number, thread)| (thread.state, number))
+            .collect();
+        self.unread = threads
+            .filter(|(_, thread)| !thread.has_stack)
+            .map(|(number, _)| number)
+            .collect();
         Some(())
     }
 

@@ -88,6 +88,12 @@ impl Account {
         }
     }
 
+    /// Whether there is nothing to book while the thread does not run.
+    #[must_use]
+    pub fn is_even(&self) -> bool {
+        self.clock.is_none() || self.ledger.is_even()
+    }
+
     /// What was booked and is not counted yet.
     #[must_use]
     pub fn ahead(&self) -> Nanos {
@@ -102,11 +108,16 @@ impl Ledger {
         self.counted_ns += signed(used);
     }
 
+    /// Whether not much more was counted than booked.
+    fn is_even(&self) -> bool {
+        self.ahead_ns >= -SLACK_NS
+    }
+
     fn book(&mut self, time: Nanos, runs: bool) -> Nanos {
         let time_ns = signed(time);
         if runs {
             self.ran_ns += time_ns;
-        } else if self.ahead_ns >= -SLACK_NS {
+        } else if self.is_even() {
             return Nanos(0);
         }
         if self.ran_ns > REMEMBERED_NS {

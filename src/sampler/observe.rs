@@ -37,8 +37,10 @@ pub struct Observation {
 /// What one tick tells of all threads, and what it took.
 #[derive(Debug, Default)]
 pub struct Observed {
-    /// The threads.
+    /// The threads, but for those that are as at the tick before.
     pub threads: Vec<Observation>,
+    /// How many those are: they have not run since.
+    pub same: usize,
     /// How often a thread was read again.
     pub retries: Retries,
     /// How often a thread was stopped for a reading.
@@ -66,6 +68,8 @@ pub struct Observer {
     interner: Interner,
     /// In the order of [`Reader::threads`].
     threads: Vec<Remembered>,
+    /// How many of them run.
+    begun: usize,
 }
 
 #[derive(Debug)]
@@ -85,7 +89,7 @@ impl Observer {
     pub fn for_another(&self) -> Observer {
         Observer {
             interner: self.interner.for_another(),
-            threads: Vec::new(),
+            ..Observer::default()
         }
     }
 
@@ -94,7 +98,7 @@ impl Observer {
     pub fn for_fork(&self) -> Observer {
         Observer {
             interner: self.interner.for_fork(),
-            threads: Vec::new(),
+            ..Observer::default()
         }
     }
 
@@ -121,6 +125,52 @@ impl Observer {
             });
         }
         self.threads.reverse();
+        self.begun = self
+            .threads
+            .iter()
+            .filter(|thread| !thread.is_starting)
+            .count();
+    }
+}
+
+impl Observer {
+    /// What the last tick tells of thread `number`; `None` of one that does not run yet.
+    fn observe(
+        &mut self,
+        number: usize,
+        reader: &Reader,
+        emit: &mut dyn FnMut(Event),
+    ) -> Option<Observation> {
+        let (tick, thread) = (reader.last(), &reader.threads()[number]);
+        let (remembered, reading) = (&mut self.threads[number], tick.readings[number]);
+        if remembered.is_starting {
+            return None;
+        }
+        let last = match remembered.last {
+            Some(last) if reading != Reading::Stack => last,
+            _ => {
+                let (recent, stack) = (&mut remembered.recent, thread.stack());
+                self.interner
+                    .next_stack(recent, stack, reader.codes(), emit)
+            }
+        };
+        remembered.last = Some(last);
+        Some(Observation {
+            key: remembered.key,
+            was_read: reading != Reading::Same,
+            stack: match reading {
+                Reading::Stack | Reading::Same => Ok(last.stack),
+                Reading::Torn => Err(LostCause::Torn),
+                Reading::Gone => Err(LostCause::Unreadable),
+            },
+            is_cut: reading == Reading::Stack && last.is_cut,
+            holds_gil: tick
+                .knows_holders
+                .then(|| tick.holders.contains(&thread.state)),
+            gil_locks: reader.gil_locks(thread),
+            is_collecting: tick.collecting.contains(&thread.interpreter),
+            interpreter: reader.interpreter_number(thread),
+        })
     }
 }
 
@@ -157,42 +207,18 @@ fn native_observations(
     emit: &mut dyn FnMut(Event),
 ) -> Observed {
     let tick = reader.last();
-    if tick.threads_changed || observer.threads.len() != reader.threads().len() {
+    let are_others = tick.threads_changed || observer.threads.len() != reader.threads().len();
+    let mut observations = Vec::with_capacity(tick.read.len());
+    if are_others {
         observer.follow(reader);
-    }
-    let mut observations = Vec::with_capacity(tick.readings.len());
-    let threads = reader.threads().iter().zip(&mut observer.threads);
-    for ((thread, remembered), reading) in threads.zip(&tick.readings) {
-        if remembered.is_starting {
-            continue;
-        }
-        let last = match remembered.last {
-            Some(last) if *reading != Reading::Stack => last,
-            _ => {
-                let (recent, stack) = (&mut remembered.recent, thread.stack());
-                let interner = &mut observer.interner;
-                interner.next_stack(recent, stack, reader.codes(), emit)
-            }
-        };
-        remembered.last = Some(last);
-        observations.push(Observation {
-            key: remembered.key,
-            was_read: *reading != Reading::Same,
-            stack: match reading {
-                Reading::Stack | Reading::Same => Ok(last.stack),
-                Reading::Torn => Err(LostCause::Torn),
-                Reading::Gone => Err(LostCause::Unreadable),
-            },
-            is_cut: *reading == Reading::Stack && last.is_cut,
-            holds_gil: tick
-                .knows_holders
-                .then(|| tick.holders.contains(&thread.state)),
-            gil_locks: reader.gil_locks(thread),
-            is_collecting: tick.collecting.contains(&thread.interpreter),
-            interpreter: reader.interpreter_number(thread),
-        });
+        let all = 0..reader.threads().len();
+        observations.extend(all.filter_map(|number| observer.observe(number, reader, emit)));
+    } else {
+        let read = tick.read.iter();
+        observations.extend(read.filter_map(|number| observer.observe(*number, reader, emit)));
     }
     Observed {
+        same: observer.begun - observations.len(),
         threads: observations,
         retries: tick.retries,
         stops: tick.stops,

@@ -162,7 +162,7 @@ impl Program {
             let identities = identify(&mut self.target.source, &self.process, &self.memory);
             self.threads.identify(identities, &self.process, now, emit);
         }
-        self.threads.record(&observed.threads, moment, emit);
+        self.threads.record(observed, moment, emit);
     }
 
     /// Books the time until its end to what was seen last.

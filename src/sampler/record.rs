@@ -325,7 +325,7 @@ impl Recording<'_> {
         if observed.is_gone {
             self.ticker.doubt();
         }
-        let mut good = 0;
+        let mut good = observed.same as u64;
         for observation in &observed.threads {
             match observation.stack {
                 Ok(_) => good += 1,

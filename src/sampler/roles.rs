@@ -16,6 +16,8 @@ pub struct Roles {
     holders: Vec<(ThreadKey, Option<GilLocks>)>,
     natives: Vec<ThreadKey>,
     waiting: Vec<Option<GilLocks>>,
+    /// Those that have waited for so long that they rest.
+    resting: Vec<(ThreadKey, Option<GilLocks>)>,
     last_holder: Option<ThreadKey>,
     native_at: Option<Nanos>,
 }
@@ -38,19 +40,43 @@ impl Roles {
         if observation.holds_gil == Some(true) {
             self.holders.push((observation.key, observation.gil_locks));
         }
+        self.note_unread(observation.key, observation.gil_locks, state, at);
+    }
+
+    /// Takes in what one thread did that has not held the GIL.
+    pub fn note_unread(&mut self, key: ThreadKey, gil: Option<GilLocks>, state: State, at: Nanos) {
         match state {
             State::Native => {
-                self.natives.push(observation.key);
+                self.natives.push(key);
                 self.native_at = Some(at);
             }
-            State::Gil => self.waiting.push(observation.gil_locks),
+            State::Gil => self.waiting.push(gil),
             _ => {}
         }
     }
 
+    /// A thread does the same at all ticks from now on.
+    pub fn rest(&mut self, key: ThreadKey, gil: Option<GilLocks>, state: State) {
+        if state == State::Gil {
+            self.resting.push((key, gil));
+        }
+    }
+
+    /// A thread that rested does not any more.
+    pub fn wake(&mut self, key: ThreadKey) {
+        self.resting.retain(|(resting, _)| *resting != key);
+    }
+
+    /// None rests any more.
+    pub fn wake_all(&mut self) {
+        self.resting.clear();
+    }
+
     /// Each thread that held a GIL, and how many waited for that one.
     pub fn blockers(&self) -> impl Iterator<Item = (ThreadKey, u64)> {
-        let waiting = |gil| self.waiting.iter().filter(|other| **other == gil).count() as u64;
+        let resting = self.resting.iter().map(|(_, gil)| gil);
+        let all = self.waiting.iter().chain(resting);
+        let waiting = move |gil| all.clone().filter(|other| **other == gil).count() as u64;
         let holders = self.holders.iter();
         holders
             .map(move |(key, gil)| (*key, waiting(*gil)))

@@ -1,4 +1,7 @@
 //! Turns observations of threads into runs of equal stacks and states, with their times.
+//!
+//! A thread that has neither run nor been found running of late rests: it costs nothing until it is observed or
+//! reviewed, and gets its time then ([`Clock`]).
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -8,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::activity::{Seen, Watch, Watched};
 use super::cpu::{Account, Due, Helpers};
-use super::observe::{Identity, Observation};
+use super::observe::{Identity, Observation, Observed};
 use super::roles::{Roles, ThreadKey};
 use super::usage::UsageMeter;
 use crate::cpython::gil::GilLocks;
@@ -47,16 +50,31 @@ struct Tracked {
     watch: Option<Watch>,
     gil_locks: Option<GilLocks>,
     run: Option<Sample>,
+    /// What was seen last: its stack and what it did; `None` before it had a stack.
+    doing: Option<(Option<StackId>, State)>,
+    /// Since when it rests; `None`: it is awake.
+    resting: Option<Clock>,
     /// Time for which there is no stack: the next one stands for it too.
     owed: Nanos,
+    /// Whether the interpreter has ended it: the main thread, while the process goes on.
+    is_without_frames: bool,
     /// Whether it was read since the last review of CPU times.
     was_read: bool,
     /// Whether it was found running at the last review.
     is_busy: bool,
     /// The CPU time it used since then.
     used: Nanos,
-    /// The number of the tick at which it was observed last.
+    /// The number of the tick that was booked to it last, or at which it was seen to rest.
     seen_at_tick: u64,
+}
+
+/// The ticks so far, and the time that they stand for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Clock {
+    ticks: u64,
+    time: Nanos,
+    /// When the last tick was.
+    at: Nanos,
 }
 
 /// Numbers for threads, one after another over all processes. Clones share them.
@@ -78,9 +96,10 @@ pub struct Threads {
     pid: Pid,
     ids: ThreadIds,
     tracked: FxHashMap<ThreadKey, Tracked>,
+    /// Those of them that do not rest.
+    awake: Vec<ThreadKey>,
     look_up_at: Nanos,
-    /// Ticks so far.
-    tick: u64,
+    clock: Clock,
     watched: Watched,
     helpers: Helpers,
     roles: Roles,
@@ -112,8 +131,9 @@ impl Threads {
             pid: target.pid(),
             ids,
             tracked: FxHashMap::default(),
+            awake: Vec::new(),
             look_up_at: Nanos(0),
-            tick: 0,
+            clock: Clock::default(),
             watched: Watched::new(target.pid()),
             helpers: Helpers::new(target),
             roles: Roles::default(),
@@ -193,51 +213,74 @@ impl Threads {
         tracked.identity = identity;
     }
 
-    /// Books the moment's time to the observed stacks. A thread that is not observed any more has
-    /// ended; the main thread goes on without frames until the process ends.
-    pub fn record(
-        &mut self,
-        observations: &[Observation],
-        moment: Moment,
-        emit: &mut dyn FnMut(Event),
-    ) {
+    /// Books the moment's time to the observed stacks, and to those that are as they were. A thread that is in
+    /// neither has ended; the main thread goes on without frames until the process ends.
+    pub fn record(&mut self, observed: &Observed, moment: Moment, emit: &mut dyn FnMut(Event)) {
         self.usage.tell_if_due(moment.at, emit);
         self.count_cpu(moment.at, emit);
         self.roles.begin();
-        self.tick += 1;
-        let mut seen = 0;
-        for observation in observations {
+        let before = self.clock;
+        self.clock = before.after(moment);
+        for observation in &observed.threads {
             if let Some(tracked) = self.tracked.get_mut(&observation.key) {
-                seen += usize::from(tracked.seen_at_tick != self.tick);
-                tracked.seen_at_tick = self.tick;
+                if tracked.wake(before) {
+                    self.awake.push(observation.key);
+                    self.roles.wake(observation.key);
+                }
+                tracked.seen_at_tick = self.clock.ticks;
                 let state = tracked.take(observation, moment, &self.watched, emit);
                 self.roles.note(observation, state, moment.at);
             }
         }
+        if observed.same == 0 {
+            self.retire(before, emit);
+        }
+        self.go_on(moment, emit);
         self.charge_waits(moment);
         self.charge_memory(moment);
         self.charge_helpers(moment);
-        if seen < self.tracked.len() {
-            self.retire(moment, emit);
+    }
+
+    /// Books a tick to the threads that are awake and were not observed.
+    fn go_on(&mut self, moment: Moment, emit: &mut dyn FnMut(Event)) {
+        for key in &self.awake {
+            let Some(tracked) = self.tracked.get_mut(key) else {
+                continue;
+            };
+            if tracked.seen_at_tick == self.clock.ticks {
+                continue;
+            }
+            tracked.seen_at_tick = self.clock.ticks;
+            let state = tracked.go_on(moment, &self.watched, emit);
+            self.roles
+                .note_unread(*key, tracked.gil_locks, state, moment.at);
         }
     }
 
-    /// Ends the threads that were not observed.
-    fn retire(&mut self, moment: Moment, emit: &mut dyn FnMut(Event)) {
-        self.tracked.retain(|_, tracked| {
-            let was_seen = tracked.seen_at_tick == self.tick;
-            if !was_seen && tracked.is_main {
-                tracked.was_read = true;
-                let seen = tracked.look(moment.at, &self.watched);
-                let state = state_of(seen, Some(true), false);
-                tracked.extend(None, moment, false, state, emit);
-            } else if !was_seen {
+    /// Ends the threads that are there no more, all that are having been observed.
+    fn retire(&mut self, before: Clock, emit: &mut dyn FnMut(Event)) {
+        let tick = self.clock.ticks;
+        let is_there = |tracked: &Tracked| tracked.seen_at_tick == tick;
+        if self.tracked.values().all(is_there) {
+            return;
+        }
+        self.tracked.retain(|key, tracked| {
+            if is_there(tracked) {
+                return true;
+            }
+            let woke = tracked.wake(before);
+            if tracked.is_main {
+                self.awake.extend(woke.then_some(*key));
+                tracked.lose_frames();
+            } else {
                 // What it used since it was asked last is nobody else's.
                 self.helpers.explain(tracked.account.ahead());
                 tracked.flush(emit);
             }
-            was_seen || tracked.is_main
+            tracked.is_main
         });
+        let tracked = &self.tracked;
+        self.awake.retain(|key| tracked.contains_key(key));
     }
 
     /// Waiting for the GIL is charged to who has it.
@@ -286,13 +329,13 @@ impl Threads {
 
     /// The run of a thread; without one, or when it has none, of the main thread.
     fn run_of(&mut self, key: Option<ThreadKey>) -> Option<&mut Sample> {
-        let has_run = |key: &ThreadKey| self.tracked.get(key).is_some_and(|t| t.run.is_some());
+        let has_run = |key: &ThreadKey| self.tracked.get(key).is_some_and(|t| t.doing.is_some());
         let key = key.filter(has_run).or_else(|| {
             let mut all = self.tracked.iter();
             all.find(|(_, tracked)| tracked.is_main)
                 .map(|(key, _)| *key)
         })?;
-        self.tracked.get_mut(&key)?.run.as_mut()
+        self.tracked.get_mut(&key)?.run(self.clock.at)
     }
 
     /// Reads counts of CPU time that are due: those of threads that may be running, and at a review, if these
@@ -303,8 +346,14 @@ impl Threads {
             return;
         }
         let are_few = self.tracked.len() <= FEW_THREADS;
-        for tracked in self.tracked.values_mut() {
-            if are_few || tracked.is_asked() {
+        if are_few {
+            for tracked in self.tracked.values_mut() {
+                self.helpers.explain(tracked.count_cpu());
+            }
+        }
+        for key in self.awake.iter().filter(|_| !are_few) {
+            let tracked = self.tracked.get_mut(key);
+            if let Some(tracked) = tracked.filter(|tracked| tracked.is_asked()) {
                 self.helpers.explain(tracked.count_cpu());
             }
         }
@@ -315,11 +364,15 @@ impl Threads {
         }
     }
 
-    /// Finds the threads that run though they were not read, and what others wait for now.
+    /// Finds the threads that run though they were not read, and what others wait for now. Who neither runs nor
+    /// was read rests from now on.
     fn review(&mut self, at: Nanos, are_few: bool, emit: &mut dyn FnMut(Event)) {
         let are_all_asked = are_few || self.helpers.is_unexplained();
         let count = self.tracked.len();
-        for (number, tracked) in self.tracked.values_mut().enumerate() {
+        self.awake.clear();
+        self.roles.wake_all();
+        for (number, (key, tracked)) in self.tracked.iter_mut().enumerate() {
+            tracked.wake(self.clock);
             let was_asked = tracked.is_asked();
             if are_all_asked && !are_few && !was_asked {
                 self.helpers.explain(tracked.count_cpu());
@@ -329,6 +382,12 @@ impl Threads {
             let is_in_turn = (number + count - self.next_idle % count) % count < IDLE_LOOKS;
             if !tracked.is_busy && (was_asked || is_in_turn) {
                 tracked.is_busy = tracked.ask(at, &self.watched) == Seen::Running;
+            }
+            if tracked.rest(self.clock, emit) {
+                let state = tracked.doing.map_or(State::Unknown, |(_, state)| state);
+                self.roles.rest(*key, tracked.gil_locks, state);
+            } else {
+                self.awake.push(*key);
             }
         }
         self.next_idle = (self.next_idle + IDLE_LOOKS) % count.max(1);
@@ -357,15 +416,27 @@ impl Threads {
         let mut tracked: Vec<&mut Tracked> = self.tracked.values_mut().collect();
         tracked.sort_by_key(|tracked| tracked.id);
         for tracked in tracked {
+            tracked.wake(self.clock);
             let runs = tracked.is_running();
-            if let Some(run) = &mut tracked.run {
+            let cpu = tracked.account.book(moment.weight, runs);
+            if let Some(run) = tracked.run(moment.at) {
                 run.wall += moment.weight;
-                run.cpu += tracked.account.book(moment.weight, runs);
+                run.cpu += cpu;
                 run.at = moment.at;
             }
             tracked.flush(emit);
         }
         self.usage.tell(moment.at, emit);
+    }
+}
+
+impl Clock {
+    fn after(self, moment: Moment) -> Clock {
+        Clock {
+            ticks: self.ticks + 1,
+            time: self.time + moment.weight,
+            at: moment.at,
+        }
     }
 }
 
@@ -379,12 +450,63 @@ impl Tracked {
             watch: None,
             gil_locks: None,
             run: None,
+            doing: None,
+            resting: Some(Clock::default()),
             owed: Nanos(0),
+            is_without_frames: false,
             was_read: false,
             is_busy: false,
             used: Nanos(0),
             seen_at_tick: 0,
         }
+    }
+
+    /// Ends its rest, if it rests: books what it has been doing up to `now`. Whether it rested.
+    fn wake(&mut self, now: Clock) -> bool {
+        let Some(since) = self.resting.take() else {
+            return false;
+        };
+        if since.ticks < now.ticks
+            && let Some(run) = self.run(now.at)
+        {
+            run.at = now.at;
+            run.ticks += (now.ticks - since.ticks) as u32;
+            run.wall += now.time - since.time;
+        }
+        true
+    }
+
+    /// Begins to rest, where nothing is to be asked or booked at the next ticks. Whether it does.
+    fn rest(&mut self, now: Clock, emit: &mut dyn FnMut(Event)) -> bool {
+        if self.is_asked() || !self.account.is_even() {
+            return false;
+        }
+        let seen = self.watch.as_ref().map(Watch::seen).unwrap_or_default();
+        let state = state_of(seen, Some(self.is_without_frames), false);
+        let run = self.run.as_ref();
+        if run.is_some_and(|run| run.state != state || run.wall >= LONGEST_RUN) {
+            self.flush(emit);
+        }
+        self.doing = self.doing.map(|(stack, _)| (stack, state));
+        self.resting = Some(now);
+        true
+    }
+
+    /// It has ended for the interpreter, and goes on without frames.
+    fn lose_frames(&mut self) {
+        self.was_read = true;
+        self.is_without_frames = true;
+        self.doing = Some((None, State::Unknown));
+    }
+
+    /// Books a tick at which it was not read; returns what it was doing.
+    fn go_on(&mut self, moment: Moment, watched: &Watched, emit: &mut dyn FnMut(Event)) -> State {
+        let seen = self.look(moment.at, watched);
+        let state = state_of(seen, Some(self.is_without_frames), false);
+        if let Some((stack, _)) = self.doing {
+            self.extend(stack, moment, false, state, emit);
+        }
+        state
     }
 
     /// Books a tick; returns what the thread was doing.
@@ -396,6 +518,7 @@ impl Tracked {
         emit: &mut dyn FnMut(Event),
     ) -> State {
         self.was_read |= observation.was_read;
+        self.is_without_frames = false;
         self.gil_locks = observation.gil_locks;
         let seen = self.look(moment.at, watched);
         let state = state_of(seen, observation.holds_gil, observation.is_collecting);
@@ -425,21 +548,30 @@ impl Tracked {
         if !goes_on {
             self.flush(emit);
         }
-        let runs = self.is_running();
-        let run = self.run.get_or_insert(Sample {
-            at: moment.at,
+        self.doing = Some((stack, state));
+        let cpu = self.account.book(moment.weight, self.is_running());
+        let Some(run) = self.run(moment.at) else {
+            return;
+        };
+        run.at = moment.at;
+        run.ticks += 1;
+        run.wall += moment.weight;
+        run.cpu += cpu;
+        if holds_gil {
+            run.gil += moment.weight;
+        }
+    }
+
+    /// The run of what it is doing, which begins at `at` where there is none; `None` before it had a stack.
+    fn run(&mut self, at: Nanos) -> Option<&mut Sample> {
+        let (stack, state) = self.doing?;
+        Some(self.run.get_or_insert(Sample {
+            at,
             thread: self.id,
             stack,
             state,
             ..Sample::default()
-        });
-        run.at = moment.at;
-        run.ticks += 1;
-        run.wall += moment.weight;
-        run.cpu += self.account.book(moment.weight, runs);
-        if holds_gil {
-            run.gil += moment.weight;
-        }
+        }))
     }
 
     /// Whether the kernel is asked at every tick what the thread does.

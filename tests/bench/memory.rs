@@ -19,7 +19,7 @@ use rsamp::profile::Profile;
 use rsamp::profile::event::{self, Event, Frame, Nanos, ProcessId};
 use rsamp::sampler::Rate;
 use rsamp::sampler::intern::Interner;
-use rsamp::sampler::observe::{Identity, Observation};
+use rsamp::sampler::observe::{Identity, Observation, Observed};
 use rsamp::sampler::rate::RateControl;
 use rsamp::sampler::schedule::Schedule;
 use rsamp::sampler::threads::{Moment, ThreadIds, Threads};
@@ -140,7 +140,11 @@ impl<'a> Day<'a> {
         }
         let weight = at - self.last;
         let moment = Moment { at, weight };
-        self.threads.record(&observations, moment, &mut emit);
+        let observed = Observed {
+            threads: observations.to_vec(),
+            ..Observed::default()
+        };
+        self.threads.record(&observed, moment, &mut emit);
         self.last = at;
         self.ticks += 1;
     }

@@ -471,12 +471,12 @@ fn measures_us(running: Running) -> Spread {
         };
         let (source, observer) = (&mut sampler.source, &mut sampler.observer);
         let observed = observe(source, sampler.memory, observer, &mut |_| {});
-        let observations = observed.expect("the interpreter").threads;
-        if threads.wants_identities(&observations, now) && now.0 % 1_000_000_000 == TICK.0 {
+        let observed = observed.expect("the interpreter");
+        if threads.wants_identities(&observed.threads, now) && now.0 % 1_000_000_000 == TICK.0 {
             let identities = identify(source, &process, sampler.memory);
             threads.identify(identities, &process, now, &mut |_| {});
         }
-        threads.record(&observations, moment, &mut |_| {});
+        threads.record(&observed, moment, &mut |_| {});
     };
     for _ in 0..WARM_UP {
         tick_with_all(&mut sampler);
