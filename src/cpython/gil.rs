@@ -210,3 +210,34 @@ impl GilState {
 fn has_turn(version: Version) -> bool {
     version.minor_pair() != (3, 7) || version.micro >= 4
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(holder: u64, switches: u64) -> GilTurn {
+        GilTurn {
+            last_holder: Address(holder),
+            switches,
+        }
+    }
+
+    #[test]
+    fn one_turn_tells_who_has_run_and_two_do_not() {
+        let before = turn(0xa, 7);
+        assert_eq!(before.ran_since(before), Some([Address(0xa); 2]));
+        let after = turn(0xb, 8);
+        assert_eq!(after.ran_since(before), Some([Address(0xa), Address(0xb)]));
+        assert_eq!(turn(0xa, 9).ran_since(before), None, "some other one, too");
+        assert!(turn(0xa, 9).can_follow(before));
+    }
+
+    #[test]
+    fn a_turn_that_was_copied_while_it_changed_tells_nothing() {
+        let before = turn(0xa, 7);
+        for torn in [turn(0xa, 8), turn(0xb, 7)] {
+            assert_eq!(torn.ran_since(before), None);
+            assert!(!torn.can_follow(before));
+        }
+    }
+}

@@ -626,3 +626,113 @@ fn state_of(seen: Seen, holds_gil: Option<bool>, is_collecting: bool) -> State {
         Seen::Running => State::Python,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    const TICK: Nanos = Nanos(10_000_000);
+
+    /// The main thread, and one beside it.
+    const KEYS: [ThreadKey; 2] = [(1, 1), (2, 2)];
+
+    fn observation(key: ThreadKey, stack: u32) -> Observation {
+        Observation {
+            key,
+            stack: Ok(Some(StackId(stack))),
+            is_cut: false,
+            was_read: true,
+            holds_gil: Some(key == KEYS[0]),
+            gil_locks: None,
+            is_collecting: false,
+            interpreter: 0,
+        }
+    }
+
+    fn threads() -> Threads {
+        let process = Process::open(Pid(std::process::id() as i32)).unwrap();
+        let mut threads = Threads::new(ProcessId(0), &process, ThreadIds::default());
+        let identities = KEYS.map(|key| (key, Identity::default()));
+        threads.identify(HashMap::from(identities), &process, Nanos(0), &mut |_| {});
+        threads
+    }
+
+    /// Ticks at which the first thread was read, and `second` says what is known of the other one; returns the
+    /// samples of both.
+    fn samples(ticks: u64, second: impl Fn(u64) -> Option<Observation>) -> [Vec<Sample>; 2] {
+        let told = Mutex::new(Vec::new());
+        let mut emit = |event| told.lock().unwrap().push(event);
+        let mut threads = threads();
+        let ids = KEYS.map(|key| threads.tracked[&key].id);
+        for tick in 1..=ticks {
+            let second = second(tick);
+            let observed = Observed {
+                same: usize::from(second.is_none()),
+                threads: [observation(KEYS[0], 1)]
+                    .into_iter()
+                    .chain(second)
+                    .collect(),
+                ..Observed::default()
+            };
+            let at = Nanos(tick * TICK.0);
+            threads.record(&observed, Moment { at, weight: TICK }, &mut emit);
+        }
+        let at = Nanos(ticks * TICK.0);
+        let weight = Nanos(0);
+        threads.finish(Moment { at, weight }, &mut emit);
+        let told = told.into_inner().unwrap();
+        let of = |id| {
+            let samples = told.iter().filter_map(|event| match event {
+                Event::Sample(sample) if sample.thread == id => Some(*sample),
+                _ => None,
+            });
+            samples.collect()
+        };
+        ids.map(of)
+    }
+
+    fn sums(samples: &[Sample]) -> (u32, Nanos) {
+        let wall = samples.iter().map(|sample| sample.wall.0).sum();
+        (samples.iter().map(|sample| sample.ticks).sum(), Nanos(wall))
+    }
+
+    #[test]
+    fn a_thread_that_rests_gets_all_its_time() {
+        let ticks = 500;
+        let seen_at = |tick| [1, 200].contains(&tick);
+        let [first, second] = samples(ticks, |tick| {
+            seen_at(tick).then(|| observation(KEYS[1], 2 + u32::from(tick > 1)))
+        });
+        let whole = (500, Nanos(ticks * TICK.0));
+        assert_eq!((sums(&first), sums(&second)), (whole, whole));
+        let of_stack = |stack| {
+            let is_it = |sample: &&Sample| sample.stack == Some(StackId(stack));
+            sums(&second.iter().filter(is_it).copied().collect::<Vec<_>>())
+        };
+        assert_eq!(of_stack(2), (199, Nanos(199 * TICK.0)));
+        assert_eq!(of_stack(3), (301, Nanos(301 * TICK.0)));
+    }
+
+    #[test]
+    fn the_samples_of_a_thread_that_rests_come_every_second() {
+        let [_, second] = samples(500, |tick| (tick == 1).then(|| observation(KEYS[1], 2)));
+        assert!((5..=6).contains(&second.len()), "{second:?}");
+        assert!(
+            second
+                .iter()
+                .all(|sample| sample.wall <= Nanos(1_110_000_000))
+        );
+    }
+
+    #[test]
+    fn a_thread_that_is_there_no_more_has_ended() {
+        let [_, second] = samples(100, |tick| {
+            (tick < 3)
+                .then(|| observation(KEYS[1], 2))
+                .or((tick > 50).then(|| observation((3, 3), 2)))
+        });
+        assert_eq!(sums(&second), (50, Nanos(50 * TICK.0)));
+    }
+}

@@ -313,6 +313,8 @@ pub struct Frame {
     place: Place,
     from_c: bool,
     early: bool,
+    /// What it has saved beside its variables while it is not executing.
+    operands: i32,
 }
 
 /// A frame of the function `name`, called by Python code, in the chunk, on its second line.
@@ -322,6 +324,7 @@ pub fn frame(name: &'static str) -> Frame {
         place: Place::Chunk,
         from_c: false,
         early: false,
+        operands: 0,
     }
 }
 
@@ -346,7 +349,18 @@ impl Frame {
             ..self
         }
     }
+
+    /// The same with an operand saved beside its variables, as in a loop that calls.
+    pub fn in_a_loop(self) -> Frame {
+        Frame {
+            operands: 1,
+            ..self
+        }
+    }
 }
+
+/// [`Thread::executing`] where no frame is.
+pub const NONE: Option<usize> = Some(usize::MAX);
 
 /// A thread to be laid out.
 #[derive(Debug, Clone)]
@@ -483,6 +497,31 @@ impl Fake {
         for counter in counters {
             self.put_word(counter, self.turns);
         }
+    }
+
+    /// Lets thread `thread` take the GIL from another one (3.12 on).
+    pub fn take_gil(&mut self, thread: usize) {
+        let holder = self.threads[thread].0;
+        self.turns += 1;
+        for gil in self.gils.clone() {
+            self.put_word(gil + 8, holder);
+            self.put_word(gil + 24, self.turns);
+        }
+    }
+
+    /// Lets frame `number` of thread `thread` be at an instruction of the code object of `name`.
+    pub fn set_instruction_of(&mut self, thread: usize, number: usize, name: &'static str) {
+        let code = self.code(name);
+        let (at, offsets) = (self.frames[thread][number], self.offsets);
+        let start = offsets.code.start.expect("3.11 or later");
+        self.put_word(at + offsets.frame.instruction, code.0 + start + HALF);
+    }
+
+    /// Lets frame `number` of thread `thread` be over, its variables freed, as in 3.13.
+    pub fn clear_variables(&mut self, thread: usize, number: usize) {
+        let at = self.frames[thread][number];
+        let offset = self.offsets.frame.stacktop.expect("3.11 to 3.13");
+        self.put(at + offset, &0_i32.to_le_bytes());
     }
 
     /// Lets the innermost frame of thread `thread` return.
@@ -690,7 +729,8 @@ impl Fake {
             None => self.put(at + offsets.instruction, &(distance as u32).to_le_bytes()),
         }
         if let Some(offset) = offsets.stacktop {
-            let stacktop = if executing { -1 } else { LOCALS as i32 };
+            let saved = LOCALS as i32 + frame.operands;
+            let stacktop = if executing { -1 } else { saved };
             self.put(at + offset, &stacktop.to_le_bytes());
         }
         if let Some(offset) = offsets.owner {

@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 
-use rsamp::cpython::reader::{KnownThread, Reader, Reading};
+use rsamp::cpython::reader::{KnownThread, Reader, Reading, Retries};
 use rsamp::memory::{Address, Piece, ReadError, ReadMemory, SavedMemory};
 
 use crate::fake_interpreter::{
-    ALL, Fake, HOLDER, Offsets, Place, Thread, V3_11, V3_13, V3_14, frame, thread,
+    ALL, Fake, HOLDER, NONE, Offsets, Place, Thread, V3_11, V3_13, V3_14, frame, thread,
 };
 
 /// The stack of each thread, innermost first, as `name:line` with the functions' first lines at 100,
@@ -199,6 +199,58 @@ fn what_a_call_left_behind_is_not_added() {
     check(&[&V3_14], lay_out, &[&["call:205", "main:105"]]);
 }
 
+/// The stacks of a reader that knows the code objects, and how often it had to read again.
+fn look_again(fake: &Fake) -> (Vec<Vec<String>>, Retries) {
+    let mut reader = Reader::new(fake.interpreter());
+    let memory = fake.memory();
+    stacks(&mut reader, &memory);
+    let stacks = stacks(&mut reader, &memory);
+    (stacks, reader.last().retries)
+}
+
+#[test]
+fn while_a_call_is_made_or_ended_the_caller_is_the_innermost_frame() {
+    let frames = [frame("main"), frame("call").in_a_loop(), frame("callee")];
+    for (offsets, current) in [(&V3_11, 1), (&V3_11, 2), (&V3_13, 1)] {
+        let mut calling = thread(&frames);
+        (calling.current, calling.executing) = (Some(current), NONE);
+        let (stacks, retries) = look_again(&Fake::new(offsets, &[vec![calling]]));
+        assert_eq!(stacks, [["call:205", "main:105"]], "{:#x}", offsets.hex);
+        assert_eq!(retries.changing, 0, "{:#x}, {current}", offsets.hex);
+    }
+}
+
+#[test]
+fn a_callee_whose_variables_are_freed_is_over() {
+    let mut ended = thread(&["main", "call", "callee"].map(frame));
+    ended.executing = NONE;
+    let mut fake = Fake::new(&V3_13, &[vec![ended]]);
+    fake.clear_variables(0, 2);
+    let (stacks, retries) = look_again(&fake);
+    assert_eq!(stacks, [["call:205", "main:105"]]);
+    assert_eq!(retries.changing, 0);
+}
+
+/// `call` may be about to return, or to call.
+#[test]
+fn where_it_is_not_clear_who_is_over_the_stack_is_read_again() {
+    let mut unclear = thread(&["main", "call", "callee"].map(frame));
+    (unclear.current, unclear.executing) = (Some(1), NONE);
+    let (_, retries) = look_again(&Fake::new(&V3_11, &[vec![unclear]]));
+    assert!(retries.changing > 0, "{retries:?}");
+}
+
+#[test]
+fn a_frame_at_an_instruction_of_another_function_is_read_again() {
+    for offsets in [&V3_11, &V3_13, &V3_14] {
+        let threads = || vec![thread(&["main", "call", "other"].map(frame))];
+        let mut fake = Fake::new(offsets, &[threads()]);
+        assert_eq!(look_again(&fake).1.changing, 0, "{:#x}", offsets.hex);
+        fake.set_instruction_of(0, 1, "other");
+        assert!(look_again(&fake).1.changing > 0, "{:#x}", offsets.hex);
+    }
+}
+
 #[test]
 fn deep_stacks_are_whole() {
     const DEPTH: usize = 60_000;
@@ -364,5 +416,26 @@ fn threads_that_cannot_have_run_keep_their_stacks() {
         let tick = reader.tick(&fake.memory()).expect("an interpreter");
         assert_eq!(tick.readings, [Reading::Stack; 8]);
         assert_eq!((depth(&reader, HOLDER), depth(&reader, 5)), (1, 1));
+    }
+}
+
+#[test]
+fn when_the_gil_went_from_one_thread_to_another_only_these_have_run() {
+    for offsets in [&V3_13, &V3_14] {
+        let threads = vec![thread(&["main", "wait"].map(frame)); 8];
+        let mut fake = Fake::new(offsets, &[threads]);
+        let mut reader = Reader::new(fake.interpreter());
+        let mut tick = |fake: &Fake| {
+            let tick = reader.tick(&fake.memory()).expect("an interpreter");
+            tick.read.clone()
+        };
+        assert_eq!(tick(&fake), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(tick(&fake), [HOLDER]);
+        fake.take_gil(5);
+        assert_eq!(tick(&fake), [HOLDER, 5]);
+        assert_eq!(tick(&fake), [5]);
+        fake.take_gil(3);
+        fake.take_gil(4);
+        assert_eq!(tick(&fake), [0, 1, 2, 3, 4, 5, 6, 7], "3 has run, too");
     }
 }
