@@ -23,7 +23,8 @@ pub struct ThreadNames {
     pub main: Option<u64>,
 }
 
-/// The names of the threads of the interpreter whose `PyInterpreterState` is at `interpreter`.
+/// The names of the threads of the interpreter whose `PyInterpreterState` is at `interpreter`, as far as they
+/// are wanted: `is_wanted` is asked with the ident.
 ///
 /// Never fails: what cannot be read is missing, and everything is when the program has not imported
 /// `threading`.
@@ -32,16 +33,22 @@ pub fn thread_names(
     memory: &impl ReadMemory,
     layout: &Layout,
     interpreter: Address,
+    is_wanted: impl Fn(u64) -> bool,
 ) -> ThreadNames {
     match memory.pointer(interpreter + layout.interpreter.modules) {
-        Ok(modules) if !modules.is_null() => thread_names_in(memory, layout, modules),
+        Ok(modules) if !modules.is_null() => thread_names_in(memory, layout, modules, is_wanted),
         _ => ThreadNames::default(),
     }
 }
 
 /// As [`thread_names`], from the dict `sys.modules` itself.
 #[must_use]
-pub fn thread_names_in(memory: &impl ReadMemory, layout: &Layout, modules: Address) -> ThreadNames {
+pub fn thread_names_in(
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    modules: Address,
+    is_wanted: impl Fn(u64) -> bool,
+) -> ThreadNames {
     let Some(module) = item(memory, layout, modules, "threading") else {
         return ThreadNames::default();
     };
@@ -52,7 +59,7 @@ pub fn thread_names_in(memory: &impl ReadMemory, layout: &Layout, modules: Addre
         return ThreadNames::default();
     };
     let names = find(memory, layout, &globals, "_active")
-        .map(|active| names_in(memory, layout, active))
+        .map(|active| names_in(memory, layout, active, is_wanted))
         .unwrap_or_default();
     let main = find(memory, layout, &globals, "_main_thread")
         .and_then(|thread| attribute(memory, layout, thread, "_ident"))
@@ -62,7 +69,12 @@ pub fn thread_names_in(memory: &impl ReadMemory, layout: &Layout, modules: Addre
 }
 
 /// The names in `threading._active`.
-fn names_in(memory: &impl ReadMemory, layout: &Layout, active: Address) -> HashMap<u64, String> {
+fn names_in(
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    active: Address,
+    is_wanted: impl Fn(u64) -> bool,
+) -> HashMap<u64, String> {
     let entries = dict_entries(memory, layout, active).unwrap_or_default();
     let name = |thread| {
         let name = attribute(memory, layout, thread, "_name")?;
@@ -71,10 +83,8 @@ fn names_in(memory: &impl ReadMemory, layout: &Layout, active: Address) -> HashM
     entries
         .into_iter()
         .filter_map(|entry| {
-            Some((
-                int_value(memory, layout, entry.key).ok()?,
-                name(entry.value)?,
-            ))
+            let ident = int_value(memory, layout, entry.key).ok()?;
+            is_wanted(ident).then_some((ident, name(entry.value)?))
         })
         .collect()
 }

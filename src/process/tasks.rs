@@ -154,6 +154,9 @@ impl Process {
     /// # Errors
     /// [`ProcessError::NoSuchProcess`] when it ended.
     pub fn namespace_tids(&self) -> Result<HashMap<i32, Tid>, ProcessError> {
+        if self.shares_pid_namespace() {
+            return Ok(self.tasks()?.into_iter().map(|tid| (tid.0, tid)).collect());
+        }
         let mut inner_to_ours = HashMap::new();
         for tid in self.tasks()? {
             // A thread may end between the listing and here.
@@ -162,6 +165,12 @@ impl Process {
             }
         }
         Ok(inner_to_ours)
+    }
+
+    /// Whether its ids are the same for itself as for us; false where it cannot be told (before Linux 4.1).
+    fn shares_pid_namespace(&self) -> bool {
+        let status = fs::read(format!("/proc/{}/status", self.pid()));
+        status.is_ok_and(|status| has_one_id(&status))
     }
 }
 
@@ -302,6 +311,11 @@ fn parse_schedstat(bytes: &[u8]) -> Option<u64> {
         .ok()
 }
 
+/// Whether there is one PID namespace between the reader of this `status` and its process.
+fn has_one_id(status: &[u8]) -> bool {
+    status_field(status, "NSpid:").is_some_and(|ids| ids.split_ascii_whitespace().count() == 1)
+}
+
 /// The id in the innermost PID namespace: the last of `NSpid:` (outermost first; kernels since 4.1).
 fn parse_inner_tid(status: &[u8]) -> Option<i32> {
     status_field(status, "NSpid:")?
@@ -399,5 +413,8 @@ mod tests {
         );
         assert_eq!(parse_inner_tid(b"NSpid:\t900\n"), Some(900));
         assert_eq!(parse_inner_tid(b"Name:\tx\n"), None);
+        assert!(has_one_id(b"Name:\tx\nNSpid:\t900\nNSpgid:\t1\n"));
+        assert!(!has_one_id(b"NSpid:\t900\t31\n"));
+        assert!(!has_one_id(b"Name:\tx\n"));
     }
 }

@@ -46,7 +46,7 @@ fn describe(
     memory: &LiveMemory,
     profile: &Profile,
 ) -> Vec<ThreadDump> {
-    let identities = identify(&mut target.source, process, memory);
+    let identities = identify(&mut target.source, process, memory, |_| true);
     observations
         .iter()
         .map(|observation| {

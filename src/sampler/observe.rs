@@ -58,6 +58,14 @@ pub struct Identity {
     pub name: Option<String>,
 }
 
+impl Identity {
+    /// Whether nothing of it is missing.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.tid.is_some() && self.name.is_some()
+    }
+}
+
 /// The process ended, or its memory is no interpreter's any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vanished;
@@ -253,15 +261,17 @@ fn legacy_observation(
     }
 }
 
-/// Finds out the kernel's ids and the names of all threads.
+/// Finds out the kernel's ids and the names of the threads that are wanted: `is_wanted` is asked with
+/// [`Observation::key`].
 pub fn identify(
     source: &mut Source,
     process: &Process,
     memory: &LiveMemory,
+    is_wanted: impl Fn((u64, u64)) -> bool,
 ) -> HashMap<(u64, u64), Identity> {
     let tids = process.namespace_tids().unwrap_or_default();
     match source {
-        Source::Native(reader) => identify_native(reader, &tids, memory),
+        Source::Native(reader) => identify_native(reader, &tids, memory, is_wanted),
         Source::Legacy(reader) => identify_legacy(reader, &tids),
     }
 }
@@ -270,8 +280,12 @@ fn identify_native(
     reader: &Reader,
     tids: &HashMap<i32, Tid>,
     memory: &LiveMemory,
+    is_wanted: impl Fn((u64, u64)) -> bool,
 ) -> HashMap<(u64, u64), Identity> {
-    let threads = reader.threads();
+    let threads = reader.threads().iter();
+    let threads: Vec<&KnownThread> = threads
+        .filter(|thread| is_wanted(native_key(thread)))
+        .collect();
     // After a fork the interpreter names the parent's thread for a moment.
     let native_id = |thread: &KnownThread| {
         let id = thread.native_id.and_then(|id| i32::try_from(id).ok());
@@ -284,7 +298,8 @@ fn identify_native(
         let existing: HashSet<i32> = tids.keys().copied().collect();
         native_ids(&idents, &existing, memory)
     };
-    let names = names_of(reader, memory);
+    let idents: HashSet<u64> = threads.iter().map(|thread| thread.ident).collect();
+    let names = names_of(reader, memory, &idents);
     threads
         .iter()
         .map(|thread| {
@@ -298,16 +313,17 @@ fn identify_native(
         .collect()
 }
 
-/// The names of all threads. A thread that entered a sub-interpreter is called `MainThread` there; the
+/// The names of the threads with these idents. A thread that entered a sub-interpreter is called `MainThread` there; the
 /// name that an older interpreter has for it is the one that the program gave it.
-fn names_of(reader: &Reader, memory: &LiveMemory) -> HashMap<u64, String> {
+fn names_of(reader: &Reader, memory: &LiveMemory, idents: &HashSet<u64>) -> HashMap<u64, String> {
     let mut names = HashMap::new();
     let mut last = None;
     // The main interpreter is the last.
     for thread in reader.threads() {
         if last.replace(thread.interpreter) != Some(thread.interpreter) {
             let layout = &reader.interpreter().layout;
-            names.extend(thread_names(memory, layout, thread.interpreter).names);
+            let is_wanted = |ident| idents.contains(&ident);
+            names.extend(thread_names(memory, layout, thread.interpreter, is_wanted).names);
         }
     }
     names

@@ -1,6 +1,7 @@
 //! Turns one program of one process into the events of its ticks, from the first to its end.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Stops;
 use super::observe::{Observed, Observer, identify, observe};
@@ -159,8 +160,15 @@ impl Program {
         self.last_tick = now;
         tell_retries(observed.retries, observed.stops, emit);
         if self.threads.wants_identities(&observed.threads, now) {
-            let identities = identify(&mut self.target.source, &self.process, &self.memory);
-            self.threads.identify(identities, &self.process, now, emit);
+            let began = Instant::now();
+            let (source, threads) = (&mut self.target.source, &self.threads);
+            let is_wanted = |key| threads.wants_identity(key, now);
+            let identities = identify(source, &self.process, &self.memory, is_wanted);
+            let look = Moment {
+                at: now,
+                weight: Nanos(began.elapsed().as_nanos() as u64),
+            };
+            self.threads.identify(identities, &self.process, look, emit);
         }
         self.threads.record(observed, moment, emit);
     }

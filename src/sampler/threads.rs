@@ -24,8 +24,14 @@ use crate::profile::event::{
 /// thread a moment after it started.
 const SOON: Nanos = Nanos(20_000_000);
 
+/// For how long it is: what has no name then was made without `threading`.
+const YOUNG: Nanos = Nanos(1_000_000_000);
+
 /// How often names are looked up again anyway: a program may rename its threads.
 const REFRESH: Nanos = Nanos(1_000_000_000);
+
+/// But after so many times the time that it took at least: with hundreds of threads it takes milliseconds.
+const LOOKING: u64 = 500;
 
 /// A run is emitted after this time even if it goes on, so that little is lost if rsamp is killed.
 const LONGEST_RUN: Nanos = Nanos(1_000_000_000);
@@ -44,6 +50,7 @@ const MEMORY_EVERY: Nanos = Nanos(100_000);
 #[derive(Debug)]
 struct Tracked {
     id: ThreadId,
+    defined_at: Nanos,
     identity: Identity,
     is_main: bool,
     account: Account,
@@ -98,7 +105,9 @@ pub struct Threads {
     tracked: FxHashMap<ThreadKey, Tracked>,
     /// Those of them that do not rest.
     awake: Vec<ThreadKey>,
+    /// When identities of which something is missing are looked up again, and when all are.
     look_up_at: Nanos,
+    refresh_at: Nanos,
     clock: Clock,
     watched: Watched,
     helpers: Helpers,
@@ -133,6 +142,7 @@ impl Threads {
             tracked: FxHashMap::default(),
             awake: Vec::new(),
             look_up_at: Nanos(0),
+            refresh_at: Nanos(0),
             clock: Clock::default(),
             watched: Watched::new(target.pid()),
             helpers: Helpers::new(target),
@@ -156,30 +166,47 @@ impl Threads {
                 .any(|observation| !self.tracked.contains_key(&observation.key))
     }
 
-    /// Takes in identities: defines new threads, and again those of which more is known now.
+    /// Whether the identity of this thread is to be looked up now, when any is.
+    #[must_use]
+    pub fn wants_identity(&self, key: ThreadKey, at: Nanos) -> bool {
+        let tracked = self.tracked.get(&key);
+        at >= self.refresh_at || tracked.is_none_or(|tracked| !tracked.identity.is_whole())
+    }
+
+    /// Takes in identities: defines new threads, and again those of which more is known now. They were looked
+    /// up at `look.at`, which took `look.weight`.
     pub fn identify(
         &mut self,
         identities: HashMap<ThreadKey, Identity>,
         process: &Process,
-        at: Nanos,
+        look: Moment,
         emit: &mut dyn FnMut(Event),
     ) {
-        let mut all_known = true;
         for (key, mut identity) in identities {
             if let Some(tracked) = self.tracked.get(&key) {
                 identity.tid = identity.tid.or(tracked.identity.tid);
                 identity.name = identity.name.or_else(|| tracked.identity.name.clone());
             }
-            all_known &= identity.name.is_some() && identity.tid.is_some();
             let is_known = self
                 .tracked
                 .get(&key)
                 .is_some_and(|t| t.identity == identity);
             if !is_known {
-                self.define(key, identity, process, emit);
+                self.define(key, identity, process, look.at, emit);
             }
         }
-        self.look_up_at = at + if all_known { REFRESH } else { SOON };
+        let pause = Nanos(look.weight.0.saturating_mul(LOOKING));
+        if look.at >= self.refresh_at {
+            self.refresh_at = look.at + REFRESH.max(pause);
+        }
+        let is_expected = |tracked: &Tracked| {
+            !tracked.identity.is_whole() && look.at < tracked.defined_at + YOUNG
+        };
+        self.look_up_at = if self.tracked.values().any(is_expected) {
+            self.refresh_at.min(look.at + SOON.max(pause))
+        } else {
+            self.refresh_at
+        };
     }
 
     fn define(
@@ -187,13 +214,14 @@ impl Threads {
         key: ThreadKey,
         identity: Identity,
         process: &Process,
+        at: Nanos,
         emit: &mut dyn FnMut(Event),
     ) {
         let ids = &self.ids;
         let tracked = self
             .tracked
             .entry(key)
-            .or_insert_with(|| Tracked::new(ids.next()));
+            .or_insert_with(|| Tracked::new(ids.next(), at));
         tracked.is_main = identity.tid.is_some_and(|tid| tid.0 == self.pid.0);
         if let Some(tid) = identity.tid
             && tracked.watch.is_none()
@@ -441,9 +469,10 @@ impl Clock {
 }
 
 impl Tracked {
-    fn new(id: ThreadId) -> Tracked {
+    fn new(id: ThreadId, defined_at: Nanos) -> Tracked {
         Tracked {
             id,
+            defined_at,
             identity: Identity::default(),
             is_main: false,
             account: Account::new(None),
@@ -655,7 +684,11 @@ mod tests {
         let process = Process::open(Pid(std::process::id() as i32)).unwrap();
         let mut threads = Threads::new(ProcessId(0), &process, ThreadIds::default());
         let identities = KEYS.map(|key| (key, Identity::default()));
-        threads.identify(HashMap::from(identities), &process, Nanos(0), &mut |_| {});
+        let look = Moment {
+            at: Nanos(0),
+            weight: Nanos(0),
+        };
+        threads.identify(HashMap::from(identities), &process, look, &mut |_| {});
         threads
     }
 

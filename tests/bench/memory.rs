@@ -135,8 +135,12 @@ impl<'a> Day<'a> {
                 (observation.key, Identity { tid: None, name })
             };
             let identities: HashMap<_, _> = observations.iter().map(named).collect();
+            let look = Moment {
+                at,
+                weight: Nanos(0),
+            };
             self.threads
-                .identify(identities, self.process, at, &mut emit);
+                .identify(identities, self.process, look, &mut emit);
         }
         let weight = at - self.last;
         let moment = Moment { at, weight };

@@ -472,9 +472,15 @@ fn measures_us(running: Running) -> Spread {
         let (source, observer) = (&mut sampler.source, &mut sampler.observer);
         let observed = observe(source, sampler.memory, observer, &mut |_| {});
         let observed = observed.expect("the interpreter");
-        if threads.wants_identities(&observed.threads, now) && now.0 % 1_000_000_000 == TICK.0 {
-            let identities = identify(source, &process, sampler.memory);
-            threads.identify(identities, &process, now, &mut |_| {});
+        if threads.wants_identities(&observed.threads, now) {
+            let began = Instant::now();
+            let is_wanted = |key| threads.wants_identity(key, now);
+            let identities = identify(source, &process, sampler.memory, is_wanted);
+            let look = Moment {
+                at: now,
+                weight: Nanos(began.elapsed().as_nanos() as u64),
+            };
+            threads.identify(identities, &process, look, &mut |_| {});
         }
         threads.record(&observed, moment, &mut |_| {});
     };

@@ -279,7 +279,7 @@ proptest! {
             let memory = damaged(whole, &damage);
             let counting = Counting::new(&memory);
             let head = memory.pointer(whole.interpreter.interpreters_head).unwrap_or_default();
-            let names = thread_names(&counting, &whole.interpreter.layout, head);
+            let names = thread_names(&counting, &whole.interpreter.layout, head, |_| true);
             assert!(names.names.len() as u64 <= whole.bytes / 8);
             assert!(counting.reads.get() <= (whole.bytes / 8).pow(2));
             // The largest table that is read: 2^16 entries of 24 bytes.
@@ -341,7 +341,7 @@ proptest! {
                 }
             }
             for thread in reader.threads() {
-                let _ = thread_names(&counting, &whole.interpreter.layout, thread.interpreter);
+                let _ = thread_names(&counting, &whole.interpreter.layout, thread.interpreter, |_| true);
             }
             assert!(counting.largest.get() <= largest_batch(&whole, reader.threads().len()));
         });

@@ -150,7 +150,7 @@ fn threads_have_the_names_that_the_program_told() {
         let mut reader = Reader::new(image.interpreter());
         reader.tick(&image.memory).expect("an interpreter");
         let state = reader.threads()[0].interpreter;
-        let names = thread_names(&image.memory, &reader.interpreter().layout, state);
+        let names = thread_names(&image.memory, &reader.interpreter().layout, state, |_| true);
         assert_eq!(names.names, told.collect(), "{}", image.label());
         assert_eq!(names.main, Some(image.about.threads[0].ident));
     }

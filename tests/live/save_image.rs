@@ -107,7 +107,7 @@ fn record(interpreter: Interpreter, threads: &[ToldThread], memory: &LiveMemory)
         reader.tick(&memory).expect("an interpreter");
     }
     for thread in reader.threads() {
-        let _ = thread_names(&memory, &layout, thread.interpreter);
+        let _ = thread_names(&memory, &layout, thread.interpreter, |_| true);
     }
     let natives: HashSet<i32> = threads.iter().filter_map(|thread| thread.native).collect();
     if reader

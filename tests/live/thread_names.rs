@@ -63,12 +63,12 @@ fn check(python: &Python) {
         names: said.names,
         main: Some(said.main),
     };
-    let read = thread_names_in(&memory, &layout, Address(said.modules));
+    let read = thread_names_in(&memory, &layout, Address(said.modules), |_| true);
     assert_eq!(read, expected, "{}", python.label);
     if let Some(runtime) = said.runtime {
         let head = Address(runtime) + layout.runtime.interpreters_head;
         let interpreter = memory.pointer(head).expect("interpreters.head");
-        let read = thread_names(&memory, &layout, interpreter);
+        let read = thread_names(&memory, &layout, interpreter, |_| true);
         assert_eq!(read, expected, "{}", python.label);
     }
 
