@@ -26,9 +26,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::poll::ppoll;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::time::TimeValLike;
+use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::time::{ClockId, clock_gettime};
 use rsamp::cpython::locate::{Found, locate};
@@ -64,6 +65,9 @@ const CALLS_OF_A_TURN: u32 = 4_000;
 
 /// As [`CALLS_OF_A_TURN`], where each call reads 200 threads.
 const CALLS_WITH_IDLE_THREADS: u32 = 200;
+
+/// Sleeps of a millisecond in a turn.
+const SLEEPS_OF_A_TURN: u32 = 50;
 
 /// Calls before anything is measured: everything is learnt and cached then.
 const WARM_UP: u32 = 1_000;
@@ -143,14 +147,15 @@ struct Figures {
     quiet: HotPath,
     /// It calls a function over and over.
     calls: HotPath,
-    /// CPU time of a tick with 200 more threads that wait, as a multiple of one without.
-    idle_ratio: Spread,
+    /// CPU time of a tick with 200 more threads that wait, as a multiple of one without: of the hot path, and
+    /// of all that a tick does.
+    idle_ratios: [Spread; 2],
     /// What a tick costs more, in µs, when states, CPU time, memory and counters are measured, as at 1 kHz.
     measures_us: Spread,
-    /// The same with 200 more threads that wait.
-    idle_measures_us: Spread,
     /// CPU time per sample, in µs, of the whole program at 1 kHz.
     recording_us: Spread,
+    /// CPU time, in µs, of a sleep of a millisecond and of nothing else.
+    sleep_us: Spread,
 }
 
 /// What was measured on one program.
@@ -176,10 +181,10 @@ impl Figures {
         Figures {
             quiet: hot_path(with(&[])),
             calls: hot_path(with(&["--calls"])),
-            idle_ratio: idle_ratio(python),
+            idle_ratios: idle_ratios(python),
             measures_us: measures_us(with(&["--calls"])),
-            idle_measures_us: measures_us(with(&["--calls", "--idle", IDLE_THREADS])),
             recording_us: recording_us(with(&["--calls"])),
+            sleep_us: sleep_us(with(&["--calls"])),
         }
     }
 
@@ -202,20 +207,24 @@ impl Figures {
         println!("  states, CPU time, memory and counters, as at 1 kHz");
         println!("    CPU per tick more {} µs", self.measures_us);
         println!("  {IDLE_THREADS} idle threads");
-        println!("    tick              {} times", self.idle_ratio);
-        println!("    measures          {} µs", self.idle_measures_us);
+        let [hot, whole] = &self.idle_ratios;
+        println!("    hot path          {hot} times");
+        println!("    with all of it    {whole} times");
         println!("  rsamp attach --rate 1000");
         println!("    CPU per sample    {} µs", self.recording_us);
+        println!("    a sleep alone     {} µs", self.sleep_us);
     }
 
     fn json(&self, python: &Python) -> Value {
+        let [hot, whole] = &self.idle_ratios;
         json!({
             "python": python.label,
             "quiet": self.quiet.json(),
             "calls": self.calls.json(),
-            "idle_ratio": self.idle_ratio.json(),
+            "idle_ratio": hot.json(),
+            "idle_whole_ratio": whole.json(),
+            "sleep_us": self.sleep_us.json(),
             "measures_us": self.measures_us.json(),
-            "idle_measures_us": self.idle_measures_us.json(),
             "recording_us": self.recording_us.json(),
         })
     }
@@ -403,7 +412,6 @@ impl Floor {
 }
 
 /// Ends the program, as the others do: it is not to run beside the next.
-#[allow(clippy::needless_pass_by_value)]
 fn hot_path(running: Running) -> HotPath {
     let mut sampler = running.sampler();
     let mut floor = Floor::of(&running, sampler.reader());
@@ -440,56 +448,87 @@ fn rate_khz(sampler: &mut Sampler<'_>) -> f64 {
     sampler.counts.samples as f64 / start.elapsed().as_secs_f64() / 1e3
 }
 
-fn idle_ratio(python: &Python) -> Spread {
+/// Ticks with 200 more threads, as a multiple of ticks without: of the hot path, and of all that is done.
+fn idle_ratios(python: &Python) -> [Spread; 2] {
     let few = Running::start(python, &["--calls"]);
     let many = Running::start(python, &["--calls", "--idle", IDLE_THREADS]);
     let (mut few_sampler, mut many_sampler) = (few.sampler(), many.sampler());
-    let ratios = (0..ROUNDS).map(|_| {
+    let (mut few_meter, mut many_meter) = (Meter::of(&few), Meter::of(&many));
+    for _ in 0..WARM_UP {
+        few_meter.tick(&mut few_sampler);
+        many_meter.tick(&mut many_sampler);
+    }
+    let (mut hot, mut whole) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
         many.pause();
         few.resume();
         let one = cpu_us_per_call(CALLS_WITH_IDLE_THREADS, || few_sampler.tick());
+        let one_whole =
+            cpu_us_per_call(CALLS_WITH_IDLE_THREADS, || few_meter.tick(&mut few_sampler));
         few.pause();
         many.resume();
-        cpu_us_per_call(CALLS_WITH_IDLE_THREADS, || many_sampler.tick()) / one
-    });
-    Spread::of(ratios.collect())
+        hot.push(cpu_us_per_call(CALLS_WITH_IDLE_THREADS, || many_sampler.tick()) / one);
+        let all = cpu_us_per_call(CALLS_WITH_IDLE_THREADS, || {
+            many_meter.tick(&mut many_sampler)
+        });
+        whole.push(all / one_whole);
+    }
+    [Spread::of(hot), Spread::of(whole)]
 }
 
-/// The difference between ticks with and without what is measured beside the stacks. They take turns; each
-/// tick is a millisecond after the one before, by the clock that is told.
-#[allow(clippy::needless_pass_by_value)]
-fn measures_us(running: Running) -> Spread {
-    let mut sampler = running.sampler();
-    let process = Process::open(Pid(running.program.pid())).expect("the process");
-    let mut threads = Threads::new(ProcessId(0), &process, ThreadIds::default());
-    let mut now = Nanos(0);
-    let mut tick_with_all = |sampler: &mut Sampler<'_>| {
-        now += TICK;
-        let moment = Moment {
-            at: now,
-            weight: TICK,
-        };
+/// All that a tick does beside the hot path: states, CPU time, memory and counters, and who the threads are.
+struct Meter {
+    process: Process,
+    threads: Threads,
+    now: Nanos,
+}
+
+impl Meter {
+    fn of(running: &Running) -> Meter {
+        let process = Process::open(Pid(running.program.pid())).expect("the process");
+        Meter {
+            threads: Threads::new(ProcessId(0), &process, ThreadIds::default()),
+            process,
+            now: Nanos(0),
+        }
+    }
+
+    /// A tick with all of it, a millisecond after the one before by the clock that is told.
+    fn tick(&mut self, sampler: &mut Sampler<'_>) {
+        self.now += TICK;
+        let now = self.now;
         let (source, observer) = (&mut sampler.source, &mut sampler.observer);
         let observed = observe(source, sampler.memory, observer, &mut |_| {});
         let observed = observed.expect("the interpreter");
+        let threads = &mut self.threads;
         if threads.wants_identities(&observed.threads, now) {
             let began = Instant::now();
             let is_wanted = |key| threads.wants_identity(key, now);
-            let identities = identify(source, &process, sampler.memory, is_wanted);
+            let identities = identify(source, &self.process, sampler.memory, is_wanted);
             let look = Moment {
                 at: now,
                 weight: Nanos(began.elapsed().as_nanos() as u64),
             };
-            threads.identify(identities, &process, look, &mut |_| {});
+            threads.identify(identities, &self.process, look, &mut |_| {});
         }
+        let moment = Moment {
+            at: now,
+            weight: TICK,
+        };
         threads.record(&observed, moment, &mut |_| {});
-    };
+    }
+}
+
+/// The difference between ticks with and without what is measured beside the stacks. They take turns.
+fn measures_us(running: Running) -> Spread {
+    let mut sampler = running.sampler();
+    let mut meter = Meter::of(&running);
     for _ in 0..WARM_UP {
-        tick_with_all(&mut sampler);
+        meter.tick(&mut sampler);
     }
     let differences = (0..ROUNDS).map(|_| {
         let without = cpu_us_per_call(CALLS_OF_A_TURN, || sampler.tick());
-        cpu_us_per_call(CALLS_OF_A_TURN, || tick_with_all(&mut sampler)) - without
+        cpu_us_per_call(CALLS_OF_A_TURN, || meter.tick(&mut sampler)) - without
     });
     Spread::of(differences.collect())
 }
@@ -509,7 +548,6 @@ fn thread_cpu_us() -> f64 {
 }
 
 /// CPU time of rsamp for each sample, from the difference of two recordings: start and end are in both.
-#[allow(clippy::needless_pass_by_value)]
 fn recording_us(running: Running) -> Spread {
     let costs = (0..RECORDING_ROUNDS).map(|_| {
         let (short_us, few) = record(&running, SHORT_SECONDS);
@@ -517,6 +555,19 @@ fn recording_us(running: Running) -> Spread {
         (long_us - short_us) / (many - few)
     });
     Spread::of(costs.collect())
+}
+
+/// What a tick at 1 kHz costs at least, while a program runs beside it: to fall asleep and to wake up.
+fn sleep_us(running: Running) -> Spread {
+    let sleep = || {
+        let wait = TimeSpec::from_duration(Duration::from_nanos(TICK.0));
+        ppoll(&mut [], Some(wait), None).expect("a sleep");
+    };
+    let costs = (0..ROUNDS)
+        .map(|_| cpu_us_per_call(SLEEPS_OF_A_TURN, sleep))
+        .collect();
+    drop(running);
+    Spread::of(costs)
 }
 
 /// The CPU time in µs and the samples of one recording with the program itself.
