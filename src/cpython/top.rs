@@ -240,12 +240,16 @@ fn rest_at_call(
 }
 
 /// Whether a frame has called something and is not over: it has saved operands beside its variables, of
-/// which a frame that returns has none left. In 3.13 one that is over has no variables either.
+/// which a frame that returns has none left. In 3.13 one that is over has no variables either. A generator
+/// has operands while it waits, too; and of a frame that C code called, nothing tells that it belongs to its
+/// caller.
 fn is_at_call(frame: &RawFrame, known: Known<'_>) -> bool {
     let Some((stacktop, variables)) = saved(frame, known) else {
         return false;
     };
-    stacktop > variables || clears_variables(known) && stacktop > 0
+    let is_in_chunk = known.chunks.iter().any(|chunk| chunk.holds(frame.at));
+    let has_operands = stacktop > variables || clears_variables(known) && stacktop > 0;
+    has_operands && is_in_chunk && !frame.entered_from_c
 }
 
 /// Whether a frame that was called is over, or has not begun: it has saved no operands, and nothing that it
