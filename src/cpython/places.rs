@@ -62,6 +62,8 @@ pub struct Planned {
     cframe: Option<usize>,
     ranges: usize,
     chunks: usize,
+    /// What `cframe` and the pointer were after the frames were copied.
+    cframe_again: Option<usize>,
     pointer_again: Option<usize>,
 }
 
@@ -106,12 +108,16 @@ impl Places {
             window.want(chunk.at, chunk.copied as usize);
         }
         let asks_again = format.rule() == TopRule::Pointer || !self.ranges.is_empty();
+        // A `_PyCFrame` lies on the C stack: it may be over, and still name the frame that it named last.
+        let cframe_again = cframe.filter(|_| asks_again);
+        let cframe_again = cframe_again.map(|_| window.want(thread + layout.thread.frame, 8));
         let pointer_again = asks_again.then(|| window.want(pointer, 8));
         Planned {
             state,
             cframe,
             ranges,
             chunks,
+            cframe_again,
             pointer_again,
         }
     }
@@ -156,9 +162,12 @@ impl Places {
         };
         let find = |at: Address| self.find(at, planned, window, format);
         walk(current, format, self.ends, stack, find)?;
+        let cframe_stands = planned
+            .cframe_again
+            .is_none_or(|piece| pointer(piece) == Some(self.cframe.0));
         let pointer_stands = planned
             .pointer_again
-            .map(|piece| pointer(piece) == Some(current.0));
+            .map(|piece| cframe_stands && pointer(piece) == Some(current.0));
         let known = Known {
             format,
             codes,
