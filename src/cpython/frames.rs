@@ -41,6 +41,9 @@ pub struct RawFrame {
     /// Whether it has called a Python function by itself, not through C code, since it began; only known to
     /// be false from 3.11 on.
     pub has_called: bool,
+    /// Whether it says that it lies on the thread's data stack (`FRAME_OWNED_BY_THREAD`, 3.11 on): not where the
+    /// version does not tell.
+    pub is_on_data_stack: bool,
     /// Whether the frame says that it is over: freed, so that nobody refers to it (up to 3.10, where
     /// a frame is an object), or returned from, so that it names no code object (3.14 on).
     pub is_over: bool,
@@ -236,6 +239,7 @@ impl FrameFormat<'_> {
             stacktop,
             entered_from_c,
             has_called,
+            is_on_data_stack: frame.owner.is_some() && owner == 0,
             is_over,
         };
         Some((Some(raw), previous))

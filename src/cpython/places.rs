@@ -47,6 +47,8 @@ pub struct Places {
     cframe: Address,
     /// The data-stack chunks, newest first.
     chunks: Vec<Chunk>,
+    /// Whether these are all: from the newest to the one that has none before it.
+    are_all_chunks: bool,
     /// Frames outside of the chunks, in walking order; up to 3.10 all frames.
     outside: Vec<Address>,
     /// The same as ranges, those that are neighbours in one, in ascending order.
@@ -173,6 +175,7 @@ impl Places {
             codes,
             now,
             chunks: &self.chunks,
+            may_be_beside: self.are_all_chunks && !self.ranges.is_empty(),
             pointer_stands,
         };
         let slot = |at: Address| slot(&self.chunks, at, planned, window, format);
@@ -347,6 +350,7 @@ impl Places {
     /// Follows the chunks from the newest to the oldest.
     fn learn_chunks(&mut self, fields: &ThreadFields, memory: &impl ReadMemory) {
         self.chunks.clear();
+        self.are_all_chunks = false;
         self.shape.forget_order();
         let Some((mut at, top)) = fields.chunk else {
             return;
@@ -367,6 +371,7 @@ impl Places {
             self.chunks.push(chunk);
             at = previous;
         }
+        self.are_all_chunks = at.is_null();
     }
 }
 

@@ -69,6 +69,8 @@ pub(super) struct Known<'a> {
     pub now: Moment,
     /// The thread's chunks, newest first.
     pub chunks: &'a [Chunk],
+    /// Whether these are all of them, and something else was copied beside them.
+    pub may_be_beside: bool,
     /// Whether the current-frame pointer was the same after the frames were copied; `None` where that
     /// was not asked for.
     pub pointer_stands: Option<bool>,
@@ -122,7 +124,8 @@ pub(super) fn settle(
     }
     let is_over = stack.frames.iter().any(|frame| frame.is_over);
     stack.is_dubious = findings.is_loose || is_over || stack.frames.is_empty();
-    let is_moving = top != TopFrame::Found || findings.is_torn || !pointer_stands(stack, known);
+    let is_torn = findings.is_torn || is_beside_chunks(stack, known);
+    let is_moving = top != TopFrame::Found || is_torn || !pointer_stands(stack, known);
     let is_whole = stack.end == StackEnd::Outermost && !stack.is_dubious;
     if is_whole && !is_moving && findings.is_in_order() {
         return Verdict::Settled;
@@ -148,6 +151,14 @@ fn pointer_stands(stack: &RawStack, known: Known<'_>) -> bool {
     let is_told_by_copy =
         known.format.rule() != TopRule::Pointer && stack.frames.first().is_some_and(in_chunk);
     is_told_by_copy || known.pointer_stands == Some(true)
+}
+
+/// Whether a frame of the data stack lies in none of its chunks: it lay in one that was freed meanwhile.
+fn is_beside_chunks(stack: &RawStack, known: Known<'_>) -> bool {
+    let is_beside = |frame: &RawFrame| {
+        frame.is_on_data_stack && !known.chunks.iter().any(|chunk| chunk.holds(frame.at))
+    };
+    known.may_be_beside && !known.chunks.is_empty() && stack.frames.iter().any(is_beside)
 }
 
 fn is_executing(stack: &RawStack) -> bool {
