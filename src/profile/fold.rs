@@ -12,6 +12,7 @@ use super::event::{
     Sample, StackId, State, Thread, ThreadId, Usage,
 };
 use super::timeline::Timeline;
+use super::usage::Readings;
 
 /// Which of the times of a sample counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -165,7 +166,7 @@ pub struct Profile {
     repeated: BTreeMap<RetryCause, u64>,
     stops: u64,
     rates: Vec<RateSpan>,
-    usage: Vec<Usage>,
+    usage: Readings,
     missing: Vec<Missing>,
     skipped: u64,
     last_sample: Nanos,
@@ -420,10 +421,11 @@ impl Profile {
         &self.rates
     }
 
-    /// What the kernel counted of the processes, in the order in which it was read.
+    /// What the kernel counted of the processes, of each in the order in which it was read: some thousand
+    /// readings of each at most, over all of its time.
     #[must_use]
     pub fn usage(&self) -> &[Usage] {
-        &self.usage
+        self.usage.as_slice()
     }
 
     /// What could not be measured of the processes.

@@ -14,6 +14,7 @@ mod blocks;
 mod fold;
 mod nearest;
 mod sums;
+mod usage;
 
 pub mod functions;
 
