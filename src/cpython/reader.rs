@@ -248,11 +248,7 @@ impl Reader {
         let is_known = (!looks_for_threads || self.list.stands(&self.interpreter, &self.window))
             && self.idents_stand();
         if !is_known {
-            self.list
-                .relist(&self.interpreter, memory)
-                .ok_or(Vanished)?;
-            self.planned.clear();
-            self.tick.threads_changed = true;
+            self.relist(memory)?;
             self.plan(false, true, true);
             self.pace.fill(&mut self.window, memory);
         }
@@ -262,6 +258,14 @@ impl Reader {
         }
         self.look_at_all(memory, now_ns);
         Ok(&self.tick)
+    }
+
+    fn relist(&mut self, memory: &impl ReadMemory) -> Result<(), Vanished> {
+        self.planned.clear();
+        self.tick.read.clear();
+        self.tick.threads_changed = true;
+        let listed = self.list.relist(&self.interpreter, memory);
+        listed.ok_or(Vanished)
     }
 
     fn begin_tick(&mut self) {

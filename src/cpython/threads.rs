@@ -190,12 +190,11 @@ impl ThreadList {
         expected == Some(Address::NULL)
     }
 
-    /// Follows the lists anew; `None` when the first interpreter cannot be told. Threads that are still
-    /// there keep what was learnt of them.
+    /// Follows the lists anew; `None`, and nothing is known any more, when the first interpreter cannot be
+    /// told. Threads that are still there keep what was learnt of them.
     pub fn relist(&mut self, interpreter: &Interpreter, memory: &impl ReadMemory) -> Option<()> {
         let layout = &interpreter.layout.interpreter;
-        let mut known = std::mem::take(&mut self.threads);
-        self.interpreters.clear();
+        let mut known = std::mem::take(self).threads;
         let mut at = memory.pointer(interpreter.interpreters_head).ok()?;
         while !at.is_null() && self.interpreters.len() < MAX_INTERPRETERS {
             if self.interpreters.iter().any(|other| other.at == at) {

@@ -9,7 +9,7 @@
 //!   and so has one that returned or was unwound. One that called C code keeps -1, so across such a
 //!   boundary a frame below may be executing as well. While a call is made or ended no frame is executing
 //!   at all: the copy then shows the caller, which has saved its operands, and a callee that has not begun
-//!   or is over.
+//!   or is about to return; of these the innermost is the one that the pointer named.
 //! - 3.14 and 3.15: release builds leave `stackpointer` as it is while executing (NULL in debug builds
 //!   only, `internal/pycore_interpframe.h`), but a frame that returned names no code object any more
 //!   (`PyStackRef_CLEAR(frame->f_executable)` in `clear_thread_frame`, `ceval.c`).
@@ -229,7 +229,7 @@ fn add_executing(
 }
 
 /// 3.11–3.13: where no frame is executing, a call is being made or ended. The frame that the pointer named is
-/// the innermost one when it is still at a call; when it is over, or has not begun, the one that called it is.
+/// the innermost one when it is at a call, or was called by one that is; that one is when it is certainly over.
 fn rest_at_call(
     stack: &mut RawStack,
     known: Known<'_>,
@@ -243,8 +243,14 @@ fn rest_at_call(
         return TopFrame::Found;
     }
     let is_called = |caller: &RawFrame| !top.entered_from_c && is_at_call(caller, known);
-    if stack.frames.get(1).is_some_and(is_called) && is_over(top, beyond, known, slot) {
+    if !stack.frames.get(1).is_some_and(is_called) {
+        return TopFrame::Unknown;
+    }
+    if is_cleared(top, known) {
         stack.frames.remove(0);
+        return TopFrame::Found;
+    }
+    if is_at_edge(top, beyond, known, slot) {
         return TopFrame::Found;
     }
     TopFrame::Unknown
@@ -263,23 +269,27 @@ fn is_at_call(frame: &RawFrame, known: Known<'_>) -> bool {
     has_operands && is_in_chunk && !frame.entered_from_c
 }
 
-/// Whether a frame that was called is over, or has not begun: it has saved no operands, and nothing that it
-/// would have called lies `beyond` it; or its variables are gone (3.13).
-fn is_over(
+/// Whether a frame is over, as its variables are gone (3.13).
+fn is_cleared(frame: &RawFrame, known: Known<'_>) -> bool {
+    let saved = saved(frame, known);
+    clears_variables(known) && saved.is_some_and(|(stacktop, variables)| stacktop < variables)
+}
+
+/// Whether a frame that was called has not begun, or is about to return: it has saved no operands, and nothing
+/// that it would have called lies `beyond` it.
+fn is_at_edge(
     frame: &RawFrame,
     beyond: Address,
     known: Known<'_>,
     slot: &impl Fn(Address) -> Slot,
 ) -> bool {
-    match saved(frame, known) {
-        Some((0, variables)) if variables > 0 => clears_variables(known),
-        Some((stacktop, variables)) if stacktop == variables => match slot(beyond) {
+    let has_none = saved(frame, known).is_some_and(|(stacktop, variables)| stacktop == variables);
+    has_none
+        && match slot(beyond) {
             Slot::Frame(_, caller) => caller != frame.at,
             Slot::Empty => true,
             Slot::NotCopied => false,
-        },
-        _ => false,
-    }
+        }
 }
 
 /// What a frame has saved, and how many variables it has.

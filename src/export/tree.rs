@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashMap;
 
 use crate::profile::event::{Nanos, StackId, ThreadId};
-use crate::profile::{Profile, View};
+use crate::profile::{Profile, Row, View};
 
 use super::Meta;
 use super::labels;
@@ -22,11 +22,21 @@ pub(super) struct LabelId(u32);
 /// A node: an index into the nodes of its tree. Parents come before children.
 type NodeId = u32;
 
+/// The parent of a node that has none.
+const NO_NODE: NodeId = NodeId::MAX;
+
 #[derive(Debug, Clone)]
 struct Node {
-    parent: Option<NodeId>,
+    /// Or [`NO_NODE`]: there may be hundreds of thousands of nodes, and an `Option` is twice as large.
+    parent: NodeId,
     label: LabelId,
     self_ns: Nanos,
+}
+
+impl Node {
+    fn parent(&self) -> Option<NodeId> {
+        Some(self.parent).filter(|parent| *parent != NO_NODE)
+    }
 }
 
 /// The tree.
@@ -75,12 +85,17 @@ impl Tree {
     pub(super) fn prune(&mut self, min_us: u64, max_depth: usize) -> bool {
         let mut depths: Vec<u32> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
-            depths.push(node.parent.map_or(1, |parent| depths[parent as usize] + 1));
+            depths.push(
+                node.parent()
+                    .map_or(1, |parent| depths[parent as usize] + 1),
+            );
         }
         let subtree_us = self.subtree_us();
         let mut cut = false;
         for (id, node) in self.nodes.iter().enumerate().rev() {
-            let Some(parent) = node.parent else { continue };
+            let Some(parent) = node.parent() else {
+                continue;
+            };
             let parent = parent as usize;
             let too_deep = depths[id] as usize > max_depth;
             cut |= too_deep && subtree_us[id] >= min_us;
@@ -107,7 +122,7 @@ impl Tree {
     fn subtree_us(&self) -> Vec<u64> {
         let mut subtree_us = self.self_us.clone();
         for (id, node) in self.nodes.iter().enumerate().rev() {
-            if let Some(parent) = node.parent {
+            if let Some(parent) = node.parent() {
                 subtree_us[parent as usize] += subtree_us[id];
             }
         }
@@ -162,7 +177,7 @@ impl Tree {
     }
 
     fn parent(&self, id: NodeId) -> Option<NodeId> {
-        self.nodes[id as usize].parent
+        self.nodes[id as usize].parent()
     }
 
     fn label(&self, id: NodeId) -> &str {
@@ -192,7 +207,9 @@ struct Builder<'p> {
     label_ids: FxHashMap<String, LabelId>,
     place_labels: Vec<LabelId>,
     child_of: FxHashMap<(Option<NodeId>, LabelId), NodeId>,
-    node_of_stack: FxHashMap<(Option<NodeId>, StackId), NodeId>,
+    /// By stack, for the base that is being built on; [`NO_NODE`]: not made yet.
+    node_of_stack: Vec<NodeId>,
+    built_base: Option<NodeId>,
     /// The node that the stacks of a thread stand on, by thread.
     bases: Vec<Option<NodeId>>,
 }
@@ -206,7 +223,8 @@ impl<'p> Builder<'p> {
             label_ids: FxHashMap::default(),
             place_labels: Vec::new(),
             child_of: FxHashMap::default(),
-            node_of_stack: FxHashMap::default(),
+            node_of_stack: vec![NO_NODE; profile.stacks().len()],
+            built_base: None,
             bases: Vec::new(),
         };
         for (id, label) in labels::of_functions(places.rows()).into_iter().enumerate() {
@@ -217,7 +235,10 @@ impl<'p> Builder<'p> {
     }
 
     fn build(mut self, view: View) -> Tree {
-        for row in self.profile.rows() {
+        // One base after the other.
+        let mut rows: Vec<&Row> = self.profile.rows().iter().collect();
+        rows.sort_by_key(|row| self.bases.get(row.thread.0 as usize));
+        for row in rows {
             let node = match row.stack {
                 Some(stack) => self.node_of(row.thread, stack),
                 None => self.frameless_node_of(row.thread),
@@ -279,7 +300,7 @@ impl<'p> Builder<'p> {
         let nodes = &mut self.tree.nodes;
         *self.child_of.entry((parent, label)).or_insert_with(|| {
             nodes.push(Node {
-                parent,
+                parent: parent.unwrap_or(NO_NODE),
                 label,
                 self_ns: Nanos(0),
             });
@@ -295,12 +316,17 @@ impl<'p> Builder<'p> {
     /// The node of a stack of a thread: up to the first ancestor that has a node, then down again.
     fn node_of(&mut self, thread: ThreadId, stack: StackId) -> Option<NodeId> {
         let base = *self.bases.get(thread.0 as usize)?;
+        if base != self.built_base {
+            self.node_of_stack.fill(NO_NODE);
+            self.built_base = base;
+        }
         let mut missing = Vec::new();
         let mut node = base;
         let mut next = Some(stack);
         while let Some(id) = next {
-            if let Some(known) = self.node_of_stack.get(&(base, id)) {
-                node = Some(*known);
+            let known = *self.node_of_stack.get(id.0 as usize)?;
+            if known != NO_NODE {
+                node = Some(known);
                 break;
             }
             missing.push(id);
@@ -310,7 +336,7 @@ impl<'p> Builder<'p> {
             let frame = self.profile.stack(id)?.frame;
             let label = *self.place_labels.get(self.places.of_frame(frame)?)?;
             let child = self.child_with(node, label);
-            self.node_of_stack.insert((base, id), child);
+            *self.node_of_stack.get_mut(id.0 as usize)? = child;
             node = Some(child);
         }
         node

@@ -125,11 +125,11 @@ fn subtree_times<T: Copy + AddAssign>(profile: &Profile, self_times: Vec<T>) -> 
 
 /// The nodes below which, on the way to the root, no other node has the same class.
 fn outermost(profile: &Profile, class_of: &[usize], class_count: usize) -> Vec<usize> {
-    let (roots, children) = children(profile);
+    let children = Children::of(profile);
     let mut depth_of_class = vec![0_u32; class_count];
     let mut found = Vec::new();
     // `true`: the node is entered; `false`: its subtree is done.
-    let mut todo: Vec<(usize, bool)> = roots.into_iter().map(|root| (root, true)).collect();
+    let mut todo: Vec<(usize, bool)> = children.of_node(None).map(|root| (root, true)).collect();
     while let Some((stack, entered)) = todo.pop() {
         let Some(depth) = class_of
             .get(stack)
@@ -146,20 +146,44 @@ fn outermost(profile: &Profile, class_of: &[usize], class_count: usize) -> Vec<u
         }
         *depth += 1;
         todo.push((stack, false));
-        todo.extend(children[stack].iter().map(|child| (*child, true)));
+        todo.extend(children.of_node(Some(stack)).map(|child| (child, true)));
     }
     found
 }
 
-/// The outermost nodes, and per node those that are called from it.
-fn children(profile: &Profile) -> (Vec<usize>, Vec<Vec<usize>>) {
-    let mut roots = Vec::new();
-    let mut children = vec![Vec::new(); profile.stacks().len()];
-    for (stack, node) in profile.stacks().iter().enumerate() {
-        match node.parent.and_then(|id| children.get_mut(id.0 as usize)) {
-            Some(siblings) => siblings.push(stack),
-            None => roots.push(stack),
+/// No node.
+const NONE: u32 = u32::MAX;
+
+/// The children of all nodes, as chains: lists would take more memory than the nodes.
+struct Children {
+    first_root: u32,
+    first: Vec<u32>,
+    next: Vec<u32>,
+}
+
+impl Children {
+    fn of(profile: &Profile) -> Children {
+        let count = profile.stacks().len();
+        let mut children = Children {
+            first_root: NONE,
+            first: vec![NONE; count],
+            next: vec![NONE; count],
+        };
+        for (stack, node) in profile.stacks().iter().enumerate().rev() {
+            let parent = node
+                .parent
+                .and_then(|id| children.first.get_mut(id.0 as usize));
+            let first = parent.unwrap_or(&mut children.first_root);
+            children.next[stack] = std::mem::replace(first, stack as u32);
         }
+        children
     }
-    (roots, children)
+
+    /// The children of a node, or the outermost nodes, in ascending order.
+    fn of_node(&self, node: Option<usize>) -> impl Iterator<Item = usize> {
+        let first = node.map_or(self.first_root, |node| self.first[node]);
+        std::iter::successors(Some(first), |at| self.next.get(*at as usize).copied())
+            .take_while(|at| *at != NONE)
+            .map(|at| at as usize)
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use rsamp::cpython::reader::{KnownThread, Reader, Reading, Retries};
+use rsamp::cpython::reader::{KnownThread, Reader, Reading, Retries, Vanished};
 use rsamp::memory::{Address, Piece, ReadError, ReadMemory, SavedMemory};
 
 use crate::fake_interpreter::{
@@ -209,13 +209,14 @@ fn look_again(fake: &Fake) -> (Vec<Vec<String>>, Retries) {
 }
 
 #[test]
-fn while_a_call_is_made_or_ended_the_caller_is_the_innermost_frame() {
+fn while_a_call_is_made_or_ended_the_frame_that_the_pointer_named_is_the_innermost() {
     let frames = [frame("main"), frame("call").in_a_loop(), frame("callee")];
+    let called: &[&str] = &["callee:305", "call:205", "main:105"];
     for (offsets, current) in [(&V3_11, 1), (&V3_11, 2), (&V3_13, 1)] {
         let mut calling = thread(&frames);
         (calling.current, calling.executing) = (Some(current), NONE);
         let (stacks, retries) = look_again(&Fake::new(offsets, &[vec![calling]]));
-        assert_eq!(stacks, [["call:205", "main:105"]], "{:#x}", offsets.hex);
+        assert_eq!(stacks, [&called[2 - current..]], "{:#x}", offsets.hex);
         assert_eq!(retries.changing, 0, "{:#x}, {current}", offsets.hex);
     }
 }
@@ -437,5 +438,21 @@ fn when_the_gil_went_from_one_thread_to_another_only_these_have_run() {
         fake.take_gil(3);
         fake.take_gil(4);
         assert_eq!(tick(&fake), [0, 1, 2, 3, 4, 5, 6, 7], "3 has run, too");
+    }
+}
+
+#[test]
+fn a_process_that_is_gone_is_no_interpreter() {
+    for offsets in ALL {
+        let fake = Fake::new(offsets, &[vec![thread(&["main", "wait"].map(frame)); 8]]);
+        let mut reader = Reader::new(fake.interpreter());
+        reader.tick(&fake.memory()).expect("an interpreter");
+        for _ in 0..2 {
+            assert_eq!(reader.tick(&SavedMemory::default()), Err(Vanished));
+            assert_eq!(reader.threads().len(), 0, "{:#x}", offsets.hex);
+        }
+        // As when it runs another program by now.
+        let tick = reader.tick(&fake.memory()).expect("an interpreter");
+        assert_eq!(tick.readings, [Reading::Stack; 8]);
     }
 }
