@@ -168,7 +168,7 @@ const SYS_FUTEX_WAITV: i64 = 449;
 const SYS_FUTEX_WAIT: i64 = 455;
 
 /// Their first argument is the descriptor that is read or written.
-const READS_AND_WRITES: [i64; 17] = [
+const READS_AND_WRITES: [i64; 16] = [
     libc::SYS_read,
     libc::SYS_write,
     libc::SYS_readv,
@@ -180,7 +180,6 @@ const READS_AND_WRITES: [i64; 17] = [
     libc::SYS_preadv2,
     libc::SYS_pwritev2,
     libc::SYS_copy_file_range,
-    libc::SYS_close,
     libc::SYS_ioctl,
     libc::SYS_fsync,
     libc::SYS_fdatasync,

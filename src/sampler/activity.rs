@@ -123,8 +123,11 @@ impl Watch {
             Ok((doing, _)) => {
                 self.looked_up = at;
                 match doing {
-                    Doing::In(call) => Seen::Waiting(self.waits(call, gil, watched)),
-                    _ => self.halted(watched),
+                    Doing::In(call) => match self.waits(call, gil, watched) {
+                        State::Waiting => self.wait_by_state(watched),
+                        state => Seen::Waiting(state),
+                    },
+                    _ => self.wait_by_state(watched),
                 }
             }
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Seen::Unknown,
@@ -152,8 +155,9 @@ impl Watch {
         }
     }
 
-    /// It waits outside of any system call: for a page that must be read, or it is stopped.
-    fn halted(&mut self, watched: &Watched) -> Seen {
+    /// It waits outside of any system call, or in one that does not tell for what: for a page that must be read,
+    /// or until a file that is closed and has no name any more is freed; or it is stopped.
+    fn wait_by_state(&mut self, watched: &Watched) -> Seen {
         match self.ask_stat(watched) {
             Seen::Unknown => Seen::Waiting(State::Waiting),
             seen => seen,
