@@ -170,14 +170,8 @@ pub fn by_class(
     let class_of: Vec<usize> = nodes
         .map(|node| class_of_frame(node.frame).unwrap_or(usize::MAX))
         .collect();
-    let mut self_times = vec![StateTimes::default(); class_of.len()];
-    for row in profile.rows() {
-        let sum = row.stack.and_then(|id| self_times.get_mut(id.0 as usize));
-        if let Some(sum) = sum {
-            *sum += StateTimes::from(row);
-        }
-    }
-    let sums = Classes::new(profile, &class_of, count).sums(self_times);
+    let own = sums::own_sums(profile, |row| StateTimes::from(row));
+    let sums = Classes::new(profile, &class_of, count).sums(own);
     let told = |sums: sums::Sums<StateTimes>| StateSums {
         self_time: sums.self_time,
         total_time: sums.total_time,

@@ -7,7 +7,10 @@
 
 use std::ops::AddAssign;
 
-use super::{Profile, Totals};
+use rustc_hash::FxHashMap;
+
+use super::event::StackId;
+use super::{Profile, Row, Totals};
 
 /// The sums of one class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,7 +30,16 @@ pub(super) struct Classes<'c> {
     profile: &'c Profile,
     class_of: &'c [usize],
     class_count: usize,
-    outermost: Vec<usize>,
+    /// All nodes, each before its children and these before its next sibling.
+    visits: Vec<Visit>,
+}
+
+/// A node that is met on the way through the tree.
+#[derive(Debug, Clone, Copy)]
+struct Visit {
+    stack: u32,
+    /// Whether no node has its class between it and the root.
+    is_outermost: bool,
 }
 
 impl<'c> Classes<'c> {
@@ -41,19 +53,22 @@ impl<'c> Classes<'c> {
             profile,
             class_of,
             class_count,
-            outermost: outermost(profile, class_of, class_count),
+            visits: visits(profile, class_of, class_count),
         }
     }
 
-    /// The sums of what the nodes hold themselves.
-    pub(super) fn sums<T: Copy + Default + AddAssign>(&self, self_times: Vec<T>) -> Vec<Sums<T>> {
+    /// The sums of what the nodes hold themselves, which `own` tells by node.
+    pub(super) fn sums<T: Copy + Default + AddAssign>(
+        &self,
+        own: impl Fn(usize) -> T,
+    ) -> Vec<Sums<T>> {
         let mut sums = vec![Sums::default(); self.class_count];
-        for (stack, times) in self_times.iter().enumerate() {
-            if let Some(sum) = self.sum_of(&mut sums, stack) {
-                sum.self_time += *times;
+        for (stack, class) in self.class_of.iter().enumerate() {
+            if let Some(sum) = sums.get_mut(*class) {
+                sum.self_time += own(stack);
             }
         }
-        let totals = self.totals(self_times, self.class_of, self.class_count);
+        let totals = self.totals(own, self.class_of, self.class_count);
         for (sum, total) in sums.iter_mut().zip(totals) {
             sum.total_time = total;
         }
@@ -64,21 +79,40 @@ impl<'c> Classes<'c> {
     /// which it counts for its class. `group_of[stack]` is one of `0..group_count`.
     pub(super) fn totals<T: Copy + Default + AddAssign>(
         &self,
-        self_times: Vec<T>,
+        own: impl Fn(usize) -> T,
         group_of: &[usize],
         group_count: usize,
     ) -> Vec<T> {
         let mut totals = vec![T::default(); group_count];
-        let subtrees = subtree_times(self.profile, self_times);
-        for stack in &self.outermost {
-            let total = group_of
-                .get(*stack)
-                .and_then(|group| totals.get_mut(*group));
-            if let Some(total) = total {
-                *total += subtrees.get(*stack).copied().unwrap_or_default();
+        let mut end = |(visit, subtree): (Visit, T)| {
+            let group = group_of.get(visit.stack as usize);
+            let group = group.filter(|_| visit.is_outermost);
+            if let Some(total) = group.and_then(|group| totals.get_mut(*group)) {
+                *total += subtree;
             }
+        };
+        // From the root to the node that is visited, each with the sum of what was met in its subtree. Sums of
+        // all nodes at once would take more memory than the profile.
+        let mut path: Vec<(Visit, T)> = Vec::new();
+        for visit in &self.visits {
+            let parent = self.parent(*visit);
+            while path
+                .last()
+                .is_some_and(|(last, _)| Some(last.stack) != parent)
+            {
+                leave(&mut path, &mut end);
+            }
+            path.push((*visit, own(visit.stack as usize)));
+        }
+        while !path.is_empty() {
+            leave(&mut path, &mut end);
         }
         totals
+    }
+
+    fn parent(&self, visit: Visit) -> Option<u32> {
+        let node = self.profile.stack(StackId(visit.stack))?;
+        node.parent.map(|parent| parent.0)
     }
 
     /// How many classes there are.
@@ -90,65 +124,61 @@ impl<'c> Classes<'c> {
     pub(super) fn nodes(&self) -> usize {
         self.profile.stacks().len()
     }
-
-    fn sum_of<'s, T>(&self, sums: &'s mut [Sums<T>], stack: usize) -> Option<&'s mut Sums<T>> {
-        sums.get_mut(*self.class_of.get(stack)?)
-    }
 }
 
-/// Per node, the sums of the samples that end in it.
-pub(super) fn self_times(profile: &Profile) -> Vec<Totals> {
-    let mut times = vec![Totals::default(); profile.stacks().len()];
+/// Goes back to the parent of the last node of `path`, whose subtree is whole now.
+fn leave<T: Copy + AddAssign>(path: &mut Vec<(Visit, T)>, end: &mut impl FnMut((Visit, T))) {
+    let Some(last) = path.pop() else {
+        return;
+    };
+    if let Some((_, sum)) = path.last_mut() {
+        *sum += last.1;
+    }
+    end(last);
+}
+
+/// By node, the sums of the samples that end in it.
+pub(super) fn self_times(profile: &Profile) -> impl Fn(usize) -> Totals {
+    own_sums(profile, |row| row.totals)
+}
+
+/// By node, the sums of what `of_row` tells of the rows that end in it.
+pub(super) fn own_sums<T: Copy + Default + AddAssign>(
+    profile: &Profile,
+    of_row: impl Fn(&Row) -> T,
+) -> impl Fn(usize) -> T {
+    let mut sums: FxHashMap<usize, T> = FxHashMap::default();
     for row in profile.rows() {
-        let sum = row.stack.and_then(|id| times.get_mut(id.0 as usize));
-        if let Some(sum) = sum {
-            *sum += row.totals;
+        if let Some(stack) = row.stack {
+            *sums.entry(stack.0 as usize).or_default() += of_row(row);
         }
     }
-    times
+    move |stack| sums.get(&stack).copied().unwrap_or_default()
 }
 
-/// Per node, the sums of the samples that end in it or above it.
-fn subtree_times<T: Copy + AddAssign>(profile: &Profile, self_times: Vec<T>) -> Vec<T> {
-    let mut times = self_times;
-    // Children have higher numbers than their parents: backwards, a node is whole when it is met.
-    for (stack, node) in profile.stacks().iter().enumerate().rev() {
-        let Some(subtree) = times.get(stack).copied() else {
-            continue;
-        };
-        if let Some(parent) = node.parent.and_then(|id| times.get_mut(id.0 as usize)) {
-            *parent += subtree;
-        }
-    }
-    times
-}
-
-/// The nodes below which, on the way to the root, no other node has the same class.
-fn outermost(profile: &Profile, class_of: &[usize], class_count: usize) -> Vec<usize> {
+/// All nodes, each before its children.
+fn visits(profile: &Profile, class_of: &[usize], class_count: usize) -> Vec<Visit> {
     let children = Children::of(profile);
     let mut depth_of_class = vec![0_u32; class_count];
-    let mut found = Vec::new();
+    let mut visits = Vec::with_capacity(profile.stacks().len());
     // `true`: the node is entered; `false`: its subtree is done.
-    let mut todo: Vec<(usize, bool)> = children.of_node(None).map(|root| (root, true)).collect();
+    let mut todo: Vec<(u32, bool)> = children.of_node(None).map(|root| (root, true)).collect();
     while let Some((stack, entered)) = todo.pop() {
-        let Some(depth) = class_of
-            .get(stack)
-            .and_then(|class| depth_of_class.get_mut(*class))
-        else {
-            continue;
-        };
+        let class = class_of.get(stack as usize);
+        let depth = class.and_then(|class| depth_of_class.get_mut(*class));
         if !entered {
-            *depth -= 1;
+            depth.into_iter().for_each(|depth| *depth -= 1);
             continue;
         }
-        if *depth == 0 {
-            found.push(stack);
-        }
-        *depth += 1;
+        visits.push(Visit {
+            stack,
+            is_outermost: depth.as_deref() == Some(&0),
+        });
+        depth.into_iter().for_each(|depth| *depth += 1);
         todo.push((stack, false));
         todo.extend(children.of_node(Some(stack)).map(|child| (child, true)));
     }
-    found
+    visits
 }
 
 /// No node.
@@ -180,10 +210,9 @@ impl Children {
     }
 
     /// The children of a node, or the outermost nodes, in ascending order.
-    fn of_node(&self, node: Option<usize>) -> impl Iterator<Item = usize> {
-        let first = node.map_or(self.first_root, |node| self.first[node]);
+    fn of_node(&self, node: Option<u32>) -> impl Iterator<Item = u32> {
+        let first = node.map_or(self.first_root, |node| self.first[node as usize]);
         std::iter::successors(Some(first), |at| self.next.get(*at as usize).copied())
             .take_while(|at| *at != NONE)
-            .map(|at| at as usize)
     }
 }

@@ -176,7 +176,7 @@ impl Steps {
         let mut whole_sum = 0.0;
         let mut before: Option<(Vec<Sums<f64>>, f64)> = None;
         for (times, whole) in blocks.times(classes.nodes()) {
-            let sums = classes.sums(times);
+            let sums = classes.sums(|node| times[node]);
             if let Some((sums_before, whole_before)) = &before {
                 let whole_step = whole - whole_before;
                 whole_sum += whole_step * whole_step;
