@@ -40,10 +40,11 @@
 //! 2. Every 10 ms [`sampler::process_tree`] asks [`process::Births`] for new processes: one system call
 //!    when there is none on the whole machine. Those that were forked are read like their parents from
 //!    then on; the others are for [`sampler::finder`], on a thread of its own, until they become Python.
-//! 3. One after another, each [`sampler::program`] is read: [`cpython::reader`] asks one [`memory::Window`] for the GIL ([`cpython::gil`]), at times for
-//!    the lists of interpreters and threads ([`cpython::threads`]), and, for each thread that may have held
-//!    the GIL meanwhile, for the thread state and the places where its frames lay last time
-//!    ([`cpython::places::Places`]). All of it comes with one `process_vm_readv`.
+//! 3. One after another, each [`sampler::program`] is read: [`cpython::reader`] asks one
+//!    [`memory::Window`] for the GIL ([`cpython::gil`]), at times for the lists of interpreters and
+//!    threads ([`cpython::threads`]), and, for each thread that may have held the GIL meanwhile, for the
+//!    thread state and the places where its frames lay last time ([`cpython::places::Places`]). All of
+//!    it comes with one `process_vm_readv`.
 //! 4. [`cpython::frames`] walks each stack in the copy; [`cpython::top`] finds the frame that was executing
 //!    in it, by the rule of the version, and [`cpython::shape`] whether the frames lie as calls lay them. If
 //!    that does not decide, or a frame has moved, that thread is read again by itself, and as the last

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use super::code::{CodeCache, Moment};
-use super::frames::FrameFormat;
+use super::frames::{FrameFormat, ThreadFields};
 use super::gil::{GilHolder, GilLocks};
 use super::locate::Interpreter;
 use super::pace::Pace;
@@ -247,25 +247,33 @@ impl Reader {
         }
         let is_known = (!looks_for_threads || self.list.stands(&self.interpreter, &self.window))
             && self.idents_stand();
-        if !is_known {
+        if is_known {
+            self.read_turns(asks_counters);
+        } else {
             self.relist(memory)?;
-            self.plan(false, true, true);
-            self.pace.fill(&mut self.window, memory);
         }
-        self.read_turns(asks_counters || !is_known);
         if self.plan_rest() {
             self.pace.fill(&mut self.window, memory);
+            if !self.list.stands(&self.interpreter, &self.window) {
+                self.relist(memory)?;
+                self.plan_rest();
+            }
         }
         self.look_at_all(memory, now_ns);
         Ok(&self.tick)
     }
 
+    /// Follows the lists anew and asks for all that is in them.
     fn relist(&mut self, memory: &impl ReadMemory) -> Result<(), Vanished> {
         self.planned.clear();
         self.tick.read.clear();
         self.tick.threads_changed = true;
         let listed = self.list.relist(&self.interpreter, memory);
-        listed.ok_or(Vanished)
+        listed.ok_or(Vanished)?;
+        self.plan(false, true, true);
+        self.pace.fill(&mut self.window, memory);
+        self.read_turns(true);
+        Ok(())
     }
 
     fn begin_tick(&mut self) {
@@ -311,11 +319,11 @@ impl Reader {
             numbers.extend(0..self.list.threads.len());
         } else {
             // Who had the GIL last most likely has it still.
-            let before = |known: &KnownInterpreter| {
-                let holder = known.turn.map_or(Address::NULL, |turn| turn.last_holder);
-                Some([holder, holder])
-            };
+            let before = |known: &KnownInterpreter| known.turn.map(|turn| [turn.last_holder; 2]);
             self.list.can_have_run(before, &mut numbers);
+            if looks_for_threads {
+                ThreadList::add_those_before(&mut numbers);
+            }
         }
         self.plan_threads(numbers);
         self.plan_generations(asks_counters);
@@ -349,12 +357,13 @@ impl Reader {
 
     /// Whether the states that were copied are still those of the known threads.
     fn idents_stand(&self) -> bool {
-        let offset = self.interpreter.layout.thread.thread_id;
+        let layout = &self.interpreter.layout;
         self.planned.iter().all(|number| {
             let thread = &self.list.threads[*number];
             let state = thread.planned.map(|planned| planned.state_piece());
             let bytes = state.and_then(|piece| self.window.piece(piece));
-            bytes.is_none_or(|bytes| word_at(bytes, offset) == Some(thread.ident))
+            let fields = bytes.and_then(|bytes| ThreadFields::parse(bytes, layout));
+            fields.is_none_or(|fields| thread.is_of(&fields))
         })
     }
 
@@ -377,7 +386,7 @@ impl Reader {
             let Some((gil, bytes)) = known.gil.zip(bytes) else {
                 continue;
             };
-            let turn = gil.turn(bytes);
+            let turn = gil.turn(bytes).filter(|_| !known.shares_gil);
             let both = turn.zip(known.turn);
             known.ran = both.and_then(|(turn, before)| turn.ran_since(before));
             known.turn = turn.filter(|_| both.is_none_or(|(turn, before)| turn.can_follow(before)));
@@ -389,8 +398,8 @@ impl Reader {
         }
     }
 
-    /// Finds out which threads can have run since the last tick, and asks for those that were not asked for;
-    /// whether there are any.
+    /// Finds out which threads can have run since the last tick, and asks for those that were not asked for, and
+    /// for whether they are still in the list; whether there are any.
     fn plan_rest(&mut self) -> bool {
         self.list
             .can_have_run(|known| known.ran, &mut self.tick.read);
@@ -401,6 +410,8 @@ impl Reader {
         self.window.clear();
         let mut numbers = self.forget_planned();
         numbers.extend(&self.tick.read);
+        ThreadList::add_those_before(&mut numbers);
+        self.list.plan_heads(&self.interpreter, &mut self.window);
         self.plan_threads(numbers);
         self.plan_generations(true);
         true

@@ -55,6 +55,11 @@ impl KnownThread {
         }
     }
 
+    /// Whether the fields of its state are those of the same thread.
+    pub(super) fn is_of(&self, fields: &ThreadFields) -> bool {
+        self.ident == fields.ident && self.native_id == fields.native_id
+    }
+
     /// Its stack as it was read last.
     #[must_use]
     pub fn stack(&self) -> &RawStack {
@@ -73,6 +78,9 @@ impl KnownThread {
 pub(super) struct KnownInterpreter {
     pub at: Address,
     pub gil: Option<GilState>,
+    /// Whether it shares the GIL with another interpreter: threads go from one to the other without giving it
+    /// away (`PyThreadState_Swap`).
+    pub shares_gil: bool,
     /// Who had run when the tick before began.
     pub turn: Option<GilTurn>,
     /// The only thread states that can have run since then, the same twice where it is one; `None`: any.
@@ -132,6 +140,16 @@ impl ThreadList {
         numbers.dedup();
     }
 
+    /// Adds the threads that come before these in the list, whose states tell whether these are still in it.
+    pub fn add_those_before(numbers: &mut Vec<usize>) {
+        let count = numbers.len();
+        for position in 0..count {
+            numbers.extend(numbers[position].checked_sub(1));
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+    }
+
     /// Asks for the heads of the lists: the first interpreter, and of each its first thread and the next one.
     pub fn plan_heads(&mut self, interpreter: &Interpreter, window: &mut Window) {
         let layout = &interpreter.layout.interpreter;
@@ -164,7 +182,7 @@ impl ThreadList {
                     return false;
                 }
                 let Some(planned) = thread.planned else {
-                    // It has not run, so it has not left the list.
+                    // Nobody who has run comes after it.
                     next_thread = threads.peek().map(|next| next.state);
                     if threads
                         .peek()
@@ -177,7 +195,7 @@ impl ThreadList {
                 let fields = window
                     .piece(planned.state_piece())
                     .and_then(|bytes| ThreadFields::parse(bytes, &interpreter.layout));
-                if fields.is_some_and(|fields| fields.ident != thread.ident) {
+                if fields.is_some_and(|fields| !thread.is_of(&fields)) {
                     return false;
                 }
                 next_thread = fields.map(|fields| fields.next);
@@ -203,6 +221,7 @@ impl ThreadList {
             self.interpreters.push(KnownInterpreter {
                 at,
                 gil: GilState::find(interpreter, at, memory),
+                shares_gil: false,
                 turn: None,
                 ran: None,
                 gil_piece: None,
@@ -216,6 +235,7 @@ impl ThreadList {
             self.list_threads(first, at, interpreter, &mut known, memory);
             at = memory.pointer(at + layout.next).unwrap_or_default();
         }
+        self.find_shared_gils();
         let threads = self.threads.iter().enumerate();
         self.numbers = threads
             .clone()
@@ -226,6 +246,16 @@ impl ThreadList {
             .map(|(number, _)| number)
             .collect();
         Some(())
+    }
+
+    fn find_shared_gils(&mut self) {
+        let mut users: FxHashMap<Address, u32> = FxHashMap::default();
+        for gil in self.interpreters.iter().filter_map(|known| known.gil) {
+            *users.entry(gil.at).or_default() += 1;
+        }
+        for known in &mut self.interpreters {
+            known.shares_gil = known.gil.is_some_and(|gil| users[&gil.at] > 1);
+        }
     }
 
     fn list_threads(
@@ -250,11 +280,9 @@ impl ThreadList {
             if fields.interpreter != state {
                 return;
             }
-            let before = known.iter().position(|thread| {
-                thread.state == at
-                    && thread.ident == fields.ident
-                    && thread.native_id == fields.native_id
-            });
+            let before = known
+                .iter()
+                .position(|thread| thread.state == at && thread.is_of(&fields));
             self.threads.push(match before {
                 Some(position) => known.swap_remove(position),
                 None => KnownThread::new(at, state, &fields),

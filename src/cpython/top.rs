@@ -12,7 +12,8 @@
 //!   or is about to return; of these the innermost is the one that the pointer named.
 //! - 3.14 and 3.15: release builds leave `stackpointer` as it is while executing (NULL in debug builds
 //!   only, `internal/pycore_interpframe.h`), but a frame that returned names no code object any more
-//!   (`PyStackRef_CLEAR(frame->f_executable)` in `clear_thread_frame`, `ceval.c`).
+//!   (`PyStackRef_CLEAR(frame->f_executable)` in `clear_thread_frame`, `ceval.c`). One that made a generator
+//!   is left as it was, so no innermost frame on the data stack is one of a generator.
 //! - Up to 3.10 frames are objects all over the heap and nothing marks the executing one: there the
 //!   pointer is read a second time, after the frames. So it is where the innermost frame is a
 //!   generator's, which lies in the heap as well.
@@ -101,10 +102,18 @@ pub(super) fn settle(
     if stack.frames.is_empty() && stack.end == StackEnd::Outermost {
         return Verdict::Settled;
     }
+    let named = stack.frames.first().map(|frame| frame.at);
     match known.format.rule() {
         TopRule::Pointer => {}
         TopRule::StackTop => cut_returned(&mut stack.frames),
-        TopRule::ClearedCode => cut_over(&mut stack.frames),
+        TopRule::ClearedCode => {
+            cut_over(&mut stack.frames);
+            let is_left = stack
+                .frames
+                .first()
+                .is_some_and(|top| is_left_behind(top, known));
+            stack.frames.drain(..usize::from(is_left));
+        }
     }
     let (chunks, codes, now) = (known.chunks, known.codes, known.now);
     let mut examine = |stack: &RawStack| shape.examine(stack, chunks, codes, now, &has_trace);
@@ -125,7 +134,7 @@ pub(super) fn settle(
     let is_over = stack.frames.iter().any(|frame| frame.is_over);
     stack.is_dubious = findings.is_loose || is_over || stack.frames.is_empty();
     let is_torn = findings.is_torn || is_beside_chunks(stack, known);
-    let is_moving = top != TopFrame::Found || is_torn || !pointer_stands(stack, known);
+    let is_moving = top != TopFrame::Found || is_torn || !pointer_stands(stack, named, known);
     let is_whole = stack.end == StackEnd::Outermost && !stack.is_dubious;
     if is_whole && !is_moving && findings.is_in_order() {
         return Verdict::Settled;
@@ -145,12 +154,14 @@ pub(super) fn settle(
     })
 }
 
-/// Whether the pointer stands, where that matters.
-fn pointer_stands(stack: &RawStack, known: Known<'_>) -> bool {
-    let in_chunk = |frame: &RawFrame| known.chunks.iter().any(|chunk| chunk.holds(frame.at));
+/// Whether the pointer stands, where that matters, and named the innermost frame, which it named as `named`: two
+/// callees of two moments may lie at the same place.
+fn pointer_stands(stack: &RawStack, named: Option<Address>, known: Known<'_>) -> bool {
+    let innermost = stack.frames.first().map(|frame| frame.at);
+    let in_chunk = |at: Address| known.chunks.iter().any(|chunk| chunk.holds(at));
     let is_told_by_copy =
-        known.format.rule() != TopRule::Pointer && stack.frames.first().is_some_and(in_chunk);
-    is_told_by_copy || known.pointer_stands == Some(true)
+        known.format.rule() != TopRule::Pointer && innermost.is_some_and(in_chunk);
+    is_told_by_copy || known.pointer_stands == Some(true) && innermost == named
 }
 
 /// Whether a frame of the data stack lies in none of its chunks: it lay in one that was freed meanwhile.
@@ -180,6 +191,18 @@ fn cut_over(frames: &mut Vec<RawFrame>) {
     if let Some(number) = frames.iter().rposition(|frame| frame.is_over) {
         frames.drain(..=number);
     }
+}
+
+/// 3.14 on: whether an innermost frame has made a generator, which has its code from then on (`RETURN_GENERATOR` in
+/// `bytecodes.c`): what is left on the data stack names it still. In the moment before that, the caller stands for it.
+fn is_left_behind(frame: &RawFrame, known: Known<'_>) -> bool {
+    let makes_generator = || {
+        known
+            .codes
+            .get(frame.code)
+            .is_some_and(|code| code.is_generator)
+    };
+    frame.is_on_data_stack && makes_generator()
 }
 
 /// What came out of looking for the frame that was executing.
@@ -313,7 +336,9 @@ fn add_callees(
     let mut next = first;
     for _ in 0..MAX_ADDED {
         let (frame, previous) = match slot(next) {
-            Slot::Frame(frame, previous) if !frame.is_over => (frame, previous),
+            Slot::Frame(frame, previous) if !frame.is_over && !is_left_behind(&frame, known) => {
+                (frame, previous)
+            }
             Slot::Frame(..) | Slot::Empty => return TopFrame::Found,
             Slot::NotCopied => return TopFrame::Unknown,
         };

@@ -209,6 +209,8 @@ struct Builder<'p> {
     child_of: FxHashMap<(Option<NodeId>, LabelId), NodeId>,
     /// By stack, for the base that is being built on; [`NO_NODE`]: not made yet.
     node_of_stack: Vec<NodeId>,
+    /// The stacks that have one.
+    placed: Vec<StackId>,
     built_base: Option<NodeId>,
     /// The node that the stacks of a thread stand on, by thread.
     bases: Vec<Option<NodeId>>,
@@ -224,6 +226,7 @@ impl<'p> Builder<'p> {
             place_labels: Vec::new(),
             child_of: FxHashMap::default(),
             node_of_stack: vec![NO_NODE; profile.stacks().len()],
+            placed: Vec::new(),
             built_base: None,
             bases: Vec::new(),
         };
@@ -317,7 +320,9 @@ impl<'p> Builder<'p> {
     fn node_of(&mut self, thread: ThreadId, stack: StackId) -> Option<NodeId> {
         let base = *self.bases.get(thread.0 as usize)?;
         if base != self.built_base {
-            self.node_of_stack.fill(NO_NODE);
+            for stack in self.placed.drain(..) {
+                self.node_of_stack[stack.0 as usize] = NO_NODE;
+            }
             self.built_base = base;
         }
         let mut missing = Vec::new();
@@ -337,6 +342,7 @@ impl<'p> Builder<'p> {
             let label = *self.place_labels.get(self.places.of_frame(frame)?)?;
             let child = self.child_with(node, label);
             *self.node_of_stack.get_mut(id.0 as usize)? = child;
+            self.placed.push(id);
             node = Some(child);
         }
         node

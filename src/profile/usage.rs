@@ -5,6 +5,12 @@ use super::event::Usage;
 /// The most readings that are kept of a process: at ten a second half an hour. Beyond, every second one is let go.
 const MAX_READINGS: usize = 16_384;
 
+/// The most of all processes together, but for [`MIN_READINGS`] of each.
+const MAX_OF_ALL: usize = 131_072;
+
+/// As many are kept of each process at least.
+const MIN_READINGS: usize = 1_024;
+
 /// The readings of all processes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Readings {
@@ -47,9 +53,16 @@ impl Readings {
             place.last = None;
             place.count += 1;
         }
-        if place.count > MAX_READINGS {
+        let count = place.count;
+        if count > self.most() {
             self.thin(process);
         }
+    }
+
+    /// How many readings of a process may be kept.
+    fn most(&self) -> usize {
+        let share = MAX_OF_ALL / self.places.len().max(1);
+        share.clamp(MIN_READINGS, MAX_READINGS)
     }
 
     /// Lets every second reading of a process go, but its last.

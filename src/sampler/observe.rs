@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use rustc_hash::FxHashSet;
+
 use super::intern::{Interned, Interner, Recent};
 use super::target::Source;
 use crate::cpython::gil::GilLocks;
@@ -12,6 +14,9 @@ use crate::cpython::thread_names::thread_names;
 use crate::memory::LiveMemory;
 use crate::process::{Process, Tid};
 use crate::profile::event::{Event, Frame, LostCause, StackId};
+
+/// So many threads whose ids are known are looked at beside those that are wanted.
+const KNOWN_BESIDE: usize = 8;
 
 /// What one tick tells of one thread.
 #[derive(Debug, Clone, Copy)]
@@ -76,8 +81,8 @@ pub struct Observer {
     interner: Interner,
     /// In the order of [`Reader::threads`].
     threads: Vec<Remembered>,
-    /// How many of them run.
-    begun: usize,
+    /// The keys of those that run.
+    begun: FxHashSet<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -87,7 +92,8 @@ struct Remembered {
     /// `None`: not numbered yet.
     last: Option<Interned>,
     /// Whether the thread that it is for does not run yet: until it does, its state has the `pthread_t` of
-    /// the thread that starts it (`PyThreadState_New` sets it, `t_bootstrap` corrects it).
+    /// the thread that starts it (`PyThreadState_New` sets it, `t_bootstrap` corrects it); from 3.12 on none
+    /// (`bind_tstate` sets it).
     is_starting: bool,
 }
 
@@ -128,20 +134,23 @@ impl Observer {
                 },
             };
             self.threads.push(Remembered {
-                is_starting: !begun.insert((thread.interpreter, thread.ident)),
+                is_starting: thread.ident == 0 || !begun.insert((thread.interpreter, thread.ident)),
                 ..remembered
             });
         }
         self.threads.reverse();
-        self.begun = self
-            .threads
-            .iter()
-            .filter(|thread| !thread.is_starting)
-            .count();
+        let begun = self.threads.iter().filter(|thread| !thread.is_starting);
+        self.begun = begun.map(|thread| thread.key).collect();
     }
 }
 
 impl Observer {
+    /// Whether a thread of the interpreter runs.
+    #[must_use]
+    pub fn has_begun(&self, key: (u64, u64)) -> bool {
+        self.begun.contains(&key)
+    }
+
     /// What the last tick tells of thread `number`; `None` of one that does not run yet.
     fn observe(
         &mut self,
@@ -226,7 +235,7 @@ fn native_observations(
         observations.extend(read.filter_map(|number| observer.observe(*number, reader, emit)));
     }
     Observed {
-        same: observer.begun - observations.len(),
+        same: observer.begun.len() - observations.len(),
         threads: observations,
         retries: tick.retries,
         stops: tick.stops,
@@ -294,7 +303,10 @@ fn identify_native(
     let found = if threads.iter().all(|thread| native_id(thread).is_some()) {
         HashMap::new()
     } else {
-        let idents: Vec<u64> = threads.iter().map(|thread| thread.ident).collect();
+        // One alone would not tell the place: the main thread and others beside them.
+        let known = reader.threads().iter().rev().take(KNOWN_BESIDE);
+        let idents = threads.iter().copied().chain(known);
+        let idents: Vec<u64> = idents.map(|thread| thread.ident).collect();
         let existing: HashSet<i32> = tids.keys().copied().collect();
         native_ids(&idents, &existing, memory)
     };

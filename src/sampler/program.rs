@@ -162,7 +162,8 @@ impl Program {
         if self.threads.wants_identities(&observed.threads, now) {
             let began = Instant::now();
             let (source, threads) = (&mut self.target.source, &self.threads);
-            let is_wanted = |key| threads.wants_identity(key, now);
+            let observer = &self.observer;
+            let is_wanted = |key| observer.has_begun(key) && threads.wants_identity(key, now);
             let identities = identify(source, &self.process, &self.memory, is_wanted);
             let look = Moment {
                 at: now,

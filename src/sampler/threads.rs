@@ -71,7 +71,7 @@ struct Tracked {
     is_busy: bool,
     /// The CPU time it used since then.
     used: Nanos,
-    /// The number of the tick that was booked to it last, or at which it was seen to rest.
+    /// The number of the tick that was booked to it last.
     seen_at_tick: u64,
 }
 
@@ -224,7 +224,7 @@ impl Threads {
             .or_insert_with(|| Tracked::new(ids.next(), at));
         tracked.is_main = identity.tid.is_some_and(|tid| tid.0 == self.pid.0);
         if let Some(tid) = identity.tid
-            && tracked.watch.is_none()
+            && (tracked.watch.is_none() || tracked.identity.tid != Some(tid))
         {
             tracked.account = Account::new(process.task_clock(tid));
             tracked.watch = Some(Watch::new(process, tid));
@@ -297,7 +297,11 @@ impl Threads {
                 return true;
             }
             let woke = tracked.wake(before);
-            if tracked.is_main {
+            let has_run = tracked.doing.is_some();
+            if woke {
+                self.roles.wake(*key);
+            }
+            if tracked.is_main && has_run {
                 self.awake.extend(woke.then_some(*key));
                 tracked.lose_frames();
             } else {
@@ -305,7 +309,7 @@ impl Threads {
                 self.helpers.explain(tracked.account.ahead());
                 tracked.flush(emit);
             }
-            tracked.is_main
+            tracked.is_main && has_run
         });
         let tracked = &self.tracked;
         self.awake.retain(|key| tracked.contains_key(key));
@@ -447,8 +451,9 @@ impl Threads {
             tracked.wake(self.clock);
             let runs = tracked.is_running();
             let cpu = tracked.account.book(moment.weight, runs);
+            let wall = moment.weight + std::mem::take(&mut tracked.owed);
             if let Some(run) = tracked.run(moment.at) {
-                run.wall += moment.weight;
+                run.wall += wall;
                 run.cpu += cpu;
                 run.at = moment.at;
             }
@@ -639,7 +644,8 @@ impl Tracked {
 
     fn flush(&mut self, emit: &mut dyn FnMut(Event)) {
         if let Some(run) = self.run.take() {
-            emit(Event::Sample(run));
+            let ticks = run.ticks.max(1);
+            emit(Event::Sample(Sample { ticks, ..run }));
         }
     }
 }

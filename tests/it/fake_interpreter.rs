@@ -556,6 +556,12 @@ impl Fake {
         self.put_word(at + self.offsets.frame.previous, previous.0);
     }
 
+    /// 3.14: lets the code object of `name` be one of a generator (`CO_GENERATOR` in `co_flags`).
+    pub fn make_generator(&mut self, name: &'static str) {
+        let code = self.codes[name];
+        self.put(code + 48, &0x20_i32.to_le_bytes());
+    }
+
     /// Lets the code object of `name` say that its stack has `size` words, and its frame as many.
     pub fn set_stack_size(&mut self, name: &'static str, size: i32) {
         let at = self.code(name);

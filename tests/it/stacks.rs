@@ -199,6 +199,20 @@ fn what_a_call_left_behind_is_not_added() {
     check(&[&V3_14], lay_out, &[&["call:205", "main:105"]]);
 }
 
+#[test]
+fn what_is_left_of_a_call_that_made_a_generator_is_no_frame() {
+    for current in [1, 2] {
+        let mut made = thread(&["main", "call", "numbers"].map(frame));
+        made.current = Some(current);
+        let lay_out = |offsets| {
+            let mut fake = Fake::new(offsets, &[vec![made.clone()]]);
+            fake.make_generator("numbers");
+            fake
+        };
+        check(&[&V3_14], lay_out, &[&["call:205", "main:105"]]);
+    }
+}
+
 /// The stacks of a reader that knows the code objects, and how often it had to read again.
 fn look_again(fake: &Fake) -> (Vec<Vec<String>>, Retries) {
     let mut reader = Reader::new(fake.interpreter());

@@ -21,7 +21,7 @@ const MIN_OVER_SHARE: f64 = 0.3;
 /// With fewer readings it may be chance.
 const MIN_READINGS: usize = 5;
 
-/// What was read of a process longer ago says nothing of now.
+/// What was read of a process longer ago says nothing of now, unless it is read as rarely.
 const STALE: Nanos = Nanos(1_000_000_000);
 
 /// Whether most of the cores are idle.
@@ -63,16 +63,22 @@ fn of_host(profile: &Profile, usage: &[&Usage]) -> Option<(f64, u32, f64)> {
         process.usable_cpus
     });
     let usable = usable.max()?;
-    let mut latest: BTreeMap<ProcessId, (Nanos, u32)> = BTreeMap::new();
+    // Until when the last reading of each process holds.
+    let mut latest: BTreeMap<ProcessId, (Nanos, Nanos, u32)> = BTreeMap::new();
     let (mut readings, mut over) = (0_usize, Vec::new());
+    let mut usage = usage.to_vec();
+    usage.sort_by_key(|usage| usage.at);
     for usage in usage {
         let Some(runnable) = usage.runnable else {
             continue;
         };
-        latest.insert(usage.process, (usage.at, runnable));
+        let before = latest.get(&usage.process);
+        let pause = before.map_or(Nanos(0), |(at, ..)| usage.at - *at);
+        let holds_until = usage.at + STALE.max(Nanos(pause.0.saturating_mul(2)));
+        latest.insert(usage.process, (usage.at, holds_until, runnable));
         let of_now = latest.values();
-        let of_now = of_now.filter(|(at, _)| at.0.abs_diff(usage.at.0) <= STALE.0);
-        let runnable: u64 = of_now.map(|(_, runnable)| u64::from(*runnable)).sum();
+        let of_now = of_now.filter(|(_, until, _)| *until >= usage.at);
+        let runnable: u64 = of_now.map(|(.., runnable)| u64::from(*runnable)).sum();
         readings += 1;
         if runnable > u64::from(usable) {
             over.push(runnable as f64);
