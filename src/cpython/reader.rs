@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use super::code::{CodeCache, Moment};
-use super::frames::{FrameFormat, ThreadFields};
+use super::frames::FrameFormat;
 use super::gil::{GilHolder, GilLocks};
 use super::locate::Interpreter;
 use super::pace::Pace;
@@ -357,13 +357,17 @@ impl Reader {
 
     /// Whether the states that were copied are still those of the known threads.
     fn idents_stand(&self) -> bool {
-        let layout = &self.interpreter.layout;
+        let layout = &self.interpreter.layout.thread;
+        let (ident, native_id) = (layout.thread_id, layout.native_thread_id);
         self.planned.iter().all(|number| {
             let thread = &self.list.threads[*number];
             let state = thread.planned.map(|planned| planned.state_piece());
-            let bytes = state.and_then(|piece| self.window.piece(piece));
-            let fields = bytes.and_then(|bytes| ThreadFields::parse(bytes, layout));
-            fields.is_none_or(|fields| thread.is_of(&fields))
+            state
+                .and_then(|piece| self.window.piece(piece))
+                .is_none_or(|bytes| {
+                    word_at(bytes, ident) == Some(thread.ident)
+                        && native_id.and_then(|at| word_at(bytes, at)) == thread.native_id
+                })
         })
     }
 
