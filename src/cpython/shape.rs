@@ -210,7 +210,7 @@ impl Shape {
     }
 
     /// Compares where frame `number`, from the outermost, lies with where it belongs.
-    fn place(&self, number: usize, at: Address, is_in_chunk: bool, findings: &mut Findings) {
+    fn place(&mut self, number: usize, at: Address, is_in_chunk: bool, findings: &mut Findings) {
         let expected = match findings.next_slot {
             None if number == 0 => Address::NULL,
             None => return,
@@ -220,7 +220,10 @@ impl Shape {
             return;
         }
         let gap = (expected, at);
-        if at != expected && !self.known.contains(&gap) {
+        if at == expected {
+            // What lay there and was left out is over, or never was left out.
+            self.known.retain(|(skipped, _)| *skipped != at);
+        } else if !self.known.contains(&gap) {
             findings.gap = Some(gap);
         }
     }
