@@ -98,6 +98,7 @@ fn usage(process: ProcessId, at: Nanos, counters: &Counters) -> Usage {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -106,7 +107,12 @@ mod tests {
     #[test]
     fn a_process_is_counted_while_it_is_there_and_nothing_is_told_of_one_that_is_gone() {
         let command = &mut Command::new("cat");
-        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It is loaded when it answers.
+        child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        let answer = child.stdout.as_mut().unwrap().read_exact(&mut [0]);
+        answer.unwrap();
         let process = Process::open(Pid(child.id() as i32)).unwrap();
         let mut meter = UsageMeter::new(ProcessId(3), &process);
         let mut told = Vec::new();
