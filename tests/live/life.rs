@@ -75,7 +75,9 @@ impl Recording {
     fn wait_for(&self, name: &str) {
         self.wait_until(name, |profile| {
             let main = profile.threads().iter().filter(|thread| thread.is_main);
-            has_function(profile, name) && main.count() == profile.processes().len()
+            // Frames are told before the process that they were first seen in.
+            let processes = profile.processes().len();
+            has_function(profile, name) && processes > 0 && main.count() == processes
         });
     }
 
