@@ -173,10 +173,22 @@ impl FrameFormat<'_> {
         (self.layout.frame.size as usize).min(MAX_FRAME_HEADER)
     }
 
-    /// `FRAME_OWNED_BY_CSTACK` (3 in 3.12 and 3.13, 4 in 3.14) or `FRAME_OWNED_BY_INTERPRETER` (3 in
-    /// 3.14 on): a frame that belongs to no function.
-    fn is_entry_shim(&self, owner: u8) -> bool {
-        self.version.at_least(12) && owner >= 3
+    /// What an `owner` says: whether the frame belongs to a function, or is an entry frame, which does not
+    /// (`FRAME_OWNED_BY_CSTACK`, 3 in 3.12 and 3.13, 4 in 3.14; `FRAME_OWNED_BY_INTERPRETER`, 3 in 3.14 on).
+    /// `None` where it is no owner at all (`enum _frameowner` in `internal/pycore_frame.h`, from 3.14 on in
+    /// `pycore_interpframe_structs.h`).
+    fn has_function(&self, owner: u8) -> Option<bool> {
+        match (owner, self.version.minor_pair()) {
+            (0..=2, _) => Some(true),
+            (3, (3, 12..)) | (4, (3, 14)) => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether the outermost frame of a stack was entered from C, and says so (3.11) or has an entry frame before
+    /// it (3.12 on): every one is, through `_PyEval_EvalFrameDefault` (`ceval.c`).
+    fn is_outermost_entered(&self) -> bool {
+        self.layout.frame.owner.is_some()
     }
 
     /// Splits the bytes of a frame into what it is and the frame that called it. Inlined, as returning it costs as
@@ -189,7 +201,7 @@ impl FrameFormat<'_> {
             Some(offset) => *bytes.get(offset as usize)?,
             None => 0,
         };
-        if self.is_entry_shim(owner) {
+        if !self.has_function(owner)? {
             return Some((None, previous));
         }
         let code = Address(word_at(bytes, frame.code)? & !self.tag_bits());
@@ -273,18 +285,23 @@ pub(super) struct Ends {
 }
 
 /// Follows the frames from `current` outwards into `stack`; `None` when `find` does not have one of them.
+/// `is_on_data_stack` tells of a place whether only frames of functions lie there.
 pub(super) fn walk<'w>(
     current: Address,
     format: FrameFormat<'_>,
     ends: Ends,
     stack: &mut RawStack,
     mut find: impl FnMut(Address) -> Option<&'w [u8]>,
+    is_on_data_stack: impl Fn(Address) -> bool,
 ) -> Option<()> {
     stack.clear();
     let mut circle = Circle::default();
     let mut at = current;
     for _ in 0..MAX_WALK {
         if at.is_null() {
+            if !may_be_outermost(stack.frames.last(), format) {
+                stack.end = StackEnd::Unreadable(at);
+            }
             return Some(());
         }
         if ends.entry == Some(at) {
@@ -300,6 +317,7 @@ pub(super) fn walk<'w>(
             None => return None,
             Some(bytes) => format.parse(at, bytes),
         };
+        let found = found.filter(|(frame, _)| frame.is_some() || !is_on_data_stack(at));
         let Some((frame, previous)) = found else {
             stack.end = StackEnd::Unreadable(at);
             return Some(());
@@ -311,11 +329,17 @@ pub(super) fn walk<'w>(
     Some(())
 }
 
+/// Whether a stack can end with this frame, where its memory is not of two moments.
+fn may_be_outermost(frame: Option<&RawFrame>, format: FrameFormat<'_>) -> bool {
+    !format.is_outermost_entered() || frame.is_none_or(|frame| frame.entered_from_c)
+}
+
 /// As [`walk`], with a buffer that `fetch` fills, to learn what is known of the outer end.
 pub(super) fn walk_live(
     current: Address,
     format: FrameFormat<'_>,
     mut fetch: impl FnMut(Address, &mut [u8]) -> Option<()>,
+    is_on_data_stack: impl Fn(Address) -> bool,
 ) -> Ends {
     let mut ends = Ends::default();
     let mut entry = None;
@@ -332,6 +356,7 @@ pub(super) fn walk_live(
             break;
         }
         let parsed = fetch(at, header).and_then(|()| format.parse(at, header));
+        let parsed = parsed.filter(|(frame, _)| frame.is_some() || !is_on_data_stack(at));
         let Some((frame, previous)) = parsed else {
             ends.broken = Some(at);
             break;

@@ -163,7 +163,8 @@ impl Places {
             None => fields.frame,
         };
         let find = |at: Address| self.find(at, planned, window, format);
-        walk(current, format, self.ends, stack, find)?;
+        let is_on_data_stack = |at: Address| self.chunks.iter().any(|chunk| chunk.spans(at));
+        walk(current, format, self.ends, stack, find, is_on_data_stack)?;
         let cframe_stands = planned
             .cframe_again
             .is_none_or(|piece| pointer(piece) == Some(self.cframe.0));
@@ -295,7 +296,7 @@ impl Places {
         }
         window.fill(memory);
         let mut outside = Vec::new();
-        self.ends = walk_live(current, format, |at, header| {
+        let fetch = |at, header: &mut [u8]| {
             let in_chunk = self
                 .chunks
                 .iter()
@@ -309,7 +310,9 @@ impl Places {
                 }
             }
             Some(())
-        });
+        };
+        let is_on_data_stack = |at: Address| self.chunks.iter().any(|chunk| chunk.spans(at));
+        self.ends = walk_live(current, format, fetch, is_on_data_stack);
         // What lies before the outermost frame is asked for only when places are learnt.
         let end = outside.iter().position(|at| self.ends.entry == Some(*at));
         outside.truncate(end.unwrap_or(outside.len()));
@@ -327,7 +330,7 @@ impl Places {
             .collect();
         let mut fresh = Vec::new();
         let mut met = None;
-        let ends = walk_live(current, format, |at, header| {
+        let fetch = |at, header: &mut [u8]| {
             if let Some(number) = known.get(&at) {
                 met = Some(*number);
                 return None;
@@ -335,7 +338,8 @@ impl Places {
             memory.read(at, header).ok()?;
             fresh.push(at);
             Some(())
-        });
+        };
+        let ends = walk_live(current, format, fetch, |_| false);
         match met {
             Some(number) => {
                 self.outside.splice(..number, fresh);
@@ -383,8 +387,7 @@ fn slot(
     window: &Window,
     format: FrameFormat<'_>,
 ) -> Slot {
-    let is_there = |chunk: &Chunk| at >= chunk.at && at.0 - chunk.at.0 < chunk.size;
-    let Some(number) = chunks.iter().position(is_there) else {
+    let Some(number) = chunks.iter().position(|chunk| chunk.spans(at)) else {
         return Slot::Empty;
     };
     let chunk = &chunks[number];

@@ -35,6 +35,12 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// Whether a place lies in it, copied or not.
+    pub(super) fn spans(&self, at: Address) -> bool {
+        at >= self.at && at.0 - self.at.0 < self.size
+    }
+
+    /// Whether a place lies in what is copied of it.
     pub(super) fn holds(&self, at: Address) -> bool {
         at >= self.at && at.0 - self.at.0 < self.copied
     }
