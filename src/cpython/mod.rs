@@ -24,6 +24,8 @@ pub mod shape;
 
 pub mod places;
 
+mod outside;
+
 pub mod pace;
 
 pub mod code;

@@ -3,16 +3,15 @@
 //! [`Places`] remembers where the last sample found the frames; one batch then copies the thread state
 //! and all these places. What lies elsewhere now is learnt frame by frame, and copied in one batch again.
 
-use rustc_hash::FxHashMap;
-
 use super::code::{CodeCache, Moment};
 use super::frames::{
     Circle, Ends, FrameFormat, RawFrame, RawStack, ThreadFields, TopRule, walk, walk_live,
 };
+use super::outside::Outside;
 use super::shape::{Chunk, Shape};
 use super::top::{self, Known, Open, Slot, Verdict};
 use crate::memory::window::{Window, int_at, word_at};
-use crate::memory::{Address, Piece, ReadMemory};
+use crate::memory::{Address, ReadMemory};
 
 /// The most data-stack chunks that are followed: with 16 KiB each they hold far more than
 /// [`MAX_WALK`](super::frames::MAX_WALK) frames.
@@ -37,9 +36,6 @@ const SLACK: u64 = 1024;
 /// How much more than that may be copied before the copy is made smaller.
 const SURPLUS: u64 = 4096;
 
-/// Frames with less than this between them are copied in one range, which costs more than these bytes.
-const LARGEST_GAP: u64 = 2048;
-
 /// Where the frames of one thread lay when they were last read.
 #[derive(Debug, Default, Clone)]
 pub struct Places {
@@ -49,10 +45,8 @@ pub struct Places {
     chunks: Vec<Chunk>,
     /// Whether these are all: from the newest to the one that has none before it.
     are_all_chunks: bool,
-    /// Frames outside of the chunks, in walking order; up to 3.10 all frames.
-    outside: Vec<Address>,
-    /// The same as ranges, those that are neighbours in one, in ascending order.
-    ranges: Vec<Piece>,
+    /// Frames outside of the chunks; up to 3.10 all frames.
+    outside: Outside,
     ends: Ends,
     shape: Shape,
 }
@@ -102,14 +96,14 @@ impl Places {
         let cframe = layout.thread.cframe_current_frame;
         let cframe = cframe.map(|_| window.want(pointer, 8));
         let ranges = window.len();
-        for range in &self.ranges {
+        for range in self.outside.ranges() {
             window.want(range.at, range.length);
         }
         let chunks = window.len();
         for chunk in &self.chunks {
             window.want(chunk.at, chunk.copied as usize);
         }
-        let asks_again = format.rule() == TopRule::Pointer || !self.ranges.is_empty();
+        let asks_again = format.rule() == TopRule::Pointer || !self.outside.ranges().is_empty();
         // A `_PyCFrame` lies on the C stack: it may be over, and still name the frame that it named last.
         let cframe_again = cframe.filter(|_| asks_again);
         let cframe_again = cframe_again.map(|_| window.want(thread + layout.thread.frame, 8));
@@ -176,7 +170,7 @@ impl Places {
             codes,
             now,
             chunks: &self.chunks,
-            may_be_beside: self.are_all_chunks && !self.ranges.is_empty(),
+            may_be_beside: self.are_all_chunks && !self.outside.ranges().is_empty(),
             pointer_stands,
         };
         let slot = |at: Address| slot(&self.chunks, at, planned, window, format);
@@ -191,6 +185,9 @@ impl Places {
             match top::settle(stack, &mut self.shape, known, slot, has_trace) {
                 Verdict::Settled => {
                     self.shape.has_seen_whole();
+                    if format.rule() == TopRule::Pointer {
+                        self.outside.has_seen(stack.frames.len(), format.header());
+                    }
                     Look::Settled
                 }
                 Verdict::Open(open) => Look::Open(open),
@@ -241,13 +238,13 @@ impl Places {
         if let Some(number) = self.chunks.iter().position(|chunk| chunk.holds(at)) {
             return window.within(planned.chunks + number, at, format.header());
         }
-        let number = self.ranges.partition_point(|range| range.at <= at);
-        window.within(planned.ranges + number.checked_sub(1)?, at, format.header())
+        let number = self.outside.range_of(at)?;
+        window.within(planned.ranges + number, at, format.header())
     }
 
     /// Makes the next [`Places::learn`] walk the whole stack: what was known of it did not help.
     pub fn forget_frames(&mut self) {
-        self.outside.clear();
+        self.outside.forget_chain();
     }
 
     /// Finds the places anew, frame by frame, with as many reads as it takes.
@@ -276,10 +273,9 @@ impl Places {
         } else {
             self.learn_outside(current, format, memory);
         }
-        self.ranges = ranges_of(&self.outside, format.header(), LARGEST_GAP);
-        if self.ranges.len() < self.outside.len() && !are_readable(&self.ranges, memory) {
-            self.ranges = ranges_of(&self.outside, format.header(), 0);
-        }
+        let are_used_again = format.rule() == TopRule::Pointer;
+        self.outside
+            .lay_out(format.header(), are_used_again, memory);
         Some(fields)
     }
 
@@ -316,18 +312,21 @@ impl Places {
         // What lies before the outermost frame is asked for only when places are learnt.
         let end = outside.iter().position(|at| self.ends.entry == Some(*at));
         outside.truncate(end.unwrap_or(outside.len()));
-        self.outside = outside;
+        self.outside.set_chain(outside);
     }
 
     /// Where every frame is an object (up to 3.10): finds the frames from the innermost one to the
-    /// first that is known; the places of those below it stand.
+    /// first that is known; the places of those below it stand. Where none is, what was copied for earlier
+    /// stacks is read at once, as it most likely holds them.
     fn learn_top(&mut self, current: Address, format: FrameFormat<'_>, memory: &impl ReadMemory) {
-        let known: FxHashMap<Address, usize> = self
-            .outside
-            .iter()
-            .enumerate()
-            .map(|(number, at)| (*at, number))
-            .collect();
+        let known = self.outside.numbers();
+        let mut window = Window::default();
+        if known.is_empty() {
+            for range in self.outside.ranges() {
+                window.want(range.at, range.length);
+            }
+            window.fill(memory);
+        }
         let mut fresh = Vec::new();
         let mut met = None;
         let fetch = |at, header: &mut [u8]| {
@@ -335,17 +334,19 @@ impl Places {
                 met = Some(*number);
                 return None;
             }
-            memory.read(at, header).ok()?;
+            let number = self.outside.range_of(at);
+            match number.and_then(|number| window.within(number, at, header.len())) {
+                Some(bytes) => header.copy_from_slice(bytes),
+                None => memory.read(at, header).ok()?,
+            }
             fresh.push(at);
             Some(())
         };
         let ends = walk_live(current, format, fetch, |_| false);
         match met {
-            Some(number) => {
-                self.outside.splice(..number, fresh);
-            }
+            Some(number) => self.outside.begin_with(fresh, number),
             None => {
-                self.outside = fresh;
+                self.outside.set_chain(fresh);
                 self.ends = ends;
             }
         }
@@ -470,32 +471,4 @@ fn read_chunk(
         end: newest_top.is_none().then_some(at + saved_used),
     };
     Some((chunk, previous))
-}
-
-/// The ranges that hold the headers of the frames at `places`, in ascending order; one for those with no
-/// more than `largest_gap` bytes between them.
-fn ranges_of(places: &[Address], length: usize, largest_gap: u64) -> Vec<Piece> {
-    let mut sorted = places.to_vec();
-    sorted.sort_unstable();
-    let mut ranges: Vec<Piece> = Vec::new();
-    for at in sorted {
-        let new_end = at.0.saturating_add(length as u64);
-        let joined = ranges.last_mut().filter(|last| {
-            let end = last.at.0 + last.length as u64;
-            at.0 < end || at.0 - end < largest_gap
-        });
-        match joined {
-            Some(last) => last.length = last.length.max((new_end - last.at.0) as usize),
-            None => ranges.push(Piece { at, length }),
-        }
-    }
-    ranges
-}
-
-fn are_readable(ranges: &[Piece], memory: &impl ReadMemory) -> bool {
-    let mut window = Window::default();
-    for range in ranges {
-        window.want(range.at, range.length);
-    }
-    window.fill(memory)
 }
