@@ -51,6 +51,19 @@ pub struct Places {
     shape: Shape,
 }
 
+/// What a look does about a program that calls all the time.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Effort {
+    /// Up to 3.10: how many words more are copied before the pointer is read again. A copy that always takes the
+    /// same time may never end where it began, in a program that does the same over and over.
+    pub padding: usize,
+    /// Up to 3.10: whether a deep stack that grew or shrank meanwhile is taken as far as it stayed.
+    pub takes_common: bool,
+}
+
+/// So many frames are a deep stack.
+const DEEP: usize = 64;
+
 /// The numbers of a thread's pieces in a [`Window`].
 #[derive(Debug, Clone, Copy)]
 pub struct Planned {
@@ -61,6 +74,7 @@ pub struct Planned {
     /// What `cframe` and the pointer were after the frames were copied.
     cframe_again: Option<usize>,
     pointer_again: Option<usize>,
+    takes_common: bool,
 }
 
 impl Planned {
@@ -86,7 +100,13 @@ pub(super) enum Look {
 
 impl Places {
     /// Asks for all that a look at the thread needs, in the order in which it is to be copied.
-    pub fn plan(&self, thread: Address, format: FrameFormat<'_>, window: &mut Window) -> Planned {
+    pub(super) fn plan(
+        &self,
+        thread: Address,
+        format: FrameFormat<'_>,
+        window: &mut Window,
+        effort: Effort,
+    ) -> Planned {
         let layout = format.layout;
         let state = window.want(thread, ThreadFields::bytes_needed(layout));
         let pointer = match layout.thread.cframe_current_frame {
@@ -107,6 +127,11 @@ impl Places {
         // A `_PyCFrame` lies on the C stack: it may be over, and still name the frame that it named last.
         let cframe_again = cframe.filter(|_| asks_again);
         let cframe_again = cframe_again.map(|_| window.want(thread + layout.thread.frame, 8));
+        if format.rule() == TopRule::Pointer {
+            for _ in 0..effort.padding {
+                window.want(pointer, 8);
+            }
+        }
         let pointer_again = asks_again.then(|| window.want(pointer, 8));
         Planned {
             state,
@@ -115,6 +140,7 @@ impl Places {
             chunks,
             cframe_again,
             pointer_again,
+            takes_common: effort.takes_common,
         }
     }
 
@@ -158,13 +184,18 @@ impl Places {
         };
         let find = |at: Address| self.find(at, planned, window, format);
         let is_on_data_stack = |at: Address| self.chunks.iter().any(|chunk| chunk.spans(at));
-        walk(current, format, self.ends, stack, find, is_on_data_stack)?;
+        walk(current, format, self.ends, stack, &find, is_on_data_stack)?;
         let cframe_stands = planned
             .cframe_again
             .is_none_or(|piece| pointer(piece) == Some(self.cframe.0));
-        let pointer_stands = planned
-            .pointer_again
-            .map(|piece| cframe_stands && pointer(piece) == Some(current.0));
+        let again = planned.pointer_again.map(pointer);
+        let mut pointer_stands = again.map(|again| cframe_stands && again == Some(current.0));
+        if planned.takes_common
+            && pointer_stands == Some(false)
+            && let Some(Some(again)) = again
+        {
+            pointer_stands = Some(self.keep_common(Address(again), format, stack, find));
+        }
         let known = Known {
             format,
             codes,
@@ -193,6 +224,27 @@ impl Places {
                 Verdict::Open(open) => Look::Open(open),
             },
         )
+    }
+
+    /// Takes of a deep stack what was there when the copy began and when it ended, when the current frame was `again`:
+    /// one of the two is a part of the other. Whether it is so.
+    fn keep_common<'w>(
+        &self,
+        again: Address,
+        format: FrameFormat<'_>,
+        stack: &mut RawStack,
+        find: impl FnMut(Address) -> Option<&'w [u8]>,
+    ) -> bool {
+        if let Some(returned) = stack.frames.iter().position(|frame| frame.at == again) {
+            stack.frames.drain(..returned);
+            return stack.frames.len() >= DEEP;
+        }
+        let mut grown = RawStack::default();
+        let current = stack.frames.first().map(|frame| frame.at);
+        let is_walked = walk(again, format, self.ends, &mut grown, find, |_| false).is_some();
+        let called = grown.frames.iter();
+        let number = called.take_while(|frame| Some(frame.at) != current).count();
+        is_walked && stack.frames.len() >= DEEP && grown.frames[number..] == stack.frames[..]
     }
 
     /// Believes what speaks against an undecided stack when it was seen often enough at `now_ns`, or

@@ -12,7 +12,7 @@ use super::frames::FrameFormat;
 use super::gil::{GilHolder, GilLocks};
 use super::locate::Interpreter;
 use super::pace::Pace;
-use super::places::Look;
+use super::places::{Effort, Look};
 use super::retry::Pauses;
 use super::threads::{KnownInterpreter, ThreadList};
 use crate::memory::window::{int_at, word_at};
@@ -342,7 +342,11 @@ impl Reader {
         let format = format_of(&self.interpreter);
         for number in &numbers {
             let thread = &mut self.list.threads[*number];
-            thread.planned = Some(thread.places.plan(thread.state, format, &mut self.window));
+            let effort = Effort::default();
+            let planned = thread
+                .places
+                .plan(thread.state, format, &mut self.window, effort);
+            thread.planned = Some(planned);
         }
         self.planned = numbers;
     }

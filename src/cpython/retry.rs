@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 
 use super::code::{self, Check, Fingerprint, Moment};
 use super::frames::{FrameFormat, StackEnd};
-use super::places::Look;
+use super::places::{Effort, Look};
 use super::reader::{KnownThread, Reader, Reading, format_of};
 use super::top::Open;
 use crate::memory::window::word_at;
@@ -19,6 +19,15 @@ const SAME_IN_A_ROW: usize = 8;
 /// Tries follow one another at irregular intervals of up to this, so that they do not fall in step with
 /// a program that does the same over and over.
 const LONGEST_PAUSE_NS: u64 = 1_500;
+
+/// So many tries are as short as they can be; later ones may take longer, where that helps.
+const USUAL_TRIES: usize = 8;
+
+/// The most words that such a try copies more, with a tenth of a microsecond each.
+const MAX_PADDING: u64 = 48;
+
+/// After so many tries a deep stack is taken as far as it stayed: more than a thread that may be stopped gets.
+const TRIES_OF_WHOLE_STACKS: usize = 24;
 
 /// Irregular intervals between tries.
 #[derive(Debug)]
@@ -35,13 +44,31 @@ impl Default for Pauses {
 }
 
 impl Pauses {
-    /// Waits a little, awake: a sleep would be too long.
-    fn wait(&mut self) {
+    /// A number below `end`.
+    fn below(&mut self, end: u64) -> u64 {
         // xorshift32 (Marsaglia 2003).
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;
-        let pause_ns = u128::from((u64::from(self.random) * LONGEST_PAUSE_NS) >> 32);
+        (u64::from(self.random) * end) >> 32
+    }
+
+    /// What the try after number `tried` does.
+    fn effort_of(&mut self, tried: usize) -> Effort {
+        let is_usual = tried < USUAL_TRIES;
+        Effort {
+            padding: if is_usual {
+                0
+            } else {
+                self.below(MAX_PADDING) as usize
+            },
+            takes_common: tried >= TRIES_OF_WHOLE_STACKS,
+        }
+    }
+
+    /// Waits a little, awake: a sleep would be too long.
+    fn wait(&mut self) {
+        let pause_ns = u128::from(self.below(LONGEST_PAUSE_NS));
         let start = Instant::now();
         while start.elapsed().as_nanos() < pause_ns {
             std::hint::spin_loop();
@@ -65,7 +92,7 @@ impl Reader {
         let mut look = first;
         let mut same = 0;
         let mut has_moved = false;
-        for _ in 0..max_tries {
+        for number_of_try in 0..max_tries {
             match look {
                 Look::Settled => return self.accept(number),
                 // Before a gap is believed, the places themselves are doubted: they may have been learnt
@@ -100,7 +127,8 @@ impl Reader {
                 }
                 Look::Gone => return Reading::Gone,
             }
-            look = self.look_alone(number, memory);
+            let effort = self.pauses.effort_of(number_of_try);
+            look = self.look_alone(number, effort, memory);
         }
         match look {
             Look::Settled => self.accept(number),
@@ -137,14 +165,14 @@ impl Reader {
         learnt.is_some()
     }
 
-    fn look_alone(&mut self, number: usize, memory: &impl ReadMemory) -> Look {
+    fn look_alone(&mut self, number: usize, effort: Effort, memory: &impl ReadMemory) -> Look {
         let at_ns = self.now_ns();
         let format = format_of(&self.interpreter);
         let thread = &mut self.list.threads[number];
         self.own_window.clear();
         let planned = thread
             .places
-            .plan(thread.state, format, &mut self.own_window);
+            .plan(thread.state, format, &mut self.own_window, effort);
         let generation = want_generation(thread, format, &mut self.own_window);
         self.pace_alone.fill(&mut self.own_window, memory);
         let now = moment(at_ns, generation, &self.own_window);

@@ -127,11 +127,15 @@ impl Process {
     /// Which program image it runs now. Two system calls' worth of work, so that an exec is noticed cheaply.
     ///
     /// # Errors
-    /// When `/proc/PID` cannot be read.
+    /// When `/proc/PID` cannot be read, or the process has ended.
     pub fn exe_identity(&self) -> Result<ImageIdentity, ProcessError> {
         let path = format!("/proc/{}/exe", self.pid);
         let exe = fs::metadata(&path).map_err(|source| read_error(self.pid, path, source))?;
         let stat = read_stat(self.pid)?;
+        // Without memory it has no code: it has ended since its file was looked at.
+        if stat.code_start == 0 {
+            return Err(ProcessError::NoSuchProcess(self.pid));
+        }
         Ok(ImageIdentity {
             device: exe.dev(),
             inode: exe.ino(),

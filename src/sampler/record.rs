@@ -365,9 +365,12 @@ impl Recording<'_> {
 
     fn finish(mut self) {
         self.tell_lost();
-        let at = self.now();
-        for program in std::mem::take(&mut self.programs) {
-            program.finish(at, self.emit);
+        // When the last one ended, the recording did.
+        if !self.programs.is_empty() {
+            let at = self.now();
+            for program in std::mem::take(&mut self.programs) {
+                program.finish(at, self.emit);
+            }
         }
         let end = self.tree.finish();
         if self.settings.children != Children::Ignored && end.skipped > 0 {
