@@ -305,25 +305,32 @@ pub(super) fn walk<'w>(
             return Some(());
         }
         if ends.entry == Some(at) {
-            push(stack, None);
+            enter_from_c(stack);
             return Some(());
         }
         if circle.closes_at(at) {
             keep_one_round(&mut stack.frames);
             break;
         }
-        let found = match find(at) {
+        let parsed = match find(at) {
             None if ends.broken == Some(at) => None,
             None => return None,
             Some(bytes) => format.parse(at, bytes),
         };
-        let found = found.filter(|(frame, _)| frame.is_some() || !is_on_data_stack(at));
-        let Some((frame, previous)) = found else {
-            stack.end = StackEnd::Unreadable(at);
-            return Some(());
+        at = match parsed {
+            Some((Some(frame), previous)) => {
+                stack.frames.push(frame);
+                previous
+            }
+            Some((None, previous)) if !is_on_data_stack(at) => {
+                enter_from_c(stack);
+                previous
+            }
+            _ => {
+                stack.end = StackEnd::Unreadable(at);
+                return Some(());
+            }
         };
-        push(stack, frame);
-        at = previous;
     }
     stack.end = StackEnd::TooDeep;
     Some(())
@@ -401,14 +408,9 @@ fn keep_one_round(frames: &mut Vec<RawFrame>) {
     }
 }
 
-/// Adds a frame, or marks the one before it as entered from C when there is only a shim.
-fn push(stack: &mut RawStack, frame: Option<RawFrame>) {
-    match frame {
-        Some(frame) => stack.frames.push(frame),
-        None => {
-            if let Some(callee) = stack.frames.last_mut() {
-                callee.entered_from_c = true;
-            }
-        }
+/// Takes in an entry frame: the frame above it was entered from C.
+fn enter_from_c(stack: &mut RawStack) {
+    if let Some(callee) = stack.frames.last_mut() {
+        callee.entered_from_c = true;
     }
 }

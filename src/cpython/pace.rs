@@ -25,16 +25,28 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Fills `window`, again when it took longer than usual.
-    pub fn fill(&mut self, window: &mut Window, memory: &impl ReadMemory) {
-        for _ in 0..=MAX_REPEATS {
-            let start = Instant::now();
+    /// Fills `window`, again when it took longer than usual since `start`, the time now.
+    pub fn fill_since(
+        &mut self,
+        mut start: Instant,
+        window: &mut Window,
+        memory: &impl ReadMemory,
+    ) {
+        for number in 0..=MAX_REPEATS {
+            if number > 0 {
+                start = Instant::now();
+            }
             window.fill(memory);
             let took_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
             if self.is_usual(took_ns) {
                 return;
             }
         }
+    }
+
+    /// Fills `window`, again when it took longer than usual.
+    pub fn fill(&mut self, window: &mut Window, memory: &impl ReadMemory) {
+        self.fill_since(Instant::now(), window, memory);
     }
 
     /// Takes in the time of one more copy; whether it is like those before.

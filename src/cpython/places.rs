@@ -31,7 +31,7 @@ const BELIEVED_BYTES: u64 = 64 << 10;
 const CHUNK_HEADER: u64 = 24;
 
 /// Bytes copied beyond the end of the stack as last seen: room for a few more calls.
-const SLACK: u64 = 1024;
+const SLACK: u64 = 512;
 
 /// How much more than that may be copied before the copy is made smaller.
 const SURPLUS: u64 = 4096;
@@ -182,9 +182,9 @@ impl Places {
             Some(piece) => Address(pointer(piece)?),
             None => fields.frame,
         };
-        let find = |at: Address| self.find(at, planned, window, format);
         let is_on_data_stack = |at: Address| self.chunks.iter().any(|chunk| chunk.spans(at));
-        walk(current, format, self.ends, stack, &find, is_on_data_stack)?;
+        let find = |at: Address| self.find(at, planned, window, format);
+        walk(current, format, self.ends, stack, find, is_on_data_stack)?;
         let cframe_stands = planned
             .cframe_again
             .is_none_or(|piece| pointer(piece) == Some(self.cframe.0));
@@ -194,6 +194,7 @@ impl Places {
             && pointer_stands == Some(false)
             && let Some(Some(again)) = again
         {
+            let find = |at: Address| self.find(at, planned, window, format);
             pointer_stands = Some(self.keep_common(Address(again), format, stack, find));
         }
         let known = Known {
@@ -280,6 +281,7 @@ impl Places {
     }
 
     /// The bytes of the frame at `at`, when they were copied.
+    #[inline(always)]
     fn find<'w>(
         &self,
         at: Address,

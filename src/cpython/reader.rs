@@ -234,14 +234,15 @@ impl Reader {
     /// interpreter has started, which is no error: there are no threads then.
     pub fn tick(&mut self, memory: &impl ReadMemory) -> Result<&Tick, Vanished> {
         self.begin_tick();
-        let now_ns = self.now_ns();
+        let now = Instant::now();
+        let now_ns = self.ns_at(now);
         let lists_every_ns = self.lists_every.as_nanos() as u64;
         let looks_for_threads = self
             .lists_read_ns
             .is_none_or(|read| now_ns >= read + lists_every_ns);
         let asks_counters = self.are_counters_due(now_ns);
         self.plan(looks_for_threads, asks_counters, false);
-        self.pace.fill(&mut self.window, memory);
+        self.pace.fill_since(now, &mut self.window, memory);
         if looks_for_threads {
             self.lists_read_ns = Some(now_ns);
         }
@@ -284,7 +285,11 @@ impl Reader {
     }
 
     pub(super) fn now_ns(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        self.ns_at(Instant::now())
+    }
+
+    fn ns_at(&self, now: Instant) -> u64 {
+        u64::try_from((now - self.began).as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Whether to ask who holds the GIL, and whether code objects were freed: at rates above 10 kHz not at

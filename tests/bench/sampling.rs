@@ -462,11 +462,13 @@ fn idle_ratios(python: &Python) -> [Spread; 2] {
     for _ in 0..ROUNDS {
         many.pause();
         few.resume();
+        few_meter.settle(&mut few_sampler);
         let one = cpu_us_per_call(CALLS_WITH_IDLE_THREADS, || few_sampler.tick());
         let one_whole =
             cpu_us_per_call(CALLS_WITH_IDLE_THREADS, || few_meter.tick(&mut few_sampler));
         few.pause();
         many.resume();
+        many_meter.settle(&mut many_sampler);
         hot.push(cpu_us_per_call(CALLS_WITH_IDLE_THREADS, || many_sampler.tick()) / one);
         let all = cpu_us_per_call(CALLS_WITH_IDLE_THREADS, || {
             many_meter.tick(&mut many_sampler)
@@ -490,6 +492,13 @@ impl Meter {
             threads: Threads::new(ProcessId(0), &process, ThreadIds::default()),
             process,
             now: Nanos(0),
+        }
+    }
+
+    /// Ticks that are not measured: to be halted and resumed has woken all threads of the program.
+    fn settle(&mut self, sampler: &mut Sampler<'_>) {
+        for _ in 0..CALLS_WITH_IDLE_THREADS {
+            self.tick(sampler);
         }
     }
 
