@@ -183,7 +183,16 @@ impl Places {
             None => fields.frame,
         };
         let is_on_data_stack = |at: Address| self.chunks.iter().any(|chunk| chunk.spans(at));
-        let find = |at: Address| self.find(at, planned, window, format);
+        // Most frames lie in the newest chunk.
+        let newest = self.chunks.first().map(|chunk| chunk.at);
+        let newest = newest.zip(window.piece(planned.chunks));
+        let header = format.header();
+        let find = |at: Address| match newest {
+            Some((start, bytes)) if at >= start && at.0 - start.0 < bytes.len() as u64 => {
+                bytes.get((at.0 - start.0) as usize..)?.get(..header)
+            }
+            _ => self.find(at, planned, window, format),
+        };
         walk(current, format, self.ends, stack, find, is_on_data_stack)?;
         let cframe_stands = planned
             .cframe_again
@@ -281,7 +290,6 @@ impl Places {
     }
 
     /// The bytes of the frame at `at`, when they were copied.
-    #[inline(always)]
     fn find<'w>(
         &self,
         at: Address,
