@@ -143,3 +143,62 @@ fn are_readable(ranges: &[Piece], memory: &impl ReadMemory) -> bool {
     }
     window.fill(memory)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::SavedMemory;
+
+    const LENGTH: usize = 100;
+
+    fn memory() -> SavedMemory {
+        let mut memory = SavedMemory::default();
+        memory.insert(Address(0x1000), vec![0; 0x8000]);
+        memory
+    }
+
+    fn laid_out(outside: &mut Outside, frames: impl Iterator<Item = u64>, former: bool) {
+        outside.set_chain(frames.map(Address).collect());
+        outside.lay_out(LENGTH, former, &memory());
+    }
+
+    fn holds(outside: &Outside, at: u64) -> bool {
+        let range = outside.range_of(Address(at)).map(|n| outside.ranges()[n]);
+        range.is_some_and(|range| at + LENGTH as u64 <= range.at.0 + range.length as u64)
+    }
+
+    #[test]
+    fn frames_that_were_there_before_are_copied_where_frames_are_used_again() {
+        for former in [true, false] {
+            let mut outside = Outside::default();
+            laid_out(&mut outside, [0x1000, 0x1200].into_iter(), former);
+            assert_eq!(outside.ranges().len(), 1, "neighbours");
+            laid_out(&mut outside, [0x5000].into_iter(), former);
+            assert!(holds(&outside, 0x5000));
+            assert_eq!(holds(&outside, 0x1200), former);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_copied_with_the_rest() {
+        let mut outside = Outside::default();
+        laid_out(&mut outside, [0x9000, 0x9100].into_iter(), true);
+        laid_out(&mut outside, [0x1000].into_iter(), true);
+        assert!(holds(&outside, 0x1000) && !holds(&outside, 0x9000));
+    }
+
+    #[test]
+    fn what_many_stacks_in_a_row_did_not_need_is_not_copied_any_more() {
+        let mut outside = Outside::default();
+        let deep = || (0..200).map(|number| 0x1000 + 0x70 * number);
+        laid_out(&mut outside, deep(), true);
+        laid_out(&mut outside, deep().take(5), true);
+        for frames in [150, 5] {
+            for _ in 0..STACKS_PER_REVIEW {
+                assert!(holds(&outside, 0x1000 + 0x70 * 199), "{frames}");
+                outside.has_seen(frames, LENGTH);
+            }
+        }
+        assert!(holds(&outside, 0x1000 + 0x70 * 4) && !holds(&outside, 0x1000 + 0x70 * 199));
+    }
+}

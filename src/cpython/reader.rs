@@ -23,7 +23,7 @@ pub use super::threads::KnownThread;
 
 /// How often a thread whose stack changes while it is read is tried again before it is stopped: each
 /// try takes some microseconds, and a stop as long as twenty of them.
-const MAX_TRIES: usize = 24;
+pub(super) const MAX_TRIES: usize = 24;
 
 /// How often it is tried again where it may not be stopped: about a millisecond.
 const MAX_TRIES_UNSTOPPED: usize = 400;

@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 use super::code::{self, Check, Fingerprint, Moment};
 use super::frames::{FrameFormat, StackEnd};
 use super::places::{Effort, Look};
-use super::reader::{KnownThread, Reader, Reading, format_of};
+use super::reader::{KnownThread, MAX_TRIES, Reader, Reading, format_of};
 use super::top::Open;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
@@ -26,10 +26,10 @@ const USUAL_TRIES: usize = 8;
 /// The most words that such a try copies more, with a tenth of a microsecond each.
 const MAX_PADDING: u64 = 48;
 
-/// After so many tries a deep stack is taken as far as it stayed: more than a thread that may be stopped gets.
-const TRIES_OF_WHOLE_STACKS: usize = 24;
+/// After so many tries, all that a thread gets that may be stopped, a deep stack is taken as far as it stayed.
+const TRIES_OF_WHOLE_STACKS: usize = MAX_TRIES;
 
-/// Irregular intervals between tries.
+/// Irregular intervals between tries, and irregular tries.
 #[derive(Debug)]
 pub(super) struct Pauses {
     random: u32,

@@ -16,7 +16,9 @@
 //!   is left as it was, so no innermost frame on the data stack is one of a generator.
 //! - Up to 3.10 frames are objects all over the heap and nothing marks the executing one: there the
 //!   pointer is read a second time, after the frames. So it is where the innermost frame is a
-//!   generator's, which lies in the heap as well.
+//!   generator's, which lies in the heap as well. A program that does nothing but call leaves it where it was by
+//!   chance alone: copies of several lengths are tried then, and at last a deep stack is taken as far as the two
+//!   pointers agree on it ([`Effort`](super::places)).
 //!
 //! What the pointer missed is made up for in both directions: frames that are over are cut, and a callee
 //! that lies where the next call puts it, and names the innermost frame as its caller, is added.

@@ -556,6 +556,14 @@ impl Fake {
         self.put_word(at + self.offsets.frame.previous, previous.0);
     }
 
+    /// Lets frame `number` of thread `thread` say that it belongs to no function: 3.12 on.
+    pub fn set_entry(&mut self, thread: usize, number: usize) {
+        let at = self.frames[thread][number];
+        let frame = &self.offsets.frame;
+        let (owner, shim) = frame.owner.zip(frame.shim_owner).expect("3.12 or later");
+        self.put(at + owner, &[shim]);
+    }
+
     /// 3.14: lets the code object of `name` be one of a generator (`CO_GENERATOR` in `co_flags`).
     pub fn make_generator(&mut self, name: &'static str) {
         let code = self.codes[name];

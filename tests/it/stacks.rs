@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use rsamp::cpython::frames::StackEnd;
 use rsamp::cpython::reader::{KnownThread, Reader, Reading, Retries, Vanished};
 use rsamp::memory::{Address, Piece, ReadError, ReadMemory, SavedMemory};
 
@@ -309,6 +310,45 @@ fn a_caller_that_is_none_costs_the_frames_below() {
         fake
     };
     check(&ALL, lay_out, &[&["work:305", "lost:205"]]);
+}
+
+/// From 3.11 on every stack was entered from C: what ends otherwise has lost its outer frames.
+#[test]
+fn a_stack_that_was_not_entered_is_cut() {
+    for offsets in [&V3_11, &V3_13, &V3_14] {
+        let mut fake = Fake::new(
+            offsets,
+            &[vec![thread(&["main", "call", "work"].map(frame))]],
+        );
+        fake.set_previous(0, 1, Address::NULL);
+        let mut reader = Reader::new(fake.interpreter());
+        for _ in 0..3 {
+            let seen = stacks(&mut reader, &fake.memory());
+            assert_eq!(seen, [["work:305", "call:205"]], "{:#x}", offsets.hex);
+            let end = reader.threads()[0].stack().end;
+            assert_eq!(end, StackEnd::Unreadable(Address::NULL));
+        }
+    }
+}
+
+/// 3.12 on: entry frames lie on the C stack, so that what looks like one elsewhere ends no stack.
+#[test]
+fn no_frame_of_the_data_stack_is_an_entry_frame() {
+    for offsets in [&V3_13, &V3_14] {
+        let mut fake = Fake::new(
+            offsets,
+            &[vec![thread(&["main", "call", "work"].map(frame))]],
+        );
+        fake.set_entry(0, 1);
+        fake.set_previous(0, 1, Address::NULL);
+        let mut reader = Reader::new(fake.interpreter());
+        for _ in 0..3 {
+            let seen = stacks(&mut reader, &fake.memory());
+            assert_eq!(seen, [["work:305"]], "{:#x}", offsets.hex);
+            let end = reader.threads()[0].stack().end;
+            assert_eq!(end, StackEnd::Unreadable(fake.frames[0][1]));
+        }
+    }
 }
 
 #[test]
