@@ -24,6 +24,9 @@ use crate::profile::event::{
 /// thread a moment after it started.
 const SOON: Nanos = Nanos(20_000_000);
 
+/// But after so many times the time that it took at least, as a thread may live for a tenth of a second only.
+const LOOKING_SOON: u64 = 100;
+
 /// For how long it is: what has no name then was made without `threading`.
 const YOUNG: Nanos = Nanos(1_000_000_000);
 
@@ -195,15 +198,15 @@ impl Threads {
                 self.define(key, identity, process, look.at, emit);
             }
         }
-        let pause = Nanos(look.weight.0.saturating_mul(LOOKING));
+        let pause = |times: u64| Nanos(look.weight.0.saturating_mul(times));
         if look.at >= self.refresh_at {
-            self.refresh_at = look.at + REFRESH.max(pause);
+            self.refresh_at = look.at + REFRESH.max(pause(LOOKING));
         }
         let is_expected = |tracked: &Tracked| {
             !tracked.identity.is_whole() && look.at < tracked.defined_at + YOUNG
         };
         self.look_up_at = if self.tracked.values().any(is_expected) {
-            self.refresh_at.min(look.at + SOON.max(pause))
+            self.refresh_at.min(look.at + SOON.max(pause(LOOKING_SOON)))
         } else {
             self.refresh_at
         };
