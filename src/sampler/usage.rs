@@ -20,6 +20,8 @@ pub struct UsageMeter {
     process: ProcessId,
     watch: CounterWatch,
     due: Nanos,
+    /// How long the last reading took.
+    took_ns: Option<u64>,
     /// The files of which it was told that they cannot be read.
     missing: Vec<&'static str>,
 }
@@ -32,6 +34,7 @@ impl UsageMeter {
             process,
             watch: CounterWatch::new(target),
             due: Nanos(0),
+            took_ns: None,
             missing: Vec::new(),
         }
     }
@@ -42,7 +45,10 @@ impl UsageMeter {
             let began = Instant::now();
             self.tell(at, emit);
             let took_ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            self.due = at + EVERY.max(Nanos(took_ns.saturating_mul(REST)));
+            // One that took long because files were opened, or others had the CPU, does not count.
+            let usual_ns = self.took_ns.map_or(0, |before| before.min(took_ns));
+            self.took_ns = Some(took_ns);
+            self.due = at + EVERY.max(Nanos(usual_ns.saturating_mul(REST)));
         }
     }
 
