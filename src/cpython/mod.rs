@@ -26,6 +26,8 @@ pub mod shape;
 
 pub mod places;
 
+mod complete;
+
 mod outside;
 
 pub mod pace;

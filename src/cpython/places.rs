@@ -7,11 +7,10 @@ use rustc_hash::FxHashMap;
 
 use super::code::{CodeCache, Moment};
 use super::frames::{
-    Circle, Ends, FrameFormat, MAX_WALK, RawFrame, RawStack, StackEnd, ThreadFields, TopRule, walk,
-    walk_live,
+    Circle, Ends, FrameFormat, RawFrame, RawStack, ThreadFields, TopRule, walk, walk_live,
 };
 use super::outside::Outside;
-use super::shape::{Chunk, Shape, slot_after};
+use super::shape::{Chunk, Shape};
 use super::top::{self, Known, Open, Slot, Verdict};
 use crate::memory::window::{Window, int_at, word_at};
 use crate::memory::{Address, ReadMemory};
@@ -43,30 +42,29 @@ const SURPLUS: u64 = 4096;
 #[derive(Debug, Default, Clone)]
 pub struct Places {
     /// 3.11, 3.12: the `_PyCFrame`.
-    cframe: Address,
+    pub(super) cframe: Address,
     /// The data-stack chunks, newest first.
-    chunks: Vec<Chunk>,
+    pub(super) chunks: Vec<Chunk>,
     /// Whether these are all: from the newest to the one that has none before it.
     are_all_chunks: bool,
     /// Frames outside of the chunks; up to 3.10 all frames.
     outside: Outside,
-    ends: Ends,
+    pub(super) ends: Ends,
     shape: Shape,
+    /// Who resumed the generators of stacks that were completed, by their frames.
+    pub(super) resumed_by: FxHashMap<Address, Address>,
 }
-
-/// The most frames that are read one by one to complete a stack.
-const MAX_COMPLETED: usize = 64;
 
 /// The numbers of a thread's pieces in a [`Window`].
 #[derive(Debug, Clone, Copy)]
 pub struct Planned {
-    state: usize,
-    cframe: Option<usize>,
+    pub(super) state: usize,
+    pub(super) cframe: Option<usize>,
     ranges: usize,
     chunks: usize,
     /// What `cframe` and the pointer were after the frames were copied.
     cframe_again: Option<usize>,
-    pointer_again: Option<usize>,
+    pub(super) pointer_again: Option<usize>,
 }
 
 impl Planned {
@@ -227,87 +225,7 @@ impl Places {
         }
     }
 
-    /// Follows the frames from the one that the copy names as the current one, into `stack`; what was not copied is
-    /// read now. Where the frames do not lead to the outermost one, as that of a generator which has yielded since,
-    /// those of the data stack stand below, up to what was in use of it in the copy.
-    pub(super) fn complete(
-        &self,
-        planned: Planned,
-        window: &Window,
-        format: FrameFormat<'_>,
-        codes: &CodeCache,
-        memory: &impl ReadMemory,
-        stack: &mut RawStack,
-    ) -> Option<()> {
-        let fields = ThreadFields::parse(window.piece(planned.state)?, format.layout)?;
-        let current = match (planned.cframe, format.layout.thread.cframe_current_frame) {
-            (Some(piece), _) if fields.frame == self.cframe => {
-                Address(word_at(window.piece(piece)?, 0)?)
-            }
-            (_, Some(offset)) => memory.pointer(fields.frame + offset).ok()?,
-            (_, None) => fields.frame,
-        };
-        let is_on_data_stack = |at: Address| self.is_on_data_stack(at);
-        let mut read: FxHashMap<Address, Vec<u8>> = FxHashMap::default();
-        let mut ends = self.ends;
-        for _ in 0..MAX_COMPLETED {
-            let mut missing = None;
-            let find = |at: Address| {
-                let bytes = self.find(at, planned, window, format);
-                let bytes = bytes.or_else(|| read.get(&at).map(Vec::as_slice));
-                missing = bytes.is_none().then_some(at);
-                bytes
-            };
-            if walk(current, format, ends, stack, find, is_on_data_stack).is_some() {
-                break;
-            }
-            let at = missing?;
-            let mut bytes = vec![0; format.header()];
-            match memory.read(at, &mut bytes) {
-                Ok(()) => drop(read.insert(at, bytes)),
-                Err(_) => ends.broken = Some(at),
-            }
-        }
-        if is_led_astray(stack, codes) {
-            self.put_below(planned, window, &fields, format, codes, stack);
-        }
-        Some(())
-    }
-
-    /// Puts the frames of the data stack below those of `stack` that lie elsewhere.
-    fn put_below(
-        &self,
-        planned: Planned,
-        window: &Window,
-        fields: &ThreadFields,
-        format: FrameFormat<'_>,
-        codes: &CodeCache,
-        stack: &mut RawStack,
-    ) {
-        let mut below = Vec::new();
-        let Some((oldest, (_, end))) = self.chunks.last().zip(fields.chunk) else {
-            return;
-        };
-        let mut at = oldest.first_frame;
-        while at != end && below.len() < MAX_WALK {
-            let Slot::Frame(frame, _) = slot(&self.chunks, at, planned, window, format) else {
-                return;
-            };
-            let bytes = codes.get(frame.code).and_then(|code| code.frame_bytes);
-            let Some(bytes) = bytes else {
-                return;
-            };
-            below.push(frame);
-            at = slot_after(at + bytes, &self.chunks);
-        }
-        let is_below = |frame: &RawFrame| self.is_on_data_stack(frame.at);
-        let first = stack.frames.iter().position(is_below);
-        stack.frames.truncate(first.unwrap_or(stack.frames.len()));
-        stack.frames.extend(below.into_iter().rev());
-        stack.end = StackEnd::Outermost;
-    }
-
-    fn is_on_data_stack(&self, at: Address) -> bool {
+    pub(super) fn is_on_data_stack(&self, at: Address) -> bool {
         self.chunks.iter().any(|chunk| chunk.spans(at))
     }
 
@@ -329,7 +247,7 @@ impl Places {
     }
 
     /// The bytes of the frame at `at`, when they were copied.
-    fn find<'w>(
+    pub(super) fn find<'w>(
         &self,
         at: Address,
         planned: Planned,
@@ -481,15 +399,8 @@ impl Places {
     }
 }
 
-/// Whether the frames of a stack do not lead to the outermost one: its last one is one that has always a caller.
-fn is_led_astray(stack: &RawStack, codes: &CodeCache) -> bool {
-    let is_generator =
-        |frame: &RawFrame| codes.get(frame.code).is_some_and(|code| code.is_generator);
-    stack.end != StackEnd::Outermost || stack.frames.last().is_none_or(is_generator)
-}
-
 /// What lies at `at` in the chunks.
-fn slot(
+pub(super) fn slot(
     chunks: &[Chunk],
     at: Address,
     planned: Planned,

@@ -7,6 +7,7 @@
 use rustc_hash::FxHashSet;
 
 use super::code::{self, Check, Fingerprint, Moment};
+use super::complete::FirstCopy;
 use super::frames::FrameFormat;
 use super::places::{Look, Planned};
 use super::reader::{Reader, Reading, format_of};
@@ -259,11 +260,15 @@ impl Reader {
         };
         let format = format_of(&self.interpreter);
         let thread = &mut self.list.threads[number];
-        let (places, draft) = (&thread.places, &mut thread.draft);
-        let is_complete = is_corrected
-            || places
-                .complete(planned, &window, format, &self.codes, memory, draft)
-                .is_some();
+        let copy = FirstCopy {
+            planned,
+            window: &window,
+            format,
+            codes: &self.codes,
+            memory,
+        };
+        let (places, draft) = (&mut thread.places, &mut thread.draft);
+        let is_complete = is_corrected || places.complete(&copy, draft).is_some();
         match common {
             Some(_) => self.window = window,
             None => self.own_window = window,
