@@ -61,6 +61,21 @@ make_venv() {
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: "${@:3}"
 }
 
+# packages PYTHON VERSION REQUIREMENT…: prints a folder with just that for another version of Python, for its
+# PYTHONPATH. PYTHON has pip, which the other one need not have.
+packages() {
+    local name
+    name=packages-$(name_of "${@:2}")
+    make_once "$name" make_packages "$@"
+    printf '%s\n' "$cache/$name"
+}
+
+make_packages() {
+    local folder=$1 python=$2 version=$3
+    "$python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps \
+        --no-compile --python-version "$version" --target "$folder" "${@:4}"
+}
+
 # What tests/programs/scatter.py imports; for Python 3.11 and newer.
 # shellcheck disable=SC2034
 science=(numpy==2.4.6 scipy==1.17.1)
