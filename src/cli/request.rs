@@ -510,7 +510,7 @@ fn sampling(args: &SamplingArgs, children: Children) -> Result<Sampling, Request
         stops: match (args.never_stop, args.always_stop) {
             (true, _) => Stops::Never,
             (false, true) => Stops::Always,
-            (false, false) => Stops::LastResort,
+            (false, false) => Stops::WhereNeeded,
         },
         children: if args.no_children {
             Children::Ignored

@@ -205,7 +205,7 @@ impl Entry {
             Some(_) if now.generation == self.checked.generation => u64::MAX,
             Some(_) => 0,
             None => {
-                let known_ns = self.checked.at_ns - self.since_ns;
+                let known_ns = self.checked.at_ns.saturating_sub(self.since_ns);
                 let trust_ns = (known_ns / TRUSTED_PART).min(LONGEST_TRUST_NS);
                 self.checked.at_ns + trust_ns
             }

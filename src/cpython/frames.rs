@@ -97,6 +97,19 @@ impl RawStack {
         self.end = StackEnd::Outermost;
         self.is_dubious = false;
     }
+
+    /// Whether it leads to the outermost frame, and nothing in it speaks against that.
+    pub(super) fn is_whole(&self) -> bool {
+        self.end == StackEnd::Outermost && !self.is_dubious
+    }
+
+    /// Takes a stack of a thread that stood still for whole if it ends at a frame that is no entry frame: the
+    /// outermost frame of a greenlet has none before it, nor has one that a compiler made.
+    pub(super) fn may_end_bare(&mut self, is_still: bool) {
+        if is_still && self.end == StackEnd::Unreadable(Address::NULL) {
+            self.end = StackEnd::Outermost;
+        }
+    }
 }
 
 impl Default for RawStack {

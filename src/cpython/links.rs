@@ -5,8 +5,7 @@
 //! its trace in the caller: the function that it took from its value stack lies just above the saved
 //! stack pointer, and is the callee's `f_func` (`CALL_PY_EXACT_ARGS` and its kin in `ceval.c`). A link of two
 //! functions that was found so is known from then on. Some calls leave no such trace (a property, an
-//! `__init__`): such a link is believed when it was seen in a stopped thread, or many times in a short while,
-//! which one of two moments is not.
+//! `__init__`): such a link is believed when it was seen in a thread that stood still.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -16,15 +15,12 @@ pub(super) type Link = (u64, u64);
 /// The most links that are remembered of a thread; beyond, they are learnt anew.
 const MAX_LINKS: usize = 100_000;
 
-/// How often a link without a trace must be seen,
-const TIMES_SEEN: u32 = 64;
+/// How often a link must be seen with its trace: the copy may have paused between the trace and the rest of the caller,
+/// which lies where another caller lay a moment ago.
+const TIMES_SEEN: u32 = 4;
 
-/// and within which time.
+/// Within which time.
 const WHILE_NS: u64 = 100_000_000;
-
-/// As how many such sights one counts that has the trace: the copy may have paused between the trace and
-/// the rest of the caller, which lies where another caller lay a moment ago.
-const TRACE_COUNTS: u32 = TIMES_SEEN / 4;
 
 /// The links of one thread's stacks.
 #[derive(Debug, Clone, Default)]
@@ -40,17 +36,8 @@ impl Links {
         self.known.contains(&link)
     }
 
-    /// Takes in that a link was seen at `now_ns` with its trace.
+    /// Takes in that a link was seen at `now_ns` with its trace; believes it when that was often enough.
     pub fn weigh_trace(&mut self, link: Link, now_ns: u64) {
-        self.count(link, TRACE_COUNTS, now_ns);
-    }
-
-    /// Takes in that a link was seen at `now_ns`; believes it when that was often enough.
-    pub fn weigh(&mut self, link: Link, now_ns: u64) {
-        self.count(link, 1, now_ns);
-    }
-
-    fn count(&mut self, link: Link, sights: u32, now_ns: u64) {
         if self.doubtful.len() >= MAX_LINKS {
             self.doubtful.clear();
         }
@@ -58,7 +45,7 @@ impl Links {
         if now_ns - *since_ns > WHILE_NS {
             (*seen, *since_ns) = (0, now_ns);
         }
-        *seen += sights;
+        *seen += 1;
         if *seen >= TIMES_SEEN {
             self.learn(link);
         }

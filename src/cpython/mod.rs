@@ -10,7 +10,9 @@ pub mod locate;
 
 pub mod reader;
 
-mod retry;
+mod sample;
+
+mod stops;
 
 pub mod threads;
 

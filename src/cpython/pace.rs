@@ -4,8 +4,6 @@
 //! rsamp is preempted there, the two parts of the copy are of two moments, far enough apart for many
 //! calls of the target: seen in some 5 of 100,000 copies. Such a copy takes longer than the others.
 
-use std::time::Instant;
-
 use crate::memory::{ReadMemory, Window};
 
 /// How often a copy is repeated because it took long. When all of them do, the machine is just slow.
@@ -25,28 +23,22 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Fills `window`, again when it took longer than usual since `start`, the time now.
-    pub fn fill_since(
+    /// Fills `window`, again when it took longer than usual. `now_ns` tells the time.
+    pub fn fill(
         &mut self,
-        mut start: Instant,
         window: &mut Window,
         memory: &impl ReadMemory,
+        now_ns: impl Fn() -> u64,
     ) {
-        for number in 0..=MAX_REPEATS {
-            if number > 0 {
-                start = Instant::now();
-            }
+        let mut start_ns = now_ns();
+        for _ in 0..=MAX_REPEATS {
             window.fill(memory);
-            let took_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            if self.is_usual(took_ns) {
+            let end_ns = now_ns();
+            if self.is_usual(end_ns - start_ns) {
                 return;
             }
+            start_ns = end_ns;
         }
-    }
-
-    /// Fills `window`, again when it took longer than usual.
-    pub fn fill(&mut self, window: &mut Window, memory: &impl ReadMemory) {
-        self.fill_since(Instant::now(), window, memory);
     }
 
     /// Takes in the time of one more copy; whether it is like those before.

@@ -3,12 +3,15 @@
 //! [`Places`] remembers where the last sample found the frames; one batch then copies the thread state
 //! and all these places. What lies elsewhere now is learnt frame by frame, and copied in one batch again.
 
+use rustc_hash::FxHashMap;
+
 use super::code::{CodeCache, Moment};
 use super::frames::{
-    Circle, Ends, FrameFormat, RawFrame, RawStack, ThreadFields, TopRule, walk, walk_live,
+    Circle, Ends, FrameFormat, MAX_WALK, RawFrame, RawStack, StackEnd, ThreadFields, TopRule, walk,
+    walk_live,
 };
 use super::outside::Outside;
-use super::shape::{Chunk, Shape};
+use super::shape::{Chunk, Shape, slot_after};
 use super::top::{self, Known, Open, Slot, Verdict};
 use crate::memory::window::{Window, int_at, word_at};
 use crate::memory::{Address, ReadMemory};
@@ -51,18 +54,8 @@ pub struct Places {
     shape: Shape,
 }
 
-/// What a look does about a program that calls all the time.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Effort {
-    /// Up to 3.10: how many words more are copied before the pointer is read again. A copy that always takes the
-    /// same time may never end where it began, in a program that does the same over and over.
-    pub padding: usize,
-    /// Up to 3.10: whether a deep stack that grew or shrank meanwhile is taken as far as it stayed.
-    pub takes_common: bool,
-}
-
-/// So many frames are a deep stack.
-const DEEP: usize = 64;
+/// The most frames that are read one by one to complete a stack.
+const MAX_COMPLETED: usize = 64;
 
 /// The numbers of a thread's pieces in a [`Window`].
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +67,6 @@ pub struct Planned {
     /// What `cframe` and the pointer were after the frames were copied.
     cframe_again: Option<usize>,
     pointer_again: Option<usize>,
-    takes_common: bool,
 }
 
 impl Planned {
@@ -105,7 +97,6 @@ impl Places {
         thread: Address,
         format: FrameFormat<'_>,
         window: &mut Window,
-        effort: Effort,
     ) -> Planned {
         let layout = format.layout;
         let state = window.want(thread, ThreadFields::bytes_needed(layout));
@@ -127,11 +118,6 @@ impl Places {
         // A `_PyCFrame` lies on the C stack: it may be over, and still name the frame that it named last.
         let cframe_again = cframe.filter(|_| asks_again);
         let cframe_again = cframe_again.map(|_| window.want(thread + layout.thread.frame, 8));
-        if format.rule() == TopRule::Pointer {
-            for _ in 0..effort.padding {
-                window.want(pointer, 8);
-            }
-        }
         let pointer_again = asks_again.then(|| window.want(pointer, 8));
         Planned {
             state,
@@ -140,11 +126,11 @@ impl Places {
             chunks,
             cframe_again,
             pointer_again,
-            takes_common: effort.takes_common,
         }
     }
 
-    /// Walks the stack in the pieces of `planned`, into `stack`.
+    /// Walks the stack in the pieces of `planned`, into `stack`. `is_still` tells that it did not change meanwhile.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn look(
         &mut self,
         planned: Planned,
@@ -152,6 +138,7 @@ impl Places {
         format: FrameFormat<'_>,
         codes: &CodeCache,
         now: Moment,
+        is_still: bool,
         stack: &mut RawStack,
     ) -> (Look, Option<ThreadFields>) {
         let Some(fields) = window
@@ -160,7 +147,9 @@ impl Places {
         else {
             return (Look::Gone, None);
         };
-        let look = self.look_at_frames(&fields, planned, window, format, codes, now, stack);
+        let look = self.look_at_frames(
+            &fields, planned, window, format, codes, now, is_still, stack,
+        );
         self.follow_top(&fields);
         (look.unwrap_or(Look::Moved), Some(fields))
     }
@@ -174,6 +163,7 @@ impl Places {
         format: FrameFormat<'_>,
         codes: &CodeCache,
         now: Moment,
+        is_still: bool,
         stack: &mut RawStack,
     ) -> Option<Look> {
         let pointer = |piece| window.piece(piece).and_then(|bytes| word_at(bytes, 0));
@@ -182,7 +172,7 @@ impl Places {
             Some(piece) => Address(pointer(piece)?),
             None => fields.frame,
         };
-        let is_on_data_stack = |at: Address| self.chunks.iter().any(|chunk| chunk.spans(at));
+        let is_on_data_stack = |at: Address| self.is_on_data_stack(at);
         // Most frames lie in the newest chunk.
         let newest = self.chunks.first().map(|chunk| chunk.at);
         let newest = newest.zip(window.piece(planned.chunks));
@@ -194,18 +184,15 @@ impl Places {
             _ => self.find(at, planned, window, format),
         };
         walk(current, format, self.ends, stack, find, is_on_data_stack)?;
+        stack.may_end_bare(is_still);
+        if format.rule() == TopRule::Pointer {
+            self.outside.has_seen(stack.frames.len(), format.header());
+        }
         let cframe_stands = planned
             .cframe_again
             .is_none_or(|piece| pointer(piece) == Some(self.cframe.0));
         let again = planned.pointer_again.map(pointer);
-        let mut pointer_stands = again.map(|again| cframe_stands && again == Some(current.0));
-        if planned.takes_common
-            && pointer_stands == Some(false)
-            && let Some(Some(again)) = again
-        {
-            let find = |at: Address| self.find(at, planned, window, format);
-            pointer_stands = Some(self.keep_common(Address(again), format, stack, find));
-        }
+        let pointer_stands = again.map(|again| cframe_stands && again == Some(current.0));
         let known = Known {
             format,
             codes,
@@ -224,52 +211,104 @@ impl Places {
         };
         Some(
             match top::settle(stack, &mut self.shape, known, slot, has_trace) {
-                Verdict::Settled => {
-                    self.shape.has_seen_whole();
-                    if format.rule() == TopRule::Pointer {
-                        self.outside.has_seen(stack.frames.len(), format.header());
-                    }
-                    Look::Settled
-                }
+                Verdict::Settled => Look::Settled,
                 Verdict::Open(open) => Look::Open(open),
             },
         )
     }
 
-    /// Takes of a deep stack what was there when the copy began and when it ended, when the current frame was `again`:
-    /// one of the two is a part of the other. Whether it is so.
-    fn keep_common<'w>(
-        &self,
-        again: Address,
-        format: FrameFormat<'_>,
-        stack: &mut RawStack,
-        find: impl FnMut(Address) -> Option<&'w [u8]>,
-    ) -> bool {
-        if let Some(returned) = stack.frames.iter().position(|frame| frame.at == again) {
-            stack.frames.drain(..returned);
-            return stack.frames.len() >= DEEP;
-        }
-        let mut grown = RawStack::default();
-        let current = stack.frames.first().map(|frame| frame.at);
-        let is_walked = walk(again, format, self.ends, &mut grown, find, |_| false).is_some();
-        let called = grown.frames.iter();
-        let number = called.take_while(|frame| Some(frame.at) != current).count();
-        is_walked && stack.frames.len() >= DEEP && grown.frames[number..] == stack.frames[..]
-    }
-
-    /// Believes what speaks against an undecided stack when it was seen often enough at `now_ns`, or
-    /// `is_certain`.
-    pub(super) fn weigh(&mut self, open: Open, now_ns: u64, is_certain: bool) {
-        if let Some(gap) = open.gap
-            && (self.shape.has_often_seen(gap) || is_certain)
-        {
+    /// Believes what speaks against a stack that was seen in a thread that stood still.
+    pub(super) fn believe(&mut self, open: Open) {
+        if let Some(gap) = open.gap {
             self.shape.learn(gap);
         }
-        match open.link {
-            Some(link) if is_certain => self.shape.links.learn(link),
-            Some(link) => self.shape.links.weigh(link, now_ns),
-            None => {}
+        if let Some(link) = open.link {
+            self.shape.links.learn(link);
         }
+    }
+
+    /// Follows the frames from the one that the copy names as the current one, into `stack`; what was not copied is
+    /// read now. Where the frames do not lead to the outermost one, as that of a generator which has yielded since,
+    /// those of the data stack stand below, up to what was in use of it in the copy.
+    pub(super) fn complete(
+        &self,
+        planned: Planned,
+        window: &Window,
+        format: FrameFormat<'_>,
+        codes: &CodeCache,
+        memory: &impl ReadMemory,
+        stack: &mut RawStack,
+    ) -> Option<()> {
+        let fields = ThreadFields::parse(window.piece(planned.state)?, format.layout)?;
+        let current = match (planned.cframe, format.layout.thread.cframe_current_frame) {
+            (Some(piece), _) if fields.frame == self.cframe => {
+                Address(word_at(window.piece(piece)?, 0)?)
+            }
+            (_, Some(offset)) => memory.pointer(fields.frame + offset).ok()?,
+            (_, None) => fields.frame,
+        };
+        let is_on_data_stack = |at: Address| self.is_on_data_stack(at);
+        let mut read: FxHashMap<Address, Vec<u8>> = FxHashMap::default();
+        let mut ends = self.ends;
+        for _ in 0..MAX_COMPLETED {
+            let mut missing = None;
+            let find = |at: Address| {
+                let bytes = self.find(at, planned, window, format);
+                let bytes = bytes.or_else(|| read.get(&at).map(Vec::as_slice));
+                missing = bytes.is_none().then_some(at);
+                bytes
+            };
+            if walk(current, format, ends, stack, find, is_on_data_stack).is_some() {
+                break;
+            }
+            let at = missing?;
+            let mut bytes = vec![0; format.header()];
+            match memory.read(at, &mut bytes) {
+                Ok(()) => drop(read.insert(at, bytes)),
+                Err(_) => ends.broken = Some(at),
+            }
+        }
+        if is_led_astray(stack, codes) {
+            self.put_below(planned, window, &fields, format, codes, stack);
+        }
+        Some(())
+    }
+
+    /// Puts the frames of the data stack below those of `stack` that lie elsewhere.
+    fn put_below(
+        &self,
+        planned: Planned,
+        window: &Window,
+        fields: &ThreadFields,
+        format: FrameFormat<'_>,
+        codes: &CodeCache,
+        stack: &mut RawStack,
+    ) {
+        let mut below = Vec::new();
+        let Some((oldest, (_, end))) = self.chunks.last().zip(fields.chunk) else {
+            return;
+        };
+        let mut at = oldest.first_frame;
+        while at != end && below.len() < MAX_WALK {
+            let Slot::Frame(frame, _) = slot(&self.chunks, at, planned, window, format) else {
+                return;
+            };
+            let bytes = codes.get(frame.code).and_then(|code| code.frame_bytes);
+            let Some(bytes) = bytes else {
+                return;
+            };
+            below.push(frame);
+            at = slot_after(at + bytes, &self.chunks);
+        }
+        let is_below = |frame: &RawFrame| self.is_on_data_stack(frame.at);
+        let first = stack.frames.iter().position(is_below);
+        stack.frames.truncate(first.unwrap_or(stack.frames.len()));
+        stack.frames.extend(below.into_iter().rev());
+        stack.end = StackEnd::Outermost;
+    }
+
+    fn is_on_data_stack(&self, at: Address) -> bool {
+        self.chunks.iter().any(|chunk| chunk.spans(at))
     }
 
     /// Copies as much of the newest chunk as is in use, from the next time on.
@@ -369,7 +408,7 @@ impl Places {
             }
             Some(())
         };
-        let is_on_data_stack = |at: Address| self.chunks.iter().any(|chunk| chunk.spans(at));
+        let is_on_data_stack = |at: Address| self.is_on_data_stack(at);
         self.ends = walk_live(current, format, fetch, is_on_data_stack);
         // What lies before the outermost frame is asked for only when places are learnt.
         let end = outside.iter().position(|at| self.ends.entry == Some(*at));
@@ -440,6 +479,13 @@ impl Places {
         }
         self.are_all_chunks = at.is_null();
     }
+}
+
+/// Whether the frames of a stack do not lead to the outermost one: its last one is one that has always a caller.
+fn is_led_astray(stack: &RawStack, codes: &CodeCache) -> bool {
+    let is_generator =
+        |frame: &RawFrame| codes.get(frame.code).is_some_and(|code| code.is_generator);
+    stack.end != StackEnd::Outermost || stack.frames.last().is_none_or(is_generator)
 }
 
 /// What lies at `at` in the chunks.

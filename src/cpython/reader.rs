@@ -3,37 +3,22 @@
 //! One window holds the GIL, the lists of interpreters and threads, and for every thread that may have
 //! run the places of its frames; all of it is copied with one system call. A Python stack changes only
 //! while its thread holds the GIL: a thread that cannot have held it since the last tick keeps its stack.
-//! A thread for which one copy was not enough is read again by itself.
+//! What a copy does not tell of a stack is for [`sample`](super::sample).
 
 use std::time::{Duration, Instant};
 
-use super::code::{CodeCache, Moment};
+use super::code::CodeCache;
 use super::frames::FrameFormat;
 use super::gil::{GilHolder, GilLocks};
 use super::locate::Interpreter;
 use super::pace::Pace;
-use super::places::{Effort, Look};
-use super::retry::Pauses;
+use super::stops::Budget;
 use super::threads::{KnownInterpreter, ThreadList};
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory, Window};
-use crate::process::Paused;
 
+pub use super::stops::{StopThreads, Stopped, Stops};
 pub use super::threads::KnownThread;
-
-/// How often a thread whose stack changes while it is read is tried again before it is stopped: each
-/// try takes some microseconds, and a stop as long as twenty of them.
-pub(super) const MAX_TRIES: usize = 24;
-
-/// How often it is tried again where it may not be stopped: about a millisecond.
-const MAX_TRIES_UNSTOPPED: usize = 400;
-
-/// How often a thread is stopped for one reading. Once does, but for a stack that is dubious even in
-/// a thread that stands still: that one is let go for a moment.
-const MAX_STOPS: usize = 5;
-
-/// How often a stopped thread is read until nothing of its stack is missing from the copy.
-const MAX_TRIES_STOPPED: usize = 6;
 
 /// With so few threads, all are read at once; with more, first the one that can have run.
 const FEW_THREADS: usize = 4;
@@ -42,21 +27,6 @@ const FEW_THREADS: usize = 4;
 /// looked for, at least.
 const COUNTER_LOOKS_PER_LIST: u64 = 10;
 
-/// Stops one thread for as long as the guard lives; `None` when that cannot be done.
-pub type Stopper = Box<dyn FnMut(&KnownThread) -> Option<Paused> + Send>;
-
-/// When a thread may be stopped for a reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Stops {
-    /// Never: a stack that cannot be had otherwise is lost.
-    Never,
-    /// When its stack changed at every try.
-    #[default]
-    LastResort,
-    /// For every reading.
-    Always,
-}
-
 /// What one tick tells of one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
@@ -64,27 +34,31 @@ pub enum Reading {
     Stack,
     /// The thread has not run since the last tick: [`KnownThread::stack`] still holds.
     Same,
-    /// The stack changed at every try.
+    /// The thread may have run, but is stopped for its samples and was not at this tick: [`KnownThread::stack`], which
+    /// was read at an earlier one, stands for this one too.
+    Unsampled,
+    /// Nothing is known of the stack.
     Torn,
     /// Its memory could not be read: the thread, or the process, is gone.
     Gone,
 }
 
-/// How often a thread was read again, by why.
+/// How many stacks could not be told from the copy that chose their moment, by why. They were completed by what was read
+/// a moment later.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Retries {
+pub struct Undetermined {
     /// A frame or a part of the stack lay elsewhere than before.
     pub moved: u64,
     /// The copy did not tell which frame was the innermost.
     pub changing: u64,
     /// The frames did not fit together: they were of two moments.
     pub mixed: u64,
-    /// A function was new, or another lay where it had been.
+    /// A code object could not be read.
     pub unread: u64,
 }
 
-impl Retries {
-    /// How often, whatever the cause.
+impl Undetermined {
+    /// How many, whatever the cause.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.moved + self.changing + self.mixed + self.unread
@@ -104,8 +78,8 @@ pub struct Tick {
     pub collecting: Vec<Address>,
     /// Whether holders can be told at all.
     pub knows_holders: bool,
-    /// How often a thread was read again.
-    pub retries: Retries,
+    /// Stacks that could not be told from the first copy.
+    pub undetermined: Undetermined,
     /// How often a thread was stopped for a reading.
     pub stops: u64,
     /// Whether [`Reader::threads`] is another list than at the last tick.
@@ -117,21 +91,26 @@ pub struct Reader {
     pub(super) interpreter: Interpreter,
     pub(super) list: ThreadList,
     pub(super) codes: CodeCache,
-    window: Window,
+    pub(super) window: Window,
     /// The numbers of the threads for which the window was asked.
-    planned: Vec<usize>,
+    pub(super) planned: Vec<usize>,
+    /// Copies of one thread alone, and of its code objects.
     pub(super) own_window: Window,
+    pub(super) code_window: Window,
     pace: Pace,
-    pub(super) pace_alone: Pace,
-    stops: Stops,
-    stopper: Option<Stopper>,
+    pub(super) stops: Stops,
+    pub(super) stopper: Option<Box<dyn StopThreads>>,
+    pub(super) budget: Budget,
     pub(super) tick: Tick,
     began: Instant,
+    clock: Option<Clock>,
     lists_every: Duration,
     lists_read_ns: Option<u64>,
     counters_read_ns: Option<u64>,
-    pub(super) pauses: Pauses,
 }
+
+/// Tells nanoseconds, from any moment on.
+pub type Clock = Box<dyn Fn() -> u64>;
 
 /// The memory does not read as an interpreter any more: the process ended or runs another program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,16 +127,17 @@ impl Reader {
             window: Window::default(),
             planned: Vec::new(),
             own_window: Window::default(),
+            code_window: Window::default(),
             pace: Pace::default(),
-            pace_alone: Pace::default(),
             stops: Stops::Never,
             stopper: None,
+            budget: Budget::default(),
             tick: Tick::default(),
             began: Instant::now(),
+            clock: None,
             lists_every: Duration::ZERO,
             lists_read_ns: None,
             counters_read_ns: None,
-            pauses: Pauses::default(),
         }
     }
 
@@ -174,9 +154,14 @@ impl Reader {
     }
 
     /// Lets threads be stopped for readings, with `stopper`. Without this none ever is.
-    pub fn allow_stops(&mut self, stops: Stops, stopper: Stopper) {
+    pub fn allow_stops(&mut self, stops: Stops, stopper: Box<dyn StopThreads>) {
         self.stops = stops;
         self.stopper = Some(stopper);
+    }
+
+    /// Has another clock than this machine's tell the time. To be called before the first tick.
+    pub fn use_clock(&mut self, clock: Clock) {
+        self.clock = Some(clock);
     }
 
     /// Looks for new threads no more often than this; at every tick without it.
@@ -233,16 +218,15 @@ impl Reader {
     /// [`Vanished`] when the list of interpreters cannot be read. It is also empty before the
     /// interpreter has started, which is no error: there are no threads then.
     pub fn tick(&mut self, memory: &impl ReadMemory) -> Result<&Tick, Vanished> {
-        self.begin_tick();
-        let now = Instant::now();
-        let now_ns = self.ns_at(now);
+        let now_ns = self.now_ns();
+        self.begin_tick(now_ns);
         let lists_every_ns = self.lists_every.as_nanos() as u64;
         let looks_for_threads = self
             .lists_read_ns
             .is_none_or(|read| now_ns >= read + lists_every_ns);
         let asks_counters = self.are_counters_due(now_ns);
         self.plan(looks_for_threads, asks_counters, false);
-        self.pace.fill_since(now, &mut self.window, memory);
+        self.fill(memory);
         if looks_for_threads {
             self.lists_read_ns = Some(now_ns);
         }
@@ -254,7 +238,7 @@ impl Reader {
             self.relist(memory)?;
         }
         if self.plan_rest() {
-            self.pace.fill(&mut self.window, memory);
+            self.fill(memory);
             if !self.list.stands(&self.interpreter, &self.window) {
                 self.relist(memory)?;
                 self.plan_rest();
@@ -272,24 +256,36 @@ impl Reader {
         let listed = self.list.relist(&self.interpreter, memory);
         listed.ok_or(Vanished)?;
         self.plan(false, true, true);
-        self.pace.fill(&mut self.window, memory);
+        self.fill(memory);
         self.read_turns(true);
         Ok(())
     }
 
-    fn begin_tick(&mut self) {
+    fn begin_tick(&mut self, now_ns: u64) {
         let tick = &mut self.tick;
         tick.readings.clear();
-        (tick.retries, tick.stops) = (Retries::default(), 0);
+        (tick.undetermined, tick.stops) = (Undetermined::default(), 0);
         tick.threads_changed = false;
+        self.budget.begin_tick(now_ns);
+        if let Some(stopper) = &mut self.stopper {
+            stopper.look_after();
+        }
     }
 
+    /// Takes the copy that was planned.
+    fn fill(&mut self, memory: &impl ReadMemory) {
+        let mut window = std::mem::take(&mut self.window);
+        let mut pace = std::mem::take(&mut self.pace);
+        pace.fill(&mut window, memory, || self.now_ns());
+        (self.window, self.pace) = (window, pace);
+    }
+
+    /// Nanoseconds since the reader began.
     pub(super) fn now_ns(&self) -> u64 {
-        self.ns_at(Instant::now())
-    }
-
-    fn ns_at(&self, now: Instant) -> u64 {
-        u64::try_from((now - self.began).as_nanos()).unwrap_or(u64::MAX)
+        match &self.clock {
+            Some(clock) => clock(),
+            None => u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX),
+        }
     }
 
     /// Whether to ask who holds the GIL, and whether code objects were freed: at rates above 10 kHz not at
@@ -347,10 +343,7 @@ impl Reader {
         let format = format_of(&self.interpreter);
         for number in &numbers {
             let thread = &mut self.list.threads[*number];
-            let effort = Effort::default();
-            let planned = thread
-                .places
-                .plan(thread.state, format, &mut self.window, effort);
+            let planned = thread.places.plan(thread.state, format, &mut self.window);
             thread.planned = Some(planned);
         }
         self.planned = numbers;
@@ -448,64 +441,15 @@ impl Reader {
             let reading = self.read(number, memory, now_ns);
             self.tick.readings[number] = reading;
             let thread = &mut self.list.threads[number];
-            thread.has_stack = reading == Reading::Stack;
+            thread.has_stack = matches!(reading, Reading::Stack | Reading::Unsampled);
             self.list
                 .unread
                 .extend((!thread.has_stack).then_some(number));
         }
     }
 
-    /// Reads one thread: from the common copy, or else by itself until its stack is of one moment; at the
-    /// end of all tries with the thread stopped, if that is allowed.
-    fn read(&mut self, number: usize, memory: &impl ReadMemory, now_ns: u64) -> Reading {
-        let first = self.look_in_common(number, now_ns);
-        if first == Look::Settled {
-            self.list.threads[number].accept_draft();
-            return Reading::Stack;
-        }
-        let mut reading = match self.stops {
-            Stops::Always => Reading::Torn,
-            Stops::LastResort => self.read_alone(number, first, memory, MAX_TRIES, false),
-            Stops::Never => self.read_alone(number, first, memory, MAX_TRIES_UNSTOPPED, false),
-        };
-        for _ in 0..MAX_STOPS {
-            if reading != Reading::Torn || self.stops == Stops::Never {
-                break;
-            }
-            let thread = &self.list.threads[number];
-            let Some(stopper) = &mut self.stopper else {
-                break;
-            };
-            let guard = stopper(thread);
-            let is_stopped = guard.is_some();
-            self.tick.stops += u64::from(is_stopped);
-            reading = self.read_alone(number, Look::Moved, memory, MAX_TRIES_STOPPED, is_stopped);
-            drop(guard);
-        }
-        reading
-    }
-
-    fn look_in_common(&mut self, number: usize, now_ns: u64) -> Look {
-        let thread = &mut self.list.threads[number];
-        let Some(planned) = thread.planned.filter(|_| thread.is_learnt) else {
-            return Look::Moved;
-        };
-        if self.stops == Stops::Always {
-            return Look::Moved;
-        }
-        let generation = self.generation(number);
-        let at_ns = now_ns;
-        let now = Moment { at_ns, generation };
-        let thread = &mut self.list.threads[number];
-        let format = format_of(&self.interpreter);
-        let draft = &mut thread.draft;
-        let places = &mut thread.places;
-        let (look, _) = places.look(planned, &self.window, format, &self.codes, now, draft);
-        look
-    }
-
     /// How many code objects the thread's interpreter had freed when it was last asked.
-    fn generation(&self, number: usize) -> Option<u64> {
+    pub(super) fn generation(&self, number: usize) -> Option<u64> {
         let state = self.list.threads[number].interpreter;
         let mut known = self.list.interpreters.iter();
         known.find(|known| known.at == state)?.generation

@@ -16,9 +16,6 @@ use crate::memory::Address;
 /// The most exceptions that are remembered of a thread; beyond, they are learnt anew.
 const MAX_KNOWN: usize = 16;
 
-/// How often in a row a stack with an unknown gap must be read before the gap is believed.
-const TIMES_SEEN: u32 = 8;
-
 /// A data-stack chunk: where the frames in it lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk {
@@ -87,10 +84,8 @@ impl Findings {
 /// How the frames of one thread lie, as far as is known.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shape {
-    /// The gaps that were seen often enough to be believed.
+    /// The gaps that were seen in a thread that stood still.
     known: Vec<Gap>,
-    candidate: Option<Gap>,
-    seen: u32,
     pub links: Links,
     /// The links of the stack examined last that are not known, but have their trace.
     traced: Vec<Link>,
@@ -149,7 +144,7 @@ impl Shape {
                 caller = None;
                 continue;
             };
-            findings.wants_codes |= fresh_until_ns <= now.at_ns;
+            findings.wants_codes |= fresh_until_ns < now.at_ns;
             findings.is_torn |= !code.extent.holds(frame);
             findings.is_loose |=
                 number == 0 && code.is_generator && stack.end == StackEnd::Outermost;
@@ -239,24 +234,11 @@ impl Shape {
         self.ordered.clear();
     }
 
-    /// Takes in the gap of one more copy; whether it was seen often enough.
-    pub fn has_often_seen(&mut self, gap: Gap) -> bool {
-        self.seen = if self.candidate == Some(gap) {
-            self.seen + 1
-        } else {
-            1
-        };
-        self.candidate = Some(gap);
-        self.seen >= TIMES_SEEN
-    }
-
-    /// Takes in a stack that is of one moment: what was wrong before was so for a moment only.
-    pub fn has_seen_whole(&mut self) {
-        self.seen = 0;
-    }
-
     /// Believes a gap from now on.
     pub fn learn(&mut self, gap: Gap) {
+        if self.known.contains(&gap) {
+            return;
+        }
         if self.known.len() == MAX_KNOWN {
             self.known.clear();
         }

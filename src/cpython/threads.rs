@@ -6,6 +6,7 @@ use super::frames::{RawStack, ThreadFields};
 use super::gil::{GilState, GilTurn};
 use super::locate::{GilPlace, Interpreter};
 use super::places::{Places, Planned};
+use super::stops::Windows;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
 
@@ -32,9 +33,10 @@ pub struct KnownThread {
     /// The stack that was read last, if one was.
     pub(super) stack: RawStack,
     pub(super) has_stack: bool,
-    /// Room for the next one, and for the last one that was not decided.
+    /// Room for the next one.
     pub(super) draft: RawStack,
-    pub(super) open: RawStack,
+    /// When it is stopped for its samples.
+    pub(super) windows: Windows,
 }
 
 impl KnownThread {
@@ -51,7 +53,7 @@ impl KnownThread {
             stack: RawStack::default(),
             has_stack: false,
             draft: RawStack::default(),
-            open: RawStack::default(),
+            windows: Windows::default(),
         }
     }
 

@@ -137,7 +137,7 @@ pub(super) fn settle(
     stack.is_dubious = findings.is_loose || is_over || stack.frames.is_empty();
     let is_torn = findings.is_torn || is_beside_chunks(stack, known);
     let is_moving = top != TopFrame::Found || is_torn || !pointer_stands(stack, named, known);
-    let is_whole = stack.end == StackEnd::Outermost && !stack.is_dubious;
+    let is_whole = stack.is_whole();
     if is_whole && !is_moving && findings.is_in_order() {
         return Verdict::Settled;
     }

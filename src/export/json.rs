@@ -34,8 +34,8 @@ struct File<'p, F, S, R> {
     is_complete: bool,
     lost: BTreeMap<String, u64>,
     damaged_events: u64,
-    readings_repeated: u64,
-    readings_repeated_by_cause: BTreeMap<String, u64>,
+    samples_undetermined: u64,
+    samples_undetermined_by_cause: BTreeMap<String, u64>,
     readings_stopped: u64,
     findings: Vec<String>,
     not_measured: Vec<MissingRow<'p>>,
@@ -294,7 +294,7 @@ impl From<&Usage> for UsageRow {
 pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
     let tables = line_tables::of(profile);
     let lost = profile.lost().iter();
-    let repeated = profile.repeated().iter();
+    let repeated = profile.undetermined().iter();
     let threads = profile.threads().iter().zip(profile.thread_totals());
     let file = File {
         schema: SCHEMA,
@@ -308,8 +308,8 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
             .map(|(cause, count)| (cause.to_string(), *count))
             .collect(),
         damaged_events: profile.rejected(),
-        readings_repeated: profile.retries(),
-        readings_repeated_by_cause: repeated
+        samples_undetermined: profile.undetermined_samples(),
+        samples_undetermined_by_cause: repeated
             .map(|(cause, count)| (cause.to_string(), *count))
             .collect(),
         readings_stopped: profile.stops(),

@@ -128,14 +128,14 @@ fn effort(text: &mut String, profile: &Profile) {
         let own = format!("rsamp used {percent:.decimals$} % of a core");
         line(text, &format!("rate: {rates}; {own}"));
     }
-    let (retries, stops) = (profile.retries(), profile.stops());
-    if retries + stops > 0 {
+    let (undetermined, stops) = (profile.undetermined_samples(), profile.stops());
+    if undetermined + stops > 0 {
         let stopped = match stops {
-            0 => "the program was never stopped".to_owned(),
-            1 => "a thread was stopped for 1 reading".to_owned(),
-            stops => format!("a thread was stopped for {stops} readings"),
+            0 => "no thread was paused".to_owned(),
+            1 => "a thread was paused for 1 sample".to_owned(),
+            stops => format!("a thread was paused for {stops} samples"),
         };
-        let causes = profile.repeated().iter();
+        let causes = profile.undetermined().iter();
         let causes: Vec<String> = causes.map(|(cause, n)| format!("{n} {cause}")).collect();
         let causes = match causes.as_slice() {
             [] => String::new(),
@@ -143,7 +143,7 @@ fn effort(text: &mut String, profile: &Profile) {
         };
         line(
             text,
-            &format!("readings repeated: {retries}{causes}; {stopped}"),
+            &format!("undetermined samples: {undetermined}{causes}; {stopped}"),
         );
     }
 }

@@ -40,11 +40,11 @@ pub use identity::{ImageIdentity, Process};
 pub use image::{FileStamp, Image, ImageError, MappedFile};
 pub use limits::Limits;
 pub use maps::{Mapping, MapsError};
-pub use pause::{Paused, pause, pause_all};
+pub use pause::{Paused, Pauser};
 pub use permission::{Denied, diagnose};
 pub use spawn::{Change, ExitStatusKind, Launched, SpawnError, WaitEvent};
 pub use syscall::{Doing, Syscall, SyscallWatch, Wait, parse_syscall, wait_of};
-pub use tasks::{CpuClock, Stat, StatError, TaskClock, TaskState, TaskWatch};
+pub use tasks::{CpuClock, Stat, StatError, TaskClock, TaskState, TaskTurns, TaskWatch};
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,12 +1,12 @@
 //! Turns a running thread into a stopped one, for as long as a guard lives.
 //!
-//! Each guard has a thread of ours behind it that is the tracer. The kernel lets a tracee run on when its tracer
-//! ends, stopped or not, so neither a panic, nor a kill of rsamp, nor a target thread that hangs in the kernel and
-//! stops only minutes later can leave the target stopped: `PTRACE_DETACH` alone could not do the last.
+//! The thread that calls is the tracer, so a stop takes no hand-over between threads of ours: some 20 µs. The kernel
+//! lets a tracee run on when its tracer ends, stopped or not, so neither a panic nor a kill of rsamp leaves the target
+//! stopped. A thread that hangs in the kernel stops only when it returns from there: a [`Pauser`] keeps it in mind and
+//! lets it go as soon as it has.
 
-use std::collections::HashSet;
-use std::sync::mpsc::{Receiver, RecvError, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::marker::PhantomData;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -14,132 +14,120 @@ use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 
 use super::identity::read_stat;
-use super::{Pid, Process, ProcessError, Tid};
+use super::{Pid, ProcessError, Tid};
 use crate::sys::{self, Waited};
 
-/// How long a thread may take to stop. A running one takes about 50 µs, a waiting one as long as a wake-up;
-/// only one in uninterruptible sleep takes longer, and that one need not be waited for.
-pub const PAUSE_LIMIT: Duration = Duration::from_millis(100);
+/// How long a thread may take to stop. A running one takes about 20 µs; one that waits for a CPU as long as others
+/// have it; only one in uninterruptible sleep takes longer, and that one need not be waited for.
+pub const PAUSE_LIMIT: Duration = Duration::from_millis(20);
 
-/// How often a process's list of threads is read again in search of new ones, before it counts as one that
-/// starts threads faster than they can be stopped. Two passes are the rule.
-const MAX_PASSES: usize = 20;
+/// So long it is waited without sleeping: a sleep takes longer than most stops.
+const SPIN: Duration = Duration::from_micros(60);
 
-/// One or all threads of a process, stopped. Dropping it lets them run, with every signal that came meanwhile.
+/// How long [`Pauser`] waits at its end for threads that hang in the kernel.
+const LAST_WAIT: Duration = Duration::from_millis(50);
+
+/// Stops threads of one process, one at a time, by the thread that made it.
+#[derive(Debug)]
+pub struct Pauser {
+    pid: Pid,
+    /// Threads that were asked to stop and had not after [`PAUSE_LIMIT`].
+    late: Vec<Tid>,
+    /// A tracer is a thread.
+    stays_here: PhantomData<*const ()>,
+}
+
+/// A stopped thread. Dropping it lets the thread run, with the signal that came meanwhile.
 #[derive(Debug)]
 #[must_use = "dropping the guard lets the thread run again"]
 pub struct Paused {
-    tids: Vec<Tid>,
-    release: Option<SyncSender<()>>,
-    tracer: Option<JoinHandle<()>>,
+    held: Held,
+    stays_here: PhantomData<*const ()>,
+}
+
+impl Pauser {
+    /// Has stopped nothing yet.
+    #[must_use]
+    pub fn new(pid: Pid) -> Pauser {
+        Pauser {
+            pid,
+            late: Vec::new(),
+            stays_here: PhantomData,
+        }
+    }
+
+    /// Stops one thread.
+    ///
+    /// # Errors
+    /// [`ProcessError::NoSuchThread`], [`ProcessError::Ptrace`] when not permitted or another tracer has it,
+    /// [`ProcessError::PauseTimeout`] when it hangs in the kernel; it runs on then.
+    pub fn pause(&mut self, tid: Tid) -> Result<Paused, ProcessError> {
+        self.release_late();
+        if self.late.contains(&tid) {
+            return Err(timeout(self.pid, tid));
+        }
+        let held = Held::stop(self.pid, tid);
+        if matches!(held, Err(ProcessError::PauseTimeout { .. })) {
+            self.late.push(tid);
+        }
+        Ok(Paused {
+            held: held?,
+            stays_here: PhantomData,
+        })
+    }
+
+    /// Lets go of threads that have stopped since it was given up to wait for them. To be called often.
+    pub fn release_late(&mut self) {
+        let pid = self.pid;
+        self.late
+            .retain(|tid| match sys::wait_for_trace_stop(tid.0) {
+                Ok(None) if has_ended(pid, *tid) => {
+                    bury(pid, *tid);
+                    false
+                }
+                Ok(None) => true,
+                Ok(Some(waited)) => {
+                    drop(Held::stopped(pid, *tid, waited.status));
+                    false
+                }
+                Err(error) => error == Errno::EINTR,
+            });
+    }
+}
+
+impl Drop for Pauser {
+    fn drop(&mut self) {
+        let start = Instant::now();
+        while !self.late.is_empty() && start.elapsed() < LAST_WAIT {
+            thread::sleep(Duration::from_millis(1));
+            self.release_late();
+        }
+    }
 }
 
 impl Paused {
-    /// The stopped threads.
+    /// The stopped thread.
     #[must_use]
-    pub fn tids(&self) -> &[Tid] {
-        &self.tids
+    pub fn tid(&self) -> Tid {
+        self.held.tid
+    }
+
+    /// Lets the thread execute one instruction; whether it did and has stopped after it.
+    pub fn step(&mut self) -> bool {
+        self.held.step()
     }
 }
 
-impl Drop for Paused {
-    fn drop(&mut self) {
-        drop(self.release.take());
-        if let Some(tracer) = self.tracer.take() {
-            // It cannot panic but for a bug; the target runs then all the same.
-            let _ = tracer.join();
-        }
-    }
-}
-
-/// Stops one thread.
-///
-/// # Errors
-/// [`ProcessError::NoSuchThread`], [`ProcessError::Ptrace`] when not permitted or another tracer has it,
-/// [`ProcessError::PauseTimeout`] when it hangs in the kernel; it runs on then.
-pub fn pause(pid: Pid, tid: Tid) -> Result<Paused, ProcessError> {
-    start_tracer(pid, move |held| {
-        held.push(Held::stop(pid, tid)?);
-        Ok(())
-    })
-}
-
-/// Stops all threads of a process, those included that start while it is done.
-///
-/// # Errors
-/// As [`pause`]; a thread that ends meanwhile is none.
-pub fn pause_all(process: &Process) -> Result<Paused, ProcessError> {
-    let process = Process::open(process.pid())?;
-    start_tracer(process.pid(), move |held| {
-        let mut known = HashSet::new();
-        for _ in 0..MAX_PASSES {
-            let before = known.len();
-            for tid in process.tasks()? {
-                if !known.insert(tid) {
-                    continue;
-                }
-                match Held::stop(process.pid(), tid) {
-                    Ok(thread) => held.push(thread),
-                    Err(error) if error.is_gone() => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            if known.len() == before {
-                break;
-            }
-        }
-        if held.is_empty() {
-            return Err(ProcessError::NoSuchProcess(process.pid()));
-        }
-        Ok(())
-    })
-}
-
-/// Starts the tracer, waits until it has stopped what `stop` stops, and hands out the guard.
-fn start_tracer(
-    pid: Pid,
-    stop: impl FnOnce(&mut Vec<Held>) -> Result<(), ProcessError> + Send + 'static,
-) -> Result<Paused, ProcessError> {
-    let (ready, is_ready) = sync_channel(1);
-    let (release, is_released) = sync_channel(1);
-    let tracer = thread::Builder::new()
-        .name("rsamp-pause".to_owned())
-        .spawn(move || trace(stop, &ready, &is_released))
-        .map_err(|source| ProcessError::Tracer { pid, source })?;
-    match is_ready.recv() {
-        Ok(Ok(tids)) => Ok(Paused {
-            tids,
-            release: Some(release),
-            tracer: Some(tracer),
-        }),
-        Ok(Err(error)) => {
-            let _ = tracer.join();
-            Err(error)
-        }
-        Err(RecvError) => Err(ProcessError::NoSuchProcess(pid)),
-    }
-}
-
-/// The tracer's life: stop, say so, wait for the guard's end, let go.
-fn trace(
-    stop: impl FnOnce(&mut Vec<Held>) -> Result<(), ProcessError>,
-    ready: &SyncSender<Result<Vec<Tid>, ProcessError>>,
-    released: &Receiver<()>,
-) {
-    let mut held = Vec::new();
-    let outcome = stop(&mut held).map(|()| held.iter().map(|thread| thread.tid).collect());
-    let is_stopped = outcome.is_ok();
-    if !is_stopped {
-        held.clear();
-    }
-    // Each channel's other end may be gone already; then there is nobody to tell or to wait for.
-    let _ = ready.send(outcome);
-    if is_stopped {
-        let _ = released.recv();
+fn timeout(pid: Pid, tid: Tid) -> ProcessError {
+    ProcessError::PauseTimeout {
+        pid,
+        tid,
+        milliseconds: PAUSE_LIMIT.as_millis() as u64,
     }
 }
 
 /// One thread stopped by the thread that this value was made on.
+#[derive(Debug)]
 struct Held {
     pid: Pid,
     tid: Tid,
@@ -159,18 +147,51 @@ impl Held {
 
     fn stop_seized(pid: Pid, tid: Tid) -> Result<Held, ProcessError> {
         let thread = nix::unistd::Pid::from_raw(tid.0);
-        ptrace::interrupt(thread).map_err(|source| refused(pid, tid, source))?;
-        let status = wait_for_stop(pid, tid)?;
-        // ptrace(2): the signal in the low byte, the event above it; no event means that a signal is on its way.
-        let (event, signal) = (status >> 8, status & 0xff);
-        let is_event = event == libc::PTRACE_EVENT_STOP;
-        Ok(Held {
+        ptrace::interrupt(thread).map_err(|source| {
+            bury(pid, tid);
+            refused(pid, tid, source)
+        })?;
+        Ok(Held::stopped(pid, tid, wait_for_stop(pid, tid)?))
+    }
+
+    /// A thread that has stopped with this status.
+    fn stopped(pid: Pid, tid: Tid, status: i32) -> Held {
+        let (signal, in_group_stop) = parse_stop(status);
+        Held {
             pid,
             tid,
-            signal: if is_event { 0 } else { signal },
-            in_group_stop: is_event && signal != libc::SIGTRAP,
-        })
+            signal,
+            in_group_stop,
+        }
     }
+
+    /// Executes one instruction. Not where a signal is about to be delivered, or the process is stopped.
+    fn step(&mut self) -> bool {
+        let thread = nix::unistd::Pid::from_raw(self.tid.0);
+        let is_free = self.signal == 0 && !self.in_group_stop;
+        if !is_free || ptrace::step(thread, None).is_err() {
+            return false;
+        }
+        match wait_for_stop(self.pid, self.tid) {
+            // The step itself is reported as a SIGTRAP without an event, which is not handed on.
+            Ok(libc::SIGTRAP) => true,
+            Ok(status) => {
+                (self.signal, self.in_group_stop) = parse_stop(status);
+                false
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// The signal that a stopped thread was about to receive, 0 for none, and whether its whole process is stopped, from
+/// the status that ptrace(2) describes: the signal in the low byte, the event above it; no event means that the
+/// signal is on its way.
+fn parse_stop(status: i32) -> (i32, bool) {
+    let (event, signal) = (status >> 8, status & 0xff);
+    let is_event = event == libc::PTRACE_EVENT_STOP;
+    let signal_on_its_way = if is_event { 0 } else { signal };
+    (signal_on_its_way, is_event && signal != libc::SIGTRAP)
 }
 
 /// What it means that ptrace(2) refused a thread.
@@ -195,32 +216,29 @@ impl Drop for Held {
     }
 }
 
-/// Waits until a seized thread stops. waitid(2) has no time limit of its own, hence the short sleeps;
-/// most threads have stopped at the first or second look.
+/// Waits until a seized thread stops. waitid(2) has no time limit of its own, hence the short sleeps.
 fn wait_for_stop(pid: Pid, tid: Tid) -> Result<i32, ProcessError> {
     let start = Instant::now();
-    let mut nap = Duration::from_micros(10);
+    let mut nap = Duration::from_micros(20);
     loop {
         match sys::wait_for_trace_stop(tid.0) {
             Ok(Some(Waited { status, .. })) => return Ok(status),
+            Ok(None) if start.elapsed() < SPIN => {
+                std::hint::spin_loop();
+                continue;
+            }
             Ok(None) if has_ended(pid, tid) => {
                 bury(pid, tid);
                 return Err(ProcessError::NoSuchThread(pid, tid));
             }
-            Ok(None) if start.elapsed() > PAUSE_LIMIT => {
-                return Err(ProcessError::PauseTimeout {
-                    pid,
-                    tid,
-                    milliseconds: PAUSE_LIMIT.as_millis() as u64,
-                });
-            }
+            Ok(None) if start.elapsed() > PAUSE_LIMIT => return Err(timeout(pid, tid)),
             Ok(None) => {}
             Err(Errno::EINTR) => continue,
             Err(Errno::ECHILD) => return Err(ProcessError::NoSuchThread(pid, tid)),
             Err(source) => return Err(ProcessError::Ptrace { pid, tid, source }),
         }
         thread::sleep(nap);
-        nap = (nap * 2).min(Duration::from_millis(1));
+        nap = (nap * 2).min(Duration::from_micros(100));
     }
 }
 
@@ -252,7 +270,7 @@ fn raise_for_process(signal: Signal) -> nix::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::TaskState;
+    use crate::process::{Process, TaskState};
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Command, Stdio};
 

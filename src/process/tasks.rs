@@ -207,6 +207,48 @@ impl TaskClock {
     }
 }
 
+/// Tells whether a thread is on a CPU, from how often it came to one and how often it left one.
+#[derive(Debug)]
+pub struct TaskTurns {
+    schedstat: File,
+    status: File,
+}
+
+/// Enough for a `status` that names thousands of CPUs.
+const STATUS_BYTES: usize = 16 << 10;
+
+impl TaskTurns {
+    /// Opens the counts of a thread; `None` when it ended, or the kernel does not count.
+    #[must_use]
+    pub fn open(pid: super::Pid, tid: Tid) -> Option<TaskTurns> {
+        let folder = format!("/proc/{pid}/task/{tid}");
+        Some(TaskTurns {
+            schedstat: File::open(format!("{folder}/schedstat")).ok()?,
+            status: File::open(format!("{folder}/status")).ok()?,
+        })
+    }
+
+    /// How often it was on a CPU, if it is on none now; `None` where that cannot be told.
+    ///
+    /// The kernel counts a turn when a thread comes to a CPU (`sched_info_arrive` in `kernel/sched/stats.h`) and a
+    /// context switch when it leaves it (`__schedule` in `kernel/sched/core.c`).
+    #[must_use]
+    pub fn off_cpu(&self) -> Option<u64> {
+        let mut schedstat = [0; 64];
+        let length = self.schedstat.read_at(&mut schedstat, 0).ok()?;
+        let turns = number(&schedstat[..length], 2)?;
+        let mut status = [0; STATUS_BYTES];
+        let length = self.status.read_at(&mut status, 0).ok()?;
+        let status = &status[..length];
+        let left = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"]
+            .map(|name| status_field(status, name)?.trim().parse::<u64>().ok());
+        let [Some(waits), Some(preemptions)] = left else {
+            return None;
+        };
+        (turns == waits.checked_add(preemptions)?).then_some(turns)
+    }
+}
+
 /// A thread's `stat`, kept open: reading its state again is one pread(2).
 #[derive(Debug)]
 pub struct TaskWatch {
@@ -303,12 +345,13 @@ fn parse_state(prefix: &[u8]) -> Option<TaskState> {
 
 /// The time on CPUs in a `schedstat` file: its first number, in nanoseconds.
 fn parse_schedstat(bytes: &[u8]) -> Option<u64> {
-    std::str::from_utf8(bytes)
-        .ok()?
-        .split_ascii_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    number(bytes, 0)
+}
+
+/// One of the numbers in a line, counted from 0.
+fn number(bytes: &[u8], position: usize) -> Option<u64> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    text.split_ascii_whitespace().nth(position)?.parse().ok()
 }
 
 /// Whether there is one PID namespace between the reader of this `status` and its process.

@@ -258,26 +258,27 @@ pub struct Loss {
     pub count: u64,
 }
 
-/// Why a stack was read again. It is no loss: the last reading is of one moment.
+/// Why a stack could not be told from the copy that chose its moment. It is not lost: it was completed by what was read a
+/// moment later, and its innermost frames or its line may be those of a neighbouring call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RetryCause {
+pub enum UndeterminedCause {
     /// A frame or a part of the stack lay elsewhere than before.
     Moved,
     /// It could not be told which frame was the innermost.
     Changing,
     /// The frames did not fit together: they were of two moments.
     Mixed,
-    /// A function was new, or another lay where it had been.
+    /// The code of a function could not be read.
     Unread,
 }
 
-impl fmt::Display for RetryCause {
+impl fmt::Display for UndeterminedCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            RetryCause::Moved => "frames had moved",
-            RetryCause::Changing => "in the midst of a call",
-            RetryCause::Mixed => "frames of two moments",
-            RetryCause::Unread => "new functions",
+            UndeterminedCause::Moved => "frames had moved",
+            UndeterminedCause::Changing => "innermost frame not certain",
+            UndeterminedCause::Mixed => "frames of two moments",
+            UndeterminedCause::Unread => "code not readable",
         })
     }
 }
@@ -306,8 +307,8 @@ pub enum Event {
     Sample(Sample),
     /// So many samples were lost or cut. A `Late` tick is not missing time: the next weight covers it.
     Lost(Loss),
-    /// So many readings were repeated.
-    Repeated(RetryCause, u64),
+    /// So many stacks could not be told from the first copy.
+    Undetermined(UndeterminedCause, u64),
     /// For so many readings a thread was stopped.
     Stopped(u64),
     /// What the kernel counted of a process by some moment.

@@ -8,8 +8,8 @@ use std::ops::{Add, AddAssign};
 use rustc_hash::FxHashMap;
 
 use super::event::{
-    Event, Frame, FrameId, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, RetryCause,
-    Sample, StackId, State, Thread, ThreadId, Usage,
+    Event, Frame, FrameId, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, Sample,
+    StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
 use super::timeline::Timeline;
 use super::usage::Readings;
@@ -163,7 +163,7 @@ pub struct Profile {
     thread_totals: Vec<Totals>,
     totals: Totals,
     lost: BTreeMap<LostCause, u64>,
-    repeated: BTreeMap<RetryCause, u64>,
+    undetermined: BTreeMap<UndeterminedCause, u64>,
     stops: u64,
     rates: Vec<RateSpan>,
     usage: Readings,
@@ -224,9 +224,9 @@ impl Profile {
                 }
                 true
             }
-            Event::Repeated(cause, count) => {
-                let repeated = self.repeated.entry(cause).or_default();
-                *repeated = repeated.saturating_add(count);
+            Event::Undetermined(cause, count) => {
+                let known = self.undetermined.entry(cause).or_default();
+                *known = known.saturating_add(count);
                 true
             }
             Event::Stopped(stops) => {
@@ -396,16 +396,16 @@ impl Profile {
         &self.lost
     }
 
-    /// How many readings were repeated, by cause; a cause that never came up is not in it.
+    /// How many samples could not be told from their first copy, by cause; a cause that never came up is not in it.
     #[must_use]
-    pub fn repeated(&self) -> &BTreeMap<RetryCause, u64> {
-        &self.repeated
+    pub fn undetermined(&self) -> &BTreeMap<UndeterminedCause, u64> {
+        &self.undetermined
     }
 
-    /// How many readings were repeated, whatever the cause.
+    /// How many samples could not be told from their first copy, whatever the cause.
     #[must_use]
-    pub fn retries(&self) -> u64 {
-        let counts = self.repeated.values();
+    pub fn undetermined_samples(&self) -> u64 {
+        let counts = self.undetermined.values();
         counts.fold(0, |sum, count| sum.saturating_add(*count))
     }
 

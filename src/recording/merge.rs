@@ -74,7 +74,7 @@ impl Merger {
                 emit(Event::Missing(Missing { process, ..missing }));
             }
             event @ (Event::Lost(_)
-            | Event::Repeated(..)
+            | Event::Undetermined(..)
             | Event::Stopped(_)
             | Event::Skipped(_)
             | Event::Rate(_)) => emit(event),

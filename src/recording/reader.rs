@@ -11,8 +11,8 @@ use super::columns;
 use super::format::{Blocks, Preamble, Unreadable, VERSION, read_preamble};
 use super::schema::{self, Block, Header};
 use crate::profile::event::{
-    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan,
-    RetryCause, StackId, Thread, ThreadId, Usage,
+    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, StackId,
+    Thread, ThreadId, UndeterminedCause, Usage,
 };
 
 /// The most definitions of one kind. A program with so many different stacks would need gigabytes
@@ -233,7 +233,7 @@ impl<R: Read> Reader<R> {
         self.define_stacks(&block, &mut events)?;
         let lost: Option<Vec<_>> = block.lost.iter().map(lost_event).collect();
         let lost = lost?;
-        let repeated: Option<Vec<_>> = block.repeated.iter().map(repeated_event).collect();
+        let repeated: Option<Vec<_>> = block.repeated.iter().map(undetermined_event).collect();
         let repeated = repeated?;
         let is_known = |usage: &schema::Usage| u64::from(usage.process) < self.processes;
         if !block.usage.iter().all(is_known) {
@@ -489,15 +489,15 @@ fn lost_event(loss: &schema::Loss) -> Option<Event> {
     }))
 }
 
-fn repeated_event(repeated: &schema::Repeated) -> Option<Event> {
+fn undetermined_event(repeated: &schema::Repeated) -> Option<Event> {
     let causes = [
-        RetryCause::Moved,
-        RetryCause::Changing,
-        RetryCause::Mixed,
-        RetryCause::Unread,
+        UndeterminedCause::Moved,
+        UndeterminedCause::Changing,
+        UndeterminedCause::Mixed,
+        UndeterminedCause::Unread,
     ];
     let cause = causes
         .into_iter()
-        .find(|cause| super::writer::retry_number(*cause) == repeated.cause)?;
-    Some(Event::Repeated(cause, repeated.count))
+        .find(|cause| super::writer::undetermined_number(*cause) == repeated.cause)?;
+    Some(Event::Undetermined(cause, repeated.count))
 }

@@ -11,7 +11,8 @@ use super::columns;
 use super::format::{Preamble, write_block};
 use super::schema::{self, Block, Header, Source};
 use crate::profile::event::{
-    Event, Frame, FrameId, LostCause, Missing, Process, RetryCause, Sample, StackId, Thread, Usage,
+    Event, Frame, FrameId, LostCause, Missing, Process, Sample, StackId, Thread, UndeterminedCause,
+    Usage,
 };
 
 /// Longer texts of the target (names of generated code) lose their end, so that a block has a bound.
@@ -83,8 +84,11 @@ impl<W: Write> Writer<W> {
                 count: loss.count,
                 at_ns: loss.at.0,
             }),
-            Event::Repeated(cause, count) => {
-                let repeated = self.repeated.entry(retry_number(*cause)).or_default();
+            Event::Undetermined(cause, count) => {
+                let repeated = self
+                    .repeated
+                    .entry(undetermined_number(*cause))
+                    .or_default();
                 *repeated = repeated.saturating_add(*count);
             }
             Event::Stopped(stops) => {
@@ -279,12 +283,12 @@ pub(super) fn cause_number(cause: LostCause) -> u32 {
 }
 
 /// The number that stands for why a reading was repeated in the file.
-pub(super) fn retry_number(cause: RetryCause) -> u32 {
+pub(super) fn undetermined_number(cause: UndeterminedCause) -> u32 {
     match cause {
-        RetryCause::Moved => 1,
-        RetryCause::Changing => 2,
-        RetryCause::Mixed => 3,
-        RetryCause::Unread => 4,
+        UndeterminedCause::Moved => 1,
+        UndeterminedCause::Changing => 2,
+        UndeterminedCause::Mixed => 3,
+        UndeterminedCause::Unread => 4,
     }
 }
 

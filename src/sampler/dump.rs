@@ -22,7 +22,7 @@ pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
     let process = Arc::new(target::open(pid)?);
     let memory = LiveMemory::new(pid);
     let located = target::wait_for(&process, Some(START_TIMEOUT))?;
-    let mut target = located.into_target(pid, Stops::LastResort);
+    let mut target = located.into_target(pid, Stops::Always);
     let mut observer = Observer::default();
     let mut profile = Profile::default();
     let mut emit = |event: Event| profile.apply(event);

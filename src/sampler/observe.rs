@@ -9,7 +9,7 @@ use super::target::Source;
 use crate::cpython::gil::GilLocks;
 use crate::cpython::legacy::{LegacyReader, LegacyThread};
 use crate::cpython::native_ids::native_ids;
-use crate::cpython::reader::{KnownThread, Reader, Reading, Retries};
+use crate::cpython::reader::{KnownThread, Reader, Reading, Undetermined};
 use crate::cpython::thread_names::thread_names;
 use crate::memory::LiveMemory;
 use crate::process::{Process, Tid};
@@ -27,6 +27,9 @@ pub struct Observation {
     pub stack: Result<Option<StackId>, LostCause>,
     /// Whether a part of the stack is missing.
     pub is_cut: bool,
+    /// Whether the stack was read at an earlier tick and stands for this one too, as the thread is stopped for its
+    /// samples at other ticks.
+    pub is_carried: bool,
     /// Whether the stack was read: not when the thread cannot have run Python code since the last tick.
     pub was_read: bool,
     /// Whether it holds the GIL; `None` when it cannot be told.
@@ -46,8 +49,8 @@ pub struct Observed {
     pub threads: Vec<Observation>,
     /// How many those are: they have not run since.
     pub same: usize,
-    /// How often a thread was read again.
-    pub retries: Retries,
+    /// Stacks that could not be told from the first copy.
+    pub undetermined: Undetermined,
     /// How often a thread was stopped for a reading.
     pub stops: u64,
     /// Whether the interpreter could not be read at all.
@@ -176,11 +179,12 @@ impl Observer {
             key: remembered.key,
             was_read: reading != Reading::Same,
             stack: match reading {
-                Reading::Stack | Reading::Same => Ok(last.stack),
+                Reading::Stack | Reading::Same | Reading::Unsampled => Ok(last.stack),
                 Reading::Torn => Err(LostCause::Torn),
                 Reading::Gone => Err(LostCause::Unreadable),
             },
             is_cut: reading == Reading::Stack && last.is_cut,
+            is_carried: reading == Reading::Unsampled,
             holds_gil: tick
                 .knows_holders
                 .then(|| tick.holders.contains(&thread.state)),
@@ -237,7 +241,7 @@ fn native_observations(
     Observed {
         same: observer.begun.len() - observations.len(),
         threads: observations,
-        retries: tick.retries,
+        undetermined: tick.undetermined,
         stops: tick.stops,
         is_gone: false,
     }
@@ -262,6 +266,7 @@ fn legacy_observation(
         key: (thread.thread_id, thread.thread_id),
         stack: Ok(interner.ready_stack(frames, emit)),
         is_cut: false,
+        is_carried: false,
         was_read: true,
         holds_gil: Some(thread.holds_gil),
         gil_locks: None,

@@ -7,10 +7,10 @@ use super::Stops;
 use super::observe::{Observed, Observer, identify, observe};
 use super::target::Target;
 use super::threads::{Moment, ThreadIds, Threads};
-use crate::cpython::reader::Retries;
+use crate::cpython::reader::Undetermined;
 use crate::memory::LiveMemory;
 use crate::process::{ImageIdentity, Pid, Process};
-use crate::profile::event::{self, Event, Nanos, ProcessId, RetryCause};
+use crate::profile::event::{self, Event, Nanos, ProcessId, UndeterminedCause};
 
 /// How often a process is asked whether it still runs the same program, with few of them.
 const IMAGE_CHECK: Nanos = Nanos(100_000_000);
@@ -158,7 +158,7 @@ impl Program {
             weight: now - self.last_tick,
         };
         self.last_tick = now;
-        tell_retries(observed.retries, observed.stops, emit);
+        tell_undetermined(observed.undetermined, observed.stops, emit);
         if self.threads.wants_identities(&observed.threads, now) {
             let began = Instant::now();
             let (source, threads) = (&mut self.target.source, &self.threads);
@@ -182,22 +182,22 @@ impl Program {
     }
 }
 
-/// Tells what it took to read the stacks.
-fn tell_retries(retries: Retries, stops: u64, emit: &mut dyn FnMut(Event)) {
-    let Retries {
+/// Tells which stacks were not certain, and for how many a thread was stopped.
+fn tell_undetermined(undetermined: Undetermined, stops: u64, emit: &mut dyn FnMut(Event)) {
+    let Undetermined {
         moved,
         changing,
         mixed,
         unread,
-    } = retries;
+    } = undetermined;
     for (cause, count) in [
-        (RetryCause::Moved, moved),
-        (RetryCause::Changing, changing),
-        (RetryCause::Mixed, mixed),
-        (RetryCause::Unread, unread),
+        (UndeterminedCause::Moved, moved),
+        (UndeterminedCause::Changing, changing),
+        (UndeterminedCause::Mixed, mixed),
+        (UndeterminedCause::Unread, unread),
     ] {
         if count > 0 {
-            emit(Event::Repeated(cause, count));
+            emit(Event::Undetermined(cause, count));
         }
     }
     if stops > 0 {

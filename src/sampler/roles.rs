@@ -121,6 +121,7 @@ mod tests {
             key: (number, number),
             stack: Ok(None),
             is_cut: false,
+            is_carried: false,
             was_read: true,
             holds_gil: Some(holds_gil),
             gil_locks: None,

@@ -11,10 +11,12 @@ use crate::cpython::landmarks::KnownFiles;
 use crate::cpython::legacy::LegacyReader;
 use crate::cpython::locate::{Found, Interpreter, LocateError, locate_with};
 use crate::cpython::native_ids::native_ids;
-use crate::cpython::reader::{KnownThread, Reader, Stopper};
+use crate::cpython::reader::{KnownThread, Reader, StopThreads, Stopped};
 use crate::cpython::version::Version;
 use crate::memory::{Address, LiveMemory};
-use crate::process::{ImageIdentity, Pid, Process, ProcessError, Tid, diagnose, pause};
+use crate::process::{
+    ImageIdentity, Paused, Pauser, Pid, Process, ProcessError, TaskTurns, Tid, diagnose,
+};
 
 /// The shortest wait between two looks at a process that is not ready.
 const SHORTEST_WAIT: Duration = Duration::from_micros(500);
@@ -322,20 +324,68 @@ fn look(
 
 /// Stops threads of process `pid` with ptrace, each for one reading.
 #[must_use]
-pub fn stopper(pid: Pid) -> Stopper {
-    // The kernel's ids of the threads stopped so far: finding one out takes longer than the stop.
-    let mut tids: FxHashMap<(Address, u64), Tid> = FxHashMap::default();
-    Box::new(move |thread: &KnownThread| {
-        let key = (thread.state, thread.ident);
-        if let Some(tid) = tids.get(&key)
-            && let Ok(paused) = pause(pid, *tid)
-        {
-            return Some(paused);
-        }
-        let tid = tid_of(pid, thread)?;
-        tids.insert(key, tid);
-        pause(pid, tid).ok()
+pub fn stopper(pid: Pid) -> Box<dyn StopThreads> {
+    Box::new(Stopper {
+        pid,
+        pauser: Pauser::new(pid),
+        threads: FxHashMap::default(),
     })
+}
+
+struct Stopper {
+    pid: Pid,
+    pauser: Pauser,
+    /// The kernel's ids and counts of the threads met so far: finding them takes longer than a stop.
+    threads: FxHashMap<(Address, u64), (Tid, TaskTurns)>,
+}
+
+/// The most threads whose counts are kept open.
+const MAX_COUNTED: usize = 64;
+
+impl Stopper {
+    fn find(&mut self, thread: &KnownThread) -> Option<&mut (Tid, TaskTurns)> {
+        let key = (thread.state, thread.ident);
+        if !self.threads.contains_key(&key) {
+            let tid = tid_of(self.pid, thread)?;
+            if self.threads.len() >= MAX_COUNTED {
+                self.threads.clear();
+            }
+            self.threads
+                .insert(key, (tid, TaskTurns::open(self.pid, tid)?));
+        }
+        self.threads.get_mut(&key)
+    }
+
+    fn forget(&mut self, thread: &KnownThread) {
+        self.threads.remove(&(thread.state, thread.ident));
+    }
+}
+
+impl StopThreads for Stopper {
+    fn off_cpu(&mut self, thread: &KnownThread) -> Option<u64> {
+        self.find(thread)?.1.off_cpu()
+    }
+
+    fn stop(&mut self, thread: &KnownThread) -> Option<Box<dyn Stopped + '_>> {
+        let tid = self.find(thread)?.0;
+        match self.pauser.pause(tid) {
+            Ok(paused) => Some(Box::new(paused)),
+            Err(_) => {
+                self.forget(thread);
+                None
+            }
+        }
+    }
+
+    fn look_after(&mut self) {
+        self.pauser.release_late();
+    }
+}
+
+impl Stopped for Paused {
+    fn step(&mut self) -> bool {
+        Paused::step(self)
+    }
 }
 
 /// The kernel's id of `thread` in rsamp's PID namespace.

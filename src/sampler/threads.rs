@@ -564,6 +564,9 @@ impl Tracked {
                 let holds_gil = observation.holds_gil.unwrap_or(false);
                 let weight = moment.weight + std::mem::take(&mut self.owed);
                 self.extend(stack, Moment { weight, ..moment }, holds_gil, state, emit);
+                if let Some(run) = self.run.as_mut().filter(|_| observation.is_carried) {
+                    run.ticks -= 1;
+                }
             }
             Err(_) => self.owed += moment.weight,
         }
@@ -681,6 +684,7 @@ mod tests {
             key,
             stack: Ok(Some(StackId(stack))),
             is_cut: false,
+            is_carried: false,
             was_read: true,
             holds_gil: Some(key == KEYS[0]),
             gil_locks: None,

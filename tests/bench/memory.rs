@@ -123,6 +123,7 @@ impl<'a> Day<'a> {
                 key: (thread + 1, thread + 1),
                 stack: Ok(self.interner.ready_stack(frames, &mut emit)),
                 is_cut: false,
+                is_carried: false,
                 holds_gil: Some(thread == 0),
                 gil_locks: None,
                 is_collecting: false,

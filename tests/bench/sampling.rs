@@ -166,8 +166,8 @@ struct HotPath {
     ratio: Spread,
     /// Samples per millisecond of wall time, flat out.
     rate_khz: Spread,
-    /// How often a stack was read again, per sample.
-    retries: f64,
+    /// Stacks that could not be told from the first copy, per sample.
+    undetermined: f64,
     /// Stacks that were not had, per sample.
     lost: f64,
     /// Readings for which the thread was stopped, per sample.
@@ -200,8 +200,8 @@ impl Figures {
             println!("    against the floor {} times", path.ratio);
             println!("    highest rate      {} kHz", path.rate_khz);
             println!(
-                "    per sample        {:.4} readings repeated, {:.4} stops, {:.4} lost",
-                path.retries, path.stops, path.lost
+                "    per sample        {:.4} undetermined, {:.4} stops, {:.4} lost",
+                path.undetermined, path.stops, path.lost
             );
         }
         println!("  states, CPU time, memory and counters, as at 1 kHz");
@@ -237,7 +237,7 @@ impl HotPath {
             "sample_us": self.sample_us.json(),
             "ratio": self.ratio.json(),
             "rate_khz": self.rate_khz.json(),
-            "retries": self.retries,
+            "undetermined": self.undetermined,
             "lost": self.lost,
             "stops": self.stops,
         })
@@ -304,7 +304,7 @@ impl Running {
             panic!("no interpreter in process {pid}");
         };
         let mut reader = Reader::new(*interpreter);
-        reader.allow_stops(Stops::LastResort, stopper(pid));
+        reader.allow_stops(Stops::WhereNeeded, stopper(pid));
         reader.look_for_threads_every(NEW_THREADS);
         let mut sampler = Sampler {
             memory: &self.memory,
@@ -345,7 +345,7 @@ struct Sampler<'a> {
 struct Counts {
     samples: u64,
     lost: u64,
-    retries: u64,
+    undetermined: u64,
     stops: u64,
 }
 
@@ -359,7 +359,7 @@ impl Sampler<'_> {
                 Err(_) => self.counts.lost += 1,
             }
         }
-        self.counts.retries += tick.retries.total();
+        self.counts.undetermined += tick.undetermined.total();
         self.counts.stops += tick.stops;
     }
 
@@ -425,15 +425,15 @@ fn hot_path(running: Running) -> HotPath {
     }
     let counts = &sampler.counts;
     let per_sample =
-        [counts.retries, counts.stops, counts.lost].map(|count| sampler.per_sample(count));
-    let [retries, stops, lost] = per_sample;
+        [counts.undetermined, counts.stops, counts.lost].map(|count| sampler.per_sample(count));
+    let [undetermined, stops, lost] = per_sample;
     let rates = (0..RATE_ROUNDS).map(|_| rate_khz(&mut sampler)).collect();
     HotPath {
         floor_us: Spread::of(floors),
         sample_us: Spread::of(samples),
         ratio: Spread::of(ratios),
         rate_khz: Spread::of(rates),
-        retries,
+        undetermined,
         lost,
         stops,
     }

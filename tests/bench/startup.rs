@@ -171,7 +171,7 @@ fn first_stack(pid: Pid) -> f64 {
         max_overhead: None,
         duration: Some(Duration::from_millis(100)),
         start_timeout: None,
-        stops: Stops::LastResort,
+        stops: Stops::WhereNeeded,
         children: Children::Ignored,
     };
     let mut seen = None;

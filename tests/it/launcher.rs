@@ -7,7 +7,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::ExitCode;
 
-use rsamp::process::{Launched, Tid, pause};
+use rsamp::process::{Launched, Pauser, Tid};
 
 fn main() -> ExitCode {
     let command: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -26,9 +26,10 @@ fn main() -> ExitCode {
     let pauser = std::env::var_os("LAUNCHER_PAUSES").map(|_| {
         let (pid, main_thread) = (launched.pid(), Tid(launched.pid().0));
         std::thread::spawn(move || {
+            let mut pauser = Pauser::new(pid);
             loop {
                 // Ends with the command, which is gone then.
-                if let Err(error) = pause(pid, main_thread) {
+                if let Err(error) = pauser.pause(main_thread) {
                     return error.is_gone();
                 }
             }

@@ -3,7 +3,7 @@
 use rsamp::export::rates::in_words;
 use rsamp::export::text::{SummaryOptions, summary};
 use rsamp::profile::Profile;
-use rsamp::profile::event::{Event, Nanos, RateSpan, RetryCause};
+use rsamp::profile::event::{Event, Nanos, RateSpan, UndeterminedCause};
 
 use crate::profile::{Build, Call};
 
@@ -74,8 +74,8 @@ fn the_summary_names_the_rate_its_cost_and_what_was_repeated() {
     build.sample(0, &[Call("run", "/run.py", 1, 1)], 5 * SECOND);
     fold(&mut build.profile, &[(1_000_000, 5, 5000)]);
     for event in [
-        Event::Repeated(RetryCause::Mixed, 7),
-        Event::Repeated(RetryCause::Moved, 3),
+        Event::Undetermined(UndeterminedCause::Mixed, 7),
+        Event::Undetermined(UndeterminedCause::Moved, 3),
         Event::Stopped(2),
     ] {
         build.profile.apply(event);
@@ -84,7 +84,7 @@ fn the_summary_names_the_rate_its_cost_and_what_was_repeated() {
     let summary = summary(&build.profile, &SummaryOptions::default());
     for line in [
         "rate: 1,000 Hz; rsamp used 1.0 % of a core",
-        "readings repeated: 10 (3 frames had moved, 7 frames of two moments); a thread was stopped for 2 readings",
+        "undetermined samples: 10 (3 frames had moved, 7 frames of two moments); a thread was paused for 2 samples",
     ] {
         assert!(summary.lines().any(|l| l == line), "{summary}");
     }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan,
-    RetryCause, Sample, StackId, State, Thread, ThreadId, Usage,
+    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, Sample,
+    StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
 use rsamp::profile::{Profile, Totals};
 use rsamp::recording::format::{MAX_MESSAGE_BYTES, Preamble};
@@ -68,7 +68,7 @@ fn assert_equal(a: &Profile, b: &Profile) {
     assert_eq!(a.thread_totals(), b.thread_totals());
     assert_eq!(a.lost(), b.lost());
     assert_eq!(a.timeline(), b.timeline());
-    assert_eq!((a.repeated(), a.stops()), (b.repeated(), b.stops()));
+    assert_eq!((a.undetermined(), a.stops()), (b.undetermined(), b.stops()));
     assert_eq!((a.usage(), a.missing()), (b.usage(), b.missing()));
     assert_eq!((a.rates(), a.skipped()), (b.rates(), b.skipped()));
     assert_eq!(a.duration(), b.duration());
@@ -90,7 +90,7 @@ enum Step {
     Skipped(u64),
     Rate([u64; 4]),
     Lost(u64, LostCause, u64),
-    Repeated(RetryCause, u64),
+    Undetermined(UndeterminedCause, u64),
     Stopped(u64),
 }
 
@@ -115,10 +115,10 @@ fn step() -> impl Strategy<Value = Step> {
         LostCause::Cut,
     ]);
     let retry = prop::sample::select(vec![
-        RetryCause::Moved,
-        RetryCause::Changing,
-        RetryCause::Mixed,
-        RetryCause::Unread,
+        UndeterminedCause::Moved,
+        UndeterminedCause::Changing,
+        UndeterminedCause::Mixed,
+        UndeterminedCause::Unread,
     ]);
     let line = || of(prop_oneof![0..99_u32, Just(u32::MAX)]);
     let more = prop_oneof![Just([0; 4]), [time(), time(), time(), time()]];
@@ -141,7 +141,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u64>().prop_map(Step::Skipped),
         1 => [time(), time(), time(), time()].prop_map(Step::Rate),
         1 => (time(), cause, any::<u64>()).prop_map(|(at, cause, count)| Step::Lost(at, cause, count)),
-        1 => (retry, any::<u64>()).prop_map(|(cause, count)| Step::Repeated(cause, count)),
+        1 => (retry, any::<u64>()).prop_map(|(cause, count)| Step::Undetermined(cause, count)),
         1 => (0..9_u64).prop_map(Step::Stopped),
     ]
 }
@@ -275,7 +275,7 @@ impl Made {
                 cause,
                 count,
             }),
-            Step::Repeated(cause, count) => Event::Repeated(cause, count),
+            Step::Undetermined(cause, count) => Event::Undetermined(cause, count),
             Step::Stopped(stops) => Event::Stopped(stops),
         })
     }
@@ -393,7 +393,7 @@ fn small() -> Vec<Event> {
         Step::Stack(Some(0), 1),
         Step::Sample(0, Some(1), 2, [3000, 2000, 1, 0], State::Disk, [1, 2, 3, 4]),
         Step::Lost(2500, LostCause::Torn, 3),
-        Step::Repeated(RetryCause::Moved, 2),
+        Step::Undetermined(UndeterminedCause::Moved, 2),
         Step::Sample(0, None, 1, [4000, 1000, 1, 0], State::Unknown, [0; 4]),
         Step::Skipped(2),
         Step::Rate([1_000_000, 5000, 4, 100]),

@@ -22,7 +22,7 @@ const LEAST_S: f64 = 0.02;
 /// Samples `program`, which waits for a line, until it ends. Returns what it said, too.
 pub fn record(mut program: Standing) -> (Profile, Value) {
     let settings = Settings {
-        stops: Stops::LastResort,
+        stops: Stops::WhereNeeded,
         rate: Rate::Fixed(1000.0),
         max_overhead: None,
         duration: None,

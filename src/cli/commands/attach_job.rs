@@ -121,7 +121,7 @@ fn words(sampling: &Sampling, extras: &Extras) -> Vec<OsString> {
     match sampling.stops {
         Stops::Never => words.push("--never-stop".into()),
         Stops::Always => words.push("--always-stop".into()),
-        Stops::LastResort => {}
+        Stops::WhereNeeded => {}
     }
     if sampling.children == Children::Ignored {
         words.push("--no-children".into());

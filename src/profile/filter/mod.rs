@@ -191,7 +191,7 @@ impl Filter {
             Event::Missing(missing) => self.owners.missing(missing, emit),
             Event::Lost(loss) if !self.window.holds(loss.at) => {}
             event @ (Event::Lost(_)
-            | Event::Repeated(..)
+            | Event::Undetermined(..)
             | Event::Stopped(_)
             | Event::Skipped(_)
             | Event::Rate(_)

@@ -1,0 +1,354 @@
+//! Turns the moment at which a thread was looked at into its stack.
+//!
+//! The first copy of a tick chooses the moment, and mostly tells the stack by itself. Where it does not, what it named
+//! is completed by what is read afterwards, and the sample counts as undetermined; it is never drawn again. A thread
+//! that is stopped, or off the CPU, shows one stack however often it is looked at.
+
+use rustc_hash::FxHashSet;
+
+use super::code::{self, Check, Fingerprint, Moment};
+use super::frames::FrameFormat;
+use super::places::{Look, Planned};
+use super::reader::{Reader, Reading, format_of};
+use super::stops::{StopThreads, Stopped, Stops};
+use super::threads::KnownThread;
+use super::top::Open;
+use crate::memory::window::word_at;
+use crate::memory::{Address, ReadMemory, Window};
+
+/// How often a thread that stands still is looked at until nothing of its stack is missing from the copy: its places
+/// are learnt after the first look, and once more from the outermost frame on.
+const LOOKS: usize = 4;
+
+/// The most instructions that a stopped thread executes until its stack is whole. While a generator is resumed or
+/// yields, its link to the frame that resumed it is missing for some instructions.
+const MAX_STEPS: usize = 64;
+
+/// How often one copy is looked at, after code objects that it names were read.
+const CODE_LOOKS: usize = 16;
+
+impl Reader {
+    /// Reads one thread at a tick that began at `now_ns`.
+    pub(super) fn read(&mut self, number: usize, memory: &impl ReadMemory, now_ns: u64) -> Reading {
+        let runs = self.may_run(number);
+        let thread = &self.list.threads[number];
+        let common = thread.planned.filter(|_| thread.is_learnt);
+        let look = self.look_first(number, common.is_some(), runs, memory, now_ns);
+        if look == Look::Gone {
+            return Reading::Gone;
+        }
+        let is_determined = look == Look::Settled;
+        let windows = &mut self.list.threads[number].windows;
+        let in_window = runs && windows.begin_tick(now_ns);
+        if runs {
+            windows.count(is_determined);
+        }
+        let is_stopped = match self.stops {
+            Stops::Never => false,
+            Stops::WhereNeeded => in_window,
+            Stops::Always => runs,
+        };
+        if !is_stopped && is_determined {
+            return self.accept(number);
+        }
+        if is_stopped && !self.is_drawn() && self.list.threads[number].has_stack {
+            return Reading::Unsampled;
+        }
+        if let Some(mut stopper) = self.stopper.take() {
+            let reading = self.read_still(number, is_stopped, &mut *stopper, memory);
+            self.stopper = Some(stopper);
+            if let Some(reading) = reading {
+                return reading;
+            }
+        }
+        self.complete(number, look, common, memory)
+    }
+
+    /// Whether a thread's stack may be changing: where that is known, only one that holds a GIL changes it.
+    fn may_run(&self, number: usize) -> bool {
+        let state = self.list.threads[number].state;
+        !self.tick.knows_holders || self.tick.holders.contains(&state)
+    }
+
+    /// Whether this tick is one of those that stop.
+    fn is_drawn(&mut self) -> bool {
+        let running = match self.tick.knows_holders {
+            true => self.tick.holders.len(),
+            false => self.tick.read.len(),
+        };
+        self.stops == Stops::Always || self.budget.draw(running.max(1))
+    }
+
+    /// Looks at what the common copy has of the thread; of a new one, at a copy of its own.
+    fn look_first(
+        &mut self,
+        number: usize,
+        is_in_common: bool,
+        runs: bool,
+        memory: &impl ReadMemory,
+        now_ns: u64,
+    ) -> Look {
+        if !is_in_common {
+            if !self.learn(number, true, memory) {
+                return Look::Gone;
+            }
+            return self.look_alone(number, !runs, memory);
+        }
+        let generation = self.generation(number);
+        let now = Moment {
+            at_ns: now_ns,
+            generation,
+        };
+        let window = std::mem::take(&mut self.window);
+        let look = self.look(number, &window, !runs, now, memory);
+        self.window = window;
+        look
+    }
+
+    /// Looks at a new copy of the thread alone.
+    fn look_alone(&mut self, number: usize, is_still: bool, memory: &impl ReadMemory) -> Look {
+        let format = format_of(&self.interpreter);
+        let mut window = std::mem::take(&mut self.own_window);
+        window.clear();
+        let thread = &mut self.list.threads[number];
+        thread.planned = Some(thread.places.plan(thread.state, format, &mut window));
+        let generation = want_generation(thread, format, &mut window);
+        let at_ns = self.now_ns();
+        window.fill(memory);
+        let generation = generation.and_then(|piece| word(piece, &window));
+        let look = self.look(
+            number,
+            &window,
+            is_still,
+            Moment { at_ns, generation },
+            memory,
+        );
+        self.own_window = window;
+        look
+    }
+
+    /// Looks at a copy; code objects that it names and that are not known, or may have changed, are read.
+    fn look(
+        &mut self,
+        number: usize,
+        window: &Window,
+        is_still: bool,
+        now: Moment,
+        memory: &impl ReadMemory,
+    ) -> Look {
+        let mut look = Look::Moved;
+        for _ in 0..CODE_LOOKS {
+            let format = format_of(&self.interpreter);
+            let thread = &mut self.list.threads[number];
+            let Some(planned) = thread.planned else {
+                return Look::Gone;
+            };
+            let (places, draft) = (&mut thread.places, &mut thread.draft);
+            let (found, fields) =
+                places.look(planned, window, format, &self.codes, now, is_still, draft);
+            // A state that was freed and taken by another thread is not this thread's.
+            if fields.is_none_or(|fields| fields.ident != thread.ident) {
+                return Look::Gone;
+            }
+            look = found;
+            match look {
+                Look::Open(open) if open.wants_codes || open.callee_code.is_some() => {
+                    self.read_codes(number, open.callee_code, now, memory);
+                }
+                _ => break,
+            }
+        }
+        look
+    }
+
+    /// Reads the stack of a thread that is off the CPU, or that is stopped meanwhile if it `may_stop`. `None`: it
+    /// cannot be told so.
+    fn read_still(
+        &mut self,
+        number: usize,
+        may_stop: bool,
+        stopper: &mut dyn StopThreads,
+        memory: &impl ReadMemory,
+    ) -> Option<Reading> {
+        let before = stopper.off_cpu(&self.list.threads[number]);
+        if before.is_some() {
+            let reading = self.read_standing(number, None, memory);
+            if stopper.off_cpu(&self.list.threads[number]) == before && reading.is_some() {
+                return reading;
+            }
+        }
+        if !may_stop {
+            return None;
+        }
+        let start_ns = self.now_ns();
+        let mut guard = stopper.stop(&self.list.threads[number])?;
+        let reading = self.read_standing(number, Some(&mut *guard), memory);
+        drop(guard);
+        self.tick.stops += 1;
+        self.budget.count_stop(self.now_ns() - start_ns);
+        reading
+    }
+
+    /// Reads the stack of a thread that stands still. `None`: it is not whole.
+    fn read_standing(
+        &mut self,
+        number: usize,
+        mut guard: Option<&mut dyn Stopped>,
+        memory: &impl ReadMemory,
+    ) -> Option<Reading> {
+        let (mut learnt, mut steps) = (0, 0);
+        loop {
+            match self.look_alone(number, true, memory) {
+                Look::Gone => return Some(Reading::Gone),
+                Look::Settled => return Some(self.accept(number)),
+                Look::Moved => {
+                    learnt += 1;
+                    if learnt > LOOKS || !self.learn(number, learnt > 1, memory) {
+                        return None;
+                    }
+                }
+                Look::Open(open) => {
+                    let draft = &self.list.threads[number].draft;
+                    if draft.is_whole() {
+                        self.believe(number, open);
+                        return Some(self.accept(number));
+                    }
+                    let stopped = guard.as_mut()?;
+                    steps += 1;
+                    if steps > MAX_STEPS || !stopped.step() {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what the first copy named for the stack, with what can be read of it now. `common` tells where the thread is in
+    /// the common copy, if it was looked at there.
+    fn complete(
+        &mut self,
+        number: usize,
+        look: Look,
+        common: Option<Planned>,
+        memory: &impl ReadMemory,
+    ) -> Reading {
+        let undetermined = &mut self.tick.undetermined;
+        let count = match look {
+            Look::Moved => &mut undetermined.moved,
+            Look::Open(open) if open.is_moving => &mut undetermined.changing,
+            Look::Open(open) if open.wants_codes => &mut undetermined.unread,
+            _ => &mut undetermined.mixed,
+        };
+        *count += 1;
+        let now = Moment {
+            at_ns: self.now_ns(),
+            generation: None,
+        };
+        let own = self.list.threads[number].planned;
+        let Some(planned) = common.or(own) else {
+            return Reading::Torn;
+        };
+        let window = match common {
+            Some(_) => std::mem::take(&mut self.window),
+            None => std::mem::take(&mut self.own_window),
+        };
+        self.list.threads[number].planned = Some(planned);
+        let is_corrected = matches!(look, Look::Open(open) if !open.is_moving) && {
+            self.look(number, &window, false, now, memory);
+            self.list.threads[number].draft.is_whole()
+        };
+        let format = format_of(&self.interpreter);
+        let thread = &mut self.list.threads[number];
+        let (places, draft) = (&thread.places, &mut thread.draft);
+        let is_complete = is_corrected
+            || places
+                .complete(planned, &window, format, &self.codes, memory, draft)
+                .is_some();
+        match common {
+            Some(_) => self.window = window,
+            None => self.own_window = window,
+        }
+        if look == Look::Moved {
+            self.learn(number, false, memory);
+        }
+        if !is_complete {
+            return Reading::Torn;
+        }
+        self.read_codes(number, None, now, memory);
+        self.accept(number)
+    }
+
+    fn accept(&mut self, number: usize) -> Reading {
+        self.list.threads[number].accept_draft();
+        Reading::Stack
+    }
+
+    /// Finds a thread's frames anew; from the outermost on where that did not help before.
+    fn learn(&mut self, number: usize, from_outermost: bool, memory: &impl ReadMemory) -> bool {
+        let format = format_of(&self.interpreter);
+        let thread = &mut self.list.threads[number];
+        if from_outermost {
+            thread.places.forget_frames();
+        }
+        thread.is_learnt = true;
+        let learnt = thread.places.learn(thread.state, memory, format);
+        learnt.is_some()
+    }
+
+    /// Believes what spoke against a stack that was seen in a thread that stood still.
+    fn believe(&mut self, number: usize, open: Open) {
+        if !open.is_moving {
+            self.list.threads[number].places.believe(open);
+        }
+    }
+
+    /// Compares every code object of the thread's draft, and `callee`, with what was cached of it, in one
+    /// batch, and reads those that are new or others now.
+    fn read_codes(
+        &mut self,
+        number: usize,
+        callee: Option<Address>,
+        now: Moment,
+        memory: &impl ReadMemory,
+    ) {
+        let format = format_of(&self.interpreter);
+        let layout = format.layout;
+        let thread = &self.list.threads[number];
+        let codes = thread.draft.frames.iter().map(|frame| frame.code);
+        let codes: FxHashSet<Address> = codes.chain(callee).collect();
+        let codes: Vec<Address> = codes.into_iter().collect();
+        let (start, length) = code::fingerprint_range(layout);
+        let window = &mut self.code_window;
+        window.clear();
+        for at in &codes {
+            let name_hash = self.codes.name_hash_at(*at, layout);
+            window.want(*at + start, length);
+            window.want(name_hash.unwrap_or(Address::NULL), 8);
+        }
+        window.fill(memory);
+        for (position, at) in codes.into_iter().enumerate() {
+            let piece = 2 * position;
+            let bytes = self.code_window.piece(piece);
+            let found = bytes.and_then(|bytes| Fingerprint::parse(bytes, layout));
+            let name_hash = word(piece + 1, &self.code_window);
+            let check = found.map(|found| self.codes.check(at, &found, name_hash, now));
+            if check != Some(Check::Same) {
+                self.codes.load(at, memory, format, now);
+            }
+        }
+    }
+}
+
+/// Asks how many code objects the thread's interpreter has freed (3.14 on).
+fn want_generation(
+    thread: &KnownThread,
+    format: FrameFormat<'_>,
+    window: &mut Window,
+) -> Option<usize> {
+    let offset = format.layout.interpreter.code_generation?;
+    Some(window.want(thread.interpreter + offset, 8))
+}
+
+fn word(piece: usize, window: &Window) -> Option<u64> {
+    word_at(window.piece(piece)?, 0)
+}

@@ -1,0 +1,216 @@
+//! Turns how often a thread's stack could not be told from a copy into when the thread is stopped for its samples.
+//!
+//! A stack that changes while it is copied can't be told. Reading it again until it can be told would prefer the
+//! moments at which it changes slowly: short calls would vanish into their callers. So where that happens often, all
+//! samples of the thread are taken while it stands, at fewer ticks. Which ticks these are is decided by chance, never
+//! by what was seen: a tick that is not one of them carries the stack on that was read last.
+
+use super::threads::KnownThread;
+
+/// How long the time is that is looked back on, in parts.
+const PARTS: usize = 10;
+
+/// One part.
+const PART_NS: u64 = 100_000_000;
+
+/// One sample in so many may be undetermined in the time that is looked back on.
+const MOST_UNDETERMINED_IN: u32 = 100;
+
+/// By so few looks nothing is changed.
+const FEW_LOOKS: u32 = 50;
+
+/// The part of the time for which a process may be stopped, one in so many.
+const STOPPED_PART: u64 = 200;
+
+/// What a stop takes, until it is known.
+const USUAL_STOP_NS: u64 = 40_000;
+
+/// Of how many stops and ticks the usual time is the average, about.
+const REMEMBERED: u64 = 32;
+
+/// A stop or an interval that took so many times longer than usual is counted as if it took only that: the kernel
+/// may have had other things to do.
+const OUTLIER: u64 = 4;
+
+/// When a thread may be stopped for a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stops {
+    /// Never: what a copy does not tell is marked.
+    Never,
+    /// At some ticks, while too many of its samples could not be told from a copy.
+    #[default]
+    WhereNeeded,
+    /// At every tick at which it may run.
+    Always,
+}
+
+/// Stops threads of one process.
+pub trait StopThreads {
+    /// A number that is the same as long as a thread has not been on a CPU since; `None` while it is on one, or
+    /// where that cannot be told.
+    fn off_cpu(&mut self, thread: &KnownThread) -> Option<u64>;
+
+    /// Stops a thread for as long as what is returned lives; `None` when that cannot be done.
+    fn stop(&mut self, thread: &KnownThread) -> Option<Box<dyn Stopped + '_>>;
+
+    /// Called at every tick: time to let go of what was stopped too late.
+    fn look_after(&mut self) {}
+}
+
+/// A stopped thread. Dropping it lets the thread run.
+pub trait Stopped {
+    /// Lets it execute one instruction; whether it has.
+    fn step(&mut self) -> bool;
+}
+
+/// How often the stack of one thread could not be told of late, and what follows from it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Windows {
+    /// Looks, and undetermined ones among them, in the parts of the time that is looked back on.
+    parts: [(u32, u32); PARTS],
+    /// Which part it is now, counted from the start of the reader; `None` before the first look.
+    now: Option<u64>,
+    stops: bool,
+}
+
+impl Windows {
+    /// Begins a tick at `now_ns`: whether the thread is to be stopped at some ticks of the window that it belongs to.
+    /// As nothing is known of a new thread, it is.
+    pub fn begin_tick(&mut self, now_ns: u64) -> bool {
+        let part = now_ns / PART_NS;
+        match self.now {
+            None => self.stops = true,
+            Some(before) if before == part => return self.stops,
+            Some(before) => {
+                self.stops = self.are_too_many().unwrap_or(self.stops);
+                for passed in before + 1..=part.min(before + PARTS as u64) {
+                    self.parts[(passed % PARTS as u64) as usize] = (0, 0);
+                }
+            }
+        }
+        self.now = Some(part);
+        self.stops
+    }
+
+    /// Takes in whether a stack that may have been changing could be told from the copy.
+    pub fn count(&mut self, is_determined: bool) {
+        let part = self.now.unwrap_or_default() % PARTS as u64;
+        let (looks, undetermined) = &mut self.parts[part as usize];
+        *looks += 1;
+        *undetermined += u32::from(!is_determined);
+    }
+
+    /// Whether too many stacks could not be told; `None`: there were too few.
+    fn are_too_many(&self) -> Option<bool> {
+        let sum = |of: fn(&(u32, u32)) -> u32| self.parts.iter().map(of).sum::<u32>();
+        let (looks, undetermined) = (sum(|part| part.0), sum(|part| part.1));
+        (looks >= FEW_LOOKS).then_some(undetermined * MOST_UNDETERMINED_IN > looks)
+    }
+}
+
+/// How many ticks of a process may stop a thread, so that it is stopped for no more than its part of the time.
+#[derive(Debug)]
+pub(super) struct Budget {
+    interval_ns: u64,
+    stop_ns: u64,
+    last_tick_ns: Option<u64>,
+    random: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget {
+            interval_ns: 0,
+            stop_ns: USUAL_STOP_NS,
+            last_tick_ns: None,
+            random: 0x9E37_79B9_7F4A_7C15,
+        }
+    }
+}
+
+impl Budget {
+    /// Takes in that a tick begins at `now_ns`.
+    pub fn begin_tick(&mut self, now_ns: u64) {
+        if let Some(last) = self.last_tick_ns {
+            average(&mut self.interval_ns, now_ns.saturating_sub(last));
+        }
+        self.last_tick_ns = Some(now_ns);
+    }
+
+    /// Takes in for how long a thread was stopped.
+    pub fn count_stop(&mut self, took_ns: u64) {
+        average(&mut self.stop_ns, took_ns);
+    }
+
+    /// Whether a thread is stopped at this tick: one of so many of the process that may be.
+    pub fn draw(&mut self, threads: usize) -> bool {
+        let wanted = STOPPED_PART * self.stop_ns * threads as u64;
+        self.below(wanted.max(1)) < self.interval_ns
+    }
+
+    /// A number below `end`: xorshift64* (Vigna 2016).
+    fn below(&mut self, end: u64) -> u64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        let number = self.random.wrapping_mul(0x2545_F491_4F6C_DD1D);
+        ((u128::from(number) * u128::from(end)) >> 64) as u64
+    }
+}
+
+/// Moves a running average towards `value`.
+fn average(usual: &mut u64, value: u64) {
+    *usual = match *usual {
+        0 => value,
+        usual => (usual * (REMEMBERED - 1) + value.min(usual * OUTLIER)) / REMEMBERED,
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ticks of a millisecond for so many parts; returns for how many of them the thread was to be stopped.
+    fn ticks(windows: &mut Windows, parts: std::ops::Range<u64>, undetermined_in: u64) -> usize {
+        let ticks = parts.start * 100..parts.end * 100;
+        ticks
+            .filter(|tick| {
+                let stops = windows.begin_tick(tick * 1_000_000);
+                windows.count(tick % undetermined_in != 0);
+                stops
+            })
+            .count()
+    }
+
+    #[test]
+    fn a_window_follows_from_what_was_seen_before_it() {
+        let mut windows = Windows::default();
+        assert_eq!(ticks(&mut windows, 0..1, 1_000), 100, "nothing is known");
+        assert_eq!(ticks(&mut windows, 1..20, 200), 0);
+        assert_eq!(ticks(&mut windows, 20..21, 2), 0, "decided before");
+        assert_eq!(ticks(&mut windows, 21..23, 2), 200);
+        assert_eq!(ticks(&mut windows, 23..24, 1_000), 100);
+        assert_eq!(ticks(&mut windows, 40..41, 1_000), 100, "as it was before");
+        assert_eq!(ticks(&mut windows, 41..42, 1_000), 0, "long ago");
+    }
+
+    #[test]
+    fn a_process_is_stopped_for_its_part_of_the_time() {
+        for (interval_ns, stop_ns, share) in [
+            (10_000_000, 40_000, 1.0),
+            (1_000_000, 40_000, 0.125),
+            (100_000, 100_000, 0.005),
+        ] {
+            let mut budget = Budget::default();
+            let mut drawn = 0.0;
+            let ticks = 100_000;
+            for tick in 0..ticks {
+                budget.begin_tick(tick * interval_ns);
+                budget.count_stop(stop_ns);
+                drawn += f64::from(u8::from(budget.draw(1)));
+            }
+            let seen = drawn / ticks as f64;
+            assert!((seen - share).abs() < 0.1 * share, "{seen} for {share}");
+        }
+    }
+}
