@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 const STORE_PS: u64 = 250;
 
 /// After so many stores the log keeps what the memory was.
-const STORES_PER_SNAPSHOT: usize = 128;
+const STORES_PER_SNAPSHOT: usize = 64;
 
 /// Bytes that are kept together.
 const LINE: usize = 64;
@@ -77,12 +77,16 @@ impl Memory {
     }
 }
 
-/// One store of up to eight bytes.
+/// Bytes of a word.
+const WORD: usize = 8;
+
+/// One store, of a word or a part of it.
 #[derive(Debug, Clone, Copy)]
 struct Store {
     at_ps: u64,
-    offset: u32,
-    width: u8,
+    /// The number of the word, the bits of it that change, and what they become.
+    word: usize,
+    mask: u64,
     value: u64,
 }
 
@@ -102,6 +106,7 @@ pub struct Recorder {
     is_on: bool,
     stores: Vec<Store>,
     spans: Vec<Span>,
+    switches: Vec<u64>,
     snapshot_of_start: Vec<u8>,
 }
 
@@ -140,35 +145,42 @@ impl Recorder {
         }
     }
 
-    /// Stores the lowest `width` bytes of `value`.
-    pub fn store(&mut self, at: u64, value: u64, width: usize) {
-        self.memory.write(at, &value.to_le_bytes()[..width]);
+    /// Takes in that the thread may give the GIL away a moment from now: between two instructions.
+    pub fn may_switch(&mut self) {
         if self.is_on {
-            let offset = self.memory.offset(at, width).expect("it was written");
-            self.stores.push(Store {
-                at_ps: self.now_ps - self.start_ps,
-                offset: offset as u32,
-                width: width as u8,
-                value,
-            });
+            self.switches.push(self.now_ps - self.start_ps + STORE_PS);
+        }
+    }
+
+    /// Stores the lowest `width` bytes of `value` into a word.
+    pub fn store(&mut self, at: u64, value: u64, width: usize) {
+        let offset = self.memory.offset(at, width).expect("in an arena");
+        let shift = 8 * (offset % WORD) as u32;
+        let mask = (u64::MAX >> (64 - 8 * width)) << shift;
+        let store = Store {
+            at_ps: self.now_ps.wrapping_sub(self.start_ps),
+            word: offset / WORD,
+            mask,
+            value: (value << shift) & mask,
+        };
+        store.apply(&mut self.memory.bytes);
+        if self.is_on {
+            self.stores.push(store);
         }
         self.now_ps += STORE_PS;
     }
 
     /// Ends the log. The memory is then at its end.
     pub fn finish(&mut self) -> Log {
-        let mut lines = BTreeSet::new();
-        for store in &self.stores {
-            lines.insert(store.offset as usize / LINE);
-            lines.insert((store.offset as usize + usize::from(store.width) - 1) / LINE);
-        }
-        let lines = Vec::from_iter(lines);
+        let lines = self.stores.iter().map(|store| store.word * WORD / LINE);
+        let lines = Vec::from_iter(lines.collect::<BTreeSet<_>>());
         let mut bytes = std::mem::take(&mut self.snapshot_of_start);
-        let mut snapshots = Vec::new();
+        let (mut snapshots, mut starts) = (Vec::new(), Vec::new());
         for (number, store) in self.stores.iter().enumerate() {
             if number.is_multiple_of(STORES_PER_SNAPSHOT) {
-                let kept = lines.iter().map(|line| &bytes[line * LINE..][..LINE]);
-                snapshots.push(kept.collect::<Vec<_>>().concat());
+                let (all, _) = bytes.as_chunks::<LINE>();
+                starts.push(store.at_ps);
+                snapshots.push(lines.iter().map(|line| all[*line]).collect());
             }
             store.apply(&mut bytes);
         }
@@ -177,8 +189,10 @@ impl Recorder {
             length_ps: self.now_ps - self.start_ps,
             stores: std::mem::take(&mut self.stores),
             spans: std::mem::take(&mut self.spans),
+            switches: std::mem::take(&mut self.switches),
             lines,
             snapshots,
+            starts,
             next: 0,
             now_ps: 0,
         }
@@ -187,8 +201,9 @@ impl Recorder {
 
 impl Store {
     fn apply(&self, bytes: &mut [u8]) {
-        let (at, width) = (self.offset as usize, usize::from(self.width));
-        bytes[at..at + width].copy_from_slice(&self.value.to_le_bytes()[..width]);
+        let (words, _) = bytes.as_chunks_mut::<WORD>();
+        let word = &mut words[self.word];
+        *word = (u64::from_le_bytes(*word) & !self.mask | self.value).to_le_bytes();
     }
 }
 
@@ -198,8 +213,11 @@ pub struct Log {
     length_ps: u64,
     stores: Vec<Store>,
     spans: Vec<Span>,
+    switches: Vec<u64>,
     lines: Vec<usize>,
-    snapshots: Vec<Vec<u8>>,
+    /// The memory before every so many stores, and when the first of these is.
+    snapshots: Vec<Vec<[u8; LINE]>>,
+    starts: Vec<u64>,
     next: usize,
     now_ps: u64,
 }
@@ -227,12 +245,8 @@ impl Log {
     /// Lets the thread run for so long.
     pub fn run(&mut self, memory: &mut Memory, ps: u64) {
         let until_ps = self.now_ps + ps;
-        let far = self.next + 2 * STORES_PER_SNAPSHOT;
-        let is_near = until_ps < self.length_ps
-            && self
-                .stores
-                .get(far)
-                .is_none_or(|store| store.at_ps > until_ps);
+        let far = self.starts.get(self.next / STORES_PER_SNAPSHOT + 2);
+        let is_near = until_ps < self.length_ps && far.is_none_or(|far_ps| *far_ps > until_ps);
         if is_near {
             self.now_ps = until_ps;
         } else {
@@ -247,26 +261,22 @@ impl Log {
         }
     }
 
-    /// Lets the thread do its next store, whenever that is; how long it took.
-    pub fn step(&mut self, memory: &mut Memory) -> u64 {
-        let until_ps = match self.stores.get(self.next) {
-            Some(store) => store.at_ps,
-            None => self.length_ps,
-        };
-        let took_ps = until_ps - self.now_ps;
-        self.run(memory, took_ps);
-        took_ps
+    /// How long it is to the next moment at which the thread may give the GIL away.
+    pub fn until_switch_ps(&self) -> u64 {
+        let behind = self.switches.partition_point(|at_ps| *at_ps <= self.now_ps);
+        match self.switches.get(behind) {
+            Some(at_ps) => at_ps - self.now_ps,
+            None => self.length_ps - self.now_ps + self.switches[0],
+        }
     }
 
     /// Brings back the memory of the last snapshot before now.
     fn jump(&mut self, memory: &mut Memory) {
-        let done = self
-            .stores
-            .partition_point(|store| store.at_ps <= self.now_ps);
-        let number = (done / STORES_PER_SNAPSHOT).min(self.snapshots.len() - 1);
-        let kept = self.snapshots[number].chunks_exact(LINE);
-        for (line, kept) in self.lines.iter().zip(kept) {
-            memory.bytes[line * LINE..][..LINE].copy_from_slice(kept);
+        let behind = self.starts.partition_point(|at_ps| *at_ps <= self.now_ps);
+        let number = behind.saturating_sub(1);
+        let (all, _) = memory.bytes.as_chunks_mut::<LINE>();
+        for (line, kept) in self.lines.iter().zip(&self.snapshots[number]) {
+            all[*line] = *kept;
         }
         self.next = number * STORES_PER_SNAPSHOT;
     }

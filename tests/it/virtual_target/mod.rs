@@ -1,42 +1,46 @@
 //! Turns programs with known shares into samples of a virtual interpreter, and compares the shares of these.
 //!
 //! The interpreter runs in synthetic memory while it is read: a clock advances with every range that the reader
-//! copies. So a reader that prefers some moments to others shows here, and every run is the same.
+//! copies, and every store has its moment. So a reader that prefers some moments to others shows here. Every run is
+//! the same.
 
 mod layouts;
 mod memory;
 mod object_frames;
 mod program;
 mod programs;
+mod sampling;
 mod setup;
 mod shares;
 mod stack_frames;
 mod target;
 mod thread;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
-use rsamp::cpython::reader::{Reader, Reading};
-use rsamp::memory::Address;
+use rsamp::cpython::reader::Stops;
 
 use layouts::Python;
 use program::{Function, Program};
-use setup::Setup;
-use shares::Shares;
-use target::Target;
-use thread::{NS, Thread};
-
-/// How long a log is, about.
-const LOG_PS: u64 = 1_000_000 * NS;
-
-/// The least time between two ticks; up to the length of the log more comes by chance, so that every moment of the
-/// log is as likely.
-const LEAST_WAIT_PS: u64 = 500_000 * NS;
+use sampling::{Sampled, sample};
 
 /// Ticks of all programs of a version together.
 const TICKS: usize = 1_000_000;
 
-/// Programs, each of which runs by itself.
+/// Ticks where each of them stops the thread, or none does.
+const TICKS_OF_ONE_KIND: usize = 100_000;
+
+/// So many points more than by chance a share may be off where no thread is stopped.
+const POINTS_WITHOUT_STOPS: f64 = 2.0;
+
+/// Ticks of each program at which the target stands still, and how many of them may come between two stores that
+/// belong together.
+const STANDING_TICKS: usize = 2_000;
+const MOST_WRONG: usize = STANDING_TICKS / 100;
+
+/// Programs, each of which runs by itself; the last are two threads of one interpreter.
 fn programs() -> Vec<Vec<Program>> {
     vec![
         vec![programs::calls()],
@@ -50,115 +54,40 @@ fn programs() -> Vec<Vec<Program>> {
     ]
 }
 
-/// The samples of one program's threads, and the truth.
-struct Run {
-    found: Vec<Shares>,
-    truth: Vec<Shares>,
-}
-
-fn sample(python: &'static Python, programs: &[Program], ticks: usize) -> Run {
-    let refs: Vec<&Program> = programs.iter().collect();
-    let mut setup = Setup::new(python, &refs);
-    let (mut logs, mut stacks) = (Vec::new(), Vec::new());
-    for (number, program) in programs.iter().enumerate() {
-        let mut thread = Thread::new(&mut setup, number, program);
-        logs.push(thread.run(LOG_PS));
-        setup.memory = std::mem::take(&mut thread.recorder.memory);
-        stacks.push(thread.stacks);
-    }
-    let most_wait_ps = LEAST_WAIT_PS + logs.iter().map(memory::Log::length_ps).max().unwrap_or(0);
-    let functions = functions_by_code(&setup);
-    let mut reader = Reader::new(setup.interpreter());
-    let states = setup.threads.clone();
-    let counts: Vec<usize> = stacks.iter().map(Vec::len).collect();
-    let target = Target::new(setup, logs, &counts);
-    let new_shares = || {
-        programs
-            .iter()
-            .map(|program| Shares::new(program.functions.len()))
-            .collect()
-    };
-    let mut found: Vec<Shares> = new_shares();
-    let mut known: Vec<Option<Vec<Function>>> = vec![None; programs.len()];
-    let mut random = 0x2545_F491_4F6C_DD1D;
-    let mut last_ps = 0;
-    for tick in 0..ticks {
-        reader.tick(&target).expect("an interpreter");
-        let now_ps = target.now_ps();
-        let readings = reader.last().readings.iter().zip(reader.threads());
-        for (reading, thread) in readings {
-            let number = states.iter().position(|state| *state == thread.state.0);
-            let number = number.expect("a thread of the target");
-            match reading {
-                Reading::Stack => {
-                    let frames = thread.stack().frames.iter();
-                    let function = |frame: &rsamp::cpython::frames::RawFrame| {
-                        functions.get(&frame.code).copied()
-                    };
-                    known[number] = frames.map(function).collect();
-                    found[number].draw();
-                }
-                Reading::Same => {}
-                _ => {
-                    known[number] = None;
-                    found[number].draw();
-                }
-            }
-            if tick > 0 {
-                let time = (now_ps - last_ps) as f64;
-                found[number].add(known[number].as_deref(), time);
-            }
-        }
-        last_ps = now_ps;
-        target.wait(LEAST_WAIT_PS + below(&mut random, most_wait_ps - LEAST_WAIT_PS));
-    }
-    let mut truth: Vec<Shares> = new_shares();
-    for (number, times) in target.truth().into_iter().enumerate() {
-        for (stack, time) in times.into_iter().enumerate() {
-            truth[number].add(Some(&stacks[number][stack]), time);
-        }
-    }
-    Run { found, truth }
-}
-
-/// The function of each code object.
-fn functions_by_code(setup: &Setup) -> HashMap<Address, Function> {
-    let threads = setup.codes.iter();
-    let codes = threads.flat_map(|codes| codes.iter().enumerate());
-    codes
-        .map(|(function, code)| (Address(*code), function))
-        .collect()
-}
-
-/// A number below `end`: xorshift64* (Vigna 2016).
-fn below(random: &mut u64, end: u64) -> u64 {
-    *random ^= *random >> 12;
-    *random ^= *random << 25;
-    *random ^= *random >> 27;
-    let number = random.wrapping_mul(0x2545_F491_4F6C_DD1D);
-    ((u128::from(number) * u128::from(end)) >> 64) as u64
-}
-
-fn check(python: &'static Python) {
+/// Compares the shares of every program; returns what is wrong, and the largest deviations if something is.
+fn compare(python: &'static Python, stops: Stops, ticks: usize, points: f64) -> String {
     let programs = programs();
-    let ticks = TICKS / programs.len();
-    let mut wrong = String::new();
+    let ticks = ticks / programs.len();
+    let (mut wrong, mut told) = (String::new(), String::new());
     for threads in &programs {
-        let run = sample(python, threads, ticks);
+        let run = sample(python, threads, stops, ticks);
         for (number, program) in threads.iter().enumerate() {
             let names: Vec<&str> = program.functions.iter().map(|(name, _)| *name).collect();
             let (found, truth) = (&run.found[number], &run.truth[number]);
-            let (deviations, largest) = found.deviations(truth, &names, 0.0);
-            eprintln!(
-                "{} ({} threads): at most {largest:.3} points off",
-                program.name,
-                threads.len()
-            );
+            let (deviations, largest) = found.deviations(truth, &names, points);
+            let _ = write!(told, " {} {largest:.2}", program.name);
             if !deviations.is_empty() {
-                wrong += &format!("{}:\n{deviations}", program.name);
+                let (name, count) = (program.name, threads.len());
+                let _ = write!(wrong, "{name} (threads: {count}):\n{deviations}");
             }
         }
     }
+    if !wrong.is_empty() {
+        let _ = writeln!(wrong, "largest deviations in points:{told}");
+        wrong.insert_str(0, &format!("with stops {stops:?}:\n"));
+    }
+    wrong
+}
+
+fn check(python: &'static Python) {
+    let mut wrong = compare(python, Stops::WhereNeeded, TICKS, 0.0);
+    wrong += &compare(python, Stops::Always, TICKS_OF_ONE_KIND, 0.0);
+    wrong += &compare(
+        python,
+        Stops::Never,
+        TICKS_OF_ONE_KIND,
+        POINTS_WITHOUT_STOPS,
+    );
     assert!(wrong.is_empty(), "{:#x}\n{wrong}", python.hex);
 }
 
@@ -210,4 +139,59 @@ fn shares_are_true_on_3_14() {
 #[test]
 fn shares_are_true_on_3_15() {
     check(&layouts::V3_15);
+}
+
+/// Reads a target that stands still at every tick: the stack is the one that the current frame names then.
+fn check_standing(python: &'static Python, threads: &[Program]) {
+    let mut sampled = Sampled::new(python, threads, Stops::Never);
+    let mut wrong: HashMap<String, usize> = HashMap::new();
+    for _ in 0..STANDING_TICKS {
+        sampled.target.stand_still(true);
+        let truth = sampled.target.stacks_now();
+        for (number, reading, stack) in sampled.tick() {
+            let expected = &sampled.stacks[number][truth[number]];
+            if stack.as_ref() != Some(expected) {
+                let found = stack.map(|stack| names(&threads[number], &stack));
+                let expected = names(&threads[number], expected);
+                *wrong
+                    .entry(format!("{reading:?} {found:?}, true {expected:?}"))
+                    .or_default() += 1;
+            }
+        }
+        sampled.target.stand_still(false);
+        sampled.wait();
+    }
+    let mut wrong: Vec<(String, usize)> = wrong.into_iter().collect();
+    wrong.sort_by_key(|(line, count)| (Reverse(*count), line.clone()));
+    let sum: usize = wrong.iter().map(|(_, count)| count).sum();
+    let (hex, name) = (python.hex, threads[0].name);
+    assert!(
+        sum <= MOST_WRONG,
+        "{hex:#x} {name}: {sum} wrong: {wrong:#?}"
+    );
+}
+
+fn names<'a>(program: &'a Program, stack: &[Function]) -> Vec<&'a str> {
+    let names = stack.iter().map(|function| program.functions[*function].0);
+    names.collect()
+}
+
+#[test]
+fn a_thread_that_stands_still_has_the_stack_that_its_current_frame_names() {
+    for python in [
+        &layouts::V3_6,
+        &layouts::V3_7,
+        &layouts::V3_8,
+        &layouts::V3_9,
+        &layouts::V3_10,
+        &layouts::V3_11,
+        &layouts::V3_12,
+        &layouts::V3_13,
+        &layouts::V3_14,
+        &layouts::V3_15,
+    ] {
+        for threads in programs() {
+            check_standing(python, &threads);
+        }
+    }
 }

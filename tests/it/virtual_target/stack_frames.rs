@@ -65,11 +65,10 @@ impl Thread<'_> {
         let bytes = frame_bytes(frames, function);
         let at = self.push_frame(bytes);
         self.initialize(frames, function, at, !from_c);
-        let mut activation = self.activation(function, argument, at);
+        let activation = self.activation(function, argument, at);
         if from_c {
             self.pass_ns(5);
-            activation.entry = self.enter_loop(frames, at);
-            self.push(activation);
+            self.enter_loop(frames, activation);
         } else {
             self.call_in_loop(frames, at);
             self.push(activation);
@@ -151,6 +150,7 @@ impl Thread<'_> {
             self.set_state(frames, object, 2);
             self.call_in_loop(frames, at);
             activation.entry = Entry::SameLoop;
+            self.push(activation);
         } else {
             self.save_stack_pointer_for_c(frames);
             self.pass_ns(8);
@@ -162,9 +162,8 @@ impl Thread<'_> {
             }
             self.set_state(frames, object, 2);
             self.pass_ns(3);
-            activation.entry = self.enter_loop(frames, at);
+            self.enter_loop(frames, activation);
         }
-        self.push(activation);
         self.execute_frame(frames, at);
     }
 
@@ -412,7 +411,8 @@ impl Thread<'_> {
     }
 
     /// `_PyEval_EvalFrameDefault`, up to the store of the current frame.
-    fn enter_loop(&mut self, frames: &StackFrames, at: u64) -> Entry {
+    fn enter_loop(&mut self, frames: &StackFrames, mut activation: Activation) {
+        let at = activation.at;
         let c_stack = self.greenlet.c_stack;
         let caller = self.greenlet.stack.last().map_or(0, |top| top.function);
         self.greenlet.c_stack -= C_FRAME_BYTES + 48 * (caller as u64 % 3);
@@ -423,11 +423,21 @@ impl Thread<'_> {
         } else {
             self.current()
         };
+        activation.entry = Entry::FromC {
+            cframe,
+            frame,
+            c_stack,
+        };
+        let mut entering = Some(activation);
         if let Some((_, previous, _)) = self.python.cframe {
             let field = self.state + self.python.frame;
             let before = self.recorder.memory.word(field);
             self.put(cframe + previous, before);
             self.put(field, cframe);
+            // It names what the one before it at this place of the C stack named last, which may be the same.
+            if self.current() == at {
+                self.push(entering.take().expect("it was not pushed"));
+            }
         }
         let mut previous = current;
         if let Some(owner) = frames.entry_owner {
@@ -453,10 +463,8 @@ impl Thread<'_> {
         }
         self.put(at + frames.previous, previous);
         self.set_current(at);
-        Entry::FromC {
-            cframe,
-            frame,
-            c_stack,
+        if let Some(activation) = entering {
+            self.push(activation);
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 
+use rsamp::cpython::reader::{KnownThread, StopThreads, Stopped};
 use rsamp::memory::{Address, Piece, ReadError, ReadMemory};
 
 use super::memory::{Log, Memory};
@@ -19,6 +21,13 @@ const BYTE_PS: u64 = 100;
 
 /// For so long a thread keeps the GIL that another one wants.
 const TURN_PS: u64 = 5_000_000 * NS;
+
+/// What a stop takes until the thread stands, and the end of a stop.
+const STOP_PS: u64 = 20_000 * NS;
+const END_OF_STOP_PS: u64 = 10_000 * NS;
+
+/// What an instruction takes.
+const INSTRUCTION_PS: u64 = 500;
 
 /// A thread, and for how long it had which stack.
 #[derive(Debug)]
@@ -40,10 +49,14 @@ pub struct Target {
 struct Inner {
     memory: Memory,
     now_ps: u64,
-    is_stopped: bool,
+    /// The thread that is stopped.
+    stopped: Option<usize>,
     runners: Vec<Runner>,
     running: usize,
     turn_left_ps: u64,
+    /// Whether the running thread gives the GIL away as soon as it may.
+    is_turn_over: bool,
+    turns: u64,
     last_holder: Option<u64>,
     current_thread: Option<u64>,
 }
@@ -68,10 +81,12 @@ impl Target {
             inner: RefCell::new(Inner {
                 memory: setup.memory,
                 now_ps: 0,
-                is_stopped: false,
+                stopped: None,
                 runners,
                 running: 0,
                 turn_left_ps,
+                is_turn_over: false,
+                turns: 0,
                 last_holder: setup.last_holder,
                 current_thread: setup.current_thread,
             }),
@@ -86,6 +101,22 @@ impl Target {
     /// Lets time pass.
     pub fn wait(&self, ps: u64) {
         self.inner.borrow_mut().pass(ps);
+    }
+
+    /// Lets no thread run while time passes, or lets them again.
+    pub fn stand_still(&self, stands: bool) {
+        let mut inner = self.inner.borrow_mut();
+        inner.stopped = stands.then_some(inner.running);
+    }
+
+    /// The number of the stack that each thread has now.
+    pub fn stacks_now(&self) -> Vec<usize> {
+        let inner = self.inner.borrow();
+        inner
+            .runners
+            .iter()
+            .map(|runner| runner.log.stack_now())
+            .collect()
     }
 
     /// For how long each thread had each stack, by its number, in picoseconds.
@@ -106,9 +137,13 @@ impl Target {
 impl Inner {
     fn pass(&mut self, ps: u64) {
         self.now_ps += ps;
-        if self.is_stopped {
+        if self.stopped == Some(self.running) {
             return;
         }
+        self.run(ps);
+    }
+
+    fn run(&mut self, ps: u64) {
         let mut left_ps = ps;
         while left_ps > 0 {
             let step_ps = left_ps.min(self.turn_left_ps);
@@ -129,12 +164,24 @@ impl Inner {
         }
     }
 
-    /// `drop_gil` and `take_gil` (`Python/ceval_gil.c`).
+    fn number(&self, thread: &KnownThread) -> Option<usize> {
+        let state = thread.state.0;
+        self.runners.iter().position(|runner| runner.state == state)
+    }
+
+    /// `drop_gil` and `take_gil` (`Python/ceval_gil.c`), which come between two instructions.
     fn hand_over_if_due(&mut self) {
         if self.turn_left_ps > 0 {
             return;
         }
+        if !self.is_turn_over {
+            self.is_turn_over = true;
+            self.turn_left_ps = self.runners[self.running].log.until_switch_ps();
+            return;
+        }
+        self.is_turn_over = false;
         self.turn_left_ps = TURN_PS;
+        self.turns += 1;
         self.running = (self.running + 1) % self.runners.len();
         let state = self.runners[self.running].state;
         if let Some(at) = self.last_holder {
@@ -184,5 +231,45 @@ impl ReadMemory for Target {
         }
         inner.pass(END_OF_CALL_PS);
         done
+    }
+}
+
+/// Stops threads of a target.
+#[derive(Debug)]
+pub struct Stopper(pub Rc<Target>);
+
+impl StopThreads for Stopper {
+    fn off_cpu(&mut self, thread: &KnownThread) -> Option<u64> {
+        let inner = self.0.inner.borrow();
+        let number = inner.number(thread)?;
+        (number != inner.running).then_some(inner.turns)
+    }
+
+    fn stop(&mut self, thread: &KnownThread) -> Option<Box<dyn Stopped + '_>> {
+        let mut inner = self.0.inner.borrow_mut();
+        inner.pass(STOP_PS);
+        inner.stopped = Some(inner.number(thread)?);
+        Some(Box::new(Standing(&self.0)))
+    }
+}
+
+/// A thread that is stopped.
+struct Standing<'a>(&'a Target);
+
+impl Stopped for Standing<'_> {
+    fn step(&mut self) -> bool {
+        let mut inner = self.0.inner.borrow_mut();
+        if inner.stopped == Some(inner.running) {
+            inner.run(INSTRUCTION_PS);
+        }
+        true
+    }
+}
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.0.inner.borrow_mut();
+        inner.pass(END_OF_STOP_PS);
+        inner.stopped = None;
     }
 }

@@ -176,6 +176,7 @@ impl<'a> Thread<'a> {
             Op::Run(least, most) => {
                 self.set_instruction(position);
                 let ns = self.between(least, most);
+                self.recorder.may_switch();
                 self.recorder.pass(ns * NS);
             }
             Op::Call(function) => self.enter(function, 0, false),
