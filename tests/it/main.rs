@@ -19,3 +19,4 @@ mod profile;
 mod rates;
 mod recording;
 mod stacks;
+mod virtual_target;

@@ -1,0 +1,197 @@
+//! Turns programs with known shares into samples of a virtual interpreter, and compares the shares of these.
+//!
+//! The interpreter runs in synthetic memory while it is read: a clock advances with every range that the reader
+//! copies, and every store has its moment. So a reader that prefers some moments to others shows here. Every run is
+//! the same.
+
+mod layouts;
+mod memory;
+mod object_frames;
+mod program;
+mod programs;
+mod sampling;
+mod setup;
+mod shares;
+mod stack_frames;
+mod target;
+mod thread;
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use rsamp::cpython::reader::Stops;
+
+use layouts::Python;
+use program::{Function, Program};
+use sampling::{Sampled, sample};
+
+/// Ticks of all programs of a version together.
+const TICKS: usize = 1_000_000;
+
+/// Ticks where each of them stops the thread, or none does.
+const TICKS_OF_ONE_KIND: usize = 100_000;
+
+/// So many points more than by chance a share may be off where no thread is stopped.
+const POINTS_WITHOUT_STOPS: f64 = 2.0;
+
+/// Ticks of each program at which the target stands still, and how many of them may come between two stores that
+/// belong together.
+const STANDING_TICKS: usize = 2_000;
+const MOST_WRONG: usize = STANDING_TICKS / 100;
+
+/// Programs, each of which runs by itself; the last are two threads of one interpreter.
+fn programs() -> Vec<Vec<Program>> {
+    vec![
+        vec![programs::calls()],
+        vec![programs::generators()],
+        vec![programs::awaits()],
+        vec![programs::operators()],
+        vec![programs::recursion()],
+        vec![programs::exceptions()],
+        vec![programs::greenlets()],
+        vec![programs::calls(), programs::generators()],
+    ]
+}
+
+/// Compares the shares of every program; returns what is wrong, and the largest deviations if something is.
+fn compare(python: &'static Python, stops: Stops, ticks: usize, points: f64) -> String {
+    let programs = programs();
+    let ticks = ticks / programs.len();
+    let (mut wrong, mut told) = (String::new(), String::new());
+    for threads in &programs {
+        let run = sample(python, threads, stops, ticks);
+        for (number, program) in threads.iter().enumerate() {
+            let names: Vec<&str> = program.functions.iter().map(|(name, _)| *name).collect();
+            let (found, truth) = (&run.found[number], &run.truth[number]);
+            let (deviations, largest) = found.deviations(truth, &names, points);
+            let _ = write!(told, " {} {largest:.2}", program.name);
+            if !deviations.is_empty() {
+                let (name, count) = (program.name, threads.len());
+                let _ = write!(wrong, "{name} (threads: {count}):\n{deviations}");
+            }
+        }
+    }
+    if !wrong.is_empty() {
+        let _ = writeln!(wrong, "largest deviations in points:{told}");
+        wrong.insert_str(0, &format!("with stops {stops:?}:\n"));
+    }
+    wrong
+}
+
+fn check(python: &'static Python) {
+    let mut wrong = compare(python, Stops::WhereNeeded, TICKS, 0.0);
+    wrong += &compare(python, Stops::Always, TICKS_OF_ONE_KIND, 0.0);
+    wrong += &compare(
+        python,
+        Stops::Never,
+        TICKS_OF_ONE_KIND,
+        POINTS_WITHOUT_STOPS,
+    );
+    assert!(wrong.is_empty(), "{:#x}\n{wrong}", python.hex);
+}
+
+#[test]
+fn shares_are_true_on_3_6() {
+    check(&layouts::V3_6);
+}
+
+#[test]
+fn shares_are_true_on_3_7() {
+    check(&layouts::V3_7);
+}
+
+#[test]
+fn shares_are_true_on_3_8() {
+    check(&layouts::V3_8);
+}
+
+#[test]
+fn shares_are_true_on_3_9() {
+    check(&layouts::V3_9);
+}
+
+#[test]
+fn shares_are_true_on_3_10() {
+    check(&layouts::V3_10);
+}
+
+#[test]
+fn shares_are_true_on_3_11() {
+    check(&layouts::V3_11);
+}
+
+#[test]
+fn shares_are_true_on_3_12() {
+    check(&layouts::V3_12);
+}
+
+#[test]
+fn shares_are_true_on_3_13() {
+    check(&layouts::V3_13);
+}
+
+#[test]
+fn shares_are_true_on_3_14() {
+    check(&layouts::V3_14);
+}
+
+#[test]
+fn shares_are_true_on_3_15() {
+    check(&layouts::V3_15);
+}
+
+/// Reads a target that stands still at every tick: the stack is the one that the current frame names then.
+fn check_standing(python: &'static Python, threads: &[Program]) {
+    let mut sampled = Sampled::new(python, threads, Stops::Never);
+    let mut wrong: HashMap<String, usize> = HashMap::new();
+    for _ in 0..STANDING_TICKS {
+        sampled.target.stand_still(true);
+        let truth = sampled.target.stacks_now();
+        for (number, reading, stack) in sampled.tick() {
+            let expected = &sampled.stacks[number][truth[number]];
+            if stack.as_ref() != Some(expected) {
+                let found = stack.map(|stack| names(&threads[number], &stack));
+                let expected = names(&threads[number], expected);
+                *wrong
+                    .entry(format!("{reading:?} {found:?}, true {expected:?}"))
+                    .or_default() += 1;
+            }
+        }
+        sampled.target.stand_still(false);
+        sampled.wait();
+    }
+    let mut wrong: Vec<(String, usize)> = wrong.into_iter().collect();
+    wrong.sort_by_key(|(line, count)| (Reverse(*count), line.clone()));
+    let sum: usize = wrong.iter().map(|(_, count)| count).sum();
+    let (hex, name) = (python.hex, threads[0].name);
+    assert!(
+        sum <= MOST_WRONG,
+        "{hex:#x} {name}: {sum} wrong: {wrong:#?}"
+    );
+}
+
+fn names<'a>(program: &'a Program, stack: &[Function]) -> Vec<&'a str> {
+    let names = stack.iter().map(|function| program.functions[*function].0);
+    names.collect()
+}
+
+#[test]
+fn a_thread_that_stands_still_has_the_stack_that_its_current_frame_names() {
+    for python in [
+        &layouts::V3_6,
+        &layouts::V3_7,
+        &layouts::V3_8,
+        &layouts::V3_9,
+        &layouts::V3_10,
+        &layouts::V3_11,
+        &layouts::V3_12,
+        &layouts::V3_13,
+        &layouts::V3_14,
+        &layouts::V3_15,
+    ] {
+        for threads in programs() {
+            check_standing(python, &threads);
+        }
+    }
+}
