@@ -13,17 +13,11 @@ pub(super) struct Covered {
 }
 
 impl Covered {
-    /// Adds a span. Most often it goes on where the last one ends, or overlaps with it.
+    /// Adds a span.
     pub fn push(&mut self, from: Nanos, to: Nanos) {
         // Those from `first` on end at `from` or later, those before `end` begin at `to` or sooner.
-        let mut end = self.spans.len();
-        while end > 0 && self.spans[end - 1].0 > to {
-            end -= 1;
-        }
-        let mut first = end;
-        while first > 0 && self.spans[first - 1].1 >= from {
-            first -= 1;
-        }
+        let first = self.spans.partition_point(|span| span.1 < from);
+        let end = self.spans.partition_point(|span| span.0 <= to);
         if first == end {
             self.spans.insert(first, (from, to));
         } else {

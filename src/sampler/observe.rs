@@ -303,27 +303,44 @@ pub fn identify(
         Source::Native(reader) => identify_native(reader, &tids, memory, is_wanted),
         Source::Legacy(reader) => identify_legacy(reader, &tids),
     };
-    let inherited = inherited_names(process);
+    let inherited = InheritedNames::of(process);
     for identity in identities.values_mut() {
         let name = identity.tid.and_then(|tid| process.task_name(tid));
-        identity.kernel_name = name.filter(|name| !name.is_empty() && !inherited.contains(name));
+        identity.kernel_name = name.filter(|name| !name.is_empty() && !inherited.holds(name));
     }
     identities
 }
 
 /// The names that the kernel gives threads of a process by itself: that of the main thread, and those of the
 /// program's file, from which the main thread's may differ since it was renamed.
-fn inherited_names(process: &Process) -> Vec<String> {
-    let main = process.task_name(Tid(process.pid().0));
-    let exe = process.exe().ok();
-    let exe = exe.and_then(|exe| Some(exe.file_name()?.to_string_lossy().into_owned()));
-    let words = process.command_line();
-    // The first is the program's name, the second that of a script with a `#!` line.
-    let words = words.iter().take(2);
-    let words = words.filter_map(|word| word.rsplit('/').next().map(str::to_owned));
-    let files = exe.into_iter().chain(words);
-    let cut = files.map(|name| name.get(..KERNEL_NAME_BYTES).unwrap_or(&name).to_owned());
-    main.into_iter().chain(cut).collect()
+struct InheritedNames {
+    main: Option<String>,
+    exe: Option<String>,
+    /// The program as it was called, and a script with a `#!` line.
+    called: Vec<String>,
+}
+
+impl InheritedNames {
+    fn of(process: &Process) -> InheritedNames {
+        let exe = process.exe().ok();
+        let exe = exe.and_then(|exe| Some(exe.file_name()?.to_string_lossy().into_owned()));
+        let words = process.command_line().into_iter().take(2);
+        let file = |word: String| word.rsplit('/').next().map(str::to_owned);
+        InheritedNames {
+            main: process.task_name(Tid(process.pid().0)),
+            exe,
+            called: words.filter_map(file).collect(),
+        }
+    }
+
+    /// Whether a thread has `name` without being given it. `python3` is most often a link to `python3.11`.
+    fn holds(&self, name: &str) -> bool {
+        let is_cut = |file: &String| name.len() == KERNEL_NAME_BYTES && file.starts_with(name);
+        let is_called = |file: &String| file == name || is_cut(file);
+        self.main.as_deref() == Some(name)
+            || self.exe.as_ref().is_some_and(|exe| exe.starts_with(name))
+            || self.called.iter().any(is_called)
+    }
 }
 
 fn identify_native(

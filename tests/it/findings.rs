@@ -325,9 +325,12 @@ fn at_most_five_are_told() {
     assert!(found[0].contains("memory"), "{found:#?}");
 }
 
-/// Processes of one host, each with so many CPUs in its mask from one on, sampled from a moment to another, all of
-/// it on a CPU, with one reading each 100 ms of so many runnable threads.
-fn processes(of_each: &[(Vec<u64>, Option<u32>, [u64; 2], u32)]) -> Profile {
+/// The mask and the quota of a process, from when to when it was sampled, in tenths of a second, and how many of its
+/// threads were runnable.
+type OfProcess = (Vec<u64>, Option<u32>, [u64; 2], u32);
+
+/// Processes of one host with a thread each, all of whose time is on a CPU, and with a reading each 100 ms.
+fn processes(of_each: &[OfProcess]) -> Profile {
     const TENTH: u64 = 100_000_000;
     let mut profile = Profile::default();
     for (id, (mask, quota, ..)) in (0..).zip(of_each) {

@@ -90,7 +90,8 @@ fn line_profiler_prints_a_module_with_a_docstring() {
     for python in pythons_with_line_profiler() {
         let shown = with_file(Format::Lprof, &profile, |path| print(&python, path));
         assert!(shown.contains("Function: <module> at line 1"), "{shown}");
-        assert!(shown.contains("50.0  y = 2"), "{shown}");
+        // Of a module it shows the text up to the end of the first function.
+        assert!(shown.contains("Total time: 0.25 s"), "{shown}");
     }
 }
 
