@@ -239,7 +239,7 @@ impl Gathered {
             return;
         }
         // When none can be read, each of them is in trouble.
-        let opened = match inputs::open(recordings, &mut self.trouble) {
+        let mut opened = match inputs::open(recordings, &mut self.trouble) {
             Ok(opened) => opened,
             Err(error) => {
                 self.trouble.errors.push(error);
@@ -248,6 +248,10 @@ impl Gathered {
         };
         if !is_own {
             self.missing.extend(missing(&opened, &noted));
+            let launch = folder.file_name().unwrap_or_default().to_string_lossy();
+            for input in &mut opened {
+                input.launch = Some(launch.clone().into_owned());
+            }
         }
         inputs.extend(opened);
     }

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::header;
-use crate::profile::event::Event;
+use crate::profile::event::{Event, Nanos};
 use crate::profile::filter::{Filter, NothingLeft, Selection};
 use crate::recording::{Completeness, Header, Merger, ReadError, Reader, SourceText};
 
@@ -76,10 +77,14 @@ pub struct Input {
     pub header: Header,
     /// Its name among the others; `None` when there are no others.
     pub name: Option<String>,
+    /// The launch that it is of, where the name of its folder tells.
+    pub launch: Option<String>,
     /// Whether to keep the source text that it holds.
     pub wants_source: bool,
     /// The source text that it holds, if it is wanted, once it was read.
     pub source: Vec<SourceText>,
+    /// The files that were changed after the program had started.
+    pub changed_files: Vec<Arc<str>>,
     /// A pipe cannot be opened again for the rest. (All files would be too many to keep open.)
     kept: Option<FileReader>,
 }
@@ -137,8 +142,10 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
                 header: reader.header().clone(),
                 path,
                 name: None,
+                launch: None,
                 wants_source: false,
                 source: Vec::new(),
+                changed_files: Vec::new(),
                 kept: Some(reader).filter(|_| !is_file),
             }),
             Err(error) => trouble.errors.push(error),
@@ -164,8 +171,10 @@ fn read(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)
         return;
     }
     let mut merger = Merger::default();
+    let first = first_start_unix_ns(inputs);
     for input in inputs {
-        merger.begin(input.name.clone());
+        let since = Nanos(input.header.start_unix_ns.saturating_sub(first));
+        merger.begin(input.name.clone(), since);
         read_with_source(input, trouble, &mut |event| merger.apply(event, emit));
     }
     merger.finish(emit);
@@ -175,6 +184,7 @@ fn read_with_source(input: &mut Input, trouble: &mut Trouble, emit: &mut dyn FnM
     let reader = read_one(input, trouble, emit);
     if let Some(reader) = reader.filter(|_| input.wants_source) {
         input.source = reader.sources().to_vec();
+        input.changed_files = reader.changed_files().to_vec();
     }
 }
 
@@ -204,11 +214,15 @@ pub(super) fn read_one(
     emit: &mut dyn FnMut(Event),
 ) -> Option<FileReader> {
     let path = || input.path.clone();
-    let rank = header::rank(&input.header);
+    let in_job = header::in_job(&input.header);
+    let launch = input.launch.clone().or(in_job.launch);
     let mut emit = |event| {
         emit(match event {
             Event::Process(id, mut process) => {
-                process.rank = process.rank.or(rank);
+                process.rank = process.rank.or(in_job.rank);
+                if process.rank.is_some() {
+                    process.launch = process.launch.or_else(|| launch.clone());
+                }
                 Event::Process(id, process)
             }
             event => event,
@@ -341,8 +355,10 @@ mod tests {
             .map(|(path, host, rank)| Input {
                 path: path.into(),
                 name: None,
+                launch: None,
                 wants_source: false,
                 source: Vec::new(),
+                changed_files: Vec::new(),
                 kept: None,
                 header: Header {
                     host: (*host).to_owned(),

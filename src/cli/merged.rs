@@ -43,6 +43,7 @@ pub fn merge(
     let mut profile = plan.empty_profile();
     let mut merger = Merger::default();
     let mut seen: HashSet<(Arc<str>, u32)> = HashSet::new();
+    let mut changed: HashSet<Arc<str>> = HashSet::new();
     let mut emit = |event: Event, outputs: &mut [Output]| {
         for output in outputs {
             output.put(Piece::Event(event.clone()));
@@ -50,14 +51,22 @@ pub fn merge(
         profile.apply(event);
     };
     for input in inputs {
-        // No name: each process tells its rank and host by itself.
-        merger.begin(None);
         let since = Nanos(input.header.start_unix_ns.saturating_sub(first));
+        // No name: each process tells its rank and host by itself.
+        merger.begin(None, since);
         let host = input.header.host.clone();
         let read = inputs::read_one(input, trouble, &mut |event| {
-            let event = placed(event, since, &host);
-            merger.apply(event, &mut |event| emit(event, &mut outputs));
+            merger.apply(with_host(event, &host), &mut |event| {
+                emit(event, &mut outputs)
+            });
         });
+        for file in read.iter().flat_map(|reader| reader.changed_files()) {
+            if changed.insert(Arc::clone(file)) {
+                for output in &mut outputs {
+                    output.put(Piece::ChangedFile(Arc::clone(file)));
+                }
+            }
+        }
         for source in read.iter().flat_map(|reader| reader.sources()) {
             if seen.insert((Arc::clone(&source.file), source.first_line)) {
                 for output in &mut outputs {
@@ -79,27 +88,13 @@ pub fn merge(
     }
 }
 
-/// The event of a recording that began at `since`, on a host.
-fn placed(event: Event, since: Nanos, host: &str) -> Event {
+/// The event of a recording of a host.
+fn with_host(event: Event, host: &str) -> Event {
     match event {
         Event::Process(id, mut process) => {
-            process.seen += since;
             process.host.get_or_insert_with(|| host.to_owned());
             Event::Process(id, process)
         }
-        Event::Sample(mut sample) => {
-            sample.at += since;
-            Event::Sample(sample)
-        }
-        Event::Lost(mut loss) => {
-            loss.at += since;
-            Event::Lost(loss)
-        }
-        Event::Usage(mut usage) => {
-            usage.at += since;
-            Event::Usage(usage)
-        }
-        Event::End(end) => Event::End(end + since),
         event => event,
     }
 }
@@ -135,6 +130,7 @@ struct Output {
 enum Piece {
     Event(Event),
     Source(SourceText),
+    ChangedFile(Arc<str>),
 }
 
 /// How many bytes were written, and the first thing that went wrong.
@@ -217,6 +213,10 @@ fn write(
         let result = match piece {
             Piece::Event(event) => writer.event(&event),
             Piece::Source(source) => writer.source(&source.file, source.first_line, &source.text),
+            Piece::ChangedFile(file) => {
+                writer.changed_file(&file);
+                Ok(())
+            }
         };
         *written_bytes = writer.written_bytes();
         result?;

@@ -17,8 +17,12 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 const CHANGED: &str = "the source changed since the recording; shown is what was recorded";
 const CHANGED_MAYBE: &str =
     "the file was changed since the recording: its lines may not be those that ran";
+const CHANGED_MEANWHILE: &str =
+    "the file was changed after the program had started: its lines may not be those that ran";
 const UNLIKE: &str = "the recordings have different texts of this file; shown is the first";
 const NONE: &str = "no source text: not in the recording, and no such file here";
+const NONE_THAT_FITS: &str =
+    "no source text of some lines: not in the recording, and the file here is another";
 
 /// Gathers the text of the functions of `tables`.
 #[must_use]
@@ -29,6 +33,9 @@ pub fn gather(inputs: &[Input], tables: &[&LineTable<'_>]) -> SourceText {
             source.note(&piece.file, UNLIKE);
         }
         source.add(&piece.file, piece.first_line, &piece.text);
+    }
+    for file in inputs.iter().flat_map(|input| &input.changed_files) {
+        source.note(file, CHANGED_MEANWHILE);
     }
     let mut files: HashMap<&str, Option<OnDisk>> = HashMap::new();
     for table in tables {
@@ -114,6 +121,9 @@ fn add_from_disk(
         match text.and_then(|text| excerpt(text, function.name, first_line, Some(line))) {
             Some(found) => source.add(name, found.first_line, found.text),
             // What CPython runs before a module's first line is on line 0.
+            None if line > 0 && file.is_some_and(|file| !file.fits) => {
+                source.note(name, NONE_THAT_FITS);
+            }
             None if line > 0 => source.note(name, NONE),
             None => {}
         }

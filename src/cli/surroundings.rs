@@ -5,15 +5,21 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::unistd::geteuid;
 
-use crate::recording::Surroundings;
+use crate::process::{Pid, started_at};
+use crate::recording::{Surroundings, Text};
 
 /// Larger files are data, not source that a person reads.
 const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// The start of a process is known to a clock tick of 10 ms, the time of a file to one of the kernel's timer (at most
+/// 10 ms): a file that was written just before the process started may seem to be so much newer.
+const CLOCK_STEP: Duration = Duration::from_millis(20);
 
 /// The folders of a process.
 #[derive(Debug, Default)]
@@ -33,6 +39,8 @@ struct Opened {
     working: Option<OwnedFd>,
     /// Who owns the process.
     uid: u32,
+    /// When the process started; `None`: not known.
+    started: Option<SystemTime>,
 }
 
 impl Folders {
@@ -66,14 +74,20 @@ impl Surroundings for Folders {
         Some(path.to_string_lossy().into_owned())
     }
 
-    fn source(&mut self, pid: i32, file: &str) -> Option<String> {
+    fn source(&mut self, pid: i32, file: &str) -> Option<Text> {
         // `<string>`, `<frozen importlib._bootstrap>`
         if !self.with_source || file.starts_with('<') || file.contains('\0') {
             return None;
         }
         let opened = self.of(pid);
-        let file = open_file(opened, Path::new(file)).ok()?;
-        read_text(file, opened.uid)
+        let mut file = open_file(opened, Path::new(file)).ok()?;
+        let text = read_text(&mut file, opened.uid)?;
+        // Asked last, so that what was changed meanwhile shows.
+        let changed = file.metadata().ok().map(|metadata| changed_at(&metadata));
+        let is_changed = changed
+            .zip(opened.started)
+            .is_some_and(|(changed, started)| changed > started + CLOCK_STEP);
+        Some(Text { text, is_changed })
     }
 }
 
@@ -90,7 +104,19 @@ fn open(pid: i32) -> Opened {
         root: folder("root"),
         working: folder("cwd"),
         uid: fs::metadata(format!("/proc/{pid}")).map_or(u32::MAX, |m| m.uid()),
+        started: started_at(Pid(pid)),
     }
+}
+
+/// When a file's text was changed last. What replaces a file by a copy with an older time, as `mv` and `cp -p` do,
+/// shows in the time at which its inode was changed.
+fn changed_at(metadata: &fs::Metadata) -> SystemTime {
+    let at = |seconds: i64, ns: i64| {
+        let (seconds, ns) = (seconds.max(0) as u64, ns.clamp(0, 999_999_999) as u32);
+        UNIX_EPOCH + Duration::new(seconds, ns)
+    };
+    let by_text = at(metadata.mtime(), metadata.mtime_nsec());
+    by_text.max(at(metadata.ctime(), metadata.ctime_nsec()))
 }
 
 /// Opens a file below the process's root, where a symbolic link to `/…` leads there too, or below its
@@ -129,7 +155,7 @@ fn is_own_root(pid: i32) -> bool {
 ///
 /// The target chooses the names. When rsamp is root, and the target is not, a file that its owner may not
 /// read must not get into a recording: it may name `/etc/shadow`.
-fn read_text(mut file: File, uid: u32) -> Option<String> {
+fn read_text(file: &mut File, uid: u32) -> Option<String> {
     let metadata = file.metadata().ok()?;
     let is_public = metadata.mode() & 0o004 != 0 || metadata.uid() == uid;
     let may_read = is_public || uid == 0 || !geteuid().is_root();
@@ -137,8 +163,7 @@ fn read_text(mut file: File, uid: u32) -> Option<String> {
         return None;
     }
     let mut bytes = Vec::new();
-    let limited = &mut (&mut file).take(MAX_FILE_BYTES);
-    limited.read_to_end(&mut bytes).ok()?;
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
     // What is no text is no source.
     String::from_utf8(bytes)
         .ok()
@@ -160,7 +185,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.py");
         let text = |path: &Path, with_source| {
-            Folders::new(with_source).source(own(), &path.to_string_lossy())
+            let found = Folders::new(with_source).source(own(), &path.to_string_lossy());
+            found.map(|found| found.text)
         };
         fs::write(&path, "x = 1\n").expect("written");
         assert_eq!(text(&path, true).as_deref(), Some("x = 1\n"));
@@ -185,13 +211,39 @@ mod tests {
         let path = folder.path().join("a.py");
         fs::write(&path, "x = 1\n").expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
-        let read = |uid| read_text(File::open(&path).expect("opened"), uid);
+        let read = |uid| read_text(&mut File::open(&path).expect("opened"), uid);
         assert!(read(geteuid().as_raw()).is_some());
         if geteuid().is_root() {
             assert_eq!(read(4321), None);
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("permissions");
             assert!(read(4321).is_some());
         }
+    }
+
+    #[test]
+    fn a_file_that_was_changed_after_the_process_started_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.py");
+        fs::write(&path, "x = 1\n").expect("written");
+        let is_changed = |started: Option<SystemTime>| {
+            let mut folders = Folders::new(true);
+            folders.first = Some(Opened {
+                started,
+                ..open(own())
+            });
+            let found = folders.source(own(), &path.to_string_lossy());
+            found.expect("a text").is_changed
+        };
+        let changed = changed_at(&fs::metadata(&path).expect("metadata"));
+        assert!(is_changed(Some(changed - Duration::from_secs(1))));
+        assert!(!is_changed(Some(changed + Duration::from_secs(1))));
+        assert!(!is_changed(Some(changed)));
+        assert!(!is_changed(None));
+        // A copy with the time of an older file.
+        let old = changed - Duration::from_secs(1000);
+        let file = File::options().append(true).open(&path).expect("opened");
+        file.set_modified(old).expect("set");
+        assert!(is_changed(Some(changed - Duration::from_secs(1))));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Turns a code object into its name, file and line table, read once and checked at every use.
 //!
 //! A code object can be freed and another one built at its address. So an entry also keeps the
-//! pointers to the name, the file and the line table, and the first line: whoever uses an entry
-//! compares them with what lies there now.
+//! pointers to the names, the file and the line table, the first line, and words that tell the names
+//! apart ([`Mark`]): whoever uses an entry compares them with what lies there now.
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use super::frames::{FrameFormat, RawFrame};
 use super::layout::Layout;
 use super::line_table::{LineFormat, LineIndex, LineTable};
-use super::text::read_str;
+use super::text::{read_str, text_range};
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory};
 
@@ -39,6 +39,8 @@ const CODE_UNIT: u64 = 2;
 pub struct Fingerprint {
     filename: u64,
     name: u64,
+    /// The name's own pointer where there is no qualified name.
+    qualname: u64,
     line_table: u64,
     first_line: i32,
 }
@@ -51,7 +53,8 @@ impl Fingerprint {
         let (start, _) = fingerprint_range(layout);
         Some(Fingerprint {
             filename: word_at(bytes, code.filename - start)?,
-            name: word_at(bytes, code.qualname.unwrap_or(code.name) - start)?,
+            name: word_at(bytes, code.name - start)?,
+            qualname: word_at(bytes, code.qualname.unwrap_or(code.name) - start)?,
             line_table: word_at(bytes, code.linetable - start)?,
             first_line: int_at(bytes, code.first_line - start)?,
         })
@@ -64,6 +67,7 @@ pub fn fingerprint_range(layout: &Layout) -> (u64, usize) {
     let code = &layout.code;
     let fields = [
         code.filename,
+        code.name,
         code.qualname.unwrap_or(code.name),
         code.linetable,
         code.first_line,
@@ -78,7 +82,7 @@ pub fn fingerprint_range(layout: &Layout) -> (u64, usize) {
 pub struct Code {
     /// Counts the code objects read: no two have the same number, even at the same address.
     pub number: u64,
-    /// `co_qualname` (3.11 on), else `co_name`.
+    /// `co_qualname` (3.11 on), else `co_name`; see [`shown_name`].
     pub name: String,
     /// `co_filename`.
     pub file: String,
@@ -174,12 +178,28 @@ pub struct CodeCache {
 #[derive(Debug, Clone)]
 struct Entry {
     fingerprint: Fingerprint,
-    /// The hash of the name: where functions come and go, another name may lie where this one lay.
-    name_hash: Option<u64>,
+    /// Where functions come and go, other names may lie where these lay. Each check compares one of these.
+    marks: Rc<[Mark]>,
+    /// How often it was compared.
+    checks: usize,
     code: Rc<Code>,
     since_ns: u64,
     checked: Moment,
 }
+
+/// A word that tells a name apart from another one at its address: its hash, or a piece of its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    at: Address,
+    /// `None`: it could not be read.
+    word: Option<u64>,
+}
+
+/// The hash of a `str` that was never used as a key (`unicodeobject.c`: -1).
+const NO_HASH: u64 = u64::MAX;
+
+/// So many words of a name without a hash are compared. The first and the last tell most names apart.
+const MAX_MARKS: u64 = 16;
 
 /// When the memory was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -198,6 +218,16 @@ const TRUSTED_PART: u64 = 64;
 const LONGEST_TRUST_NS: u64 = 10_000_000;
 
 impl Entry {
+    /// The mark that the next check compares.
+    fn mark(&self) -> Option<&Mark> {
+        self.marks.get(self.checks.checked_rem(self.marks.len())?)
+    }
+
+    fn is_as(&self, found: &Fingerprint, word: Option<u64>) -> bool {
+        let is_marked = self.mark().is_none_or(|mark| mark.word == word);
+        self.fingerprint == *found && is_marked
+    }
+
     /// Until when it needs no comparison with what lies at its address, in [`Moment::at_ns`].
     fn fresh_until_ns(&self, now: Moment) -> u64 {
         match now.generation {
@@ -263,11 +293,11 @@ impl CodeCache {
         Some((&entry.code, entry.fresh_until_ns(now)))
     }
 
-    /// Where the hash of the name lies, for the entry of `at`.
+    /// Where the word lies by which the names are compared at the next check, for the entry of `at`: the hash
+    /// of a name, or in turn the pieces of its text.
     #[must_use]
-    pub fn name_hash_at(&self, at: Address, layout: &Layout) -> Option<Address> {
-        let entry = self.entries.get(&at)?;
-        Some(hash_at(entry.fingerprint.name, layout))
+    pub fn name_hash_at(&self, at: Address, _layout: &Layout) -> Option<Address> {
+        self.entries.get(&at)?.mark().map(|mark| mark.at)
     }
 
     /// Compares the entry of `at` with what was found there, and at [`CodeCache::name_hash_at`], at `now`.
@@ -280,8 +310,9 @@ impl CodeCache {
     ) -> Check {
         match self.entries.get_mut(&at) {
             None => Check::Unknown,
-            Some(entry) if entry.fingerprint == *found && entry.name_hash == name_hash => {
+            Some(entry) if entry.is_as(found, name_hash) => {
                 entry.checked = now;
+                entry.checks = entry.checks.wrapping_add(1);
                 Check::Same
             }
             Some(_) => {
@@ -317,7 +348,8 @@ impl CodeCache {
             at,
             Entry {
                 fingerprint,
-                name_hash: memory.word(hash_at(fingerprint.name, layout)).ok(),
+                marks: marks(memory, layout, &fingerprint).into(),
+                checks: 0,
                 code: Rc::new(code),
                 since_ns: now.at_ns,
                 checked: now,
@@ -327,9 +359,47 @@ impl CodeCache {
     }
 }
 
-/// `hash` follows `length` in `PyASCIIObject` (`unicodeobject.h`); names are interned, and so have one.
-fn hash_at(name: u64, layout: &Layout) -> Address {
-    Address(name) + (layout.object.str_length + 8)
+/// What tells the names apart from others at their addresses. Names that the compiler made are interned and so
+/// have a hash; one that the program gave (`code.replace(co_name=…)`, 3.8 on) has none up to 3.12.
+fn marks(memory: &impl ReadMemory, layout: &Layout, found: &Fingerprint) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    let mark = |at| Mark {
+        at,
+        word: memory.word(at).ok(),
+    };
+    let of_qualname = (found.qualname != found.name).then_some(found.qualname);
+    for name in [found.name].into_iter().chain(of_qualname) {
+        // `hash` follows `length` in `PyASCIIObject` (`unicodeobject.h`).
+        let hash = mark(Address(name) + (layout.object.str_length + 8));
+        match text_range(memory, layout, Address(name)) {
+            Some((text, bytes)) if hash.word == Some(NO_HASH) => {
+                marks.extend(words_of(bytes).map(|offset| mark(text + offset)));
+            }
+            _ => marks.push(hash),
+        }
+    }
+    marks
+}
+
+/// Where the words of a text of so many bytes begin, the last one first. That of a text shorter than a word
+/// goes on into what lies behind it in the same block of memory, which nothing changes.
+fn words_of(bytes: u64) -> impl Iterator<Item = u64> {
+    let last = bytes.saturating_sub(8);
+    let others = (0..last).step_by(8).take(MAX_MARKS as usize - 1);
+    [last].into_iter().chain(others)
+}
+
+/// The qualified name (3.11 on). Where the program gave the function another name than that ends in
+/// (`code.replace(co_name=…)`), which is the one that tracebacks show, this one takes its place.
+fn shown_name(name: String, qualname: Option<String>) -> String {
+    let Some(qualname) = qualname.filter(|qualname| *qualname != name) else {
+        return name;
+    };
+    match qualname.rsplit_once('.') {
+        _ if qualname.ends_with(&format!(".{name}")) => qualname,
+        Some((scope, _)) => format!("{scope}.{name}"),
+        None => name,
+    }
 }
 
 fn read_code(
@@ -347,6 +417,11 @@ fn read_code(
     };
     let text = |address| read_str(memory, layout, Address(address), MAX_NAME).ok();
     let (name, file) = (text(fingerprint.name)?, text(fingerprint.filename)?);
+    let qualname = match fingerprint.qualname {
+        at if at == fingerprint.name => None,
+        at => Some(text(at)?),
+    };
+    let name = shown_name(name, qualname);
     let first_line = u32::try_from(fingerprint.first_line).ok();
     let first_line = first_line.filter(|line| *line > 0);
     let is_init = name == "__init__" && file == "__init__";
@@ -426,4 +501,126 @@ fn read_copies(bytes: &[u8], memory: &impl ReadMemory, layout: &Layout) -> Vec<A
         .filter_map(|n| word_at(&words, n * 8))
         .map(Address)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpython::layout::for_version;
+    use crate::memory::SavedMemory;
+
+    const NAME: Address = Address(0x1000);
+
+    /// A `str` of 3.9 as its header draws it: length, hash, state (compact, ASCII, one byte a character), text.
+    fn name(memory: &mut SavedMemory, at: Address, hash: u64, text: &str) {
+        let mut bytes = vec![0; 48];
+        bytes[16..24].copy_from_slice(&(text.len() as u64).to_le_bytes());
+        bytes[24..32].copy_from_slice(&hash.to_le_bytes());
+        bytes[32] = 1 << 2 | 1 << 5 | 1 << 6;
+        bytes.extend(text.as_bytes());
+        bytes.extend([0; 16]);
+        memory.insert(at, bytes);
+    }
+
+    /// In so many checks at most it is noticed that `new` lies where `old` lay.
+    fn checks_until_noticed(old: (u64, &str), new: (u64, &str)) -> Option<usize> {
+        let layout = for_version(3, 9).expect("a table");
+        let fingerprint = Fingerprint {
+            filename: 1,
+            name: NAME.0,
+            qualname: NAME.0,
+            line_table: 2,
+            first_line: 3,
+        };
+        let (mut before, mut after) = (SavedMemory::default(), SavedMemory::default());
+        name(&mut before, NAME, old.0, old.1);
+        name(&mut after, NAME, new.0, new.1);
+        let entry = Entry {
+            fingerprint,
+            marks: marks(&before, layout, &fingerprint).into(),
+            checks: 0,
+            code: Rc::new(code()),
+            since_ns: 0,
+            checked: Moment::default(),
+        };
+        let mut codes = CodeCache::default();
+        let at = Address(0x5000);
+        codes.entries.insert(at, entry);
+        (0..MAX_MARKS as usize).find(|_| {
+            let word = codes.name_hash_at(at, layout);
+            let word = word.and_then(|word| after.word(word).ok());
+            codes.check(at, &fingerprint, word, Moment::default()) == Check::Replaced
+        })
+    }
+
+    fn code() -> Code {
+        let table = LineTable {
+            format: LineFormat::of(9).expect("a format"),
+            first_line: 3,
+            bytes: Vec::new(),
+        };
+        Code {
+            number: 1,
+            name: String::new(),
+            file: String::new(),
+            first_line: None,
+            is_trampoline: false,
+            start: None,
+            extent: Extent {
+                from: 0,
+                length: u64::MAX,
+            },
+            copies: Vec::new(),
+            lines: LineIndex::new(&table),
+            is_generator: false,
+            frame_bytes: None,
+            variables: None,
+        }
+    }
+
+    #[test]
+    fn another_name_at_the_same_address_is_noticed() {
+        assert_eq!(checks_until_noticed((7, "first"), (8, "other")), Some(0));
+        assert_eq!(checks_until_noticed((7, "first"), (7, "first")), None);
+        // Names that the program gave have no hash.
+        let check = |old, new| checks_until_noticed((NO_HASH, old), (NO_HASH, new));
+        assert_eq!(
+            check("g0000 (made by replace)", "g0000 (made by replace)"),
+            None
+        );
+        assert_eq!(
+            check("g0000 (made by replace)", "g0001 (made by replace)"),
+            Some(1)
+        );
+        assert_eq!(
+            check("the step with number 17", "the step with number 18"),
+            Some(0)
+        );
+        assert_eq!(
+            check("the step numbered as 17", "the past numbered as 17"),
+            Some(1)
+        );
+        assert_eq!(
+            check("a of b c d e f g h i j k", "a of b c d e g g h i j k"),
+            Some(2)
+        );
+        assert_eq!(check("a1", "a2"), Some(0));
+        assert_eq!(check("", ""), None);
+        // Used as a key since, it has a hash, and is the same.
+        assert_eq!(checks_until_noticed((NO_HASH, "a1"), (5, "a1")), None);
+    }
+
+    #[test]
+    fn a_name_that_the_program_gave_is_shown() {
+        let shown =
+            |name: &str, qualname: &str| shown_name(name.to_owned(), Some(qualname.to_owned()));
+        assert_eq!(shown("f", "f"), "f");
+        assert_eq!(shown("f", "C.f"), "C.f");
+        assert_eq!(shown("f", "g.<locals>.f"), "g.<locals>.f");
+        assert_eq!(shown("step 1", "f"), "step 1");
+        assert_eq!(shown("step 1", "C.f"), "C.step 1");
+        assert_eq!(shown("a.b", "a.b"), "a.b");
+        assert_eq!(shown("af", "C.f"), "C.af");
+        assert_eq!(shown_name("f".to_owned(), None), "f");
+    }
 }

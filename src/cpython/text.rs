@@ -60,6 +60,16 @@ pub fn read_str(
     Ok(text)
 }
 
+/// Where the text of the `str` at `address` lies, and how many bytes it has; `None` when there is none.
+pub(super) fn text_range(
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    address: Address,
+) -> Option<(Address, u64)> {
+    let header = read_header(memory, &layout.object, address).ok()?;
+    Some((header.text, header.chars * header.char_bytes as u64))
+}
+
 /// How many bytes of an object tell whether it is a certain ASCII `str` of `chars` characters.
 #[must_use]
 pub fn ascii_str_bytes(layout: &Layout, chars: usize) -> usize {

@@ -23,6 +23,16 @@ pub struct ThreadNames {
     pub main: Option<u64>,
 }
 
+/// Whether `threading` made a name up, as it does when the program gives none: `Thread-3`, from 3.10 on
+/// `Thread-3 (work)` with the name of the function; `Dummy-1` for a thread that it did not start.
+#[must_use]
+pub fn is_made_up(name: &str) -> bool {
+    let number = name.strip_prefix("Thread-").or(name.strip_prefix("Dummy-"));
+    let Some(number) = number else { return false };
+    let rest = number.trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.len() < number.len() && (rest.is_empty() || rest.starts_with(" (") && rest.ends_with(')'))
+}
+
 /// The names of the threads of the interpreter whose `PyInterpreterState` is at `interpreter`, as far as they
 /// are wanted: `is_wanted` is asked with the ident.
 ///

@@ -4,14 +4,22 @@
 //! `unit`, the seconds of a time of 1 (line_profiler's `_line_profiler.pyx`). line_profiler 5 pickles a
 //! subclass that 4 does not have, but both have, and print, the class of 4: that is named here.
 //!
-//! Hits are samples. The time of a line is that of all it called too, as line_profiler measures it. The
-//! opcodes are those of protocol 2, which every Python 3 reads (Python's `pickletools.py`).
+//! Hits are samples. The time of a line is that of all it called too, as line_profiler measures it. Where a
+//! function calls itself, line_profiler's clock starts anew in each call: so a sample counts for the line of
+//! the innermost call only, and the lines add up to the function's total time.
+//!
+//! line_profiler shows the text from a function's first line on and fails where that is within a string. A
+//! module's is 1: up to Python 3.7 its code object names the line in which its first statement *ends*, which
+//! is the last one of a docstring.
+//!
+//! The opcodes are those of protocol 2, which every Python 3 reads (Python's `pickletools.py`).
 
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::profile::Profile;
-use crate::profile::line_tables::{self, LineTable};
+use crate::profile::functions::{Function, Functions};
+use crate::profile::lines::Lines;
+use crate::profile::{Profile, Totals};
 
 use super::Meta;
 
@@ -26,21 +34,15 @@ type Key<'p> = (&'p str, u32, &'p str);
 /// By line: hits and nanoseconds.
 type Timings = BTreeMap<u32, (u64, u64)>;
 
+/// The name of a module's code object.
+const MODULE: &str = "<module>";
+
 /// Writes the file. Functions without a file have no lines to show and are left out.
 ///
 /// # Errors
 /// When `out` fails.
 pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
-    let tables = line_tables::of(profile);
-    let mut functions: BTreeMap<Key<'_>, Timings> = BTreeMap::new();
-    for table in &tables {
-        let function = &table.row.function;
-        if let Some(file) = function.file {
-            let first_line = function.first_line.or(first_seen(table)).unwrap_or(1);
-            let timings = functions.entry((file, first_line, function.name));
-            add(timings.or_default(), table, first_line, meta);
-        }
-    }
+    let functions = timings(profile, meta);
     let mut pickle = Pickle { out };
     pickle.raw(b"\x80\x02")?;
     pickle.raw(MODULE_AND_CLASS)?;
@@ -57,19 +59,48 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
     pickle.raw(b"ub.")
 }
 
-fn first_seen(table: &LineTable<'_>) -> Option<u32> {
-    table.lines.iter().find_map(|line| line.row.line)
+/// The lines of each function that has a file.
+fn timings<'p>(profile: &'p Profile, meta: &Meta) -> BTreeMap<Key<'p>, Timings> {
+    let functions = Functions::of(profile);
+    let lines = Lines::of(profile, &functions);
+    let rows = lines.rows().iter();
+    let rows = rows.zip(lines.innermost(profile, &functions));
+    let seen: Vec<_> = rows.filter(|(_, totals)| totals.samples > 0).collect();
+    let mut first_seen: BTreeMap<Function<'p>, u32> = BTreeMap::new();
+    for (row, _) in &seen {
+        if let Some(line) = row.line {
+            let first = first_seen.entry(row.function).or_insert(line);
+            *first = line.min(*first);
+        }
+    }
+    let mut timings: BTreeMap<Key<'p>, Timings> = BTreeMap::new();
+    for (row, totals) in seen {
+        let Some(file) = row.function.file else {
+            continue;
+        };
+        let first_line = match row.function.name {
+            MODULE => 1,
+            _ => row
+                .function
+                .first_line
+                .or(first_seen.get(&row.function).copied())
+                .unwrap_or(1),
+        };
+        let lines = timings.entry((file, first_line, row.function.name));
+        add(
+            lines.or_default(),
+            row.line.unwrap_or(first_line),
+            &totals,
+            meta,
+        );
+    }
+    timings
 }
 
-/// Lines that are not known count as the function's first.
-fn add(timings: &mut Timings, table: &LineTable<'_>, first_line: u32, meta: &Meta) {
-    for line in &table.lines {
-        let total = &line.row.total_time;
-        let number = line.row.line.unwrap_or(first_line);
-        let (hits, time) = timings.entry(number).or_default();
-        *hits = hits.saturating_add(total.samples);
-        *time = time.saturating_add(total.time(meta.view).0);
-    }
+fn add(timings: &mut Timings, line: u32, totals: &Totals, meta: &Meta) {
+    let (hits, time) = timings.entry(line).or_default();
+    *hits = hits.saturating_add(totals.samples);
+    *time = time.saturating_add(totals.time(meta.view).0);
 }
 
 struct Pickle<'w> {

@@ -12,17 +12,33 @@ use crate::profile::{Profile, View};
 
 use super::Meta;
 use super::csv::clean;
+use super::line_table::visible;
 use super::paths::Shortener;
 use super::text::{SummaryOptions, line, more, place};
 
-/// The ranks as a whole, then the functions and the lines whose imbalance costs most; nothing for a
-/// profile of less than two ranks.
+/// So many launches are told of.
+const MAX_LAUNCHES: usize = 10;
+
+/// The ranks of each launch as a whole, then the functions and the lines whose imbalance costs most in the launch
+/// that took longest; nothing for a profile of less than two ranks.
 pub(super) fn tables(text: &mut String, profile: &Profile, options: &SummaryOptions) {
-    let Some(ranks) = OverRanks::of(profile, options.view) else {
+    let launches = OverRanks::of_launches(profile, options.view);
+    let Some(ranks) = launches.first() else {
         return;
     };
     text.push('\n');
-    line(text, &in_words(&ranks, options.view));
+    for launch in launches.iter().take(MAX_LAUNCHES) {
+        let name = match launch.launch() {
+            _ if launches.len() == 1 => String::new(),
+            Some(name) => format!("launch {}: ", visible(name)),
+            None => "other launch: ".to_owned(),
+        };
+        line(text, &(name + &in_words(launch, options.view)));
+    }
+    if launches.len() > MAX_LAUNCHES {
+        let more = launches.len() - MAX_LAUNCHES;
+        line(text, &format!("{more} more launches"));
+    }
     let (functions, lines) = (ranks.functions(), ranks.lines());
     let files = functions.iter().filter_map(|row| row.function.file);
     let shortener = Shortener::of(files);
@@ -33,9 +49,13 @@ pub(super) fn tables(text: &mut String, profile: &Profile, options: &SummaryOpti
             place(&shortener, function, function.first_line),
         )
     });
+    let of = match ranks.launch() {
+        Some(name) if launches.len() > 1 => format!(" of launch {}", visible(name)),
+        _ => String::new(),
+    };
     table(
         text,
-        "functions over ranks",
+        &format!("functions over ranks{of}"),
         options.view,
         rows,
         options.functions,
@@ -43,7 +63,8 @@ pub(super) fn tables(text: &mut String, profile: &Profile, options: &SummaryOpti
     let rows = lines
         .iter()
         .map(|row| (row.self_time, place(&shortener, &row.function, row.line)));
-    table(text, "lines over ranks", options.view, rows, options.lines);
+    let heading = format!("lines over ranks{of}");
+    table(text, &heading, options.view, rows, options.lines);
 }
 
 /// `4 ranks, from 9.10 to 12.35 s (wall), mean 10.20 s; rank 3 is the slowest; …`
@@ -116,21 +137,23 @@ pub(super) fn write_csv(profile: &Profile, meta: &Meta, out: &mut dyn io::Write)
         .has_headers(false)
         .from_writer(out);
     writer.write_record(COLUMNS)?;
-    if let Some(ranks) = OverRanks::of(profile, meta.view) {
+    for ranks in OverRanks::of_launches(profile, meta.view) {
+        let launch = ranks.launch().map(clean);
+        let times = |own: &Spread, total: &Spread| (csv_times(own), csv_times(total));
         for row in ranks.functions() {
             let place = csv_place("function", &row.function, None);
-            writer.serialize((place, csv_times(&row.self_time), csv_times(&row.total_time)))?;
+            writer.serialize((place, times(&row.self_time, &row.total_time), &launch))?;
         }
         for row in ranks.lines() {
             let place = csv_place("line", &row.function, row.line);
-            writer.serialize((place, csv_times(&row.self_time), csv_times(&row.total_time)))?;
+            writer.serialize((place, times(&row.self_time, &row.total_time), &launch))?;
         }
     }
     writer.flush()
 }
 
 /// The names of the columns; docs/csv.md tells what they hold.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 20] = [
     "kind",
     "function",
     "file",
@@ -150,6 +173,7 @@ const COLUMNS: [&str; 19] = [
     "total_slowest_rank",
     "total_imbalance",
     "total_cost_core_s",
+    "launch",
 ];
 
 fn csv_place<'p>(
@@ -176,10 +200,20 @@ fn csv_times(spread: &Spread) -> impl Serialize + use<> {
 /// What rsamp's JSON tells of the ranks.
 #[derive(Serialize)]
 pub(super) struct JsonRanks<'p> {
+    launch: Option<&'p str>,
     numbers: Vec<u32>,
     whole: JsonSpread,
     functions: Vec<JsonRow<'p>>,
     lines: Vec<JsonRow<'p>>,
+    /// The launches that took less time.
+    other_launches: Vec<JsonLaunch<'p>>,
+}
+
+#[derive(Serialize)]
+struct JsonLaunch<'p> {
+    launch: Option<&'p str>,
+    numbers: Vec<u32>,
+    whole: JsonSpread,
 }
 
 #[derive(Serialize)]
@@ -221,16 +255,24 @@ impl From<Spread> for JsonSpread {
 
 /// `None` for a profile of less than two ranks.
 pub(super) fn json<'p>(profile: &'p Profile, view: View) -> Option<JsonRanks<'p>> {
-    let ranks = OverRanks::of(profile, view)?;
+    let launches = OverRanks::of_launches(profile, view);
+    let ranks = launches.first()?;
+    let others = launches.iter().skip(1).map(|ranks| JsonLaunch {
+        launch: ranks.launch(),
+        numbers: ranks.ranks().to_vec(),
+        whole: ranks.whole().into(),
+    });
     let of_function =
         |r: &&FunctionSpread<'p>| json_row(r.function, None, r.self_time, r.total_time);
     let of_line =
         |r: &&LineSpread<'p>| json_row(r.function, Some(r.line), r.self_time, r.total_time);
     Some(JsonRanks {
+        launch: ranks.launch(),
         numbers: ranks.ranks().to_vec(),
         whole: ranks.whole().into(),
         functions: ranks.functions().iter().map(of_function).collect(),
         lines: ranks.lines().iter().map(of_line).collect(),
+        other_launches: others.collect(),
     })
 }
 

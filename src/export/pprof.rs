@@ -1,9 +1,11 @@
 //! Turns a profile into a gzipped message of pprof's profile.proto.
 //!
 //! The numbers of the fields are those of proto/profile.proto in github.com/google/pprof. Each stack
-//! of each thread is a sample with its ticks and its nanoseconds of wall, CPU and GIL time; the
-//! chosen time is the one shown first. Thread and process are labels. A location is one line of one
-//! function. Names are whole: protobuf needs no escapes.
+//! of each thread is a sample with its ticks and its nanoseconds of wall, CPU and GIL time. Thread and
+//! process are labels. A location is one line of one function. Names are whole: protobuf needs no escapes.
+//!
+//! The chosen time is the last value, and is named as the default too: viewers that do not know
+//! `default_sample_type` (older versions of speedscope) show the last value of a sample.
 
 use std::collections::HashMap;
 use std::io;
@@ -115,11 +117,12 @@ pub(super) fn write(
     let mut strings = Strings::new();
     let labels = labels(profile, &mut strings);
     let head = head(profile, meta, strings);
+    let views = views(meta.view);
     io::Write::write_all(&mut gzip, &head.encode_to_vec())?;
     for row in profile.rows() {
         // Messages one after the other are one message, with the elements of all.
         let part = Profile {
-            sample: vec![sample(profile, row, &labels)],
+            sample: vec![sample(profile, row, views, &labels)],
             ..Profile::default()
         };
         io::Write::write_all(&mut gzip, &part.encode_to_vec())?;
@@ -151,13 +154,12 @@ fn head(profile: &profile::Profile, meta: &Meta, mut strings: Strings) -> Profil
         r#type: strings.number(r#type),
         unit: strings.number(unit),
     };
+    let mut sample_type = vec![value_type("samples", "count")];
+    for view in views(meta.view) {
+        sample_type.push(value_type(view_name(view), "nanoseconds"));
+    }
     Profile {
-        sample_type: vec![
-            value_type("samples", "count"),
-            value_type("wall", "nanoseconds"),
-            value_type("cpu", "nanoseconds"),
-            value_type("gil", "nanoseconds"),
-        ],
+        sample_type,
         period_type: Some(value_type("wall", "nanoseconds")),
         default_sample_type: value_type(view_name(meta.view), "nanoseconds").r#type,
         period: int(totals.wall.0 / totals.samples.max(1)),
@@ -167,6 +169,15 @@ fn head(profile: &profile::Profile, meta: &Meta, mut strings: Strings) -> Profil
         comment,
         sample: Vec::new(),
         string_table: strings.table,
+    }
+}
+
+/// The times of a sample in the order in which they are written, the chosen one last.
+fn views(chosen: View) -> [View; 3] {
+    match chosen {
+        View::Wall => [View::Gil, View::Cpu, View::Wall],
+        View::Cpu => [View::Gil, View::Wall, View::Cpu],
+        View::Gil => [View::Cpu, View::Wall, View::Gil],
     }
 }
 
@@ -234,7 +245,12 @@ fn labels(profile: &profile::Profile, strings: &mut Strings) -> Vec<Vec<Label>> 
     of_thread
 }
 
-fn sample(profile: &profile::Profile, row: &Row, labels: &[Vec<Label>]) -> Sample {
+fn sample(
+    profile: &profile::Profile,
+    row: &Row,
+    views: [View; 3],
+    labels: &[Vec<Label>],
+) -> Sample {
     let ThreadId(thread) = row.thread;
     let location_id = match row.stack {
         Some(_) => {
@@ -244,10 +260,11 @@ fn sample(profile: &profile::Profile, row: &Row, labels: &[Vec<Label>]) -> Sampl
         None => vec![1 + profile.frames().len() as u64],
     };
     let totals = &row.totals;
-    let values = [totals.samples, totals.wall.0, totals.cpu.0, totals.gil.0];
+    let times = views.map(|view| totals.time(view).0);
+    let values = [totals.samples].into_iter().chain(times);
     Sample {
         location_id,
-        value: values.into_iter().map(int).collect(),
+        value: values.map(int).collect(),
         label: labels.get(thread as usize).cloned().unwrap_or_default(),
     }
 }

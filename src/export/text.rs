@@ -274,7 +274,7 @@ pub(super) fn head(text: &mut String, profile: &Profile) {
         count => format!("{count} {what}s"),
     };
     let mut parts = vec![
-        format!("{} recorded", span(profile.duration())),
+        recorded(profile),
         plural(profile.totals().samples, "sample"),
         plural(profile.threads().len() as u64, "thread"),
     ];
@@ -292,6 +292,16 @@ pub(super) fn head(text: &mut String, profile: &Profile) {
     if !profile.is_complete() && profile.totals().samples > 0 {
         line(text, "the recording has no end: it was cut off");
     }
+}
+
+/// `4.1 s recorded`. Of runs with much time between them: `4.1 s sampled within 86400.0 s`.
+fn recorded(profile: &Profile) -> String {
+    let (sampled, duration) = (profile.sampled_time(), profile.duration());
+    let is_apart = profile.processes().len() > 1 && sampled > Nanos(0);
+    if is_apart && sampled.0 < duration.0 / 2 {
+        return format!("{} sampled within {}", span(sampled), span(duration));
+    }
+    format!("{} recorded", span(duration))
 }
 
 fn threads(text: &mut String, profile: &Profile, options: &SummaryOptions) {

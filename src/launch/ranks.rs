@@ -13,6 +13,8 @@ struct Convention {
     /// The first of these that is a number is the size.
     sizes: &'static [&'static str],
     local_ranks: &'static [&'static str],
+    /// The first of these that is set tells one launch from another.
+    launches: &'static [&'static str],
 }
 
 /// In the order in which they count.
@@ -21,6 +23,7 @@ struct Convention {
 /// - PMI: MPICH's `src/pm/hydra` (PMI_RANK, PMI_SIZE, MPI_LOCALRANKID), which Intel MPI's is made of; Cray's and Slurm's PMI
 ///   (`src/plugins/mpi/pmi2`); MVAPICH2's `mpirun_rsh`.
 /// - PMIx: `PMIX_RANK` is in the environment of each client; it has no variable for the size.
+///   Open MPI 4 sets it and PMIX_NAMESPACE too, which is the name of the launch.
 /// - PALS: HPE's `mpiexec` and `aprun`; and the older ALPS.
 /// - torchrun: "Environment Variables" in the documentation of `torch.distributed.run`.
 const CONVENTIONS: &[Convention] = &[
@@ -29,36 +32,42 @@ const CONVENTIONS: &[Convention] = &[
         beside: &[],
         sizes: &["OMPI_COMM_WORLD_SIZE"],
         local_ranks: &["OMPI_COMM_WORLD_LOCAL_RANK"],
+        launches: &["PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid"],
     },
     Convention {
         rank: "PMI_RANK",
         beside: &[],
         sizes: &["PMI_SIZE"],
         local_ranks: &["MPI_LOCALRANKID", "PMI_LOCAL_RANK"],
+        launches: &[],
     },
     Convention {
         rank: "MV2_COMM_WORLD_RANK",
         beside: &[],
         sizes: &["MV2_COMM_WORLD_SIZE"],
         local_ranks: &["MV2_COMM_WORLD_LOCAL_RANK"],
+        launches: &[],
     },
     Convention {
         rank: "PMIX_RANK",
         beside: &[],
         sizes: &["JSM_NAMESPACE_SIZE", "PALS_SIZE"],
         local_ranks: &["JSM_NAMESPACE_LOCAL_RANK", "PALS_LOCAL_RANKID"],
+        launches: &["PMIX_NAMESPACE"],
     },
     Convention {
         rank: "PALS_RANKID",
         beside: &[],
         sizes: &["PALS_SIZE"],
         local_ranks: &["PALS_LOCAL_RANKID"],
+        launches: &["PALS_APID"],
     },
     Convention {
         rank: "ALPS_APP_PE",
         beside: &[],
         sizes: &[],
         local_ranks: &[],
+        launches: &["ALPS_APP_ID"],
     },
     TORCHRUN,
     SLURM,
@@ -69,6 +78,7 @@ const TORCHRUN: Convention = Convention {
     beside: &["WORLD_SIZE", "LOCAL_RANK"],
     sizes: &["WORLD_SIZE"],
     local_ranks: &["LOCAL_RANK"],
+    launches: &[],
 };
 
 /// srun(1), "OUTPUT ENVIRONMENT VARIABLES". A batch script has SLURM_PROCID too, but no SLURM_STEP_ID.
@@ -77,6 +87,7 @@ const SLURM: Convention = Convention {
     beside: &[STEP],
     sizes: &["SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"],
     local_ranks: &["SLURM_LOCALID"],
+    launches: &[],
 };
 
 const STEP: &str = "SLURM_STEP_ID";
@@ -110,6 +121,8 @@ pub struct InJob {
     pub step: Option<String>,
     /// The node as Slurm calls it.
     pub node: Option<String>,
+    /// What tells its launch from others of the same job or script; `None` where nothing does.
+    pub launch: Option<String>,
 }
 
 impl InJob {
@@ -142,15 +155,24 @@ impl InJob {
             let is_torchrun = convention.rank == TORCHRUN.rank;
             if is_torchrun { None } else { first(names) }
         };
+        let named =
+            told.and_then(|convention| convention.launches.iter().find_map(|name| text(name)));
+        // Each launch in a job of Slurm is a step of its own, but for what is started within one.
+        let job = JOBS.iter().find_map(|name| text(name));
+        let in_step = || {
+            let step = text(STEP)?;
+            Some(format!("step {}.{step}", job.as_deref().unwrap_or("?")))
+        };
         InJob {
             rank,
+            launch: rank.and_then(|_| named.or_else(in_step)),
             size: told
                 .and_then(|convention| first(convention.sizes))
                 .or_else(|| by_step(SLURM.sizes)),
             local_rank: told
                 .and_then(|convention| first(convention.local_ranks))
                 .or_else(|| by_step(SLURM.local_ranks)),
-            job: JOBS.iter().find_map(|name| text(name)),
+            job,
             step: text(STEP),
             node: text(NODE),
         }
@@ -176,6 +198,7 @@ impl InJob {
                 .chain(convention.beside.iter().copied())
                 .chain(convention.sizes.iter().copied())
                 .chain(convention.local_ranks.iter().copied())
+                .chain(convention.launches.iter().copied())
         };
         let others = JOBS.iter().copied().chain([STEP, NODE, TORCHRUN_ID]);
         CONVENTIONS.iter().flat_map(of).chain(others)
@@ -299,6 +322,27 @@ mod tests {
                 (Some(5), Some(8), Some(1)),
             );
         }
+    }
+
+    #[test]
+    fn launches_are_told_apart() {
+        let launch = |environment: &str| in_job(environment).launch;
+        let ompi = "OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=2";
+        let named = |name: &str| Some(name.to_owned());
+        assert_eq!(
+            launch(&format!("{ompi} PMIX_NAMESPACE=70123")),
+            named("70123")
+        );
+        assert_eq!(
+            launch(&format!("{ompi} OMPI_MCA_ess_base_jobid=9")),
+            named("9")
+        );
+        assert_eq!(launch("PMIX_RANK=4 PMIX_NAMESPACE=prte@1"), named("prte@1"));
+        assert_eq!(launch(STEP_2), named("step 42.3"));
+        assert_eq!(launch("PALS_RANKID=1 PALS_APID=a-b"), named("a-b"));
+        assert_eq!(launch("PMI_RANK=1 PMI_SIZE=2"), None);
+        // A name without a rank is none of a launch.
+        assert_eq!(launch("PMIX_NAMESPACE=prte@1 SLURM_STEP_ID=3"), None);
     }
 
     #[test]

@@ -5,9 +5,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::time::ClockId;
+use nix::unistd::{SysconfVar, sysconf};
 
 use super::tasks::{Stat, TaskState, parse_stat};
 use super::{Pid, ProcessError, Tid};
@@ -190,6 +193,16 @@ impl Process {
             (true, Err(_)) => format!("process {}", self.pid),
         }
     }
+}
+
+/// When a process started, to a clock tick (10 ms), by the clock of the system; `None` when it ended.
+#[must_use]
+pub fn started_at(pid: Pid) -> Option<SystemTime> {
+    let ticks = read_stat(pid).ok()?.start_ticks;
+    let ticks_per_s = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
+    let since_boot = Duration::from_millis(ticks.checked_mul(1000)?.checked_div(ticks_per_s)?);
+    let now = Duration::from(ClockId::CLOCK_BOOTTIME.now().ok()?);
+    SystemTime::now().checked_sub(now.checked_sub(since_boot)?)
 }
 
 /// Reads and parses `/proc/PID/stat`.

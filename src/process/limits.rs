@@ -19,10 +19,14 @@ const UNLIMITED_BYTES: u64 = 1 << 62;
 const MAX_LEVELS: usize = 64;
 
 /// How much a process may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Limits {
     /// How many CPUs: those of its affinity mask, or fewer where a CPU quota allows less, rounded up.
     pub cpus: Option<u32>,
+    /// The affinity mask: CPU 0 is the lowest bit of the first word. Empty: not known.
+    pub cpu_mask: Vec<u64>,
+    /// How many CPUs the smallest CPU quota allows, rounded up.
+    pub cpu_quota: Option<u32>,
     /// How much memory: the least of what its control groups and its Slurm job allow.
     pub memory_bytes: Option<u64>,
 }
@@ -31,7 +35,9 @@ impl Process {
     /// How much it may use, as far as can be told from here.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        let mask = affinity(self.pid().0);
+        let cpu_mask = affinity(self.pid().0).unwrap_or_default();
+        let count = cpu_mask.iter().map(|word| word.count_ones()).sum();
+        let mask = Some(count).filter(|count| *count > 0);
         let groups = fs::read_to_string(format!("/proc/{}/cgroup", self.pid()));
         let groups = groups.map_or(Vec::new(), |text| parse_groups(&text));
         let read = |path: &Path| fs::read_to_string(path).ok();
@@ -41,16 +47,22 @@ impl Process {
         let by_job = job_memory(&parse_environment(&environment), mask);
         Limits {
             cpus: mask.into_iter().chain(quota).min(),
+            cpu_mask,
+            cpu_quota: quota,
             memory_bytes: by_group.into_iter().chain(by_job).min(),
         }
     }
 }
 
-/// How many CPUs the mask of a process has (sched_getaffinity(2)).
-fn affinity(pid: i32) -> Option<u32> {
+/// The mask of a process (sched_getaffinity(2)), without words at its end that are 0.
+fn affinity(pid: i32) -> Option<Vec<u64>> {
     let set = sched_getaffinity(nix::unistd::Pid::from_raw(pid)).ok()?;
-    let count = (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false));
-    u32::try_from(count.count()).ok()
+    let mut words = Vec::new();
+    for cpu in (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)) {
+        words.resize(words.len().max(cpu / 64 + 1), 0_u64);
+        words[cpu / 64] |= 1 << (cpu % 64);
+    }
+    Some(words)
 }
 
 /// A control group that a process is in.

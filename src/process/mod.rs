@@ -36,7 +36,7 @@ pub use alarm::{Alarm, Knocker};
 pub use births::{Birth, Births};
 pub use counters::{CounterWatch, Counters, ResidentMemory};
 pub use descriptor::{DescriptorKind, descriptor_kind};
-pub use identity::{ImageIdentity, Process};
+pub use identity::{ImageIdentity, Process, started_at};
 pub use image::{FileStamp, Image, ImageError, MappedFile};
 pub use limits::Limits;
 pub use maps::{Mapping, MapsError};

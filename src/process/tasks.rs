@@ -140,6 +140,15 @@ impl Process {
         clock_getcpuclockid(pid).ok().map(CpuClock)
     }
 
+    /// The name that the kernel has for a thread, at most 15 bytes (`comm`; pthread_setname_np(3)); `None` when it
+    /// ended. A thread begins with the name of the one that started it, a program with that of its file.
+    #[must_use]
+    pub fn task_name(&self, tid: Tid) -> Option<String> {
+        let name = fs::read(format!("/proc/{}/task/{tid}/comm", self.pid())).ok()?;
+        let name = String::from_utf8_lossy(&name);
+        Some(name.trim_end_matches('\n').to_owned())
+    }
+
     /// Opens the count of a thread's CPU time, to be read again and again; `None` when it ended, or the
     /// kernel does not count.
     #[must_use]

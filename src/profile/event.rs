@@ -80,11 +80,18 @@ pub struct Process {
     pub parent: Option<ProcessId>,
     /// Its rank among the processes of a parallel program (MPI, Slurm step), from 0.
     pub rank: Option<u32>,
+    /// What tells the launch or step that gave the rank from others of the recording; `None`: not known, the
+    /// same for all that do not know it.
+    pub launch: Option<String>,
     /// The name of the machine; `None`: that of the recording's header.
     pub host: Option<String>,
     /// How many CPUs it may use: those of its affinity mask (sched_getaffinity(2)), or fewer where the
     /// quota of its cgroup (`cpu.max`) allows less, rounded up.
     pub usable_cpus: Option<u32>,
+    /// Its affinity mask: CPU 0 is the lowest bit of the first word. Empty: not known.
+    pub cpu_mask: Vec<u64>,
+    /// How many CPUs the quota of its cgroup allows, rounded up; `None`: as many as there are, or not known.
+    pub cpu_quota: Option<u32>,
     /// How much memory it may use before the kernel or the batch system ends it, in bytes; `None`: no
     /// such limit is known.
     pub memory_limit: Option<u64>,

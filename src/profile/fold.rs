@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::Sum;
-use std::ops::{Add, AddAssign};
+use std::ops::{Add, AddAssign, Sub};
 
 use rustc_hash::FxHashMap;
 
+use super::covered::Covered;
 use super::event::{
     Event, Frame, FrameId, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, Sample,
     StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
@@ -115,6 +116,23 @@ impl Add for Totals {
     }
 }
 
+/// What is left of a sum without one of its parts.
+impl Sub for Totals {
+    type Output = Totals;
+    fn sub(self, part: Totals) -> Totals {
+        Totals {
+            samples: self.samples.saturating_sub(part.samples),
+            wall: self.wall - part.wall,
+            cpu: self.cpu - part.cpu,
+            gil: self.gil - part.gil,
+            helpers_cpu: self.helpers_cpu - part.helpers_cpu,
+            blocked_others: self.blocked_others - part.blocked_others,
+            grown_bytes: self.grown_bytes.saturating_sub(part.grown_bytes),
+            shrunk_bytes: self.shrunk_bytes.saturating_sub(part.shrunk_bytes),
+        }
+    }
+}
+
 impl AddAssign for Totals {
     fn add_assign(&mut self, other: Totals) {
         *self = *self + other;
@@ -170,6 +188,9 @@ pub struct Profile {
     missing: Vec<Missing>,
     skipped: u64,
     last_sample: Nanos,
+    covered: Covered,
+    /// By thread: when its last sample ended.
+    thread_ends: Vec<Nanos>,
     end: Option<Nanos>,
     rejected: u64,
     timeline: Option<Timeline>,
@@ -207,6 +228,7 @@ impl Profile {
                     };
                 self.thread_totals
                     .resize(self.threads.len(), Totals::default());
+                self.thread_ends.resize(self.threads.len(), Nanos(0));
                 accepted
             }
             Event::Frame(id, frame) => push(&mut self.frames, id.0, frame),
@@ -295,7 +317,11 @@ impl Profile {
         if let Some(sum) = self.thread_totals.get_mut(sample.thread.0 as usize) {
             *sum += totals;
         }
+        if let Some(end) = self.thread_ends.get_mut(sample.thread.0 as usize) {
+            *end = sample.at.max(*end);
+        }
         self.last_sample = self.last_sample.max(sample.at);
+        self.covered.push(sample.at - sample.wall, sample.at);
         if let Some(timeline) = &mut self.timeline {
             timeline.push(*sample);
         }
@@ -464,6 +490,18 @@ impl Profile {
     #[must_use]
     pub fn thread_totals(&self) -> &[Totals] {
         &self.thread_totals
+    }
+
+    /// When the last sample of each thread ended; a [`ThreadId`] is an index into them.
+    #[must_use]
+    pub fn thread_ends(&self) -> &[Nanos] {
+        &self.thread_ends
+    }
+
+    /// For how long any thread was sampled: time in which several were counts once.
+    #[must_use]
+    pub fn sampled_time(&self) -> Nanos {
+        self.covered.time()
     }
 
     /// The sums over all threads.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::event::FrameId;
 use super::functions::{Function, FunctionId, Functions};
+use super::sums::Classes;
 use super::{Profile, Totals, View, sums};
 
 /// A line and its times, over all threads.
@@ -71,6 +72,24 @@ impl<'p> Lines<'p> {
     #[must_use]
     pub fn of_frame(&self, frame: FrameId) -> Option<usize> {
         self.of_frame.get(frame.0 as usize).copied()
+    }
+
+    /// The sums of each line over the samples in which it is the line of its function's innermost call; those
+    /// of all lines of a function add up to the function's total time, however often it calls itself.
+    /// `functions` is that of the same profile. An index into them is one into [`Lines::rows`].
+    #[must_use]
+    pub fn innermost(&self, profile: &Profile, functions: &Functions<'_>) -> Vec<Totals> {
+        let nodes = profile.stacks().iter();
+        let class_of = |frame| {
+            functions
+                .of_frame(frame)
+                .map_or(usize::MAX, |id| id.0 as usize)
+        };
+        let (class_of, line_of): (Vec<usize>, Vec<usize>) = nodes
+            .map(|node| (class_of(node.frame), self.of_frame[node.frame.0 as usize]))
+            .unzip();
+        let classes = Classes::new(profile, &class_of, functions.rows().len());
+        classes.innermost(sums::self_times(profile), &line_of, self.rows.len())
     }
 
     /// The lines by self time, longest first; equal ones by total time, then by place.

@@ -11,6 +11,7 @@
 pub mod event;
 
 mod blocks;
+mod covered;
 mod fold;
 mod nearest;
 mod sums;

@@ -1,7 +1,8 @@
 //! Turns a profile of several ranks into how the time of each function and line is spread over them.
 //!
 //! The time of a rank is that of all threads of all processes of this rank; processes without a rank do
-//! not count. A rank in which a function never appears has 0 of it.
+//! not count. A rank in which a function never appears has 0 of it. Ranks of several launches (two `mpirun` in
+//! one script, two steps of a job) have nothing to do with each other: each launch is compared by itself.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -72,6 +73,7 @@ pub struct LineSpread<'p> {
 /// The functions and lines of a profile over its ranks.
 #[derive(Debug, Clone)]
 pub struct OverRanks<'p> {
+    launch: Option<&'p str>,
     ranks: Vec<u32>,
     whole: Spread,
     functions: Vec<FunctionSpread<'p>>,
@@ -79,15 +81,29 @@ pub struct OverRanks<'p> {
 }
 
 impl<'p> OverRanks<'p> {
-    /// Compares the ranks by the time of `view`; `None` when there are less than two.
+    /// Compares the ranks of each launch that has two or more by the time of `view`: first the launch with the most
+    /// time; of equal ones, that with the lowest name.
     ///
-    /// Takes time in proportion to the rows and their depths, and memory to the frames.
+    /// Takes time in proportion to the rows and their depths, and memory to the frames and the launches.
     #[must_use]
-    pub fn of(profile: &'p Profile, view: View) -> Option<OverRanks<'p>> {
-        let ranks = rows_of_rank(profile);
-        if ranks.len() < 2 {
-            return None;
-        }
+    pub fn of_launches(profile: &'p Profile, view: View) -> Vec<OverRanks<'p>> {
+        let launches = rows_of_ranks(profile).into_iter();
+        let mut launches: Vec<_> = launches
+            .filter(|(_, ranks)| ranks.len() > 1)
+            .map(|(launch, ranks)| OverRanks::of_launch(profile, view, launch, ranks))
+            .collect();
+        let time =
+            |launch: &OverRanks<'_>| launch.whole.mean_seconds * f64::from(launch.whole.ranks);
+        launches.sort_by(|a, b| time(b).total_cmp(&time(a)));
+        launches
+    }
+
+    fn of_launch(
+        profile: &'p Profile,
+        view: View,
+        launch: Option<&'p str>,
+        ranks: RowsOfRanks<'p>,
+    ) -> OverRanks<'p> {
         let functions = Classes::of(profile.frames().iter().map(Function::from));
         let lines = profile.frames().iter();
         let lines = Classes::of(lines.map(|frame| (Function::from(frame), frame.line)));
@@ -99,7 +115,8 @@ impl<'p> OverRanks<'p> {
             let times = rows.iter().map(|row| row.totals.time(view));
             whole.push(*rank, times.fold(Nanos(0), Add::add));
         }
-        Some(OverRanks {
+        OverRanks {
+            launch,
             whole: whole.finish(ranks.len()),
             ranks: ranks.into_keys().collect(),
             functions: functions
@@ -123,7 +140,13 @@ impl<'p> OverRanks<'p> {
                     total_time,
                 })
                 .collect(),
-        })
+        }
+    }
+
+    /// What tells the launch from others; `None`: not known.
+    #[must_use]
+    pub fn launch(&self) -> Option<&'p str> {
+        self.launch
     }
 
     /// The ranks, in ascending order.
@@ -171,25 +194,31 @@ fn by_cost(a: (&Spread, &Spread), b: (&Spread, &Spread)) -> Ordering {
     by_self.then_with(|| costs(b.1).total_cmp(&costs(a.1)))
 }
 
-/// The rows of each rank.
-fn rows_of_rank(profile: &Profile) -> BTreeMap<u32, Vec<&Row>> {
-    let mut ranks: BTreeMap<u32, Vec<&Row>> = BTreeMap::new();
+/// The rows of each rank of one launch.
+type RowsOfRanks<'p> = BTreeMap<u32, Vec<&'p Row>>;
+
+/// The rows of each rank of each launch.
+fn rows_of_ranks(profile: &Profile) -> BTreeMap<Option<&str>, RowsOfRanks<'_>> {
+    let mut launches: BTreeMap<Option<&str>, RowsOfRanks<'_>> = BTreeMap::new();
     // A rank without a row is one all the same.
-    for rank in profile
-        .processes()
-        .iter()
-        .filter_map(|process| process.rank)
-    {
-        ranks.entry(rank).or_default();
+    for process in profile.processes() {
+        if let Some(rank) = process.rank {
+            let ranks = launches.entry(process.launch.as_deref()).or_default();
+            ranks.entry(rank).or_default();
+        }
     }
     for row in profile.rows() {
         let process = profile.thread(row.thread).map(|thread| thread.process);
-        let rank = process.and_then(|process| profile.process(process)?.rank);
-        if let Some(rows) = rank.and_then(|rank| ranks.get_mut(&rank)) {
+        let process = process.and_then(|process| profile.process(process));
+        let rows = process.and_then(|process| {
+            let ranks = launches.get_mut(&process.launch.as_deref())?;
+            ranks.get_mut(&process.rank?)
+        });
+        if let Some(rows) = rows {
             rows.push(row);
         }
     }
-    ranks
+    launches
 }
 
 /// Equal keys of frames are one class.
@@ -218,7 +247,7 @@ impl<K: Copy + Eq + Hash> Classes<K> {
 fn spreads(
     profile: &Profile,
     view: View,
-    ranks: &BTreeMap<u32, Vec<&Row>>,
+    ranks: &RowsOfRanks<'_>,
     of_frame: &[usize],
     count: usize,
 ) -> Vec<(Spread, Spread)> {

@@ -42,6 +42,19 @@ struct Visit {
     is_outermost: bool,
 }
 
+/// A node between the root and the one that is visited.
+#[derive(Debug, Clone, Copy)]
+struct OpenNode {
+    stack: u32,
+    class: usize,
+    /// Where the next node of its class towards the root is in the path.
+    outer: Option<usize>,
+    /// The sum of what was met in its subtree.
+    subtree: Totals,
+    /// The part of it that nodes of the same class further in hold.
+    further_in: Totals,
+}
+
 impl<'c> Classes<'c> {
     /// As for [`by_class`].
     pub(super) fn new(
@@ -108,6 +121,57 @@ impl<'c> Classes<'c> {
             leave(&mut path, &mut end);
         }
         totals
+    }
+
+    /// The sums of what the nodes hold themselves, divided among groups: what a node holds counts once for
+    /// each class on its way to the root, for the group of the innermost node of that class.
+    /// `group_of[stack]` is one of `0..group_count`.
+    pub(super) fn innermost(
+        &self,
+        own: impl Fn(usize) -> Totals,
+        group_of: &[usize],
+        group_count: usize,
+    ) -> Vec<Totals> {
+        let mut sums = vec![Totals::default(); group_count];
+        // Where the innermost node of each class is in `path`.
+        let mut open: Vec<Option<usize>> = vec![None; self.class_count];
+        let mut path: Vec<OpenNode> = Vec::new();
+        let mut end = |path: &mut Vec<OpenNode>, open: &mut Vec<Option<usize>>| {
+            let Some(node) = path.pop() else { return };
+            if let Some(parent) = path.last_mut() {
+                parent.subtree += node.subtree;
+            }
+            if let Some(outer) = node.outer.and_then(|at| path.get_mut(at)) {
+                outer.further_in += node.subtree;
+            }
+            if let Some(innermost) = open.get_mut(node.class) {
+                *innermost = node.outer;
+            }
+            let group = group_of.get(node.stack as usize);
+            if let Some(sum) = group.and_then(|group| sums.get_mut(*group)) {
+                *sum += node.subtree - node.further_in;
+            }
+        };
+        for visit in &self.visits {
+            let parent = self.parent(*visit);
+            while path.last().is_some_and(|last| Some(last.stack) != parent) {
+                end(&mut path, &mut open);
+            }
+            let class = self.class_of.get(visit.stack as usize).copied();
+            let class = class.unwrap_or(usize::MAX);
+            let innermost = open.get_mut(class);
+            path.push(OpenNode {
+                stack: visit.stack,
+                class,
+                outer: innermost.and_then(|at| at.replace(path.len())),
+                subtree: own(visit.stack as usize),
+                further_in: Totals::default(),
+            });
+        }
+        while !path.is_empty() {
+            end(&mut path, &mut open);
+        }
+        sums
     }
 
     fn parent(&self, visit: Visit) -> Option<u32> {

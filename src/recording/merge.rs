@@ -1,13 +1,13 @@
 //! Turns the events of several recordings into those of one.
 //!
-//! Processes and threads stay apart; equal frames and stacks become one. Times stay as they are, each
-//! since the start of its own recording.
+//! Processes and threads stay apart; equal frames and stacks become one. Times are since the start of the
+//! first recording, by the clocks of the machines.
 
 use rustc_hash::FxHashMap;
 
 use crate::profile::event::{
-    Event, Frame, FrameId, Missing, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
-    Usage,
+    Event, Frame, FrameId, Loss, Missing, Nanos, Process, ProcessId, Sample, StackId, Thread,
+    ThreadId, Usage,
 };
 
 /// Merges recordings, one after the other. Takes events as a [`super::Reader`] gives them.
@@ -28,6 +28,8 @@ pub struct Merger {
 #[derive(Debug, Default)]
 struct Current {
     name: Option<String>,
+    /// When it was started, since the start of the first.
+    since: Nanos,
     first_process: u32,
     first_thread: u32,
     frames: Vec<FrameId>,
@@ -37,11 +39,13 @@ struct Current {
 }
 
 impl Merger {
-    /// Begins the next recording. Its `name` stands before the command of each of its processes.
-    pub fn begin(&mut self, name: Option<String>) {
+    /// Begins the next recording, which was started `since` after the first. Its `name` stands before the command
+    /// of each of its processes.
+    pub fn begin(&mut self, name: Option<String>, since: Nanos) {
         self.end_current();
         self.current = Current {
             name,
+            since,
             first_process: self.processes,
             first_thread: self.threads,
             is_begun: true,
@@ -62,19 +66,27 @@ impl Merger {
                 }
             }
             Event::End(duration) => {
-                self.duration = self.duration.max(duration);
+                self.duration = self.duration.max(duration + self.current.since);
                 self.current.has_end = true;
             }
             Event::Usage(usage) => {
                 let process = self.process_id(usage.process);
-                emit(Event::Usage(Usage { process, ..usage }));
+                let at = usage.at + self.current.since;
+                emit(Event::Usage(Usage {
+                    process,
+                    at,
+                    ..usage
+                }));
             }
             Event::Missing(missing) => {
                 let process = self.process_id(missing.process);
                 emit(Event::Missing(Missing { process, ..missing }));
             }
-            event @ (Event::Lost(_)
-            | Event::Undetermined(..)
+            Event::Lost(loss) => {
+                let at = loss.at + self.current.since;
+                emit(Event::Lost(Loss { at, ..loss }));
+            }
+            event @ (Event::Undetermined(..)
             | Event::Stopped(_)
             | Event::Skipped(_)
             | Event::Rate(_)) => emit(event),
@@ -97,6 +109,7 @@ impl Merger {
         if let Some(name) = &self.current.name {
             process.command.insert(0, format!("{name}:"));
         }
+        process.seen += self.current.since;
         process.parent = process.parent.map(|parent| self.process_id(parent));
         let id = self.process_id(id);
         self.processes = self.processes.max(id.0.saturating_add(1));
@@ -157,6 +170,7 @@ impl Merger {
         Some(Sample {
             thread: ThreadId(thread),
             stack,
+            at: sample.at + self.current.since,
             ..sample
         })
     }

@@ -29,6 +29,6 @@ pub mod source;
 
 pub use merge::Merger;
 pub use reader::{Completeness, ReadError, Reader, SourceText};
-pub use recorder::{Recorder, Surroundings};
+pub use recorder::{Recorder, Surroundings, Text};
 pub use schema::{Header, Source};
 pub use writer::Writer;

@@ -22,6 +22,12 @@ const MAX_DEFINITIONS: u64 = 1 << 24;
 /// The most threads and processes: as many as Linux can number (`PID_MAX_LIMIT`).
 const MAX_THREADS: u64 = 1 << 22;
 
+/// The most files that are believed to have been changed while a program ran.
+const MAX_CHANGED_FILES: usize = 1 << 16;
+
+/// The longest affinity mask that is believed: 8192 CPUs, the most that Linux is built for (`NR_CPUS`).
+const MAX_CPU_WORDS: usize = 128;
+
 /// The most text of all definitions together.
 const MAX_TEXT_BYTES: u64 = 1 << 29;
 
@@ -116,6 +122,7 @@ pub struct Reader<R> {
     frames: u64,
     stacks: u64,
     sources: Vec<SourceText>,
+    changed_files: Vec<Arc<str>>,
     executables: Vec<String>,
 }
 
@@ -160,6 +167,7 @@ impl<R: Read> Reader<R> {
             frames: 0,
             stacks: 0,
             sources: Vec::new(),
+            changed_files: Vec::new(),
             executables: Vec::new(),
         })
     }
@@ -174,6 +182,13 @@ impl<R: Read> Reader<R> {
     #[must_use]
     pub fn sources(&self) -> &[SourceText] {
         &self.sources
+    }
+
+    /// The files read so far that were changed after the program had started: their source texts may not be
+    /// what ran.
+    #[must_use]
+    pub fn changed_files(&self) -> &[Arc<str>] {
+        &self.changed_files
     }
 
     /// The interpreters' files of the processes read so far, by [`ProcessId`]; empty where not known.
@@ -281,12 +296,15 @@ impl<R: Read> Reader<R> {
     fn define_processes(&mut self, block: &mut Block, events: &mut Vec<Event>) -> Option<()> {
         for process in block.processes.drain(..) {
             let id = next(&mut self.processes, MAX_THREADS)?;
+            if process.cpu_mask.len() > MAX_CPU_WORDS {
+                return None;
+            }
             let parent = process.parent.checked_sub(1).map(ProcessId);
             if parent.is_some_and(|parent| parent.0 >= id) {
                 return None;
             }
             let texts = process.command.iter().chain([&process.executable]);
-            for text in texts.chain(&process.host) {
+            for text in texts.chain(&process.host).chain(&process.launch) {
                 self.count_text(text)?;
             }
             self.executables.push(process.executable);
@@ -302,6 +320,9 @@ impl<R: Read> Reader<R> {
                     host: process.host,
                     usable_cpus: process.usable_cpus,
                     memory_limit: process.memory_limit,
+                    launch: process.launch,
+                    cpu_mask: process.cpu_mask,
+                    cpu_quota: process.cpu_quota,
                 },
             ));
         }
@@ -404,6 +425,13 @@ impl<R: Read> Reader<R> {
     }
 
     fn take_sources(&mut self, block: &mut Block) -> Option<()> {
+        for file in block.changed_files.drain(..) {
+            if self.changed_files.len() >= MAX_CHANGED_FILES {
+                return None;
+            }
+            let file = self.string(file)?;
+            self.changed_files.push(file);
+        }
         for source in block.sources.drain(..) {
             self.count_text(&source.text)?;
             self.sources.push(SourceText {

@@ -47,7 +47,16 @@ pub trait Surroundings: Send {
 
     /// The text of a file with the functions of a process, read while the process lives; `None` when
     /// it cannot or shall not be had.
-    fn source(&mut self, pid: i32, file: &str) -> Option<String>;
+    fn source(&mut self, pid: i32, file: &str) -> Option<Text>;
+}
+
+/// The text of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// What is in it now.
+    pub text: String,
+    /// Whether it was changed after the process had started: another text may have run.
+    pub is_changed: bool,
 }
 
 /// Why a recording is not whole. What was written until then can be read.
@@ -112,6 +121,7 @@ impl Recorder {
             pids: None,
             worth: Worth::default(),
             seen: FxHashSet::default(),
+            changed_files: FxHashSet::default(),
             sources_bytes: 0,
             end: None,
         };
@@ -203,6 +213,8 @@ struct Writing {
     worth: Worth,
     /// Excerpts that are in the file: of which file, from which line, how many bytes.
     seen: FxHashSet<(String, u32, usize)>,
+    /// Files that were found to have been changed.
+    changed_files: FxHashSet<String>,
     sources_bytes: usize,
     /// The end, behind which there must be nothing.
     end: Option<Event>,
@@ -310,9 +322,12 @@ impl Writing {
             if self.sources_bytes >= MAX_SOURCES_BYTES {
                 break;
             }
-            let Some(text) = self.source(&file) else {
+            let Some(Text { text, is_changed }) = self.source(&file) else {
                 continue;
             };
+            if is_changed && self.changed_files.insert(file.clone()) {
+                writer.changed_file(&file);
+            }
             for part in parts {
                 let Some(found) = self.worth.excerpt(part, &text) else {
                     continue;
@@ -330,7 +345,7 @@ impl Writing {
     }
 
     /// The text of a file, as the process that was defined last has it; where that has ended, as the first.
-    fn source(&mut self, file: &str) -> Option<String> {
+    fn source(&mut self, file: &str) -> Option<Text> {
         let (first, last) = self.pids?;
         let text = self.surroundings.source(last, file);
         text.or_else(|| self.surroundings.source(first, file))

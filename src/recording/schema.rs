@@ -72,6 +72,8 @@ pub struct Block {
     pub skipped_processes: u64,
     #[prost(message, repeated, tag = "33")]
     pub missing: Vec<Missing>,
+    #[prost(uint32, repeated, tag = "34")]
+    pub changed_files: Vec<u32>,
 }
 
 /// What is known of a recording before its first sample.
@@ -147,6 +149,12 @@ pub struct Process {
     pub usable_cpus: Option<u32>,
     #[prost(uint64, optional, tag = "10")]
     pub memory_limit: Option<u64>,
+    #[prost(string, optional, tag = "11")]
+    pub launch: Option<String>,
+    #[prost(uint64, repeated, tag = "12")]
+    pub cpu_mask: Vec<u64>,
+    #[prost(uint32, optional, tag = "13")]
+    pub cpu_quota: Option<u32>,
 }
 
 /// What the kernel counted of a process.

@@ -140,6 +140,12 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
+    /// Says that `file` was changed after the program had started.
+    pub fn changed_file(&mut self, file: &str) {
+        let file = self.string(file);
+        self.block.changed_files.push(file);
+    }
+
     /// Writes what was taken in since the last time as one block, if there was anything.
     ///
     /// # Errors
@@ -192,6 +198,9 @@ impl<W: Write> Writer<W> {
             host: process.host.as_deref().map(shortened).map(str::to_owned),
             usable_cpus: process.usable_cpus,
             memory_limit: process.memory_limit,
+            launch: process.launch.as_deref().map(shortened).map(str::to_owned),
+            cpu_mask: process.cpu_mask.clone(),
+            cpu_quota: process.cpu_quota,
         });
     }
 

@@ -10,13 +10,16 @@ use crate::cpython::gil::GilLocks;
 use crate::cpython::legacy::{LegacyReader, LegacyThread};
 use crate::cpython::native_ids::native_ids;
 use crate::cpython::reader::{KnownThread, Reader, Reading, Undetermined};
-use crate::cpython::thread_names::thread_names;
+use crate::cpython::thread_names::{self, thread_names};
 use crate::memory::LiveMemory;
 use crate::process::{Process, Tid};
 use crate::profile::event::{Event, Frame, LostCause, StackId};
 
 /// So many threads whose ids are known are looked at beside those that are wanted.
 const KNOWN_BESIDE: usize = 8;
+
+/// The kernel keeps so much of a name (`TASK_COMM_LEN` less the final 0).
+const KERNEL_NAME_BYTES: usize = 15;
 
 /// What one tick tells of one thread.
 #[derive(Debug, Clone, Copy)]
@@ -62,8 +65,10 @@ pub struct Observed {
 pub struct Identity {
     /// The kernel's id in rsamp's PID namespace.
     pub tid: Option<Tid>,
-    /// The name that the program gave it.
+    /// Its name in `threading`.
     pub name: Option<String>,
+    /// The name that the kernel has for it, where the program set one (pthread_setname_np(3), prctl(2)).
+    pub kernel_name: Option<String>,
 }
 
 impl Identity {
@@ -71,6 +76,21 @@ impl Identity {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.tid.is_some() && self.name.is_some()
+    }
+
+    /// The name that the program gave it: that in `threading`, unless `threading` itself made it up and there is
+    /// another.
+    #[must_use]
+    pub fn given_name(&self) -> Option<&str> {
+        let (name, kernel_name) = (self.name.as_deref(), self.kernel_name.as_deref());
+        match name {
+            Some(name) if !thread_names::is_made_up(name) => Some(name),
+            // From 3.14 on `threading` tells its names to the kernel, which cuts them.
+            Some(name) => kernel_name
+                .filter(|kernel| !name.starts_with(kernel))
+                .or(Some(name)),
+            None => kernel_name,
+        }
     }
 }
 
@@ -284,9 +304,47 @@ pub fn identify(
     is_wanted: impl Fn((u64, u64)) -> bool,
 ) -> HashMap<(u64, u64), Identity> {
     let tids = process.namespace_tids().unwrap_or_default();
-    match source {
+    let mut identities = match source {
         Source::Native(reader) => identify_native(reader, &tids, memory, is_wanted),
         Source::Legacy(reader) => identify_legacy(reader, &tids),
+    };
+    let inherited = InheritedNames::of(process);
+    for identity in identities.values_mut() {
+        let name = identity.tid.and_then(|tid| process.task_name(tid));
+        identity.kernel_name = name.filter(|name| !name.is_empty() && !inherited.holds(name));
+    }
+    identities
+}
+
+/// The names that the kernel gives threads of a process by itself: that of the main thread, and those of the
+/// program's file, from which the main thread's may differ since it was renamed.
+struct InheritedNames {
+    main: Option<String>,
+    exe: Option<String>,
+    /// The program as it was called, and a script with a `#!` line.
+    called: Vec<String>,
+}
+
+impl InheritedNames {
+    fn of(process: &Process) -> InheritedNames {
+        let exe = process.exe().ok();
+        let exe = exe.and_then(|exe| Some(exe.file_name()?.to_string_lossy().into_owned()));
+        let words = process.command_line().into_iter().take(2);
+        let file = |word: String| word.rsplit('/').next().map(str::to_owned);
+        InheritedNames {
+            main: process.task_name(Tid(process.pid().0)),
+            exe,
+            called: words.filter_map(file).collect(),
+        }
+    }
+
+    /// Whether a thread has `name` without being given it. `python3` is most often a link to `python3.11`.
+    fn holds(&self, name: &str) -> bool {
+        let is_cut = |file: &String| name.len() == KERNEL_NAME_BYTES && file.starts_with(name);
+        let is_called = |file: &String| file == name || is_cut(file);
+        self.main.as_deref() == Some(name)
+            || self.exe.as_ref().is_some_and(|exe| exe.starts_with(name))
+            || self.called.iter().any(is_called)
     }
 }
 
@@ -324,6 +382,7 @@ fn identify_native(
             let identity = Identity {
                 tid: inner.and_then(|inner| tids.get(&inner).copied()),
                 name: names.get(&thread.ident).cloned(),
+                kernel_name: None,
             };
             (native_key(thread), identity)
         })
@@ -362,8 +421,54 @@ fn identify_legacy(
                 Identity {
                     tid,
                     name: thread.name,
+                    kernel_name: None,
                 },
             )
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_name_counts_where_threading_made_one_up() {
+        let given = |name: Option<&str>, kernel_name: Option<&str>| {
+            let identity = Identity {
+                tid: None,
+                name: name.map(str::to_owned),
+                kernel_name: kernel_name.map(str::to_owned),
+            };
+            identity.given_name().map(str::to_owned)
+        };
+        let expect = |name: &str| Some(name.to_owned());
+        assert_eq!(given(None, Some("io-pool")), expect("io-pool"));
+        assert_eq!(given(None, None), None);
+        assert_eq!(given(Some("loader"), Some("io-pool")), expect("loader"));
+        assert_eq!(
+            given(Some("MainThread"), Some("io-pool")),
+            expect("MainThread")
+        );
+        for made_up in ["Thread-3", "Thread-12 (work)", "Dummy-1"] {
+            assert_eq!(given(Some(made_up), Some("io-pool")), expect("io-pool"));
+            assert_eq!(given(Some(made_up), None), expect(made_up));
+        }
+        assert_eq!(
+            given(Some("Thread-12 (work)"), Some("Thread-12 (wor")),
+            expect("Thread-12 (work)")
+        );
+        for given_by_the_program in [
+            "Thread-",
+            "Thread-x",
+            "Thread-1b",
+            "MyThread-1",
+            "Thread-1 (a",
+        ] {
+            assert_eq!(
+                given(Some(given_by_the_program), Some("io-pool")),
+                expect(given_by_the_program)
+            );
+        }
+    }
 }

@@ -89,6 +89,8 @@ impl Unbegun {
                 seen: place.seen,
                 parent: place.parent,
                 usable_cpus: limits.cpus,
+                cpu_mask: limits.cpu_mask,
+                cpu_quota: limits.cpu_quota,
                 memory_limit: limits.memory_bytes,
                 ..event::Process::default()
             },

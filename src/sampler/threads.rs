@@ -188,7 +188,9 @@ impl Threads {
         for (key, mut identity) in identities {
             if let Some(tracked) = self.tracked.get(&key) {
                 identity.tid = identity.tid.or(tracked.identity.tid);
-                identity.name = identity.name.or_else(|| tracked.identity.name.clone());
+                let known = &tracked.identity;
+                identity.name = identity.name.or_else(|| known.name.clone());
+                identity.kernel_name = identity.kernel_name.or_else(|| known.kernel_name.clone());
             }
             let is_known = self
                 .tracked
@@ -237,7 +239,7 @@ impl Threads {
             Thread {
                 process: self.process,
                 tid: identity.tid.map(|tid| tid.0),
-                name: identity.name.clone(),
+                name: identity.given_name().map(str::to_owned),
                 is_main: tracked.is_main,
             },
         ));

@@ -133,7 +133,13 @@ impl<'a> Day<'a> {
         if self.threads.wants_identities(&observations, at) {
             let named = |observation: &Observation| {
                 let name = Some(format!("worker {}", observation.key.0));
-                (observation.key, Identity { tid: None, name })
+                (
+                    observation.key,
+                    Identity {
+                        name,
+                        ..Identity::default()
+                    },
+                )
             };
             let identities: HashMap<_, _> = observations.iter().map(named).collect();
             let look = Moment {

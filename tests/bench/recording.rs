@@ -17,7 +17,7 @@ use rsamp::profile::Profile;
 use rsamp::profile::event::{
     Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
 };
-use rsamp::recording::{Header, Reader, Recorder, Surroundings, Writer};
+use rsamp::recording::{Header, Reader, Recorder, Surroundings, Text, Writer};
 
 /// About as many as a program of a few thousand lines shows in a minute.
 const STACKS: u32 = 1000;
@@ -214,7 +214,7 @@ impl Surroundings for Nothing {
     fn executable(&mut self, _: i32) -> Option<String> {
         None
     }
-    fn source(&mut self, _: i32, _: &str) -> Option<String> {
+    fn source(&mut self, _: i32, _: &str) -> Option<Text> {
         None
     }
 }

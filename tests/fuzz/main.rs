@@ -55,7 +55,7 @@ fn look_at(file: &[u8]) {
         let Ok(mut reader) = Reader::new(file) else {
             return;
         };
-        merger.begin(Some("twice".to_owned()));
+        merger.begin(Some("twice".to_owned()), Nanos(0));
         reader
             .read(&mut |event| merger.apply(event, &mut |event| profile.apply(event)))
             .expect("memory does not fail");

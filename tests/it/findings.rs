@@ -1,7 +1,9 @@
 //! What stands out in a profile, and what does not.
 
 use rsamp::export::findings::sentences;
-use rsamp::profile::event::{Event, Nanos, Process, ProcessId, Sample, State, Usage};
+use rsamp::profile::event::{
+    Event, Nanos, Process, ProcessId, Sample, State, Thread, ThreadId, Usage,
+};
 use rsamp::profile::{Profile, findings};
 
 use crate::profile::{Build, Call};
@@ -321,4 +323,96 @@ fn at_most_five_are_told() {
     let found = sentences(&build.profile);
     assert_eq!(found.len(), 5, "{found:#?}");
     assert!(found[0].contains("memory"), "{found:#?}");
+}
+
+/// The mask and the quota of a process, from when to when it was sampled, in tenths of a second, and how many of its
+/// threads were runnable.
+type OfProcess = (Vec<u64>, Option<u32>, [u64; 2], u32);
+
+/// Processes of one host with a thread each, all of whose time is on a CPU, and with a reading each 100 ms.
+fn processes(of_each: &[OfProcess]) -> Profile {
+    const TENTH: u64 = 100_000_000;
+    let mut profile = Profile::default();
+    for (id, (mask, quota, ..)) in (0..).zip(of_each) {
+        let in_mask: u32 = mask.iter().map(|word| word.count_ones()).sum();
+        let process = Process {
+            usable_cpus: Some(in_mask.min(quota.unwrap_or(in_mask))),
+            cpu_mask: mask.clone(),
+            cpu_quota: *quota,
+            ..Process::default()
+        };
+        profile.apply(Event::Process(ProcessId(id), process));
+        let thread = Thread {
+            process: ProcessId(id),
+            tid: None,
+            name: None,
+            is_main: true,
+        };
+        profile.apply(Event::Thread(ThreadId(id), thread));
+    }
+    for (id, (_, _, [from, to], runnable)) in (0..).zip(of_each) {
+        for tenth in *from..*to {
+            profile.apply(Event::Usage(Usage {
+                process: ProcessId(id),
+                at: Nanos(tenth * TENTH),
+                runnable: Some(*runnable),
+                ..Usage::default()
+            }));
+        }
+        profile.apply(Event::Sample(Sample {
+            at: Nanos(to * TENTH),
+            thread: ThreadId(id),
+            ticks: 1000,
+            wall: Nanos((to - from) * TENTH),
+            cpu: Nanos((to - from) * TENTH),
+            ..Sample::default()
+        }));
+    }
+    profile
+}
+
+fn is_oversubscribed(profile: &Profile) -> bool {
+    let found = sentences(profile);
+    found
+        .iter()
+        .any(|found| found.contains("more threads want to run"))
+}
+
+#[test]
+fn ranks_that_are_bound_to_a_core_each_have_as_many_as_they_are() {
+    let bound = |cpu: u64| (vec![1 << cpu], None, [0, 20], 1);
+    let profile = processes(&[bound(0), bound(1)]);
+    assert_eq!(findings::usable_cores(&profile), Some(2));
+    assert!((findings::cores_busy(&profile) - 2.0).abs() < 1e-9);
+    assert!(!is_oversubscribed(&profile));
+    // Both on the same core.
+    let profile = processes(&[bound(3), bound(3)]);
+    assert_eq!(findings::usable_cores(&profile), Some(1));
+    assert!(is_oversubscribed(&profile));
+    // Masks of several words, which overlap.
+    let wide = |words: Vec<u64>| (words, None, [0, 20], 1);
+    let profile = processes(&[wide(vec![3, 1]), wide(vec![6])]);
+    assert_eq!(findings::usable_cores(&profile), Some(4));
+}
+
+#[test]
+fn a_quota_bounds_all_processes_of_a_host() {
+    let of_group = |cpu: u64, quota| (vec![1 << cpu], quota, [0, 20], 1);
+    let all = [0, 1, 2, 3].map(|cpu| of_group(cpu, Some(2)));
+    assert_eq!(findings::usable_cores(&processes(&all)), Some(2));
+    let one = [of_group(0, Some(1)), of_group(1, None)];
+    assert_eq!(findings::usable_cores(&processes(&one)), Some(2));
+}
+
+#[test]
+fn processes_one_after_another_are_not_busy_at_the_same_time() {
+    let each = |from: u64| (vec![1], None, [from, from + 8], 1);
+    let profile = processes(&[each(0), each(9), each(18), each(27)]);
+    assert!((findings::cores_busy(&profile) - 1.0).abs() < 1e-9);
+    assert_eq!(findings::elapsed(&profile), Nanos(3_200_000_000));
+    assert!(!is_oversubscribed(&profile));
+    // Two of them at the same time, twice.
+    let profile = processes(&[each(0), each(0), each(9), each(9)]);
+    assert!((findings::cores_busy(&profile) - 2.0).abs() < 1e-9);
+    assert!(is_oversubscribed(&profile));
 }

@@ -5,7 +5,9 @@ use rsamp::export::source_text::SourceText;
 use rsamp::profile::confidence::Confidence;
 use rsamp::profile::diff::Side;
 use rsamp::profile::event::{Event, Missing, Nanos, Process, ProcessId, Sample, State, Usage};
+use rsamp::profile::functions::Functions;
 use rsamp::profile::line_tables::{self, Heat, LineTable};
+use rsamp::profile::lines::Lines;
 use rsamp::profile::states;
 use rsamp::profile::{Profile, View};
 
@@ -337,5 +339,44 @@ fn the_summary_tells_states_cores_and_memory() {
         "not available: /proc/PID/task/TID/syscall: permission denied\n",
     ] {
         assert!(text.contains(expected), "no {expected:?} in\n{text}");
+    }
+}
+
+/// A function that calls itself from two lines, and is called by another that it calls.
+#[test]
+fn a_sample_counts_once_for_the_innermost_line_of_each_function() {
+    let mut build = Build::default();
+    build.thread(None);
+    let main = Call("main", FILE, 30, 31);
+    let stacks: [(&[Call<'_>], u64); 5] = [
+        (&[main, solve(12)], 1),
+        (&[main, solve(13), solve(12)], 2),
+        (&[main, solve(14), solve(13), solve(12)], 4),
+        (&[main, solve(14), main, solve(13)], 8),
+        (&[main], 16),
+    ];
+    for (stack, wall_ns) in stacks {
+        build.sample(0, stack, wall_ns);
+    }
+    let functions = Functions::of(&build.profile);
+    let lines = Lines::of(&build.profile, &functions);
+    let innermost = lines.innermost(&build.profile, &functions);
+    let rows = lines.rows().iter().zip(&innermost);
+    let told = rows.map(|(row, totals)| (row.line, totals.wall.0, totals.samples));
+    let mut told: Vec<_> = told.collect();
+    told.sort_unstable();
+    let expected = [(12, 7, 3), (13, 8, 1), (14, 0, 0), (31, 31, 5)];
+    let expected = expected.map(|(line, wall, samples)| (Some(line), wall, samples));
+    assert_eq!(told, expected);
+    // The lines of a function add up to its total time.
+    for function in functions.rows() {
+        let own = lines.rows().iter().zip(&innermost);
+        let own = own.filter(|(row, _)| row.function == function.function);
+        let sum: u64 = own.map(|(_, totals)| totals.wall.0).sum();
+        assert_eq!(
+            sum, function.total_time.wall.0,
+            "{}",
+            function.function.name
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! How time is spread over ranks.
 
+use rsamp::profile::event::{Event, Process};
 use rsamp::profile::functions::Function;
 use rsamp::profile::over_ranks::{OverRanks, Spread};
 use rsamp::profile::{Profile, View};
@@ -59,7 +60,7 @@ fn named<'p>(ranks: &OverRanks<'p>, name: &str) -> (Spread, Spread) {
 #[test]
 fn functions_and_lines_have_the_figures_of_their_ranks() {
     let profile = four_ranks();
-    let ranks = OverRanks::of(&profile, View::Wall).expect("ranks");
+    let ranks = OverRanks::of_launches(&profile, View::Wall).remove(0);
     assert_eq!(ranks.ranks(), [0, 1, 2, 3]);
     check(ranks.whole(), [6.0, 6.0, 6.0, 0.0], None);
 
@@ -105,7 +106,7 @@ fn functions_and_lines_have_the_figures_of_their_ranks() {
 #[test]
 fn the_view_chooses_the_time() {
     let profile = four_ranks();
-    let ranks = OverRanks::of(&profile, View::Gil).expect("ranks");
+    let ranks = OverRanks::of_launches(&profile, View::Gil).remove(0);
     check(
         named(&ranks, "solve").0,
         [0.5, 1.5, 3.0, 0.875_f64.sqrt()],
@@ -124,7 +125,7 @@ fn one_rank_is_not_compared() {
         .events
         .into_iter()
         .for_each(|event| profile.apply(event));
-    assert!(OverRanks::of(&profile, View::Wall).is_none());
+    assert!(OverRanks::of_launches(&profile, View::Wall).is_empty());
 }
 
 /// A rank whose recording has no sample waits for the others all the same.
@@ -142,7 +143,7 @@ fn a_rank_without_samples_counts() {
         .events
         .into_iter()
         .for_each(|event| profile.apply(event));
-    let ranks = OverRanks::of(&profile, View::Wall).expect("ranks");
+    let ranks = OverRanks::of_launches(&profile, View::Wall).remove(0);
     let rows = ranks.functions();
     assert_eq!(
         rows[0].function,
@@ -159,4 +160,52 @@ fn a_rank_without_samples_counts() {
         ),
         (0.5, Some(1.0))
     );
+}
+
+/// Two launches of one script: 2 ranks of 2 and 2 s, then 3 ranks of 1, 1 and 3 s.
+#[test]
+fn each_launch_is_compared_by_itself() {
+    let mut profile = Profile::default();
+    let ranks = [
+        ("mpirun-8", 0, 2),
+        ("mpirun-8", 1, 2),
+        ("mpirun-9", 0, 1),
+        ("mpirun-9", 1, 1),
+        ("mpirun-9", 2, 3),
+    ];
+    let mut script = Script::default();
+    for (id, (_, rank, seconds)) in (0..).zip(ranks) {
+        script.rank = Some(rank);
+        script.process(id, 100 + id as i32, "python scatter.py");
+        script.thread(id, id, None);
+        script.run(id, "main", seconds * SECOND, seconds * SECOND, 1000);
+    }
+    for event in script.events {
+        profile.apply(match event {
+            Event::Process(id, process) => {
+                let launch = Some(ranks[id.0 as usize].0.to_owned());
+                Event::Process(id, Process { launch, ..process })
+            }
+            event => event,
+        });
+    }
+    let launches = OverRanks::of_launches(&profile, View::Wall);
+    let told: Vec<_> = launches
+        .iter()
+        .map(|launch| {
+            let whole = launch.whole();
+            (
+                launch.launch(),
+                whole.ranks,
+                whole.max_seconds,
+                whole.slowest,
+            )
+        })
+        .collect();
+    // The one with the most time first.
+    let expected = [
+        (Some("mpirun-9"), 3, 3.0, Some(2)),
+        (Some("mpirun-8"), 2, 2.0, None),
+    ];
+    assert_eq!(told, expected);
 }

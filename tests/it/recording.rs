@@ -192,6 +192,9 @@ impl Made {
                     rank,
                     usable_cpus: limit,
                     memory_limit: limit.map(|limit| u64::from(limit) << 20),
+                    launch: rank.map(|rank| format!("mpirun-{rank}")),
+                    cpu_mask: limit.into_iter().map(u64::from).collect(),
+                    cpu_quota: limit,
                 };
                 Event::Process(id, process)
             }
@@ -335,7 +338,7 @@ proptest! {
         let mut merged = Profile::default();
         let mut merger = Merger::default();
         for (events, name) in [(&a, "node01"), (&b, "node02")] {
-            merger.begin(Some(name.to_owned()));
+            merger.begin(Some(name.to_owned()), Nanos(0));
             for event in events.iter() {
                 merger.apply(event.clone(), &mut |event| merged.apply(event));
             }
@@ -605,7 +608,7 @@ fn merged_processes_are_told_apart() {
     let mut profile = Profile::default();
     let mut merger = Merger::default();
     for name in [Some("node01 rank 0"), None] {
-        merger.begin(name.map(str::to_owned));
+        merger.begin(name.map(str::to_owned), Nanos(0));
         for event in small() {
             merger.apply(event, &mut |event| profile.apply(event));
         }
@@ -626,6 +629,49 @@ fn merged_processes_are_told_apart() {
     assert_eq!(profile.totals().samples, 8);
     assert_eq!(profile.duration(), Nanos(5000));
     assert_eq!(profile.lost()[&LostCause::Torn], 6);
+}
+
+/// Of two runs, one after the other, the second one's times go on where the clock of the machine says.
+#[test]
+fn merged_recordings_are_aligned_by_their_clocks() {
+    let mut profile = Profile::with_timeline();
+    let mut merger = Merger::default();
+    let mut seen = Vec::new();
+    for since in [Nanos(0), Nanos(7000)] {
+        merger.begin(None, since);
+        for event in small() {
+            merger.apply(event, &mut |event| {
+                if let Event::Lost(loss) = &event {
+                    seen.push(loss.at);
+                }
+                profile.apply(event);
+            });
+        }
+    }
+    merger.finish(&mut |event| profile.apply(event));
+    assert_eq!(profile.duration(), Nanos(12_000));
+    let starts = profile.processes().iter().map(|process| process.seen);
+    let starts: Vec<Nanos> = starts.collect();
+    assert_eq!(starts[1], starts[0] + Nanos(7000));
+    let (first, second) = seen.split_at(seen.len() / 2);
+    let moved: Vec<Nanos> = first.iter().map(|at| *at + Nanos(7000)).collect();
+    assert_eq!(moved, second);
+    let (ends, threads) = (profile.thread_ends(), profile.threads().len());
+    assert_eq!(ends[threads / 2], ends[0] + Nanos(7000));
+}
+
+#[test]
+fn files_that_were_changed_are_told() {
+    let mut writer = Writer::new(Vec::new(), Header::default()).expect("a header");
+    writer.source("/a.py", 1, "x = 1\n").expect("written");
+    writer.changed_file("/b.py");
+    writer.source("/b.py", 1, "x = 2\n").expect("written");
+    let (bytes, _) = writer.finish().expect("written");
+    let mut reader = Reader::new(bytes.as_slice()).expect("a header");
+    reader.read(&mut |_| {}).expect("read");
+    let changed: Vec<&str> = reader.changed_files().iter().map(|file| &**file).collect();
+    assert_eq!(changed, ["/b.py"]);
+    assert_eq!(reader.sources().len(), 2);
 }
 
 #[test]

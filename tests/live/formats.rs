@@ -209,6 +209,23 @@ fn gprof2dot_draws_pstats() {
     assert!(graph.contains("100.00%"), "{graph}");
 }
 
+/// From a `.pstats` file gprof2dot takes samples for calls; folded stacks have no such number.
+#[test]
+fn gprof2dot_draws_folded_stacks_without_counts_of_calls() {
+    let graph = |format, kind| {
+        with_file(format, &profile(), |path| {
+            stdout(Command::new(tool("gprof2dot")).args(["-f", kind]).arg(path))
+        })
+    };
+    let with_counts = graph(Format::Pstats, "pstats");
+    assert!(with_counts.contains("4×"), "{with_counts}");
+    let without = graph(Format::Folded, "collapse");
+    assert!(
+        without.contains("fib") && !without.contains('×'),
+        "{without}"
+    );
+}
+
 #[test]
 fn snakeviz_reads_pstats() {
     let script = "import pstats, sys, json; from snakeviz.stats import json_stats, table_rows; \

@@ -300,3 +300,27 @@ fn source_that_changed_is_shown_as_it_ran() {
         "{gone}"
     );
 }
+
+/// A file that the program itself changes before it calls a function for the first time: the text that is there then
+/// is not what runs. The change has the same length, so that nothing else shows it.
+#[test]
+fn source_that_is_changed_while_the_program_runs_is_noted() {
+    let python = pythons().into_iter().find(|p| p.version.1 == 11);
+    let python = python.expect("RSAMP_PYTHONS lists 3.11").command;
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "import sys, time\n\ndef late(end):\n    while time.perf_counter() < end:\n        pass\n\n\
+                time.sleep(0.1)\nif sys.argv[1] == 'change':\n    text = open(__file__).read()\n    \
+                open(__file__, 'w').write(text.replace('pass', 'None'))\nlate(time.perf_counter() + 0.4)\n";
+    let script = folder.path().join("edited.py");
+    fs::write(&script, text).expect("written");
+    // The clocks of files and processes have steps of some milliseconds: the process is to be younger for certain.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let note = "the file was changed after the program had started";
+    for (argument, is_changed) in [("leave", false), ("change", true)] {
+        let words = [script.to_string_lossy().into_owned(), argument.to_owned()];
+        let words: Vec<String> = python.iter().cloned().chain(words).collect();
+        record(folder.path(), &words);
+        let shown = report(folder.path(), &["--lines", "late"]);
+        assert_eq!(shown.contains(note), is_changed, "{argument}\n{shown}");
+    }
+}

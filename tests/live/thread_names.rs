@@ -1,13 +1,19 @@
 //! Reads the names of threads from running programs and compares them with what these say themselves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rsamp::cpython::layout::{self, Layout, debug_offsets};
 use rsamp::cpython::thread_names::{ThreadNames, thread_names, thread_names_in};
 use rsamp::memory::{Address, LiveMemory, ReadMemory};
 use rsamp::process::Pid;
+
+use assert_cmd::cargo::cargo_bin;
+use rsamp::profile::Profile;
+use rsamp::recording::Reader;
 
 use crate::pythons::{Python, pythons};
 
@@ -87,4 +93,116 @@ fn layout_of(python: &Python, memory: &LiveMemory, runtime: Option<u64>) -> Layo
     debug_offsets::parse(&bytes)
         .unwrap_or_else(|error| panic!("{}: {error}", python.label))
         .layout
+}
+
+/// Threads that the program names by prctl(PR_SET_NAME), as pthread_setname_np(3) does for the calling thread: without
+/// `threading`, with a name that `threading` made up, with one that the program gave, and one that is left alone.
+const KERNEL_NAMES: &str = "\
+import _thread, ctypes, sys, threading, time
+prctl = ctypes.CDLL(None).prctl
+ready = []
+def work(name):
+    if name:
+        prctl(15, ctypes.c_char_p(name), 0, 0, 0)
+    ready.append(name)
+    while True:
+        time.sleep(0.001)
+_thread.start_new_thread(work, (b'io-pool',))
+threading.Thread(target=work, args=(b'decoder-0',), daemon=True).start()
+threading.Thread(target=work, args=(b'hidden',), daemon=True, name='loader').start()
+threading.Thread(target=work, args=(b'',), daemon=True, name=None).start()
+while len(ready) < 4:
+    time.sleep(0.001)
+print('READY', flush=True)
+sys.stdin.read()
+";
+
+#[test]
+fn threads_without_a_name_of_their_own_have_the_kernels() {
+    for python in pythons() {
+        if python.version < (3, 6, 0) {
+            continue;
+        }
+        let mut child = Command::new(&python.command[0])
+            .args(&python.command[1..])
+            .args(["-c", KERNEL_NAMES])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", python.label));
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        assert_eq!(line, "READY\n", "{}", python.label);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.rsamp");
+        let mut command = Command::new(cargo_bin!("rsamp"));
+        let command = command.args(["attach", "-q", "-d", "0.3", "-o"]).arg(&path);
+        let status = command.arg("--pid").arg(child.id().to_string()).status();
+        drop(child.stdin.take());
+        assert!(child.wait().expect("an end").success(), "{}", python.label);
+        assert!(status.expect("rsamp runs").success(), "{}", python.label);
+        let profile = profile_of(&path);
+        let names = profile.threads().iter();
+        let names: BTreeSet<String> = names.filter_map(|thread| thread.name.clone()).collect();
+        let numbers = names.iter().filter(|name| name.starts_with("Thread-"));
+        assert_eq!(numbers.count(), 1, "{}: {names:?}", python.label);
+        for name in ["MainThread", "decoder-0", "io-pool", "loader"] {
+            assert!(
+                names.contains(name),
+                "{}: no {name}: {names:?}",
+                python.label
+            );
+        }
+    }
+}
+
+fn profile_of(path: &Path) -> Profile {
+    let mut reader = Reader::new(File::open(path).expect("a recording")).expect("a header");
+    let mut profile = Profile::default();
+    reader
+        .read(&mut |event| profile.apply(event))
+        .expect("read");
+    profile
+}
+
+/// Functions that are made one after the other by `code.replace`, each at the address of one before: their names have
+/// no hash, and differ in the middle. The second argument says whether the qualified name stays as it was.
+const REPLACED: &str = "\
+import sys, time, types
+def step(until):
+    while time.perf_counter() < until:
+        pass
+for number in range(8):
+    name = 'the step with number %02d of a long calculation' % number
+    names = {'co_name': name}
+    if sys.version_info >= (3, 11) and sys.argv[1] == 'both':
+        names['co_qualname'] = name
+    made = types.FunctionType(step.__code__.replace(**names), globals())
+    made(time.perf_counter() + 0.3)
+";
+
+#[test]
+fn functions_with_names_that_the_program_gave_stay_apart() {
+    for python in pythons() {
+        if python.version < (3, 8, 0) {
+            continue;
+        }
+        for which in ["both", "name"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("a.rsamp");
+            let mut command = Command::new(cargo_bin!("rsamp"));
+            let command = command
+                .args(["record", "-q", "-r", "1000", "-o"])
+                .arg(&path);
+            let command = command.arg("--").args(&python.command);
+            let status = command.args(["-c", REPLACED, which]).status();
+            assert!(status.expect("rsamp runs").success(), "{}", python.label);
+            let profile = profile_of(&path);
+            let names = profile.frames().iter().map(|frame| frame.name.as_str());
+            let names: BTreeSet<&str> = names.filter(|name| name.starts_with("the step")).collect();
+            assert_eq!(names.len(), 8, "{} {which}: {names:?}", python.label);
+            assert!(profile.frames().iter().all(|frame| frame.name != "step"));
+        }
+    }
 }

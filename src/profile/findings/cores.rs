@@ -1,8 +1,8 @@
 //! Turns CPU time and the number of runnable threads into what is wrong with the use of the cores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, OwnLines, cores_busy, usable_cores};
+use super::{Finding, OwnLines, cores_busy, usable_cores, usable_of_host};
 use crate::profile::Profile;
 use crate::profile::event::{Nanos, ProcessId, Usage};
 
@@ -46,7 +46,10 @@ pub(super) fn oversubscribed<'p>(
         let process = profile.process(usage.process)?;
         by_host.entry(&process.host).or_default().push(usage);
     }
-    let found = by_host.values().filter_map(|usage| of_host(profile, usage));
+    let ends = ends(profile);
+    let found = by_host
+        .values()
+        .filter_map(|usage| of_host(profile, usage, &ends));
     let (runnable, usable, share) = found.max_by(|a, b| a.2.total_cmp(&b.2))?;
     Some(Finding::Oversubscribed {
         runnable,
@@ -56,13 +59,27 @@ pub(super) fn oversubscribed<'p>(
     })
 }
 
-/// How many threads were runnable when they were too many, on how many cores, and how often.
-fn of_host(profile: &Profile, usage: &[&Usage]) -> Option<(f64, u32, f64)> {
-    let usable = usage.iter().filter_map(|usage| {
-        let process = profile.process(usage.process)?;
-        process.usable_cpus
-    });
-    let usable = usable.max()?;
+/// Until when each process was seen: the end of its last sample, or its last reading.
+fn ends(profile: &Profile) -> Vec<Nanos> {
+    let mut ends = vec![Nanos(0); profile.processes().len()];
+    let of_threads = profile.threads().iter().zip(profile.thread_ends());
+    let of_threads = of_threads.map(|(thread, end)| (thread.process, *end));
+    let of_usage = profile.usage().iter();
+    let of_usage = of_usage.map(|usage| (usage.process, usage.at));
+    for (process, at) in of_threads.chain(of_usage) {
+        if let Some(end) = ends.get_mut(process.0 as usize) {
+            *end = at.max(*end);
+        }
+    }
+    ends
+}
+
+/// How many threads were runnable when they were too many, on how many cores, and how often. A reading of a
+/// process that ended says nothing of what runs after it.
+fn of_host(profile: &Profile, usage: &[&Usage], ends: &[Nanos]) -> Option<(f64, u32, f64)> {
+    let ids: BTreeSet<ProcessId> = usage.iter().map(|usage| usage.process).collect();
+    let processes = ids.into_iter().filter_map(|id| profile.process(id));
+    let usable = usable_of_host(processes.collect())?;
     // Until when the last reading of each process holds.
     let mut latest: BTreeMap<ProcessId, (Nanos, Nanos, u32)> = BTreeMap::new();
     let (mut readings, mut over) = (0_usize, Vec::new());
@@ -75,6 +92,8 @@ fn of_host(profile: &Profile, usage: &[&Usage]) -> Option<(f64, u32, f64)> {
         let before = latest.get(&usage.process);
         let pause = before.map_or(Nanos(0), |(at, ..)| usage.at - *at);
         let holds_until = usage.at + STALE.max(Nanos(pause.0.saturating_mul(2)));
+        let end = ends.get(usage.process.0 as usize).copied();
+        let holds_until = holds_until.min(end.unwrap_or(holds_until));
         latest.insert(usage.process, (usage.at, holds_until, runnable));
         let of_now = latest.values();
         let of_now = of_now.filter(|(_, until, _)| *until >= usage.at);

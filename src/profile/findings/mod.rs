@@ -3,7 +3,9 @@
 //! Everything is told in numbers; `export` puts them into words. Thresholds are constants beside what they
 //! decide; each was chosen so that a program in good order is told nothing.
 
-use super::event::Nanos;
+use std::collections::BTreeMap;
+
+use super::event::{Nanos, Process};
 use super::functions::Function;
 use super::{Profile, Totals};
 
@@ -137,11 +139,12 @@ pub fn findings(profile: &Profile) -> Vec<Finding<'_>> {
     found.into_iter().flatten().take(MAX_FINDINGS).collect()
 }
 
-/// How long the samples go on: the time of the thread that was seen longest.
+/// How long the samples go on: the time in which any thread was sampled. Of processes that ran one after the
+/// other it is the sum, of those that ran at the same time the longest.
 #[must_use]
 pub fn elapsed(profile: &Profile) -> Nanos {
     let walls = profile.thread_totals().iter().map(|totals| totals.wall);
-    walls.max().unwrap_or_default()
+    walls.max().unwrap_or_default().max(profile.sampled_time())
 }
 
 /// How many cores were busy, on average over the time that the samples go on.
@@ -156,17 +159,37 @@ pub fn cores_busy(profile: &Profile) -> f64 {
     }
 }
 
-/// How many cores the program may use: of each host those of the process that may use most. `None`: not
-/// known of any.
+/// How many cores the program may use, over all hosts. `None`: not known of any.
 #[must_use]
 pub fn usable_cores(profile: &Profile) -> Option<u32> {
-    let mut by_host = std::collections::BTreeMap::new();
+    let mut by_host: BTreeMap<_, Vec<&Process>> = BTreeMap::new();
     for process in profile.processes() {
-        if let Some(cpus) = process.usable_cpus {
-            let known = by_host.entry(&process.host).or_insert(0);
-            *known = cpus.max(*known);
+        by_host.entry(&process.host).or_default().push(process);
+    }
+    let of_hosts = by_host.into_values().filter_map(usable_of_host);
+    of_hosts.reduce(u32::saturating_add)
+}
+
+/// How many cores processes of one host may use: those in the affinity mask of any of them, as ranks are often
+/// bound to one core each; fewer where the quota of the control group that they are in allows less.
+fn usable_of_host(processes: Vec<&Process>) -> Option<u32> {
+    let mut union: Vec<u64> = Vec::new();
+    for process in &processes {
+        union.resize(union.len().max(process.cpu_mask.len()), 0);
+        for (word, own) in union.iter_mut().zip(&process.cpu_mask) {
+            *word |= own;
         }
     }
-    let sum = by_host.values().fold(0_u32, |a, b| a.saturating_add(*b));
-    (sum > 0).then_some(sum)
+    let in_masks: u32 = union.iter().map(|word| word.count_ones()).sum();
+    // An older recording has no masks.
+    let without_mask = processes
+        .iter()
+        .filter(|process| process.cpu_mask.is_empty());
+    let known = without_mask.filter_map(|process| process.usable_cpus).max();
+    let usable = known.unwrap_or(0).max(in_masks);
+    let quotas = processes.iter().map(|process| process.cpu_quota);
+    let quota = quotas
+        .collect::<Option<Vec<u32>>>()
+        .and_then(|quotas| quotas.into_iter().max());
+    (usable > 0).then(|| quota.map_or(usable, |quota| usable.min(quota)))
 }

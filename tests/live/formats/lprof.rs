@@ -53,3 +53,97 @@ fn line_profiler_4_and_5_print_it() {
         assert!(shown.contains("Timer unit"), "{shown}");
     }
 }
+
+/// Up to Python 3.7 the first line of a module is the one in which its docstring ends: text from there on
+/// begins within a string.
+#[test]
+fn line_profiler_prints_a_module_with_a_docstring() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("scatter.py");
+    let text =
+        "\"\"\"Computes the program's pairs: it\nisn't fast; it's\nfine.\"\"\"\nx = 1\ny = 2\n";
+    std::fs::write(&script, text).expect("written");
+    let mut profile = Profile::default();
+    profile.apply(Event::Process(ProcessId(0), Process::default()));
+    let thread = Thread {
+        process: ProcessId(0),
+        tid: None,
+        name: None,
+        is_main: true,
+    };
+    profile.apply(Event::Thread(ThreadId(0), thread));
+    for (id, line) in [(0, 3), (1, 5)] {
+        let frame = Frame {
+            name: "<module>".to_owned(),
+            file: Some(script.to_string_lossy().into_owned()),
+            first_line: Some(3),
+            line: Some(line),
+        };
+        profile.apply(Event::Frame(FrameId(id), frame));
+        profile.apply(Event::Stack {
+            id: StackId(id),
+            parent: None,
+            frame: FrameId(id),
+        });
+        profile.apply(sample(u64::from(id), 0, Some(id)));
+    }
+    for python in pythons_with_line_profiler() {
+        let shown = with_file(Format::Lprof, &profile, |path| print(&python, path));
+        assert!(shown.contains("Function: <module> at line 1"), "{shown}");
+        // Of a module it shows the text up to the end of the first function.
+        assert!(shown.contains("Total time: 0.25 s"), "{shown}");
+    }
+}
+
+/// line_profiler's clock starts anew in each call: what a function takes is never more than all of the time.
+#[test]
+fn a_function_that_calls_itself_has_its_own_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("scatter.py");
+    std::fs::write(
+        &script,
+        "def walk(n):\n    if n:\n        walk(n - 1)\n    work()\n",
+    )
+    .expect("written");
+    let mut profile = Profile::default();
+    profile.apply(Event::Process(ProcessId(0), Process::default()));
+    let thread = Thread {
+        process: ProcessId(0),
+        tid: None,
+        name: None,
+        is_main: true,
+    };
+    profile.apply(Event::Thread(ThreadId(0), thread));
+    for (id, line) in [(0, 3), (1, 4)] {
+        let frame = Frame {
+            name: "walk".to_owned(),
+            file: Some(script.to_string_lossy().into_owned()),
+            first_line: Some(1),
+            line: Some(line),
+        };
+        profile.apply(Event::Frame(FrameId(id), frame));
+    }
+    // Line 3, 3, 3, 4 from the outermost on; and line 4 alone.
+    let stacks = [
+        (None, 0),
+        (Some(0), 0),
+        (Some(1), 0),
+        (Some(2), 1),
+        (None, 1),
+    ];
+    for (id, (parent, frame)) in (0..).zip(stacks) {
+        profile.apply(Event::Stack {
+            id: StackId(id),
+            parent: parent.map(StackId),
+            frame: FrameId(frame),
+        });
+    }
+    profile.apply(sample(1, 0, Some(3)));
+    profile.apply(sample(2, 0, Some(4)));
+    profile.apply(sample(3, 0, Some(2)));
+    for python in pythons_with_line_profiler() {
+        let shown = with_file(Format::Lprof, &profile, |path| print(&python, path));
+        assert!(shown.contains("Total time: 0.375 s"), "{shown}");
+        assert!(shown.contains("66.7      work()"), "{shown}");
+    }
+}
