@@ -8,7 +8,7 @@
 //!
 //! - Who was seen waiting for the GIL waits for it until it has had it.
 //! - Who is ready to run, and is seen waiting for the GIL next without having used the CPU in between, did not
-//!   run native code.
+//!   run native code; nor did who holds it next and got a CPU for that only.
 
 use crate::process::CpuCount;
 use crate::profile::event::{Nanos, State};
@@ -57,16 +57,23 @@ impl GilWait {
         counted: CpuCount,
         count: impl FnOnce() -> Option<CpuCount>,
     ) -> Verdict {
-        let mut waits_since = None;
+        if let (GilWait::Ready { since, count: then }, State::Gil | State::Python) = (*self, state)
+        {
+            // While it sleeps its count is exact; when it runs, if it got the CPU since then.
+            let is_exact = |now: &CpuCount| state == State::Gil || now.turns > then.turns;
+            let used_ns = count()
+                .filter(is_exact)
+                .map(|now| now.cpu_ns - then.cpu_ns.min(now.cpu_ns));
+            let is_idle = used_ns.is_some_and(|used_ns| is_idle(used_ns, at - since));
+            let waits_since = is_idle.then_some(since);
+            *self = match state {
+                State::Gil => GilWait::Waits(counted),
+                _ => GilWait::No,
+            };
+            return Verdict { state, waits_since };
+        }
         let (next, state) = match (*self, state) {
-            (before, State::Gil) => {
-                if let GilWait::Ready { since, count: then } = before {
-                    let used_ns = count().map(|now| now.cpu_ns.saturating_sub(then.cpu_ns));
-                    let is_idle = used_ns.is_some_and(|used_ns| is_idle(used_ns, at - since));
-                    waits_since = is_idle.then_some(since);
-                }
-                (GilWait::Waits(counted), State::Gil)
-            }
+            (_, State::Gil) => (GilWait::Waits(counted), State::Gil),
             (waits @ GilWait::Waits(_), State::Native) if !may_have_had_it => (waits, State::Gil),
             (ready @ GilWait::Ready { .. }, State::Native) if !may_have_had_it => {
                 (ready, State::Native)
@@ -85,7 +92,10 @@ impl GilWait {
             (_, other) => (GilWait::No, other),
         };
         *self = next;
-        Verdict { state, waits_since }
+        Verdict {
+            state,
+            waits_since: None,
+        }
     }
 }
 
@@ -160,6 +170,22 @@ mod tests {
             (GIL, true, count(4 * MS, 2)),
         ];
         assert_eq!(decided(&looks), [GIL, NATIVE, NATIVE, NATIVE, GIL]);
+    }
+
+    #[test]
+    fn who_only_waited_for_a_cpu_until_it_had_the_gil_did_not_run_native_code() {
+        let of = |turns| {
+            let looks = [
+                (PYTHON, true, count(5 * MS, 1)),
+                (NATIVE, true, count(5 * MS, 1)),
+                (NATIVE, false, count(5 * MS, 1)),
+                (PYTHON, true, count(5 * MS + 20_000, turns)),
+            ];
+            decided(&looks)
+        };
+        assert_eq!(of(2), [PYTHON, GIL, GIL, PYTHON]);
+        // It was on the CPU all the time, and that is counted later.
+        assert_eq!(of(1), [PYTHON, NATIVE, NATIVE, PYTHON]);
     }
 
     #[test]
