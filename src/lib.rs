@@ -54,8 +54,9 @@
 //!    at every tick and the old ones every 10 ms.
 //! 6. [`sampler::intern`] numbers the stacks, [`sampler::threads`] books the measured time since the
 //!    last tick to them. [`sampler::activity`] asks the kernel what each thread that may have run does
-//!    ([`process::syscall`]), [`sampler::cpu`] keeps the CPU time that is booked with what the kernel counts,
-//!    [`sampler::roles`] decides whose doing growing memory and the waiting of others are, and
+//!    ([`process::syscall`]), [`sampler::gil_waits`] tells native code from waiting for the GIL,
+//!    [`sampler::cpu`] keeps the CPU time that is booked with what the kernel counts,
+//!    [`sampler::held`] holds runs back until that is sure, [`sampler::roles`] decides whose doing growing memory and the waiting of others are, and
 //!    [`sampler::usage`] reads the counters of the process ten times a second.
 //! 7. [`profile::Profile::apply`] folds the events, while a [`recording::Recorder`] hands them to the
 //!    thread that writes them.

@@ -52,6 +52,8 @@ pub struct Launched {
     mask_before: SigSet,
     /// Whether the last news taken of the child was a stop.
     stopped: Cell<bool>,
+    /// Whether it has ended, and that was not taken yet.
+    ended: Cell<bool>,
     not_send: PhantomData<*const ()>,
 }
 
@@ -235,6 +237,7 @@ impl Launched {
                 signals,
                 mask_before,
                 stopped: Cell::new(false),
+                ended: Cell::new(false),
                 not_send: PhantomData,
             }),
             Err(error) => {
@@ -252,6 +255,7 @@ impl Launched {
     }
 
     /// Waits until the command ends, passing signals on and stopping with it meanwhile, and tells `on_event` of each.
+    /// What the kernel has counted of it can be read until this value is dropped.
     ///
     /// # Errors
     /// When something else has waited for the child already, or the signals cannot be read.
@@ -296,7 +300,12 @@ impl Launched {
                     code: libc::CLD_TRAPPED,
                     ..
                 }) => return Ok(None),
-                Some(_) => {}
+                Some(Waited { code, status }) => {
+                    if let Some(end) = end_of(code, status) {
+                        self.ended.set(true);
+                        return Ok(Some(end));
+                    }
+                }
             }
             let Some(Waited { code, status }) = sys::take_child(self.pid.0).map_err(failed)? else {
                 return Ok(None);
@@ -311,14 +320,11 @@ impl Launched {
                     self.stopped.set(false);
                     on_event(WaitEvent::Continued);
                 }
-                libc::CLD_EXITED => return Ok(Some(ExitStatusKind::Exited(status))),
-                libc::CLD_KILLED | libc::CLD_DUMPED => {
-                    return Ok(Some(ExitStatusKind::Signalled {
-                        signal: status,
-                        core_dumped: code == libc::CLD_DUMPED,
-                    }));
+                _ => {
+                    if let Some(end) = end_of(code, status) {
+                        return Ok(Some(end));
+                    }
                 }
-                _ => {}
             }
         }
     }
@@ -380,14 +386,29 @@ impl Launched {
     }
 }
 
+/// How a child ended, if that is what was reported of it (waitid(2)).
+fn end_of(code: i32, status: i32) -> Option<ExitStatusKind> {
+    match code {
+        libc::CLD_EXITED => Some(ExitStatusKind::Exited(status)),
+        libc::CLD_KILLED | libc::CLD_DUMPED => Some(ExitStatusKind::Signalled {
+            signal: status,
+            core_dumped: code == libc::CLD_DUMPED,
+        }),
+        _ => None,
+    }
+}
+
 impl Drop for Launched {
-    /// Throws away the signals that came after the command's end, and lets further ones act on rsamp again.
+    /// Takes the command's end. Throws away the signals that came after the command's end, and lets further ones act on rsamp again.
     fn drop(&mut self) {
         use std::os::fd::AsFd;
         let is_pending = || {
             let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
         };
+        if self.ended.get() {
+            let _ = sys::take_child(self.pid.0);
+        }
         while is_pending() && self.signals.read_signal().is_ok() {}
         let _ = self.mask_before.thread_set_mask();
     }

@@ -122,8 +122,8 @@ impl Process {
     /// from `stat` in clock ticks where the kernel has no `schedstat`.
     #[must_use]
     pub fn task_cpu(&self, tid: Tid) -> Option<u64> {
-        if let Some(cpu_ns) = self.task_clock(tid).and_then(|mut clock| clock.cpu_ns()) {
-            return Some(cpu_ns);
+        if let Some(count) = self.task_clock(tid).and_then(|mut clock| clock.count()) {
+            return Some(count.cpu_ns);
         }
         let stat = fs::read(format!("/proc/{}/task/{tid}/stat", self.pid())).ok()?;
         let stat = parse_stat(&stat).ok()?;
@@ -205,11 +205,21 @@ pub struct TaskClock {
     schedstat: File,
 }
 
+/// What the kernel has counted of a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CpuCount {
+    /// The CPU time so far, in nanoseconds.
+    pub cpu_ns: u64,
+    /// How often it got a CPU after it had waited for one.
+    pub turns: u64,
+}
+
 impl TaskClock {
-    /// The CPU time so far, in nanoseconds; `None` when the thread ended.
+    /// What was counted so far; `None` when the thread ended.
     ///
-    /// While the thread is on a CPU, this may be behind by as much as a scheduler tick.
-    pub fn cpu_ns(&mut self) -> Option<u64> {
+    /// While the thread is on a CPU, its CPU time may be behind by as much as a scheduler tick. While it is not,
+    /// it is exact.
+    pub fn count(&mut self) -> Option<CpuCount> {
         let mut buffer = [0; 64];
         let length = self.schedstat.read_at(&mut buffer, 0).ok()?;
         parse_schedstat(&buffer[..length])
@@ -245,7 +255,7 @@ impl TaskTurns {
     pub fn off_cpu(&self) -> Option<u64> {
         let mut schedstat = [0; 64];
         let length = self.schedstat.read_at(&mut schedstat, 0).ok()?;
-        let turns = number(&schedstat[..length], 2)?;
+        let turns = parse_schedstat(&schedstat[..length])?.turns;
         let mut status = [0; STATUS_BYTES];
         let length = self.status.read_at(&mut status, 0).ok()?;
         let status = &status[..length];
@@ -352,15 +362,14 @@ fn parse_state(prefix: &[u8]) -> Option<TaskState> {
     Some(TaskState::from_letter(*letter))
 }
 
-/// The time on CPUs in a `schedstat` file: its first number, in nanoseconds.
-fn parse_schedstat(bytes: &[u8]) -> Option<u64> {
-    number(bytes, 0)
-}
-
-/// One of the numbers in a line, counted from 0.
-fn number(bytes: &[u8], position: usize) -> Option<u64> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    text.split_ascii_whitespace().nth(position)?.parse().ok()
+/// The numbers of a `schedstat` file: nanoseconds on CPUs, nanoseconds waiting for one, and how often it got one
+/// (`Documentation/scheduler/sched-stats.rst`).
+fn parse_schedstat(bytes: &[u8]) -> Option<CpuCount> {
+    let mut numbers = std::str::from_utf8(bytes).ok()?.split_ascii_whitespace();
+    Some(CpuCount {
+        cpu_ns: numbers.next()?.parse().ok()?,
+        turns: numbers.nth(1)?.parse().ok()?,
+    })
 }
 
 /// Whether there is one PID namespace between the reader of this `status` and its process.
@@ -452,9 +461,13 @@ mod tests {
     }
 
     #[test]
-    fn cpu_time_is_the_first_number() {
-        assert_eq!(parse_schedstat(b"123456789 55 7\n"), Some(123_456_789));
-        assert_eq!(parse_schedstat(b""), None);
+    fn cpu_time_is_the_first_number_and_turns_are_the_third() {
+        let (cpu_ns, turns) = (123_456_789, 7);
+        let count = CpuCount { cpu_ns, turns };
+        assert_eq!(parse_schedstat(b"123456789 55 7\n"), Some(count));
+        for strange in [&b""[..], b"1", b"1 2", b"x 2 3", b"1 2 -3", b"\xff"] {
+            assert_eq!(parse_schedstat(strange), None);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! What the process used beyond its Python threads is the work of others: OpenMP, BLAS, pools of native
 //! threads ([`Helpers`]).
 
-use crate::process::{CpuClock, Process, TaskClock};
+use crate::process::{CpuClock, CpuCount, Process, TaskClock};
 use crate::profile::event::Nanos;
 
 /// How often the counts of threads that may be running are read.
@@ -32,6 +32,9 @@ const REMEMBERED_NS: i64 = 200_000_000;
 /// All of a tick.
 const WHOLE: i64 = 1024;
 
+/// By how much the count of a thread that is on a CPU may be behind: a tick of the slowest kernels (100 Hz).
+const LONGEST_LAG: Nanos = Nanos(10_000_000);
+
 /// CPU time of a process that may be missing from the counts of its threads, as these are read later.
 const UNSURE_NS: i64 = 5_000_000;
 
@@ -39,8 +42,20 @@ const UNSURE_NS: i64 = 5_000_000;
 #[derive(Debug)]
 pub struct Account {
     clock: Option<TaskClock>,
-    used: Nanos,
+    counted: CpuCount,
+    /// When it was counted last, and when that had grown last.
+    counted_at: Nanos,
+    grown_at: Nanos,
     ledger: Ledger,
+}
+
+/// CPU time of a thread that ended before it could be counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Uncounted {
+    /// How much it is by what was seen of the thread.
+    pub guess: Nanos,
+    /// How much it can be.
+    pub most: Nanos,
 }
 
 /// What was booked, against what was counted.
@@ -56,27 +71,51 @@ struct Ledger {
 }
 
 impl Account {
-    /// Begins to count now.
+    /// Begins to count at `at`, with a thread that is seen for the first time: what it has used by now is to be
+    /// booked as well when it may have begun within the time `unseen` before.
     #[must_use]
-    pub fn new(clock: Option<TaskClock>) -> Account {
+    pub fn new(clock: Option<TaskClock>, at: Nanos, unseen: Nanos) -> Account {
         let mut account = Account {
             clock,
-            used: Nanos(0),
+            counted: CpuCount::default(),
+            counted_at: at,
+            grown_at: at,
             ledger: Ledger::default(),
         };
-        account.count();
+        let used = account.count(at).unwrap_or_default();
         account.ledger = Ledger::default();
+        if used <= unseen {
+            account.ledger.ahead_ns = -signed(used);
+        }
         account
     }
 
-    /// Reads the count; returns by how much it grew since the last time.
-    pub fn count(&mut self) -> Nanos {
-        let now = self.clock.as_mut().and_then(TaskClock::cpu_ns);
-        let now = now.map_or(self.used, Nanos).max(self.used);
-        let grown = now - self.used;
-        self.used = now;
-        self.ledger.count(grown);
-        grown
+    /// Reads the count; returns by how much it grew since the last time, `None` when the thread has ended.
+    pub fn count(&mut self, at: Nanos) -> Option<Nanos> {
+        if self.clock.is_none() {
+            return Some(Nanos(0));
+        }
+        let now = self.peek()?;
+        let grown = Nanos(now.cpu_ns.saturating_sub(self.counted.cpu_ns));
+        self.counted_at = at;
+        if grown > Nanos(0) {
+            self.counted = now;
+            self.grown_at = at;
+            self.ledger.count(grown);
+        }
+        self.counted.turns = now.turns;
+        Some(grown)
+    }
+
+    /// What was counted last.
+    #[must_use]
+    pub fn counted(&self) -> CpuCount {
+        self.counted
+    }
+
+    /// Reads the count, but for a look only.
+    pub fn peek(&mut self) -> Option<CpuCount> {
+        self.clock.as_mut()?.count()
     }
 
     /// Decides on one tick at which the thread was seen running or not. Returns `time` or nothing.
@@ -88,16 +127,45 @@ impl Account {
         }
     }
 
+    /// Takes back what was booked.
+    pub fn take_back(&mut self, time: Nanos) {
+        self.ledger.ahead_ns -= signed(time);
+    }
+
     /// Whether there is nothing to book while the thread does not run.
     #[must_use]
     pub fn is_even(&self) -> bool {
         self.clock.is_none() || self.ledger.is_even()
     }
 
-    /// What was booked and is not counted yet.
+    /// What was booked and is not counted, or (negative) the other way round.
+    #[must_use]
+    pub fn ahead_ns(&self) -> i64 {
+        self.ledger.ahead_ns
+    }
+
+    /// What was booked and is not counted.
     #[must_use]
     pub fn ahead(&self) -> Nanos {
         Nanos(u64::try_from(self.ledger.ahead_ns).unwrap_or(0))
+    }
+
+    /// What the thread may have used by `at` since it was counted last. `runs`: whether it was seen running last.
+    #[must_use]
+    pub fn uncounted(&self, at: Nanos, runs: bool) -> Uncounted {
+        if self.clock.is_none() {
+            return Uncounted::default();
+        }
+        let most = at - self.counted_at + LONGEST_LAG;
+        let guess = if runs {
+            // It grew some time between two counts.
+            let lag = at - self.grown_at + Nanos(COUNTED_EVERY.0 / 2);
+            self.ledger.part_of(lag)
+        } else {
+            Nanos((at - self.counted_at).0 / 2)
+        };
+        let guess = guess.min(most);
+        Uncounted { guess, most }
     }
 }
 
@@ -106,6 +174,15 @@ impl Ledger {
     fn count(&mut self, used: Nanos) {
         self.ahead_ns -= signed(used);
         self.counted_ns += signed(used);
+    }
+
+    /// What was most likely counted of a time in which the thread ran, or was ready to.
+    fn part_of(&self, time: Nanos) -> Nanos {
+        if self.counted_ns >= self.ran_ns {
+            return time;
+        }
+        let part = i128::from(time.0) * i128::from(self.counted_ns) / i128::from(self.ran_ns);
+        Nanos(u64::try_from(part).unwrap_or(0))
     }
 
     /// Whether not much more was counted than booked.
@@ -194,17 +271,52 @@ impl Helpers {
             return Due::Nothing;
         }
         self.counted = at;
-        let now = self.clock.and_then(CpuClock::cpu_ns).map(Nanos);
-        let Some(now) = now.or(self.used) else {
+        if !self.count() && self.used.is_none() {
             return Due::Busy;
-        };
-        self.owed_ns += signed(now - self.used.unwrap_or(now));
-        self.used = Some(now);
+        }
         if at < self.reviewed + REVIEW {
             return Due::Busy;
         }
         self.reviewed = at;
         Due::All
+    }
+
+    /// Reads the count of the process. Whether there is one: not any more once somebody has waited for the process
+    /// (wait(2)), until then it is final.
+    pub fn count(&mut self) -> bool {
+        let Some(now) = self.clock.and_then(CpuClock::cpu_ns).map(Nanos) else {
+            return false;
+        };
+        self.owed_ns += signed(now - self.used.unwrap_or(now));
+        self.used = Some(now);
+        true
+    }
+
+    /// Whether the process has been counted before.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.used.is_some()
+    }
+
+    /// What threads have used that ended before they were counted, all others having been asked: what else did the
+    /// process use? Where threads without Python frames are at work that does not tell.
+    pub fn share_out(&mut self, ended: &[Uncounted]) -> Vec<Nanos> {
+        let sum = |of: fn(&Uncounted) -> Nanos| ended.iter().map(|e| of(e).0).sum::<u64>();
+        let (guess, most) = (sum(|e| e.guess), sum(|e| e.most));
+        let owed = u64::try_from(self.owed_ns).unwrap_or(0);
+        let known = owed.min(if self.are_at_work { guess } else { most });
+        let more = known.saturating_sub(guess);
+        let part = |of: u64, part: u64, whole: u64| match whole {
+            0 => 0,
+            _ => (u128::from(of) * u128::from(part) / u128::from(whole)) as u64,
+        };
+        let shares = ended.iter().map(|ended| {
+            let certain = part(ended.guess.0, known.min(guess), guess);
+            Nanos(certain + part((ended.most - ended.guess).0, more, most - guess))
+        });
+        let shares: Vec<Nanos> = shares.collect();
+        shares.iter().for_each(|share| self.explain(*share));
+        shares
     }
 
     /// A Python thread used this much of it.
@@ -288,6 +400,49 @@ mod tests {
                     "{on} of {of}: {of_function:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn what_a_process_used_goes_to_the_threads_that_ended_uncounted() {
+        let ms = |ms: u64| Nanos(ms * TICK.0);
+        let uncounted = |guess, most| Uncounted {
+            guess: ms(guess),
+            most: ms(most),
+        };
+        let ended = [uncounted(1, 12), uncounted(3, 14)];
+        for (owed_ms, at_work, expected) in [
+            (0, false, [0, 0]),
+            (2, false, [500_000, 1_500_000]),
+            (15, false, [6_500_000, 8_500_000]),
+            (100, false, [12_000_000, 14_000_000]),
+            (100, true, [1_000_000, 3_000_000]),
+        ] {
+            let mut helpers = Helpers {
+                clock: None,
+                used: Some(Nanos(0)),
+                owed_ns: signed(ms(owed_ms)),
+                are_at_work: at_work,
+                counted: Nanos(0),
+                reviewed: Nanos(0),
+            };
+            let shares = helpers.share_out(&ended);
+            assert_eq!(shares, expected.map(Nanos), "{owed_ms} ms");
+            let left = signed(ms(owed_ms)) - signed(shares[0] + shares[1]);
+            assert_eq!(helpers.owed_ns, left);
+            assert!(helpers.share_out(&[]).is_empty());
+        }
+    }
+
+    #[test]
+    fn of_a_thread_that_shares_its_cpu_a_part_of_the_time_is_guessed() {
+        let ledger = |ran_ns, counted_ns| Ledger {
+            ran_ns,
+            counted_ns,
+            ..Ledger::default()
+        };
+        for (ran, counted, expected) in [(0, 0, 8), (4, 1, 2), (4, 5, 8), (4, 0, 0), (4, -1, 0)] {
+            assert_eq!(ledger(ran, counted).part_of(Nanos(8)), Nanos(expected));
         }
     }
 

@@ -14,7 +14,11 @@ pub mod intern;
 
 pub mod cpu;
 
+pub mod held;
+
 pub mod activity;
+
+pub mod gil_waits;
 
 pub mod roles;
 

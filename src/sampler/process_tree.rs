@@ -17,7 +17,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use super::finder::{Finder, Finding};
 use super::target::Located;
 use super::{Children, SamplerError, Settings};
-use crate::process::{Alarm, Birth, Births, ImageIdentity, Pid, Process, TaskState, Tid, births};
+use crate::process::{
+    Alarm, Birth, Births, CpuClock, ImageIdentity, Pid, Process, TaskState, Tid, births,
+};
 use crate::profile::event::ProcessId;
 
 /// How often new processes are looked for, when something is done anyway: a look takes some 2 µs.
@@ -126,7 +128,9 @@ pub struct ProcessTree {
     finder: Finder,
     members: HashMap<Pid, Member>,
     newborns: Vec<Newborn>,
+    /// When it was looked for new processes last, and the time before.
     looked: Instant,
+    looked_before: Instant,
 }
 
 impl ProcessTree {
@@ -155,6 +159,7 @@ impl ProcessTree {
             members: HashMap::new(),
             newborns: Vec::new(),
             looked: Instant::now(),
+            looked_before: Instant::now(),
         };
         tree.join(&root, own);
         tree.finder.find(root);
@@ -191,7 +196,7 @@ impl ProcessTree {
         let Some(births) = &mut self.births else {
             return;
         };
-        self.looked = Instant::now();
+        self.looked_before = std::mem::replace(&mut self.looked, Instant::now());
         for birth in births.look() {
             self.take_in(birth);
         }
@@ -291,17 +296,27 @@ impl ProcessTree {
         let parent = self.members.get(&birth.parent);
         match parent.and_then(|parent| parent.image) {
             Some(image) => {
-                let seen = Instant::now();
+                let now = Instant::now();
+                let seen = self.began(&process, now);
                 self.newborns.push(Newborn {
                     process,
                     parent: birth.parent,
                     image,
                     seen,
-                    due: seen + FORK_GRACE,
+                    due: now + FORK_GRACE,
                 });
             }
             None => self.finder.find(process),
         }
+    }
+
+    /// When a process began that was found now and was not there at the last look: as long ago as the CPU time that
+    /// it has used, at least.
+    fn began(&self, process: &Process, now: Instant) -> Instant {
+        let used_ns = process.cpu_clock().and_then(CpuClock::cpu_ns);
+        let used = Duration::from_nanos(used_ns.unwrap_or(0));
+        let began = now.checked_sub(used).unwrap_or(now);
+        began.max(self.looked_before)
     }
 
     /// Whether a process of the tree is another rsamp, which records its descendants by itself: before the ranks that

@@ -35,6 +35,8 @@ pub struct Place {
     pub parent: Option<ProcessId>,
     /// When it was first seen: what its first sample stands for begins there.
     pub seen: Nanos,
+    /// Whether it was born then.
+    pub is_newborn: bool,
 }
 
 /// A program that was found, before the recording knows of it.
@@ -95,8 +97,12 @@ impl Unbegun {
                 ..event::Process::default()
             },
         ));
+        let mut threads = Threads::new(place.id, &process, ids);
+        if place.is_newborn {
+            threads.begin_at_birth(place.seen);
+        }
         Program {
-            threads: Threads::new(place.id, &process, ids),
+            threads,
             process,
             memory,
             target,

@@ -273,6 +273,7 @@ impl Recording<'_> {
             id: ProcessId(self.begun),
             parent: self.tree.parent_of(pid),
             seen: self.rounded(seen),
+            is_newborn: is_forked,
         };
         self.begun += 1;
         self.tree.runs(pid, place.id, found.image());

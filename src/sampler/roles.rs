@@ -83,6 +83,14 @@ impl Roles {
             .filter(|(_, waiting)| *waiting > 0)
     }
 
+    /// Who holds this GIL, or held it last.
+    #[must_use]
+    pub fn holder_of(&self, gil: Option<GilLocks>) -> Option<ThreadKey> {
+        let mut holders = self.holders.iter();
+        let holder = holders.find(|(_, held)| *held == gil).map(|(key, _)| *key);
+        holder.or(self.last_holder)
+    }
+
     /// Whose doing it most likely is when the memory of the process grows: the thread with the GIL, or one
     /// that ran native code; `None`: nobody's that is known.
     #[must_use]

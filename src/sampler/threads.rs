@@ -10,12 +10,14 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use super::activity::{Seen, Watch, Watched};
-use super::cpu::{Account, Due, Helpers};
+use super::cpu::{Account, Due, Helpers, Uncounted};
+use super::gil_waits::GilWait;
+use super::held::HeldRuns;
 use super::observe::{Identity, Observation, Observed};
 use super::roles::{Roles, ThreadKey};
 use super::usage::UsageMeter;
 use crate::cpython::gil::GilLocks;
-use crate::process::{Pid, Process, ResidentMemory};
+use crate::process::{Pid, Process, ResidentMemory, TaskState, TaskWatch, Tid};
 use crate::profile::event::{
     Event, Missing, Nanos, ProcessId, Sample, StackId, State, Thread, ThreadId,
 };
@@ -46,6 +48,9 @@ const FEW_THREADS: usize = 4;
 /// socket may wait for the GIL now.
 const IDLE_LOOKS: usize = 16;
 
+/// So long a thread may go on after the interpreter has ended it until it is taken for one that goes on without Python.
+const LEAVING: Nanos = Nanos(20_000_000);
+
 /// The resident memory is looked at no more often than this.
 const MEMORY_EVERY: Nanos = Nanos(100_000);
 
@@ -54,12 +59,19 @@ const MEMORY_EVERY: Nanos = Nanos(100_000);
 struct Tracked {
     id: ThreadId,
     defined_at: Nanos,
+    /// It was not there at this time yet.
+    unseen_since: Nanos,
     identity: Identity,
     is_main: bool,
     account: Account,
     watch: Option<Watch>,
     gil_locks: Option<GilLocks>,
     run: Option<Sample>,
+    /// Those before.
+    held: HeldRuns,
+    gil_wait: GilWait,
+    /// Its waiting for the GIL that was found out later, and is not told yet.
+    late_wait: Nanos,
     /// What was seen last: its stack and what it did; `None` before it had a stack.
     doing: Option<(Option<StackId>, State)>,
     /// Since when it rests; `None`: it is awake.
@@ -108,6 +120,12 @@ pub struct Threads {
     tracked: FxHashMap<ThreadKey, Tracked>,
     /// Those of them that do not rest.
     awake: Vec<ThreadKey>,
+    /// Those that the interpreter has ended, and since when: what they used in all is not known yet.
+    leaving: Vec<(Nanos, Tracked)>,
+    /// Waiting for a GIL that is found out only now.
+    late_waits: Vec<(Option<GilLocks>, Nanos)>,
+    /// Whether the process was born while it could be seen: all that it used is to be booked.
+    is_newborn: bool,
     /// When identities of which something is missing are looked up again, and when all are.
     look_up_at: Nanos,
     refresh_at: Nanos,
@@ -144,6 +162,9 @@ impl Threads {
             ids,
             tracked: FxHashMap::default(),
             awake: Vec::new(),
+            leaving: Vec::new(),
+            late_waits: Vec::new(),
+            is_newborn: false,
             look_up_at: Nanos(0),
             refresh_at: Nanos(0),
             clock: Clock::default(),
@@ -157,6 +178,12 @@ impl Threads {
             next_idle: 0,
             is_refusal_told: false,
         }
+    }
+
+    /// The process was born at `seen`: what it used before the first tick is booked as well.
+    pub fn begin_at_birth(&mut self, seen: Nanos) {
+        self.is_newborn = true;
+        self.clock.at = seen;
     }
 
     /// Whether identities are to be looked up before [`Threads::record`]: a thread is new, or it is
@@ -222,17 +249,29 @@ impl Threads {
         at: Nanos,
         emit: &mut dyn FnMut(Event),
     ) {
+        if let Some(tid) = identity.tid {
+            self.let_go_of(tid, at, emit);
+        }
+        let is_newborn = self.clock.ticks > 0 || self.is_newborn;
+        let unseen_since = if is_newborn { self.clock.at } else { at };
         let ids = &self.ids;
-        let tracked = self
-            .tracked
-            .entry(key)
-            .or_insert_with(|| Tracked::new(ids.next(), at));
+        let new = || Tracked::new(ids.next(), at, unseen_since);
+        let tracked = self.tracked.entry(key).or_insert_with(new);
         tracked.is_main = identity.tid.is_some_and(|tid| tid.0 == self.pid.0);
         if let Some(tid) = identity.tid
             && (tracked.watch.is_none() || tracked.identity.tid != Some(tid))
         {
-            tracked.account = Account::new(process.task_clock(tid));
+            let unseen = match tracked.watch {
+                None => at - tracked.unseen_since,
+                Some(_) => Nanos(0),
+            };
+            tracked.account = Account::new(process.task_clock(tid), at, unseen);
             tracked.watch = Some(Watch::new(process, tid));
+            if self.helpers.has_begun() {
+                let uncounted = -tracked.account.ahead_ns();
+                let used = Nanos(u64::try_from(uncounted).unwrap_or(0));
+                self.helpers.explain(used);
+            }
         }
         emit(Event::Thread(
             tracked.id,
@@ -263,10 +302,11 @@ impl Threads {
                 tracked.seen_at_tick = self.clock.ticks;
                 let state = tracked.take(observation, moment, &self.watched, emit);
                 self.roles.note(observation, state, moment.at);
+                self.late_waits.extend(tracked.take_late_wait());
             }
         }
         if observed.same == 0 {
-            self.retire(before, emit);
+            self.retire(before);
         }
         self.go_on(moment, emit);
         self.charge_waits(moment);
@@ -287,35 +327,32 @@ impl Threads {
             let state = tracked.go_on(moment, &self.watched, emit);
             self.roles
                 .note_unread(*key, tracked.gil_locks, state, moment.at);
+            self.late_waits.extend(tracked.take_late_wait());
         }
     }
 
     /// Ends the threads that are there no more, all that are having been observed.
-    fn retire(&mut self, before: Clock, emit: &mut dyn FnMut(Event)) {
+    fn retire(&mut self, before: Clock) {
         let tick = self.clock.ticks;
         let is_there = |tracked: &Tracked| tracked.seen_at_tick == tick;
         if self.tracked.values().all(is_there) {
             return;
         }
-        self.tracked.retain(|key, tracked| {
-            if is_there(tracked) {
-                return true;
-            }
+        let is_over = |_: &ThreadKey, tracked: &mut Tracked| !is_there(tracked);
+        let over: Vec<(ThreadKey, Tracked)> = self.tracked.extract_if(is_over).collect();
+        for (key, mut tracked) in over {
             let woke = tracked.wake(before);
-            let has_run = tracked.doing.is_some();
             if woke {
-                self.roles.wake(*key);
+                self.roles.wake(key);
             }
-            if tracked.is_main && has_run {
-                self.awake.extend(woke.then_some(*key));
+            if tracked.is_main && tracked.doing.is_some() {
+                self.awake.extend(woke.then_some(key));
                 tracked.lose_frames();
+                self.tracked.insert(key, tracked);
             } else {
-                // What it used since it was asked last is nobody else's.
-                self.helpers.explain(tracked.account.ahead());
-                tracked.flush(emit);
+                self.leaving.push((self.clock.at, tracked));
             }
-            tracked.is_main && has_run
-        });
+        }
         let tracked = &self.tracked;
         self.awake.retain(|key| tracked.contains_key(key));
     }
@@ -326,6 +363,13 @@ impl Threads {
             let tracked = self.tracked.get_mut(&holder);
             if let Some(run) = tracked.and_then(|tracked| tracked.run.as_mut()) {
                 run.blocked_others += Nanos(moment.weight.0.saturating_mul(waiting));
+            }
+        }
+        for (gil, wall) in std::mem::take(&mut self.late_waits) {
+            let holder = self.roles.holder_of(gil);
+            let tracked = holder.and_then(|holder| self.tracked.get_mut(&holder));
+            if let Some(run) = tracked.and_then(|tracked| tracked.run.as_mut()) {
+                run.blocked_others += wall;
             }
         }
     }
@@ -352,6 +396,10 @@ impl Threads {
 
     /// Books what threads without Python frames did to those for whom they did it.
     fn charge_helpers(&mut self, moment: Moment) {
+        if !self.leaving.is_empty() {
+            // What is owed may be theirs.
+            return;
+        }
         let helped = self.roles.helped(moment.at);
         if helped.is_empty() {
             return;
@@ -385,15 +433,16 @@ impl Threads {
         let are_few = self.tracked.len() <= FEW_THREADS;
         if are_few {
             for tracked in self.tracked.values_mut() {
-                self.helpers.explain(tracked.count_cpu());
+                self.helpers.explain(tracked.count_cpu(at));
             }
         }
         for key in self.awake.iter().filter(|_| !are_few) {
             let tracked = self.tracked.get_mut(key);
             if let Some(tracked) = tracked.filter(|tracked| tracked.is_asked()) {
-                self.helpers.explain(tracked.count_cpu());
+                self.helpers.explain(tracked.count_cpu(at));
             }
         }
+        self.let_go(at, emit);
         if due == Due::All {
             self.review(at, are_few, emit);
         } else if are_few {
@@ -412,7 +461,7 @@ impl Threads {
             tracked.wake(self.clock);
             let was_asked = tracked.is_asked();
             if are_all_asked && !are_few && !was_asked {
-                self.helpers.explain(tracked.count_cpu());
+                self.helpers.explain(tracked.count_cpu(at));
             }
             tracked.is_busy = std::mem::take(&mut tracked.used) > Nanos(0);
             tracked.was_read = false;
@@ -448,23 +497,89 @@ impl Threads {
         }
     }
 
-    /// Books the time from the last tick to the end of the recording to the last stacks seen.
-    pub fn finish(&mut self, moment: Moment, emit: &mut dyn FnMut(Event)) {
-        let mut tracked: Vec<&mut Tracked> = self.tracked.values_mut().collect();
-        tracked.sort_by_key(|tracked| tracked.id);
-        for tracked in tracked {
-            tracked.wake(self.clock);
-            let runs = tracked.is_running();
-            let cpu = tracked.account.book(moment.weight, runs);
-            let wall = moment.weight + std::mem::take(&mut tracked.owed);
-            if let Some(run) = tracked.run(moment.at) {
-                run.wall += wall;
-                run.cpu += cpu;
-                run.at = moment.at;
+    /// Emits what is left of the threads that have ended, once it is known what they used.
+    fn let_go(&mut self, at: Nanos, emit: &mut dyn FnMut(Event)) {
+        let mut gone = Vec::new();
+        for (since, mut tracked) in std::mem::take(&mut self.leaving) {
+            match tracked.account.count(at) {
+                Some(used) => {
+                    self.helpers.explain(used);
+                    if at < since + LEAVING {
+                        self.leaving.push((since, tracked));
+                    } else {
+                        tracked.settle(Nanos(0), emit);
+                    }
+                }
+                None => gone.push(tracked),
             }
-            tracked.flush(emit);
+        }
+        self.settle_gone(gone, at, emit);
+    }
+
+    /// The same for one that is there again with another thread state.
+    fn let_go_of(&mut self, tid: Tid, at: Nanos, emit: &mut dyn FnMut(Event)) {
+        let is_it = |(_, tracked): &mut (Nanos, Tracked)| tracked.identity.tid == Some(tid);
+        for (_, mut tracked) in self.leaving.extract_if(.., is_it) {
+            let used = tracked.account.count(at).unwrap_or_default();
+            self.helpers.explain(used);
+            tracked.settle(Nanos(0), emit);
+        }
+    }
+
+    /// Emits what is left of threads that can be counted no more.
+    fn settle_gone(&mut self, gone: Vec<Tracked>, at: Nanos, emit: &mut dyn FnMut(Event)) {
+        let uncounted: Vec<Uncounted> = gone.iter().map(|t| t.uncounted(at)).collect();
+        let shares = self.helpers.share_out(&uncounted);
+        for (mut tracked, share) in gone.into_iter().zip(shares) {
+            tracked.settle(share, emit);
+        }
+    }
+
+    /// Books the time from the last tick to the end of the recording, or of the process, to the last stacks seen.
+    pub fn finish(&mut self, moment: Moment, emit: &mut dyn FnMut(Event)) {
+        // First of all: somebody may wait for the process at any moment, and then its count is gone.
+        let is_counted = self.helpers.count();
+        let is_over = self.is_over();
+        let leaving = self.leaving.drain(..).map(|(_, tracked)| tracked);
+        let tracked = self.tracked.drain().map(|(_, tracked)| tracked);
+        let mut all: Vec<Tracked> = leaving.collect();
+        let ended = all.len();
+        all.extend(tracked);
+        for tracked in &mut all[ended..] {
+            tracked.finish(self.clock, moment);
+        }
+        all.sort_by_key(|tracked| tracked.id);
+        let (mut gone, mut there) = (Vec::new(), Vec::new());
+        for mut tracked in all {
+            match tracked.account.count(moment.at) {
+                Some(used) => {
+                    self.helpers.explain(used);
+                    there.push(tracked);
+                }
+                None => gone.push(tracked),
+            }
+        }
+        for mut tracked in there {
+            // The count of one that has ended is final.
+            let guess = tracked.uncounted(moment.at).guess;
+            tracked.settle(if is_over { Nanos(0) } else { guess }, emit);
+        }
+        if is_counted {
+            self.settle_gone(gone, moment.at, emit);
+        } else {
+            for mut tracked in gone {
+                let guess = tracked.uncounted(moment.at).guess;
+                tracked.settle(guess, emit);
+            }
         }
         self.usage.tell(moment.at, emit);
+    }
+
+    /// Whether the process has ended.
+    fn is_over(&self) -> bool {
+        let main = TaskWatch::open(self.pid, Tid(self.pid.0));
+        let state = main.ok().and_then(|mut main| main.state());
+        matches!(state, None | Some(TaskState::Zombie | TaskState::Dead))
     }
 }
 
@@ -479,16 +594,20 @@ impl Clock {
 }
 
 impl Tracked {
-    fn new(id: ThreadId, defined_at: Nanos) -> Tracked {
+    fn new(id: ThreadId, defined_at: Nanos, unseen_since: Nanos) -> Tracked {
         Tracked {
             id,
             defined_at,
+            unseen_since,
             identity: Identity::default(),
             is_main: false,
-            account: Account::new(None),
+            account: Account::new(None, defined_at, Nanos(0)),
             watch: None,
             gil_locks: None,
             run: None,
+            held: HeldRuns::default(),
+            gil_wait: GilWait::default(),
+            late_wait: Nanos(0),
             doing: None,
             resting: Some(Clock::default()),
             owed: Nanos(0),
@@ -542,6 +661,7 @@ impl Tracked {
     fn go_on(&mut self, moment: Moment, watched: &Watched, emit: &mut dyn FnMut(Event)) -> State {
         let seen = self.look(moment.at, watched);
         let state = state_of(seen, Some(self.is_without_frames), false);
+        let state = self.decide(state, moment.at, false, emit);
         if let Some((stack, _)) = self.doing {
             self.extend(stack, moment, false, state, emit);
         }
@@ -561,6 +681,7 @@ impl Tracked {
         self.gil_locks = observation.gil_locks;
         let seen = self.look(moment.at, watched);
         let state = state_of(seen, observation.holds_gil, observation.is_collecting);
+        let state = self.decide(state, moment.at, observation.was_read, emit);
         match observation.stack {
             Ok(stack) => {
                 let holds_gil = observation.holds_gil.unwrap_or(false);
@@ -591,7 +712,8 @@ impl Tracked {
             self.flush(emit);
         }
         self.doing = Some((stack, state));
-        let cpu = self.account.book(moment.weight, self.is_running());
+        let runs = self.is_running() && state != State::Gil;
+        let cpu = self.account.book(moment.weight, runs);
         let Some(run) = self.run(moment.at) else {
             return;
         };
@@ -602,6 +724,63 @@ impl Tracked {
         if holds_gil {
             run.gil += moment.weight;
         }
+    }
+
+    /// Whether it runs native code or waits for the GIL, where `state` does not tell, and what this tells of the
+    /// ticks before. `may_have_had_it`: whether it may have held the GIL since the last one.
+    fn decide(
+        &mut self,
+        state: State,
+        at: Nanos,
+        may_have_had_it: bool,
+        emit: &mut dyn FnMut(Event),
+    ) -> State {
+        let counted = self.account.counted();
+        let count = || self.account.peek();
+        let wait = &mut self.gil_wait;
+        let verdict = wait.decide(state, at, may_have_had_it, counted, count);
+        if let Some(since) = verdict.waits_since {
+            self.flush(emit);
+            let (wall, cpu) = self.held.native_to_gil(since);
+            self.account.take_back(cpu);
+            self.late_wait += wall;
+        }
+        verdict.state
+    }
+
+    /// Its waiting for the GIL that was found out only now, if any.
+    fn take_late_wait(&mut self) -> Option<(Option<GilLocks>, Nanos)> {
+        let wall = std::mem::take(&mut self.late_wait);
+        (wall > Nanos(0)).then_some((self.gil_locks, wall))
+    }
+
+    /// Books the time from the last tick to the end.
+    fn finish(&mut self, clock: Clock, moment: Moment) {
+        self.wake(clock);
+        let is_waiting = self.doing.is_some_and(|(_, state)| state == State::Gil);
+        let runs = self.is_running() && !is_waiting;
+        let cpu = self.account.book(moment.weight, runs);
+        let wall = moment.weight + std::mem::take(&mut self.owed);
+        if let Some(run) = self.run(moment.at) {
+            run.wall += wall;
+            run.cpu += cpu;
+            run.at = moment.at;
+        }
+    }
+
+    /// What it may have used since it was counted last.
+    fn uncounted(&self, at: Nanos) -> Uncounted {
+        let runs = self.doing.is_some_and(|(_, state)| state != State::Gil);
+        self.account.uncounted(at, runs && self.is_running())
+    }
+
+    /// Emits what is left of it, having used this much since it was counted last.
+    fn settle(&mut self, uncounted: Nanos, emit: &mut dyn FnMut(Event)) {
+        self.flush(emit);
+        let used_ns = i64::try_from(uncounted.0).unwrap_or(i64::MAX);
+        let by_ns = used_ns.saturating_sub(self.account.ahead_ns());
+        self.held.correct_cpu(by_ns);
+        self.held.release(emit);
     }
 
     /// The run of what it is doing, which begins at `at` where there is none; `None` before it had a stack.
@@ -621,8 +800,8 @@ impl Tracked {
         self.was_read || self.is_busy
     }
 
-    fn count_cpu(&mut self) -> Nanos {
-        let used = self.account.count();
+    fn count_cpu(&mut self, at: Nanos) -> Nanos {
+        let used = self.account.count(at).unwrap_or_default();
         self.used += used;
         used
     }
@@ -653,7 +832,8 @@ impl Tracked {
     fn flush(&mut self, emit: &mut dyn FnMut(Event)) {
         if let Some(run) = self.run.take() {
             let ticks = run.ticks.max(1);
-            emit(Event::Sample(Sample { ticks, ..run }));
+            let run = Sample { ticks, ..run };
+            self.held.push(run, self.account.ahead(), emit);
         }
     }
 }

@@ -20,14 +20,19 @@ const TOLERANCE: f64 = 0.05;
 const LEAST_S: f64 = 0.02;
 
 /// Samples `program`, which waits for a line, until it ends. Returns what it said, too.
-pub fn record(mut program: Standing) -> (Profile, Value) {
+pub fn record(program: Standing) -> (Profile, Value) {
+    record_with(program, Children::Ignored)
+}
+
+/// The same with its children, if it is to be so.
+pub fn record_with(mut program: Standing, children: Children) -> (Profile, Value) {
     let settings = Settings {
         stops: Stops::WhereNeeded,
         rate: Rate::Fixed(1000.0),
         max_overhead: None,
         duration: None,
         start_timeout: Some(Duration::from_secs(10)),
-        children: Children::Ignored,
+        children,
     };
     let pid = Pid(program.pid());
     let mut profile = Profile::default();
@@ -220,6 +225,34 @@ fn waiting_for_the_gil_is_charged_to_who_holds_it() {
         let place = format!("{} blocked others", python.label);
         let blocked = all.blocked_others.seconds();
         assert_near(&place, blocked, waited.wall.seconds(), scene);
+    });
+}
+
+/// The kernel says of one that it is ready to run.
+#[test]
+fn a_thread_that_wants_the_gil_waits_for_it_where_it_has_to_wait_for_a_cpu_too() {
+    each(&[7, 8, 9, 10, 11, 12, 13, 14, 15], |python| {
+        let (profile, said) = play(python, &["crowd"]);
+        let states = by_state(&profile, "python", "python");
+        note(&format!("{}: {said} {states:?}", python.label));
+        let all: Totals = states.values().copied().sum();
+        let of = |state| states.get(&state).copied().unwrap_or_default().wall;
+        let [native, gil] = [State::Native, State::Gil].map(|s| of(s).0 as f64 / all.wall.0 as f64);
+        assert!(native < 0.05, "{}: native {native}", python.label);
+        assert!(gil > 0.4, "{}: waiting for the GIL {gil}", python.label);
+    });
+}
+
+#[test]
+fn native_code_beside_python_on_one_cpu_stays_native_code() {
+    each(&[8, 11, 13, 15], |python| {
+        let (profile, said) = play(python, &["mixed"]);
+        let states = by_state(&profile, "really_native", "really_native");
+        note(&format!("{}: {said} {states:?}", python.label));
+        let native = states.get(&State::Native).copied().unwrap_or_default();
+        let cpu = seconds(&said, "really_native", "cpu");
+        let seen = native.wall.seconds();
+        assert!(seen > 0.9 * cpu, "{}: {seen} of {cpu}", python.label);
     });
 }
 

@@ -5,8 +5,9 @@ use std::process::Command;
 
 use rsamp::profile::event::Usage;
 use rsamp::profile::{Profile, Totals};
+use rsamp::sampler::Children;
 
-use crate::activity::{by_state, each, note, record, seconds};
+use crate::activity::{by_state, each, note, record, record_with, seconds};
 use crate::programs::{command, program, run_command};
 use crate::pythons::Python;
 
@@ -92,6 +93,26 @@ fn threads_without_python_work_for_the_line_that_waits_for_them() {
         let burn = all_of(&profile, "MainThread", "burn").helpers_cpu.seconds();
         assert!(burn < 0.05, "{burn}");
     }
+}
+
+/// Within a hundredth, or 10 ms: a child may be gone before its last count was read.
+#[test]
+fn threads_and_processes_that_come_and_go_use_what_the_kernel_counts() {
+    each(&[8, 11, 12, 13, 15], |python| {
+        for lives in ["threads", "forks"] {
+            let mut command = command(python, "lives.py");
+            let program = run_command(command.arg(lives));
+            let (profile, said) = record_with(program, Children::Followed);
+            let rows = profile.rows().iter();
+            let seen: f64 = rows
+                .map(|row| (row.totals.cpu + row.totals.helpers_cpu).seconds())
+                .sum();
+            let truth = said["cpu"].as_f64().expect("seconds");
+            let place = format!("{} {lives}", python.label);
+            note(&format!("{place}: {seen:.4} of {truth:.4}"));
+            assert!((seen - truth).abs() < (0.01 * truth).max(0.01), "{place}");
+        }
+    });
 }
 
 /// The last of the readings has what the program says of itself.

@@ -189,6 +189,36 @@ def share():
     told["share"] = {clock: sum(of[clock] for of in used) for clock in used[0]}
 
 
+def crowd():
+    """Three threads that run Python alone, on one CPU: who wants the GIL is mostly ready to run."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    all_of([python] * 3)
+
+
+def mixed():
+    """One that runs Python and one that runs native code, on one CPU."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    global text
+    text = os.urandom(1 << 20) * 4
+    all_of([python, really_native])
+
+
+def all_of(scenes):
+    """Plays them in threads called as they are."""
+
+    def play(scene):
+        told[scene.__name__] = told_of(scene)
+
+    threads = [
+        threading.Thread(target=play, name=scene.__name__, args=(scene,))
+        for scene in scenes
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 told = {}
 
 

@@ -1,0 +1,231 @@
+//! Turns the last runs of a thread into samples, once what is known of them later is in them.
+//!
+//! A run is given CPU time before the kernel has counted it (see [`super::cpu`]), and that a thread waited for
+//! the GIL may show only afterwards (see [`super::gil_waits`]). So runs are held back for a moment: what turns
+//! out to be wrong is corrected in them, and the rest of the profile never hears of it.
+
+use std::collections::VecDeque;
+
+use crate::profile::event::{Event, Nanos, Sample, State};
+
+/// How long a run is held. A thread that ends within this time gets exactly the CPU time that it used.
+const HELD: Nanos = Nanos(100_000_000);
+
+/// At most so many runs of a thread are held: those of [`HELD`] at 10 kHz, 100 KB.
+const MAX_HELD: usize = 1024;
+
+/// The last runs of one thread.
+#[derive(Debug, Default)]
+pub struct HeldRuns {
+    runs: VecDeque<Sample>,
+    /// The sum over them.
+    cpu: Nanos,
+}
+
+impl HeldRuns {
+    /// Holds a run that has ended, and emits those that have been held long enough. `ahead` is by how much more
+    /// CPU time was given to the thread than is known: so much can still be taken back.
+    pub fn push(&mut self, run: Sample, ahead: Nanos, emit: &mut dyn FnMut(Event)) {
+        self.cpu += run.cpu;
+        self.runs.push_back(run);
+        while let Some(first) = self.runs.front() {
+            let is_recent = first.at + HELD > run.at || self.cpu - first.cpu < ahead;
+            if is_recent && self.runs.len() <= MAX_HELD {
+                return;
+            }
+            self.cpu = self.cpu - first.cpu;
+            emit(Event::Sample(*first));
+            self.runs.pop_front();
+        }
+    }
+
+    /// Adds so much CPU time to the runs, each as far as it has room, or takes it from them, in equal parts.
+    pub fn correct_cpu(&mut self, by_ns: i64) {
+        let room = |run: &Sample| match by_ns {
+            0.. => (run.wall - run.cpu).0,
+            _ => run.cpu.0,
+        };
+        let all: u128 = self.runs.iter().map(|run| u128::from(room(run))).sum();
+        let wanted = u128::from(by_ns.unsigned_abs()).min(all);
+        let unit = self.unit();
+        let (mut passed, mut given) = (0, 0);
+        for run in self.runs.iter_mut().filter(|_| all > 0) {
+            let room = room(run);
+            passed += u128::from(room);
+            let due = u64::try_from(wanted * passed / all).unwrap_or(u64::MAX);
+            // What was rounded up before comes off here.
+            let left = due.saturating_sub(given);
+            let part = (left.saturating_add(unit / 2) / unit * unit).min(room);
+            given += part;
+            run.cpu = match by_ns {
+                0.. => run.cpu + Nanos(part),
+                _ => run.cpu - Nanos(part),
+            };
+        }
+        self.cpu = Nanos(self.runs.iter().map(|run| run.cpu.0).sum());
+    }
+
+    /// Turns the native code of all runs that end at `since` or later into waiting for the GIL. Returns for how
+    /// long, and how much CPU time they had been given.
+    pub fn native_to_gil(&mut self, since: Nanos) -> (Nanos, Nanos) {
+        let (mut wall, mut cpu) = (Nanos(0), Nanos(0));
+        for run in self.runs.iter_mut().rev().take_while(|run| run.at >= since) {
+            if run.state == State::Native {
+                wall += run.wall;
+                cpu += std::mem::take(&mut run.cpu);
+                run.state = State::Gil;
+            }
+        }
+        self.cpu = self.cpu - cpu;
+        (wall, cpu)
+    }
+
+    /// Emits them all.
+    pub fn release(&mut self, emit: &mut dyn FnMut(Event)) {
+        self.cpu = Nanos(0);
+        for run in self.runs.drain(..) {
+            emit(Event::Sample(run));
+        }
+    }
+
+    /// What their times are multiples of: a recording is small only as long as all are.
+    fn unit(&self) -> u64 {
+        let times = self.runs.iter().flat_map(|run| [run.at, run.wall]);
+        times
+            .fold(0, |unit, time| common_divisor(unit, time.0))
+            .max(1)
+    }
+}
+
+fn common_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// Runs of a millisecond, one after another: so many with CPU time, and as many without.
+    fn held(count: u64) -> HeldRuns {
+        let mut held = HeldRuns::default();
+        for number in 0..2 * count {
+            let run = Sample {
+                at: Nanos((number + 1) * MS),
+                wall: Nanos(MS),
+                cpu: Nanos(if number < count { MS } else { 0 }),
+                state: State::Native,
+                ..Sample::default()
+            };
+            held.push(run, Nanos(0), &mut |_| panic!("too early"));
+        }
+        held
+    }
+
+    fn released(mut held: HeldRuns) -> Vec<Sample> {
+        let mut samples = Vec::new();
+        held.release(&mut |event| match event {
+            Event::Sample(sample) => samples.push(sample),
+            other => panic!("{other:?}"),
+        });
+        samples
+    }
+
+    #[test]
+    fn what_is_taken_back_comes_from_all_runs_alike() {
+        for back_ns in [0, 1, 2_000_003, 5 * MS as i64, 10 * MS as i64, i64::MAX] {
+            let mut held = held(10);
+            held.correct_cpu(-back_ns);
+            let samples = released(held);
+            let sum: u64 = samples.iter().map(|sample| sample.cpu.0).sum();
+            let left = (10 * MS).saturating_sub(back_ns as u64);
+            assert!(sum.abs_diff(left) <= MS / 2, "{sum} of {left}");
+            assert!(samples[10..].iter().all(|sample| sample.cpu == Nanos(0)));
+        }
+    }
+
+    #[test]
+    fn what_is_added_goes_where_there_is_room() {
+        let mut held = held(10);
+        held.correct_cpu(4 * MS as i64);
+        let samples = released(held);
+        assert!(samples.iter().all(|sample| sample.cpu <= sample.wall));
+        let sum: u64 = samples[10..].iter().map(|sample| sample.cpu.0).sum();
+        assert_eq!(sum, 4 * MS);
+    }
+
+    #[test]
+    fn times_stay_multiples_of_their_unit() {
+        let mut held = HeldRuns::default();
+        let unit = 31_250;
+        for number in 1..=20 {
+            let wall = Nanos(unit * (20 + number % 7));
+            let (at, cpu) = (Nanos(unit * 30 * number), wall);
+            let run = Sample {
+                at,
+                wall,
+                cpu,
+                ..Sample::default()
+            };
+            held.push(run, Nanos(0), &mut |_| {});
+        }
+        held.correct_cpu(-3_333_333);
+        let samples = released(held);
+        assert!(samples.iter().all(|sample| sample.cpu.0 % unit == 0));
+        let back: u64 = samples.iter().map(|s| s.wall.0 - s.cpu.0).sum();
+        assert!(back.abs_diff(3_333_333) <= unit, "{back}");
+    }
+
+    #[test]
+    fn runs_are_held_for_a_while_and_as_long_as_they_may_have_to_be_taken_back() {
+        let mut emitted = Vec::new();
+        let mut push = |held: &mut HeldRuns, ms: u64, ahead_ms: u64| {
+            let run = Sample {
+                at: Nanos(ms * MS),
+                wall: Nanos(MS),
+                cpu: Nanos(MS),
+                ..Sample::default()
+            };
+            held.push(run, Nanos(ahead_ms * MS), &mut |event| {
+                emitted.push(event);
+            });
+            emitted.len()
+        };
+        let mut held = HeldRuns::default();
+        for ms in 1..=100 {
+            assert_eq!(push(&mut held, ms, 50), 0);
+        }
+        assert_eq!(push(&mut held, 101, 50), 1);
+        assert_eq!(push(&mut held, 102, 101), 1);
+        assert_eq!(push(&mut held, 250, 101), 2);
+        assert_eq!(push(&mut held, 251, 0), 102);
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_held() {
+        let mut emitted = 0;
+        let mut held = HeldRuns::default();
+        for at in 0..2 * MAX_HELD as u64 {
+            let run = Sample {
+                at: Nanos(at),
+                ..Sample::default()
+            };
+            held.push(run, Nanos(u64::MAX), &mut |_| emitted += 1);
+        }
+        assert_eq!(emitted, MAX_HELD);
+    }
+
+    #[test]
+    fn native_code_turns_into_waiting_from_a_moment_on() {
+        let mut held = held(2);
+        let expected = (Nanos(3 * MS), Nanos(MS));
+        assert_eq!(held.native_to_gil(Nanos(2 * MS)), expected);
+        let (native, gil) = (State::Native, State::Gil);
+        let states = released(held).into_iter().map(|sample| sample.state);
+        assert_eq!(states.collect::<Vec<_>>(), [native, gil, gil, gil]);
+    }
+}
