@@ -8,6 +8,8 @@ use thiserror::Error;
 
 pub mod identity;
 
+mod kept_file;
+
 pub mod maps;
 
 pub mod tasks;
@@ -36,7 +38,7 @@ pub use alarm::{Alarm, Knocker};
 pub use births::{Birth, Births};
 pub use counters::{CounterWatch, Counters, ResidentMemory};
 pub use descriptor::{DescriptorKind, descriptor_kind};
-pub use identity::{ImageIdentity, Process};
+pub use identity::{ImageIdentity, Process, with_memory};
 pub use image::{FileStamp, Image, ImageError, MappedFile};
 pub use limits::Limits;
 pub use maps::{Mapping, MapsError};

@@ -1,15 +1,15 @@
 //! Turns `/proc/PID/task` into threads, their states and their CPU time.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::{SysconfVar, sysconf};
 use thiserror::Error;
 
 use super::identity::{read_error, status_field};
+use super::kept_file::KeptFile;
 use super::{Process, ProcessError, Tid};
 
 /// What the kernel says a thread is doing (field 3 of its `stat`, proc(5)).
@@ -145,7 +145,7 @@ impl Process {
     #[must_use]
     pub fn task_clock(&self, tid: Tid) -> Option<TaskClock> {
         let path = format!("/proc/{}/task/{tid}/schedstat", self.pid());
-        let schedstat = File::open(path).ok()?;
+        let schedstat = KeptFile::open(path).ok()?;
         Some(TaskClock { schedstat })
     }
 
@@ -190,28 +190,33 @@ impl CpuClock {
     }
 }
 
-/// Counts the CPU time of a thread: its `schedstat`, kept open.
+/// Counts the CPU time of a thread: its `schedstat`.
 #[derive(Debug)]
 pub struct TaskClock {
-    schedstat: File,
+    schedstat: KeptFile,
 }
 
 impl TaskClock {
+    /// Closes the file until it is read again.
+    pub fn close(&mut self) {
+        self.schedstat.close();
+    }
+
     /// The CPU time so far, in nanoseconds; `None` when the thread ended.
     ///
     /// While the thread is on a CPU, this may be behind by as much as a scheduler tick.
     pub fn cpu_ns(&mut self) -> Option<u64> {
         let mut buffer = [0; 64];
-        let length = self.schedstat.read_at(&mut buffer, 0).ok()?;
+        let length = self.schedstat.read(&mut buffer).ok()?;
         parse_schedstat(&buffer[..length])
     }
 }
 
-/// A thread's `stat`, kept open: reading its state again is one pread(2).
+/// A thread's `stat`.
 #[derive(Debug)]
 pub struct TaskWatch {
     tid: Tid,
-    stat: File,
+    stat: KeptFile,
     buffer: [u8; STAT_PREFIX],
 }
 
@@ -227,7 +232,7 @@ impl TaskWatch {
     pub fn open(pid: super::Pid, tid: Tid) -> io::Result<TaskWatch> {
         Ok(TaskWatch {
             tid,
-            stat: File::open(format!("/proc/{pid}/task/{tid}/stat"))?,
+            stat: KeptFile::open(format!("/proc/{pid}/task/{tid}/stat"))?,
             buffer: [0; STAT_PREFIX],
         })
     }
@@ -238,9 +243,14 @@ impl TaskWatch {
         self.tid
     }
 
-    /// What it is doing now; `None` when it ended. A later thread with the same id is not taken for it.
+    /// Closes the file until it is read again.
+    pub fn close(&mut self) {
+        self.stat.close();
+    }
+
+    /// What it is doing now; `None` when it ended.
     pub fn state(&mut self) -> Option<TaskState> {
-        let length = self.stat.read_at(&mut self.buffer, 0).ok()?;
+        let length = self.stat.read(&mut self.buffer).ok()?;
         parse_state(&self.buffer[..length])
     }
 }

@@ -17,7 +17,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use super::finder::{Finder, Finding};
 use super::target::Located;
 use super::{Children, SamplerError, Settings};
-use crate::process::{Alarm, Birth, Births, ImageIdentity, Pid, Process, TaskState, Tid, births};
+use crate::process::{
+    Alarm, Birth, Births, ImageIdentity, Pid, Process, ProcessError, TaskState, Tid, births,
+};
 use crate::profile::event::ProcessId;
 
 /// How often new processes are looked for, when something is done anyway: a look takes some 2 µs.
@@ -126,6 +128,8 @@ pub struct ProcessTree {
     finder: Finder,
     members: HashMap<Pid, Member>,
     newborns: Vec<Newborn>,
+    /// Those that could not be opened, and why.
+    unopened: Vec<(Pid, SamplerError)>,
     looked: Instant,
 }
 
@@ -154,6 +158,7 @@ impl ProcessTree {
             finder,
             members: HashMap::new(),
             newborns: Vec::new(),
+            unopened: Vec::new(),
             looked: Instant::now(),
         };
         tree.join(&root, own);
@@ -196,6 +201,7 @@ impl ProcessTree {
             self.take_in(birth);
         }
         self.take_newborns(news);
+        news.failed.append(&mut self.unopened);
     }
 
     /// Takes what the alarm has told of.
@@ -284,8 +290,16 @@ impl ProcessTree {
             return;
         }
         // Not a thread, which has a PID too and its process's parent.
-        let Ok(process) = Process::open(birth.pid).map(Arc::new) else {
-            return;
+        let process = match Process::open(birth.pid) {
+            Ok(process) => Arc::new(process),
+            Err(source) => {
+                if matches!(source, ProcessError::Read { .. }) {
+                    let pid = birth.pid;
+                    let error = SamplerError::Process { pid, source };
+                    self.unopened.push((pid, error));
+                }
+                return;
+            }
         };
         self.join(&process, birth.parent);
         let parent = self.members.get(&birth.parent);
