@@ -124,7 +124,8 @@ impl Observer {
             native_id: thread.native_id,
         };
         let states: Vec<StateFields> = reader.threads().iter().map(fields).collect();
-        let owners = threads_of(&states);
+        let names_its_thread = reader.interpreter().version.at_least(13);
+        let owners = threads_of(&states, names_its_thread);
         self.states.follow(&states, &owners);
         let mut known = std::mem::take(&mut self.threads);
         for (StateFields { key, .. }, owner) in states.iter().zip(&owners) {
@@ -215,6 +216,7 @@ pub fn observe(
                 threads.map(|thread| legacy_observation(thread, &mut observer.interner, emit));
             Ok(Observed {
                 threads: threads.collect(),
+                stops: reader.stops(),
                 ..Observed::default()
             })
         }
@@ -267,12 +269,17 @@ fn legacy_observation(
     let frames = thread.frames.into_iter().map(|frame| Frame {
         name: frame.name,
         file: Some(frame.filename),
-        first_line: None,
+        first_line: frame.first_line,
         line: frame.line,
     });
+    let stack = if thread.is_torn {
+        Err(LostCause::Torn)
+    } else {
+        Ok(interner.ready_stack(frames, emit))
+    };
     Observation {
         key: (thread.thread_id, thread.thread_id),
-        stack: Ok(interner.ready_stack(frames, emit)),
+        stack,
         is_cut: false,
         was_read: true,
         holds_gil: Some(thread.holds_gil),
