@@ -6,6 +6,8 @@
 
 use std::collections::HashSet;
 
+use rustc_hash::FxHashMap;
+
 use super::intern::Interner;
 use super::observe::Observation;
 use super::roles::ThreadKey;
@@ -44,11 +46,15 @@ pub struct ThreadStates {
 /// Until the new thread runs, its state has the `pthread_t` of the thread that starts it (`PyThreadState_New`
 /// sets it), from 3.12 on none (`bind_tstate` sets it). `thread_run` (up to 3.11) and `bind_tstate` correct the
 /// `pthread_t` first and the kernel's id after it: in between the latter is still that of the starting thread.
+///
+/// Without `names_its_thread` each state counts as a thread. Up to 3.12 the first state of a sub-interpreter has
+/// the `pthread_t` of the thread that made the sub-interpreter, whichever thread runs in it
+/// (`_run_script_in_interpreter` in `Modules/_xxsubinterpretersmodule.c`): on whose frames its own lie is not known.
 #[must_use]
-pub fn threads_of(states: &[StateFields]) -> Vec<Option<ThreadKey>> {
+pub fn threads_of(states: &[StateFields], names_its_thread: bool) -> Vec<Option<ThreadKey>> {
     let mut idents = HashSet::new();
     let mut native_ids = HashSet::new();
-    let mut threads: Vec<ThreadKey> = Vec::new();
+    let mut first_of: FxHashMap<u64, ThreadKey> = FxHashMap::default();
     let mut owners = Vec::with_capacity(states.len());
     for state in states.iter().rev() {
         let ident = state.key.1;
@@ -56,16 +62,14 @@ pub fn threads_of(states: &[StateFields]) -> Vec<Option<ThreadKey>> {
         let is_first = ident != 0
             && idents.insert((state.interpreter, ident))
             && native_id.is_none_or(|id| native_ids.insert((state.interpreter, id)));
-        owners.push(is_first.then_some(state.key));
-        threads.extend(is_first.then_some(state.key));
-    }
-    let mut first_of = rustc_hash::FxHashMap::default();
-    for key in threads {
-        first_of.entry(key.1).or_insert(key);
+        let oldest = || match names_its_thread {
+            true => *first_of.entry(ident).or_insert(state.key),
+            false => state.key,
+        };
+        owners.push(is_first.then(oldest));
     }
     owners.reverse();
-    let owner = |key: Option<ThreadKey>| first_of.get(&key?.1).copied();
-    owners.into_iter().map(owner).collect()
+    owners
 }
 
 impl ThreadStates {
@@ -191,7 +195,7 @@ mod tests {
     }
 
     fn check(states: &[StateFields], expected: &[Option<u64>]) {
-        let threads = threads_of(states);
+        let threads = threads_of(states, true);
         let found: Vec<_> = threads.iter().map(|key| key.map(|key| key.0)).collect();
         assert_eq!(found, expected, "{states:?}");
     }
@@ -221,6 +225,9 @@ mod tests {
             state(1, 70, MAIN, 700),
         ];
         check(&states, &[None, Some(1), Some(2), Some(2), Some(1)]);
+        let apart = threads_of(&states, false);
+        let apart: Vec<_> = apart.iter().map(|key| key.map(|key| key.0)).collect();
+        assert_eq!(apart, [None, Some(4), Some(3), Some(2), Some(1)]);
     }
 
     fn observed(at: u64, stack: Option<StackId>, holds_gil: bool) -> Observation {
@@ -258,7 +265,7 @@ mod tests {
         // The thread went from the main interpreter to the third state's and from there to the second's.
         let states = [3, 2, 1].map(|at| state(at, 70, Address(at), 700));
         let mut joiner = ThreadStates::default();
-        joiner.follow(&states, &threads_of(&states));
+        joiner.follow(&states, &threads_of(&states, true));
         let mut join = |holder: u64, second: Option<StackId>| {
             let mut seen = vec![
                 observed(3, stacks[2], holder == 3),
@@ -296,7 +303,7 @@ mod tests {
         let states = [(3, SUB), (2, MAIN), (1, MAIN)]
             .map(|(at, interpreter)| state(at, [70, 71, 70][3 - at as usize], interpreter, at));
         let mut joiner = ThreadStates::default();
-        joiner.follow(&states, &threads_of(&states));
+        joiner.follow(&states, &threads_of(&states, true));
         let keys = states.map(|state| state.key);
         for (read, expected) in [(vec![0], vec![0, 2]), (vec![1], vec![1])] {
             let mut numbers = read;
