@@ -66,7 +66,7 @@
 //! - Nothing read from the target is trusted: every walk has a named bound, every length is checked
 //!   before room is made for it, and a bad frame costs that frame.
 //! - The target is not changed. It is not stopped either, but one thread for one reading as the last
-//!   resort, and `--never-stop` forbids that.
+//!   resort, and the running threads of a Python before 3.6 for every reading; `--never-stop` forbids both.
 //! - Time is measured, never counted: a sample stands for the interval since the tick before.
 
 pub mod sys;

@@ -455,7 +455,8 @@ pub struct SamplingArgs {
     /// Never stop a thread of the program, not even for the rare stack that changes at every try
     ///
     /// Such samples are lost then, and counted. Without this option a thread is stopped with ptrace
-    /// for that one reading, some 0.1 ms, as a last resort.
+    /// for that one reading, some 0.1 ms, as a last resort. Of Python 2.7 and 3.3 to 3.5 the threads that run are
+    /// stopped for every reading: with this option many of their stacks are wrong.
     #[arg(long, conflicts_with = "always_stop")]
     pub never_stop: bool,
 

@@ -86,6 +86,13 @@ pub fn sudo_name(exe: Option<&Path>) -> String {
     outside.map_or_else(|| "rsamp".to_owned(), |exe| exe.display().to_string())
 }
 
+/// What to do about `EMFILE`.
+const MORE_FILES: &str = "let rsamp open more files: ulimit -n 4096";
+
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(nix::libc::EMFILE)
+}
+
 fn sampler_hint(error: &SamplerError, doing: &Doing, rsamp: &str) -> Option<String> {
     match error {
         SamplerError::NoSuchProcess(_) => Some(NO_SUCH_PROCESS.to_owned()),
@@ -98,6 +105,11 @@ fn sampler_hint(error: &SamplerError, doing: &Doing, rsamp: &str) -> Option<Stri
         SamplerError::UnknownVersion { .. } => {
             Some("a newer rsamp may know this version".to_owned())
         }
+        SamplerError::Process {
+            source: ProcessError::Read { source, .. },
+            ..
+        } if is_out_of_files(source) => Some(MORE_FILES.to_owned()),
+        SamplerError::Io { source, .. } if is_out_of_files(source) => Some(MORE_FILES.to_owned()),
         SamplerError::EndedEarly(_) | SamplerError::Process { .. } | SamplerError::Io { .. } => {
             None
         }

@@ -17,9 +17,10 @@ use crate::profile::{Profile, View};
 use crate::recording::Recorder;
 use crate::sampler::{self, Ended, Progress, SamplerError, Settings, Stop};
 
-/// How long a process that was named by its PID may take to become Python. It either is already or is
-/// about to be: slow imports come after the interpreter's start, so that a few seconds are plenty.
-pub const START_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a process that was named by its PID may take to become Python. It either is already or is about to
+/// be: a shell prepares its environment before it starts the program, and slow imports come after the
+/// interpreter's start.
+pub const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What to record, and where it goes.
 #[derive(Debug)]

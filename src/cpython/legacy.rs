@@ -4,17 +4,32 @@
 //! that changed in the middle of the read, fails the read of all threads; a name of 4096
 //! characters or more drops its frame; a line table of 64 KiB or more has no lines; a jump of 128
 //! to 255 lines is taken for one backwards (line deltas were unsigned before 3.6,
-//! `Objects/lnotab_notes.txt`); and a stack that is read while it runs may be torn. py-spy logs
-//! through the `log` crate only, and `gil_only`, with which it prints, stays off.
+//! `Objects/lnotab_notes.txt`). py-spy logs through the `log` crate only, and `gil_only`, with which it
+//! prints, stays off.
+//!
+//! A stack that is read while its thread runs is torn more often than not, and nothing in it tells: so the
+//! threads that run are stopped for each reading, unless that is forbidden. Those that wait are not: their
+//! stacks do not change, and a stop would end their system calls with `EINTR`, which a Python before 3.5 hands
+//! to the program as an error (PEP 475). py-spy's own lock stops all.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use py_spy::config::LockingStrategy;
+use py_spy::config::{LineNo, LockingStrategy};
 use py_spy::{Config, PythonSpy, StackTrace};
 use remoteprocess::ProcessMemory;
 use thiserror::Error;
+
+use crate::process::{Paused, Pauser, Pid, Process, TaskState, Tid};
+
+/// How often threads are stopped and read until none of the others has run meanwhile. A thread rarely wakes in
+/// the fraction of a millisecond that a reading takes.
+const STOP_TRIES: u32 = 5;
+
+/// The most lines whose functions are remembered; beyond, they are learnt anew.
+const MAX_KNOWN_LINES: usize = 1 << 20;
 
 /// How often a read is tried before it counts as failed: it fails when a thread or a frame goes away in
 /// the middle, which takes far less than the third of a millisecond between two tries.
@@ -78,6 +93,8 @@ pub struct LegacyThread {
     pub active: bool,
     /// The frames, innermost first.
     pub frames: Vec<RawLegacyFrame>,
+    /// Whether it was to be stopped and ran while it was read: then the frames may be of several moments.
+    pub is_torn: bool,
 }
 
 /// One Python frame.
@@ -87,6 +104,8 @@ pub struct RawLegacyFrame {
     pub name: String,
     /// `co_filename`.
     pub filename: String,
+    /// `co_firstlineno`, where it could be told.
+    pub first_line: Option<u32>,
     /// The line being executed.
     pub line: Option<u32>,
 }
@@ -94,21 +113,28 @@ pub struct RawLegacyFrame {
 /// Reads the stacks of one process.
 pub struct LegacyReader {
     spy: PythonSpy,
+    /// What is stopped, where that is allowed.
+    stopped: Option<Process>,
+    stops: u64,
+    /// The first line of the function that each line belongs to, as far as it was asked.
+    first_lines: HashMap<Line, Option<u32>>,
 }
 
+/// A line that was executed: the function's name, the file and the line.
+type Line = (String, String, i32);
+
+/// A thread that was not stopped, and the CPU time that it had used before the reading.
+type Unstopped = (Tid, Option<u64>);
+
 impl LegacyReader {
-    /// Finds the interpreter of process `pid`. With `stop`, every read stops the process while it
-    /// lasts; without, the process is never stopped.
+    /// Finds the interpreter of process `pid`. With `stop`, every read stops the threads that run while it
+    /// lasts; without, none is ever stopped.
     ///
     /// # Errors
     /// When there is no such process, it may not be read, or it is no Python process (yet).
     pub fn open(pid: i32, stop: bool) -> Result<LegacyReader, LegacyError> {
         let config = Config {
-            blocking: if stop {
-                LockingStrategy::Lock
-            } else {
-                LockingStrategy::NonBlocking
-            },
+            blocking: LockingStrategy::NonBlocking,
             // Otherwise it looks for `__init__.py` beside every file, at each new name.
             full_filenames: true,
             ..Config::default()
@@ -118,7 +144,27 @@ impl LegacyReader {
                 pid,
                 source: error.into(),
             })?;
-        Ok(LegacyReader { spy })
+        let mut reader = LegacyReader {
+            spy,
+            stopped: None,
+            stops: 0,
+            first_lines: HashMap::new(),
+        };
+        if stop {
+            reader.allow_stops();
+        }
+        Ok(reader)
+    }
+
+    /// Stops the threads that run, for every reading from now on.
+    pub fn allow_stops(&mut self) {
+        self.stopped = Process::open(Pid(self.spy.pid)).ok();
+    }
+
+    /// How often a thread was stopped for the last reading.
+    #[must_use]
+    pub fn stops(&self) -> u64 {
+        self.stops
     }
 
     /// The interpreter's version as `2.7.18`.
@@ -133,17 +179,91 @@ impl LegacyReader {
     /// # Errors
     /// When the process is gone, or every one of a few tries failed.
     pub fn stacks(&mut self) -> Result<Vec<LegacyThread>, LegacyError> {
-        let pid = self.spy.pid;
+        self.stops = 0;
         // Before the read, which may stop the threads.
         let running = self.running_threads();
+        let (traces, torn) = match self.stopped.take() {
+            None => (self.traces(), Vec::new()),
+            Some(process) => {
+                let read = self.stopped_traces(&process);
+                self.stopped = Some(process);
+                read
+            }
+        };
+        let threads = traces?.into_iter();
+        let threads = threads.map(|trace| {
+            let thread = self.thread(trace, &running);
+            let is_torn = thread
+                .os_thread_id
+                .is_some_and(|id| torn.contains(&Tid(id)));
+            LegacyThread { is_torn, ..thread }
+        });
+        Ok(threads.collect())
+    }
+
+    /// Reads while the threads that run are stopped, until none of the others has run meanwhile; tells which have
+    /// at the last try.
+    fn stopped_traces(
+        &mut self,
+        process: &Process,
+    ) -> (Result<Vec<StackTrace>, LegacyError>, Vec<Tid>) {
+        let mut tries = 1;
+        loop {
+            let (stopped, unstopped) = stop_running(process);
+            self.stops += stopped.len() as u64;
+            let traces = self.traces();
+            let torn = have_run(process, &stopped, &unstopped);
+            drop(stopped);
+            if torn.is_empty() || traces.is_err() || tries == STOP_TRIES {
+                return (traces, torn);
+            }
+            tries += 1;
+        }
+    }
+
+    /// Reads all stacks, and the first lines of functions that are new.
+    fn traces(&mut self) -> Result<Vec<StackTrace>, LegacyError> {
+        let traces = self.traces_with(LineNo::LastInstruction)?;
+        let mut frames = traces.iter().flat_map(|trace| &trace.frames);
+        if frames.any(|frame| !self.first_lines.contains_key(&line_of(frame))) {
+            let firsts = self.traces_with(LineNo::First).unwrap_or_default();
+            self.learn_first_lines(&traces, &firsts);
+        }
+        Ok(traces)
+    }
+
+    fn traces_with(&mut self, lines: LineNo) -> Result<Vec<StackTrace>, LegacyError> {
+        let pid = self.spy.pid;
+        self.spy.config.lineno = lines;
         let traces = quietly(pid, || retried(|| self.spy.get_stack_traces()))?;
-        let traces = traces.map_err(|error| LegacyError::Read {
+        traces.map_err(|error| LegacyError::Read {
             pid,
             tries: READ_TRIES,
             source: error.into(),
-        })?;
-        let threads = traces.into_iter();
-        Ok(threads.map(|trace| self.thread(trace, &running)).collect())
+        })
+    }
+
+    /// Learns from two readings of the same stacks, the second with the first line of each function. Where
+    /// nothing was stopped they may be of different stacks: these teach nothing.
+    fn learn_first_lines(&mut self, traces: &[StackTrace], firsts: &[StackTrace]) {
+        if self.first_lines.len() > MAX_KNOWN_LINES {
+            self.first_lines.clear();
+        }
+        for trace in traces {
+            let same = |other: &&StackTrace| other.thread_id == trace.thread_id;
+            let Some(first) = firsts.iter().find(same) else {
+                continue;
+            };
+            let function = |frame: &py_spy::Frame| (frame.name.clone(), frame.filename.clone());
+            let functions = trace.frames.iter().map(function);
+            if !functions.eq(first.frames.iter().map(function)) {
+                continue;
+            }
+            for (frame, first) in trace.frames.iter().zip(&first.frames) {
+                let line = u32::try_from(first.line).ok().filter(|line| *line > 0);
+                self.first_lines.insert(line_of(frame), line);
+            }
+        }
     }
 
     /// The kernel's ids of the threads in state `R`.
@@ -160,7 +280,12 @@ impl LegacyReader {
             .os_thread_id
             .and_then(|tid| i32::try_from(tid).ok())
             .or_else(|| self.os_thread_id(trace.thread_id));
+        let first_line = |frame: &py_spy::Frame| {
+            let known = self.first_lines.get(&line_of(frame));
+            known.copied().flatten()
+        };
         let frames = trace.frames.into_iter().map(|frame| RawLegacyFrame {
+            first_line: first_line(&frame),
             name: frame.name,
             filename: frame.filename,
             line: u32::try_from(frame.line).ok().filter(|&line| line > 0),
@@ -172,6 +297,7 @@ impl LegacyReader {
             holds_gil: trace.owns_gil,
             active: os_thread_id.map_or(trace.active, |tid| running.contains(&tid)),
             frames: frames.collect(),
+            is_torn: false,
         }
     }
 
@@ -184,6 +310,38 @@ impl LegacyReader {
         let task = format!("/proc/{}/task/{tid}", self.spy.pid);
         (tid > 0 && Path::new(&task).exists()).then_some(tid)
     }
+}
+
+fn line_of(frame: &py_spy::Frame) -> Line {
+    (frame.name.clone(), frame.filename.clone(), frame.line)
+}
+
+/// Stops the threads that run; tells of the others what tells whether they run meanwhile. A thread that cannot
+/// be stopped is one of those.
+fn stop_running(process: &Process) -> (Vec<Paused>, Vec<Unstopped>) {
+    let (mut stopped, mut unstopped) = (Vec::new(), Vec::new());
+    let mut pauser = Pauser::new(process.pid());
+    for tid in process.tasks().unwrap_or_default() {
+        let is_running = process.task_state(tid) == Some(TaskState::Running);
+        match is_running.then(|| pauser.pause(tid)) {
+            Some(Ok(paused)) => stopped.push(paused),
+            _ => unstopped.push((tid, process.task_cpu(tid))),
+        }
+    }
+    (stopped, unstopped)
+}
+
+/// The threads that were not stopped and have run since, those included that are new.
+fn have_run(process: &Process, stopped: &[Paused], unstopped: &[Unstopped]) -> Vec<Tid> {
+    let tasks = process.tasks().unwrap_or_default().into_iter();
+    let is_stopped = |tid: Tid| stopped.iter().any(|paused| paused.tid() == tid);
+    let has_run = |tid: &Tid| {
+        let before = unstopped.iter().find(|(known, _)| known == tid);
+        !is_stopped(*tid)
+            && (process.task_state(*tid) == Some(TaskState::Running)
+                || before.is_none_or(|(_, cpu_ns)| *cpu_ns != process.task_cpu(*tid)))
+    };
+    tasks.filter(has_run).collect()
 }
 
 /// What `read` gives the first time that it does not fail, or the last of [`READ_TRIES`] times.

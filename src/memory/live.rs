@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 
 use super::{Address, Piece, ReadError, ReadMemory};
-use crate::process::Pid;
+use crate::process::{Pid, with_memory};
 
 /// How many ranges one call may name: `IOV_MAX` of Linux (`UIO_MAXIOV` in `linux/uio.h`).
 const MAX_RANGES: usize = 1024;
@@ -15,7 +15,9 @@ const MAX_RANGES: usize = 1024;
 /// The memory of a running process. Reading neither stops nor changes it.
 #[derive(Debug)]
 pub struct LiveMemory {
-    pid: nix::unistd::Pid,
+    pid: Pid,
+    /// The thread by which it is read: the main thread, or another one when that has ended.
+    owner: Cell<Pid>,
     /// Kept between calls so that a sample allocates nothing.
     ranges: RefCell<Vec<RemoteIoVec>>,
     /// Whether there is none any more: every range of a window would be asked for in vain.
@@ -27,7 +29,8 @@ impl LiveMemory {
     #[must_use]
     pub fn new(pid: Pid) -> Self {
         LiveMemory {
-            pid: nix::unistd::Pid::from_raw(pid.0),
+            pid,
+            owner: Cell::new(pid),
             ranges: RefCell::new(Vec::with_capacity(MAX_RANGES)),
             is_gone: Cell::new(false),
         }
@@ -37,11 +40,20 @@ impl LiveMemory {
         if self.is_gone.get() {
             return Err(Errno::ESRCH);
         }
-        let read = process_vm_readv(self.pid, &mut [IoSliceMut::new(into)], ranges);
+        let mut read = self.call_by(self.owner.get(), into, ranges);
         if read == Err(Errno::ESRCH) {
-            self.is_gone.set(true);
+            let other = with_memory(self.pid);
+            if other != self.owner.replace(other) {
+                read = self.call_by(other, into, ranges);
+            }
+            self.is_gone.set(read == Err(Errno::ESRCH));
         }
         read
+    }
+
+    fn call_by(&self, id: Pid, into: &mut [u8], ranges: &[RemoteIoVec]) -> Result<usize, Errno> {
+        let id = nix::unistd::Pid::from_raw(id.0);
+        process_vm_readv(id, &mut [IoSliceMut::new(into)], ranges)
     }
 }
 

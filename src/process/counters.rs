@@ -1,13 +1,13 @@
 //! Turns `/proc/PID/io`, `stat`, `status` and `statm` into what the kernel counts of a process.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use nix::unistd::{SysconfVar, sysconf};
 
-use super::identity::status_field;
+use super::identity::{status_field, with_memory};
+use super::kept_file::KeptFile;
 use super::tasks::{CpuClock, parse_stat};
 use super::{Pid, Process, TaskState, Tid};
 
@@ -184,20 +184,20 @@ impl Tasks {
     }
 }
 
-/// A file of the process, opened when it is first read, and kept open.
+/// A file of the process, opened when it is first read.
 #[derive(Debug)]
 struct ProcFile {
     name: &'static str,
-    file: Option<File>,
+    file: Option<KeptFile>,
 }
 
 impl ProcFile {
     fn read(&mut self, pid: Pid, into: &mut [u8; LONGEST]) -> io::Result<usize> {
-        let file = match self.file.take() {
+        let mut file = match self.file.take() {
             Some(file) => file,
-            None => File::open(format!("/proc/{pid}/{}", self.name))?,
+            None => KeptFile::open(format!("/proc/{pid}/{}", self.name))?,
         };
-        let length = file.read_at(into, 0)?;
+        let length = file.read(into)?;
         self.file = Some(file);
         into[length..].fill(0);
         Ok(length)
@@ -245,7 +245,7 @@ fn take_status(status: &[u8], counters: &mut Counters) {
     counters.anonymous_bytes = bytes("RssAnon:");
 }
 
-/// The resident memory of a process: its `statm`, kept open.
+/// The resident memory of a process: its `statm`.
 ///
 /// How exact it is depends on the kernel. Up to 6.1 each thread keeps up to 64 page faults to itself
 /// before it tells the process (`SPLIT_RSS_COUNTING`): 256 KiB a thread. From 6.2 to 6.16 each CPU keeps
@@ -254,7 +254,8 @@ fn take_status(status: &[u8], counters: &mut Counters) {
 /// it is exact ("mm: fix the inaccurate memory statistics issue for users").
 #[derive(Debug)]
 pub struct ResidentMemory {
-    statm: File,
+    pid: Pid,
+    statm: KeptFile,
     page_bytes: u64,
 }
 
@@ -266,7 +267,8 @@ impl ResidentMemory {
     pub fn open(process: &Process) -> io::Result<ResidentMemory> {
         let page_bytes = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
         Ok(ResidentMemory {
-            statm: File::open(format!("/proc/{}/statm", process.pid()))?,
+            pid: process.pid(),
+            statm: open_statm(process.pid())?,
             page_bytes: page_bytes
                 .and_then(|n| u64::try_from(n).ok())
                 .unwrap_or(4096),
@@ -276,12 +278,19 @@ impl ResidentMemory {
     /// How much is resident now, in bytes; `None` when the process has none any more.
     pub fn bytes(&mut self) -> Option<u64> {
         let mut buffer = [0; 96];
-        let length = self.statm.read_at(&mut buffer, 0).ok()?;
+        let length = self.statm.read(&mut buffer).ok()?;
         let pages = parse_resident(&buffer[..length])?;
-        pages
-            .checked_mul(self.page_bytes)
-            .filter(|bytes| *bytes > 0)
+        if pages == 0 {
+            // The thread whose file it is has ended: another one may have the memory still.
+            self.statm = open_statm(self.pid).ok()?;
+            return None;
+        }
+        pages.checked_mul(self.page_bytes)
     }
+}
+
+fn open_statm(pid: Pid) -> io::Result<KeptFile> {
+    KeptFile::open(format!("/proc/{}/statm", with_memory(pid)))
 }
 
 /// The second number of a `statm` (proc_pid_statm(5)): resident pages.

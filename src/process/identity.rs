@@ -12,18 +12,19 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::ClockId;
 use nix::unistd::{SysconfVar, sysconf};
 
+use super::kept_file::Slot;
 use super::tasks::{Stat, TaskState, parse_stat};
 use super::{Pid, ProcessError, Tid};
 use crate::sys;
 
 /// One process, from [`Process::open`] to its end. A later process with the same PID is never taken for it.
 ///
-/// Holds a pidfd where the kernel has them (5.3); before that, and where a sandbox forbids it,
-/// the start time tells two processes with one PID apart.
+/// Holds a pidfd where the kernel has them (5.3); before that, where a sandbox forbids it, and with more processes
+/// than half of the files that may be open, the start time tells two processes with one PID apart.
 #[derive(Debug)]
 pub struct Process {
     pid: Pid,
-    pidfd: Option<OwnedFd>,
+    pidfd: Option<(OwnedFd, Slot)>,
     start_ticks: u64,
 }
 
@@ -43,6 +44,9 @@ pub struct ImageIdentity {
     pub stack_start: u64,
 }
 
+/// Among so many threads one that lives is looked for.
+const MAX_TASKS: usize = 65_536;
+
 impl Process {
     /// Opens the process that has this PID now.
     ///
@@ -54,7 +58,7 @@ impl Process {
             return Err(ProcessError::NoSuchProcess(pid));
         }
         let pidfd = match sys::pidfd_open(pid.0) {
-            Ok(fd) => Some(fd),
+            Ok(fd) => Slot::for_pidfd().map(|slot| (fd, slot)),
             Err(Errno::ESRCH) => return Err(ProcessError::NoSuchProcess(pid)),
             // Older kernels (ENOSYS), sandboxes (EPERM), thread ids (EINVAL, ENOENT): the checks below decide.
             Err(_) => None,
@@ -88,7 +92,7 @@ impl Process {
     /// Its pidfd, readable once it has ended; `None` where the kernel gives none.
     #[must_use]
     pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
-        self.pidfd.as_ref().map(AsFd::as_fd)
+        self.pidfd.as_ref().map(|(fd, _)| fd.as_fd())
     }
 
     /// When it started, in clock ticks since boot (field 22 of `/proc/PID/stat`).
@@ -101,7 +105,7 @@ impl Process {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         match &self.pidfd {
-            Some(fd) => !is_readable(fd.as_fd()),
+            Some((fd, _)) => !is_readable(fd.as_fd()),
             None => {
                 read_stat(self.pid).is_ok_and(|stat| is_same_and_alive(&stat, self.start_ticks))
             }
@@ -111,7 +115,7 @@ impl Process {
     /// Its command line, word by word; empty for kernel threads, and for a process that ended.
     #[must_use]
     pub fn command_line(&self) -> Vec<String> {
-        match fs::read(format!("/proc/{}/cmdline", self.pid)) {
+        match fs::read(format!("/proc/{}/cmdline", with_memory(self.pid))) {
             Ok(bytes) if self.is_alive() => split_command_line(&bytes),
             _ => Vec::new(),
         }
@@ -123,7 +127,7 @@ impl Process {
     /// # Errors
     /// When the link cannot be read.
     pub fn exe(&self) -> Result<PathBuf, ProcessError> {
-        let path = format!("/proc/{}/exe", self.pid);
+        let path = format!("/proc/{}/exe", with_memory(self.pid));
         fs::read_link(&path).map_err(|source| read_error(self.pid, path, source))
     }
 
@@ -132,9 +136,10 @@ impl Process {
     /// # Errors
     /// When `/proc/PID` cannot be read, or the process has ended.
     pub fn exe_identity(&self) -> Result<ImageIdentity, ProcessError> {
-        let path = format!("/proc/{}/exe", self.pid);
+        let owner = with_memory(self.pid);
+        let path = format!("/proc/{owner}/exe");
         let exe = fs::metadata(&path).map_err(|source| read_error(self.pid, path, source))?;
-        let stat = read_stat(self.pid)?;
+        let stat = read_stat(owner)?;
         // Without memory it has no code: it has ended since its file was looked at.
         if stat.code_start == 0 {
             return Err(ProcessError::NoSuchProcess(self.pid));
@@ -151,7 +156,7 @@ impl Process {
     /// proc_pid_statm(5)).
     #[must_use]
     pub fn memory_pages(&self) -> Option<u64> {
-        let statm = read_proc(self.pid, "statm").ok()?;
+        let statm = read_proc(with_memory(self.pid), "statm").ok()?;
         let text = std::str::from_utf8(&statm).ok()?;
         text.split_ascii_whitespace().next()?.parse().ok()
     }
@@ -203,6 +208,29 @@ pub fn started_at(pid: Pid) -> Option<SystemTime> {
     let since_boot = Duration::from_millis(ticks.checked_mul(1000)?.checked_div(ticks_per_s)?);
     let now = Duration::from(ClockId::CLOCK_BOOTTIME.now().ok()?);
     SystemTime::now().checked_sub(now.checked_sub(since_boot)?)
+}
+
+/// The id by which the memory, the program and the root folder of process `pid` can be had: its own, or that of
+/// another thread where its main thread has ended alone, by pthread_exit(3) or exit(2). The kernel takes them from
+/// a thread that ends, and `/proc` has a folder for every thread.
+#[must_use]
+pub fn with_memory(pid: Pid) -> Pid {
+    let has_ended = |id: Pid| {
+        let stat = read_stat(id);
+        stat.is_ok_and(|stat| matches!(stat.state, TaskState::Zombie | TaskState::Dead))
+    };
+    if !has_ended(pid) {
+        return pid;
+    }
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten();
+    let ids = tasks.take(MAX_TASKS).filter_map(|entry| {
+        let name = entry.ok()?.file_name();
+        name.to_str()?.parse().ok().map(Pid)
+    });
+    let mut living = ids.filter(|id| *id != pid && !has_ended(*id));
+    living.next().unwrap_or(pid)
 }
 
 /// Reads and parses `/proc/PID/stat`.

@@ -14,7 +14,7 @@ use goblin::elf::{Elf, Header, ProgramHeader, SectionHeader, Symtab};
 use nix::sys::statfs::{BTRFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, fstatfs};
 use thiserror::Error;
 
-use super::{Mapping, Pid, Process, ProcessError};
+use super::{Mapping, Pid, Process, ProcessError, with_memory};
 
 /// No table of an ELF file (symbols, names, headers) is read beyond this: the largest ever seen, debug builds
 /// of machine-learning libraries, have some hundred MiB of symbols; a damaged header may claim 2^64 bytes.
@@ -166,7 +166,7 @@ impl MappedFile {
     #[must_use]
     pub fn stamp(&self, process: &Process) -> Option<FileStamp> {
         let relative = self.path.strip_prefix("/").unwrap_or(&self.path);
-        let root = format!("/proc/{}/root", process.pid());
+        let root = format!("/proc/{}/root", with_memory(process.pid()));
         let found = std::fs::metadata(Path::new(&root).join(relative)).ok()?;
         (found.ino() == self.inode).then(|| FileStamp {
             device: found.dev(),
@@ -180,10 +180,11 @@ impl MappedFile {
     /// namespace but asks for privileges (CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE), else by its path, checked.
     fn open(&self, process: &Process) -> Result<File, ImageError> {
         let pid = process.pid();
+        let owner = with_memory(pid);
         for mapping in &self.mappings {
             // The range may have been split since; another one will do.
             let link = format!(
-                "/proc/{pid}/map_files/{:x}-{:x}",
+                "/proc/{owner}/map_files/{:x}-{:x}",
                 mapping.start, mapping.end
             );
             if let Ok(file) = File::open(link) {
@@ -191,10 +192,10 @@ impl MappedFile {
             }
         }
         let relative = self.path.strip_prefix("/").unwrap_or(&self.path);
-        let in_its_root = Path::new(&format!("/proc/{pid}/root")).join(relative);
+        let in_its_root = Path::new(&format!("/proc/{owner}/root")).join(relative);
         let mut denied = None;
         // The program itself can be had without privileges even when deleted.
-        let exe = PathBuf::from(format!("/proc/{pid}/exe"));
+        let exe = PathBuf::from(format!("/proc/{owner}/exe"));
         for path in [&exe, &in_its_root, &self.path] {
             match File::open(path) {
                 Ok(file) if self.is_same(&file) => return Ok(file),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::identity::read_proc;
+use super::identity::{read_proc, with_memory};
 use super::{Process, ProcessError};
 
 /// One line of `/proc/PID/maps` (proc(5)): a range of the target's addresses.
@@ -75,7 +75,7 @@ impl Process {
     /// # Errors
     /// When they cannot be read: it ended, or permission is lacking.
     pub fn mappings(&self) -> Result<Vec<Mapping>, ProcessError> {
-        let bytes = read_proc(self.pid(), "maps")?;
+        let bytes = read_proc(with_memory(self.pid()), "maps")?;
         parse_maps_bytes(&bytes).map_err(|source| ProcessError::Maps {
             pid: self.pid(),
             source,

@@ -8,6 +8,8 @@ use thiserror::Error;
 
 pub mod identity;
 
+mod kept_file;
+
 pub mod maps;
 
 pub mod tasks;
@@ -36,7 +38,7 @@ pub use alarm::{Alarm, Knocker};
 pub use births::{Birth, Births};
 pub use counters::{CounterWatch, Counters, ResidentMemory};
 pub use descriptor::{DescriptorKind, descriptor_kind};
-pub use identity::{ImageIdentity, Process, started_at};
+pub use identity::{ImageIdentity, Process, started_at, with_memory};
 pub use image::{FileStamp, Image, ImageError, MappedFile};
 pub use limits::Limits;
 pub use maps::{Mapping, MapsError};
@@ -44,9 +46,7 @@ pub use pause::{Paused, Pauser};
 pub use permission::{Denied, diagnose};
 pub use spawn::{Change, ExitStatusKind, Launched, SpawnError, WaitEvent};
 pub use syscall::{Doing, Syscall, SyscallWatch, Wait, parse_syscall, wait_of};
-pub use tasks::{
-    CpuClock, CpuCount, Stat, StatError, TaskClock, TaskState, TaskTurns, TaskWatch,
-};
+pub use tasks::{CpuClock, CpuCount, Stat, StatError, TaskClock, TaskState, TaskTurns, TaskWatch};
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,18 +1,17 @@
 //! Turns `/proc/PID/task/TID/syscall` into what a thread waits for, by the kernel's own word.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
+use super::kept_file::KeptFile;
 use super::{Pid, Tid};
 
 /// Enough for a number, six arguments and two addresses.
 const LONGEST: usize = 192;
 
-/// A thread's `syscall`, kept open. Reading it takes the permission to trace the thread.
+/// A thread's `syscall`. Reading it takes the permission to trace the thread.
 #[derive(Debug)]
 pub struct SyscallWatch {
-    file: File,
+    file: KeptFile,
     buffer: [u8; LONGEST],
     length: usize,
 }
@@ -69,10 +68,15 @@ impl SyscallWatch {
     /// What the kernel says: there is no such thread, or no such file in this kernel.
     pub fn open(pid: Pid, tid: Tid) -> io::Result<SyscallWatch> {
         Ok(SyscallWatch {
-            file: File::open(format!("/proc/{pid}/task/{tid}/syscall"))?,
+            file: KeptFile::open(format!("/proc/{pid}/task/{tid}/syscall"))?,
             buffer: [0; LONGEST],
             length: 0,
         })
+    }
+
+    /// Closes the file until it is read again.
+    pub fn close(&mut self) {
+        self.file.close();
     }
 
     /// Reads it again. Returns what it says, and whether that is word for word what it said last time:
@@ -82,7 +86,7 @@ impl SyscallWatch {
     /// `EPERM` without the permission to trace; `ESRCH` when the thread ended.
     pub fn read(&mut self) -> io::Result<(Doing, bool)> {
         let mut buffer = [0; LONGEST];
-        let length = self.file.read_at(&mut buffer, 0)?;
+        let length = self.file.read(&mut buffer)?;
         let text = &buffer[..length];
         let is_same = text == &self.buffer[..self.length];
         let doing = parse_syscall(text).ok_or(io::ErrorKind::InvalidData)?;

@@ -1,15 +1,15 @@
 //! Turns `/proc/PID/task` into threads, their states and their CPU time.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::{SysconfVar, sysconf};
 use thiserror::Error;
 
 use super::identity::{read_error, status_field};
+use super::kept_file::KeptFile;
 use super::{Process, ProcessError, Tid};
 
 /// What the kernel says a thread is doing (field 3 of its `stat`, proc(5)).
@@ -154,7 +154,7 @@ impl Process {
     #[must_use]
     pub fn task_clock(&self, tid: Tid) -> Option<TaskClock> {
         let path = format!("/proc/{}/task/{tid}/schedstat", self.pid());
-        let schedstat = File::open(path).ok()?;
+        let schedstat = KeptFile::open(path).ok()?;
         Some(TaskClock { schedstat })
     }
 
@@ -199,10 +199,10 @@ impl CpuClock {
     }
 }
 
-/// Counts the CPU time of a thread: its `schedstat`, kept open.
+/// Counts the CPU time of a thread: its `schedstat`.
 #[derive(Debug)]
 pub struct TaskClock {
-    schedstat: File,
+    schedstat: KeptFile,
 }
 
 /// What the kernel has counted of a thread.
@@ -215,13 +215,18 @@ pub struct CpuCount {
 }
 
 impl TaskClock {
+    /// Closes the file until it is read again.
+    pub fn close(&mut self) {
+        self.schedstat.close();
+    }
+
     /// What was counted so far; `None` when the thread ended.
     ///
     /// While the thread is on a CPU, its CPU time may be behind by as much as a scheduler tick. While it is not,
     /// it is exact.
     pub fn count(&mut self) -> Option<CpuCount> {
         let mut buffer = [0; 64];
-        let length = self.schedstat.read_at(&mut buffer, 0).ok()?;
+        let length = self.schedstat.read(&mut buffer).ok()?;
         parse_schedstat(&buffer[..length])
     }
 }
@@ -229,8 +234,8 @@ impl TaskClock {
 /// Tells whether a thread is on a CPU, from how often it came to one and how often it left one.
 #[derive(Debug)]
 pub struct TaskTurns {
-    schedstat: File,
-    status: File,
+    schedstat: KeptFile,
+    status: KeptFile,
 }
 
 /// Enough for a `status` that names thousands of CPUs.
@@ -242,8 +247,8 @@ impl TaskTurns {
     pub fn open(pid: super::Pid, tid: Tid) -> Option<TaskTurns> {
         let folder = format!("/proc/{pid}/task/{tid}");
         Some(TaskTurns {
-            schedstat: File::open(format!("{folder}/schedstat")).ok()?,
-            status: File::open(format!("{folder}/status")).ok()?,
+            schedstat: KeptFile::open(format!("{folder}/schedstat")).ok()?,
+            status: KeptFile::open(format!("{folder}/status")).ok()?,
         })
     }
 
@@ -252,12 +257,12 @@ impl TaskTurns {
     /// The kernel counts a turn when a thread comes to a CPU (`sched_info_arrive` in `kernel/sched/stats.h`) and a
     /// context switch when it leaves it (`__schedule` in `kernel/sched/core.c`).
     #[must_use]
-    pub fn off_cpu(&self) -> Option<u64> {
+    pub fn off_cpu(&mut self) -> Option<u64> {
         let mut schedstat = [0; 64];
-        let length = self.schedstat.read_at(&mut schedstat, 0).ok()?;
+        let length = self.schedstat.read(&mut schedstat).ok()?;
         let turns = parse_schedstat(&schedstat[..length])?.turns;
         let mut status = [0; STATUS_BYTES];
-        let length = self.status.read_at(&mut status, 0).ok()?;
+        let length = self.status.read(&mut status).ok()?;
         let status = &status[..length];
         let left = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"]
             .map(|name| status_field(status, name)?.trim().parse::<u64>().ok());
@@ -268,11 +273,11 @@ impl TaskTurns {
     }
 }
 
-/// A thread's `stat`, kept open: reading its state again is one pread(2).
+/// A thread's `stat`.
 #[derive(Debug)]
 pub struct TaskWatch {
     tid: Tid,
-    stat: File,
+    stat: KeptFile,
     buffer: [u8; STAT_PREFIX],
 }
 
@@ -288,7 +293,7 @@ impl TaskWatch {
     pub fn open(pid: super::Pid, tid: Tid) -> io::Result<TaskWatch> {
         Ok(TaskWatch {
             tid,
-            stat: File::open(format!("/proc/{pid}/task/{tid}/stat"))?,
+            stat: KeptFile::open(format!("/proc/{pid}/task/{tid}/stat"))?,
             buffer: [0; STAT_PREFIX],
         })
     }
@@ -299,9 +304,14 @@ impl TaskWatch {
         self.tid
     }
 
-    /// What it is doing now; `None` when it ended. A later thread with the same id is not taken for it.
+    /// Closes the file until it is read again.
+    pub fn close(&mut self) {
+        self.stat.close();
+    }
+
+    /// What it is doing now; `None` when it ended.
     pub fn state(&mut self) -> Option<TaskState> {
-        let length = self.stat.read_at(&mut self.buffer, 0).ok()?;
+        let length = self.stat.read(&mut self.buffer).ok()?;
         parse_state(&self.buffer[..length])
     }
 }

@@ -91,6 +91,14 @@ impl Watch {
         }
     }
 
+    /// Closes its files until the thread is looked at again.
+    pub fn close(&mut self) {
+        if let Some(syscall) = &mut self.syscall {
+            syscall.close();
+        }
+        self.stat = None;
+    }
+
     /// What was seen last.
     #[must_use]
     pub fn seen(&self) -> Seen {

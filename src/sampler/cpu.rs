@@ -132,6 +132,13 @@ impl Account {
         self.ledger.ahead_ns -= signed(time);
     }
 
+    /// Closes its file until it is read again.
+    pub fn close(&mut self) {
+        if let Some(clock) = &mut self.clock {
+            clock.close();
+        }
+    }
+
     /// Whether there is nothing to book while the thread does not run.
     #[must_use]
     pub fn is_even(&self) -> bool {

@@ -37,6 +37,8 @@ pub struct Interner {
 struct Numbers {
     frames: FxHashMap<Frame, FrameId>,
     stacks: FxHashMap<(Option<StackId>, FrameId), StackId>,
+    /// What each stack is, by its number: the stack of its caller, and its innermost frame.
+    parts: Vec<(Option<StackId>, FrameId)>,
 }
 
 /// The stack of one thread as it was numbered last. Most of the next one is the same.
@@ -176,9 +178,10 @@ impl Interner {
         frame: FrameId,
         emit: &mut dyn FnMut(Event),
     ) -> StackId {
-        let stacks = &mut self.numbers.borrow_mut().stacks;
+        let Numbers { stacks, parts, .. } = &mut *self.numbers.borrow_mut();
         let next = StackId(stacks.len() as u32);
         *stacks.entry((parent, frame)).or_insert_with(|| {
+            parts.push((parent, frame));
             emit(Event::Stack {
                 id: next,
                 parent,
@@ -228,6 +231,29 @@ impl Interner {
             emit(Event::Frame(next, frame.clone()));
             next
         })
+    }
+
+    /// The number of the stack with the frames of `inner` on top of those of `outer`.
+    pub fn joined(
+        &mut self,
+        outer: Option<StackId>,
+        inner: Option<StackId>,
+        emit: &mut dyn FnMut(Event),
+    ) -> Option<StackId> {
+        if outer.is_none() {
+            return inner;
+        }
+        let mut frames = Vec::new();
+        let mut part = inner;
+        // A caller's stack has a lower number: this ends.
+        while let Some(stack) = part {
+            let numbers = self.numbers.borrow();
+            let (parent, frame) = *numbers.parts.get(stack.0 as usize)?;
+            frames.push(frame);
+            part = parent;
+        }
+        let push = |stack, frame| Some(self.push(stack, frame, emit));
+        frames.into_iter().rev().fold(outer, push)
     }
 
     /// The number of a stack of ready-made frames, innermost first.

@@ -12,6 +12,8 @@ pub mod observe;
 
 pub mod intern;
 
+pub mod thread_states;
+
 pub mod cpu;
 
 pub mod held;

@@ -6,6 +6,7 @@ use rustc_hash::FxHashSet;
 
 use super::intern::{Interned, Interner, Recent};
 use super::target::Source;
+use super::thread_states::{StateFields, ThreadStates, threads_of};
 use crate::cpython::gil::GilLocks;
 use crate::cpython::legacy::{LegacyReader, LegacyThread};
 use crate::cpython::native_ids::native_ids;
@@ -104,7 +105,8 @@ pub struct Observer {
     interner: Interner,
     /// In the order of [`Reader::threads`].
     threads: Vec<Remembered>,
-    /// The keys of those that run.
+    states: ThreadStates,
+    /// The keys of the threads that run.
     begun: FxHashSet<(u64, u64)>,
 }
 
@@ -114,9 +116,7 @@ struct Remembered {
     recent: Recent,
     /// `None`: not numbered yet.
     last: Option<Interned>,
-    /// Whether the thread that it is for does not run yet: until it does, its state has the `pthread_t` of
-    /// the thread that starts it (`PyThreadState_New` sets it, `t_bootstrap` corrects it); from 3.12 on none
-    /// (`bind_tstate` sets it).
+    /// Whether the thread that it is for does not run yet.
     is_starting: bool,
 }
 
@@ -141,29 +141,33 @@ impl Observer {
 
     /// Makes `threads` those of `reader`; the stacks of those that are still there are kept.
     fn follow(&mut self, reader: &Reader) {
+        let fields = |thread: &KnownThread| StateFields {
+            key: native_key(thread),
+            interpreter: thread.interpreter,
+            native_id: thread.native_id,
+        };
+        let states: Vec<StateFields> = reader.threads().iter().map(fields).collect();
+        let names_its_thread = reader.interpreter().version.at_least(13);
+        let owners = threads_of(&states, names_its_thread);
+        self.states.follow(&states, &owners);
         let mut known = std::mem::take(&mut self.threads);
-        // From the oldest on.
-        let mut begun = HashSet::new();
-        for thread in reader.threads().iter().rev() {
-            let key = native_key(thread);
-            let before = known.iter().position(|remembered| remembered.key == key);
+        for (StateFields { key, .. }, owner) in states.iter().zip(&owners) {
+            let before = known.iter().position(|remembered| remembered.key == *key);
             let remembered = match before {
                 Some(position) => known.swap_remove(position),
                 None => Remembered {
-                    key,
+                    key: *key,
                     recent: Recent::default(),
                     last: None,
                     is_starting: false,
                 },
             };
             self.threads.push(Remembered {
-                is_starting: thread.ident == 0 || !begun.insert((thread.interpreter, thread.ident)),
+                is_starting: owner.is_none(),
                 ..remembered
             });
         }
-        self.threads.reverse();
-        let begun = self.threads.iter().filter(|thread| !thread.is_starting);
-        self.begun = begun.map(|thread| thread.key).collect();
+        self.begun = owners.into_iter().flatten().collect();
     }
 }
 
@@ -236,6 +240,7 @@ pub fn observe(
                 threads.map(|thread| legacy_observation(thread, &mut observer.interner, emit));
             Ok(Observed {
                 threads: threads.collect(),
+                stops: reader.stops(),
                 ..Observed::default()
             })
         }
@@ -249,15 +254,24 @@ fn native_observations(
 ) -> Observed {
     let tick = reader.last();
     let are_others = tick.threads_changed || observer.threads.len() != reader.threads().len();
-    let mut observations = Vec::with_capacity(tick.read.len());
     if are_others {
         observer.follow(reader);
-        let all = 0..reader.threads().len();
-        observations.extend(all.filter_map(|number| observer.observe(number, reader, emit)));
-    } else {
-        let read = tick.read.iter();
-        observations.extend(read.filter_map(|number| observer.observe(*number, reader, emit)));
     }
+    let mut numbers: Vec<usize> = if are_others {
+        (0..reader.threads().len()).collect()
+    } else {
+        tick.read.clone()
+    };
+    if !observer.states.is_empty() {
+        let keys: Vec<_> = observer.threads.iter().map(|thread| thread.key).collect();
+        observer.states.add_the_others(&mut numbers, &keys);
+    }
+    let observe = |number: usize| observer.observe(number, reader, emit);
+    let mut observations: Vec<_> = numbers.into_iter().filter_map(observe).collect();
+    let Observer {
+        states, interner, ..
+    } = observer;
+    states.join(&mut observations, interner, emit);
     Observed {
         same: observer.begun.len() - observations.len(),
         threads: observations,
@@ -279,12 +293,17 @@ fn legacy_observation(
     let frames = thread.frames.into_iter().map(|frame| Frame {
         name: frame.name,
         file: Some(frame.filename),
-        first_line: None,
+        first_line: frame.first_line,
         line: frame.line,
     });
+    let stack = if thread.is_torn {
+        Err(LostCause::Torn)
+    } else {
+        Ok(interner.ready_stack(frames, emit))
+    };
     Observation {
         key: (thread.thread_id, thread.thread_id),
-        stack: Ok(interner.ready_stack(frames, emit)),
+        stack,
         is_cut: false,
         is_carried: false,
         was_read: true,

@@ -18,7 +18,8 @@ use super::finder::{Finder, Finding};
 use super::target::Located;
 use super::{Children, SamplerError, Settings};
 use crate::process::{
-    Alarm, Birth, Births, CpuClock, ImageIdentity, Pid, Process, TaskState, Tid, births,
+    Alarm, Birth, Births, CpuClock, ImageIdentity, Pid, Process, ProcessError, TaskState, Tid,
+    births,
 };
 use crate::profile::event::ProcessId;
 
@@ -128,6 +129,8 @@ pub struct ProcessTree {
     finder: Finder,
     members: HashMap<Pid, Member>,
     newborns: Vec<Newborn>,
+    /// Those that could not be opened, and why.
+    unopened: Vec<(Pid, SamplerError)>,
     /// When it was looked for new processes last, and the time before.
     looked: Instant,
     looked_before: Instant,
@@ -158,6 +161,7 @@ impl ProcessTree {
             finder,
             members: HashMap::new(),
             newborns: Vec::new(),
+            unopened: Vec::new(),
             looked: Instant::now(),
             looked_before: Instant::now(),
         };
@@ -201,6 +205,7 @@ impl ProcessTree {
             self.take_in(birth);
         }
         self.take_newborns(news);
+        news.failed.append(&mut self.unopened);
     }
 
     /// Takes what the alarm has told of.
@@ -289,8 +294,16 @@ impl ProcessTree {
             return;
         }
         // Not a thread, which has a PID too and its process's parent.
-        let Ok(process) = Process::open(birth.pid).map(Arc::new) else {
-            return;
+        let process = match Process::open(birth.pid) {
+            Ok(process) => Arc::new(process),
+            Err(source) => {
+                if matches!(source, ProcessError::Read { .. }) {
+                    let pid = birth.pid;
+                    let error = SamplerError::Process { pid, source };
+                    self.unopened.push((pid, error));
+                }
+                return;
+            }
         };
         self.join(&process, birth.parent);
         let parent = self.members.get(&birth.parent);

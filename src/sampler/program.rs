@@ -26,6 +26,17 @@ pub struct Program {
     image_due: Nanos,
 }
 
+/// Which program a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Image {
+    /// The one that is sampled.
+    Same,
+    /// Another one: the process has called execve(2).
+    Another,
+    /// It cannot be told at this moment.
+    Unknown,
+}
+
 /// What a program is in its recording.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
@@ -133,14 +144,27 @@ impl Program {
         if now < self.image_due {
             return false;
         }
-        self.image_due = now + Nanos(IMAGE_CHECK.0 * (1 + programs as u64 / 8));
+        let image = self.image();
+        if image != Image::Unknown {
+            self.image_due = now + Nanos(IMAGE_CHECK.0 * (1 + programs as u64 / 8));
+        }
+        image == Image::Another
+    }
+
+    /// Which program the process runs now.
+    fn image(&self) -> Image {
         match (self.target.image, self.process.exe_identity()) {
-            (Some(before), Ok(now)) => before != now,
-            _ => false,
+            (Some(before), Ok(now)) if before != now => Image::Another,
+            // It ends, or is in the midst of an exec.
+            (Some(_), Err(_)) => Image::Unknown,
+            _ => Image::Same,
         }
     }
 
     /// Reads it once, and books the time since its last tick.
+    ///
+    /// After an exec a program that is not position-independent has its interpreter where the one before had it:
+    /// then what was read is not of this program.
     pub fn tick(&mut self, now: Nanos, emit: &mut dyn FnMut(Event)) -> Observed {
         let (source, observer) = (&mut self.target.source, &mut self.observer);
         let observed = observe(source, &self.memory, observer, emit);
@@ -153,6 +177,13 @@ impl Program {
                 ..Observed::default()
             }
         });
+        if self.threads.have_all_gone(&observed) && self.image() != Image::Same {
+            self.image_due = Nanos(0);
+            return Observed {
+                is_gone: true,
+                ..Observed::default()
+            };
+        }
         self.book(&observed, now, emit);
         observed
     }
@@ -177,7 +208,9 @@ impl Program {
                 at: now,
                 weight: Nanos(began.elapsed().as_nanos() as u64),
             };
-            self.threads.identify(identities, &self.process, look, emit);
+            let process = &self.process;
+            self.threads
+                .identify(identities, observed, process, look, emit);
         }
         self.threads.record(observed, moment, emit);
     }

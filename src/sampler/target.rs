@@ -31,7 +31,7 @@ const LOOKING: u32 = 200;
 /// but one that becomes Python is found after this time, at the latest.
 const LONGEST_DEAF: Duration = Duration::from_secs(1);
 
-/// How long a running process that is no Python gets to become one, where the settings set a time
+/// How long a running process that is no Python gets to become one for a [`wait_for`], where that has a time
 /// limit at all: long enough for an exec or a dynamic loader under way.
 const EXEC_GRACE: Duration = Duration::from_millis(500);
 
@@ -88,11 +88,16 @@ impl Located {
                     image,
                 }
             }
-            Readable::Legacy(version, reader) => Target {
-                source: Source::Legacy(reader),
-                python: version.to_string(),
-                image,
-            },
+            Readable::Legacy(version, mut reader) => {
+                if stops != Stops::Never {
+                    reader.allow_stops();
+                }
+                Target {
+                    source: Source::Legacy(reader),
+                    python: version.to_string(),
+                    image,
+                }
+            }
         }
     }
 }
@@ -132,6 +137,8 @@ pub struct Search {
     process: Arc<Process>,
     memory: LiveMemory,
     started: Instant,
+    /// How long it gets to become Python, where there is a time limit at all.
+    exec_grace: Duration,
     /// When it was last found to be another than at the look before.
     changed: Instant,
     seen: Option<Appearance>,
@@ -158,6 +165,7 @@ impl Search {
             memory: LiveMemory::new(process.pid()),
             process,
             started: now,
+            exec_grace: Duration::MAX,
             changed: now,
             seen: None,
             last_error: None,
@@ -237,7 +245,7 @@ impl Search {
             LocateError::UnknownVersion { .. } => Some(Duration::ZERO),
             LocateError::Process { source, .. } if source.is_denied() => Some(Duration::ZERO),
             LocateError::Memory { source, .. } if is_denied(&source.source) => Some(Duration::ZERO),
-            LocateError::NotPython(_) => start_timeout.map(|limit| limit.min(EXEC_GRACE)),
+            LocateError::NotPython(_) => start_timeout.map(|limit| limit.min(self.exec_grace)),
             _ => start_timeout,
         };
         if limit.is_none_or(|limit| self.started.elapsed() < limit) {
@@ -257,7 +265,10 @@ pub fn wait_for(
     process: &Arc<Process>,
     start_timeout: Option<Duration>,
 ) -> Result<Located, SamplerError> {
-    let mut search = Search::new(Arc::clone(process));
+    let mut search = Search {
+        exec_grace: EXEC_GRACE,
+        ..Search::new(Arc::clone(process))
+    };
     let mut known = KnownFiles::default();
     loop {
         if !process.is_alive() {
@@ -459,6 +470,26 @@ fn denied(pid: Pid) -> SamplerError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_is_not_python_yet_gets_its_time() {
+        let process = Arc::new(Process::open(Pid(std::process::id() as i32)).unwrap());
+        let limit = Some(Duration::from_secs(10));
+        let is_given_up = |exec_grace, waited_s, limit| {
+            let pid = process.pid();
+            let mut search = Search {
+                exec_grace,
+                started: Instant::now() - Duration::from_secs(waited_s),
+                last_error: Some(LocateError::NotPython(pid)),
+                ..Search::new(Arc::clone(&process))
+            };
+            search.give_up(limit).is_some()
+        };
+        assert!(!is_given_up(Duration::MAX, 9, limit));
+        assert!(is_given_up(Duration::MAX, 11, limit));
+        assert!(!is_given_up(Duration::MAX, 11, None));
+        assert!(is_given_up(EXEC_GRACE, 1, limit));
+    }
 
     #[test]
     fn a_process_that_starts_is_looked_at_often_and_one_that_stays_as_it_is_costs_little() {

@@ -4,6 +4,7 @@
 //! reviewed, and gets its time then ([`Clock`]).
 
 use std::cell::Cell;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -203,16 +204,34 @@ impl Threads {
         at >= self.refresh_at || tracked.is_none_or(|tracked| !tracked.identity.is_whole())
     }
 
+    /// Whether none of the threads that had frames is there any more, while all that are there were observed.
+    #[must_use]
+    pub fn have_all_gone(&self, observed: &Observed) -> bool {
+        let is_known = |seen: &Observation| self.tracked.contains_key(&seen.key);
+        let had_frames = self.tracked.values().any(|t| !t.is_without_frames);
+        observed.same == 0
+            && (had_frames || !self.tracked.is_empty() && !observed.threads.is_empty())
+            && !observed.threads.iter().any(is_known)
+    }
+
     /// Takes in identities: defines new threads, and again those of which more is known now. They were looked
     /// up at `look.at`, which took `look.weight`.
     pub fn identify(
         &mut self,
         identities: HashMap<ThreadKey, Identity>,
+        observed: &Observed,
         process: &Process,
         look: Moment,
         emit: &mut dyn FnMut(Event),
     ) {
+        // The oldest first, which is observed last: of several states of one thread it has the id.
+        let positions = observed.threads.iter().enumerate();
+        let positions: FxHashMap<ThreadKey, usize> =
+            positions.map(|(number, seen)| (seen.key, number)).collect();
+        let mut identities: Vec<(ThreadKey, Identity)> = identities.into_iter().collect();
+        identities.sort_by_key(|(key, _)| Reverse(positions.get(key).copied()));
         for (key, mut identity) in identities {
+            identity.tid = self.free_tid(key, identity.tid, observed, emit);
             if let Some(tracked) = self.tracked.get(&key) {
                 identity.tid = identity.tid.or(tracked.identity.tid);
                 let known = &tracked.identity;
@@ -239,6 +258,45 @@ impl Threads {
         } else {
             self.refresh_at
         };
+    }
+
+    /// `tid` when the thread `key` may have it: there is one thread of each id. A thread that had it and is there
+    /// no more goes on as this one, as where an interpreter is finalised and another one begins, or a thread
+    /// without Python comes back from C; while that one is still there, the id is not known yet.
+    fn free_tid(
+        &mut self,
+        key: ThreadKey,
+        tid: Option<Tid>,
+        observed: &Observed,
+        emit: &mut dyn FnMut(Event),
+    ) -> Option<Tid> {
+        let has_it = |(other, tracked): &(&ThreadKey, &Tracked)| {
+            **other != key && tid.is_some() && tracked.identity.tid == tid
+        };
+        let Some((other, tracked)) = self.tracked.iter().find(has_it) else {
+            return tid;
+        };
+        let other = *other;
+        let is_there = |seen: &Observation| seen.key == other;
+        let are_all_observed = observed.same == 0;
+        let has_gone =
+            tracked.is_without_frames || are_all_observed && !observed.threads.iter().any(is_there);
+        if !has_gone {
+            return None;
+        }
+        if let Some(mut tracked) = self.tracked.remove(&other) {
+            tracked.wake(self.clock);
+            self.roles.wake(other);
+            self.awake.retain(|awake| *awake != other);
+            if self.tracked.contains_key(&key) {
+                self.helpers.explain(tracked.account.ahead());
+                tracked.flush(emit);
+            } else {
+                self.awake.push(key);
+                self.tracked.insert(key, tracked);
+            }
+        }
+        tid
     }
 
     fn define(
@@ -647,6 +705,11 @@ impl Tracked {
         }
         self.doing = self.doing.map(|(stack, _)| (stack, state));
         self.resting = Some(now);
+        // Most of many threads rest: their files are not kept open.
+        self.account.close();
+        if let Some(watch) = &mut self.watch {
+            watch.close();
+        }
         true
     }
 
@@ -858,6 +921,11 @@ mod tests {
 
     const TICK: Nanos = Nanos(10_000_000);
 
+    const LOOK: Moment = Moment {
+        at: Nanos(0),
+        weight: Nanos(0),
+    };
+
     /// The main thread, and one beside it.
     const KEYS: [ThreadKey; 2] = [(1, 1), (2, 2)];
 
@@ -879,12 +947,106 @@ mod tests {
         let process = Process::open(Pid(std::process::id() as i32)).unwrap();
         let mut threads = Threads::new(ProcessId(0), &process, ThreadIds::default());
         let identities = KEYS.map(|key| (key, Identity::default()));
-        let look = Moment {
-            at: Nanos(0),
-            weight: Nanos(0),
-        };
-        threads.identify(HashMap::from(identities), &process, look, &mut |_| {});
+        let nothing = Observed::default();
+        let identities = HashMap::from(identities);
+        threads.identify(identities, &nothing, &process, LOOK, &mut |_| {});
         threads
+    }
+
+    /// All threads that there are at one tick.
+    fn seen(keys: &[ThreadKey]) -> Observed {
+        let threads = keys.iter().map(|key| observation(*key, 1)).collect();
+        Observed {
+            threads,
+            ..Observed::default()
+        }
+    }
+
+    /// Ticks at which the threads are those of `ticks`, each with its kernel's id; tells for each thread that
+    /// was defined its id and for how long it was seen.
+    fn lives(ticks: &[&[(ThreadKey, i32)]]) -> Vec<(Option<i32>, u32)> {
+        let process = Process::open(Pid(std::process::id() as i32)).unwrap();
+        let mut threads = Threads::new(ProcessId(0), &process, ThreadIds::default());
+        let mut told = Vec::new();
+        for (number, present) in ticks.iter().enumerate() {
+            let keys: Vec<ThreadKey> = present.iter().map(|(key, _)| *key).collect();
+            let identities = present.iter().map(|(key, tid)| {
+                let tid = Some(Tid(*tid));
+                (*key, Identity { tid, name: None })
+            });
+            let at = Nanos((number as u64 + 1) * TICK.0);
+            let (look, observed) = (Moment { at, ..LOOK }, seen(&keys));
+            let mut emit = |event| told.push(event);
+            threads.identify(identities.collect(), &observed, &process, look, &mut emit);
+            threads.record(&observed, Moment { at, weight: TICK }, &mut emit);
+        }
+        let at = Nanos(ticks.len() as u64 * TICK.0);
+        threads.finish(Moment { at, ..LOOK }, &mut |event| told.push(event));
+        let mut lives: Vec<(Option<i32>, u32)> = Vec::new();
+        for event in told {
+            match event {
+                Event::Thread(id, thread) => {
+                    lives.resize(lives.len().max(id.0 as usize + 1), (None, 0));
+                    lives[id.0 as usize].0 = thread.tid;
+                }
+                Event::Sample(sample) => lives[sample.thread.0 as usize].1 += sample.ticks,
+                _ => {}
+            }
+        }
+        lives
+    }
+
+    #[test]
+    fn one_kernel_thread_is_one_thread() {
+        let main = std::process::id() as i32;
+        let (old, new): (ThreadKey, ThreadKey) = ((1, 1), (2, 2));
+        // The interpreter was finalised, and another one began: at once, and after a while without any.
+        let one_life = vec![(Some(main), 4)];
+        let before: &[(ThreadKey, i32)] = &[(old, main)];
+        let after: &[(ThreadKey, i32)] = &[(new, main)];
+        assert_eq!(lives(&[before, before, after, after]), one_life);
+        assert_eq!(lives(&[before, &[], &[], after]), one_life);
+        // A new thread whose id is still that of the one that started it.
+        let both: &[(ThreadKey, i32)] = &[(old, main), (new, main)];
+        assert_eq!(lives(&[before, both]), [(Some(main), 2), (None, 1)]);
+        // Two states that come together: the oldest is the last.
+        let together: &[(ThreadKey, i32)] = &[(new, main), (old, main)];
+        assert_eq!(lives(&[together]), [(Some(main), 1), (None, 1)]);
+    }
+
+    #[test]
+    fn threads_have_all_gone_when_none_that_had_frames_is_seen() {
+        let mut threads = threads();
+        let process = Process::open(Pid(std::process::id() as i32)).unwrap();
+        let moment = Moment {
+            at: TICK,
+            weight: TICK,
+        };
+        threads.record(&seen(&KEYS), moment, &mut |_| {});
+        let other: &[ThreadKey] = &[(3, 3)];
+        let rests = Observed {
+            same: 1,
+            ..Observed::default()
+        };
+        for (observed, expected) in [
+            (seen(&KEYS), false),
+            (seen(&KEYS[1..]), false),
+            (rests, false),
+            (seen(&[]), true),
+            (seen(other), true),
+        ] {
+            assert_eq!(threads.have_all_gone(&observed), expected, "{observed:?}");
+        }
+        // The main thread goes on without frames: another interpreter's thread is not its.
+        let identity = Identity {
+            tid: Some(Tid(process.pid().0)),
+            name: None,
+        };
+        let identities = HashMap::from([(KEYS[0], identity)]);
+        threads.identify(identities, &seen(&KEYS), &process, LOOK, &mut |_| {});
+        threads.record(&seen(&[]), moment, &mut |_| {});
+        assert!(!threads.have_all_gone(&seen(&[])));
+        assert!(threads.have_all_gone(&seen(other)));
     }
 
     /// Ticks at which the first thread was read, and `second` says what is known of the other one; returns the

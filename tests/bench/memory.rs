@@ -130,6 +130,10 @@ impl<'a> Day<'a> {
                 interpreter: 0,
             }
         });
+        let observed = Observed {
+            threads: observations.to_vec(),
+            ..Observed::default()
+        };
         if self.threads.wants_identities(&observations, at) {
             let named = |observation: &Observation| {
                 let name = Some(format!("worker {}", observation.key.0));
@@ -147,14 +151,10 @@ impl<'a> Day<'a> {
                 weight: Nanos(0),
             };
             self.threads
-                .identify(identities, self.process, look, &mut emit);
+                .identify(identities, &observed, self.process, look, &mut emit);
         }
         let weight = at - self.last;
         let moment = Moment { at, weight };
-        let observed = Observed {
-            threads: observations.to_vec(),
-            ..Observed::default()
-        };
         self.threads.record(&observed, moment, &mut emit);
         self.last = at;
         self.ticks += 1;

@@ -518,7 +518,7 @@ impl Meter {
                 at: now,
                 weight: Nanos(began.elapsed().as_nanos() as u64),
             };
-            threads.identify(identities, &self.process, look, &mut |_| {});
+            threads.identify(identities, &observed, &self.process, look, &mut |_| {});
         }
         let moment = Moment {
             at: now,

@@ -235,6 +235,72 @@ fn an_exec_into_another_python_is_followed() {
 }
 
 #[test]
+fn an_exec_of_the_same_program_leaves_no_thread_behind() {
+    let code = "import os, sys, time
+left = int(sys.argv[1])
+if left == 8:
+    print('READY', flush=True)
+    sys.stdin.readline()
+end = time.time() + 0.12
+while time.time() < end: pass
+if left: os.execv(sys.executable, [sys.executable, '-c', sys.argv[2], str(left - 1), sys.argv[2]])
+";
+    // Debian's 3.11.2 is not position-independent: after an exec its interpreter is where it was before.
+    for python in some(&[9, 11]) {
+        let mut command = Command::new(&python.command[0]);
+        command.args(&python.command[1..]);
+        let mut program = run_command(command.args(["-c", code, "8", code]));
+        let recording = Recording::start(program.pid(), 1000.0, None);
+        recording.wait_until("a thread", |profile| !profile.threads().is_empty());
+        program.send("go\n");
+        let (_, profile) = recording.end();
+        assert!(profile.processes().len() > 1, "{}", python.label);
+        let totals = profile.thread_totals();
+        let sum: f64 = totals.iter().map(|totals| totals.wall.seconds()).sum();
+        let duration = profile.duration().seconds();
+        assert!(
+            sum < duration * 1.005 + 0.001,
+            "{}: {sum} of {duration}",
+            python.label
+        );
+    }
+}
+
+#[test]
+fn a_program_whose_main_thread_has_ended_is_read_by_another() {
+    let code = "import ctypes, os, platform, sys, threading, time
+def works():
+    path = '/proc/%d/stat' % os.getpid()
+    while open(path).read().rsplit(')', 1)[1].split()[0] != 'Z':
+        time.sleep(0.001)
+    print('READY', flush=True)
+    sys.stdin.readline()
+    os._exit(0)
+threading.Thread(target=works).start()
+ctypes.CDLL(None).syscall({'x86_64': 60}.get(platform.machine(), 93), 0)
+";
+    for python in some(&[9, 11, 13]) {
+        let mut program = run_code(&python, code);
+        let seen = dump(program.pid(), &python.label);
+        let works = |name: &str| name.ends_with("works");
+        let mut frames = seen.threads.iter().flat_map(|thread| &thread.frames);
+        assert!(frames.any(|frame| works(&frame.name)), "{seen:?}");
+        if python.version < (3, 11, 0) {
+            // The main thread's id is gone with it.
+            continue;
+        }
+        let recording = Recording::start(program.pid(), 500.0, None);
+        recording.wait_until("the other thread", |profile| {
+            profile.frames().iter().any(|frame| works(&frame.name))
+        });
+        program.send("end\n");
+        let (ended, profile) = recording.end();
+        assert_eq!(ended, Ended::TargetEnded, "{}", python.label);
+        assert_eq!(profile.processes().len(), 1);
+    }
+}
+
+#[test]
 fn a_shell_that_execs_python_is_waited_for() {
     for python in some(&[6, 11, 15]) {
         let code = format!("{WAITS}\nwaits()\n");

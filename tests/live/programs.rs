@@ -239,7 +239,7 @@ fn every_program_comes_to_rest_with_every_python() {
                     .find(|thread| thread.interpreter != 0);
                 let names = thread.map(|thread| thread.frames.iter().map(|f| f.name.as_str()));
                 let names: Vec<_> = names.into_iter().flatten().collect();
-                assert_eq!(names, ["work", "<module>"], "{}", python.label);
+                assert_eq!(names[..2], ["work", "<module>"], "{}", python.label);
             }
             Started::Skipped(reason) => {
                 assert!(python.version < (3, 8, 0), "{}: {reason}", python.label);

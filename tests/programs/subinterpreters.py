@@ -1,8 +1,9 @@
 """Stands still with a thread named `sub` that waits in a subinterpreter; prints SKIP and why where there
 are none (before 3.8, and where the module is not built).
 
-The thread has a stack in either interpreter: run -> the call that runs the script (interpreter 0), and
-<module> -> work -> os.read (the subinterpreter). Prints what oracle.hold() promises.
+The thread has frames in either interpreter: run -> the call that runs the script (interpreter 0), and on top of
+them <module> -> work -> os.read (the subinterpreter). Before 3.13 the interpreter does not say in which thread the
+latter run: they are told apart. Prints what oracle.hold() promises.
 """
 
 import json
@@ -63,6 +64,10 @@ class Sub:
         ident = self.thread.ident
         native = self.thread.native_id
         number = int(self.interpreter)
+        if sys.version_info >= (3, 13):
+            frames = self.inner + self.outer
+            yield oracle.thread_entry(ident, "sub", native, False, frames, number)
+            return
         yield oracle.thread_entry(ident, "sub", native, False, self.outer)
         yield oracle.thread_entry(ident, "sub", native, False, self.inner, number)
 

@@ -1,0 +1,314 @@
+//! Turns the thread states of all interpreters of a process into its threads, and the stacks that one thread has
+//! in several interpreters into one.
+//!
+//! A thread that runs code in a sub-interpreter has a `PyThreadState` there and keeps the one from which it
+//! came: the frames of the former lie on top of the frames of the latter.
+
+use std::collections::HashSet;
+
+use rustc_hash::FxHashMap;
+
+use super::intern::Interner;
+use super::observe::Observation;
+use super::roles::ThreadKey;
+use crate::memory::Address;
+use crate::profile::event::Event;
+
+/// What a `PyThreadState` says of its thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateFields {
+    /// Its address and the `pthread_t`.
+    pub key: ThreadKey,
+    /// Its `PyInterpreterState`.
+    pub interpreter: Address,
+    /// The kernel's thread id (3.11 on).
+    pub native_id: Option<u64>,
+}
+
+/// The thread states of one thread, where it has several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Group {
+    /// The oldest of them, by which the thread is known.
+    key: ThreadKey,
+    /// All of them, innermost first.
+    members: Vec<ThreadKey>,
+}
+
+/// Which thread states belong together.
+#[derive(Debug, Default)]
+pub struct ThreadStates {
+    groups: Vec<Group>,
+}
+
+/// The key of the thread of each state, in the order of `states`, which is from the newest to the oldest;
+/// `None` where the thread does not run yet.
+///
+/// Until the new thread runs, its state has the `pthread_t` of the thread that starts it (`PyThreadState_New`
+/// sets it), from 3.12 on none (`bind_tstate` sets it). `thread_run` (up to 3.11) and `bind_tstate` correct the
+/// `pthread_t` first and the kernel's id after it: in between the latter is still that of the starting thread.
+///
+/// Without `names_its_thread` each state counts as a thread. Up to 3.12 the first state of a sub-interpreter has
+/// the `pthread_t` of the thread that made the sub-interpreter, whichever thread runs in it
+/// (`_run_script_in_interpreter` in `Modules/_xxsubinterpretersmodule.c`): on whose frames its own lie is not known.
+#[must_use]
+pub fn threads_of(states: &[StateFields], names_its_thread: bool) -> Vec<Option<ThreadKey>> {
+    let mut idents = HashSet::new();
+    let mut native_ids = HashSet::new();
+    let mut first_of: FxHashMap<u64, ThreadKey> = FxHashMap::default();
+    let mut owners = Vec::with_capacity(states.len());
+    for state in states.iter().rev() {
+        let ident = state.key.1;
+        let native_id = state.native_id.filter(|id| *id != 0);
+        let is_first = ident != 0
+            && idents.insert((state.interpreter, ident))
+            && native_id.is_none_or(|id| native_ids.insert((state.interpreter, id)));
+        let oldest = || match names_its_thread {
+            true => *first_of.entry(ident).or_insert(state.key),
+            false => state.key,
+        };
+        owners.push(is_first.then(oldest));
+    }
+    owners.reverse();
+    owners
+}
+
+impl ThreadStates {
+    /// Takes in the states, newest first, and the thread of each. States that belonged together before keep
+    /// their order.
+    pub fn follow(&mut self, states: &[StateFields], threads: &[Option<ThreadKey>]) {
+        let before = std::mem::take(&mut self.groups);
+        for (state, thread) in states.iter().zip(threads) {
+            let Some(key) = *thread else { continue };
+            match self.groups.iter_mut().find(|group| group.key == key) {
+                Some(group) => group.members.push(state.key),
+                None => self.groups.push(Group {
+                    key,
+                    members: vec![state.key],
+                }),
+            }
+        }
+        self.groups.retain(|group| group.members.len() > 1);
+        for group in &mut self.groups {
+            let known = before.iter().find(|other| other.key == group.key);
+            let place = |key: &ThreadKey| known?.members.iter().position(|member| member == key);
+            // Those that are new lie on top.
+            group.members.sort_by_key(|member| place(member));
+        }
+    }
+
+    /// Whether each thread has one state, as is the rule.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Adds the numbers of the states that belong to the same threads as those in `numbers`. `keys` are the keys
+    /// of all states, by number.
+    pub fn add_the_others(&self, numbers: &mut Vec<usize>, keys: &[ThreadKey]) {
+        for group in &self.groups {
+            let is_member = |number: &usize| group.members.contains(&keys[*number]);
+            if numbers.iter().any(is_member) {
+                numbers.extend((0..keys.len()).filter(is_member));
+            }
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+    }
+
+    /// Makes the observations of the states of one thread into one observation.
+    pub fn join(
+        &mut self,
+        observations: &mut Vec<Observation>,
+        interner: &mut Interner,
+        emit: &mut dyn FnMut(Event),
+    ) {
+        for group in &mut self.groups {
+            let is_member = |seen: &Observation| group.members.contains(&seen.key);
+            let (mut own, others): (Vec<_>, Vec<_>) =
+                observations.iter().copied().partition(is_member);
+            if own.is_empty() {
+                continue;
+            }
+            *observations = others;
+            group.put_the_holder_on_top(&own);
+            own.sort_by_key(|seen| group.members.iter().position(|key| *key == seen.key));
+            observations.push(joined(group.key, &own, interner, emit));
+        }
+    }
+}
+
+impl Group {
+    /// The state with the GIL is the one whose code runs: the others called it.
+    fn put_the_holder_on_top(&mut self, own: &[Observation]) {
+        let holder = own.iter().find(|seen| seen.holds_gil == Some(true));
+        let position = holder.and_then(|holder| {
+            let mut members = self.members.iter();
+            members.position(|key| *key == holder.key)
+        });
+        if let Some(position) = position {
+            self.members[..=position].rotate_right(1);
+        }
+    }
+}
+
+/// One observation of all states of a thread, innermost first.
+fn joined(
+    key: ThreadKey,
+    own: &[Observation],
+    interner: &mut Interner,
+    emit: &mut dyn FnMut(Event),
+) -> Observation {
+    let mut stack = Ok(None);
+    for seen in own.iter().rev() {
+        stack = match (stack, seen.stack) {
+            (Ok(outer), Ok(inner)) => Ok(interner.joined(outer, inner, emit)),
+            (Err(cause), _) | (_, Err(cause)) => Err(cause),
+        };
+    }
+    let has_frames = |seen: &&Observation| seen.stack != Ok(None);
+    let top = own.iter().find(has_frames).unwrap_or(&own[0]);
+    Observation {
+        key,
+        stack,
+        is_cut: own.iter().any(|seen| seen.is_cut),
+        was_read: own.iter().any(|seen| seen.was_read),
+        holds_gil: own.iter().filter_map(|seen| seen.holds_gil).max(),
+        ..*top
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Profile;
+    use crate::profile::event::{Frame, StackId};
+
+    const MAIN: Address = Address(0x100);
+    const SUB: Address = Address(0x200);
+
+    fn state(at: u64, ident: u64, interpreter: Address, native_id: u64) -> StateFields {
+        StateFields {
+            key: (at, ident),
+            interpreter,
+            native_id: Some(native_id),
+        }
+    }
+
+    fn check(states: &[StateFields], expected: &[Option<u64>]) {
+        let threads = threads_of(states, true);
+        let found: Vec<_> = threads.iter().map(|key| key.map(|key| key.0)).collect();
+        assert_eq!(found, expected, "{states:?}");
+    }
+
+    #[test]
+    fn a_state_with_an_id_of_the_thread_that_starts_it_does_not_run_yet() {
+        let main = state(1, 70, MAIN, 700);
+        check(&[state(2, 80, MAIN, 800), main], &[Some(2), Some(1)]);
+        check(&[state(2, 70, MAIN, 700), main], &[None, Some(1)]);
+        check(&[state(2, 80, MAIN, 700), main], &[None, Some(1)]);
+        check(&[state(2, 0, MAIN, 0), main], &[None, Some(1)]);
+        let unknown = |state: StateFields| StateFields {
+            native_id: None,
+            ..state
+        };
+        let second = unknown(state(2, 80, MAIN, 0));
+        check(&[second, unknown(main)], &[Some(2), Some(1)]);
+    }
+
+    #[test]
+    fn a_thread_in_several_interpreters_is_known_by_its_oldest_state() {
+        let states = [
+            state(5, 80, SUB, 900),
+            state(4, 70, SUB, 700),
+            state(3, 80, SUB, 800),
+            state(2, 80, MAIN, 800),
+            state(1, 70, MAIN, 700),
+        ];
+        check(&states, &[None, Some(1), Some(2), Some(2), Some(1)]);
+        let apart = threads_of(&states, false);
+        let apart: Vec<_> = apart.iter().map(|key| key.map(|key| key.0)).collect();
+        assert_eq!(apart, [None, Some(4), Some(3), Some(2), Some(1)]);
+    }
+
+    fn observed(at: u64, stack: Option<StackId>, holds_gil: bool) -> Observation {
+        Observation {
+            key: (at, 70),
+            stack: Ok(stack),
+            is_cut: false,
+            was_read: at != 1,
+            holds_gil: Some(holds_gil),
+            gil_locks: None,
+            is_collecting: false,
+            interpreter: at as usize,
+        }
+    }
+
+    #[test]
+    fn the_stacks_of_one_thread_are_joined_with_the_running_one_on_top() {
+        let mut profile = Profile::default();
+        let mut emit = |event| profile.apply(event);
+        let mut interner = Interner::default();
+        let mut stack = |names: &[&str]| {
+            let frame = |name: &&str| Frame {
+                name: (*name).to_owned(),
+                file: None,
+                first_line: None,
+                line: None,
+            };
+            interner.ready_stack(names.iter().map(frame), &mut emit)
+        };
+        let stacks = [
+            stack(&["exec", "main"]),
+            stack(&["b"]),
+            stack(&["inner", "a"]),
+        ];
+        // The thread went from the main interpreter to the third state's and from there to the second's.
+        let states = [3, 2, 1].map(|at| state(at, 70, Address(at), 700));
+        let mut joiner = ThreadStates::default();
+        joiner.follow(&states, &threads_of(&states, true));
+        let mut join = |holder: u64, second: Option<StackId>| {
+            let mut seen = vec![
+                observed(3, stacks[2], holder == 3),
+                observed(2, second, holder == 2),
+                observed(1, stacks[0], holder == 1),
+            ];
+            joiner.join(&mut seen, &mut interner, &mut emit);
+            assert_eq!(seen.len(), 1);
+            (seen[0], holder)
+        };
+        let seen = [
+            join(3, None),
+            join(2, stacks[1]),
+            join(0, stacks[1]),
+            join(3, None),
+        ];
+        let expected = [
+            "inner a exec main",
+            "b inner a exec main",
+            "b inner a exec main",
+            "inner a exec main",
+        ];
+        for ((seen, holder), expected) in seen.into_iter().zip(expected) {
+            let frames = profile.frames_of(seen.stack.unwrap());
+            let names: Vec<_> = frames.map(|frame| frame.name.as_str()).collect();
+            assert_eq!(names.join(" "), expected);
+            assert_eq!(seen.key, (1, 70));
+            assert!(seen.was_read);
+            assert_eq!(seen.holds_gil, Some(holder != 0));
+        }
+    }
+
+    #[test]
+    fn all_states_of_a_thread_are_observed_together() {
+        let states = [(3, SUB), (2, MAIN), (1, MAIN)]
+            .map(|(at, interpreter)| state(at, [70, 71, 70][3 - at as usize], interpreter, at));
+        let mut joiner = ThreadStates::default();
+        joiner.follow(&states, &threads_of(&states, true));
+        let keys = states.map(|state| state.key);
+        for (read, expected) in [(vec![0], vec![0, 2]), (vec![1], vec![1])] {
+            let mut numbers = read;
+            joiner.add_the_others(&mut numbers, &keys);
+            assert_eq!(numbers, expected);
+        }
+    }
+}
