@@ -8,6 +8,7 @@ use rsamp::cpython::frames::RawFrame;
 use rsamp::cpython::reader::{KnownThread, Reader, Reading, Stops};
 use rsamp::memory::Address;
 
+use super::chance::below;
 use super::layouts::Python;
 use super::memory::Log;
 use super::program::{Function, Program};
@@ -99,6 +100,15 @@ impl Sampled {
         threads.map(of).collect()
     }
 
+    /// Adds for how long each thread had which stack.
+    pub fn add_truth(&self, truth: &mut [Shares]) {
+        for (number, times) in self.target.truth().into_iter().enumerate() {
+            for (stack, time) in times.into_iter().enumerate() {
+                truth[number].add(Some(&self.stacks[number][stack]), time);
+            }
+        }
+    }
+
     /// Lets time pass until the next tick.
     pub fn wait(&mut self) {
         let more_ps = below(&mut self.random, self.longest_log_ps);
@@ -114,8 +124,8 @@ pub fn sample(python: &'static Python, programs: &[Program], stops: Stops, ticks
     let mut truth = found.clone();
     let mut last_ps = None;
     for _ in 0..ticks {
-        let threads = sampled.tick();
         let now_ps = sampled.target.now_ps();
+        let threads = sampled.tick();
         for (number, reading, stack) in threads {
             if !matches!(reading, Reading::Same | Reading::Unsampled) {
                 found[number].draw();
@@ -126,11 +136,7 @@ pub fn sample(python: &'static Python, programs: &[Program], stops: Stops, ticks
         last_ps = Some(now_ps);
         sampled.wait();
     }
-    for (number, times) in sampled.target.truth().into_iter().enumerate() {
-        for (stack, time) in times.into_iter().enumerate() {
-            truth[number].add(Some(&sampled.stacks[number][stack]), time);
-        }
-    }
+    sampled.add_truth(&mut truth);
     Run { found, truth }
 }
 
@@ -141,13 +147,4 @@ fn functions_by_code(setup: &Setup) -> HashMap<Address, Function> {
     codes
         .map(|(function, code)| (Address(*code), function))
         .collect()
-}
-
-/// A number below `end`: xorshift64* (Vigna 2016).
-fn below(random: &mut u64, end: u64) -> u64 {
-    *random ^= *random >> 12;
-    *random ^= *random << 25;
-    *random ^= *random >> 27;
-    let number = random.wrapping_mul(0x2545_F491_4F6C_DD1D);
-    ((u128::from(number) * u128::from(end)) >> 64) as u64
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use rsamp::cpython::reader::{KnownThread, StopThreads, Stopped};
 use rsamp::memory::{Address, Piece, ReadError, ReadMemory};
 
+use super::chance::below;
 use super::memory::{Log, Memory};
 use super::setup::Setup;
 use super::thread::NS;
@@ -22,8 +23,11 @@ const BYTE_PS: u64 = 100;
 /// For so long a thread keeps the GIL that another one wants.
 const TURN_PS: u64 = 5_000_000 * NS;
 
-/// What a stop takes until the thread stands, and the end of a stop.
-const STOP_PS: u64 = 20_000 * NS;
+/// What a stop takes until the thread stands: at least, and as much again by chance, so that what was read before does
+/// not decide where in a short loop it stands.
+const STOP_PS: u64 = 15_000 * NS;
+
+/// What the end of a stop takes.
 const END_OF_STOP_PS: u64 = 10_000 * NS;
 
 /// What an instruction takes.
@@ -57,6 +61,7 @@ struct Inner {
     /// Whether the running thread gives the GIL away as soon as it may.
     is_turn_over: bool,
     turns: u64,
+    random: u64,
     last_holder: Option<u64>,
     current_thread: Option<u64>,
 }
@@ -87,6 +92,7 @@ impl Target {
                 turn_left_ps,
                 is_turn_over: false,
                 turns: 0,
+                random: 0x9E37_79B9_7F4A_7C15,
                 last_holder: setup.last_holder,
                 current_thread: setup.current_thread,
             }),
@@ -247,7 +253,8 @@ impl StopThreads for Stopper {
 
     fn stop(&mut self, thread: &KnownThread) -> Option<Box<dyn Stopped + '_>> {
         let mut inner = self.0.inner.borrow_mut();
-        inner.pass(STOP_PS);
+        let more_ps = below(&mut inner.random, STOP_PS);
+        inner.pass(STOP_PS + more_ps);
         inner.stopped = Some(inner.number(thread)?);
         Some(Box::new(Standing(&self.0)))
     }

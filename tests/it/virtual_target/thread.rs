@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::chance::below;
 use super::layouts::{Frames, Python};
 use super::memory::{Log, Recorder};
 use super::program::{Function, Op, Program};
@@ -286,10 +287,7 @@ impl<'a> Thread<'a> {
 
     /// A number of this range, both ends included.
     fn between(&mut self, least: u64, most: u64) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        least + (self.random >> 11) % (most - least + 1)
+        least + below(&mut self.random, most - least + 1)
     }
 
     /// Room for an object, with its `PyGC_Head` before it.
