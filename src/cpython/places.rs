@@ -198,6 +198,7 @@ impl Places {
             chunks: &self.chunks,
             may_be_beside: self.are_all_chunks && !self.outside.ranges().is_empty(),
             pointer_stands,
+            is_still,
         };
         let slot = |at: Address| slot(&self.chunks, at, planned, window, format);
         let has_trace = |caller: &RawFrame, callee: &RawFrame| {

@@ -52,7 +52,7 @@ impl Reader {
         if !is_stopped && is_determined {
             return self.accept(number);
         }
-        if is_stopped && !self.is_drawn() && self.list.threads[number].has_stack {
+        if is_stopped && !self.is_drawn() && self.list.threads[number].carry_on() {
             return Reading::Unsampled;
         }
         if let Some(mut stopper) = self.stopper.take() {
@@ -284,7 +284,8 @@ impl Reader {
     }
 
     fn accept(&mut self, number: usize) -> Reading {
-        self.list.threads[number].accept_draft();
+        let runs = self.may_run(number);
+        self.list.threads[number].accept_draft(runs);
         Reading::Stack
     }
 

@@ -33,6 +33,11 @@ pub struct KnownThread {
     /// The stack that was read last, if one was.
     pub(super) stack: RawStack,
     pub(super) has_stack: bool,
+    /// Counts up whenever that is another one.
+    stacks: u64,
+    /// Whether that is of a moment at which the thread may have been running, and else the last one that was, if any.
+    is_running_stack: bool,
+    running_stack: Option<RawStack>,
     /// Room for the next one.
     pub(super) draft: RawStack,
     /// When it is stopped for its samples.
@@ -52,6 +57,9 @@ impl KnownThread {
             planned: None,
             stack: RawStack::default(),
             has_stack: false,
+            stacks: 0,
+            is_running_stack: false,
+            running_stack: None,
             draft: RawStack::default(),
             windows: Windows::default(),
         }
@@ -68,10 +76,35 @@ impl KnownThread {
         &self.stack
     }
 
-    /// Takes the draft as the stack that was read.
-    pub(super) fn accept_draft(&mut self) {
+    /// How many stacks were read of it: the same number, the same stack.
+    #[must_use]
+    pub fn stacks(&self) -> u64 {
+        self.stacks
+    }
+
+    /// Takes the draft as the stack that was read; `runs` tells whether the thread may have been running then.
+    pub(super) fn accept_draft(&mut self, runs: bool) {
         std::mem::swap(&mut self.stack, &mut self.draft);
+        if self.is_running_stack && !runs {
+            std::mem::swap(self.running_stack.get_or_insert_default(), &mut self.draft);
+        }
+        self.is_running_stack = runs;
+        self.stacks += 1;
         self.has_stack = true;
+    }
+
+    /// Takes the last stack that was read while the thread may have been running for its stack; whether there is one.
+    pub(super) fn carry_on(&mut self) -> bool {
+        if self.is_running_stack {
+            return self.has_stack;
+        }
+        let Some(running) = &mut self.running_stack else {
+            return false;
+        };
+        std::mem::swap(&mut self.stack, running);
+        self.is_running_stack = true;
+        self.stacks += 1;
+        true
     }
 }
 

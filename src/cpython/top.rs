@@ -13,15 +13,15 @@
 //! - 3.14 and 3.15: release builds leave `stackpointer` as it is while executing (NULL in debug builds
 //!   only, `internal/pycore_interpframe.h`), but a frame that returned names no code object any more
 //!   (`PyStackRef_CLEAR(frame->f_executable)` in `clear_thread_frame`, `ceval.c`). One that made a generator
-//!   is left as it was, so no innermost frame on the data stack is one of a generator.
+//!   is left as it was, so no innermost frame on the data stack is one of a generator. A callee that is there may not
+//!   have begun, or be about to return: then the copy does not tell which of the two was executing.
 //! - Up to 3.10 frames are objects all over the heap and nothing marks the executing one: there the
 //!   pointer is read a second time, after the frames. So it is where the innermost frame is a
-//!   generator's, which lies in the heap as well. A program that does nothing but call leaves it where it was by
-//!   chance alone: copies of several lengths are tried then, and at last a deep stack is taken as far as the two
-//!   pointers agree on it ([`Effort`](super::places)).
+//!   generator's, which lies in the heap as well.
 //!
-//! What the pointer missed is made up for in both directions: frames that are over are cut, and a callee
-//! that lies where the next call puts it, and names the innermost frame as its caller, is added.
+//! In 3.11–3.13 what the pointer missed is made up for in both directions: frames that are over are cut, and a callee
+//! that lies where the next call puts it, and names the innermost frame as its caller, is added. The moment of such a
+//! sample is that of the copy of the frames. In a thread that stood still the pointer missed nothing.
 //!
 //! Three signs make a stack doubtful whatever the top says. Frames must lie as calls lay them
 //! ([`shape`](super::shape)). While a generator is being resumed or yields, its link to the frame that
@@ -77,6 +77,8 @@ pub(super) struct Known<'a> {
     /// Whether the current-frame pointer was the same after the frames were copied; `None` where that
     /// was not asked for.
     pub pointer_stands: Option<bool>,
+    /// Whether the thread stood still: the pointer tells the innermost frame then.
+    pub is_still: bool,
 }
 
 /// What lies where the next frame would.
@@ -105,30 +107,20 @@ pub(super) fn settle(
         return Verdict::Settled;
     }
     let named = stack.frames.first().map(|frame| frame.at);
-    match known.format.rule() {
-        TopRule::Pointer => {}
-        TopRule::StackTop => cut_returned(&mut stack.frames),
-        TopRule::ClearedCode => {
-            cut_over(&mut stack.frames);
-            let is_left = stack
-                .frames
-                .first()
-                .is_some_and(|top| is_left_behind(top, known));
-            stack.frames.drain(..usize::from(is_left));
-        }
-    }
+    let is_as_named = known.is_still || cut_dead(stack, known);
     let (chunks, codes, now) = (known.chunks, known.codes, known.now);
     let mut examine = |stack: &RawStack| shape.examine(stack, chunks, codes, now, &has_trace);
     let (mut findings, found) = (examine(stack), stack.frames.len());
     let top = match (known.format.rule(), findings.next_slot) {
+        _ if known.is_still => TopFrame::Found,
         (TopRule::Pointer, _) => TopFrame::Found,
         (TopRule::StackTop, _) if is_executing(stack) => TopFrame::Found,
         (TopRule::StackTop, Some(next)) => match add_executing(stack, known, next, &slot) {
             TopFrame::Unknown => rest_at_call(stack, known, next, &slot),
             top => top,
         },
-        (TopRule::ClearedCode, Some(next)) => add_callees(stack, known, next, &slot),
-        (_, None) => TopFrame::Unknown,
+        (TopRule::ClearedCode, Some(next)) if is_as_named => has_callee(stack, known, next, &slot),
+        (_, _) => TopFrame::Unknown,
     };
     if stack.frames.len() != found {
         findings = examine(stack);
@@ -136,7 +128,8 @@ pub(super) fn settle(
     let is_over = stack.frames.iter().any(|frame| frame.is_over);
     stack.is_dubious = findings.is_loose || is_over || stack.frames.is_empty();
     let is_torn = findings.is_torn || is_beside_chunks(stack, known);
-    let is_moving = top != TopFrame::Found || is_torn || !pointer_stands(stack, named, known);
+    let has_moved = is_torn || !pointer_stands(stack, named, known);
+    let is_moving = top != TopFrame::Found || has_moved && !known.is_still;
     let is_whole = stack.is_whole();
     if is_whole && !is_moving && findings.is_in_order() {
         return Verdict::Settled;
@@ -154,6 +147,23 @@ pub(super) fn settle(
         },
         is_moving,
     })
+}
+
+/// Removes frames that were over when they were copied. Whether there were none where the version does not mark the
+/// executing frame: which one was named as the current one is all that is known there.
+fn cut_dead(stack: &mut RawStack, known: Known<'_>) -> bool {
+    let named = stack.frames.len();
+    match known.format.rule() {
+        TopRule::Pointer => {}
+        TopRule::StackTop => cut_returned(&mut stack.frames),
+        TopRule::ClearedCode => {
+            cut_over(&mut stack.frames);
+            let top = stack.frames.first();
+            let is_left = top.is_some_and(|top| is_left_behind(top, known));
+            stack.frames.drain(..usize::from(is_left));
+        }
+    }
+    stack.frames.len() == named
 }
 
 /// Whether the pointer stands, where that matters, and named the innermost frame, which it named as `named`: two
@@ -328,36 +338,28 @@ fn clears_variables(known: Known<'_>) -> bool {
     known.format.version.at_least(13)
 }
 
-/// 3.14 on: adds the callees that have not returned, until it is sure that there are no more.
-fn add_callees(
-    stack: &mut RawStack,
+/// 3.14 on: whether it is sure that the innermost frame has no callee that has not returned. One that is there may not
+/// have begun yet, or be about to return.
+fn has_callee(
+    stack: &RawStack,
     known: Known<'_>,
-    first: Address,
+    next: Address,
     slot: &impl Fn(Address) -> Slot,
 ) -> TopFrame {
-    let mut next = first;
-    for _ in 0..MAX_ADDED {
-        let (frame, previous) = match slot(next) {
-            Slot::Frame(frame, previous) if !frame.is_over && !is_left_behind(&frame, known) => {
-                (frame, previous)
-            }
-            Slot::Frame(..) | Slot::Empty => return TopFrame::Found,
-            Slot::NotCopied => return TopFrame::Unknown,
-        };
-        let is_callee = stack.frames.first().map(|top| top.at) == Some(previous);
-        match (bytes_of(frame, known), is_callee) {
-            (Some(bytes), true) => {
-                stack.frames.insert(0, frame);
-                next = slot_after(next + bytes, known.chunks);
-            }
-            // Called by C code, or by a generator.
-            (Some(_), false) => return TopFrame::Unknown,
-            (None, true) => return TopFrame::Wants(frame.code),
-            // What was never a frame, or was one that lay otherwise.
-            (None, false) => return TopFrame::Found,
+    let (frame, previous) = match slot(next) {
+        Slot::Frame(frame, previous) if !frame.is_over && !is_left_behind(&frame, known) => {
+            (frame, previous)
         }
+        Slot::Frame(..) | Slot::Empty => return TopFrame::Found,
+        Slot::NotCopied => return TopFrame::Unknown,
+    };
+    let is_callee = stack.frames.first().map(|top| top.at) == Some(previous);
+    match bytes_of(frame, known) {
+        None if is_callee => TopFrame::Wants(frame.code),
+        // What was never a frame, or was one that lay otherwise.
+        None => TopFrame::Found,
+        Some(_) => TopFrame::Unknown,
     }
-    TopFrame::Unknown
 }
 
 /// The bytes that a frame takes; `None` when it has no known code object.

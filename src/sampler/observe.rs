@@ -114,8 +114,8 @@ pub struct Observer {
 struct Remembered {
     key: (u64, u64),
     recent: Recent,
-    /// `None`: not numbered yet.
-    last: Option<Interned>,
+    /// The number of the stack that was numbered last, as the reader counts them; `None`: not numbered yet.
+    last: Option<(u64, Interned)>,
     /// Whether the thread that it is for does not run yet.
     is_starting: bool,
 }
@@ -191,14 +191,14 @@ impl Observer {
             return None;
         }
         let last = match remembered.last {
-            Some(last) if reading != Reading::Stack => last,
+            Some((stacks, last)) if stacks == thread.stacks() => last,
             _ => {
                 let (recent, stack) = (&mut remembered.recent, thread.stack());
                 self.interner
                     .next_stack(recent, stack, reader.codes(), emit)
             }
         };
-        remembered.last = Some(last);
+        remembered.last = Some((thread.stacks(), last));
         Some(Observation {
             key: remembered.key,
             was_read: reading != Reading::Same,

@@ -235,6 +235,7 @@ mod tests {
             key: (at, 70),
             stack: Ok(stack),
             is_cut: false,
+            is_carried: false,
             was_read: at != 1,
             holds_gil: Some(holds_gil),
             gil_locks: None,

@@ -972,7 +972,13 @@ mod tests {
             let keys: Vec<ThreadKey> = present.iter().map(|(key, _)| *key).collect();
             let identities = present.iter().map(|(key, tid)| {
                 let tid = Some(Tid(*tid));
-                (*key, Identity { tid, name: None })
+                (
+                    *key,
+                    Identity {
+                        tid,
+                        ..Identity::default()
+                    },
+                )
             });
             let at = Nanos((number as u64 + 1) * TICK.0);
             let (look, observed) = (Moment { at, ..LOOK }, seen(&keys));
@@ -1040,7 +1046,7 @@ mod tests {
         // The main thread goes on without frames: another interpreter's thread is not its.
         let identity = Identity {
             tid: Some(Tid(process.pid().0)),
-            name: None,
+            ..Identity::default()
         };
         let identities = HashMap::from([(KEYS[0], identity)]);
         threads.identify(identities, &seen(&KEYS), &process, LOOK, &mut |_| {});

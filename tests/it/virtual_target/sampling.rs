@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use rsamp::cpython::frames::RawFrame;
 use rsamp::cpython::reader::{KnownThread, Reader, Reading, Stops};
 use rsamp::memory::Address;
+use rsamp::sampler::target::NEW_THREADS;
 
 use super::chance::below;
 use super::layouts::Python;
@@ -23,9 +23,6 @@ const LOG_PS: u64 = 250_000 * NS;
 /// The least time between two ticks; up to the length of the log more comes by chance, so that every moment of the
 /// log is as likely.
 const LEAST_WAIT_PS: u64 = 850_000 * NS;
-
-/// So often new threads are looked for.
-const LISTS_EVERY: Duration = Duration::from_millis(10);
 
 /// The samples of one program's threads, and the truth.
 pub struct Run {
@@ -67,7 +64,7 @@ impl Sampled {
         let clock = Rc::clone(&target);
         reader.use_clock(Box::new(move || clock.now_ps() / NS));
         reader.allow_stops(stops, Box::new(Stopper(Rc::clone(&target))));
-        reader.look_for_threads_every(LISTS_EVERY);
+        reader.look_for_threads_every(NEW_THREADS);
         Sampled {
             target,
             reader,
