@@ -236,7 +236,7 @@ impl Reader {
         let undetermined = &mut self.tick.undetermined;
         let count = match look {
             Look::Moved => &mut undetermined.moved,
-            Look::Open(open) if open.is_moving => &mut undetermined.changing,
+            Look::Open(open) if open.is_moving || open.is_corrected => &mut undetermined.changing,
             Look::Open(open) if open.wants_codes => &mut undetermined.unread,
             _ => &mut undetermined.mixed,
         };

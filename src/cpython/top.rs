@@ -59,6 +59,9 @@ pub(super) struct Open {
     pub callee_code: Option<Address>,
     /// Whether it is not known which frame was the innermost, or one was being written.
     pub is_moving: bool,
+    /// Whether the innermost frame is another than the pointer named, in a version that does not mark the executing
+    /// one (3.14 on): it may not have begun, or be about to return.
+    pub is_corrected: bool,
 }
 
 /// What is known besides the copy.
@@ -107,7 +110,9 @@ pub(super) fn settle(
         return Verdict::Settled;
     }
     let named = stack.frames.first().map(|frame| frame.at);
-    let is_as_named = known.is_still || cut_dead(stack, known);
+    if !known.is_still {
+        cut_dead(stack, known);
+    }
     let (chunks, codes, now) = (known.chunks, known.codes, known.now);
     let mut examine = |stack: &RawStack| shape.examine(stack, chunks, codes, now, &has_trace);
     let (mut findings, found) = (examine(stack), stack.frames.len());
@@ -119,8 +124,8 @@ pub(super) fn settle(
             TopFrame::Unknown => rest_at_call(stack, known, next, &slot),
             top => top,
         },
-        (TopRule::ClearedCode, Some(next)) if is_as_named => has_callee(stack, known, next, &slot),
-        (_, _) => TopFrame::Unknown,
+        (TopRule::ClearedCode, Some(next)) => add_callees(stack, known, next, &slot),
+        (_, None) => TopFrame::Unknown,
     };
     if stack.frames.len() != found {
         findings = examine(stack);
@@ -131,7 +136,9 @@ pub(super) fn settle(
     let has_moved = is_torn || !pointer_stands(stack, named, known);
     let is_moving = top != TopFrame::Found || has_moved && !known.is_still;
     let is_whole = stack.is_whole();
-    if is_whole && !is_moving && findings.is_in_order() {
+    let is_marked = known.format.rule() == TopRule::StackTop;
+    let is_corrected = !is_marked && stack.frames.first().map(|frame| frame.at) != named;
+    if is_whole && !is_moving && !is_corrected && findings.is_in_order() {
         return Verdict::Settled;
     }
     if is_whole && !is_moving && findings.gap.is_none() && !findings.wants_codes {
@@ -146,13 +153,12 @@ pub(super) fn settle(
             TopFrame::Found | TopFrame::Unknown => None,
         },
         is_moving,
+        is_corrected,
     })
 }
 
-/// Removes frames that were over when they were copied. Whether there were none where the version does not mark the
-/// executing frame: which one was named as the current one is all that is known there.
-fn cut_dead(stack: &mut RawStack, known: Known<'_>) -> bool {
-    let named = stack.frames.len();
+/// Removes the frames that were over when they were copied.
+fn cut_dead(stack: &mut RawStack, known: Known<'_>) {
     match known.format.rule() {
         TopRule::Pointer => {}
         TopRule::StackTop => cut_returned(&mut stack.frames),
@@ -163,7 +169,6 @@ fn cut_dead(stack: &mut RawStack, known: Known<'_>) -> bool {
             stack.frames.drain(..usize::from(is_left));
         }
     }
-    stack.frames.len() == named
 }
 
 /// Whether the pointer stands, where that matters, and named the innermost frame, which it named as `named`: two
@@ -338,28 +343,36 @@ fn clears_variables(known: Known<'_>) -> bool {
     known.format.version.at_least(13)
 }
 
-/// 3.14 on: whether it is sure that the innermost frame has no callee that has not returned. One that is there may not
-/// have begun yet, or be about to return.
-fn has_callee(
-    stack: &RawStack,
+/// 3.14 on: adds the callees that have not returned, until it is sure that there are no more.
+fn add_callees(
+    stack: &mut RawStack,
     known: Known<'_>,
-    next: Address,
+    first: Address,
     slot: &impl Fn(Address) -> Slot,
 ) -> TopFrame {
-    let (frame, previous) = match slot(next) {
-        Slot::Frame(frame, previous) if !frame.is_over && !is_left_behind(&frame, known) => {
-            (frame, previous)
+    let mut next = first;
+    for _ in 0..MAX_ADDED {
+        let (frame, previous) = match slot(next) {
+            Slot::Frame(frame, previous) if !frame.is_over && !is_left_behind(&frame, known) => {
+                (frame, previous)
+            }
+            Slot::Frame(..) | Slot::Empty => return TopFrame::Found,
+            Slot::NotCopied => return TopFrame::Unknown,
+        };
+        let is_callee = stack.frames.first().map(|top| top.at) == Some(previous);
+        match (bytes_of(frame, known), is_callee) {
+            (Some(bytes), true) => {
+                stack.frames.insert(0, frame);
+                next = slot_after(next + bytes, known.chunks);
+            }
+            // Called by C code, or by a generator.
+            (Some(_), false) => return TopFrame::Unknown,
+            (None, true) => return TopFrame::Wants(frame.code),
+            // What was never a frame, or was one that lay otherwise.
+            (None, false) => return TopFrame::Found,
         }
-        Slot::Frame(..) | Slot::Empty => return TopFrame::Found,
-        Slot::NotCopied => return TopFrame::Unknown,
-    };
-    let is_callee = stack.frames.first().map(|top| top.at) == Some(previous);
-    match bytes_of(frame, known) {
-        None if is_callee => TopFrame::Wants(frame.code),
-        // What was never a frame, or was one that lay otherwise.
-        None => TopFrame::Found,
-        Some(_) => TopFrame::Unknown,
     }
+    TopFrame::Unknown
 }
 
 /// The bytes that a frame takes; `None` when it has no known code object.
