@@ -197,7 +197,7 @@ pub struct TaskClock {
 }
 
 impl TaskClock {
-    /// Closes the file until it is read again.
+    /// Closes the file until it is read again, where many are open.
     pub fn close(&mut self) {
         self.schedstat.close();
     }
@@ -243,7 +243,7 @@ impl TaskWatch {
         self.tid
     }
 
-    /// Closes the file until it is read again.
+    /// Closes the file until it is read again, where many are open.
     pub fn close(&mut self) {
         self.stat.close();
     }
