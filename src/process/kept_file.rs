@@ -97,9 +97,13 @@ impl KeptFile {
         Ok(length)
     }
 
-    /// Closes it until it is read again.
+    /// Closes it until it is read again, where more than half of the room is taken: to open it anew costs more than
+    /// to read it.
     pub(super) fn close(&mut self) {
-        self.open = None;
+        let most = most_kept(open_files_limit());
+        if KEPT.load(Ordering::Relaxed) > most / 2 {
+            self.open = None;
+        }
     }
 
     fn keep(&mut self, file: File) {
@@ -129,7 +133,7 @@ mod tests {
         let mut read = || {
             let mut buffer = [0; 16];
             let length = file.read(&mut buffer).unwrap();
-            file.close();
+            file.open = None;
             buffer[..length].to_vec()
         };
         let first = read();

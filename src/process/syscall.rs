@@ -74,7 +74,7 @@ impl SyscallWatch {
         })
     }
 
-    /// Closes the file until it is read again.
+    /// Closes the file until it is read again, where many are open.
     pub fn close(&mut self) {
         self.file.close();
     }

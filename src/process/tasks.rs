@@ -215,7 +215,7 @@ pub struct CpuCount {
 }
 
 impl TaskClock {
-    /// Closes the file until it is read again.
+    /// Closes the file until it is read again, where many are open.
     pub fn close(&mut self) {
         self.schedstat.close();
     }
@@ -304,7 +304,7 @@ impl TaskWatch {
         self.tid
     }
 
-    /// Closes the file until it is read again.
+    /// Closes the file until it is read again, where many are open.
     pub fn close(&mut self) {
         self.stat.close();
     }
