@@ -416,12 +416,15 @@ fn read_code(
         bytes: read_bytes(Address(fingerprint.line_table), memory, layout)?,
     };
     let text = |address| read_str(memory, layout, Address(address), MAX_NAME).ok();
-    let (name, file) = (text(fingerprint.name)?, text(fingerprint.filename)?);
-    let qualname = match fingerprint.qualname {
-        at if at == fingerprint.name => None,
-        at => Some(text(at)?),
+    let file = text(fingerprint.filename)?;
+    let qualname = (fingerprint.qualname != fingerprint.name)
+        .then(|| text(fingerprint.qualname))
+        .flatten();
+    let name = match text(fingerprint.name) {
+        Some(name) => shown_name(name, qualname),
+        // Saved memory may hold the other one alone.
+        None => qualname?,
     };
-    let name = shown_name(name, qualname);
     let first_line = u32::try_from(fingerprint.first_line).ok();
     let first_line = first_line.filter(|line| *line > 0);
     let is_init = name == "__init__" && file == "__init__";

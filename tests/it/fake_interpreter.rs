@@ -612,7 +612,8 @@ impl Fake {
         self.put_word(at + code.line_table, table.0);
         self.put(at + code.stack_size, &STACK.to_le_bytes());
         if let Some(offset) = code.qualname {
-            let (stem, qualified) = (self.text("never shown"), text);
+            let stem = name.rsplit('.').next().unwrap_or(name);
+            let (stem, qualified) = (self.text(stem), text);
             self.put_word(at + code.name, stem.0);
             self.put_word(at + offset, qualified.0);
         }
