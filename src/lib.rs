@@ -47,8 +47,9 @@
 //!    it comes with one `process_vm_readv`.
 //! 4. [`cpython::frames`] walks each stack in the copy; [`cpython::top`] finds the frame that was executing
 //!    in it, by the rule of the version, and [`cpython::shape`] whether the frames lie as calls lay them. If
-//!    that does not decide, or a frame has moved, that thread is read again by itself, and as the last
-//!    resort once more while it is stopped.
+//!    that does not decide, what the copy named is completed by what is read afterwards, and the sample counts as
+//!    undetermined: another moment is never chosen. Where that is the case for more than 1 % of a thread's samples,
+//!    it is read while it stands still, stopped by ptrace or off the CPU, at ticks that chance chooses.
 //! 5. [`cpython::code`] compares the code objects of the stacks with what it read of them before: where the
 //!    interpreter counts those that were freed (3.14 on) whenever that count has moved, else the young ones
 //!    at every tick and the old ones every 10 ms.

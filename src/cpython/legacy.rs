@@ -22,7 +22,7 @@ use py_spy::{Config, PythonSpy, StackTrace};
 use remoteprocess::ProcessMemory;
 use thiserror::Error;
 
-use crate::process::{Paused, Pauser, Pid, Process, TaskState, Tid};
+use crate::process::{Paused, Pid, Process, TaskState, Tid, pause, release_late};
 
 /// How often threads are stopped and read until none of the others has run meanwhile. A thread rarely wakes in
 /// the fraction of a millisecond that a reading takes.
@@ -320,10 +320,10 @@ fn line_of(frame: &py_spy::Frame) -> Line {
 /// be stopped is one of those.
 fn stop_running(process: &Process) -> (Vec<Paused>, Vec<Unstopped>) {
     let (mut stopped, mut unstopped) = (Vec::new(), Vec::new());
-    let mut pauser = Pauser::new(process.pid());
+    release_late();
     for tid in process.tasks().unwrap_or_default() {
         let is_running = process.task_state(tid) == Some(TaskState::Running);
-        match is_running.then(|| pauser.pause(tid)) {
+        match is_running.then(|| pause(process.pid(), tid)) {
             Some(Ok(paused)) => stopped.push(paused),
             _ => unstopped.push((tid, process.task_cpu(tid))),
         }

@@ -181,8 +181,8 @@ impl Reader {
         if !may_stop {
             return None;
         }
-        let start_ns = self.now_ns();
         let mut guard = stopper.stop(&self.list.threads[number])?;
+        let start_ns = self.now_ns();
         let reading = self.read_standing(number, Some(&mut *guard), memory);
         drop(guard);
         self.tick.stops += 1;

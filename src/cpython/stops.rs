@@ -7,20 +7,20 @@
 
 use super::threads::KnownThread;
 
-/// How long the time is that is looked back on, in parts.
-const PARTS: usize = 10;
+/// A window is this long, at least,
+const SHORTEST_WINDOW_NS: u64 = 100_000_000;
 
-/// One part.
-const PART_NS: u64 = 100_000_000;
+/// and has so many looks.
+const LOOKS_OF_A_WINDOW: u32 = 100;
 
-/// One sample in so many may be undetermined in the time that is looked back on.
+/// One sample in so many may be undetermined in a window without stops in the next one.
 const MOST_UNDETERMINED_IN: u32 = 100;
-
-/// By so few looks nothing is changed.
-const FEW_LOOKS: u32 = 50;
 
 /// The part of the time for which a process may be stopped, one in so many.
 const STOPPED_PART: u64 = 200;
+
+/// What a thread loses when it stops and goes on, beside the time for which it stands.
+const SWITCHES_NS: u64 = 10_000;
 
 /// What a stop takes, until it is known.
 const USUAL_STOP_NS: u64 = 40_000;
@@ -63,48 +63,46 @@ pub trait Stopped {
     fn step(&mut self) -> bool;
 }
 
-/// How often the stack of one thread could not be told of late, and what follows from it.
-#[derive(Debug, Clone, Default)]
+/// Whether one thread is stopped for its samples, window after window, by what was seen in the window before.
+#[derive(Debug, Clone)]
 pub(super) struct Windows {
-    /// Looks, and undetermined ones among them, in the parts of the time that is looked back on.
-    parts: [(u32, u32); PARTS],
-    /// Which part it is now, counted from the start of the reader; `None` before the first look.
-    now: Option<u64>,
+    began_ns: u64,
+    looks: u32,
+    undetermined: u32,
     stops: bool,
+}
+
+impl Default for Windows {
+    /// As nothing is known of a new thread, its first window has stops.
+    fn default() -> Self {
+        Windows {
+            began_ns: 0,
+            looks: 0,
+            undetermined: 0,
+            stops: true,
+        }
+    }
 }
 
 impl Windows {
     /// Begins a tick at `now_ns`: whether the thread is to be stopped at some ticks of the window that it belongs to.
-    /// As nothing is known of a new thread, it is.
     pub fn begin_tick(&mut self, now_ns: u64) -> bool {
-        let part = now_ns / PART_NS;
-        match self.now {
-            None => self.stops = true,
-            Some(before) if before == part => return self.stops,
-            Some(before) => {
-                self.stops = self.are_too_many().unwrap_or(self.stops);
-                for passed in before + 1..=part.min(before + PARTS as u64) {
-                    self.parts[(passed % PARTS as u64) as usize] = (0, 0);
-                }
-            }
+        let is_long = now_ns.saturating_sub(self.began_ns) >= SHORTEST_WINDOW_NS;
+        if is_long && self.looks >= LOOKS_OF_A_WINDOW {
+            *self = Windows {
+                began_ns: now_ns,
+                looks: 0,
+                undetermined: 0,
+                stops: self.undetermined * MOST_UNDETERMINED_IN > self.looks,
+            };
         }
-        self.now = Some(part);
         self.stops
     }
 
     /// Takes in whether a stack that may have been changing could be told from the copy.
     pub fn count(&mut self, is_determined: bool) {
-        let part = self.now.unwrap_or_default() % PARTS as u64;
-        let (looks, undetermined) = &mut self.parts[part as usize];
-        *looks += 1;
-        *undetermined += u32::from(!is_determined);
-    }
-
-    /// Whether too many stacks could not be told; `None`: there were too few.
-    fn are_too_many(&self) -> Option<bool> {
-        let sum = |of: fn(&(u32, u32)) -> u32| self.parts.iter().map(of).sum::<u32>();
-        let (looks, undetermined) = (sum(|part| part.0), sum(|part| part.1));
-        (looks >= FEW_LOOKS).then_some(undetermined * MOST_UNDETERMINED_IN > looks)
+        self.looks += 1;
+        self.undetermined += u32::from(!is_determined);
     }
 }
 
@@ -137,9 +135,9 @@ impl Budget {
         self.last_tick_ns = Some(now_ns);
     }
 
-    /// Takes in for how long a thread was stopped.
-    pub fn count_stop(&mut self, took_ns: u64) {
-        average(&mut self.stop_ns, took_ns);
+    /// Takes in for how long a thread stood.
+    pub fn count_stop(&mut self, stood_ns: u64) {
+        average(&mut self.stop_ns, stood_ns + SWITCHES_NS);
     }
 
     /// Whether a thread is stopped at this tick: one of so many of the process that may be.
@@ -170,36 +168,39 @@ fn average(usual: &mut u64, value: u64) {
 mod tests {
     use super::*;
 
-    /// Ticks of a millisecond for so many parts; returns for how many of them the thread was to be stopped.
-    fn ticks(windows: &mut Windows, parts: std::ops::Range<u64>, undetermined_in: u64) -> usize {
-        let ticks = parts.start * 100..parts.end * 100;
-        ticks
-            .filter(|tick| {
-                let stops = windows.begin_tick(tick * 1_000_000);
-                windows.count(tick % undetermined_in != 0);
-                stops
-            })
-            .count()
+    /// Ticks of a window, with so many milliseconds between them; returns whether the thread was to be stopped in it.
+    fn window(windows: &mut Windows, start_ms: u64, interval_ms: u64, undetermined: u64) -> bool {
+        let mut stops = Vec::new();
+        for tick in 0..100 {
+            stops.push(windows.begin_tick((start_ms + tick * interval_ms) * 1_000_000));
+            windows.count(tick >= undetermined);
+        }
+        assert!(stops.iter().all(|stop| *stop == stops[0]));
+        stops[0]
     }
 
     #[test]
-    fn a_window_follows_from_what_was_seen_before_it() {
-        let mut windows = Windows::default();
-        assert_eq!(ticks(&mut windows, 0..1, 1_000), 100, "nothing is known");
-        assert_eq!(ticks(&mut windows, 1..20, 200), 0);
-        assert_eq!(ticks(&mut windows, 20..21, 2), 0, "decided before");
-        assert_eq!(ticks(&mut windows, 21..23, 2), 200);
-        assert_eq!(ticks(&mut windows, 23..24, 1_000), 100);
-        assert_eq!(ticks(&mut windows, 40..41, 1_000), 100, "as it was before");
-        assert_eq!(ticks(&mut windows, 41..42, 1_000), 0, "long ago");
+    fn a_window_follows_from_what_was_seen_in_the_one_before() {
+        for interval_ms in [1, 10] {
+            let mut windows = Windows::default();
+            let start = |number: u64| 1_000 + 100 * interval_ms * number;
+            let mut next = |number, undetermined| {
+                window(&mut windows, start(number), interval_ms, undetermined)
+            };
+            assert!(next(0, 1), "nothing is known");
+            assert!(!next(1, 2));
+            assert!(next(2, 50));
+            assert!(next(3, 1));
+            assert!(!next(4, 0));
+        }
     }
 
     #[test]
     fn a_process_is_stopped_for_its_part_of_the_time() {
         for (interval_ns, stop_ns, share) in [
-            (10_000_000, 40_000, 1.0),
-            (1_000_000, 40_000, 0.125),
-            (100_000, 100_000, 0.005),
+            (10_000_000, 30_000, 1.0),
+            (1_000_000, 30_000, 0.125),
+            (100_000, 90_000, 0.005),
         ] {
             let mut budget = Budget::default();
             let mut drawn = 0.0;

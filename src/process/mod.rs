@@ -42,7 +42,7 @@ pub use identity::{ImageIdentity, Process, started_at, with_memory};
 pub use image::{FileStamp, Image, ImageError, MappedFile};
 pub use limits::Limits;
 pub use maps::{Mapping, MapsError};
-pub use pause::{Paused, Pauser};
+pub use pause::{Paused, pause, release_late};
 pub use permission::{Denied, diagnose};
 pub use spawn::{Change, ExitStatusKind, Launched, SpawnError, WaitEvent};
 pub use syscall::{Doing, Syscall, SyscallWatch, Wait, parse_syscall, wait_of};

@@ -2,9 +2,10 @@
 //!
 //! The thread that calls is the tracer, so a stop takes no hand-over between threads of ours: some 20 µs. The kernel
 //! lets a tracee run on when its tracer ends, stopped or not, so neither a panic nor a kill of rsamp leaves the target
-//! stopped. A thread that hangs in the kernel stops only when it returns from there: a [`Pauser`] keeps it in mind and
-//! lets it go as soon as it has.
+//! stopped. A thread that hangs in the kernel stops only when it returns from there: it is kept in mind, and
+//! [`release_late`] lets it go as soon as it has.
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,17 +25,9 @@ pub const PAUSE_LIMIT: Duration = Duration::from_millis(20);
 /// So long it is waited without sleeping: a sleep takes longer than most stops.
 const SPIN: Duration = Duration::from_micros(60);
 
-/// How long [`Pauser`] waits at its end for threads that hang in the kernel.
-const LAST_WAIT: Duration = Duration::from_millis(50);
-
-/// Stops threads of one process, one at a time, by the thread that made it.
-#[derive(Debug)]
-pub struct Pauser {
-    pid: Pid,
-    /// Threads that were asked to stop and had not after [`PAUSE_LIMIT`].
-    late: Vec<Tid>,
-    /// A tracer is a thread.
-    stays_here: PhantomData<*const ()>,
+thread_local! {
+    /// Threads that this thread traces, and that had not stopped when it had waited for [`PAUSE_LIMIT`].
+    static LATE: RefCell<Vec<(Pid, Tid)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A stopped thread. Dropping it lets the thread run, with the signal that came meanwhile.
@@ -42,67 +35,42 @@ pub struct Pauser {
 #[must_use = "dropping the guard lets the thread run again"]
 pub struct Paused {
     held: Held,
+    /// A tracer is a thread.
     stays_here: PhantomData<*const ()>,
 }
 
-impl Pauser {
-    /// Has stopped nothing yet.
-    #[must_use]
-    pub fn new(pid: Pid) -> Pauser {
-        Pauser {
-            pid,
-            late: Vec::new(),
-            stays_here: PhantomData,
-        }
+/// Stops one thread. Who calls this has to call [`release_late`] now and then, as long as the calling thread lives.
+///
+/// # Errors
+/// [`ProcessError::NoSuchThread`], [`ProcessError::Ptrace`] when not permitted or another tracer has it,
+/// [`ProcessError::PauseTimeout`] when it hangs in the kernel; it runs on then.
+pub fn pause(pid: Pid, tid: Tid) -> Result<Paused, ProcessError> {
+    release_late();
+    if LATE.with_borrow(|late| late.contains(&(pid, tid))) {
+        return Err(timeout(pid, tid));
     }
-
-    /// Stops one thread.
-    ///
-    /// # Errors
-    /// [`ProcessError::NoSuchThread`], [`ProcessError::Ptrace`] when not permitted or another tracer has it,
-    /// [`ProcessError::PauseTimeout`] when it hangs in the kernel; it runs on then.
-    pub fn pause(&mut self, tid: Tid) -> Result<Paused, ProcessError> {
-        self.release_late();
-        if self.late.contains(&tid) {
-            return Err(timeout(self.pid, tid));
-        }
-        let held = Held::stop(self.pid, tid);
-        if matches!(held, Err(ProcessError::PauseTimeout { .. })) {
-            self.late.push(tid);
-        }
-        Ok(Paused {
-            held: held?,
-            stays_here: PhantomData,
-        })
+    let held = Held::stop(pid, tid);
+    if matches!(held, Err(ProcessError::PauseTimeout { .. })) {
+        LATE.with_borrow_mut(|late| late.push((pid, tid)));
     }
-
-    /// Lets go of threads that have stopped since it was given up to wait for them. To be called often.
-    pub fn release_late(&mut self) {
-        let pid = self.pid;
-        self.late
-            .retain(|tid| match sys::wait_for_trace_stop(tid.0) {
-                Ok(None) if has_ended(pid, *tid) => {
-                    bury(pid, *tid);
-                    false
-                }
-                Ok(None) => true,
-                Ok(Some(waited)) => {
-                    drop(Held::stopped(pid, *tid, waited.status));
-                    false
-                }
-                Err(error) => error == Errno::EINTR,
-            });
-    }
+    Ok(Paused {
+        held: held?,
+        stays_here: PhantomData,
+    })
 }
 
-impl Drop for Pauser {
-    fn drop(&mut self) {
-        let start = Instant::now();
-        while !self.late.is_empty() && start.elapsed() < LAST_WAIT {
-            thread::sleep(Duration::from_millis(1));
-            self.release_late();
+/// Lets go of the threads that have stopped since the calling thread gave up to wait for them.
+pub fn release_late() {
+    let is_late = |(pid, tid): &(Pid, Tid)| match sys::wait_for_trace_stop(tid.0) {
+        Ok(None) if has_ended(*pid, *tid) => {
+            bury(*pid, *tid);
+            false
         }
-    }
+        Ok(None) => true,
+        Ok(Some(waited)) => !Held::stopped(*pid, *tid, waited.status).release(),
+        Err(error) => error == Errno::EINTR,
+    };
+    LATE.with_borrow_mut(|late| late.retain(is_late));
 }
 
 impl Paused {
@@ -112,9 +80,18 @@ impl Paused {
         self.held.tid
     }
 
-    /// Lets the thread execute one instruction; whether it did and has stopped after it.
+    /// Lets the thread execute one instruction; whether it did and has stopped after it. In the kernel it may take as
+    /// long as it likes for that.
     pub fn step(&mut self) -> bool {
         self.held.step()
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        if !self.held.release() {
+            LATE.with_borrow_mut(|late| late.push((self.held.pid, self.held.tid)));
+        }
     }
 }
 
@@ -204,15 +181,21 @@ fn refused(pid: Pid, tid: Tid, source: Errno) -> ProcessError {
     }
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
-        // Fails only when the thread was killed in between.
+impl Held {
+    /// Lets it run; whether it does, or has ended. It does not where it has not stopped.
+    fn release(&self) -> bool {
         if sys::ptrace_detach(self.tid.0, self.signal).is_err() {
-            bury(self.pid, self.tid);
-        } else if self.in_group_stop {
+            let has_ended = has_ended(self.pid, self.tid);
+            if has_ended {
+                bury(self.pid, self.tid);
+            }
+            return has_ended;
+        }
+        if self.in_group_stop {
             // If it is our own child, its stop was hidden from waitid while it was traced: look again.
             let _ = raise_for_process(Signal::SIGCHLD);
         }
+        true
     }
 }
 
@@ -288,7 +271,7 @@ mod tests {
             }
             let held = Held::stop_seized(pid, tid).unwrap();
             assert_eq!(held.signal, signal);
-            drop(held);
+            assert!(held.release());
             assert_eq!(child.wait().unwrap().signal(), Some(signal));
         }
     }

@@ -15,7 +15,8 @@ use crate::cpython::reader::{KnownThread, Reader, StopThreads, Stopped};
 use crate::cpython::version::Version;
 use crate::memory::{Address, LiveMemory};
 use crate::process::{
-    ImageIdentity, Paused, Pauser, Pid, Process, ProcessError, TaskTurns, Tid, diagnose,
+    ImageIdentity, Paused, Pid, Process, ProcessError, TaskTurns, Tid, diagnose, pause,
+    release_late,
 };
 
 /// The shortest wait between two looks at a process that is not ready.
@@ -338,14 +339,12 @@ fn look(
 pub fn stopper(pid: Pid) -> Box<dyn StopThreads> {
     Box::new(Stopper {
         pid,
-        pauser: Pauser::new(pid),
         threads: FxHashMap::default(),
     })
 }
 
 struct Stopper {
     pid: Pid,
-    pauser: Pauser,
     /// The kernel's ids and counts of the threads met so far: finding them takes longer than a stop.
     threads: FxHashMap<(Address, u64), (Tid, TaskTurns)>,
 }
@@ -379,7 +378,7 @@ impl StopThreads for Stopper {
 
     fn stop(&mut self, thread: &KnownThread) -> Option<Box<dyn Stopped + '_>> {
         let tid = self.find(thread)?.0;
-        match self.pauser.pause(tid) {
+        match pause(self.pid, tid) {
             Ok(paused) => Some(Box::new(paused)),
             Err(_) => {
                 self.forget(thread);
@@ -389,7 +388,7 @@ impl StopThreads for Stopper {
     }
 
     fn look_after(&mut self) {
-        self.pauser.release_late();
+        release_late();
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::ExitCode;
 
-use rsamp::process::{Launched, Pauser, Tid};
+use rsamp::process::{Launched, Tid, pause};
 
 fn main() -> ExitCode {
     let command: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -26,10 +26,9 @@ fn main() -> ExitCode {
     let pauser = std::env::var_os("LAUNCHER_PAUSES").map(|_| {
         let (pid, main_thread) = (launched.pid(), Tid(launched.pid().0));
         std::thread::spawn(move || {
-            let mut pauser = Pauser::new(pid);
             loop {
                 // Ends with the command, which is gone then.
-                if let Err(error) = pauser.pause(main_thread) {
+                if let Err(error) = pause(pid, main_thread) {
                     return error.is_gone();
                 }
             }

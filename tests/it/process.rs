@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use rsamp::process::{Pauser, Pid, Process, ProcessError, TaskState, TaskWatch, Tid};
+use rsamp::process::{Pid, Process, ProcessError, TaskState, TaskWatch, Tid, pause};
 
 /// A test that hangs fails after this.
 const PATIENCE_MS: u16 = 20_000;
@@ -600,9 +600,8 @@ fn a_paused_thread_stands_and_then_goes_on() {
     assert_eq!(talk.hear(), "ready");
     let process = Process::open(pid(&talk.child)).unwrap();
     let tid = Tid(process.pid().0);
-    let mut pauser = Pauser::new(process.pid());
     for _ in 0..2 {
-        let guard = pauser.pause(tid).unwrap();
+        let guard = pause(process.pid(), tid).unwrap();
         assert_eq!(guard.tid(), tid);
         assert_eq!(process.task_state(tid), Some(TaskState::Traced));
         drop(guard);
@@ -616,8 +615,7 @@ fn a_paused_thread_stands_and_then_goes_on() {
 fn a_signal_that_comes_during_a_pause_is_not_lost() {
     let mut talk = Talk::start(&mut sh(ECHO));
     assert_eq!(talk.hear(), "ready");
-    let mut pauser = Pauser::new(pid(&talk.child));
-    let guard = pauser.pause(Tid(pid(&talk.child).0)).unwrap();
+    let guard = pause(pid(&talk.child), Tid(pid(&talk.child).0)).unwrap();
     kill(raw(&talk.child), Signal::SIGUSR1).unwrap();
     drop(guard);
     let status = waitpid(raw(&talk.child), None).unwrap();
@@ -633,10 +631,9 @@ fn a_signal_that_comes_while_the_pause_begins_is_not_lost() {
     let mut talk = Talk::start(&mut sh(script));
     assert_eq!(talk.hear(), "ready");
     let (process, thread) = (pid(&talk.child), raw(&talk.child));
-    let mut pauser = Pauser::new(process);
     for _ in 0..300 {
         let sender = std::thread::spawn(move || kill(thread, Signal::SIGUSR1).unwrap());
-        drop(pauser.pause(Tid(process.0)).unwrap());
+        drop(pause(process, Tid(process.0)).unwrap());
         sender.join().unwrap();
         assert_eq!(talk.hear(), "USR1");
     }
@@ -652,7 +649,7 @@ fn a_stopped_process_is_still_stopped_after_a_pause() {
     let tid = Tid(process.pid().0);
     kill(raw(&talk.child), Signal::SIGSTOP).unwrap();
     waitpid(raw(&talk.child), Some(WaitPidFlag::WUNTRACED)).unwrap();
-    drop(Pauser::new(process.pid()).pause(tid).unwrap());
+    drop(pause(process.pid(), tid).unwrap());
     // The thread takes its stop again by itself, within microseconds.
     await_stopped(&process);
     kill(raw(&talk.child), Signal::SIGCONT).unwrap();
@@ -666,9 +663,9 @@ fn a_thread_that_is_gone_cannot_be_paused() {
     let mut child = Command::new("true").spawn().unwrap();
     await_zombie(&child);
     let tid = Tid(pid(&child).0);
-    let error = Pauser::new(pid(&child)).pause(tid).unwrap_err();
+    let error = pause(pid(&child), tid).unwrap_err();
     assert!(error.is_gone(), "{error:?}");
     child.wait().unwrap();
-    let error = Pauser::new(pid(&child)).pause(tid).unwrap_err();
+    let error = pause(pid(&child), tid).unwrap_err();
     assert!(error.is_gone(), "{error:?}");
 }
