@@ -68,7 +68,11 @@ pub fn release_late() {
         }
         Ok(None) => true,
         Ok(Some(waited)) => !Held::stopped(*pid, *tid, waited.status).release(),
-        Err(error) => error == Errno::EINTR,
+        Err(Errno::EINTR) => true,
+        Err(_) => {
+            bury(*pid, *tid);
+            false
+        }
     };
     LATE.with_borrow_mut(|late| late.retain(is_late));
 }
@@ -217,7 +221,11 @@ fn wait_for_stop(pid: Pid, tid: Tid) -> Result<i32, ProcessError> {
             Ok(None) if start.elapsed() > PAUSE_LIMIT => return Err(timeout(pid, tid)),
             Ok(None) => {}
             Err(Errno::EINTR) => continue,
-            Err(Errno::ECHILD) => return Err(ProcessError::NoSuchThread(pid, tid)),
+            // So the kernel says of one that has ended, when it is asked for stops alone.
+            Err(Errno::ECHILD) => {
+                bury(pid, tid);
+                return Err(ProcessError::NoSuchThread(pid, tid));
+            }
             Err(source) => return Err(ProcessError::Ptrace { pid, tid, source }),
         }
         thread::sleep(nap);

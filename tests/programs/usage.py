@@ -61,6 +61,8 @@ def main():
     }
     told.update(io())
     print(json.dumps(told), flush=True)
+    # What the interpreter uses to end is not in it.
+    os._exit(0)
 
 
 main()
