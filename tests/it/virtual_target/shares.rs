@@ -7,6 +7,10 @@ use super::program::Function;
 /// So many standard deviations from the truth is chance.
 const SIGMAS: f64 = 4.0;
 
+/// At most this part of the time may be of stacks with a function that is not known: while nothing is stopped, a frame
+/// may be overwritten before it is read.
+const MOST_LOST: f64 = 0.001;
+
 /// The time of each function of a thread: alone, and with its callees.
 #[derive(Debug, Clone)]
 pub struct Shares {
@@ -79,7 +83,10 @@ impl Shares {
             compare("self", name, self.own[number], truth.own[number]);
             compare("total", name, self.total[number], truth.total[number]);
         }
-        compare("lost", "samples", self.lost, 0.0);
+        let lost = self.lost / self.sum;
+        if lost > MOST_LOST {
+            let _ = writeln!(wrong, "  lost: {:.3} %", 100.0 * lost);
+        }
         (wrong, largest)
     }
 }
