@@ -296,7 +296,7 @@ impl CodeCache {
     /// Where the word lies by which the names are compared at the next check, for the entry of `at`: the hash
     /// of a name, or in turn the pieces of its text.
     #[must_use]
-    pub fn name_hash_at(&self, at: Address, _layout: &Layout) -> Option<Address> {
+    pub fn name_hash_at(&self, at: Address) -> Option<Address> {
         self.entries.get(&at)?.mark().map(|mark| mark.at)
     }
 
@@ -550,7 +550,7 @@ mod tests {
         let at = Address(0x5000);
         codes.entries.insert(at, entry);
         (0..MAX_MARKS as usize).find(|_| {
-            let word = codes.name_hash_at(at, layout);
+            let word = codes.name_hash_at(at);
             let word = word.and_then(|word| after.word(word).ok());
             codes.check(at, &fingerprint, word, Moment::default()) == Check::Replaced
         })

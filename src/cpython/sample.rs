@@ -327,7 +327,7 @@ impl Reader {
         let window = &mut self.code_window;
         window.clear();
         for at in &codes {
-            let name_hash = self.codes.name_hash_at(*at, layout);
+            let name_hash = self.codes.name_hash_at(*at);
             window.want(*at + start, length);
             window.want(name_hash.unwrap_or(Address::NULL), 8);
         }
