@@ -112,8 +112,14 @@ pub(super) struct Budget {
     interval_ns: u64,
     stop_ns: u64,
     last_tick_ns: Option<u64>,
+    /// What has come together for the next stop, and what it takes, in parts of [`ONE_STOP`].
+    saved: u64,
+    wanted: u64,
     random: u64,
 }
+
+/// One stop, in the parts in which it is saved for.
+const ONE_STOP: u64 = 1 << 20;
 
 impl Default for Budget {
     fn default() -> Self {
@@ -121,6 +127,8 @@ impl Default for Budget {
             interval_ns: 0,
             stop_ns: USUAL_STOP_NS,
             last_tick_ns: None,
+            saved: 0,
+            wanted: ONE_STOP,
             random: 0x9E37_79B9_7F4A_7C15,
         }
     }
@@ -140,10 +148,18 @@ impl Budget {
         average(&mut self.stop_ns, stood_ns + SWITCHES_NS);
     }
 
-    /// Whether a thread is stopped at this tick: one of so many of the process that may be.
+    /// Whether a thread is stopped at this tick: one of so many of the process that may be. From one stop to the next
+    /// it is half to one and a half times as long as the budget allows on average, by chance: so no rhythm of the
+    /// program is met again and again, and all samples stand for about the same time.
     pub fn draw(&mut self, threads: usize) -> bool {
-        let wanted = STOPPED_PART * self.stop_ns * threads as u64;
-        self.below(wanted.max(1)) < self.interval_ns
+        let ticks = (STOPPED_PART * self.stop_ns * threads as u64).max(1);
+        self.saved += self.interval_ns.saturating_mul(ONE_STOP) / ticks;
+        let is_drawn = self.saved >= self.wanted;
+        if is_drawn {
+            self.saved = (self.saved - self.wanted).min(ONE_STOP);
+            self.wanted = ONE_STOP / 2 + self.below(ONE_STOP);
+        }
+        is_drawn
     }
 
     /// A number below `end`: xorshift64* (Vigna 2016).
@@ -212,6 +228,33 @@ mod tests {
             }
             let seen = drawn / ticks as f64;
             assert!((seen - share).abs() < 0.1 * share, "{seen} for {share}");
+        }
+    }
+
+    #[test]
+    fn the_times_between_stops_differ_by_chance_and_not_by_much() {
+        let (interval_ns, stop_ns) = (1_000_000, 100_000);
+        let mut budget = Budget::default();
+        let (mut gaps, mut gap) = (Vec::new(), 0);
+        for tick in 0..100_000 {
+            budget.begin_tick(tick * interval_ns);
+            budget.count_stop(stop_ns);
+            gap += 1;
+            if budget.draw(1) {
+                gaps.push(std::mem::take(&mut gap));
+            }
+        }
+        // Of the first, nothing was known.
+        let gaps = &gaps[50..];
+        let mean = ((stop_ns + SWITCHES_NS) * STOPPED_PART / interval_ns) as i64;
+        assert!(
+            gaps.iter()
+                .all(|gap| (mean / 2 - 2..=mean * 3 / 2 + 2).contains(gap))
+        );
+        for third in 0..3 {
+            let bounds = mean / 2 + third * mean / 3..mean / 2 + (third + 1) * mean / 3;
+            let part = gaps.iter().filter(|gap| bounds.contains(gap)).count();
+            assert!(part * 4 > gaps.len(), "{part} of {}", gaps.len());
         }
     }
 }

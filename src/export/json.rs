@@ -34,6 +34,7 @@ struct File<'p, F, S, R> {
     is_complete: bool,
     lost: BTreeMap<String, u64>,
     damaged_events: u64,
+    samples_effective: u64,
     samples_undetermined: u64,
     samples_undetermined_by_cause: BTreeMap<String, u64>,
     readings_stopped: u64,
@@ -310,6 +311,7 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
             .map(|(cause, count)| (cause.to_string(), *count))
             .collect(),
         damaged_events: profile.rejected(),
+        samples_effective: profile.effective_samples(),
         samples_undetermined: profile.undetermined_samples(),
         samples_undetermined_by_cause: repeated
             .map(|(cause, count)| (cause.to_string(), *count))

@@ -180,6 +180,8 @@ pub struct Profile {
     row_of: FxHashMap<(ThreadId, Option<StackId>, State), usize>,
     thread_totals: Vec<Totals>,
     totals: Totals,
+    /// Sum over the samples of the squares of their wall times, in s².
+    squares: f64,
     lost: BTreeMap<LostCause, u64>,
     undetermined: BTreeMap<UndeterminedCause, u64>,
     stops: u64,
@@ -296,6 +298,8 @@ impl Profile {
             return false;
         };
         self.totals = sum;
+        let each = sample.wall.seconds() / f64::from(sample.ticks.max(1));
+        self.squares += sample.wall.seconds() * each;
         // Most often it is there: looking is cheaper than making room for a new one.
         let key = (sample.thread, sample.stack, sample.state);
         let row = self
@@ -342,6 +346,17 @@ impl Profile {
 
     fn is_stack(&self, stack: Option<StackId>) -> bool {
         stack.is_none_or(|id| self.stack(id).is_some())
+    }
+
+    /// How many samples of the same length would tell shares of the time as exactly as these do: `(Σ w)² / Σ w²` with the
+    /// wall times `w` of the samples (Kish, Survey Sampling, 1965).
+    #[must_use]
+    pub fn effective_samples(&self) -> u64 {
+        let sum = self.totals.wall.seconds();
+        match self.squares > 0.0 {
+            true => (sum * sum / self.squares).round() as u64,
+            false => 0,
+        }
     }
 
     /// The processes; a [`ProcessId`] is an index into them.

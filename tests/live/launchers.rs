@@ -55,7 +55,9 @@ def work():
     while time.perf_counter() < end:
         sum(range(100))
 work()
-print('rank', os.environ.get('SLURM_PROCID') or os.environ.get('OMPI_COMM_WORLD_RANK'), *sys.argv[1:])
+rank = os.environ.get('SLURM_PROCID') or os.environ.get('OMPI_COMM_WORLD_RANK')
+# At once, as ranks share the pipe.
+os.write(1, ' '.join(['rank', str(rank), *sys.argv[1:]]).encode() + b'\\n')
 sys.exit(int(os.environ.get('CODE', 0)))
 ";
 
@@ -290,8 +292,8 @@ fn ranks_write_to_scratch_and_to_the_folder_at_their_end() {
     fs::create_dir(&spare).expect("made");
     // What is where while a rank works.
     let look = RANK.replace(
-        "print('rank'",
-        "import glob; print(*(len(glob.glob(f)) for f in ['spare/rsamp-*.rsamp', '*.ranks/*/*.rsamp']))\nprint('rank'",
+        "rank =",
+        "import glob; print(*(len(glob.glob(f)) for f in ['spare/rsamp-*.rsamp', '*.ranks/*/*.rsamp']), flush=True)\nrank =",
     );
     fs::write(site.path().join("look.py"), look).expect("written");
     let output = site.run(

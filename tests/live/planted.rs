@@ -84,7 +84,7 @@ fn check(python: &Python, arguments: &[&str]) {
         let all: f64 = planted.values().map(|said| seconds(said, clock)).sum();
         for (name, said) in planted {
             let (share, truth) = (seen[name.as_str()], seconds(said, clock) / all);
-            let chance = (truth * (1.0 - truth) / profile.totals().samples as f64).sqrt();
+            let chance = (truth * (1.0 - truth) / profile.effective_samples() as f64).sqrt();
             let (seen, is) = (share * 100.0, truth * 100.0);
             let place = format!("{} {name}, {view:?} view, {clock} clock", python.label);
             note(&format!("{place}: {seen:.2} % of {is:.2} %"));

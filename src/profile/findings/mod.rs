@@ -104,7 +104,7 @@ pub enum Finding<'p> {
     },
     /// There are too few samples for the digits shown.
     FewSamples {
-        /// How many.
+        /// How many of the same length would be as exact ([`Profile::effective_samples`]).
         samples: u64,
         /// The largest share of a function, from 0 to 1.
         share: f64,

@@ -23,9 +23,10 @@ pub(super) fn finding<'p>(profile: &'p Profile) -> Option<Finding<'p>> {
         .first()
         .map(|row| row.self_time.wall)?;
     let share = hottest.seconds() / totals.wall.seconds().max(1e-9);
-    let error = Z95 * (share * (1.0 - share) / totals.samples.max(1) as f64).sqrt();
+    let samples = profile.effective_samples();
+    let error = Z95 * (share * (1.0 - share) / samples.max(1) as f64).sqrt();
     (error > MAX_ERROR).then_some(Finding::FewSamples {
-        samples: totals.samples,
+        samples,
         share,
         error,
     })
