@@ -1,25 +1,32 @@
-//! Turns the frame that a copy names as the current one into a whole stack, with what can be read afterwards.
+//! Turns the frame that a copy names as the current one into the stack of that moment.
 //!
-//! Between the copy and the reading a generator may have yielded: its frame is still there and still has its code
-//! object, but does not tell any more who resumed it. From 3.11 on the data stack tells: what was in use of it when the
-//! current frame was read holds the callers, one after another. Up to 3.10 they are those of the frame that was the
-//! current one a moment later. A generator that was resumed by another one is found by who resumed it lately.
+//! The frames were copied a moment after the frame was named, and where shorter calls are known to come, a moment before
+//! it as well: what both copies show was there in between. From 3.11 on the frames of a thread lie one after another in
+//! its data stack, so the callers of the current frame are those that lie before it, and those of a generator, which
+//! lies in the heap, are those that lie before the end of the part that was in use. Up to 3.10 frames are objects: one
+//! that has ended is no caller, so of two copies that differ one tells. A generator's frame does not tell who resumed it
+//! once it has yielded: it is found by who did so lately.
+
+mod data_stack;
+mod objects;
 
 use rustc_hash::FxHashMap;
 
 use super::code::CodeCache;
-use super::frames::{FrameFormat, MAX_WALK, RawFrame, RawStack, StackEnd, ThreadFields, walk};
-use super::places::{Places, Planned, slot};
-use super::shape::slot_after;
-use super::top::Slot;
+use super::frames::{FrameFormat, RawFrame, RawStack, ThreadFields};
+use super::places::{Places, Planned};
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
 
 /// The most frames of a stack that are read one by one.
-const MAX_COMPLETED: usize = 64;
+const MAX_READ: usize = 64;
 
 /// The most generators of which it is remembered who resumed them; beyond, it is learnt anew.
 const MAX_RESUMED: usize = 4096;
+
+/// The parts of a copy with frames: of before and of after the current frame was named.
+const BEFORE: usize = 0;
+const AFTER: usize = 1;
 
 /// A copy, and what it is a copy of.
 pub(super) struct FirstCopy<'a, M> {
@@ -30,140 +37,86 @@ pub(super) struct FirstCopy<'a, M> {
     pub memory: &'a M,
 }
 
-/// Frames that were read after the copy, by their addresses.
-#[derive(Default)]
-struct Later {
-    frames: FxHashMap<Address, Vec<u8>>,
-    /// One that could not be read.
-    broken: Option<Address>,
+/// What of the moment the copies tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The stack.
+    Stack,
+    /// One that it may have been.
+    Likely,
+    /// Not even the innermost frame.
+    Nothing,
+}
+
+/// A frame, and the one that it names as its caller.
+#[derive(Clone, Copy)]
+struct Linked {
+    frame: RawFrame,
+    caller: Address,
+}
+
+impl Linked {
+    fn is(&self, other: &Linked) -> bool {
+        self.frame.at == other.frame.at && self.frame.code == other.frame.code
+    }
+}
+
+/// One stack in the making.
+struct Completing<'a, 'b, M> {
+    places: &'a Places,
+    copy: &'a FirstCopy<'b, M>,
+    /// [`BEFORE`], if there is one, and [`AFTER`].
+    sides: [Option<Planned>; 2],
+    /// Frames that were read afterwards.
+    later: FxHashMap<Address, Option<(Option<RawFrame>, Address)>>,
+    is_certain: bool,
+    /// Whether the newest chunk of the data stack is the one that was copied: each greenlet has its own.
+    knows_chunk: bool,
 }
 
 impl Places {
-    /// Follows the frames from the one that the copy names as the current one, into `stack`; what was not copied is read
-    /// now. `None`: not even the first one is known.
+    /// Completes the stack of the frame that the copy names as the current one, into `stack`.
     pub(super) fn complete<M: ReadMemory>(
         &mut self,
         copy: &FirstCopy<'_, M>,
         stack: &mut RawStack,
-    ) -> Option<()> {
-        let fields =
-            ThreadFields::parse(copy.window.piece(copy.planned.state)?, copy.format.layout)?;
-        let named = |piece| word_at(copy.window.piece(piece)?, 0).map(Address);
+    ) -> Told {
+        let Some((current, fields)) = self.current(copy) else {
+            return Told::Nothing;
+        };
+        let mut completing = Completing {
+            places: self,
+            copy,
+            sides: [copy.planned.before_the_pointer(), Some(copy.planned)],
+            later: FxHashMap::default(),
+            is_certain: true,
+            knows_chunk: false,
+        };
+        stack.clear();
+        match fields.chunk {
+            _ if current.is_null() => {}
+            Some(chunk) => completing.on_data_stack(current, chunk, stack),
+            None => completing.of_objects(current, stack),
+        }
+        let is_certain = completing.is_certain;
+        self.remember_who_resumed(stack, copy.codes);
+        match is_certain {
+            true => Told::Stack,
+            false => Told::Likely,
+        }
+    }
+
+    /// The frame that the copy names as the current one.
+    fn current<M: ReadMemory>(&self, copy: &FirstCopy<'_, M>) -> Option<(Address, ThreadFields)> {
+        let state = copy.window.piece(copy.planned.state)?;
+        let fields = ThreadFields::parse(state, copy.format.layout)?;
         let in_cframe = copy.format.layout.thread.cframe_current_frame;
         let current = match (copy.planned.cframe, in_cframe) {
-            (Some(piece), _) if fields.frame == self.cframe => named(piece)?,
+            (Some(piece), _) if fields.frame == self.cframe => copy.word(piece)?,
             (_, Some(offset)) => copy.memory.pointer(fields.frame + offset).ok()?,
             (_, None) => fields.frame,
         };
-        let mut later = Later::default();
-        self.follow(current, copy, &mut later, stack);
-        if is_led_astray(stack, copy.codes) {
-            let mut below = RawStack::default();
-            let is_known = match fields.chunk {
-                Some((_, end)) => self.walk_data_stack(end, copy, &mut below).is_some(),
-                None => {
-                    let again = copy.planned.pointer_again.and_then(named)?;
-                    self.follow(again, copy, &mut later, &mut below);
-                    true
-                }
-            };
-            if is_known {
-                self.put_below(stack, &below, copy, &mut later);
-            } else if stack.end == StackEnd::Outermost {
-                stack.end = StackEnd::Unreadable(Address::NULL);
-            }
-        }
-        self.remember_who_resumed(stack, copy.codes);
-        Some(())
-    }
-
-    /// Walks from `current` outwards, into `stack`.
-    fn follow<M: ReadMemory>(
-        &self,
-        current: Address,
-        copy: &FirstCopy<'_, M>,
-        later: &mut Later,
-        stack: &mut RawStack,
-    ) {
-        let is_on_data_stack = |at: Address| self.is_on_data_stack(at);
-        for _ in 0..MAX_COMPLETED {
-            let mut missing = None;
-            let mut ends = self.ends;
-            ends.broken = later.broken.or(ends.broken);
-            let find = |at: Address| {
-                let bytes = self.find(at, copy.planned, copy.window, copy.format);
-                let bytes = bytes.or_else(|| later.frames.get(&at).map(Vec::as_slice));
-                missing = bytes.is_none().then_some(at);
-                bytes
-            };
-            if walk(current, copy.format, ends, stack, find, is_on_data_stack).is_some() {
-                return;
-            }
-            if let Some(at) = missing {
-                later.read(at, copy);
-            }
-        }
-        stack.end = StackEnd::TooDeep;
-    }
-
-    /// Walks the data stack from its start to `end`, into `stack`, innermost first. `None` where the frames do not lead
-    /// there.
-    fn walk_data_stack<M: ReadMemory>(
-        &self,
-        end: Address,
-        copy: &FirstCopy<'_, M>,
-        stack: &mut RawStack,
-    ) -> Option<()> {
-        let mut at = self.chunks.last()?.first_frame;
-        while at != end && stack.frames.len() < MAX_WALK {
-            let found = slot(&self.chunks, at, copy.planned, copy.window, copy.format);
-            let Slot::Frame(frame, _) = found else {
-                return None;
-            };
-            let bytes = copy.codes.get(frame.code)?.frame_bytes?;
-            stack.frames.push(frame);
-            at = slot_after(at + bytes, &self.chunks);
-        }
-        stack.frames.reverse();
-        Some(())
-    }
-
-    /// Puts the callers that are `below` under the frames of `stack` that are not among them.
-    fn put_below<M: ReadMemory>(
-        &self,
-        stack: &mut RawStack,
-        below: &RawStack,
-        copy: &FirstCopy<'_, M>,
-        later: &mut Later,
-    ) {
-        let position = |at: Address| below.frames.iter().position(|frame| frame.at == at);
-        let known = stack
-            .frames
-            .iter()
-            .position(|frame| position(frame.at).is_some());
-        stack.frames.truncate(known.unwrap_or(stack.frames.len()));
-        let mut from = 0;
-        for _ in 0..MAX_COMPLETED {
-            let last = stack.frames.last().map(|frame| frame.at);
-            let caller = last.and_then(|last| self.resumed_by.get(&last));
-            let Some(caller) = caller.copied() else {
-                break;
-            };
-            if let Some(number) = position(caller) {
-                from = number;
-                break;
-            }
-            // It may be a generator, too, and have yielded as well.
-            let Some(frame) = later
-                .frame(caller, copy)
-                .filter(|frame| is_generator(frame, copy.codes))
-            else {
-                break;
-            };
-            stack.frames.push(frame);
-        }
-        stack.frames.extend(&below.frames[from..]);
-        stack.end = below.end;
+        Some((current, fields))
     }
 
     fn remember_who_resumed(&mut self, stack: &RawStack, codes: &CodeCache) {
@@ -178,20 +131,66 @@ impl Places {
     }
 }
 
-impl Later {
-    fn read<M: ReadMemory>(&mut self, at: Address, copy: &FirstCopy<'_, M>) {
-        let mut bytes = vec![0; copy.format.header()];
-        match copy.memory.read(at, &mut bytes) {
-            Ok(()) => drop(self.frames.insert(at, bytes)),
-            Err(_) => self.broken = Some(at),
-        }
+impl<M> FirstCopy<'_, M> {
+    fn word(&self, piece: usize) -> Option<Address> {
+        word_at(self.window.piece(piece)?, 0).map(Address)
+    }
+}
+
+impl<M: ReadMemory> Completing<'_, '_, M> {
+    /// The frame at `at`, if one of the parts of the copy shows it.
+    fn frame_in_copy(&self, at: Address, side: usize) -> Option<Linked> {
+        let copy = self.copy;
+        let bytes = self
+            .places
+            .find(at, self.sides[side]?, copy.window, copy.format)?;
+        let (frame, caller) = copy.format.parse(at, bytes)?;
+        let frame = frame.filter(|frame| !frame.code.is_null())?;
+        Some(Linked { frame, caller })
     }
 
-    fn frame<M: ReadMemory>(&mut self, at: Address, copy: &FirstCopy<'_, M>) -> Option<RawFrame> {
-        if !self.frames.contains_key(&at) {
-            self.read(at, copy);
+    /// The frame at `at`, copied or read now.
+    fn frame(&mut self, at: Address) -> Option<Linked> {
+        let (frame, caller) = self.parsed(at)?;
+        let frame = frame.filter(|frame| !frame.code.is_null())?;
+        Some(Linked { frame, caller })
+    }
+
+    /// The frame at `at`, or what the entry frame there names as its caller; copied or read now.
+    fn parsed(&mut self, at: Address) -> Option<(Option<RawFrame>, Address)> {
+        let copy = self.copy;
+        let sides = [AFTER, BEFORE].map(|side| self.sides[side]);
+        let found = sides.map(|planned| {
+            let bytes = self.places.find(at, planned?, copy.window, copy.format)?;
+            copy.format.parse(at, bytes)
+        });
+        // One that names no caller was suspended in that copy.
+        let names_caller = |found: &&(Option<RawFrame>, Address)| !found.1.is_null();
+        let best = found.iter().flatten().find(names_caller);
+        if let Some(found) = best.or(found[0].as_ref()).or(found[1].as_ref()) {
+            return Some(*found);
         }
-        copy.format.parse(at, self.frames.get(&at)?)?.0
+        self.parsed_now(at)
+    }
+
+    /// The same, read now.
+    fn parsed_now(&mut self, at: Address) -> Option<(Option<RawFrame>, Address)> {
+        let copy = self.copy;
+        if self.later.len() >= MAX_READ && !self.later.contains_key(&at) {
+            return None;
+        }
+        *self.later.entry(at).or_insert_with(|| {
+            let mut bytes = vec![0; copy.format.header()];
+            copy.memory.read(at, &mut bytes).ok()?;
+            copy.format.parse(at, &bytes)
+        })
+    }
+
+    /// The frame at `at`, read now.
+    fn read_now(&mut self, at: Address) -> Option<Linked> {
+        let (frame, caller) = self.parsed_now(at)?;
+        let frame = frame.filter(|frame| !frame.code.is_null())?;
+        Some(Linked { frame, caller })
     }
 }
 
@@ -199,8 +198,8 @@ fn is_generator(frame: &RawFrame, codes: &CodeCache) -> bool {
     codes.get(frame.code).is_some_and(|code| code.is_generator)
 }
 
-/// Whether the frames of a stack do not lead to the outermost one: its last one is one that always has a caller.
-fn is_led_astray(stack: &RawStack, codes: &CodeCache) -> bool {
-    let last = stack.frames.last();
-    stack.end != StackEnd::Outermost || last.is_none_or(|frame| is_generator(frame, codes))
+/// Whether the outermost of the frames that were found is one that always has a caller.
+pub(super) fn is_led_astray(stack: &RawStack, codes: &CodeCache) -> bool {
+    let outermost = stack.frames.last();
+    outermost.is_none_or(|frame| is_generator(frame, codes))
 }

@@ -43,6 +43,11 @@ impl Outside {
         &self.ranges
     }
 
+    /// Where frames were, in ascending order.
+    pub fn places(&self) -> &[Address] {
+        &self.places
+    }
+
     /// The number of the only range in which `at` can lie.
     pub fn range_of(&self, at: Address) -> Option<usize> {
         let behind = self.ranges.partition_point(|range| range.at <= at);

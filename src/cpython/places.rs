@@ -48,7 +48,7 @@ pub struct Places {
     /// Whether these are all: from the newest to the one that has none before it.
     are_all_chunks: bool,
     /// Frames outside of the chunks; up to 3.10 all frames.
-    outside: Outside,
+    pub(super) outside: Outside,
     pub(super) ends: Ends,
     shape: Shape,
     /// Who resumed the generators of stacks that were completed, by their frames.
@@ -62,6 +62,9 @@ pub struct Planned {
     pub(super) cframe: Option<usize>,
     ranges: usize,
     chunks: usize,
+    /// Where the same ranges and chunks begin that are copied before the pointer is, if they are.
+    before: Option<(usize, usize)>,
+    chunk_count: usize,
     /// What `cframe` and the pointer were after the frames were copied.
     cframe_again: Option<usize>,
     pub(super) pointer_again: Option<usize>,
@@ -72,6 +75,25 @@ impl Planned {
     #[must_use]
     pub fn state_piece(&self) -> usize {
         self.state
+    }
+
+    /// The same with the frames as they were before the pointer was copied.
+    pub(super) fn before_the_pointer(&self) -> Option<Planned> {
+        let (ranges, chunks) = self.before?;
+        Some(Planned {
+            ranges,
+            chunks,
+            ..*self
+        })
+    }
+
+    /// Whether the frames are the same before and after the pointer was copied, or were copied once.
+    pub(super) fn shows_one_moment(&self, window: &Window) -> bool {
+        let frames = |planned: &Planned| planned.ranges..planned.chunks + planned.chunk_count;
+        self.before_the_pointer().is_none_or(|before| {
+            let mut pairs = frames(&before).zip(frames(self));
+            pairs.all(|(before, after)| window.piece(before) == window.piece(after))
+        })
     }
 }
 
@@ -89,14 +111,17 @@ pub(super) enum Look {
 }
 
 impl Places {
-    /// Asks for all that a look at the thread needs, in the order in which it is to be copied.
+    /// Asks for all that a look at the thread needs, in the order in which it is to be copied; for the frames twice,
+    /// before the pointer and after it, if `with_before`.
     pub(super) fn plan(
         &self,
         thread: Address,
         format: FrameFormat<'_>,
+        with_before: bool,
         window: &mut Window,
     ) -> Planned {
         let layout = format.layout;
+        let before = with_before.then(|| self.plan_frames(window));
         let state = window.want(thread, ThreadFields::bytes_needed(layout));
         let pointer = match layout.thread.cframe_current_frame {
             Some(offset) => self.cframe + offset,
@@ -104,14 +129,7 @@ impl Places {
         };
         let cframe = layout.thread.cframe_current_frame;
         let cframe = cframe.map(|_| window.want(pointer, 8));
-        let ranges = window.len();
-        for range in self.outside.ranges() {
-            window.want(range.at, range.length);
-        }
-        let chunks = window.len();
-        for chunk in &self.chunks {
-            window.want(chunk.at, chunk.copied as usize);
-        }
+        let (ranges, chunks) = self.plan_frames(window);
         let asks_again = format.rule() == TopRule::Pointer || !self.outside.ranges().is_empty();
         // A `_PyCFrame` lies on the C stack: it may be over, and still name the frame that it named last.
         let cframe_again = cframe.filter(|_| asks_again);
@@ -122,9 +140,24 @@ impl Places {
             cframe,
             ranges,
             chunks,
+            before,
+            chunk_count: self.chunks.len(),
             cframe_again,
             pointer_again,
         }
+    }
+
+    /// Asks for the frames; returns where the ranges and the chunks begin.
+    fn plan_frames(&self, window: &mut Window) -> (usize, usize) {
+        let ranges = window.len();
+        for range in self.outside.ranges() {
+            window.want(range.at, range.length);
+        }
+        let chunks = window.len();
+        for chunk in &self.chunks {
+            window.want(chunk.at, chunk.copied as usize);
+        }
+        (ranges, chunks)
     }
 
     /// Walks the stack in the pieces of `planned`, into `stack`. `is_still` tells that it did not change meanwhile.

@@ -101,6 +101,8 @@ pub struct Reader {
     pub(super) stops: Stops,
     pub(super) stopper: Option<Box<dyn StopThreads>>,
     pub(super) budget: Budget,
+    /// How many stops in a row were refused.
+    pub(super) refusals: u32,
     pub(super) tick: Tick,
     began: Instant,
     clock: Option<Clock>,
@@ -132,6 +134,7 @@ impl Reader {
             stops: Stops::Never,
             stopper: None,
             budget: Budget::default(),
+            refusals: 0,
             tick: Tick::default(),
             began: Instant::now(),
             clock: None,
@@ -343,7 +346,9 @@ impl Reader {
         let format = format_of(&self.interpreter);
         for number in &numbers {
             let thread = &mut self.list.threads[*number];
-            let planned = thread.places.plan(thread.state, format, &mut self.window);
+            let with_before = self.stops == Stops::Never && thread.windows.are_needed();
+            let places = &thread.places;
+            let planned = places.plan(thread.state, format, with_before, &mut self.window);
             thread.planned = Some(planned);
         }
         self.planned = numbers;

@@ -7,11 +7,11 @@
 use rustc_hash::FxHashSet;
 
 use super::code::{self, Check, Fingerprint, Moment};
-use super::complete::FirstCopy;
+use super::complete::{self, FirstCopy, Told};
 use super::frames::FrameFormat;
 use super::places::{Look, Planned};
 use super::reader::{Reader, Reading, format_of};
-use super::stops::{StopThreads, Stopped, Stops};
+use super::stops::{MOST_REFUSALS, StopThreads, Stopped, Stops};
 use super::threads::KnownThread;
 use super::top::Open;
 use crate::memory::window::word_at;
@@ -112,7 +112,8 @@ impl Reader {
         let mut window = std::mem::take(&mut self.own_window);
         window.clear();
         let thread = &mut self.list.threads[number];
-        thread.planned = Some(thread.places.plan(thread.state, format, &mut window));
+        let planned = thread.places.plan(thread.state, format, false, &mut window);
+        thread.planned = Some(planned);
         let generation = want_generation(thread, format, &mut window);
         let at_ns = self.now_ns();
         window.fill(memory);
@@ -181,7 +182,15 @@ impl Reader {
         if !may_stop {
             return None;
         }
-        let mut guard = stopper.stop(&self.list.threads[number])?;
+        let Some(mut guard) = stopper.stop(&self.list.threads[number]) else {
+            self.refusals += 1;
+            // What another tracer holds, or the system forbids, is not asked for at every tick.
+            if self.refusals >= MOST_REFUSALS {
+                self.stops = Stops::Never;
+            }
+            return None;
+        };
+        self.refusals = 0;
         let start_ns = self.now_ns();
         let reading = self.read_standing(number, Some(&mut *guard), memory);
         drop(guard);
@@ -233,6 +242,85 @@ impl Reader {
         common: Option<Planned>,
         memory: &impl ReadMemory,
     ) -> Reading {
+        let now = Moment {
+            at_ns: self.now_ns(),
+            generation: None,
+        };
+        let Some(planned) = common.or(self.list.threads[number].planned) else {
+            self.count_undetermined(look);
+            return Reading::Torn;
+        };
+        let window = std::mem::take(match common {
+            Some(_) => &mut self.window,
+            None => &mut self.own_window,
+        });
+        self.list.threads[number].planned = Some(planned);
+        let is_twice = planned.before_the_pointer().is_some();
+        let told = match look {
+            Look::Open(open) if self.is_told_by_look(number, open, planned, &window, memory) => {
+                Told::Likely
+            }
+            _ => self.tell(number, planned, &window, memory),
+        };
+        match common {
+            Some(_) => self.window = window,
+            None => self.own_window = window,
+        }
+        if !is_twice || told != Told::Stack {
+            self.count_undetermined(look);
+        }
+        if look == Look::Moved {
+            self.learn(number, false, memory);
+        }
+        if told == Told::Nothing {
+            return Reading::Torn;
+        }
+        self.read_codes(number, None, now, memory);
+        self.accept(number)
+    }
+
+    /// Whether what the look found, which is in the draft, is as good as what could be completed: it is whole, or nothing
+    /// is known to have moved meanwhile.
+    fn is_told_by_look(
+        &mut self,
+        number: usize,
+        open: Open,
+        planned: Planned,
+        window: &Window,
+        memory: &impl ReadMemory,
+    ) -> bool {
+        let now = Moment {
+            at_ns: self.now_ns(),
+            generation: None,
+        };
+        if !open.is_moving {
+            self.look(number, window, false, now, memory);
+        }
+        let draft = &self.list.threads[number].draft;
+        !open.is_moving && draft.is_whole()
+            || planned.shows_one_moment(window) && !complete::is_led_astray(draft, &self.codes)
+    }
+
+    /// Tells the thread's stack from a copy, into its draft.
+    fn tell(
+        &mut self,
+        number: usize,
+        planned: Planned,
+        window: &Window,
+        memory: &impl ReadMemory,
+    ) -> Told {
+        let copy = FirstCopy {
+            planned,
+            window,
+            format: format_of(&self.interpreter),
+            codes: &self.codes,
+            memory,
+        };
+        let thread = &mut self.list.threads[number];
+        thread.places.complete(&copy, &mut thread.draft)
+    }
+
+    fn count_undetermined(&mut self, look: Look) {
         let undetermined = &mut self.tick.undetermined;
         let count = match look {
             Look::Moved => &mut undetermined.moved,
@@ -241,46 +329,6 @@ impl Reader {
             _ => &mut undetermined.mixed,
         };
         *count += 1;
-        let now = Moment {
-            at_ns: self.now_ns(),
-            generation: None,
-        };
-        let own = self.list.threads[number].planned;
-        let Some(planned) = common.or(own) else {
-            return Reading::Torn;
-        };
-        let window = match common {
-            Some(_) => std::mem::take(&mut self.window),
-            None => std::mem::take(&mut self.own_window),
-        };
-        self.list.threads[number].planned = Some(planned);
-        let is_corrected = matches!(look, Look::Open(open) if !open.is_moving) && {
-            self.look(number, &window, false, now, memory);
-            self.list.threads[number].draft.is_whole()
-        };
-        let format = format_of(&self.interpreter);
-        let thread = &mut self.list.threads[number];
-        let copy = FirstCopy {
-            planned,
-            window: &window,
-            format,
-            codes: &self.codes,
-            memory,
-        };
-        let (places, draft) = (&mut thread.places, &mut thread.draft);
-        let is_complete = is_corrected || places.complete(&copy, draft).is_some();
-        match common {
-            Some(_) => self.window = window,
-            None => self.own_window = window,
-        }
-        if look == Look::Moved {
-            self.learn(number, false, memory);
-        }
-        if !is_complete {
-            return Reading::Torn;
-        }
-        self.read_codes(number, None, now, memory);
-        self.accept(number)
     }
 
     fn accept(&mut self, number: usize) -> Reading {

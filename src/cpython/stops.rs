@@ -32,6 +32,9 @@ const REMEMBERED: u64 = 32;
 /// may have had other things to do.
 const OUTLIER: u64 = 4;
 
+/// After so many stops in a row that were refused, the process is read without.
+pub(super) const MOST_REFUSALS: u32 = 32;
+
 /// When a thread may be stopped for a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stops {
@@ -69,7 +72,7 @@ pub(super) struct Windows {
     began_ns: u64,
     looks: u32,
     undetermined: u32,
-    stops: bool,
+    is_needed: bool,
 }
 
 impl Default for Windows {
@@ -79,7 +82,7 @@ impl Default for Windows {
             began_ns: 0,
             looks: 0,
             undetermined: 0,
-            stops: true,
+            is_needed: true,
         }
     }
 }
@@ -93,10 +96,15 @@ impl Windows {
                 began_ns: now_ns,
                 looks: 0,
                 undetermined: 0,
-                stops: self.undetermined * MOST_UNDETERMINED_IN > self.looks,
+                is_needed: self.undetermined * MOST_UNDETERMINED_IN > self.looks,
             };
         }
-        self.stops
+        self.is_needed
+    }
+
+    /// Whether too many stacks could not be told, for the window of the last tick to go without stops.
+    pub fn are_needed(&self) -> bool {
+        self.is_needed
     }
 
     /// Takes in whether a stack that may have been changing could be told from the copy.

@@ -1,5 +1,8 @@
 //! Turns fake interpreters of four versions into stacks, and compares these with what was laid out.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use rsamp::cpython::frames::StackEnd;
 use rsamp::cpython::reader::{
     KnownThread, Reader, Reading, StopThreads, Stopped, Stops, Undetermined, Vanished,
@@ -21,6 +24,40 @@ impl StopThreads for OffCpu {
     fn stop(&mut self, _: &KnownThread) -> Option<Box<dyn Stopped + '_>> {
         None
     }
+}
+
+/// Refuses every stop, and counts them.
+struct Refuses(Rc<Cell<u32>>);
+
+impl StopThreads for Refuses {
+    fn off_cpu(&mut self, _: &KnownThread) -> Option<u64> {
+        None
+    }
+
+    fn stop(&mut self, _: &KnownThread) -> Option<Box<dyn Stopped + '_>> {
+        self.0.set(self.0.get() + 1);
+        None
+    }
+}
+
+#[test]
+fn stops_that_are_always_refused_are_not_asked_for_any_more() {
+    let fake = Fake::new(&V3_13, &[vec![thread(&["main", "work"].map(frame))]]);
+    let asked = Rc::new(Cell::new(0));
+    let mut reader = Reader::new(fake.interpreter());
+    reader.allow_stops(Stops::Always, Box::new(Refuses(Rc::clone(&asked))));
+    let mut after = Vec::new();
+    for _ in 0..3 {
+        for _ in 0..100 {
+            assert_eq!(
+                stacks(&mut reader, &fake.memory()),
+                [["work:205", "main:105"]]
+            );
+        }
+        after.push(asked.get());
+    }
+    assert!(after[0] > 0 && after[0] < 100, "{after:?}");
+    assert_eq!(after, [after[0]; 3]);
 }
 
 /// A reader of threads that stand still.

@@ -34,13 +34,12 @@ const TICKS: usize = 1_000_000;
 /// Ticks where each of them stops the thread, or none does.
 const TICKS_OF_ONE_KIND: usize = 100_000;
 
-/// So many points more than by chance a share may be off where no thread is stopped,
-const POINTS_WITHOUT_STOPS: f64 = 2.0;
+/// So many points more than by chance a share may be off where no thread is stopped, in programs of plain calls of 20 to
+/// 90 ns: a copy takes as long as several of them. What else the programs do needs stops at that speed.
+const POINTS_WITHOUT_STOPS: f64 = 7.0;
 
-/// in programs whose stacks a copy tells, by versions that mark the executing frame or read its pointer twice: those that
-/// run generators or call through C code need stops.
-const TOLD_BY_COPIES: &[&str] = &["calls"];
-const TOLD_UNTIL: u32 = 0x030E_0000;
+/// And where the frames of the data stack tell by themselves which of them was executing: in 3.11 to 3.13.
+const POINTS_WHERE_MARKED: f64 = 2.0;
 
 /// Ticks of each program at which the target stands still, and how many of them may come between two stores that
 /// belong together.
@@ -76,8 +75,7 @@ fn compare(python: &'static Python, stops: Stops, ticks: usize, points: f64) -> 
             let (found, truth) = (&run.found[number], &run.truth[number]);
             let (deviations, largest) = found.deviations(truth, &names, points);
             let _ = write!(told, " {} {largest:.2}", program.name);
-            let is_told = stops != Stops::Never
-                || TOLD_BY_COPIES.contains(&program.name) && python.hex < TOLD_UNTIL;
+            let is_told = stops != Stops::Never || program.name == "calls";
             if is_told && !deviations.is_empty() {
                 let (name, count) = (program.name, threads.len());
                 let _ = write!(wrong, "{name} (threads: {count}):\n{deviations}");
@@ -94,12 +92,11 @@ fn compare(python: &'static Python, stops: Stops, ticks: usize, points: f64) -> 
 fn check(python: &'static Python) {
     let mut wrong = compare(python, Stops::WhereNeeded, TICKS, 0.0);
     wrong += &compare(python, Stops::Always, TICKS_OF_ONE_KIND, 0.0);
-    wrong += &compare(
-        python,
-        Stops::Never,
-        TICKS_OF_ONE_KIND,
-        POINTS_WITHOUT_STOPS,
-    );
+    let points = match python.hex {
+        0x030B_0000..0x030E_0000 => POINTS_WHERE_MARKED,
+        _ => POINTS_WITHOUT_STOPS,
+    };
+    wrong += &compare(python, Stops::Never, TICKS_OF_ONE_KIND, points);
     assert!(wrong.is_empty(), "{:#x}\n{wrong}", python.hex);
 }
 
