@@ -10,7 +10,6 @@ use rustc_hash::FxHashMap;
 use super::code::CodeCache;
 use super::frames::{FrameFormat, MAX_WALK, RawFrame, RawStack, StackEnd, ThreadFields, walk};
 use super::places::{Places, Planned, slot};
-use super::shape::slot_after;
 use super::top::Slot;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
@@ -86,8 +85,9 @@ impl Places {
         stack: &mut RawStack,
     ) {
         let is_on_data_stack = |at: Address| self.is_on_data_stack(at);
+        let mut missing = None;
         for _ in 0..MAX_COMPLETED {
-            let mut missing = None;
+            missing = None;
             let mut ends = self.ends;
             ends.broken = later.broken.or(ends.broken);
             let find = |at: Address| {
@@ -103,7 +103,7 @@ impl Places {
                 later.read(at, copy);
             }
         }
-        stack.end = StackEnd::TooDeep;
+        stack.end = StackEnd::Unreadable(missing.unwrap_or_default());
     }
 
     /// Walks the data stack from its start to `end`, into `stack`, innermost first. `None` where the frames do not lead
@@ -122,7 +122,7 @@ impl Places {
             };
             let bytes = copy.codes.get(frame.code)?.frame_bytes?;
             stack.frames.push(frame);
-            at = slot_after(at + bytes, &self.chunks);
+            at = self.chunks.slot_after(at + bytes);
         }
         stack.frames.reverse();
         Some(())

@@ -138,6 +138,9 @@ impl Reader {
         memory: &impl ReadMemory,
     ) -> Look {
         let mut look = Look::Moved;
+        if self.list.threads[number].places.are_codes_due(now) {
+            self.read_codes(number, None, now, memory);
+        }
         for _ in 0..CODE_LOOKS {
             let format = format_of(&self.interpreter);
             let thread = &mut self.list.threads[number];
