@@ -72,9 +72,10 @@ pub enum TopRule {
 pub enum StackEnd {
     /// At the outermost frame.
     Outermost,
-    /// At a frame that could not be read, or is no frame.
+    /// At a frame that could not be read, is no frame, or was met before; at the null address, where the last frame has
+    /// no caller and is none that has none.
     Unreadable(Address),
-    /// After [`MAX_WALK`] frames, or where it came back to a frame met before.
+    /// After [`MAX_WALK`] frames.
     TooDeep,
 }
 
@@ -323,7 +324,8 @@ pub(super) fn walk<'w>(
         }
         if circle.closes_at(at) {
             keep_one_round(&mut stack.frames);
-            break;
+            stack.end = StackEnd::Unreadable(at);
+            return Some(());
         }
         let parsed = match find(at) {
             None if ends.broken == Some(at) => None,

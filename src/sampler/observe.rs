@@ -29,8 +29,8 @@ pub struct Observation {
     pub key: (u64, u64),
     /// Its stack, or why there is none.
     pub stack: Result<Option<StackId>, LostCause>,
-    /// Whether a part of the stack is missing.
-    pub is_cut: bool,
+    /// Why a part of the stack is missing, if one is.
+    pub cut: Option<LostCause>,
     /// Whether the stack was read at an earlier tick and stands for this one too, as the thread is stopped for its
     /// samples at other ticks.
     pub is_carried: bool,
@@ -207,7 +207,7 @@ impl Observer {
                 Reading::Torn => Err(LostCause::Torn),
                 Reading::Gone => Err(LostCause::Unreadable),
             },
-            is_cut: reading == Reading::Stack && last.is_cut,
+            cut: last.cut.filter(|_| reading == Reading::Stack),
             is_carried: reading == Reading::Unsampled,
             holds_gil: tick
                 .knows_holders
@@ -304,7 +304,7 @@ fn legacy_observation(
     Observation {
         key: (thread.thread_id, thread.thread_id),
         stack,
-        is_cut: false,
+        cut: None,
         is_carried: false,
         was_read: true,
         holds_gil: Some(thread.holds_gil),

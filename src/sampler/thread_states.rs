@@ -170,7 +170,7 @@ fn joined(
     Observation {
         key,
         stack,
-        is_cut: own.iter().any(|seen| seen.is_cut),
+        cut: own.iter().find_map(|seen| seen.cut),
         was_read: own.iter().any(|seen| seen.was_read),
         holds_gil: own.iter().filter_map(|seen| seen.holds_gil).max(),
         ..*top
@@ -234,7 +234,7 @@ mod tests {
         Observation {
             key: (at, 70),
             stack: Ok(stack),
-            is_cut: false,
+            cut: None,
             is_carried: false,
             was_read: at != 1,
             holds_gil: Some(holds_gil),
