@@ -132,6 +132,8 @@ pub struct ThreadFields {
     pub interpreter: Address,
     /// The current frame (3.11, 3.12: the `_PyCFrame` that names it).
     pub frame: Address,
+    /// Where the `_PyCFrame` lies (3.10–3.12).
+    pub cframe: Option<Address>,
     /// The `pthread_t`.
     pub ident: u64,
     /// The kernel's thread id in the target's PID namespace.
@@ -163,6 +165,7 @@ impl ThreadFields {
             next: pointer(thread.next)?,
             interpreter: pointer(thread.interp)?,
             frame: pointer(thread.frame)?,
+            cframe: thread.cframe.and_then(pointer),
             ident: word_at(bytes, thread.thread_id)?,
             native_id: thread
                 .native_thread_id

@@ -154,6 +154,7 @@ impl Reader {
             if fields.is_none_or(|fields| fields.ident != thread.ident) {
                 return Look::Gone;
             }
+            thread.cframe = fields.and_then(|fields| fields.cframe);
             look = found;
             match look {
                 Look::Open(open) if open.wants_codes || open.callee_code.is_some() => {
