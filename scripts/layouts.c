@@ -141,6 +141,9 @@ static void print_thread(void)
 #else
     AT("thread", "frame", PyThreadState, frame);
 #endif
+#if V(10) && !V(13)
+    AT("thread", "cframe", PyThreadState, cframe);
+#endif
     AT("thread", "thread_id", PyThreadState, thread_id);
 #if V(11)
     AT("thread", "native_thread_id", PyThreadState, native_thread_id);

@@ -100,7 +100,7 @@ pub struct Code {
     copies: Vec<Address>,
     lines: LineIndex,
     /// Whether it makes generators, coroutines or asynchronous generators.
-    pub(super) is_generator: bool,
+    pub is_generator: bool,
     /// Bytes that a frame of it takes in a data-stack chunk (3.11 on).
     pub(super) frame_bytes: Option<u64>,
     /// Its variables, in words: arguments, locals, cells (3.11 on).

@@ -72,9 +72,10 @@ pub enum TopRule {
 pub enum StackEnd {
     /// At the outermost frame.
     Outermost,
-    /// At a frame that could not be read, or is no frame.
+    /// At a frame that could not be read, is no frame, or was met before; at the null address, where the last frame has
+    /// no caller and is none that has none.
     Unreadable(Address),
-    /// After [`MAX_WALK`] frames, or where it came back to a frame met before.
+    /// After [`MAX_WALK`] frames.
     TooDeep,
 }
 
@@ -131,6 +132,8 @@ pub struct ThreadFields {
     pub interpreter: Address,
     /// The current frame (3.11, 3.12: the `_PyCFrame` that names it).
     pub frame: Address,
+    /// Where the `_PyCFrame` lies (3.10–3.12).
+    pub cframe: Option<Address>,
     /// The `pthread_t`.
     pub ident: u64,
     /// The kernel's thread id in the target's PID namespace.
@@ -162,6 +165,7 @@ impl ThreadFields {
             next: pointer(thread.next)?,
             interpreter: pointer(thread.interp)?,
             frame: pointer(thread.frame)?,
+            cframe: thread.cframe.and_then(pointer),
             ident: word_at(bytes, thread.thread_id)?,
             native_id: thread
                 .native_thread_id
@@ -323,7 +327,8 @@ pub(super) fn walk<'w>(
         }
         if circle.closes_at(at) {
             keep_one_round(&mut stack.frames);
-            break;
+            stack.end = StackEnd::Unreadable(at);
+            return Some(());
         }
         let parsed = match find(at) {
             None if ends.broken == Some(at) => None,

@@ -22,6 +22,8 @@ pub mod top;
 
 mod links;
 
+mod chunks;
+
 pub mod shape;
 
 pub mod places;

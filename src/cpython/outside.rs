@@ -4,6 +4,8 @@
 //! up to 3.9, `co_zombieframe` in `frameobject.c`), so the frames that a stack had a moment ago lie where those
 //! lie that it has next: for a while they are copied with the others.
 
+use std::cell::Cell;
+
 use rustc_hash::FxHashMap;
 
 use crate::memory::{Address, Piece, ReadMemory, Window};
@@ -32,6 +34,8 @@ pub(super) struct Outside {
     places: Vec<Address>,
     /// The same as ranges, in ascending order, those that are neighbours in one.
     ranges: Vec<Piece>,
+    /// The range that was found last: the next frame most likely lies in the same.
+    found: Cell<usize>,
     /// The most frames of a stack since the last review, and how many stacks there were.
     deepest: usize,
     stacks: u32,
@@ -50,8 +54,15 @@ impl Outside {
 
     /// The number of the only range in which `at` can lie.
     pub fn range_of(&self, at: Address) -> Option<usize> {
+        let found = self.found.get();
+        let holds = |range: &Piece| at >= range.at && at.0 - range.at.0 < range.length as u64;
+        if self.ranges.get(found).is_some_and(holds) {
+            return Some(found);
+        }
         let behind = self.ranges.partition_point(|range| range.at <= at);
-        behind.checked_sub(1)
+        let number = behind.checked_sub(1)?;
+        self.found.set(number);
+        Some(number)
     }
 
     /// Forgets how the frames follow one another.

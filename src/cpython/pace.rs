@@ -16,6 +16,10 @@ const REMEMBERED: u64 = 16;
 /// microseconds.
 const SLACK_NS: u64 = 700;
 
+/// A copy that takes longer than this, as that of a deep recursion does, is interrupted by some timer anyway, and its time
+/// differs by more than an interrupt takes: it is not repeated.
+const LONG_NS: u64 = 200_000;
+
 /// The usual time of copies of one kind.
 #[derive(Debug, Default)]
 pub struct Pace {
@@ -34,7 +38,7 @@ impl Pace {
         for _ in 0..=MAX_REPEATS {
             window.fill(memory);
             let end_ns = now_ns();
-            if self.is_usual(end_ns - start_ns) {
+            if self.is_usual(end_ns - start_ns) || end_ns - start_ns > LONG_NS {
                 return;
             }
             start_ns = end_ns;
@@ -63,6 +67,25 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::SavedMemory;
+
+    #[test]
+    fn a_long_copy_is_not_repeated() {
+        let memory = SavedMemory::default();
+        let reads = |usual_ns: u64, took_ns: u64| {
+            let mut pace = Pace { usual_ns };
+            let times = std::cell::Cell::new(0);
+            pace.fill(&mut Window::default(), &memory, || {
+                times.set(times.get() + 1);
+                times.get() * took_ns
+            });
+            times.get() - 1
+        };
+        assert_eq!(reads(2_000, 1_000), 1);
+        assert!(reads(2_000, 100_000) > 1);
+        assert_eq!(reads(2_000, 300_000), 1);
+        assert_eq!(reads(300_000, 600_000), 1);
+    }
 
     #[test]
     fn a_copy_that_took_long_is_noticed_and_a_slower_pace_is_learnt() {

@@ -3,50 +3,31 @@
 //! [`Places`] remembers where the last sample found the frames; one batch then copies the thread state
 //! and all these places. What lies elsewhere now is learnt frame by frame, and copied in one batch again.
 
+use std::cell::Cell;
+
 use rustc_hash::FxHashMap;
 
+use super::chunks::Chunks;
 use super::code::{CodeCache, Moment};
 use super::frames::{
-    Circle, Ends, FrameFormat, RawFrame, RawStack, ThreadFields, TopRule, walk, walk_live,
+    Ends, FrameFormat, RawFrame, RawStack, ThreadFields, TopRule, walk, walk_live,
 };
 use super::outside::Outside;
-use super::shape::{Chunk, Shape};
+use super::shape::Shape;
 use super::top::{self, Known, Open, Slot, Verdict};
 use crate::memory::window::{Window, int_at, word_at};
-use crate::memory::{Address, ReadMemory};
+use crate::memory::{Address, Blocks, ReadMemory};
 
-/// The most data-stack chunks that are followed: with 16 KiB each they hold far more than
-/// [`MAX_WALK`](super::frames::MAX_WALK) frames.
-const MAX_CHUNKS: usize = 4096;
-
-/// The largest chunk that is believed. Chunks have 16 KiB, doubled for a single frame that needs more.
-const MAX_CHUNK_BYTES: u64 = 1 << 22;
-
-/// The most bytes of one thread's chunks that are copied as a whole, enough for some 100,000 frames;
-/// frames in what lies below are read one by one.
-const MAX_COPIED_BYTES: u64 = 16 << 20;
-
-/// A chunk with more bytes in use than this is tried at its end before room is made for them.
-const BELIEVED_BYTES: u64 = 64 << 10;
-
-/// `sizeof(_PyStackChunk)` without its data: `previous`, `size`, `top` (`cpython/pystate.h`).
-const CHUNK_HEADER: u64 = 24;
-
-/// Bytes copied beyond the end of the stack as last seen: room for a few more calls.
-const SLACK: u64 = 512;
-
-/// How much more than that may be copied before the copy is made smaller.
-const SURPLUS: u64 = 4096;
+/// Data stacks of more bytes are copied once: that alone takes longer than many calls.
+const MAX_COPIED_TWICE: u64 = 64 << 10;
 
 /// Where the frames of one thread lay when they were last read.
 #[derive(Debug, Default, Clone)]
 pub struct Places {
     /// 3.11, 3.12: the `_PyCFrame`.
     pub(super) cframe: Address,
-    /// The data-stack chunks, newest first.
-    pub(super) chunks: Vec<Chunk>,
-    /// Whether these are all: from the newest to the one that has none before it.
-    are_all_chunks: bool,
+    /// The data-stack chunks.
+    pub(super) chunks: Chunks,
     /// Frames outside of the chunks; up to 3.10 all frames.
     pub(super) outside: Outside,
     pub(super) ends: Ends,
@@ -121,7 +102,9 @@ impl Places {
         window: &mut Window,
     ) -> Planned {
         let layout = format.layout;
-        let before = with_before.then(|| self.plan_frames(window));
+        let bytes: u64 = self.chunks.iter().map(|chunk| chunk.copied).sum();
+        let is_twice = with_before && bytes <= MAX_COPIED_TWICE;
+        let before = is_twice.then(|| self.plan_frames(window));
         let state = window.want(thread, ThreadFields::bytes_needed(layout));
         let pointer = match layout.thread.cframe_current_frame {
             Some(offset) => self.cframe + offset,
@@ -154,7 +137,7 @@ impl Places {
             window.want(range.at, range.length);
         }
         let chunks = window.len();
-        for chunk in &self.chunks {
+        for chunk in self.chunks.iter() {
             window.want(chunk.at, chunk.copied as usize);
         }
         (ranges, chunks)
@@ -181,16 +164,16 @@ impl Places {
         let look = self.look_at_frames(
             &fields, planned, window, format, codes, now, is_still, stack,
         );
-        self.follow_top(&fields);
+        self.chunks.follow_top(fields.chunk);
         (look.unwrap_or(Look::Moved), Some(fields))
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn look_at_frames(
+    fn look_at_frames<'w>(
         &mut self,
         fields: &ThreadFields,
         planned: Planned,
-        window: &Window,
+        window: &'w Window,
         format: FrameFormat<'_>,
         codes: &CodeCache,
         now: Moment,
@@ -204,15 +187,18 @@ impl Places {
             None => fields.frame,
         };
         let is_on_data_stack = |at: Address| self.is_on_data_stack(at);
-        // Most frames lie in the newest chunk.
-        let newest = self.chunks.first().map(|chunk| chunk.at);
-        let newest = newest.zip(window.piece(planned.chunks));
+        // Most frames lie in the same piece as their callee.
+        let last = Cell::new(None);
         let header = format.header();
-        let find = |at: Address| match newest {
-            Some((start, bytes)) if at >= start && at.0 - start.0 < bytes.len() as u64 => {
-                bytes.get((at.0 - start.0) as usize..)?.get(..header)
-            }
-            _ => self.find(at, planned, window, format),
+        let find = |at: Address| {
+            let within = |(start, bytes): (Address, &'w [u8])| {
+                let skip = usize::try_from(at.offset_from(start)?).ok()?;
+                bytes.get(skip..)?.get(..header)
+            };
+            last.get().and_then(within).or_else(|| {
+                last.set(self.piece_with(at, planned, window));
+                last.get().and_then(within)
+            })
         };
         walk(current, format, self.ends, stack, find, is_on_data_stack)?;
         stack.may_end_bare(is_still);
@@ -229,14 +215,14 @@ impl Places {
             codes,
             now,
             chunks: &self.chunks,
-            may_be_beside: self.are_all_chunks && !self.outside.ranges().is_empty(),
+            may_be_beside: self.chunks.are_all && !self.outside.ranges().is_empty(),
             pointer_stands,
             is_still,
         };
         let slot = |at: Address| slot(&self.chunks, at, planned, window, format);
         let has_trace = |caller: &RawFrame, callee: &RawFrame| {
             let bytes = |at: Address, length: usize| {
-                let number = self.chunks.iter().position(|chunk| chunk.holds(at))?;
+                let number = self.chunks.holding(at)?;
                 window.within(planned.chunks + number, at, length)
             };
             has_called(format, caller, callee, bytes)
@@ -247,6 +233,11 @@ impl Places {
                 Verdict::Open(open) => Look::Open(open),
             },
         )
+    }
+
+    /// Whether the code objects of the stack are to be compared before it is looked at.
+    pub(super) fn are_codes_due(&self, now: Moment) -> bool {
+        self.shape.are_codes_due(now)
     }
 
     /// Believes what speaks against a stack that was seen in a thread that stood still.
@@ -260,24 +251,7 @@ impl Places {
     }
 
     pub(super) fn is_on_data_stack(&self, at: Address) -> bool {
-        self.chunks.iter().any(|chunk| chunk.spans(at))
-    }
-
-    /// Copies as much of the newest chunk as is in use, from the next time on.
-    fn follow_top(&mut self, fields: &ThreadFields) {
-        let (Some((at, top)), Some(newest)) = (fields.chunk, self.chunks.first_mut()) else {
-            return;
-        };
-        let room = newest.size.min(MAX_CHUNK_BYTES);
-        if let Some(used) = top.offset_from(at)
-            && at == newest.at
-            && used <= room
-        {
-            let wanted = (used + SLACK).min(room);
-            if newest.copied < wanted || newest.copied > wanted + SURPLUS {
-                newest.copied = wanted;
-            }
-        }
+        self.chunks.spanning(at).is_some()
     }
 
     /// The bytes of the frame at `at`, when they were copied.
@@ -288,11 +262,27 @@ impl Places {
         window: &'w Window,
         format: FrameFormat<'_>,
     ) -> Option<&'w [u8]> {
-        if let Some(number) = self.chunks.iter().position(|chunk| chunk.holds(at)) {
-            return window.within(planned.chunks + number, at, format.header());
+        let (start, bytes) = self.piece_with(at, planned, window)?;
+        let skip = usize::try_from(at.offset_from(start)?).ok()?;
+        bytes.get(skip..)?.get(..format.header())
+    }
+
+    /// The piece in which `at` lies, and where it starts.
+    fn piece_with<'w>(
+        &self,
+        at: Address,
+        planned: Planned,
+        window: &'w Window,
+    ) -> Option<(Address, &'w [u8])> {
+        if let Some(number) = self.chunks.holding(at) {
+            return Some((
+                self.chunks[number].at,
+                window.piece(planned.chunks + number)?,
+            ));
         }
         let number = self.outside.range_of(at)?;
-        window.within(planned.ranges + number, at, format.header())
+        let start = self.outside.ranges()[number].at;
+        Some((start, window.piece(planned.ranges + number)?))
     }
 
     /// Makes the next [`Places::learn`] walk the whole stack: what was known of it did not help.
@@ -320,7 +310,8 @@ impl Places {
             }
             None => fields.frame,
         };
-        self.learn_chunks(&fields, memory);
+        self.chunks.learn(fields.chunk, memory);
+        self.shape.forget_order();
         if self.chunks.is_empty() {
             self.learn_top(current, format, memory);
         } else {
@@ -340,18 +331,14 @@ impl Places {
         memory: &impl ReadMemory,
     ) {
         let mut window = Window::default();
-        for chunk in &self.chunks {
+        for chunk in self.chunks.iter() {
             window.want(chunk.at, chunk.copied as usize);
         }
         window.fill(memory);
         let mut outside = Vec::new();
         let fetch = |at, header: &mut [u8]| {
-            let in_chunk = self
-                .chunks
-                .iter()
-                .enumerate()
-                .find_map(|(number, _)| window.within(number, at, header.len()));
-            match in_chunk {
+            let number = self.chunks.holding(at);
+            match number.and_then(|number| window.within(number, at, header.len())) {
                 Some(bytes) => header.copy_from_slice(bytes),
                 None => {
                     memory.read(at, header).ok()?;
@@ -382,6 +369,7 @@ impl Places {
         }
         let mut fresh = Vec::new();
         let mut met = None;
+        let mut blocks = Blocks::new(memory);
         let fetch = |at, header: &mut [u8]| {
             if let Some(number) = known.get(&at) {
                 met = Some(*number);
@@ -390,7 +378,7 @@ impl Places {
             let number = self.outside.range_of(at);
             match number.and_then(|number| window.within(number, at, header.len())) {
                 Some(bytes) => header.copy_from_slice(bytes),
-                None => memory.read(at, header).ok()?,
+                None => blocks.read(at, header)?,
             }
             fresh.push(at);
             Some(())
@@ -404,44 +392,17 @@ impl Places {
             }
         }
     }
-
-    /// Follows the chunks from the newest to the oldest.
-    fn learn_chunks(&mut self, fields: &ThreadFields, memory: &impl ReadMemory) {
-        self.chunks.clear();
-        self.are_all_chunks = false;
-        self.shape.forget_order();
-        let Some((mut at, top)) = fields.chunk else {
-            return;
-        };
-        let mut circle = Circle::default();
-        let mut copied = 0;
-        while !at.is_null() && self.chunks.len() < MAX_CHUNKS && !circle.closes_at(at) {
-            let newest_top = self.chunks.is_empty().then_some(top);
-            let Some((chunk, previous)) = read_chunk(at, newest_top, memory) else {
-                return;
-            };
-            copied += chunk.copied;
-            let is_there = chunk.copied <= BELIEVED_BYTES
-                || memory.read(at + (chunk.copied - 1), &mut [0]).is_ok();
-            if copied > MAX_COPIED_BYTES || !is_there {
-                return;
-            }
-            self.chunks.push(chunk);
-            at = previous;
-        }
-        self.are_all_chunks = at.is_null();
-    }
 }
 
 /// What lies at `at` in the chunks.
 pub(super) fn slot(
-    chunks: &[Chunk],
+    chunks: &Chunks,
     at: Address,
     planned: Planned,
     window: &Window,
     format: FrameFormat<'_>,
 ) -> Slot {
-    let Some(number) = chunks.iter().position(|chunk| chunk.spans(at)) else {
+    let Some(number) = chunks.spanning(at) else {
         return Slot::Empty;
     };
     let chunk = &chunks[number];
@@ -493,35 +454,4 @@ fn has_called<'w>(
     places
         .take_while(is_callers)
         .any(|at| word(at).map(untagged) == Some(untagged(function)))
-}
-
-/// Reads the header of the chunk at `at`: `previous`, `size` and `top`, which counts words and holds for
-/// a chunk that is not the newest (`push_chunk` in `pystate.c`). Returns the one before it, too.
-fn read_chunk(
-    at: Address,
-    newest_top: Option<Address>,
-    memory: &impl ReadMemory,
-) -> Option<(Chunk, Address)> {
-    let mut header = [0; CHUNK_HEADER as usize];
-    memory.read(at, &mut header).ok()?;
-    let [previous, size, saved_top] = [0, 8, 16].map(|offset| word_at(&header, offset));
-    let (previous, size, saved_top) = (Address(previous?), size?, saved_top?);
-    if !(CHUNK_HEADER..=MAX_CHUNK_BYTES).contains(&size) {
-        return None;
-    }
-    let saved_used = saved_top.saturating_mul(8).saturating_add(CHUNK_HEADER);
-    let used = match newest_top {
-        Some(top) => top.offset_from(at).unwrap_or(size).saturating_add(SLACK),
-        None => saved_used,
-    };
-    // The root chunk leaves out its first word.
-    let root_word = if previous.is_null() { 8 } else { 0 };
-    let chunk = Chunk {
-        at,
-        size,
-        copied: used.min(size),
-        first_frame: at + (CHUNK_HEADER + root_word),
-        end: newest_top.is_none().then_some(at + saved_used),
-    };
-    Some((chunk, previous))
 }

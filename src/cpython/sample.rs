@@ -139,6 +139,9 @@ impl Reader {
         memory: &impl ReadMemory,
     ) -> Look {
         let mut look = Look::Moved;
+        if self.list.threads[number].places.are_codes_due(now) {
+            self.read_codes(number, None, now, memory);
+        }
         for _ in 0..CODE_LOOKS {
             let format = format_of(&self.interpreter);
             let thread = &mut self.list.threads[number];
@@ -152,6 +155,7 @@ impl Reader {
             if fields.is_none_or(|fields| fields.ident != thread.ident) {
                 return Look::Gone;
             }
+            thread.cframe = fields.and_then(|fields| fields.cframe);
             look = found;
             match look {
                 Look::Open(open) if open.wants_codes || open.callee_code.is_some() => {

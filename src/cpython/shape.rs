@@ -8,6 +8,7 @@
 //!
 //! Up to 3.10 nothing is known of how frames lie, but the outermost frame of a thread stays for long.
 
+use super::chunks::Chunks;
 use super::code::{CodeCache, Extent, Moment};
 use super::frames::{RawFrame, RawStack, StackEnd};
 use super::links::{Link, Links};
@@ -16,41 +17,8 @@ use crate::memory::Address;
 /// The most exceptions that are remembered of a thread; beyond, they are learnt anew.
 const MAX_KNOWN: usize = 16;
 
-/// A data-stack chunk: where the frames in it lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chunk {
-    /// Where it starts.
-    pub at: Address,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Bytes of it that are copied.
-    pub copied: u64,
-    /// Where its first frame lies.
-    pub first_frame: Address,
-    /// Where its last frame ends; `None` for the newest chunk, in which frames come and go.
-    pub end: Option<Address>,
-}
-
-impl Chunk {
-    /// Whether a place lies in it, copied or not.
-    pub(super) fn spans(&self, at: Address) -> bool {
-        at >= self.at && at.0 - self.at.0 < self.size
-    }
-
-    /// Whether a place lies in what is copied of it.
-    pub(super) fn holds(&self, at: Address) -> bool {
-        at >= self.at && at.0 - self.at.0 < self.copied
-    }
-}
-
-/// Where the frame after one that ends at `end` lies, in `chunks`, newest first.
-pub(super) fn slot_after(end: Address, chunks: &[Chunk]) -> Address {
-    let full = chunks.iter().position(|chunk| chunk.end == Some(end));
-    match full.and_then(|number| chunks.get(number.checked_sub(1)?)) {
-        Some(newer) => newer.first_frame,
-        None => end,
-    }
-}
+/// A stack of more frames than this is deep.
+const DEEP: usize = 1000;
 
 /// A place where the frames of a stack do not follow one another: where the next frame belongs, and
 /// where it is.
@@ -115,7 +83,7 @@ impl Shape {
     pub fn examine(
         &mut self,
         stack: &RawStack,
-        chunks: &[Chunk],
+        chunks: &Chunks,
         codes: &CodeCache,
         now: Moment,
         has_trace: impl Fn(&RawFrame, &RawFrame) -> bool,
@@ -137,8 +105,13 @@ impl Shape {
         };
         let mut due_ns = before.map_or(u64::MAX, |before| before.due_ns);
         let mut caller = before.map(|before| (before.code_number, before.is_in_chunk));
+        let mut last = None;
         for (number, frame) in stack.frames.iter().rev().enumerate().skip(same) {
-            let Some((code, fresh_until_ns)) = codes.at_moment(frame.code, now) else {
+            // A deep stack is a recursion: most frames are of the function before.
+            if last.is_none_or(|(at, _)| at != frame.code) {
+                last = Some((frame.code, codes.at_moment(frame.code, now)));
+            }
+            let Some((code, fresh_until_ns)) = last.and_then(|(_, code)| code) else {
                 findings.wants_codes = true;
                 findings.next_slot = None;
                 caller = None;
@@ -148,11 +121,11 @@ impl Shape {
             findings.is_torn |= !code.extent.holds(frame);
             findings.is_loose |=
                 number == 0 && code.is_generator && stack.end == StackEnd::Outermost;
-            let is_in_chunk = chunks.iter().any(|chunk| chunk.holds(frame.at));
+            let is_in_chunk = chunks.hold(frame.at);
             self.place(number, frame.at, is_in_chunk, &mut findings);
             if is_in_chunk && findings.next_slot.is_some() {
                 let end = code.frame_bytes.map(|bytes| frame.at + bytes);
-                findings.next_slot = end.map(|end| slot_after(end, chunks));
+                findings.next_slot = end.map(|end| chunks.slot_after(end));
             }
             if let Some((caller, true)) = caller
                 && is_in_chunk
@@ -183,6 +156,13 @@ impl Shape {
             }
         }
         findings
+    }
+
+    /// Whether the code objects of a deep stack are to be compared again at `now`: before it is looked at, as it would be
+    /// looked at twice otherwise.
+    pub fn are_codes_due(&self, now: Moment) -> bool {
+        let innermost = self.ordered.get(DEEP..).and_then(<[Ordered]>::last);
+        innermost.is_some_and(|innermost| innermost.due_ns <= now.at_ns)
     }
 
     /// How many frames, from the outermost, are those that were last found in order.

@@ -16,6 +16,9 @@ const MAX_INTERPRETERS: usize = 1024;
 /// The most threads of a process that are read. Linux allows some 32,000 in a process by default.
 const MAX_THREADS: usize = 65_536;
 
+/// No `PyThreadState` of a version with a `_PyCFrame` is larger: those of 3.10 to 3.12 have some 300 to 400 bytes.
+const MAX_STATE_BYTES: u64 = 1024;
+
 /// A thread of the target, as the interpreter lists it.
 #[derive(Debug, Clone)]
 pub struct KnownThread {
@@ -27,6 +30,7 @@ pub struct KnownThread {
     pub ident: u64,
     /// The kernel's thread id in the target's PID namespace (3.11 on).
     pub native_id: Option<u64>,
+    pub(super) cframe: Option<Address>,
     pub(super) places: Places,
     pub(super) is_learnt: bool,
     pub(super) planned: Option<Planned>,
@@ -52,6 +56,7 @@ impl KnownThread {
             interpreter,
             ident: fields.ident,
             native_id: fields.native_id,
+            cframe: fields.cframe,
             places: Places::default(),
             is_learnt: false,
             planned: None,
@@ -63,6 +68,18 @@ impl KnownThread {
             draft: RawStack::default(),
             windows: Windows::default(),
         }
+    }
+
+    /// A place on the C stack of the thread that runs Python code in this state (3.10–3.12); `None` while none does, and
+    /// where the version does not tell.
+    #[must_use]
+    pub fn place_on_c_stack(&self) -> Option<Address> {
+        // The first `_PyCFrame` lies in the state itself (`root_cframe`).
+        let is_in_state = |at: Address| {
+            let offset = at.offset_from(self.state);
+            offset.is_some_and(|offset| offset < MAX_STATE_BYTES)
+        };
+        self.cframe.filter(|at| !is_in_state(*at))
     }
 
     /// Whether the fields of its state are those of the same thread.
@@ -204,7 +221,7 @@ impl ThreadList {
         };
         let mut threads = self.threads.iter().peekable();
         let mut expected = pointer(self.first);
-        if self.interpreters.is_empty() {
+        if self.interpreters.is_empty() || self.is_gil_missing() {
             return false;
         }
         for known in &self.interpreters {
@@ -241,6 +258,13 @@ impl ThreadList {
             expected = pointer(known.heads.map(|piece| piece + 1));
         }
         expected == Some(Address::NULL)
+    }
+
+    /// Whether one interpreter has no GIL and another has: the former was just being made (3.12 on).
+    fn is_gil_missing(&self) -> bool {
+        let with_gil = self.interpreters.iter().filter(|known| known.gil.is_some());
+        let count = with_gil.count();
+        count > 0 && count < self.interpreters.len()
     }
 
     /// Follows the lists anew; `None`, and nothing is known any more, when the first interpreter cannot be

@@ -28,10 +28,11 @@
 //! resumed it is missing for a moment (seen on 3.7, 3.8, 3.11 and 3.12, even in a stopped target), so no
 //! stack ends in a generator's frame. And no frame in it may be over.
 
+use super::chunks::Chunks;
 use super::code::{CodeCache, Moment};
 use super::frames::{FrameFormat, RawFrame, RawStack, StackEnd, TopRule};
 use super::links::Link;
-use super::shape::{Chunk, Shape, slot_after};
+use super::shape::Shape;
 use crate::memory::Address;
 
 /// The most callees that are added: a target does not call more in the time of one copy.
@@ -73,8 +74,8 @@ pub(super) struct Known<'a> {
     pub codes: &'a CodeCache,
     /// When the copy was taken.
     pub now: Moment,
-    /// The thread's chunks, newest first.
-    pub chunks: &'a [Chunk],
+    /// The thread's chunks.
+    pub chunks: &'a Chunks,
     /// Whether these are all of them, and something else was copied beside them.
     pub may_be_beside: bool,
     /// Whether the current-frame pointer was the same after the frames were copied; `None` where that
@@ -175,7 +176,7 @@ fn cut_dead(stack: &mut RawStack, known: Known<'_>) {
 /// callees of two moments may lie at the same place.
 fn pointer_stands(stack: &RawStack, named: Option<Address>, known: Known<'_>) -> bool {
     let innermost = stack.frames.first().map(|frame| frame.at);
-    let in_chunk = |at: Address| known.chunks.iter().any(|chunk| chunk.holds(at));
+    let in_chunk = |at: Address| known.chunks.hold(at);
     let is_told_by_copy =
         known.format.rule() != TopRule::Pointer && innermost.is_some_and(in_chunk);
     is_told_by_copy || known.pointer_stands == Some(true) && innermost == named
@@ -183,9 +184,7 @@ fn pointer_stands(stack: &RawStack, named: Option<Address>, known: Known<'_>) ->
 
 /// Whether a frame of the data stack lies in none of its chunks: it lay in one that was freed meanwhile.
 fn is_beside_chunks(stack: &RawStack, known: Known<'_>) -> bool {
-    let is_beside = |frame: &RawFrame| {
-        frame.is_on_data_stack && !known.chunks.iter().any(|chunk| chunk.holds(frame.at))
-    };
+    let is_beside = |frame: &RawFrame| frame.is_on_data_stack && !known.chunks.hold(frame.at);
     known.may_be_beside && !known.chunks.is_empty() && stack.frames.iter().any(is_beside)
 }
 
@@ -262,7 +261,7 @@ fn add_executing(
             return TopFrame::Wants(frame.code);
         };
         caller = Some(next);
-        next = slot_after(next + bytes, known.chunks);
+        next = known.chunks.slot_after(next + bytes);
         added.push(frame);
     }
     TopFrame::Unknown
@@ -304,7 +303,7 @@ fn is_at_call(frame: &RawFrame, known: Known<'_>) -> bool {
     let Some((stacktop, variables)) = saved(frame, known) else {
         return false;
     };
-    let is_in_chunk = known.chunks.iter().any(|chunk| chunk.holds(frame.at));
+    let is_in_chunk = known.chunks.hold(frame.at);
     let has_operands = stacktop > variables || clears_variables(known) && stacktop > 0;
     has_operands && is_in_chunk && !frame.entered_from_c
 }
@@ -363,7 +362,7 @@ fn add_callees(
         match (bytes_of(frame, known), is_callee) {
             (Some(bytes), true) => {
                 stack.frames.insert(0, frame);
-                next = slot_after(next + bytes, known.chunks);
+                next = known.chunks.slot_after(next + bytes);
             }
             // Called by C code, or by a generator.
             (Some(_), false) => return TopFrame::Unknown,

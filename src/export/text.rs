@@ -234,9 +234,21 @@ pub fn lost_in_words(profile: &Profile) -> String {
                     "sample torn (the stack changed while it was read)",
                     "samples torn (the stack changed while it was read)",
                 ),
-                LostCause::Cut => (
-                    "stack cut (too deep: its middle is left out)",
-                    "stacks cut (too deep: their middles are left out)",
+                LostCause::TooDeep => (
+                    "stack too deep (its middle is left out)",
+                    "stacks too deep (their middles are left out)",
+                ),
+                LostCause::GeneratorCallers => (
+                    "stack without the callers of a generator (it was being resumed or was yielding)",
+                    "stacks without the callers of a generator (it was being resumed or was yielding)",
+                ),
+                LostCause::BrokenLink => (
+                    "stack broken off (a frame could not be read)",
+                    "stacks broken off (a frame could not be read)",
+                ),
+                LostCause::NoEntry => (
+                    "stack without an entry frame (a greenlet, or compiled code)",
+                    "stacks without an entry frame (greenlets, or compiled code)",
                 ),
             };
             format!("{count} {}", if *count == 1 { one } else { many })

@@ -1,5 +1,6 @@
 //! Turns an address of the target into bytes.
 
+pub mod blocks;
 pub mod live;
 pub mod snapshot;
 pub mod window;
@@ -9,6 +10,7 @@ use std::ops::Add;
 
 use thiserror::Error;
 
+pub use blocks::Blocks;
 pub use live::LiveMemory;
 pub use snapshot::SavedMemory;
 pub use window::Window;

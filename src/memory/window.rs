@@ -48,9 +48,9 @@ impl Window {
         }
         self.starts.clear();
         let (mut next, mut offset, mut whole) = (0, 0, true);
+        let mut wanted = total;
         while next < self.pieces.len() {
             let target = &mut self.bytes[offset..];
-            let wanted: usize = self.pieces[next..].iter().map(|piece| piece.length).sum();
             let read = memory.read_pieces(&self.pieces[next..], &mut target[..wanted]);
             let mut end = 0;
             while next < self.pieces.len() && end + self.pieces[next].length <= read {
@@ -59,7 +59,9 @@ impl Window {
                 next += 1;
             }
             offset += end;
-            if next < self.pieces.len() {
+            wanted -= end;
+            if let Some(unreadable) = self.pieces.get(next) {
+                wanted -= unreadable.length;
                 self.starts.push(None);
                 next += 1;
                 whole = false;

@@ -240,7 +240,14 @@ pub enum LostCause {
     /// The stack changed while it was read and no consistent copy could be had.
     Torn,
     /// The stack was too deep: it is there, with its middle left out.
-    Cut,
+    TooDeep,
+    /// The stack ends at a generator or coroutine whose caller is not known: it was being resumed, or was yielding.
+    GeneratorCallers,
+    /// The stack ends where a frame could not be read, or where the link to a caller led to no frame.
+    BrokenLink,
+    /// The stack ends at a function that the interpreter did not enter from C: the outermost one of a greenlet, or one
+    /// that a compiler made.
+    NoEntry,
 }
 
 impl fmt::Display for LostCause {
@@ -249,7 +256,10 @@ impl fmt::Display for LostCause {
             LostCause::Late => "late",
             LostCause::Unreadable => "unreadable",
             LostCause::Torn => "torn",
-            LostCause::Cut => "cut",
+            LostCause::TooDeep => "too deep",
+            LostCause::GeneratorCallers => "generator callers unknown",
+            LostCause::BrokenLink => "frame unreadable",
+            LostCause::NoEntry => "no entry frame",
         })
     }
 }

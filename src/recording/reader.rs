@@ -505,7 +505,10 @@ fn lost_event(loss: &schema::Loss) -> Option<Event> {
         LostCause::Late,
         LostCause::Unreadable,
         LostCause::Torn,
-        LostCause::Cut,
+        LostCause::TooDeep,
+        LostCause::GeneratorCallers,
+        LostCause::BrokenLink,
+        LostCause::NoEntry,
     ];
     let cause = causes
         .into_iter()

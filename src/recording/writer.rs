@@ -287,7 +287,10 @@ pub(super) fn cause_number(cause: LostCause) -> u32 {
         LostCause::Late => 1,
         LostCause::Unreadable => 2,
         LostCause::Torn => 3,
-        LostCause::Cut => 4,
+        LostCause::TooDeep => 4,
+        LostCause::GeneratorCallers => 5,
+        LostCause::BrokenLink => 6,
+        LostCause::NoEntry => 7,
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Activity, Dump, SamplerError, Stops, ThreadDump};
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process, TaskState};
 use crate::profile::Profile;
-use crate::profile::event::Event;
+use crate::profile::event::{Event, LostCause};
 
 /// How long an interpreter that has just been started gets until it has a thread.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
@@ -74,9 +74,18 @@ fn describe(
 }
 
 fn incomplete(observation: &Observation) -> Option<String> {
-    match observation.stack {
-        Err(cause) => Some(format!("the stack could not be read: {cause}")),
-        Ok(_) if observation.is_cut => Some("a part of the stack could not be read".to_owned()),
-        Ok(_) => None,
+    if let Err(cause) = observation.stack {
+        return Some(format!("the stack could not be read: {cause}"));
     }
+    let why = match observation.cut? {
+        LostCause::TooDeep => "the stack is too deep: its middle is left out",
+        LostCause::GeneratorCallers => {
+            "the callers of a generator are not known: it was being resumed or was yielding"
+        }
+        LostCause::NoEntry => {
+            "the outermost function has no entry frame: that of a greenlet, or compiled code"
+        }
+        _ => "a part of the stack could not be read",
+    };
+    Some(why.to_owned())
 }

@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 
 use super::intern::{Interned, Interner, Recent};
 use super::target::Source;
-use super::thread_states::{StateFields, ThreadStates, threads_of};
+use super::thread_states::{Runner, StateFields, ThreadStates, threads_of};
 use crate::cpython::gil::GilLocks;
 use crate::cpython::legacy::{LegacyReader, LegacyThread};
 use crate::cpython::native_ids::native_ids;
@@ -29,8 +29,8 @@ pub struct Observation {
     pub key: (u64, u64),
     /// Its stack, or why there is none.
     pub stack: Result<Option<StackId>, LostCause>,
-    /// Whether a part of the stack is missing.
-    pub is_cut: bool,
+    /// Why a part of the stack is missing, if one is.
+    pub cut: Option<LostCause>,
     /// Whether the stack was read at an earlier tick and stands for this one too, as the thread is stopped for its
     /// samples at other ticks.
     pub is_carried: bool,
@@ -106,6 +106,8 @@ pub struct Observer {
     /// In the order of [`Reader::threads`].
     threads: Vec<Remembered>,
     states: ThreadStates,
+    /// The thread of each, as [`threads_of`] tells.
+    owners: Vec<Option<(u64, u64)>>,
     /// The keys of the threads that run.
     begun: FxHashSet<(u64, u64)>,
 }
@@ -141,14 +143,8 @@ impl Observer {
 
     /// Makes `threads` those of `reader`; the stacks of those that are still there are kept.
     fn follow(&mut self, reader: &Reader) {
-        let fields = |thread: &KnownThread| StateFields {
-            key: native_key(thread),
-            interpreter: thread.interpreter,
-            native_id: thread.native_id,
-        };
-        let states: Vec<StateFields> = reader.threads().iter().map(fields).collect();
-        let names_its_thread = reader.interpreter().version.at_least(13);
-        let owners = threads_of(&states, names_its_thread);
+        let states = states_of(reader);
+        let owners = threads_of(&states);
         self.states.follow(&states, &owners);
         let mut known = std::mem::take(&mut self.threads);
         for (StateFields { key, .. }, owner) in states.iter().zip(&owners) {
@@ -167,8 +163,33 @@ impl Observer {
                 ..remembered
             });
         }
-        self.begun = owners.into_iter().flatten().collect();
+        self.begun = owners.iter().copied().flatten().collect();
+        self.owners = owners;
     }
+
+    /// Whether a thread has entered or left a sub-interpreter, in a version that makes no thread state for that.
+    fn have_owners_changed(&self, reader: &Reader) -> bool {
+        let threads = reader.threads();
+        let ends = threads.first().zip(threads.last());
+        let has_several = ends.is_some_and(|(first, last)| first.interpreter != last.interpreter);
+        has_several && threads_of(&states_of(reader)) != self.owners
+    }
+}
+
+fn states_of(reader: &Reader) -> Vec<StateFields> {
+    let version = reader.interpreter().version;
+    let runner = |thread: &KnownThread| match thread.place_on_c_stack() {
+        Some(at) => Runner::OnStack(at),
+        None if version.at_least(10) => Runner::Named,
+        None => Runner::Unknown,
+    };
+    let fields = |thread: &KnownThread| StateFields {
+        key: native_key(thread),
+        interpreter: thread.interpreter,
+        native_id: thread.native_id,
+        runner: runner(thread),
+    };
+    reader.threads().iter().map(fields).collect()
 }
 
 impl Observer {
@@ -207,7 +228,7 @@ impl Observer {
                 Reading::Torn => Err(LostCause::Torn),
                 Reading::Gone => Err(LostCause::Unreadable),
             },
-            is_cut: reading == Reading::Stack && last.is_cut,
+            cut: last.cut.filter(|_| reading == Reading::Stack),
             is_carried: reading == Reading::Unsampled,
             holds_gil: tick
                 .knows_holders
@@ -253,7 +274,9 @@ fn native_observations(
     emit: &mut dyn FnMut(Event),
 ) -> Observed {
     let tick = reader.last();
-    let are_others = tick.threads_changed || observer.threads.len() != reader.threads().len();
+    let are_others = tick.threads_changed
+        || observer.threads.len() != reader.threads().len()
+        || observer.have_owners_changed(reader);
     if are_others {
         observer.follow(reader);
     }
@@ -304,7 +327,7 @@ fn legacy_observation(
     Observation {
         key: (thread.thread_id, thread.thread_id),
         stack,
-        is_cut: false,
+        cut: None,
         is_carried: false,
         was_read: true,
         holds_gil: Some(thread.holds_gil),

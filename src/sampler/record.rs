@@ -332,8 +332,8 @@ impl Recording<'_> {
                 Ok(_) => good += 1,
                 Err(cause) => self.lose(cause, 1),
             }
-            if observation.is_cut {
-                self.lose(LostCause::Cut, 1);
+            if let Some(cause) = observation.cut {
+                self.lose(cause, 1);
             }
         }
         self.progress.samples.fetch_add(good, Ordering::Relaxed);

@@ -128,7 +128,7 @@ mod tests {
         Observation {
             key: (number, number),
             stack: Ok(None),
-            is_cut: false,
+            cut: None,
             is_carried: false,
             was_read: true,
             holds_gil: Some(holds_gil),

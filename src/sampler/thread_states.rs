@@ -23,6 +23,19 @@ pub struct StateFields {
     pub interpreter: Address,
     /// The kernel's thread id (3.11 on).
     pub native_id: Option<u64>,
+    /// Which thread runs in it.
+    pub runner: Runner,
+}
+
+/// What tells which thread runs in a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runner {
+    /// The `pthread_t` of the state: from 3.13 on, and of a state in which nothing runs.
+    Named,
+    /// The thread on whose C stack this place lies (3.10–3.12).
+    OnStack(Address),
+    /// Nothing (up to 3.9).
+    Unknown,
 }
 
 /// The thread states of one thread, where it has several.
@@ -47,14 +60,19 @@ pub struct ThreadStates {
 /// sets it), from 3.12 on none (`bind_tstate` sets it). `thread_run` (up to 3.11) and `bind_tstate` correct the
 /// `pthread_t` first and the kernel's id after it: in between the latter is still that of the starting thread.
 ///
-/// Without `names_its_thread` each state counts as a thread. Up to 3.12 the first state of a sub-interpreter has
-/// the `pthread_t` of the thread that made the sub-interpreter, whichever thread runs in it
-/// (`_run_script_in_interpreter` in `Modules/_xxsubinterpretersmodule.c`): on whose frames its own lie is not known.
+/// Up to 3.12 the first state of a sub-interpreter has the `pthread_t` of the thread that made the sub-interpreter,
+/// whichever thread runs in it (`_run_script_in_interpreter` in `Modules/_xxsubinterpretersmodule.c`). From 3.10 on the
+/// C stack tells who does. Up to 3.9 nothing does: on whose frames its own lie is not known where there are several
+/// threads, and each state counts as one.
 #[must_use]
-pub fn threads_of(states: &[StateFields], names_its_thread: bool) -> Vec<Option<ThreadKey>> {
+pub fn threads_of(states: &[StateFields]) -> Vec<Option<ThreadKey>> {
     let mut idents = HashSet::new();
     let mut native_ids = HashSet::new();
     let mut first_of: FxHashMap<u64, ThreadKey> = FxHashMap::default();
+    let main = states
+        .last()
+        .map_or(Address::NULL, |state| state.interpreter);
+    let is_alone = states.iter().all(|state| state.key.1 == states[0].key.1);
     let mut owners = Vec::with_capacity(states.len());
     for state in states.iter().rev() {
         let ident = state.key.1;
@@ -62,14 +80,26 @@ pub fn threads_of(states: &[StateFields], names_its_thread: bool) -> Vec<Option<
         let is_first = ident != 0
             && idents.insert((state.interpreter, ident))
             && native_id.is_none_or(|id| native_ids.insert((state.interpreter, id)));
-        let oldest = || match names_its_thread {
-            true => *first_of.entry(ident).or_insert(state.key),
-            false => state.key,
-        };
-        owners.push(is_first.then(oldest));
+        let mut oldest = |ident| *first_of.entry(ident).or_insert(state.key);
+        owners.push(match state.runner {
+            Runner::OnStack(at) if state.interpreter != main => {
+                Some(oldest(owner_of_stack(at, states)))
+            }
+            Runner::Unknown if !is_alone => is_first.then_some(state.key),
+            _ => is_first.then(|| oldest(ident)),
+        });
     }
     owners.reverse();
     owners
+}
+
+/// The `pthread_t` of the thread on whose C stack `at` lies. A C library puts what a `pthread_t` points to at the upper
+/// end of the thread's stack (`allocate_stack` in glibc, `pthread_create` in musl), but for the main thread, whose stack
+/// the kernel puts above all of these. The state of the main thread is the oldest one.
+fn owner_of_stack(at: Address, states: &[StateFields]) -> u64 {
+    let idents = states.iter().map(|state| state.key.1);
+    let above = idents.filter(|ident| *ident >= at.0).min();
+    above.unwrap_or_else(|| states.last().map_or(0, |state| state.key.1))
 }
 
 impl ThreadStates {
@@ -170,7 +200,7 @@ fn joined(
     Observation {
         key,
         stack,
-        is_cut: own.iter().any(|seen| seen.is_cut),
+        cut: own.iter().find_map(|seen| seen.cut),
         was_read: own.iter().any(|seen| seen.was_read),
         holds_gil: own.iter().filter_map(|seen| seen.holds_gil).max(),
         ..*top
@@ -191,11 +221,12 @@ mod tests {
             key: (at, ident),
             interpreter,
             native_id: Some(native_id),
+            runner: Runner::Named,
         }
     }
 
     fn check(states: &[StateFields], expected: &[Option<u64>]) {
-        let threads = threads_of(states, true);
+        let threads = threads_of(states);
         let found: Vec<_> = threads.iter().map(|key| key.map(|key| key.0)).collect();
         assert_eq!(found, expected, "{states:?}");
     }
@@ -225,16 +256,41 @@ mod tests {
             state(1, 70, MAIN, 700),
         ];
         check(&states, &[None, Some(1), Some(2), Some(2), Some(1)]);
-        let apart = threads_of(&states, false);
-        let apart: Vec<_> = apart.iter().map(|key| key.map(|key| key.0)).collect();
-        assert_eq!(apart, [None, Some(4), Some(3), Some(2), Some(1)]);
+    }
+
+    #[test]
+    fn the_thread_in_a_state_is_the_one_on_whose_c_stack_it_runs() {
+        let main = state(1, 0x5000, MAIN, 700);
+        let worker = state(2, 0x9000, MAIN, 800);
+        let other = state(3, 0x7000, MAIN, 900);
+        let on = |at| StateFields {
+            runner: Runner::OnStack(Address(at)),
+            ..state(4, 0x5000, SUB, 700)
+        };
+        for (at, runs_in) in [(0x8f00, 2), (0x7100, 2), (0x6f00, 3), (0xffff_0000, 1)] {
+            let expected = [Some(runs_in), Some(3), Some(2), Some(1)];
+            check(&[on(at), other, worker, main], &expected);
+        }
+    }
+
+    #[test]
+    fn a_state_of_which_nothing_tells_who_runs_in_it_is_joined_only_where_one_thread_is() {
+        let unknown = |state: StateFields| StateFields {
+            runner: Runner::Unknown,
+            ..state
+        };
+        let main = unknown(state(1, 70, MAIN, 700));
+        let worker = unknown(state(2, 80, MAIN, 800));
+        let sub = unknown(state(3, 70, SUB, 700));
+        check(&[sub, main], &[Some(1), Some(1)]);
+        check(&[sub, worker, main], &[Some(3), Some(2), Some(1)]);
     }
 
     fn observed(at: u64, stack: Option<StackId>, holds_gil: bool) -> Observation {
         Observation {
             key: (at, 70),
             stack: Ok(stack),
-            is_cut: false,
+            cut: None,
             is_carried: false,
             was_read: at != 1,
             holds_gil: Some(holds_gil),
@@ -266,7 +322,7 @@ mod tests {
         // The thread went from the main interpreter to the third state's and from there to the second's.
         let states = [3, 2, 1].map(|at| state(at, 70, Address(at), 700));
         let mut joiner = ThreadStates::default();
-        joiner.follow(&states, &threads_of(&states, true));
+        joiner.follow(&states, &threads_of(&states));
         let mut join = |holder: u64, second: Option<StackId>| {
             let mut seen = vec![
                 observed(3, stacks[2], holder == 3),
@@ -304,7 +360,7 @@ mod tests {
         let states = [(3, SUB), (2, MAIN), (1, MAIN)]
             .map(|(at, interpreter)| state(at, [70, 71, 70][3 - at as usize], interpreter, at));
         let mut joiner = ThreadStates::default();
-        joiner.follow(&states, &threads_of(&states, true));
+        joiner.follow(&states, &threads_of(&states));
         let keys = states.map(|state| state.key);
         for (read, expected) in [(vec![0], vec![0, 2]), (vec![1], vec![1])] {
             let mut numbers = read;

@@ -934,7 +934,7 @@ mod tests {
         Observation {
             key,
             stack: Ok(Some(StackId(stack))),
-            is_cut: false,
+            cut: None,
             is_carried: false,
             was_read: true,
             holds_gil: Some(key == KEYS[0]),

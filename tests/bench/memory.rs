@@ -122,7 +122,7 @@ impl<'a> Day<'a> {
                 was_read: true,
                 key: (thread + 1, thread + 1),
                 stack: Ok(self.interner.ready_stack(frames, &mut emit)),
-                is_cut: false,
+                cut: None,
                 is_carried: false,
                 holds_gil: Some(thread == 0),
                 gil_locks: None,

@@ -112,7 +112,10 @@ fn step() -> impl Strategy<Value = Step> {
         LostCause::Late,
         LostCause::Unreadable,
         LostCause::Torn,
-        LostCause::Cut,
+        LostCause::TooDeep,
+        LostCause::GeneratorCallers,
+        LostCause::BrokenLink,
+        LostCause::NoEntry,
     ]);
     let retry = prop::sample::select(vec![
         UndeterminedCause::Moved,

@@ -527,8 +527,8 @@ fn a_damaged_stack_is_cut() {
                 continue;
             }
             let recording = Recording::start(program.pid(), 50.0, None);
-            recording.wait_until("a cut stack", |profile| {
-                profile.lost().get(&LostCause::Cut) > Some(&0)
+            recording.wait_until("a stack that breaks off", |profile| {
+                profile.lost().get(&LostCause::BrokenLink) > Some(&0)
             });
             drop(program);
             assert_eq!(recording.end().0, Ended::TargetEnded);

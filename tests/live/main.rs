@@ -2,6 +2,7 @@
 
 mod activity;
 mod builds;
+mod deep;
 mod differential;
 mod formats;
 #[path = "../it/image_format.rs"]

@@ -95,9 +95,9 @@ pub fn check_program(place: &str, python: &Python, program: &Standing) {
 
 /// What the interpreter knows of a thread. Up to 3.12 the first thread state of a sub-interpreter stays
 /// recorded as that of the thread that made the sub-interpreter, whichever thread runs in it
-/// (`_run_script_in_interpreter` in `Modules/_xxsubinterpretersmodule.c`).
+/// (`_run_script_in_interpreter` in `Modules/_xxsubinterpretersmodule.c`). From 3.10 on its C stack tells which one does.
 fn as_recorded(told: &ToldThread, python: &Python, pid: i32) -> ToldThread {
-    if told.interpreter == 0 || python.version >= (3, 13, 0) {
+    if told.interpreter == 0 || python.version >= (3, 10, 0) {
         return told.clone();
     }
     ToldThread {

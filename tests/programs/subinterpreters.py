@@ -2,7 +2,7 @@
 are none (before 3.8, and where the module is not built).
 
 The thread has frames in either interpreter: run -> the call that runs the script (interpreter 0), and on top of
-them <module> -> work -> os.read (the subinterpreter). Before 3.13 the interpreter does not say in which thread the
+them <module> -> work -> os.read (the subinterpreter). Before 3.10 nothing says in which thread the
 latter run: they are told apart. Prints what oracle.hold() promises.
 """
 
@@ -64,7 +64,7 @@ class Sub:
         ident = self.thread.ident
         native = self.thread.native_id
         number = int(self.interpreter)
-        if sys.version_info >= (3, 13):
+        if sys.version_info >= (3, 10):
             frames = self.inner + self.outer
             yield oracle.thread_entry(ident, "sub", native, False, frames, number)
             return

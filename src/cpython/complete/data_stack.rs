@@ -6,7 +6,6 @@
 use super::{AFTER, BEFORE, Completing, Linked, is_generator};
 use crate::cpython::frames::{MAX_WALK, RawFrame, RawStack, StackEnd};
 use crate::cpython::places::slot;
-use crate::cpython::shape::slot_after;
 use crate::cpython::top::Slot;
 use crate::memory::{Address, ReadMemory};
 
@@ -165,7 +164,7 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
                 return before;
             };
             before.frames.push(Linked { frame, caller });
-            at = slot_after(at + bytes, chunks);
+            at = chunks.slot_after(at + bytes);
         }
         before.leads_there = at == end;
         before

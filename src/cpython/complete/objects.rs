@@ -39,7 +39,7 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
                 None => return self.put_below(stack),
             }
         }
-        stack.end = StackEnd::TooDeep;
+        stack.end = StackEnd::Unreadable(at);
     }
 
     /// Who resumed a generator lately.

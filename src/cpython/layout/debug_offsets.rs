@@ -291,6 +291,7 @@ fn thread(words: Words, at: &DebugFields) -> Result<ThreadLayout, DebugOffsetsEr
         next,
         interp,
         frame,
+        cframe: None,
         cframe_current_frame: None,
         thread_id,
         native_thread_id: Some(native_thread_id),

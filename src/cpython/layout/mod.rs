@@ -85,6 +85,8 @@ pub struct ThreadLayout {
     pub interp: Offset,
     /// `frame` (3.6–3.10), `cframe` (3.11, 3.12), `current_frame` (3.13 on).
     pub frame: Offset,
+    /// `cframe` (3.10–3.12): lies on the C stack of the thread that runs Python code in this state, or ran it last.
+    pub cframe: Option<Offset>,
     /// 3.11, 3.12: in `_PyCFrame`, `current_frame`.
     pub cframe_current_frame: Option<Offset>,
     /// `thread_id`: unsigned long, the `pthread_t`.
