@@ -31,7 +31,7 @@ const PROGRAMS: [&str; 8] = [
 ];
 
 /// Ticks of each program in each mode; `RSAMP_TORTURE_TICKS` asks for more.
-const TICKS: u64 = 5_000;
+const TICKS: u64 = 3_000;
 
 /// How the programs are sampled. Without stops what is impossible is printed and not judged: these stacks change too fast
 /// for copies, and how they are completed is a guess. That none is lost is judged in both.

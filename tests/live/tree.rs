@@ -250,7 +250,13 @@ fn an_orphan_is_still_ours_and_outlives_the_program() {
         assert!(begin.elapsed() < LIMIT, "rsamp does not end");
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert_eq!(process(&profile, child).expect("the orphan").1.parent, None);
+    // The process between them has mostly ended before it was looked at; if it was seen, it tells whose the orphan is.
+    let program = process(&profile, parent).expect("the program").0;
+    let orphans_parent = process(&profile, child).expect("the orphan").1.parent;
+    assert!(
+        orphans_parent.is_none_or(|parent| parent == program),
+        "{orphans_parent:?}"
+    );
     tree.end();
 }
 

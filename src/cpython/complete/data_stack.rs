@@ -75,7 +75,16 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
                 caller = before;
             }
             next = self.caller_inside(&stack.frames, caller, &mut callers);
+            if next.is_none() && !self.is_outermost(&frame, caller) {
+                stack.end = StackEnd::Unreadable(caller);
+            }
         }
+    }
+
+    /// Whether a frame without a known caller, which names `caller`, has none.
+    fn is_outermost(&mut self, frame: &RawFrame, caller: Address) -> bool {
+        let is_broken = !caller.is_null() && self.parsed(caller).is_none();
+        !is_broken && !is_generator(frame, self.copy.codes)
     }
 
     /// The caller of the last of `frames`, which names `caller`. Takes it off `callers` if it is among them.
