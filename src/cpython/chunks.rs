@@ -16,7 +16,7 @@ use crate::memory::{Address, ReadMemory};
 const MAX_CHUNKS: usize = 4096;
 
 /// The largest chunk that is believed. Chunks have 16 KiB, doubled for a single frame that needs more.
-pub(super) const MAX_CHUNK_BYTES: u64 = 1 << 22;
+const MAX_CHUNK_BYTES: u64 = 1 << 22;
 
 /// The most bytes of one thread's chunks that are copied as a whole, enough for some 250,000 frames of
 /// small functions; frames in what lies below are read one by one.

@@ -48,6 +48,9 @@ pub(super) enum Told {
     Nothing,
 }
 
+/// A frame, or `None` for an entry frame, and the one that it names as its caller.
+type Parsed = (Option<RawFrame>, Address);
+
 /// A frame, and the one that it names as its caller.
 #[derive(Clone, Copy)]
 struct Linked {
@@ -56,8 +59,18 @@ struct Linked {
 }
 
 impl Linked {
+    /// Of what was parsed, if that is a frame of a function.
+    fn of((frame, caller): Parsed) -> Option<Linked> {
+        let frame = frame.filter(|frame| !frame.code.is_null())?;
+        Some(Linked { frame, caller })
+    }
+
     fn is(&self, other: &Linked) -> bool {
         self.frame.at == other.frame.at && self.frame.code == other.frame.code
+    }
+
+    fn is_with_its_caller(&self, other: &Linked) -> bool {
+        self.is(other) && self.caller == other.caller
     }
 }
 
@@ -68,7 +81,7 @@ struct Completing<'a, 'b, M> {
     /// [`BEFORE`], if there is one, and [`AFTER`].
     sides: [Option<Planned>; 2],
     /// Frames that were read afterwards.
-    later: FxHashMap<Address, Option<(Option<RawFrame>, Address)>>,
+    later: FxHashMap<Address, Option<Parsed>>,
     is_certain: bool,
     /// Whether the newest chunk of the data stack is the one that was copied: each greenlet has its own.
     knows_chunk: bool,
@@ -138,43 +151,40 @@ impl<M> FirstCopy<'_, M> {
 }
 
 impl<M: ReadMemory> Completing<'_, '_, M> {
-    /// The frame at `at`, if one of the parts of the copy shows it.
+    /// The frame at `at`, if that part of the copy shows it.
     fn frame_in_copy(&self, at: Address, side: usize) -> Option<Linked> {
-        let copy = self.copy;
-        let bytes = self
-            .places
-            .find(at, self.sides[side]?, copy.window, copy.format)?;
-        let (frame, caller) = copy.format.parse(at, bytes)?;
-        let frame = frame.filter(|frame| !frame.code.is_null())?;
-        Some(Linked { frame, caller })
+        self.parsed_in_copy(at, side).and_then(Linked::of)
     }
 
     /// The frame at `at`, copied or read now.
     fn frame(&mut self, at: Address) -> Option<Linked> {
-        let (frame, caller) = self.parsed(at)?;
-        let frame = frame.filter(|frame| !frame.code.is_null())?;
-        Some(Linked { frame, caller })
+        self.parsed(at).and_then(Linked::of)
     }
 
-    /// The frame at `at`, or what the entry frame there names as its caller; copied or read now.
-    fn parsed(&mut self, at: Address) -> Option<(Option<RawFrame>, Address)> {
-        let copy = self.copy;
-        let sides = [AFTER, BEFORE].map(|side| self.sides[side]);
-        let found = sides.map(|planned| {
-            let bytes = self.places.find(at, planned?, copy.window, copy.format)?;
-            copy.format.parse(at, bytes)
-        });
+    /// The frame at `at`, read now.
+    fn frame_now(&mut self, at: Address) -> Option<Linked> {
+        self.parsed_now(at).and_then(Linked::of)
+    }
+
+    /// What lies at `at`, if that part of the copy shows it.
+    fn parsed_in_copy(&self, at: Address, side: usize) -> Option<Parsed> {
+        let (window, format) = (self.copy.window, self.copy.format);
+        let bytes = self.places.find(at, self.sides[side]?, window, format)?;
+        format.parse(at, bytes)
+    }
+
+    /// What lies at `at`, copied or read now.
+    fn parsed(&mut self, at: Address) -> Option<Parsed> {
+        let found = [AFTER, BEFORE].map(|side| self.parsed_in_copy(at, side));
         // One that names no caller was suspended in that copy.
-        let names_caller = |found: &&(Option<RawFrame>, Address)| !found.1.is_null();
-        let best = found.iter().flatten().find(names_caller);
-        if let Some(found) = best.or(found[0].as_ref()).or(found[1].as_ref()) {
-            return Some(*found);
-        }
-        self.parsed_now(at)
+        let mut found_ones = found.iter().flatten();
+        let best = found_ones.find(|(_, caller)| !caller.is_null()).copied();
+        let in_copy = best.or(found[0]).or(found[1]);
+        in_copy.or_else(|| self.parsed_now(at))
     }
 
-    /// The same, read now.
-    fn parsed_now(&mut self, at: Address) -> Option<(Option<RawFrame>, Address)> {
+    /// What lies at `at`, read now.
+    fn parsed_now(&mut self, at: Address) -> Option<Parsed> {
         let copy = self.copy;
         if self.later.len() >= MAX_READ && !self.later.contains_key(&at) {
             return None;
@@ -186,11 +196,10 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
         })
     }
 
-    /// The frame at `at`, read now.
-    fn read_now(&mut self, at: Address) -> Option<Linked> {
-        let (frame, caller) = self.parsed_now(at)?;
-        let frame = frame.filter(|frame| !frame.code.is_null())?;
-        Some(Linked { frame, caller })
+    /// Who resumed a generator lately.
+    fn resumer(&self, frame: &RawFrame) -> Option<Address> {
+        let resumer = self.places.resumed_by.get(&frame.at).copied();
+        resumer.filter(|_| is_generator(frame, self.copy.codes))
     }
 }
 

@@ -45,7 +45,6 @@ pub struct Planned {
     chunks: usize,
     /// Where the same ranges and chunks begin that are copied before the pointer is, if they are.
     before: Option<(usize, usize)>,
-    chunk_count: usize,
     /// What `cframe` and the pointer were after the frames were copied.
     cframe_again: Option<usize>,
     pub(super) pointer_again: Option<usize>,
@@ -70,9 +69,9 @@ impl Planned {
 
     /// Whether the frames are the same before and after the pointer was copied, or were copied once.
     pub(super) fn shows_one_moment(&self, window: &Window) -> bool {
-        let frames = |planned: &Planned| planned.ranges..planned.chunks + planned.chunk_count;
-        self.before_the_pointer().is_none_or(|before| {
-            let mut pairs = frames(&before).zip(frames(self));
+        // The state, which names the pointer, follows what is copied before it.
+        self.before.is_none_or(|(ranges, _)| {
+            let mut pairs = (ranges..self.state).zip(self.ranges..);
             pairs.all(|(before, after)| window.piece(before) == window.piece(after))
         })
     }
@@ -102,8 +101,8 @@ impl Places {
         window: &mut Window,
     ) -> Planned {
         let layout = format.layout;
-        let bytes: u64 = self.chunks.iter().map(|chunk| chunk.copied).sum();
-        let is_twice = with_before && bytes <= MAX_COPIED_TWICE;
+        let chunk_bytes = || self.chunks.iter().map(|chunk| chunk.copied).sum::<u64>();
+        let is_twice = with_before && chunk_bytes() <= MAX_COPIED_TWICE;
         let before = is_twice.then(|| self.plan_frames(window));
         let state = window.want(thread, ThreadFields::bytes_needed(layout));
         let pointer = match layout.thread.cframe_current_frame {
@@ -124,7 +123,6 @@ impl Places {
             ranges,
             chunks,
             before,
-            chunk_count: self.chunks.len(),
             cframe_again,
             pointer_again,
         }

@@ -261,7 +261,7 @@ impl Reader {
         self.list.threads[number].planned = Some(planned);
         let is_twice = planned.before_the_pointer().is_some();
         let told = match look {
-            Look::Open(open) if self.is_told_by_look(number, open, planned, &window, memory) => {
+            Look::Open(open) if self.is_told_by_look(number, open, &window, now, memory) => {
                 Told::Likely
             }
             _ => self.tell(number, planned, &window, memory),
@@ -289,20 +289,18 @@ impl Reader {
         &mut self,
         number: usize,
         open: Open,
-        planned: Planned,
         window: &Window,
+        now: Moment,
         memory: &impl ReadMemory,
     ) -> bool {
-        let now = Moment {
-            at_ns: self.now_ns(),
-            generation: None,
-        };
         if !open.is_moving {
             self.look(number, window, false, now, memory);
         }
-        let draft = &self.list.threads[number].draft;
-        !open.is_moving && draft.is_whole()
-            || planned.shows_one_moment(window) && !complete::is_led_astray(draft, &self.codes)
+        let thread = &self.list.threads[number];
+        let planned = thread.planned;
+        let is_of_one_moment = planned.is_some_and(|planned| planned.shows_one_moment(window));
+        !open.is_moving && thread.draft.is_whole()
+            || is_of_one_moment && !complete::is_led_astray(&thread.draft, &self.codes)
     }
 
     /// Tells the thread's stack from a copy, into its draft.

@@ -95,12 +95,10 @@ impl Shown {
 /// Which frames of a stack of so many are left out, counted from the innermost one. Where they end towards the
 /// innermost one is the same in stacks that differ a little in depth, so that these have most of their frames in common.
 fn left_out(frames: usize) -> Range<usize> {
-    let Some(inner) = frames.checked_sub(KEPT_AT_EACH_END) else {
-        return 0..0;
-    };
-    if inner <= KEPT_AT_EACH_END {
+    if frames <= 2 * KEPT_AT_EACH_END {
         return 0..0;
     }
+    let inner = frames - KEPT_AT_EACH_END;
     frames - inner.next_multiple_of(LEFT_OUT_STEP)..inner
 }
 

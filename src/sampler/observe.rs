@@ -169,6 +169,9 @@ impl Observer {
 
     /// Whether a thread has entered or left a sub-interpreter, in a version that makes no thread state for that.
     fn have_owners_changed(&self, reader: &Reader) -> bool {
+        if reader.interpreter().layout.thread.cframe.is_none() {
+            return false;
+        }
         let threads = reader.threads();
         let ends = threads.first().zip(threads.last());
         let has_several = ends.is_some_and(|(first, last)| first.interpreter != last.interpreter);

@@ -230,12 +230,14 @@ fn scatter_has_the_hottest_lines_that_line_profiler_finds() {
     let words = words.into_iter().chain(SCATTER.map(str::to_owned));
     record(folder.path(), &words.collect::<Vec<_>>());
     let file = json(folder.path());
-    let wall_ns = |row: &Value| row["total"]["wall_ns"].as_f64();
     let recorded_ns = file["totals"]["wall_ns"].as_f64().expect("a time");
     for function in ["inside", "field_at_point", "greens"] {
         let lines = file["lines"].as_array().expect("lines").iter();
         let own = lines.filter(|line| line["name"] == function);
-        let times = own.filter_map(|line| Some((line["line"].as_u64()? as u32, wall_ns(line)?)));
+        let times = own.filter_map(|line| {
+            let wall_ns = line["total"]["wall_ns"].as_f64()?;
+            Some((line["line"].as_u64()? as u32, wall_ns))
+        });
         let times: BTreeMap<u32, f64> = times.collect();
         let whole: f64 = times.values().sum();
         let theirs = shares(&timings, function, overhead_s);

@@ -107,7 +107,7 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
         let mut elsewhere = self.elsewhere(caller, frames);
         if elsewhere.is_none() && is_generator {
             self.is_certain = false;
-            let resumer = self.places.resumed_by.get(&callee.at).copied();
+            let resumer = self.resumer(callee);
             elsewhere = resumer.and_then(|resumer| self.elsewhere(resumer, frames));
         }
         elsewhere

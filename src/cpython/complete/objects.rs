@@ -32,7 +32,7 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
             }
             self.is_certain = false;
             match self
-                .resumer(&found)
+                .resumer(&found.frame)
                 .filter(|resumer| !met.contains(resumer))
             {
                 Some(resumer) => at = resumer,
@@ -40,12 +40,6 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
             }
         }
         stack.end = StackEnd::Unreadable(at);
-    }
-
-    /// Who resumed a generator lately.
-    fn resumer(&self, generator: &Linked) -> Option<Address> {
-        let resumer = self.places.resumed_by.get(&generator.frame.at).copied();
-        resumer.filter(|_| is_generator(&generator.frame, self.copy.codes))
     }
 
     /// Puts the callers of what came and went meanwhile under `stack`: those of the frame that was current a moment
@@ -70,7 +64,7 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
         while !at.is_null() {
             let found = self.object(at).filter(|found| self.goes_on(found));
             let found = found
-                .or_else(|| self.read_now(at))
+                .or_else(|| self.frame_now(at))
                 .filter(|found| self.goes_on(found))?;
             if !met.insert(at) || frames.len() >= MAX_WALK {
                 return None;
@@ -106,7 +100,7 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
             Some(_) => self.frame_in_copy(at, BEFORE)?,
             None => after,
         };
-        let is_same = before.is(&after) && before.caller == after.caller;
+        let is_same = before.is_with_its_caller(&after);
         (is_same && self.goes_on(&before) && self.goes_on(&after)).then_some(after)
     }
 
@@ -114,7 +108,7 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
     fn object(&mut self, at: Address) -> Option<Linked> {
         let found = [BEFORE, AFTER].map(|side| self.frame_in_copy(at, side));
         let going_on = found.map(|found| found.filter(|found| self.goes_on(found)));
-        let is_same = |(a, b): (Linked, Linked)| a.is(&b) && a.caller == b.caller;
+        let is_same = |(a, b): (Linked, Linked)| a.is_with_its_caller(&b);
         self.is_certain &= going_on[BEFORE].zip(going_on[AFTER]).is_some_and(is_same);
         let going_on = going_on[AFTER].or(going_on[BEFORE]);
         going_on
