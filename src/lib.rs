@@ -58,7 +58,8 @@
 //!    ([`process::syscall`]), [`sampler::gil_waits`] tells native code from waiting for the GIL,
 //!    [`sampler::cpu`] keeps the CPU time that is booked with what the kernel counts,
 //!    [`sampler::held`] holds runs back until that is sure, [`sampler::roles`] decides whose doing growing memory and the waiting of others are, and
-//!    [`sampler::usage`] reads the counters of the process ten times a second.
+//!    [`sampler::usage`] reads the counters of the process ten times a second. Time that no tick sampled
+//!    ([`sampler::gaps`]) is attributed to a frame that says why.
 //! 7. [`profile::Profile::apply`] folds the events, while a [`recording::Recorder`] hands them to the
 //!    thread that writes them.
 //!

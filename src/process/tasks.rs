@@ -227,7 +227,8 @@ impl TaskClock {
     pub fn count(&mut self) -> Option<CpuCount> {
         let mut buffer = [0; 64];
         let length = self.schedstat.read(&mut buffer).ok()?;
-        parse_schedstat(&buffer[..length])
+        let [cpu_ns, _, turns] = parse_schedstat(&buffer[..length])?;
+        Some(CpuCount { cpu_ns, turns })
     }
 }
 
@@ -260,7 +261,7 @@ impl TaskTurns {
     pub fn off_cpu(&mut self) -> Option<u64> {
         let mut schedstat = [0; 64];
         let length = self.schedstat.read(&mut schedstat).ok()?;
-        let turns = parse_schedstat(&schedstat[..length])?.turns;
+        let [_, _, turns] = parse_schedstat(&schedstat[..length])?;
         let mut status = [0; STATUS_BYTES];
         let length = self.status.read(&mut status).ok()?;
         let status = &status[..length];
@@ -270,6 +271,31 @@ impl TaskTurns {
             return None;
         };
         (turns == waits.checked_add(preemptions)?).then_some(turns)
+    }
+}
+
+/// Counts how long the calling thread has run and has waited for a CPU: its `schedstat`.
+#[derive(Debug)]
+pub struct RunTimes {
+    schedstat: KeptFile,
+}
+
+impl RunTimes {
+    /// Opens that of the calling thread.
+    ///
+    /// # Errors
+    /// The kernel has no `/proc`, or does not count (`CONFIG_SCHED_INFO`).
+    pub fn open_own() -> io::Result<RunTimes> {
+        let schedstat = KeptFile::open("/proc/thread-self/schedstat".to_owned())?;
+        Ok(RunTimes { schedstat })
+    }
+
+    /// Both, in nanoseconds; `None` where the kernel does not count.
+    pub fn run_and_wait_ns(&mut self) -> Option<(u64, u64)> {
+        let mut buffer = [0; 64];
+        let length = self.schedstat.read(&mut buffer).ok()?;
+        let [run_ns, wait_ns, _] = parse_schedstat(&buffer[..length])?;
+        Some((run_ns, wait_ns))
     }
 }
 
@@ -374,12 +400,10 @@ fn parse_state(prefix: &[u8]) -> Option<TaskState> {
 
 /// The numbers of a `schedstat` file: nanoseconds on CPUs, nanoseconds waiting for one, and how often it got one
 /// (`Documentation/scheduler/sched-stats.rst`).
-fn parse_schedstat(bytes: &[u8]) -> Option<CpuCount> {
+fn parse_schedstat(bytes: &[u8]) -> Option<[u64; 3]> {
     let mut numbers = std::str::from_utf8(bytes).ok()?.split_ascii_whitespace();
-    Some(CpuCount {
-        cpu_ns: numbers.next()?.parse().ok()?,
-        turns: numbers.nth(1)?.parse().ok()?,
-    })
+    let mut next = || numbers.next()?.parse().ok();
+    Some([next()?, next()?, next()?])
 }
 
 /// Whether there is one PID namespace between the reader of this `status` and its process.
@@ -471,10 +495,16 @@ mod tests {
     }
 
     #[test]
-    fn cpu_time_is_the_first_number_and_turns_are_the_third() {
-        let (cpu_ns, turns) = (123_456_789, 7);
-        let count = CpuCount { cpu_ns, turns };
-        assert_eq!(parse_schedstat(b"123456789 55 7\n"), Some(count));
+    fn a_thread_knows_how_long_it_ran() {
+        let mut times = RunTimes::open_own().unwrap();
+        let (before, _) = times.run_and_wait_ns().unwrap();
+        while times.run_and_wait_ns().unwrap().0 == before {}
+    }
+
+    #[test]
+    fn schedstat_is_cpu_time_waiting_and_turns() {
+        let numbers = Some([123_456_789, 55, 7]);
+        assert_eq!(parse_schedstat(b"123456789 55 7\n"), numbers);
         for strange in [&b""[..], b"1", b"1 2", b"x 2 3", b"1 2 -3", b"\xff"] {
             assert_eq!(parse_schedstat(strange), None);
         }

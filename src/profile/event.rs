@@ -64,6 +64,9 @@ pub struct Frame {
     pub line: Option<u32>,
 }
 
+/// How the name of the frame begins that stands for time that was not sampled. The cause and `]` follow.
+pub const NOT_SAMPLED: &str = "[not sampled: ";
+
 /// A process that samples belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Process {
@@ -138,6 +141,17 @@ pub enum State {
     Child,
     /// Waiting for a terminal, for several things at once, or for something else.
     Waiting,
+}
+
+impl State {
+    /// Whether the thread waited for something.
+    #[must_use]
+    pub fn is_wait(self) -> bool {
+        !matches!(
+            self,
+            State::Unknown | State::Python | State::Collecting | State::Native
+        )
+    }
 }
 
 /// A run of consecutive ticks at which one thread had the same stack and did the same.

@@ -271,7 +271,8 @@ impl Interner {
     }
 }
 
-fn mark(name: &str) -> Frame {
+/// A frame that is no function.
+pub fn mark(name: &str) -> Frame {
     Frame {
         name: name.to_owned(),
         file: None,

@@ -6,6 +6,8 @@ pub mod schedule;
 
 pub mod ticker;
 
+pub mod gaps;
+
 pub mod target;
 
 pub mod observe;

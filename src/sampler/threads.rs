@@ -344,6 +344,30 @@ impl Threads {
         tracked.identity = identity;
     }
 
+    /// Attributes time that was not sampled to the stack `mark`. A thread that waited before, and has used no CPU time
+    /// since, waited on: it keeps its stack.
+    pub fn skip(&mut self, moment: Moment, mark: StackId, emit: &mut dyn FnMut(Event)) {
+        let before = self.clock;
+        self.clock = before.after(moment);
+        self.helpers.begin(moment.at);
+        self.roles.wake_all();
+        self.awake.clear();
+        for (key, tracked) in &mut self.tracked {
+            tracked.wake(before);
+            self.awake.push(*key);
+            let used = tracked.skip(moment, mark, emit);
+            self.helpers.explain(used);
+        }
+        self.let_go(moment.at, emit);
+        self.helpers.conclude();
+        self.charge_memory(moment);
+        self.charge_helpers(moment);
+        // What is observed next is a run of its own.
+        for tracked in self.tracked.values_mut() {
+            tracked.flush(emit);
+        }
+    }
+
     /// Books the moment's time to the observed stacks, and to those that are as they were. A thread that is in
     /// neither has ended; the main thread goes on without frames until the process ends.
     pub fn record(&mut self, observed: &Observed, moment: Moment, emit: &mut dyn FnMut(Event)) {
@@ -712,6 +736,33 @@ impl Tracked {
             watch.close();
         }
         true
+    }
+
+    /// Attributes time that was not sampled; returns how much CPU time was counted in it. When a new thread began is
+    /// not known, but for the main thread.
+    fn skip(&mut self, moment: Moment, mark: StackId, emit: &mut dyn FnMut(Event)) -> Nanos {
+        let counted = self.account.count(moment.at);
+        let used = counted.unwrap_or_default();
+        self.used += used;
+        match self.doing {
+            Some((stack, state)) if state.is_wait() && counted == Some(Nanos(0)) => {
+                self.extend(stack, moment, false, state, emit);
+            }
+            None if !self.is_main => {}
+            _ => {
+                self.flush(emit);
+                self.run = Some(Sample {
+                    at: moment.at,
+                    thread: self.id,
+                    stack: Some(mark),
+                    ticks: 1,
+                    wall: moment.weight,
+                    cpu: self.account.book_counted(moment.weight),
+                    ..Sample::default()
+                });
+            }
+        }
+        used
     }
 
     /// It has ended for the interpreter, and goes on without frames.
@@ -1110,6 +1161,67 @@ mod tests {
         };
         assert_eq!(of_stack(2), (199, Nanos(199 * TICK.0)));
         assert_eq!(of_stack(3), (301, Nanos(301 * TICK.0)));
+    }
+
+    #[test]
+    fn time_that_was_not_sampled_is_attributed_to_the_mark() {
+        let told = Mutex::new(Vec::new());
+        let mut emit = |event| told.lock().unwrap().push(event);
+        let mut threads = threads();
+        let observed = seen(&KEYS);
+        let mut at = Nanos(0);
+        let gap = Nanos(3_500_000_000);
+        for tick in 0..20 {
+            if tick == 10 {
+                at += gap;
+                threads.skip(Moment { at, weight: gap }, StackId(9), &mut emit);
+            }
+            at += TICK;
+            threads.record(&observed, Moment { at, weight: TICK }, &mut emit);
+        }
+        threads.finish(Moment { at, ..LOOK }, &mut emit);
+        let told = told.into_inner().unwrap();
+        for id in [ThreadId(0), ThreadId(1)] {
+            let of = |stack| {
+                let own = told.iter().filter_map(|event| match event {
+                    Event::Sample(sample) if sample.thread == id => Some(*sample),
+                    _ => None,
+                });
+                let of_stack = own.filter(|sample| sample.stack == Some(StackId(stack)));
+                sums(&of_stack.collect::<Vec<_>>())
+            };
+            assert_eq!(of(9), (1, gap), "{told:?}");
+            assert_eq!(of(1), (20, Nanos(20 * TICK.0)), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_waited_through_a_gap_keeps_its_stack() {
+        for (state, expected) in [(State::Lock, 1), (State::Python, 9)] {
+            let mut threads = threads();
+            let mut told = Vec::new();
+            let mut emit = |event| told.push(event);
+            let moment = Moment {
+                at: TICK,
+                weight: TICK,
+            };
+            threads.record(&seen(&KEYS), moment, &mut emit);
+            for tracked in threads.tracked.values_mut() {
+                tracked.doing = Some((Some(StackId(1)), state));
+            }
+            let gap = Moment {
+                at: TICK + Nanos(1_000_000_000),
+                weight: Nanos(1_000_000_000),
+            };
+            threads.skip(gap, StackId(9), &mut emit);
+            threads.finish(Moment { at: gap.at, ..LOOK }, &mut emit);
+            let longest = told.iter().filter_map(|event| match event {
+                Event::Sample(sample) if sample.wall >= gap.weight => Some(sample.stack),
+                _ => None,
+            });
+            let expected = vec![Some(StackId(expected)); KEYS.len()];
+            assert_eq!(longest.collect::<Vec<_>>(), expected, "{told:?}");
+        }
     }
 
     #[test]

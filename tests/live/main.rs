@@ -4,6 +4,7 @@ mod activity;
 mod builds;
 mod differential;
 mod formats;
+mod gaps;
 #[path = "../it/image_format.rs"]
 mod image_format;
 mod launchers;
