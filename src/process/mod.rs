@@ -47,7 +47,8 @@ pub use permission::{Denied, diagnose};
 pub use spawn::{Change, ExitStatusKind, Launched, SpawnError, WaitEvent};
 pub use syscall::{Doing, Syscall, SyscallWatch, Wait, parse_syscall, wait_of};
 pub use tasks::{
-    CpuClock, CpuCount, RunTimes, Stat, StatError, TaskClock, TaskState, TaskTurns, TaskWatch,
+    CpuClock, CpuCount, FaultCount, RunTimes, Stat, StatError, TaskClock, TaskState, TaskTurns,
+    TaskWatch,
 };
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.

@@ -299,6 +299,39 @@ impl RunTimes {
     }
 }
 
+/// Counts the page faults of a thread: its `stat`.
+#[derive(Debug)]
+pub struct FaultCount {
+    stat: KeptFile,
+}
+
+/// Enough of a `stat` for the page faults: [`STAT_PREFIX`], and eight numbers more.
+const STAT_FAULTS: usize = 384;
+
+impl FaultCount {
+    /// Opens the `stat` of a thread.
+    ///
+    /// # Errors
+    /// The thread has ended, or the kernel does not show it to this user.
+    pub fn open(pid: super::Pid, tid: Tid) -> io::Result<FaultCount> {
+        Ok(FaultCount {
+            stat: KeptFile::open(format!("/proc/{pid}/task/{tid}/stat"))?,
+        })
+    }
+
+    /// Closes the file until it is read again, where many are open.
+    pub fn close(&mut self) {
+        self.stat.close();
+    }
+
+    /// The faults so far that took no reading from a disk; `None` when the thread ended.
+    pub fn minor_faults(&mut self) -> Option<u64> {
+        let mut buffer = [0; STAT_FAULTS];
+        let length = self.stat.read(&mut buffer).ok()?;
+        parse_minor_faults(&buffer[..length])
+    }
+}
+
 /// A thread's `stat`.
 #[derive(Debug)]
 pub struct TaskWatch {
@@ -398,6 +431,13 @@ fn parse_state(prefix: &[u8]) -> Option<TaskState> {
     Some(TaskState::from_letter(*letter))
 }
 
+/// Field 10 of a `stat` file: the eighth after the name.
+fn parse_minor_faults(prefix: &[u8]) -> Option<u64> {
+    let close = prefix.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(prefix.get(close + 1..)?).ok()?;
+    rest.split_ascii_whitespace().nth(7)?.parse().ok()
+}
+
 /// The numbers of a `schedstat` file: nanoseconds on CPUs, nanoseconds waiting for one, and how often it got one
 /// (`Documentation/scheduler/sched-stats.rst`).
 fn parse_schedstat(bytes: &[u8]) -> Option<[u64; 3]> {
@@ -492,6 +532,26 @@ mod tests {
         ] {
             assert_eq!(TaskState::from_letter(letter), state);
         }
+    }
+
+    #[test]
+    fn page_faults_are_the_eighth_number_after_the_name() {
+        let stat = b"7 (a) 1 2 3) R 1 7 7 0 -1 4194304 1234 5 6 7 8";
+        assert_eq!(parse_minor_faults(stat), Some(1234));
+        assert_eq!(parse_minor_faults(&stat[..20]), None);
+        assert_eq!(parse_minor_faults(b""), None);
+    }
+
+    #[test]
+    fn the_page_faults_of_a_thread_grow_as_it_touches_memory() {
+        let own = super::super::Pid(std::process::id() as i32);
+        let tid = Tid(nix::unistd::gettid().as_raw());
+        let mut faults = FaultCount::open(own, tid).unwrap();
+        let before = faults.minor_faults().unwrap();
+        let room = vec![1_u8; 8 << 20];
+        let after = faults.minor_faults().unwrap();
+        // Pages may be huge: there are a few faults at least.
+        assert!(after > before, "{before} {after} {}", room[1]);
     }
 
     #[test]

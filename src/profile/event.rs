@@ -182,6 +182,9 @@ pub struct Sample {
     pub grown_bytes: u64,
     /// By how much the process's resident memory shrank meanwhile, in bytes, where it did.
     pub shrunk_bytes: u64,
+    /// The part of `grown_bytes` that may be due to another stack of the thread, which ran between the same two
+    /// readings of memory.
+    pub unsure_bytes: u64,
 }
 
 /// What the kernel counts of a process, at one moment. Counters run from the start of the process;

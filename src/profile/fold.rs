@@ -56,6 +56,8 @@ pub struct Totals {
     pub grown_bytes: u64,
     /// Sum of [`Sample::shrunk_bytes`].
     pub shrunk_bytes: u64,
+    /// Sum of [`Sample::unsure_bytes`].
+    pub unsure_bytes: u64,
 }
 
 impl Totals {
@@ -81,6 +83,7 @@ impl Totals {
             blocked_others: Nanos(self.blocked_others.0.checked_add(other.blocked_others.0)?),
             grown_bytes: self.grown_bytes.checked_add(other.grown_bytes)?,
             shrunk_bytes: self.shrunk_bytes.checked_add(other.shrunk_bytes)?,
+            unsure_bytes: self.unsure_bytes.checked_add(other.unsure_bytes)?,
         })
     }
 }
@@ -96,6 +99,7 @@ impl From<&Sample> for Totals {
             blocked_others: sample.blocked_others,
             grown_bytes: sample.grown_bytes,
             shrunk_bytes: sample.shrunk_bytes,
+            unsure_bytes: sample.unsure_bytes,
         }
     }
 }
@@ -112,6 +116,7 @@ impl Add for Totals {
             blocked_others: self.blocked_others + other.blocked_others,
             grown_bytes: self.grown_bytes.saturating_add(other.grown_bytes),
             shrunk_bytes: self.shrunk_bytes.saturating_add(other.shrunk_bytes),
+            unsure_bytes: self.unsure_bytes.saturating_add(other.unsure_bytes),
         }
     }
 }
@@ -129,6 +134,7 @@ impl Sub for Totals {
             blocked_others: self.blocked_others - part.blocked_others,
             grown_bytes: self.grown_bytes.saturating_sub(part.grown_bytes),
             shrunk_bytes: self.shrunk_bytes.saturating_sub(part.shrunk_bytes),
+            unsure_bytes: self.unsure_bytes.saturating_sub(part.unsure_bytes),
         }
     }
 }

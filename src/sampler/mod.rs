@@ -26,6 +26,14 @@ pub mod gil_waits;
 
 pub mod roles;
 
+pub mod resident;
+
+pub mod faults;
+
+pub mod course;
+
+pub mod growth;
+
 pub mod usage;
 
 pub mod threads;
