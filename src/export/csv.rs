@@ -23,7 +23,7 @@ const FUNCTION: [&str; 3] = ["function", "file", "first_line"];
 
 /// The columns behind those that name a row, once for self and once for total: these sums, and the time
 /// in each state.
-const SUMS: [&str; 8] = [
+const SUMS: [&str; 9] = [
     "samples",
     "wall_s",
     "cpu_s",
@@ -32,6 +32,7 @@ const SUMS: [&str; 8] = [
     "blocked_others_s",
     "grown_bytes",
     "shrunk_bytes",
+    "grown_unsure_bytes",
 ];
 
 /// `self_samples`, …, `self_state_python_s`, …, `total_state_waiting_s`.
@@ -106,7 +107,8 @@ fn sums(totals: &Totals, states: &StateTimes) -> Vec<String> {
         totals.helpers_cpu,
         totals.blocked_others,
     ];
-    let bytes = [totals.grown_bytes, totals.shrunk_bytes].map(|bytes| bytes.to_string());
+    let bytes = [totals.grown_bytes, totals.shrunk_bytes, totals.unsure_bytes];
+    let bytes = bytes.map(|bytes| bytes.to_string());
     let states = State::ALL.map(|state| seconds(states.of(state)));
     let times = times.map(seconds).into_iter();
     let sums = [totals.samples.to_string()].into_iter().chain(times);

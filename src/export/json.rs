@@ -63,6 +63,7 @@ struct TotalsRow {
     blocked_others_ns: u64,
     grown_bytes: u64,
     shrunk_bytes: u64,
+    grown_unsure_bytes: u64,
 }
 
 impl From<Totals> for TotalsRow {
@@ -76,6 +77,7 @@ impl From<Totals> for TotalsRow {
             blocked_others_ns: totals.blocked_others.0,
             grown_bytes: totals.grown_bytes,
             shrunk_bytes: totals.shrunk_bytes,
+            grown_unsure_bytes: totals.unsure_bytes,
         }
     }
 }

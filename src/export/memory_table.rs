@@ -6,11 +6,11 @@
 
 use std::fmt::Write as _;
 
-use crate::profile::Profile;
 use crate::profile::event::StackId;
 use crate::profile::functions::Function;
 use crate::profile::line_tables::{LineTable, TableLine};
 use crate::profile::memory::{Memory, Peak};
+use crate::profile::{Profile, Totals};
 
 use super::facts;
 use super::line_table::visible;
@@ -34,9 +34,16 @@ pub fn memory_tables(profile: &Profile, tables: &[&LineTable<'_>], source: &Sour
     let memory = Memory::of(profile);
     let mut text = String::from(
         "Resident memory: what the kernel holds for the process, not what the program allocated. \
-         It grows when\nmemory is first written to, and freed memory may stay. Growth between two looks is \
-         booked to the line that\nheld the GIL, or else to that of the main thread.\n",
+         It grows when\nmemory is first written to, and freed memory may stay. The lines at which two samples saw a \
+         thread share\nthe growth between them, by how fast memory grew with each of late.\n",
     );
+    let is_unsure = tables.iter().any(|table| has_doubts(table));
+    if is_unsure {
+        text.push_str(
+            "Unsure: how much of Increment may be due to another line, which ran between the same two samples. \
+             A higher\nrate (--rate) makes it less.\n",
+        );
+    }
     match facts::memory(profile) {
         Ok(()) => {
             for peak in memory.peaks().iter().take(MAX_PEAKS) {
@@ -52,12 +59,23 @@ pub fn memory_tables(profile: &Profile, tables: &[&LineTable<'_>], source: &Sour
         let sheet = Sheet {
             memory: &memory,
             is_known: facts::memory(profile).is_ok(),
+            is_unsure,
             table,
             source,
         };
         sheet.write(&mut text);
     }
     text
+}
+
+/// Whether so much of a line's growth is unsure that the table says it: a twentieth.
+fn has_doubt(totals: &Totals) -> bool {
+    totals.unsure_bytes.saturating_mul(20) >= totals.grown_bytes.max(1)
+}
+
+fn has_doubts(table: &LineTable<'_>) -> bool {
+    let mut lines = table.lines.iter();
+    lines.any(|line| has_doubt(&line.row.total_time))
 }
 
 fn mib(bytes: u64) -> String {
@@ -116,6 +134,8 @@ fn stack(text: &mut String, profile: &Profile, stack: Option<StackId>) {
 struct Sheet<'o> {
     memory: &'o Memory<'o>,
     is_known: bool,
+    /// Whether there is a column for what is unsure.
+    is_unsure: bool,
     table: &'o LineTable<'o>,
     source: &'o SourceText,
 }
@@ -131,7 +151,12 @@ impl Sheet<'_> {
         for note in self.source.notes(file) {
             let _ = writeln!(text, "Note: {note}");
         }
-        let head = "Line #    Mem usage    Increment    Decrement  Occurrences   Line Contents";
+        let head = match self.is_unsure {
+            true => {
+                "Line #    Mem usage    Increment       Unsure    Decrement  Occurrences   Line Contents"
+            }
+            false => "Line #    Mem usage    Increment    Decrement  Occurrences   Line Contents",
+        };
         let _ = writeln!(text, "\n{head}\n{}", "=".repeat(head.len()));
         let lines = &self.table.lines;
         for line in lines.iter().filter(|line| line.row.line.is_none()) {
@@ -152,26 +177,34 @@ impl Sheet<'_> {
 
     fn row(&self, text: &mut String, number: &str, of_line: Option<&TableLine<'_>>, content: &str) {
         let cells = of_line.map_or_else(Default::default, |line| self.cells(line));
-        let [usage, increment, decrement, samples] = cells;
+        let [usage, increment, unsure, decrement, samples] = cells;
         let content = visible(content);
+        let unsure = match self.is_unsure {
+            true => format!(" {unsure:>12}"),
+            false => String::new(),
+        };
         let row = format!(
-            "{number:>6} {usage:>12} {increment:>12} {decrement:>12} {samples:>12}   {content}"
+            "{number:>6} {usage:>12} {increment:>12}{unsure} {decrement:>12} {samples:>12}   {content}"
         );
         line(text, row.trim_end());
     }
 
-    fn cells(&self, of_line: &TableLine<'_>) -> [String; 4] {
+    fn cells(&self, of_line: &TableLine<'_>) -> [String; 5] {
         let row = &of_line.row;
         let total = &row.total_time;
         let samples = total.samples.to_string();
         if !self.is_known {
             let none = || NOT_AVAILABLE.to_owned();
-            return [none(), none(), none(), samples];
+            return [none(), none(), none(), none(), samples];
         }
         let usage = self.memory.of_line(&row.function, row.line);
         [
             usage.map_or_else(|| NOT_AVAILABLE.to_owned(), mib),
             mib(total.grown_bytes),
+            match has_doubt(total) {
+                true => mib(total.unsure_bytes),
+                false => String::new(),
+            },
             match total.shrunk_bytes {
                 0 => mib(0),
                 shrunk => format!("-{}", mib(shrunk)),

@@ -93,6 +93,7 @@ pub fn summary_with(
     }
     effort(&mut text, profile);
     frameless(&mut text, profile, options.view);
+    not_sampled(&mut text, profile);
     usage::write(&mut text, profile, options.is_part);
     if profile.threads().len() > 1 && options.threads > 0 {
         threads(&mut text, profile, options);
@@ -156,6 +157,16 @@ fn frameless(text: &mut String, profile: &Profile, view: View) {
         let share = 100.0 * part.seconds() / whole.seconds();
         let part = seconds(part, whole);
         let _ = writeln!(text, "without Python frames: {part} s, {share:.1} %");
+    }
+}
+
+/// The time of all threads that was not sampled, by cause. In the tables it is in rows of its own.
+fn not_sampled(text: &mut String, profile: &Profile) {
+    let whole = profile.totals().wall;
+    for (cause, time) in profile.not_sampled() {
+        let share = 100.0 * time.seconds() / whole.seconds();
+        let time = seconds(time, whole);
+        let _ = writeln!(text, "not sampled: {time} s, {share:.1} % ({cause})");
     }
 }
 

@@ -275,6 +275,12 @@ impl ResidentMemory {
         })
     }
 
+    /// How large a page is, in bytes.
+    #[must_use]
+    pub fn page_bytes(&self) -> u64 {
+        self.page_bytes
+    }
+
     /// How much is resident now, in bytes; `None` when the process has none any more.
     pub fn bytes(&mut self) -> Option<u64> {
         let mut buffer = [0; 96];

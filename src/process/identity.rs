@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -99,6 +99,13 @@ impl Process {
     #[must_use]
     pub fn start_ticks(&self) -> u64 {
         self.start_ticks
+    }
+
+    /// When it started, to a clock tick (mostly 10 ms), as this process measures time; `None` where that cannot be
+    /// told. A process keeps the time of its fork when it runs another program.
+    #[must_use]
+    pub fn started(&self) -> Option<Instant> {
+        Instant::now().checked_sub(since_start(self.start_ticks)?)
     }
 
     /// Whether it still runs: one poll(2). A zombie does not; one whose main thread alone has ended does.
@@ -203,11 +210,16 @@ impl Process {
 /// When a process started, to a clock tick (10 ms), by the clock of the system; `None` when it ended.
 #[must_use]
 pub fn started_at(pid: Pid) -> Option<SystemTime> {
-    let ticks = read_stat(pid).ok()?.start_ticks;
+    let start_ticks = read_stat(pid).ok()?.start_ticks;
+    SystemTime::now().checked_sub(since_start(start_ticks)?)
+}
+
+/// The time since a moment that is given in clock ticks since boot.
+fn since_start(start_ticks: u64) -> Option<Duration> {
     let ticks_per_s = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
-    let since_boot = Duration::from_millis(ticks.checked_mul(1000)?.checked_div(ticks_per_s)?);
+    let start_ms = start_ticks.checked_mul(1000)?.checked_div(ticks_per_s)?;
     let now = Duration::from(ClockId::CLOCK_BOOTTIME.now().ok()?);
-    SystemTime::now().checked_sub(now.checked_sub(since_boot)?)
+    Some(now.saturating_sub(Duration::from_millis(start_ms)))
 }
 
 /// The id by which the memory, the program and the root folder of process `pid` can be had: its own, or that of

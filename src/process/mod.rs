@@ -46,7 +46,10 @@ pub use pause::{Paused, pause, release_late};
 pub use permission::{Denied, diagnose};
 pub use spawn::{Change, ExitStatusKind, Launched, SpawnError, WaitEvent};
 pub use syscall::{Doing, Syscall, SyscallWatch, Wait, parse_syscall, wait_of};
-pub use tasks::{CpuClock, CpuCount, Stat, StatError, TaskClock, TaskState, TaskTurns, TaskWatch};
+pub use tasks::{
+    CpuClock, CpuCount, FaultCount, RunTimes, Stat, StatError, TaskClock, TaskState, TaskTurns,
+    TaskWatch,
+};
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

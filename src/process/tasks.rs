@@ -227,7 +227,8 @@ impl TaskClock {
     pub fn count(&mut self) -> Option<CpuCount> {
         let mut buffer = [0; 64];
         let length = self.schedstat.read(&mut buffer).ok()?;
-        parse_schedstat(&buffer[..length])
+        let [cpu_ns, _, turns] = parse_schedstat(&buffer[..length])?;
+        Some(CpuCount { cpu_ns, turns })
     }
 }
 
@@ -260,7 +261,7 @@ impl TaskTurns {
     pub fn off_cpu(&mut self) -> Option<u64> {
         let mut schedstat = [0; 64];
         let length = self.schedstat.read(&mut schedstat).ok()?;
-        let turns = parse_schedstat(&schedstat[..length])?.turns;
+        let [_, _, turns] = parse_schedstat(&schedstat[..length])?;
         let mut status = [0; STATUS_BYTES];
         let length = self.status.read(&mut status).ok()?;
         let status = &status[..length];
@@ -270,6 +271,64 @@ impl TaskTurns {
             return None;
         };
         (turns == waits.checked_add(preemptions)?).then_some(turns)
+    }
+}
+
+/// Counts how long the calling thread has run and has waited for a CPU: its `schedstat`.
+#[derive(Debug)]
+pub struct RunTimes {
+    schedstat: KeptFile,
+}
+
+impl RunTimes {
+    /// Opens that of the calling thread.
+    ///
+    /// # Errors
+    /// The kernel has no `/proc`, or does not count (`CONFIG_SCHED_INFO`).
+    pub fn open_own() -> io::Result<RunTimes> {
+        let schedstat = KeptFile::open("/proc/thread-self/schedstat".to_owned())?;
+        Ok(RunTimes { schedstat })
+    }
+
+    /// Both, in nanoseconds; `None` where the kernel does not count.
+    pub fn run_and_wait_ns(&mut self) -> Option<(u64, u64)> {
+        let mut buffer = [0; 64];
+        let length = self.schedstat.read(&mut buffer).ok()?;
+        let [run_ns, wait_ns, _] = parse_schedstat(&buffer[..length])?;
+        Some((run_ns, wait_ns))
+    }
+}
+
+/// Counts the page faults of a thread: its `stat`.
+#[derive(Debug)]
+pub struct FaultCount {
+    stat: KeptFile,
+}
+
+/// Enough of a `stat` for the page faults: [`STAT_PREFIX`], and eight numbers more.
+const STAT_FAULTS: usize = 384;
+
+impl FaultCount {
+    /// Opens the `stat` of a thread.
+    ///
+    /// # Errors
+    /// The thread has ended, or the kernel does not show it to this user.
+    pub fn open(pid: super::Pid, tid: Tid) -> io::Result<FaultCount> {
+        Ok(FaultCount {
+            stat: KeptFile::open(format!("/proc/{pid}/task/{tid}/stat"))?,
+        })
+    }
+
+    /// Closes the file until it is read again, where many are open.
+    pub fn close(&mut self) {
+        self.stat.close();
+    }
+
+    /// The faults so far that took no reading from a disk; `None` when the thread ended.
+    pub fn minor_faults(&mut self) -> Option<u64> {
+        let mut buffer = [0; STAT_FAULTS];
+        let length = self.stat.read(&mut buffer).ok()?;
+        parse_minor_faults(&buffer[..length])
     }
 }
 
@@ -372,14 +431,19 @@ fn parse_state(prefix: &[u8]) -> Option<TaskState> {
     Some(TaskState::from_letter(*letter))
 }
 
+/// Field 10 of a `stat` file: the eighth after the name.
+fn parse_minor_faults(prefix: &[u8]) -> Option<u64> {
+    let close = prefix.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(prefix.get(close + 1..)?).ok()?;
+    rest.split_ascii_whitespace().nth(7)?.parse().ok()
+}
+
 /// The numbers of a `schedstat` file: nanoseconds on CPUs, nanoseconds waiting for one, and how often it got one
 /// (`Documentation/scheduler/sched-stats.rst`).
-fn parse_schedstat(bytes: &[u8]) -> Option<CpuCount> {
+fn parse_schedstat(bytes: &[u8]) -> Option<[u64; 3]> {
     let mut numbers = std::str::from_utf8(bytes).ok()?.split_ascii_whitespace();
-    Some(CpuCount {
-        cpu_ns: numbers.next()?.parse().ok()?,
-        turns: numbers.nth(1)?.parse().ok()?,
-    })
+    let mut next = || numbers.next()?.parse().ok();
+    Some([next()?, next()?, next()?])
 }
 
 /// Whether there is one PID namespace between the reader of this `status` and its process.
@@ -471,10 +535,36 @@ mod tests {
     }
 
     #[test]
-    fn cpu_time_is_the_first_number_and_turns_are_the_third() {
-        let (cpu_ns, turns) = (123_456_789, 7);
-        let count = CpuCount { cpu_ns, turns };
-        assert_eq!(parse_schedstat(b"123456789 55 7\n"), Some(count));
+    fn page_faults_are_the_eighth_number_after_the_name() {
+        let stat = b"7 (a) 1 2 3) R 1 7 7 0 -1 4194304 1234 5 6 7 8";
+        assert_eq!(parse_minor_faults(stat), Some(1234));
+        assert_eq!(parse_minor_faults(&stat[..20]), None);
+        assert_eq!(parse_minor_faults(b""), None);
+    }
+
+    #[test]
+    fn the_page_faults_of_a_thread_grow_as_it_touches_memory() {
+        let own = super::super::Pid(std::process::id() as i32);
+        let tid = Tid(nix::unistd::gettid().as_raw());
+        let mut faults = FaultCount::open(own, tid).unwrap();
+        let before = faults.minor_faults().unwrap();
+        let room = vec![1_u8; 8 << 20];
+        let after = faults.minor_faults().unwrap();
+        // Pages may be huge: there are a few faults at least.
+        assert!(after > before, "{before} {after} {}", room[1]);
+    }
+
+    #[test]
+    fn a_thread_knows_how_long_it_ran() {
+        let mut times = RunTimes::open_own().unwrap();
+        let (before, _) = times.run_and_wait_ns().unwrap();
+        while times.run_and_wait_ns().unwrap().0 == before {}
+    }
+
+    #[test]
+    fn schedstat_is_cpu_time_waiting_and_turns() {
+        let numbers = Some([123_456_789, 55, 7]);
+        assert_eq!(parse_schedstat(b"123456789 55 7\n"), numbers);
         for strange in [&b""[..], b"1", b"1 2", b"x 2 3", b"1 2 -3", b"\xff"] {
             assert_eq!(parse_schedstat(strange), None);
         }

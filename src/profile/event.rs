@@ -64,6 +64,9 @@ pub struct Frame {
     pub line: Option<u32>,
 }
 
+/// How the name of the frame begins that stands for time that was not sampled. The cause and `]` follow.
+pub const NOT_SAMPLED: &str = "[not sampled: ";
+
 /// A process that samples belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Process {
@@ -140,6 +143,17 @@ pub enum State {
     Waiting,
 }
 
+impl State {
+    /// Whether the thread waited for something.
+    #[must_use]
+    pub fn is_wait(self) -> bool {
+        !matches!(
+            self,
+            State::Unknown | State::Python | State::Collecting | State::Native
+        )
+    }
+}
+
 /// A run of consecutive ticks at which one thread had the same stack and did the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sample {
@@ -168,6 +182,9 @@ pub struct Sample {
     pub grown_bytes: u64,
     /// By how much the process's resident memory shrank meanwhile, in bytes, where it did.
     pub shrunk_bytes: u64,
+    /// The part of `grown_bytes` that may be due to another stack of the thread, which ran between the same two
+    /// readings of memory.
+    pub unsure_bytes: u64,
 }
 
 /// What the kernel counts of a process, at one moment. Counters run from the start of the process;

@@ -9,8 +9,8 @@ use rustc_hash::FxHashMap;
 
 use super::covered::Covered;
 use super::event::{
-    Event, Frame, FrameId, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, Sample,
-    StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
+    Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, Process, ProcessId, RateSpan,
+    Sample, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
 use super::timeline::Timeline;
 use super::usage::Readings;
@@ -56,6 +56,8 @@ pub struct Totals {
     pub grown_bytes: u64,
     /// Sum of [`Sample::shrunk_bytes`].
     pub shrunk_bytes: u64,
+    /// Sum of [`Sample::unsure_bytes`].
+    pub unsure_bytes: u64,
 }
 
 impl Totals {
@@ -81,6 +83,7 @@ impl Totals {
             blocked_others: Nanos(self.blocked_others.0.checked_add(other.blocked_others.0)?),
             grown_bytes: self.grown_bytes.checked_add(other.grown_bytes)?,
             shrunk_bytes: self.shrunk_bytes.checked_add(other.shrunk_bytes)?,
+            unsure_bytes: self.unsure_bytes.checked_add(other.unsure_bytes)?,
         })
     }
 }
@@ -96,6 +99,7 @@ impl From<&Sample> for Totals {
             blocked_others: sample.blocked_others,
             grown_bytes: sample.grown_bytes,
             shrunk_bytes: sample.shrunk_bytes,
+            unsure_bytes: sample.unsure_bytes,
         }
     }
 }
@@ -112,6 +116,7 @@ impl Add for Totals {
             blocked_others: self.blocked_others + other.blocked_others,
             grown_bytes: self.grown_bytes.saturating_add(other.grown_bytes),
             shrunk_bytes: self.shrunk_bytes.saturating_add(other.shrunk_bytes),
+            unsure_bytes: self.unsure_bytes.saturating_add(other.unsure_bytes),
         }
     }
 }
@@ -129,6 +134,7 @@ impl Sub for Totals {
             blocked_others: self.blocked_others - part.blocked_others,
             grown_bytes: self.grown_bytes.saturating_sub(part.grown_bytes),
             shrunk_bytes: self.shrunk_bytes.saturating_sub(part.shrunk_bytes),
+            unsure_bytes: self.unsure_bytes.saturating_sub(part.unsure_bytes),
         }
     }
 }
@@ -180,7 +186,9 @@ pub struct Profile {
     row_of: FxHashMap<(ThreadId, Option<StackId>, State), usize>,
     thread_totals: Vec<Totals>,
     totals: Totals,
-    /// Sum over the samples of the squares of their wall times, in s².
+    /// Sum over the samples of their wall times, in s, and of the squares of these, in s². Time that was not sampled is
+    /// in neither.
+    sampled: f64,
     squares: f64,
     lost: BTreeMap<LostCause, u64>,
     undetermined: BTreeMap<UndeterminedCause, u64>,
@@ -298,8 +306,11 @@ impl Profile {
             return false;
         };
         self.totals = sum;
-        let each = sample.wall.seconds() / f64::from(sample.ticks.max(1));
-        self.squares += sample.wall.seconds() * each;
+        if self.why_not_sampled(sample.stack).is_none() {
+            let wall = sample.wall.seconds();
+            self.sampled += wall;
+            self.squares += wall * wall / f64::from(sample.ticks.max(1));
+        }
         // Most often it is there: looking is cheaper than making room for a new one.
         let key = (sample.thread, sample.stack, sample.state);
         let row = self
@@ -352,9 +363,8 @@ impl Profile {
     /// wall times `w` of the samples (Kish, Survey Sampling, 1965).
     #[must_use]
     pub fn effective_samples(&self) -> u64 {
-        let sum = self.totals.wall.seconds();
         match self.squares > 0.0 {
-            true => (sum * sum / self.squares).round() as u64,
+            true => (self.sampled * self.sampled / self.squares).round() as u64,
             false => 0,
         }
     }
@@ -523,6 +533,27 @@ impl Profile {
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// Why the time of this stack was not sampled: its only frame is a mark that the sampler puts in place of a stack
+    /// ([`NOT_SAMPLED`]). `None` for a stack that was read.
+    #[must_use]
+    pub fn why_not_sampled(&self, stack: Option<StackId>) -> Option<&str> {
+        let frame = self.frame(self.stack(stack?)?.frame)?;
+        let name = frame.file.is_none().then_some(&frame.name)?;
+        name.strip_prefix(NOT_SAMPLED)?.strip_suffix(']')
+    }
+
+    /// The wall time of all threads that was not sampled, by cause.
+    #[must_use]
+    pub fn not_sampled(&self) -> BTreeMap<&str, Nanos> {
+        let mut times = BTreeMap::new();
+        for row in &self.rows {
+            if let Some(cause) = self.why_not_sampled(row.stack) {
+                *times.entry(cause).or_default() += row.totals.wall;
+            }
+        }
+        times
     }
 
     /// The sums over the samples without any Python frame.

@@ -78,5 +78,6 @@ fn whole_row(row: &Row, start: Nanos) -> Sample {
         blocked_others: row.totals.blocked_others,
         grown_bytes: row.totals.grown_bytes,
         shrunk_bytes: row.totals.shrunk_bytes,
+        unsure_bytes: row.totals.unsure_bytes,
     }
 }

@@ -49,6 +49,7 @@ fn put_more(samples: &[Sample], block: &mut Block) {
     block.sample_blocked_others_ns = column(samples, |sample| sample.blocked_others.0);
     block.sample_grown_bytes = column(samples, |sample| sample.grown_bytes);
     block.sample_shrunk_bytes = column(samples, |sample| sample.shrunk_bytes);
+    block.sample_unsure_bytes = column(samples, |sample| sample.unsure_bytes);
 }
 
 /// Takes the samples out of the columns of `block`; `None` at the first one that makes no sense.
@@ -74,6 +75,7 @@ pub(super) fn take(
         block.sample_blocked_others_ns.len(),
         block.sample_grown_bytes.len(),
         block.sample_shrunk_bytes.len(),
+        block.sample_unsure_bytes.len(),
     ];
     let is_whole = |length: &usize| *length == count;
     if !lengths.iter().all(is_whole) || !optional.iter().all(|l| *l == 0 || is_whole(l)) {
@@ -114,6 +116,7 @@ pub(super) fn take(
             blocked_others: Nanos(more(&block.sample_blocked_others_ns, index)),
             grown_bytes: more(&block.sample_grown_bytes, index),
             shrunk_bytes: more(&block.sample_shrunk_bytes, index),
+            unsure_bytes: more(&block.sample_unsure_bytes, index),
         });
     }
     Some(())
@@ -190,7 +193,7 @@ mod tests {
             (at, wall, cpu, gil) in (time(), time(), time(), time()),
             thread in 0..4_u32, stack in prop::option::of(0..9_u32), ticks in 1..9_u32,
             parts in 0..4_u8, state in 0..State::ALL.len(),
-            more in prop_oneof![Just([0; 4]), [time(), time(), time(), time()]],
+            more in prop_oneof![Just([0; 5]), [time(), time(), time(), time(), time()]],
         ) -> Sample {
             Sample {
                 at: Nanos(at), thread: ThreadId(thread), stack: stack.map(StackId), ticks,
@@ -202,6 +205,7 @@ mod tests {
                 blocked_others: Nanos(more[1]),
                 grown_bytes: more[2],
                 shrunk_bytes: more[3],
+                unsure_bytes: more[4],
             }
         }
     }

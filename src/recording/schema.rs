@@ -74,6 +74,8 @@ pub struct Block {
     pub missing: Vec<Missing>,
     #[prost(uint32, repeated, tag = "34")]
     pub changed_files: Vec<u32>,
+    #[prost(uint64, repeated, tag = "35")]
+    pub sample_unsure_bytes: Vec<u64>,
 }
 
 /// What is known of a recording before its first sample.

@@ -315,7 +315,8 @@ fn parts(mut block: Block) -> Vec<Vec<u8>> {
     let columns = columns![
         strings frame_name frame_file frame_first_line frame_line stack_parent stack_frame
         sampled_stacks sample_at sample_thread sample_stack sample_ticks sample_wall sample_cpu sample_gil
-        sample_state sample_helpers_cpu_ns sample_blocked_others_ns sample_grown_bytes sample_shrunk_bytes sources
+        sample_state sample_helpers_cpu_ns sample_blocked_others_ns sample_grown_bytes sample_shrunk_bytes
+        sample_unsure_bytes sources
     ];
     columns
         .into_iter()

@@ -139,6 +139,15 @@ impl Account {
         }
     }
 
+    /// Books what is counted and is not booked yet, up to `most`; returns it.
+    pub fn book_counted(&mut self, most: Nanos) -> Nanos {
+        let behind = self.ledger.ahead_ns.checked_neg();
+        let behind = behind.and_then(|ns| u64::try_from(ns).ok()).map(Nanos);
+        let time = behind.unwrap_or_default().min(most);
+        self.ledger.ahead_ns += signed(time);
+        time
+    }
+
     /// Whether there is nothing to book while the thread does not run.
     #[must_use]
     pub fn is_even(&self) -> bool {

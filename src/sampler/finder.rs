@@ -27,11 +27,18 @@ pub enum Finding {
     Failed(Pid, SamplerError),
 }
 
+/// A process to be looked at.
+struct Wanted {
+    process: Arc<Process>,
+    /// Since when it may run what it runs, unseen.
+    since: Instant,
+}
+
 /// The sampler's end.
 pub struct Finder {
-    wanted: SyncSender<Arc<Process>>,
+    wanted: SyncSender<Wanted>,
     /// Those that had no room in the queue.
-    waiting: VecDeque<Arc<Process>>,
+    waiting: VecDeque<Wanted>,
     findings: Receiver<Finding>,
     thread: JoinHandle<Option<SamplerError>>,
 }
@@ -70,17 +77,17 @@ impl Finder {
         })
     }
 
-    /// Has it look at a process from now on.
-    pub fn find(&mut self, process: Arc<Process>) {
-        self.waiting.push_back(process);
+    /// Has it look at a process from now on, which may run what it runs since `since`.
+    pub fn find(&mut self, process: Arc<Process>, since: Instant) {
+        self.waiting.push_back(Wanted { process, since });
         self.push();
     }
 
     /// Hands over what had no room before.
     fn push(&mut self) {
-        while let Some(process) = self.waiting.pop_front() {
-            if let Err(TrySendError::Full(process)) = self.wanted.try_send(process) {
-                self.waiting.push_front(process);
+        while let Some(wanted) = self.waiting.pop_front() {
+            if let Err(TrySendError::Full(wanted)) = self.wanted.try_send(wanted) {
+                self.waiting.push_front(wanted);
                 return;
             }
         }
@@ -103,7 +110,7 @@ impl Finder {
 struct Looking {
     first: Pid,
     start_timeout: Option<Duration>,
-    to_find: Receiver<Arc<Process>>,
+    to_find: Receiver<Wanted>,
     found: SyncSender<Finding>,
     knocker: Knocker,
     known: KnownFiles,
@@ -135,8 +142,9 @@ impl Looking {
                 .recv()
                 .map_err(|_| RecvTimeoutError::Disconnected),
         };
-        while let Ok(process) = wanted {
-            self.searches.push((Instant::now(), Search::new(process)));
+        while let Ok(Wanted { process, since }) = wanted {
+            self.searches
+                .push((Instant::now(), Search::new(process, since)));
             wanted = self.to_find.try_recv().map_err(|error| match error {
                 TryRecvError::Empty => RecvTimeoutError::Timeout,
                 TryRecvError::Disconnected => RecvTimeoutError::Disconnected,

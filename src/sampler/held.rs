@@ -2,14 +2,15 @@
 //!
 //! A run is given CPU time before the kernel has counted it (see [`super::cpu`]), and that a thread waited for
 //! the GIL may show only afterwards (see [`super::gil_waits`]). So runs are held back for a moment: what turns
-//! out to be wrong is corrected in them, and the rest of the profile never hears of it.
+//! out to be wrong is corrected in them, and the rest of the profile never hears of it. Memory is attributed to them in the
+//! same time (see [`super::growth`]).
 
 use std::collections::VecDeque;
 
-use crate::profile::event::{Event, Nanos, Sample, State};
+use crate::profile::event::{Event, Nanos, Sample, StackId, State};
 
 /// How long a run is held. A thread that ends within this time gets exactly the CPU time that it used.
-const HELD: Nanos = Nanos(100_000_000);
+pub const HELD: Nanos = Nanos(100_000_000);
 
 /// How long it is held where more CPU time was given than is known: a thread that was stopped may not be counted for
 /// minutes, and what is recorded must not wait for that.
@@ -83,6 +84,11 @@ impl HeldRuns {
         }
         self.cpu = self.cpu - cpu;
         (wall, cpu)
+    }
+
+    /// The last run with this stack.
+    pub fn last_with(&mut self, stack: Option<StackId>) -> Option<&mut Sample> {
+        self.runs.iter_mut().rev().find(|run| run.stack == stack)
     }
 
     /// Emits them all.

@@ -302,7 +302,8 @@ fn why_cut(raw: &RawStack, codes: &CodeCache) -> Option<LostCause> {
     }
 }
 
-fn mark(name: &str) -> Frame {
+/// A frame that is no function.
+pub fn mark(name: &str) -> Frame {
     Frame {
         name: name.to_owned(),
         file: None,

@@ -6,6 +6,8 @@ pub mod schedule;
 
 pub mod ticker;
 
+pub mod gaps;
+
 pub mod target;
 
 pub mod observe;
@@ -23,6 +25,14 @@ pub mod activity;
 pub mod gil_waits;
 
 pub mod roles;
+
+pub mod resident;
+
+pub mod faults;
+
+pub mod course;
+
+pub mod growth;
 
 pub mod usage;
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::finder::{Finder, Finding};
+use super::gaps::LONGEST_SAMPLED;
 use super::target::Located;
 use super::{Children, SamplerError, Settings};
 use crate::process::{
@@ -166,7 +167,10 @@ impl ProcessTree {
             looked_before: Instant::now(),
         };
         tree.join(&root, own);
-        tree.finder.find(root);
+        // One that was launched began to run unseen; one that runs already is recorded from now on.
+        let is_launched = settings.children == Children::Adopted;
+        let launched = root.started().filter(|_| is_launched);
+        tree.finder.find(root, launched.unwrap_or(tree.looked));
         if tree.births.is_some() {
             allow_many_files();
         }
@@ -243,7 +247,7 @@ impl ProcessTree {
     pub fn find_again(&mut self, process: &Arc<Process>) {
         if let Some(member) = self.members.get_mut(&process.pid()) {
             member.image = None;
-            self.finder.find(Arc::clone(process));
+            self.finder.find(Arc::clone(process), Instant::now());
         }
     }
 
@@ -310,26 +314,32 @@ impl ProcessTree {
         match parent.and_then(|parent| parent.image) {
             Some(image) => {
                 let now = Instant::now();
-                let seen = self.began(&process, now);
                 self.newborns.push(Newborn {
+                    seen: self.began(&process, now),
                     process,
                     parent: birth.parent,
                     image,
-                    seen,
                     due: now + FORK_GRACE,
                 });
             }
-            None => self.finder.find(process),
+            None => {
+                let since = self.began(&process, Instant::now());
+                self.finder.find(process, since);
+            }
         }
     }
 
-    /// When a process began that was found now and was not there at the last look: as long ago as the CPU time that
-    /// it has used, at least.
+    /// When a process of the tree began that was found now and was not there at the last look: as long ago as the CPU
+    /// time that it has used, at least. The kernel tells it to a hundredth of a second only: that is asked where it
+    /// is found late.
     fn began(&self, process: &Process, now: Instant) -> Instant {
         let used_ns = process.cpu_clock().and_then(CpuClock::cpu_ns);
         let used = Duration::from_nanos(used_ns.unwrap_or(0));
         let began = now.checked_sub(used).unwrap_or(now);
-        began.max(self.looked_before)
+        let late = Duration::from_nanos(LONGEST_SAMPLED.0);
+        let is_late = |at: &Instant| now.saturating_duration_since(*at) > late;
+        let started = process.started().filter(is_late).unwrap_or(began);
+        began.min(started).max(self.looked_before)
     }
 
     /// Whether a process of the tree is another rsamp, which records its descendants by itself: before the ranks that
@@ -383,7 +393,7 @@ impl ProcessTree {
             let image = newborn.process.exe_identity().ok();
             let is_vfork = newborn.process.shares_memory_with(newborn.parent);
             if image != Some(newborn.image) {
-                self.finder.find(newborn.process);
+                self.finder.find(newborn.process, newborn.seen);
             } else if is_vfork == Some(true) || newborn.may_be_about_to_exec(now) {
                 newborn.due = now + FORK_GRACE;
                 self.newborns.push(newborn);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Stops;
+use super::gaps::{Gap, longest};
 use super::observe::{Observed, Observer, identify, observe};
 use super::target::Target;
 use super::threads::{Moment, ThreadIds, Threads};
@@ -161,11 +162,11 @@ impl Program {
         }
     }
 
-    /// Reads it once, and books the time since its last tick.
+    /// Reads it once, and books the time since its last tick. Where that is too long for one interval, it is `gap`.
     ///
     /// After an exec a program that is not position-independent has its interpreter where the one before had it:
     /// then what was read is not of this program.
-    pub fn tick(&mut self, now: Nanos, emit: &mut dyn FnMut(Event)) -> Observed {
+    pub fn tick(&mut self, now: Nanos, gap: Gap, emit: &mut dyn FnMut(Event)) -> Observed {
         let (source, observer) = (&mut self.target.source, &mut self.observer);
         let observed = observe(source, &self.memory, observer, emit);
         // An interpreter that is being torn down has no threads; whether the process ended or runs another
@@ -184,19 +185,14 @@ impl Program {
                 ..Observed::default()
             };
         }
-        self.book(&observed, now, emit);
+        self.book(&observed, now, gap, emit);
         observed
     }
 
-    /// Books the time since its last tick to what was observed.
-    pub fn book(&mut self, observed: &Observed, now: Nanos, emit: &mut dyn FnMut(Event)) {
+    /// Books the time since its last tick to what was observed, or to `gap` where it is too long for one interval.
+    pub fn book(&mut self, observed: &Observed, now: Nanos, gap: Gap, emit: &mut dyn FnMut(Event)) {
         // It may have been read for the first time since the tick began.
         let now = now.max(self.last_tick);
-        let moment = Moment {
-            at: now,
-            weight: now - self.last_tick,
-        };
-        self.last_tick = now;
         tell_undetermined(observed.undetermined, observed.stops, emit);
         if self.threads.wants_identities(&observed.threads, now) {
             let began = Instant::now();
@@ -212,12 +208,31 @@ impl Program {
             self.threads
                 .identify(identities, observed, process, look, emit);
         }
-        self.threads.record(observed, moment, emit);
+        self.skip(now, gap, emit);
+        let weight = now - self.last_tick;
+        self.last_tick = now;
+        self.threads
+            .record(observed, Moment { at: now, weight }, emit);
     }
 
-    /// Books the time until its end to what was seen last.
-    pub fn finish(mut self, at: Nanos, emit: &mut dyn FnMut(Event)) {
+    /// Books the time since its last tick to `gap` where it is too long for one interval. The interval before `now`
+    /// stays.
+    fn skip(&mut self, now: Nanos, gap: Gap, emit: &mut dyn FnMut(Event)) {
+        if now - self.last_tick <= longest(gap.interval) {
+            return;
+        }
+        let at = now - gap.interval;
+        let weight = at - self.last_tick;
+        self.last_tick = at;
+        if let Some(mark) = self.observer.mark(&gap.cause.frame_name(), emit) {
+            self.threads.skip(Moment { at, weight }, mark, emit);
+        }
+    }
+
+    /// Books the time until its end to what was seen last, or to `gap` where it is too long for one interval.
+    pub fn finish(mut self, at: Nanos, gap: Gap, emit: &mut dyn FnMut(Event)) {
         let at = at.max(self.last_tick);
+        self.skip(at, gap, emit);
         let weight = at - self.last_tick;
         self.threads.finish(Moment { at, weight }, emit);
     }

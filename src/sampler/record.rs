@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::prctl::set_timerslack;
 
+use super::gaps::{Cause, Gap, Gaps};
 use super::observe::{Observed, Observer};
 use super::process_tree::{Arrival, Origin, ProcessTree, TreeEnd, TreeNews};
 use super::program::{Place, Program, Unbegun};
@@ -17,7 +18,7 @@ use super::target;
 use super::threads::ThreadIds;
 use super::ticker::{Ticker, Wake};
 use super::{Children, Ended, Progress, SamplerError, Settings, Stop};
-use crate::process::{Pid, Process};
+use crate::process::{Pid, Process, RunTimes};
 use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId};
 
 /// How much later than asked for the kernel may end a sleep.
@@ -63,12 +64,15 @@ pub fn sample(
             return Ok(Ended::Stopped);
         }
     };
+    let mut ticker = Ticker::start(seed, settings);
+    ticker.start_at(first_seen(&first), emit);
     let mut recording = Recording {
         root: pid,
         settings,
         progress,
         tree,
-        ticker: Ticker::start(seed, settings),
+        ticker,
+        gaps: Gaps::new(RunTimes::open_own().ok()),
         observer: Observer::default(),
         thread_ids: ThreadIds::default(),
         programs: Vec::new(),
@@ -84,6 +88,12 @@ pub fn sample(
     };
     recording.finish();
     Ok(ended)
+}
+
+/// When the first of these was seen first.
+fn first_seen(news: &TreeNews) -> Instant {
+    let seen = news.arrivals.iter().map(|arrival| arrival.seen);
+    seen.min().unwrap_or_else(Instant::now)
 }
 
 /// Waits until there is something to sample. `None` when `stop` came first.
@@ -142,6 +152,7 @@ struct Recording<'a> {
     progress: &'a Progress,
     tree: ProcessTree,
     ticker: Ticker,
+    gaps: Gaps<RunTimes>,
     /// Whose numbers those of all programs share.
     observer: Observer,
     thread_ids: ThreadIds,
@@ -216,6 +227,8 @@ impl Recording<'_> {
             let ended = self.take_in(news);
             if ended.is_some() || !self.programs.is_empty() {
                 self.ticker.tell_pause(self.emit);
+                let now = self.now();
+                self.gaps.restart(now);
                 return ended;
             }
         }
@@ -235,7 +248,8 @@ impl Recording<'_> {
         let at = self.now();
         for pid in &news.ended {
             if let Some(program) = self.remove(*pid) {
-                program.finish(at, self.emit);
+                let gap = self.gap_before(at);
+                program.finish(at, gap, self.emit);
             }
         }
         let has_ended = news.ended.contains(&self.root);
@@ -280,7 +294,8 @@ impl Recording<'_> {
         let mut program = found.begin(place, self.thread_ids.clone(), self.emit);
         if let Some(first) = first {
             let now = self.now().max(place.seen);
-            program.book(&first, now, self.emit);
+            let gap = self.found_late();
+            program.book(&first, now, gap, self.emit);
             self.count(&first);
         }
         self.programs.push(program);
@@ -296,9 +311,12 @@ impl Recording<'_> {
         self.let_go_of_replaced(now);
         let now = self.rounded(now);
         self.last_tick = now;
+        let interval = self.interval();
+        let gap = self.gaps.at_tick(now, interval);
+        let gap = gap.unwrap_or_else(|| self.found_late());
         let mut programs = std::mem::take(&mut self.programs);
         for program in &mut programs {
-            let observed = program.tick(now, self.emit);
+            let observed = program.tick(now, gap, self.emit);
             self.count(&observed);
         }
         self.programs = programs;
@@ -316,9 +334,30 @@ impl Recording<'_> {
         for process in replaced {
             if let Some(program) = self.remove(process.pid()) {
                 let now = self.rounded(now);
-                program.finish(now, self.emit);
+                let gap = self.gap_before(now);
+                program.finish(now, gap, self.emit);
                 self.tree.find_again(&process);
             }
+        }
+    }
+
+    /// The mean time between ticks.
+    fn interval(&self) -> Nanos {
+        Nanos((1e9 / self.ticker.hz()) as u64)
+    }
+
+    /// The gap that a program has whose last tick was long before `at`.
+    fn gap_before(&mut self, at: Nanos) -> Gap {
+        let interval = self.interval();
+        let gap = self.gaps.before(at, interval);
+        gap.unwrap_or_else(|| self.found_late())
+    }
+
+    /// The gap of a program that is read for the first time long after it began.
+    fn found_late(&self) -> Gap {
+        Gap {
+            interval: self.gaps.usual(self.interval()),
+            cause: Cause::Late,
         }
     }
 
@@ -369,8 +408,9 @@ impl Recording<'_> {
         // When the last one ended, the recording did.
         if !self.programs.is_empty() {
             let at = self.now();
+            let gap = self.gap_before(at);
             for program in std::mem::take(&mut self.programs) {
-                program.finish(at, self.emit);
+                program.finish(at, gap, self.emit);
             }
         }
         let end = self.tree.finish();

@@ -10,9 +10,16 @@ pub type ThreadKey = (u64, u64);
 /// Threads that ran native code so recently still get what others do for them, though they pause.
 const NATIVE_HOLDS: Nanos = Nanos(50_000_000);
 
+/// So many threads at most are asked whether memory grew by them.
+const MAX_ALLOCATORS: usize = 8;
+
 /// Who did what at a tick, and who had done so before.
 #[derive(Debug, Default)]
 pub struct Roles {
+    /// Those that ran, with the GIL or without.
+    running: Vec<ThreadKey>,
+    /// Those that did when memory was read last.
+    ran: Vec<ThreadKey>,
     holders: Vec<(ThreadKey, Option<GilLocks>)>,
     natives: Vec<ThreadKey>,
     waiting: Vec<Option<GilLocks>>,
@@ -30,6 +37,7 @@ impl Roles {
             .last()
             .map(|(key, _)| *key)
             .or(self.last_holder);
+        self.running.clear();
         self.holders.clear();
         self.natives.clear();
         self.waiting.clear();
@@ -46,7 +54,9 @@ impl Roles {
     /// Takes in what one thread did that has not held the GIL.
     pub fn note_unread(&mut self, key: ThreadKey, gil: Option<GilLocks>, state: State, at: Nanos) {
         match state {
+            State::Python | State::Collecting => self.running.push(key),
             State::Native => {
+                self.running.push(key);
                 self.natives.push(key);
                 self.native_at = Some(at);
             }
@@ -97,6 +107,20 @@ impl Roles {
     pub fn allocator(&self) -> Option<ThreadKey> {
         let holder = self.holders.first().map(|(key, _)| *key);
         holder.or(self.natives.first().copied())
+    }
+
+    /// Puts those into `allocators` that may have changed memory since it was read last, who most likely did
+    /// first: [`Roles::allocator`], and those that ran at either reading. Memory is read now.
+    pub fn take_allocators(&mut self, allocators: &mut Vec<ThreadKey>) {
+        allocators.clear();
+        let running = self.running.iter().chain(&self.ran).copied();
+        for key in self.allocator().into_iter().chain(running) {
+            if allocators.len() < MAX_ALLOCATORS && !allocators.contains(&key) {
+                allocators.push(key);
+            }
+        }
+        std::mem::swap(&mut self.ran, &mut self.running);
+        self.running.clear();
     }
 
     /// For whom threads without Python frames work: those that run native code themselves. When there have
@@ -163,6 +187,26 @@ mod tests {
         );
         assert_eq!(roles.blockers().count(), 0);
         assert_eq!(roles.allocator(), Some((2, 2)));
+    }
+
+    #[test]
+    fn who_ran_at_either_end_of_an_interval_may_have_changed_memory() {
+        let mut roles = Roles::default();
+        let mut allocators = vec![(7, 7)];
+        let (python, native, lock) = (State::Python, State::Native, State::Lock);
+        tick(&mut roles, AT, &[(1, true, python), (2, false, native)]);
+        roles.take_allocators(&mut allocators);
+        assert_eq!(allocators, [(1, 1), (2, 2)]);
+        let second = [(1, false, lock), (2, false, lock), (3, true, python)];
+        tick(&mut roles, AT, &second);
+        roles.take_allocators(&mut allocators);
+        assert_eq!(allocators, [(3, 3), (1, 1), (2, 2)]);
+        tick(&mut roles, AT, &[(3, false, lock)]);
+        roles.take_allocators(&mut allocators);
+        assert_eq!(allocators, [(3, 3)]);
+        tick(&mut roles, AT, &[]);
+        roles.take_allocators(&mut allocators);
+        assert_eq!(allocators, []);
     }
 
     #[test]

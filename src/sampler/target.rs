@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use super::gaps::LONGEST_SAMPLED;
 use super::ticker::has_ended_within;
 use super::{SamplerError, Stops};
 use crate::cpython::landmarks::KnownFiles;
@@ -140,6 +141,8 @@ pub struct Search {
     started: Instant,
     /// How long it gets to become Python, where there is a time limit at all.
     exec_grace: Duration,
+    /// Since when it may be Python, unseen.
+    unseen_since: Instant,
     /// When it was last found to be another than at the look before.
     changed: Instant,
     seen: Option<Appearance>,
@@ -158,15 +161,16 @@ struct Appearance {
 }
 
 impl Search {
-    /// Nothing was looked at yet.
+    /// Nothing was looked at yet; it may run what it runs since `unseen_since`.
     #[must_use]
-    pub fn new(process: Arc<Process>) -> Search {
+    pub fn new(process: Arc<Process>, unseen_since: Instant) -> Search {
         let now = Instant::now();
         Search {
             memory: LiveMemory::new(process.pid()),
             process,
             started: now,
             exec_grace: Duration::MAX,
+            unseen_since,
             changed: now,
             seen: None,
             last_error: None,
@@ -181,8 +185,20 @@ impl Search {
         &self.process
     }
 
-    /// Looks once.
+    /// Looks once. Where it was not looked at for long, [`Located::at`] is when it may have begun.
     pub fn look(&mut self, known: &mut KnownFiles) -> Option<Located> {
+        let began = Instant::now();
+        let located = self.look_now(known);
+        let unseen_since = std::mem::replace(&mut self.unseen_since, began);
+        let mut located = located?;
+        let unseen = located.at.saturating_duration_since(unseen_since);
+        if unseen > Duration::from_nanos(LONGEST_SAMPLED.0) {
+            located.at = unseen_since;
+        }
+        Some(located)
+    }
+
+    fn look_now(&mut self, known: &mut KnownFiles) -> Option<Located> {
         // Files are for when something changed: a program that is not Python may run for days.
         let (has_changed, appearance) = self.appearance();
         self.seen = Some(appearance);
@@ -268,7 +284,7 @@ pub fn wait_for(
 ) -> Result<Located, SamplerError> {
     let mut search = Search {
         exec_grace: EXEC_GRACE,
-        ..Search::new(Arc::clone(process))
+        ..Search::new(Arc::clone(process), Instant::now())
     };
     let mut known = KnownFiles::default();
     loop {
@@ -480,7 +496,7 @@ mod tests {
                 exec_grace,
                 started: Instant::now() - Duration::from_secs(waited_s),
                 last_error: Some(LocateError::NotPython(pid)),
-                ..Search::new(Arc::clone(&process))
+                ..Search::new(Arc::clone(&process), Instant::now())
             };
             search.give_up(limit).is_some()
         };

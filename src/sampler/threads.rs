@@ -11,14 +11,18 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use super::activity::{Seen, Watch, Watched};
+use super::course::Course;
 use super::cpu::{Account, Due, Helpers, Uncounted};
+use super::faults::{Faults, shares};
 use super::gil_waits::GilWait;
+use super::growth::{Change, Growth, Share, Undecided, Whose};
 use super::held::HeldRuns;
 use super::observe::{Identity, Observation, Observed};
+use super::resident::MemoryMeter;
 use super::roles::{Roles, ThreadKey};
 use super::usage::UsageMeter;
 use crate::cpython::gil::GilLocks;
-use crate::process::{Pid, Process, ResidentMemory, TaskState, TaskWatch, Tid};
+use crate::process::{Pid, Process, TaskState, TaskWatch, Tid};
 use crate::profile::event::{
     Event, Missing, Nanos, ProcessId, Sample, StackId, State, Thread, ThreadId,
 };
@@ -53,8 +57,9 @@ const IDLE_LOOKS: usize = 16;
 /// So long a thread may go on after the interpreter has ended it until it is taken for one that goes on without Python.
 const LEAVING: Nanos = Nanos(20_000_000);
 
-/// The resident memory is looked at no more often than this.
-const MEMORY_EVERY: Nanos = Nanos(100_000);
+/// With more threads than this, page faults are not counted: each thread whose faults are takes an open file, and 3 µs at
+/// each tick at which memory grew.
+const FAULT_THREADS: usize = 64;
 
 /// A thread that has been observed.
 #[derive(Debug)]
@@ -74,6 +79,8 @@ struct Tracked {
     gil_wait: GilWait,
     /// Its waiting for the GIL that was found out later, and is not told yet.
     late_wait: Nanos,
+    course: Course,
+    faults: Faults,
     /// What was seen last: its stack and what it did; `None` before it had a stack.
     doing: Option<(Option<StackId>, State)>,
     /// Since when it rests; `None`: it is awake.
@@ -135,9 +142,10 @@ pub struct Threads {
     watched: Watched,
     helpers: Helpers,
     roles: Roles,
-    memory: Option<ResidentMemory>,
-    resident_bytes: Option<u64>,
-    memory_due: Nanos,
+    memory: MemoryMeter,
+    growth: Growth,
+    /// The threads that may have changed memory since the reading before.
+    allocators: Vec<ThreadKey>,
     usage: UsageMeter,
     /// The thread that is asked next though it did not run, counted modulo their number.
     next_idle: usize,
@@ -173,9 +181,9 @@ impl Threads {
             watched: Watched::new(target.pid()),
             helpers: Helpers::new(target),
             roles: Roles::default(),
-            memory: ResidentMemory::open(target).ok(),
-            resident_bytes: None,
-            memory_due: Nanos(0),
+            memory: MemoryMeter::new(target),
+            growth: Growth::default(),
+            allocators: Vec::new(),
             usage: UsageMeter::new(process, target),
             next_idle: 0,
             is_refusal_told: false,
@@ -285,6 +293,9 @@ impl Threads {
         if !has_gone {
             return None;
         }
+        // What waits to be attributed knows the thread by this key.
+        let undecided = self.growth.take_all();
+        self.decide(&undecided);
         if let Some(mut tracked) = self.tracked.remove(&other) {
             tracked.wake(self.clock);
             self.roles.wake(other);
@@ -344,6 +355,32 @@ impl Threads {
         tracked.identity = identity;
     }
 
+    /// Attributes time that was not sampled to the stack `mark`. A thread that waited before, and has used no CPU time
+    /// since, waited on: it keeps its stack.
+    pub fn skip(&mut self, moment: Moment, mark: StackId, emit: &mut dyn FnMut(Event)) {
+        let undecided = self.growth.take_all();
+        self.decide(&undecided);
+        let before = self.clock;
+        self.clock = before.after(moment);
+        self.helpers.begin(moment.at);
+        self.roles.wake_all();
+        self.awake.clear();
+        for (key, tracked) in &mut self.tracked {
+            tracked.wake(before);
+            self.awake.push(*key);
+            let used = tracked.skip(moment, mark, emit);
+            self.helpers.explain(used);
+        }
+        self.let_go(moment.at, emit);
+        self.helpers.conclude();
+        self.charge_memory_of_gap(moment.at);
+        self.charge_helpers(moment);
+        // What is observed next is a run of its own.
+        for tracked in self.tracked.values_mut() {
+            tracked.flush(emit);
+        }
+    }
+
     /// Books the moment's time to the observed stacks, and to those that are as they were. A thread that is in
     /// neither has ended; the main thread goes on without frames until the process ends.
     pub fn record(&mut self, observed: &Observed, moment: Moment, emit: &mut dyn FnMut(Event)) {
@@ -359,6 +396,7 @@ impl Threads {
                     self.roles.wake(observation.key);
                 }
                 tracked.seen_at_tick = self.clock.ticks;
+                tracked.follow(observation, self.memory.readings());
                 let state = tracked.take(observation, moment, &self.watched, emit);
                 self.roles.note(observation, state, moment.at);
                 self.late_waits.extend(tracked.take_late_wait());
@@ -406,7 +444,7 @@ impl Threads {
             }
             if tracked.is_main && tracked.doing.is_some() {
                 self.awake.extend(woke.then_some(key));
-                tracked.lose_frames();
+                tracked.lose_frames(self.memory.readings());
                 self.tracked.insert(key, tracked);
             } else {
                 self.leaving.push((self.clock.at, tracked));
@@ -433,23 +471,88 @@ impl Threads {
         }
     }
 
-    /// Books by how much the process grew or shrank.
+    /// Attributes by how much the process's memory grew or shrank to the stacks that ran since it was read last.
     fn charge_memory(&mut self, moment: Moment) {
-        if moment.at < self.memory_due {
-            return;
-        }
-        self.memory_due = moment.at + MEMORY_EVERY;
-        let Some(now) = self.memory.as_mut().and_then(ResidentMemory::bytes) else {
+        let Some(reading) = self.memory.read(moment.at) else {
             return;
         };
-        let before = *self.resident_bytes.get_or_insert(now);
-        if now == before {
-            return;
+        let mut allocators = std::mem::take(&mut self.allocators);
+        self.roles.take_allocators(&mut allocators);
+        allocators.retain(|key| self.has_stack(*key));
+        if allocators.is_empty() {
+            allocators.extend(self.main_thread().filter(|key| self.has_stack(*key)));
         }
-        if let Some(run) = self.run_of(self.roles.allocator()) {
-            run.grown_bytes = run.grown_bytes.saturating_add(now.saturating_sub(before));
-            run.shrunk_bytes = run.shrunk_bytes.saturating_add(before.saturating_sub(now));
-            self.resident_bytes = Some(now);
+        if allocators.is_empty() {
+            self.memory.leave(reading.change);
+        }
+        let grown = self.grown_by(&allocators, reading.change.grown_bytes);
+        let mut shrunk = Some(reading.change.shrunk_bytes);
+        let mut growth = std::mem::take(&mut self.growth);
+        for (key, grown_bytes) in allocators.iter().zip(grown) {
+            let change = Change {
+                grown_bytes,
+                shrunk_bytes: shrunk.take().unwrap_or(0),
+            };
+            let Some(tracked) = self.tracked.get_mut(key) else {
+                continue;
+            };
+            let whose = Whose {
+                key: *key,
+                id: tracked.id,
+            };
+            let interval = tracked.course.end(reading.number, reading.time, change);
+            if let Some(interval) = interval {
+                growth.take(whose, interval, &mut |share| self.attribute_memory(&share));
+            }
+        }
+        let is_open = |key| self.tracked.get(&key).is_some_and(|t| t.course.is_open());
+        let due = growth.take_due(is_open);
+        self.growth = growth;
+        self.decide(&due);
+        self.allocators = allocators;
+    }
+
+    /// Attributes what memory did in a gap to the gap.
+    fn charge_memory_of_gap(&mut self, at: Nanos) {
+        let Some(reading) = self.memory.read(at) else {
+            return;
+        };
+        match self.run_of(self.roles.allocator()) {
+            Some(run) => add_change(run, reading.change, reading.change.grown_bytes),
+            None => self.memory.leave(reading.change),
+        }
+    }
+
+    /// By how much memory grew by each of these threads, by the page faults of each.
+    fn grown_by(&mut self, allocators: &[ThreadKey], grown_bytes: u64) -> Vec<u64> {
+        let are_counted = (2..=FAULT_THREADS).contains(&self.tracked.len()) && grown_bytes > 0;
+        let mut faults = |key: &ThreadKey| match self.tracked.get_mut(key) {
+            Some(tracked) if are_counted => tracked.faults.more(self.pid, tracked.identity.tid),
+            _ => Some(0),
+        };
+        let faults: Vec<Option<u64>> = allocators.iter().map(&mut faults).collect();
+        shares(grown_bytes, self.memory.page_bytes(), &faults)
+    }
+
+    /// Shares these intervals between the stacks at their ends.
+    fn decide(&mut self, undecided: &[Undecided]) {
+        let mut growth = std::mem::take(&mut self.growth);
+        for undecided in undecided {
+            growth.decide(undecided, &mut |share| self.attribute_memory(&share));
+        }
+        self.growth = growth;
+    }
+
+    /// Adds a share to the last run of its stack, or else to what the thread does now.
+    fn attribute_memory(&mut self, share: &Share) {
+        let Whose { key, id } = share.whose;
+        let leaving = self.leaving.iter_mut().map(|(_, tracked)| tracked);
+        let mut all = self.tracked.get_mut(&key).into_iter().chain(leaving);
+        let tracked = all.find(|tracked| tracked.id == id);
+        if let Some(run) = tracked.and_then(|tracked| tracked.last_with(share.stack)) {
+            add_change(run, share.change, share.unsure_bytes);
+        } else if let Some(run) = self.run_of(Some(key)) {
+            add_change(run, share.change, share.change.grown_bytes);
         }
     }
 
@@ -473,13 +576,20 @@ impl Threads {
 
     /// The run of a thread; without one, or when it has none, of the main thread.
     fn run_of(&mut self, key: Option<ThreadKey>) -> Option<&mut Sample> {
-        let has_run = |key: &ThreadKey| self.tracked.get(key).is_some_and(|t| t.doing.is_some());
-        let key = key.filter(has_run).or_else(|| {
-            let mut all = self.tracked.iter();
-            all.find(|(_, tracked)| tracked.is_main)
-                .map(|(key, _)| *key)
-        })?;
+        let key = key.filter(|key| self.has_stack(*key));
+        let key = key.or_else(|| self.main_thread())?;
         self.tracked.get_mut(&key)?.run(self.clock.at)
+    }
+
+    fn has_stack(&self, key: ThreadKey) -> bool {
+        let tracked = self.tracked.get(&key);
+        tracked.is_some_and(|tracked| tracked.doing.is_some())
+    }
+
+    fn main_thread(&self) -> Option<ThreadKey> {
+        let mut all = self.tracked.iter();
+        let main = all.find(|(_, tracked)| tracked.is_main);
+        main.map(|(key, _)| *key)
     }
 
     /// Reads counts of CPU time that are due: those of threads that may be running, and at a review, if these
@@ -599,6 +709,8 @@ impl Threads {
         // First of all: somebody may wait for the process at any moment, and then its count is gone.
         let is_counted = self.helpers.count();
         let is_over = self.is_over();
+        let undecided = self.growth.take_all();
+        self.decide(&undecided);
         let leaving = self.leaving.drain(..).map(|(_, tracked)| tracked);
         let tracked = self.tracked.drain().map(|(_, tracked)| tracked);
         let mut all: Vec<Tracked> = leaving.collect();
@@ -642,6 +754,13 @@ impl Threads {
     }
 }
 
+/// Adds what memory did to a run; so much of the growth may be due to another stack.
+fn add_change(run: &mut Sample, change: Change, unsure_bytes: u64) {
+    run.grown_bytes = run.grown_bytes.saturating_add(change.grown_bytes);
+    run.shrunk_bytes = run.shrunk_bytes.saturating_add(change.shrunk_bytes);
+    run.unsure_bytes = run.unsure_bytes.saturating_add(unsure_bytes);
+}
+
 impl Clock {
     fn after(self, moment: Moment) -> Clock {
         Clock {
@@ -667,6 +786,8 @@ impl Tracked {
             held: HeldRuns::default(),
             gil_wait: GilWait::default(),
             late_wait: Nanos(0),
+            course: Course::default(),
+            faults: Faults::default(),
             doing: None,
             resting: Some(Clock::default()),
             owed: Nanos(0),
@@ -708,14 +829,44 @@ impl Tracked {
         self.resting = Some(now);
         // Most of many threads rest: their files are not kept open.
         self.account.close();
+        self.faults.close();
         if let Some(watch) = &mut self.watch {
             watch.close();
         }
         true
     }
 
-    /// It has ended for the interpreter, and goes on without frames.
-    fn lose_frames(&mut self) {
+    /// Attributes time that was not sampled; returns how much CPU time was counted in it. When a new thread began is
+    /// not known, but for the main thread.
+    fn skip(&mut self, moment: Moment, mark: StackId, emit: &mut dyn FnMut(Event)) -> Nanos {
+        let counted = self.account.count(moment.at);
+        let used = counted.unwrap_or_default();
+        self.used += used;
+        match self.doing {
+            Some((stack, state)) if state.is_wait() && counted == Some(Nanos(0)) => {
+                self.extend(stack, moment, false, state, emit);
+            }
+            None if !self.is_main => {}
+            _ => {
+                self.end_course();
+                self.flush(emit);
+                self.run = Some(Sample {
+                    at: moment.at,
+                    thread: self.id,
+                    stack: Some(mark),
+                    ticks: 1,
+                    wall: moment.weight,
+                    cpu: self.account.book_counted(moment.weight),
+                    ..Sample::default()
+                });
+            }
+        }
+        used
+    }
+
+    /// It has ended for the interpreter, and goes on without frames; memory has been read `readings` times.
+    fn lose_frames(&mut self, readings: u64) {
+        self.course.see(None, readings);
         self.was_read = true;
         self.is_without_frames = true;
         self.doing = Some((None, State::Unknown));
@@ -730,6 +881,22 @@ impl Tracked {
             self.extend(stack, moment, false, state, emit);
         }
         state
+    }
+
+    /// Attributes what it did to memory since its stack was known last: where it goes on is not known.
+    fn end_course(&mut self) {
+        let change = std::mem::take(&mut self.course).open_change();
+        if let Some(run) = self.run.as_mut() {
+            add_change(run, change, change.grown_bytes);
+        }
+    }
+
+    /// Takes in where it was; memory has been read `readings` times. A carried stack does not tell.
+    fn follow(&mut self, observation: &Observation, readings: u64) {
+        match observation.stack {
+            Ok(stack) if !observation.is_carried => self.course.see(stack, readings),
+            _ => self.course.miss(),
+        }
     }
 
     /// Books a tick; returns what the thread was doing.
@@ -840,11 +1007,18 @@ impl Tracked {
 
     /// Emits what is left of it, having used this much since it was counted last.
     fn settle(&mut self, uncounted: Nanos, emit: &mut dyn FnMut(Event)) {
+        self.end_course();
         self.flush(emit);
         let used_ns = i64::try_from(uncounted.0).unwrap_or(i64::MAX);
         let by_ns = used_ns.saturating_sub(self.account.ahead_ns());
         self.held.correct_cpu(by_ns);
         self.held.release(emit);
+    }
+
+    /// The last run with this stack, where it is not emitted yet.
+    fn last_with(&mut self, stack: Option<StackId>) -> Option<&mut Sample> {
+        let current = self.run.as_mut().filter(|run| run.stack == stack);
+        current.or_else(|| self.held.last_with(stack))
     }
 
     /// The run of what it is doing, which begins at `at` where there is none; `None` before it had a stack.
@@ -1110,6 +1284,81 @@ mod tests {
         };
         assert_eq!(of_stack(2), (199, Nanos(199 * TICK.0)));
         assert_eq!(of_stack(3), (301, Nanos(301 * TICK.0)));
+    }
+
+    #[test]
+    fn time_that_was_not_sampled_is_attributed_to_the_mark() {
+        let told = Mutex::new(Vec::new());
+        let mut emit = |event| told.lock().unwrap().push(event);
+        let mut threads = threads();
+        let observed = seen(&KEYS);
+        let mut at = Nanos(0);
+        let gap = Nanos(3_500_000_000);
+        for tick in 0..20 {
+            if tick == 10 {
+                at += gap;
+                threads.skip(Moment { at, weight: gap }, StackId(9), &mut emit);
+            }
+            at += TICK;
+            threads.record(&observed, Moment { at, weight: TICK }, &mut emit);
+        }
+        threads.finish(Moment { at, ..LOOK }, &mut emit);
+        let told = told.into_inner().unwrap();
+        for id in [ThreadId(0), ThreadId(1)] {
+            let of = |stack| {
+                let own = told.iter().filter_map(|event| match event {
+                    Event::Sample(sample) if sample.thread == id => Some(*sample),
+                    _ => None,
+                });
+                let of_stack = own.filter(|sample| sample.stack == Some(StackId(stack)));
+                sums(&of_stack.collect::<Vec<_>>())
+            };
+            assert_eq!(of(9), (1, gap), "{told:?}");
+            assert_eq!(of(1), (20, Nanos(20 * TICK.0)), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_waited_through_a_gap_keeps_its_stack() {
+        for (state, expected) in [(State::Lock, 1), (State::Python, 9)] {
+            let mut threads = threads();
+            let mut told = Vec::new();
+            let mut emit = |event| told.push(event);
+            let moment = Moment {
+                at: TICK,
+                weight: TICK,
+            };
+            threads.record(&seen(&KEYS), moment, &mut emit);
+            for tracked in threads.tracked.values_mut() {
+                tracked.doing = Some((Some(StackId(1)), state));
+            }
+            let gap = Moment {
+                at: TICK + Nanos(1_000_000_000),
+                weight: Nanos(1_000_000_000),
+            };
+            threads.skip(gap, StackId(9), &mut emit);
+            threads.finish(Moment { at: gap.at, ..LOOK }, &mut emit);
+            let longest = told.iter().filter_map(|event| match event {
+                Event::Sample(sample) if sample.wall >= gap.weight => Some(sample.stack),
+                _ => None,
+            });
+            let expected = vec![Some(StackId(expected)); KEYS.len()];
+            assert_eq!(longest.collect::<Vec<_>>(), expected, "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_carried_stack_does_not_tell_where_memory_changed() {
+        let mut threads = threads();
+        let tracked = threads.tracked.get_mut(&KEYS[0]).unwrap();
+        for is_carried in [false, true, false] {
+            let observation = Observation {
+                is_carried,
+                ..observation(KEYS[0], 1)
+            };
+            tracked.follow(&observation, 0);
+            assert_eq!(tracked.course.is_open(), is_carried);
+        }
     }
 
     #[test]

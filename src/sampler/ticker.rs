@@ -6,6 +6,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 
+use super::gaps::LONGEST_SAMPLED;
 use super::rate::RateControl;
 use super::schedule::Schedule;
 use super::{Ended, Settings, Stop};
@@ -66,6 +67,18 @@ impl Ticker {
             ticks: 0,
             told: Nanos(0),
             cpu_told: Nanos(0),
+        }
+    }
+
+    /// Puts the start of the recording back to `seen`, when what it samples began, if that is too long ago for one
+    /// sample. The duration still counts from the first tick.
+    pub fn start_at(&mut self, seen: Instant, emit: &mut dyn FnMut(Event)) {
+        let late = self.start.saturating_duration_since(seen);
+        let late = Nanos(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
+        if late > LONGEST_SAMPLED {
+            self.start = seen;
+            self.end += late;
+            self.tell_pause(emit);
         }
     }
 

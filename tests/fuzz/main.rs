@@ -221,6 +221,7 @@ fn events(threads: u32, block: u32, stacks: u32) -> Vec<Event> {
             blocked_others: Nanos(u64::from(number % 3) * 16_000),
             grown_bytes: u64::from(number) * 4096,
             shrunk_bytes: u64::from(number % 5) * 4096,
+            unsure_bytes: u64::from(number % 2) * 4096,
         })
     });
     events.extend(samples);

@@ -259,6 +259,7 @@ impl Made {
                     blocked_others: Nanos(more[1]),
                     grown_bytes: more[2],
                     shrunk_bytes: more[3],
+                    unsure_bytes: more[2] / 2,
                 })
             }
             Step::Usage(process, of) => {

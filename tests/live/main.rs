@@ -5,6 +5,7 @@ mod builds;
 mod deep;
 mod differential;
 mod formats;
+mod gaps;
 #[path = "../it/image_format.rs"]
 mod image_format;
 mod launchers;

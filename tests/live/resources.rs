@@ -58,6 +58,39 @@ fn memory_is_booked_to_who_takes_it_and_gives_it_back() {
     });
 }
 
+/// At 1 kHz the allocation takes as long as an interval: one tick sees it, and memory grows before and after that tick.
+#[test]
+fn memory_that_grows_for_a_millisecond_is_attributed_to_its_line() {
+    each(&[8, 11, 13, 15], |python| {
+        let (profile, said) = record(run_command(&mut command(python, "memory_lines.py")));
+        let of_line = |name: &str| {
+            let line = said[name].as_u64().map(|line| line as u32);
+            let rows = profile.rows().iter().filter(|row| {
+                let frame = profile.frames_of(row.stack).next();
+                frame.is_some_and(|frame| frame.name.ends_with("takes") && frame.line == line)
+            });
+            let totals: Totals = rows.map(|row| row.totals).sum();
+            (
+                totals.grown_bytes as f64 / MB,
+                totals.unsure_bytes as f64 / MB,
+            )
+        };
+        let (right, works) = (of_line("allocates"), of_line("works"));
+        let grown = said["grown"].as_f64().expect("bytes") / MB;
+        note(&format!(
+            "{}: of {grown:.1} MB {right:.1?} are its line's, {works:.1?} the next one's",
+            python.label
+        ));
+        // What grew while the sampler got no CPU is attributed to no line.
+        let seen = right.0 + works.0;
+        assert!(
+            right.0 > 0.7 * seen && seen > 0.5 * grown,
+            "{}: {right:?} and {works:?} of {grown}",
+            python.label
+        );
+    });
+}
+
 #[test]
 fn threads_without_python_work_for_the_line_that_waits_for_them() {
     let Some(science) = std::env::var_os("RSAMP_SCIENCE") else {

@@ -300,6 +300,7 @@ fn add(sum: &mut Sample, sample: &Sample) {
     sum.blocked_others += sample.blocked_others;
     sum.grown_bytes = sum.grown_bytes.saturating_add(sample.grown_bytes);
     sum.shrunk_bytes = sum.shrunk_bytes.saturating_add(sample.shrunk_bytes);
+    sum.unsure_bytes = sum.unsure_bytes.saturating_add(sample.unsure_bytes);
 }
 
 fn listed(names: &[impl ToString]) -> String {

@@ -46,6 +46,7 @@ impl Window {
             blocked_others: Nanos(part(sample.blocked_others.0)),
             grown_bytes: part(sample.grown_bytes),
             shrunk_bytes: part(sample.shrunk_bytes),
+            unsure_bytes: part(sample.unsure_bytes),
             ..*sample
         })
     }
