@@ -30,11 +30,26 @@ pub enum GilWait {
     Waits(CpuCount),
     /// It has been running without it since then, or ready to run.
     Ready {
-        /// When it was seen so first.
-        since: Nanos,
+        /// When it was found so first.
+        first: Look,
         /// What the kernel had counted then.
         count: CpuCount,
     },
+}
+
+/// How one thread was found at a tick.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// What it seems to do.
+    pub state: State,
+    /// Since when: the tick before.
+    pub began: Nanos,
+    /// When it was looked at.
+    pub at: Nanos,
+    /// Whether it may have held the GIL in between.
+    pub may_have_had_it: bool,
+    /// What the kernel had counted when it was asked last.
+    pub counted: CpuCount,
 }
 
 /// What to make of one look.
@@ -47,35 +62,30 @@ pub struct Verdict {
 }
 
 impl GilWait {
-    /// Decides on `state`, as seen at `at`. `may_have_had_it`: whether the thread may have held the GIL since the
-    /// last look. `counted` is what was counted last, `count` counts now.
-    pub fn decide(
-        &mut self,
-        state: State,
-        at: Nanos,
-        may_have_had_it: bool,
-        counted: CpuCount,
-        count: impl FnOnce() -> Option<CpuCount>,
-    ) -> Verdict {
-        if let (GilWait::Ready { since, count: then }, State::Gil | State::Python) = (*self, state)
+    /// Decides on a look; `count` counts now.
+    pub fn decide(&mut self, look: Look, count: impl FnOnce() -> Option<CpuCount>) -> Verdict {
+        let state = look.state;
+        if let (GilWait::Ready { first, count: then }, State::Gil | State::Python) = (*self, state)
         {
             // While it sleeps its count is exact; when it runs, if it got the CPU since then.
             let is_exact = |now: &CpuCount| state == State::Gil || now.turns > then.turns;
             let used_ns = count()
                 .filter(is_exact)
                 .map(|now| now.cpu_ns - then.cpu_ns.min(now.cpu_ns));
-            let is_idle = used_ns.is_some_and(|used_ns| is_idle(used_ns, at - since));
-            let waits_since = is_idle.then_some(since);
+            let is_idle = used_ns.is_some_and(|used_ns| is_idle(used_ns, look.at - first.at));
+            let waits_since = is_idle.then_some(first.began);
             *self = match state {
-                State::Gil => GilWait::Waits(counted),
+                State::Gil => GilWait::Waits(look.counted),
                 _ => GilWait::No,
             };
             return Verdict { state, waits_since };
         }
         let (next, state) = match (*self, state) {
-            (_, State::Gil) => (GilWait::Waits(counted), State::Gil),
-            (waits @ GilWait::Waits(_), State::Native) if !may_have_had_it => (waits, State::Gil),
-            (ready @ GilWait::Ready { .. }, State::Native) if !may_have_had_it => {
+            (_, State::Gil) => (GilWait::Waits(look.counted), State::Gil),
+            (waits @ GilWait::Waits(_), State::Native) if !look.may_have_had_it => {
+                (waits, State::Gil)
+            }
+            (ready @ GilWait::Ready { .. }, State::Native) if !look.may_have_had_it => {
                 (ready, State::Native)
             }
             (before, State::Native) => match (before, count()) {
@@ -83,10 +93,7 @@ impl GilWait {
                 (GilWait::Waits(then), Some(now)) if then.turns == now.turns => {
                     (before, State::Gil)
                 }
-                (_, Some(now)) => {
-                    let (since, count) = (at, now);
-                    (GilWait::Ready { since, count }, State::Native)
-                }
+                (_, Some(count)) => (GilWait::Ready { first: look, count }, State::Native),
                 (_, None) => (GilWait::No, State::Native),
             },
             (_, other) => (GilWait::No, other),
@@ -120,8 +127,14 @@ mod tests {
         let mut states = Vec::new();
         let mut counted = CpuCount::default();
         for (number, (state, may_have_had_it, now)) in looks.iter().enumerate() {
-            let at = Nanos(number as u64 * MS);
-            let verdict = wait.decide(*state, at, *may_have_had_it, counted, || Some(*now));
+            let look = Look {
+                state: *state,
+                began: Nanos(number as u64 * MS),
+                at: Nanos((number as u64 + 1) * MS),
+                may_have_had_it: *may_have_had_it,
+                counted,
+            };
+            let verdict = wait.decide(look, || Some(*now));
             counted = *now;
             if let Some(since) = verdict.waits_since {
                 for state in &mut states[(since.0 / MS) as usize..] {

@@ -71,11 +71,12 @@ impl HeldRuns {
         self.cpu = Nanos(self.runs.iter().map(|run| run.cpu.0).sum());
     }
 
-    /// Turns the native code of all runs that end at `since` or later into waiting for the GIL. Returns for how
-    /// long, and how much CPU time they had been given.
-    pub fn native_to_gil(&mut self, since: Nanos) -> (Nanos, Nanos) {
+    /// Turns native code since `began` into waiting for the GIL. Returns for how long, and how much CPU time it had been
+    /// given.
+    pub fn native_to_gil(&mut self, began: Nanos) -> (Nanos, Nanos) {
+        self.split_at(began);
         let (mut wall, mut cpu) = (Nanos(0), Nanos(0));
-        for run in self.runs.iter_mut().rev().take_while(|run| run.at >= since) {
+        for run in self.runs.iter_mut().rev().take_while(|run| run.at > began) {
             if run.state == State::Native {
                 wall += run.wall;
                 cpu += std::mem::take(&mut run.cpu);
@@ -84,6 +85,39 @@ impl HeldRuns {
         }
         self.cpu = self.cpu - cpu;
         (wall, cpu)
+    }
+
+    /// Makes two runs of native code of the one that began before `at` and ended after it. What it used, it used before.
+    fn split_at(&mut self, at: Nanos) {
+        let is_over = |run: &&Sample| run.at > at;
+        let after = self.runs.iter().rev().take_while(is_over).count();
+        let index = self.runs.len() - after;
+        let Some(run) = self.runs.get_mut(index) else {
+            return;
+        };
+        let wall = run.at - at;
+        if run.state != State::Native || wall >= run.wall {
+            return;
+        }
+        let ticks = (u128::from(run.ticks) * u128::from(wall.0) / u128::from(run.wall.0)) as u32;
+        let cpu = run.cpu - run.cpu.min(run.wall - wall);
+        let later = Sample {
+            at: run.at,
+            wall,
+            ticks: ticks.max(1),
+            cpu,
+            helpers_cpu: Nanos(0),
+            blocked_others: Nanos(0),
+            grown_bytes: 0,
+            shrunk_bytes: 0,
+            unsure_bytes: 0,
+            ..*run
+        };
+        run.at = at;
+        run.wall = run.wall - wall;
+        run.ticks = (run.ticks - ticks).max(1);
+        run.cpu = run.cpu - cpu;
+        self.runs.insert(index + 1, later);
     }
 
     /// The last run with this stack.
@@ -234,9 +268,36 @@ mod tests {
     fn native_code_turns_into_waiting_from_a_moment_on() {
         let mut held = held(2);
         let expected = (Nanos(3 * MS), Nanos(MS));
-        assert_eq!(held.native_to_gil(Nanos(2 * MS)), expected);
+        assert_eq!(held.native_to_gil(Nanos(MS)), expected);
         let (native, gil) = (State::Native, State::Gil);
         let states = released(held).into_iter().map(|sample| sample.state);
         assert_eq!(states.collect::<Vec<_>>(), [native, gil, gil, gil]);
+    }
+
+    #[test]
+    fn what_a_run_was_before_that_moment_stays_native_code_with_its_cpu_time() {
+        let mut held = HeldRuns::default();
+        let run = Sample {
+            at: Nanos(160 * MS),
+            wall: Nanos(150 * MS),
+            cpu: Nanos(149 * MS),
+            ticks: 150,
+            grown_bytes: 7,
+            state: State::Native,
+            ..Sample::default()
+        };
+        held.push(run, Nanos(0), &mut |_| {});
+        assert_eq!(
+            held.native_to_gil(Nanos(158 * MS)),
+            (Nanos(2 * MS), Nanos(MS))
+        );
+        let samples = released(held);
+        let times = |of: &Sample| (of.state, of.at, of.wall, of.cpu, of.ticks, of.grown_bytes);
+        let before = Nanos(148 * MS);
+        let expected = [
+            (State::Native, Nanos(158 * MS), before, before, 148, 7),
+            (State::Gil, Nanos(160 * MS), Nanos(2 * MS), Nanos(0), 2, 0),
+        ];
+        assert_eq!(samples.iter().map(times).collect::<Vec<_>>(), expected);
     }
 }

@@ -14,7 +14,7 @@ use super::activity::{Seen, Watch, Watched};
 use super::course::Course;
 use super::cpu::{Account, Due, Helpers, Uncounted};
 use super::faults::{Faults, shares};
-use super::gil_waits::GilWait;
+use super::gil_waits::{GilWait, Look};
 use super::growth::{Change, Growth, Share, Undecided, Whose};
 use super::held::HeldRuns;
 use super::observe::{Identity, Observation, Observed};
@@ -876,7 +876,7 @@ impl Tracked {
     fn go_on(&mut self, moment: Moment, watched: &Watched, emit: &mut dyn FnMut(Event)) -> State {
         let seen = self.look(moment.at, watched);
         let state = state_of(seen, Some(self.is_without_frames), false);
-        let state = self.decide(state, moment.at, false, emit);
+        let state = self.decide(state, moment, false, emit);
         if let Some((stack, _)) = self.doing {
             self.extend(stack, moment, false, state, emit);
         }
@@ -912,7 +912,7 @@ impl Tracked {
         self.gil_locks = observation.gil_locks;
         let seen = self.look(moment.at, watched);
         let state = state_of(seen, observation.holds_gil, observation.is_collecting);
-        let state = self.decide(state, moment.at, observation.was_read, emit);
+        let state = self.decide(state, moment, observation.was_read, emit);
         match observation.stack {
             Ok(stack) => {
                 let holds_gil = observation.holds_gil.unwrap_or(false);
@@ -962,14 +962,18 @@ impl Tracked {
     fn decide(
         &mut self,
         state: State,
-        at: Nanos,
+        moment: Moment,
         may_have_had_it: bool,
         emit: &mut dyn FnMut(Event),
     ) -> State {
-        let counted = self.account.counted();
-        let count = || self.account.peek();
-        let wait = &mut self.gil_wait;
-        let verdict = wait.decide(state, at, may_have_had_it, counted, count);
+        let look = Look {
+            state,
+            began: moment.at - moment.weight,
+            at: moment.at,
+            may_have_had_it,
+            counted: self.account.counted(),
+        };
+        let verdict = self.gil_wait.decide(look, || self.account.peek());
         if let Some(since) = verdict.waits_since {
             self.flush(emit);
             let (wall, cpu) = self.held.native_to_gil(since);
