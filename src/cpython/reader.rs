@@ -76,6 +76,8 @@ pub struct Tick {
     pub holders: Vec<Address>,
     /// The interpreters that are collecting garbage.
     pub collecting: Vec<Address>,
+    /// Those that took one while the stacks were copied.
+    pub(super) late_holders: Vec<Address>,
     /// Whether holders can be told at all.
     pub knows_holders: bool,
     /// Stacks that could not be told from the first copy.
@@ -330,6 +332,7 @@ impl Reader {
             }
         }
         self.plan_threads(numbers);
+        self.plan_gil_after(asks_counters);
         self.plan_generations(asks_counters);
     }
 
@@ -352,6 +355,16 @@ impl Reader {
             thread.planned = Some(planned);
         }
         self.planned = numbers;
+    }
+
+    /// Asks once more who holds the GIL: a thread that took it meanwhile did not stand still. One that is alone holds it,
+    /// or nobody does.
+    fn plan_gil_after(&mut self, asks_counters: bool) {
+        let is_asked = asks_counters && self.list.threads.len() > 1;
+        for known in &mut self.list.interpreters {
+            let gil = known.gil.as_ref().filter(|_| is_asked);
+            known.gil_after_piece = gil.map(|gil| self.window.want(gil.at, gil.length));
+        }
     }
 
     fn plan_generations(&mut self, asks_counters: bool) {
@@ -424,12 +437,24 @@ impl Reader {
         ThreadList::add_those_before(&mut numbers);
         self.list.plan_heads(&self.interpreter, &mut self.window);
         self.plan_threads(numbers);
+        self.plan_gil_after(true);
         self.plan_generations(true);
         true
     }
 
     fn look_at_all(&mut self, memory: &impl ReadMemory, now_ns: u64) {
+        self.tick.late_holders.clear();
         for known in &mut self.list.interpreters {
+            let bytes = known
+                .gil_after_piece
+                .and_then(|piece| self.window.piece(piece));
+            let holder = known
+                .gil
+                .zip(bytes)
+                .and_then(|(gil, bytes)| gil.holder(bytes));
+            if let Some(GilHolder::Thread(thread)) = holder {
+                self.tick.late_holders.push(thread);
+            }
             let counted = known
                 .generation_piece
                 .and_then(|piece| self.window.piece(piece));

@@ -62,13 +62,14 @@ impl Reader {
                 return reading;
             }
         }
-        self.complete(number, look, common, memory)
+        self.complete(number, look, common, false, memory)
     }
 
     /// Whether a thread's stack may be changing: where that is known, only one that holds a GIL changes it.
     fn may_run(&self, number: usize) -> bool {
-        let state = self.list.threads[number].state;
-        !self.tick.knows_holders || self.tick.holders.contains(&state)
+        let state = &self.list.threads[number].state;
+        let tick = &self.tick;
+        !tick.knows_holders || tick.holders.contains(state) || tick.late_holders.contains(state)
     }
 
     /// Whether this tick is one of those that stop.
@@ -179,8 +180,8 @@ impl Reader {
         let before = stopper.off_cpu(&self.list.threads[number]);
         if before.is_some() {
             let reading = self.read_standing(number, None, memory);
-            if stopper.off_cpu(&self.list.threads[number]) == before && reading.is_some() {
-                return reading;
+            if stopper.off_cpu(&self.list.threads[number]) == before && reading.is_ok() {
+                return reading.ok();
             }
         }
         if !may_stop {
@@ -197,53 +198,60 @@ impl Reader {
         self.refusals = 0;
         let start_ns = self.now_ns();
         let reading = self.read_standing(number, Some(&mut *guard), memory);
+        let reading =
+            reading.unwrap_or_else(|look| self.complete(number, look, None, true, memory));
         drop(guard);
         self.tick.stops += 1;
         self.budget.count_stop(self.now_ns() - start_ns);
-        reading
+        Some(reading)
     }
 
-    /// Reads the stack of a thread that stands still. `None`: it is not whole.
+    /// Reads the stack of a thread that stands still.
+    ///
+    /// # Errors
+    /// It is not whole: what was found.
     fn read_standing(
         &mut self,
         number: usize,
         mut guard: Option<&mut dyn Stopped>,
         memory: &impl ReadMemory,
-    ) -> Option<Reading> {
+    ) -> Result<Reading, Look> {
         let (mut learnt, mut steps) = (0, 0);
         loop {
-            match self.look_alone(number, true, memory) {
-                Look::Gone => return Some(Reading::Gone),
-                Look::Settled => return Some(self.accept(number)),
+            let look = self.look_alone(number, true, memory);
+            match look {
+                Look::Gone => return Ok(Reading::Gone),
+                Look::Settled => return Ok(self.accept(number)),
                 Look::Moved => {
                     learnt += 1;
                     if learnt > LOOKS || !self.learn(number, learnt > 1, memory) {
-                        return None;
+                        return Err(look);
                     }
                 }
                 Look::Open(open) => {
                     let draft = &self.list.threads[number].draft;
                     if draft.is_whole() {
                         self.believe(number, open);
-                        return Some(self.accept(number));
+                        return Ok(self.accept(number));
                     }
-                    let stopped = guard.as_mut()?;
                     steps += 1;
-                    if steps > MAX_STEPS || !stopped.step() {
-                        return None;
+                    let has_stepped = |stopped: &mut &mut dyn Stopped| stopped.step();
+                    if steps > MAX_STEPS || !guard.as_mut().is_some_and(has_stepped) {
+                        return Err(look);
                     }
                 }
             }
         }
     }
 
-    /// Takes what the first copy named for the stack, with what can be read of it now. `common` tells where the thread is in
-    /// the common copy, if it was looked at there.
+    /// Takes what the copy that chose the moment named for the stack, with what can be read of it now. `common` tells where
+    /// the thread is in the common copy, if that is the one; `stands` whether it has stood still since.
     fn complete(
         &mut self,
         number: usize,
         look: Look,
         common: Option<Planned>,
+        stands: bool,
         memory: &impl ReadMemory,
     ) -> Reading {
         let now = Moment {
@@ -261,7 +269,9 @@ impl Reader {
         self.list.threads[number].planned = Some(planned);
         let is_twice = planned.before_the_pointer().is_some();
         let told = match look {
-            Look::Open(open) if self.is_told_by_look(number, open, &window, now, memory) => {
+            Look::Open(open)
+                if !stands && self.is_told_by_look(number, open, &window, now, memory) =>
+            {
                 Told::Likely
             }
             _ => self.tell(number, planned, &window, memory),

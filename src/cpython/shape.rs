@@ -71,6 +71,7 @@ struct Ordered {
     code_number: u64,
     extent: Extent,
     is_in_chunk: bool,
+    is_generator: bool,
     /// Where the next frame would lie.
     next_slot: Option<Address>,
     /// When its code object, or one of those before it, is to be compared again.
@@ -92,6 +93,9 @@ impl Shape {
         self.ordered.truncate(same);
         self.traced.clear();
         let before = self.ordered.last().copied();
+        // It may have been in order as the outermost frame of a stack of which more was missing.
+        let begins_with_generator = self.ordered.first().is_some_and(|first| first.is_generator);
+        let ends = stack.end == StackEnd::Outermost;
         let mut findings = Findings {
             gap: None,
             link: None,
@@ -100,7 +104,7 @@ impl Shape {
                 Some(before) => before.next_slot,
                 None => chunks.last().map(|chunk| chunk.first_frame),
             },
-            is_loose: false,
+            is_loose: begins_with_generator && ends,
             is_torn: false,
         };
         let mut due_ns = before.map_or(u64::MAX, |before| before.due_ns);
@@ -119,8 +123,7 @@ impl Shape {
             };
             findings.wants_codes |= fresh_until_ns < now.at_ns;
             findings.is_torn |= !code.extent.holds(frame);
-            findings.is_loose |=
-                number == 0 && code.is_generator && stack.end == StackEnd::Outermost;
+            findings.is_loose |= number == 0 && code.is_generator && ends;
             let is_in_chunk = chunks.hold(frame.at);
             self.place(number, frame.at, is_in_chunk, &mut findings);
             if is_in_chunk && findings.next_slot.is_some() {
@@ -150,6 +153,7 @@ impl Shape {
                     code_number: code.number,
                     extent: code.extent,
                     is_in_chunk,
+                    is_generator: code.is_generator,
                     next_slot: findings.next_slot,
                     due_ns,
                 });

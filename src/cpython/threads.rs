@@ -138,6 +138,8 @@ pub(super) struct KnownInterpreter {
     /// The only thread states that can have run since then, the same twice where it is one; `None`: any.
     pub ran: Option<[Address; 2]>,
     pub gil_piece: Option<usize>,
+    /// The same, copied once more after the stacks.
+    pub gil_after_piece: Option<usize>,
     pub generation_piece: Option<usize>,
     /// Where it says that it collects garbage (3.7 on).
     pub collecting_at: Option<Address>,
@@ -284,6 +286,7 @@ impl ThreadList {
                 turn: None,
                 ran: None,
                 gil_piece: None,
+                gil_after_piece: None,
                 collecting_at: collecting_at(interpreter, at, memory),
                 collecting_piece: None,
                 generation_piece: None,

@@ -388,6 +388,34 @@ fn a_stack_that_was_not_entered_is_cut() {
     }
 }
 
+/// While it is being resumed it has no caller for a moment, in which its thread may lose the CPU.
+#[test]
+fn a_generator_is_no_outermost_frame_even_where_its_thread_stands() {
+    let frames = [
+        frame("main"),
+        frame("numbers").in_(Place::Heap),
+        frame("work"),
+    ];
+    for is_generator in [false, true] {
+        let mut fake = Fake::new(&V3_14, &[vec![thread(&frames)]]);
+        fake.set_previous(0, 1, Address::NULL);
+        if is_generator {
+            fake.make_generator("numbers");
+        }
+        let mut reader = Reader::new(fake.interpreter());
+        for stands in [false, true, true] {
+            reader.allow_stops(Stops::Always, Box::new(OffCpu(stands)));
+            reader.tick(&fake.memory()).expect("an interpreter");
+            let is_whole = reader.threads()[0].stack().end == StackEnd::Outermost;
+            assert_eq!(
+                is_whole,
+                stands && !is_generator,
+                "{stands}, {is_generator}"
+            );
+        }
+    }
+}
+
 /// 3.12 on: entry frames lie on the C stack, so that what looks like one elsewhere ends no stack.
 #[test]
 fn no_frame_of_the_data_stack_is_an_entry_frame() {
