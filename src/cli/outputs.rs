@@ -225,14 +225,14 @@ impl Plan {
 
     /// Writes every file of the profile of process `pid`. One that fails does not keep the others from
     /// being written, and is tried again in the folder for temporary files. What became of the
-    /// recordings, which are written by now, takes its place among the others.
+    /// recordings, which is asked for when all else is written, takes its place among the others.
     #[must_use]
     pub fn write(
         &self,
         profile: &Profile,
         meta: &Meta,
         pid: Pid,
-        recordings: Vec<Outcome>,
+        recordings: impl FnOnce() -> Vec<Outcome>,
     ) -> Vec<Outcome> {
         let render: Render<'_> = &mut |format, out| {
             export::write(format, profile, meta, out)
@@ -245,14 +245,15 @@ impl Plan {
         &self,
         pid: Pid,
         spare: &Path,
-        recordings: Vec<Outcome>,
+        recordings: impl FnOnce() -> Vec<Outcome>,
         render: Render<'_>,
     ) -> Vec<Outcome> {
-        let mut recordings = recordings.into_iter();
         let mut outcomes = Vec::new();
-        let mut add = |kind, write: &mut dyn FnMut(Format) -> Outcome| match kind {
-            Kind::Recording => outcomes.extend(recordings.next()),
-            Kind::Export(format) => outcomes.push(write(format)),
+        let mut add = |kind, write: &mut dyn FnMut(Format) -> Outcome| {
+            outcomes.push(match kind {
+                Kind::Recording => None,
+                Kind::Export(format) => Some(write(format)),
+            });
         };
         match &self.files {
             PlannedFiles::Named(files) => {
@@ -281,7 +282,11 @@ impl Plan {
                 }
             }
         }
+        let mut recordings = recordings().into_iter();
+        let outcomes = outcomes.into_iter();
         outcomes
+            .filter_map(|outcome| outcome.or_else(|| recordings.next()))
+            .collect()
     }
 
     fn outcome(
@@ -476,7 +481,7 @@ mod tests {
     /// Writes each format's name, into `spare` where the planned place fails.
     fn write(plan: &mut Plan, spare: &Path) -> Vec<String> {
         plan.settle(PID);
-        let outcomes = plan.write_with(PID, spare, Vec::new(), &mut |format, out| {
+        let outcomes = plan.write_with(PID, spare, Vec::new, &mut |format, out| {
             write!(out, "{format}")
         });
         let told = outcomes.iter().map(|outcome| {

@@ -24,3 +24,4 @@ mod stacks;
 mod thread_names;
 mod torture;
 mod tree;
+mod trust;

@@ -60,7 +60,7 @@ pub fn run(request: &request::AttachJob) -> Result<u8> {
         drawing: request.outputs.drawing,
         ..overview::meta(&inputs, &profile, &Selection::default())
     };
-    let outcomes = plan.write(&profile, &meta, number, recordings);
+    let outcomes = plan.write(&profile, &meta, number, || recordings);
     if !request.quiet {
         let mut text = format!("\nrsamp: {title} on {}\n", gathered.nodes());
         text.push_str(&summary(&profile, &SummaryOptions::default()));
