@@ -45,8 +45,6 @@ pub mod exit_code;
 pub mod hints;
 pub mod streams;
 
-pub mod escape;
-
 use crate::launch::shims;
 use args::{Args, Command};
 use hints::Doing;

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
 use rsamp::export::{self, Drawing, Format, Meta};
-use rsamp::profile::event::{Event, Loss, LostCause, Nanos, RateSpan};
+use rsamp::profile::event::{Event, Frame, Loss, LostCause, Nanos, RateSpan};
 use rsamp::profile::{Profile, View};
 use rsamp::recording::schema::Variable;
 use rsamp::recording::{Header, Writer};
@@ -832,4 +832,58 @@ fn what_only_one_side_of_a_diff_has_is_shown_with_a_warning() {
     assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
     let run = rsamp_in(folder.path(), &["diff", "a.rsamp", "c.rsamp"]);
     assert_eq!(run.code, Some(66), "{}", run.stderr);
+}
+
+#[test]
+fn nothing_that_a_program_names_steers_hides_or_reorders_the_text_of_a_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Controls, bidirectional ones, invisible ones, and tags, which spell what nobody sees.
+    let hostile =
+        "a\u{1b}[2J\u{9b}2K\u{7f}\u{202e}\u{2066}\u{200b}\u{61c}\u{ad}\u{feff}\u{e0041}\r\u{2028}z";
+    for (name, ms) in [("a.rsamp", 1_000), ("b.rsamp", 3_000)] {
+        let mut script = Script::default();
+        script.process(0, 100, &format!("python {hostile}.py"));
+        script.thread(0, 0, Some(hostile));
+        script.thread(1, 0, Some(&format!("{hostile}2")));
+        let frame = |line| Frame {
+            name: format!("{hostile}.{line}"),
+            file: Some(format!("/home/{hostile}/{hostile}.py")),
+            first_line: Some(1),
+            line: Some(line),
+        };
+        for (thread, line) in [(0, 1), (1, 2)] {
+            let (wall, ticks) = (u64::from(ms) * 1_000_000, ms);
+            script.run_frames(thread, vec![frame(7), frame(line)], wall, wall, ticks);
+        }
+        script
+            .events
+            .push(at_1_khz(Nanos(u64::from(ms) * 1_000_000)));
+        script
+            .events
+            .push(Event::End(Nanos(u64::from(ms) * 1_000_000)));
+        let header = Header {
+            command: vec!["python".to_owned(), format!("{hostile}.py")],
+            working_folder: format!("/home/{hostile}"),
+            user: hostile.to_owned(),
+            host: hostile.to_owned(),
+            ..Header::default()
+        };
+        save(folder.path(), name, header, &script.events);
+    }
+    for words in [
+        &["report", "a.rsamp"][..],
+        &["report", "a.rsamp", "b.rsamp", "--ci"],
+        &["report", "a.rsamp", "--ci", "--lines"],
+        &["report", "a.rsamp", "--memory"],
+        &["report", "a.rsamp", "-f", "text"],
+        &["report", "a.rsamp", "-f", "folded"],
+        &["diff", "a.rsamp", "b.rsamp"],
+        &["diff", "a.rsamp", "b.rsamp", "--ci"],
+    ] {
+        let run = rsamp_in(folder.path(), words);
+        let told = run.stdout + &run.stderr;
+        let is_unsafe = |c: char| c != '\n' && rsamp::export::escape::is_unsafe(c);
+        let found: Vec<char> = told.chars().filter(|c| is_unsafe(*c)).collect();
+        assert_eq!(found, [], "{words:?}: {told:?}");
+    }
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cli::commands;
-use crate::cli::escape::escaped;
 use crate::cli::inputs::{self, Trouble};
 use crate::cli::place::{Owner, Place};
 use crate::cli::report::shown;
 use crate::cli::streams::{self, Severity};
 use crate::cli::{exit_code, request};
 use crate::export::diff::{self as export, DiffFormat, Names, table};
+use crate::export::escape::escaped;
 use crate::export::number::size;
 use crate::profile::diff::{Diff, Side};
 use crate::profile::filter::{NothingLeft, Selection};
