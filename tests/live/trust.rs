@@ -1,7 +1,7 @@
 //! Has root record programs that name files which they may not read, or which nobody can. Needs root.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -137,6 +137,28 @@ fn a_file_that_the_program_may_not_read_is_not_read_for_it() {
         recorded(0, &[&of_root, &below_closed, &public], out.path()),
         expected
     );
+}
+
+#[test]
+fn what_root_read_of_another_users_process_is_for_root() {
+    let folder = open_folder();
+    let mut named = Command::new("setpriv");
+    named.args(["--reuid=12345", "--regid=12345", "--clear-groups"]);
+    let python = python();
+    let script = folder.path().join("named.py");
+    fs::copy(crate::programs::program("named.py"), &script).expect("copied");
+    named.args(&python.command).arg(script).args(["0", "/x.py"]);
+    let program = run_command(&mut named);
+    for file in ["a.rsamp", "a.svg"] {
+        let path = folder.path().join(file);
+        let status = attach(&program, &path, &["-d", "0.3"]).status();
+        assert!(status.expect("rsamp runs").success());
+        assert_eq!(
+            fs::metadata(&path).expect("written").mode() & 0o777,
+            0o600,
+            "{file}"
+        );
+    }
 }
 
 /// Unmounts when dropped.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::cli::commands;
 use crate::cli::inputs::{self, Trouble};
-use crate::cli::place::{Owner, Place};
+use crate::cli::place::{Place, Readers};
 use crate::cli::report::shown;
 use crate::cli::streams::{self, Severity};
 use crate::cli::{exit_code, request};
@@ -84,10 +84,11 @@ fn say_nothing_left(
 
 /// Whether everything was written.
 fn write(places: &[(Place, DiffFormat)], diff: &Diff<'_>, names: &Names, is_quiet: bool) -> bool {
-    let owner = Owner::behind_sudo();
     let mut is_whole = true;
     for (place, format) in places {
-        let written = place.write(owner, &mut |out| export::write(*format, diff, names, out));
+        let written = place.write(Readers::Usual, &mut |out| {
+            export::write(*format, diff, names, out)
+        });
         let path = shown(&place.path);
         match written {
             Ok(bytes) if !is_quiet && place.path != Path::new("-") => {
