@@ -207,13 +207,17 @@ impl Known {
             process,
         };
         // Asked last: it was this process, and this program, all the while.
-        let is_same = known.process.start_ticks() == appeared.start_ticks && known.runs_the_same();
+        let image = known.process.exe_identity();
+        let is_same = known.process.start_ticks() == appeared.start_ticks
+            && image.is_ok_and(|image| image == known.image)
+            && known.process.is_alive();
         is_same.then_some(known)
     }
 
-    fn runs_the_same(&self) -> bool {
+    /// One that is about to end has lost its program before it counts as ended: it runs no other.
+    fn runs_another(&self) -> bool {
         let image = self.process.exe_identity();
-        image.is_ok_and(|image| image == self.image) && self.process.is_alive()
+        image.is_ok_and(|image| image != self.image)
     }
 
     /// The rights that the head of this file gives it.
@@ -224,8 +228,7 @@ impl Known {
         let before = self.credentials.take()?;
         match self.process.credentials() {
             Ok(now) => {
-                let is_other = self.process.is_alive() && !self.runs_the_same();
-                let now = now.filter(|_| !is_other);
+                let now = now.filter(|_| !self.runs_another());
                 self.credentials = before.weakest(now?);
             }
             Err(_) if before.is_root() => self.credentials = Some(Credentials::everybody()),
