@@ -70,6 +70,8 @@
 //!   before room is made for it, and a bad frame costs that frame.
 //! - The target is not changed. It is not stopped either, but one thread for one reading as the last
 //!   resort, and the running threads of a Python before 3.6 for every reading; `--never-stop` forbids both.
+//! - rsamp lends nobody its rights. A file that the target named is read with the target's
+//!   ([`cli::source_reader`]), and one that the user named is made with the user's ([`cli::place`]).
 //! - Time is measured, never counted: a sample stands for the interval since the tick before.
 
 pub mod sys;

@@ -47,6 +47,87 @@ pub fn file_type(path: &str) -> nix::Result<u32> {
     Ok(u32::from(found.stx_mode) & libc::S_IFMT)
 }
 
+/// Makes a child process, a copy of this one. `None`: this is the child.
+///
+/// # Errors
+/// `EDEADLK`: this process has other threads, whose locks the child would wait for; `EAGAIN`, `ENOMEM`.
+pub fn fork_single_threaded() -> nix::Result<Option<i32>> {
+    let threads = std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+    if threads != 1 {
+        return Err(Errno::EDEADLK);
+    }
+    // SAFETY: there is no other thread, so no lock is held that the child would miss the owner of.
+    let child = Errno::result(unsafe { libc::fork() })?;
+    Ok((child != 0).then_some(child))
+}
+
+/// Gives the calling thread other ids for good, and of its capabilities leaves those in `capabilities` (a bit each).
+/// The calls of libc would change all threads of the process.
+///
+/// # Errors
+/// `EPERM`: it may not; `EINVAL`: an id that its user namespace does not know. Some may be changed then.
+pub fn change_credentials(
+    uid: u32,
+    gid: u32,
+    groups: &[u32],
+    capabilities: u64,
+) -> nix::Result<()> {
+    set_groups(groups)?;
+    // SAFETY: the call takes integers and touches no memory of ours.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) })?;
+    // SAFETY: the call takes integers and touches no memory of ours.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) })?;
+    keep_capabilities(capabilities)
+}
+
+/// Gives the calling thread other ids where it comes to files. Root's capabilities for files go and come with its id.
+/// The calls of libc would change all threads of the process.
+///
+/// # Errors
+/// `EPERM`: it may not. Some may be changed then.
+pub fn set_file_ids(uid: u32, gid: u32, groups: &[u32]) -> nix::Result<()> {
+    set_groups(groups)?;
+    for (call, id) in [(libc::SYS_setfsgid, gid), (libc::SYS_setfsuid, uid)] {
+        // SAFETY: the call takes an integer and touches no memory of ours.
+        let set = |id: u32| unsafe { libc::syscall(call, id) };
+        set(id);
+        // It tells no errors, but what the id was before; that of nobody changes nothing.
+        if set(u32::MAX) != i64::from(id) {
+            return Err(Errno::EPERM);
+        }
+    }
+    Ok(())
+}
+
+/// Gives up all capabilities of the calling thread but those in `kept`, a bit each, that it has.
+///
+/// # Errors
+/// None that is known.
+pub fn keep_capabilities(kept: u64) -> nix::Result<()> {
+    /// `_LINUX_CAPABILITY_VERSION_3` (linux/capability.h).
+    const VERSION: u32 = 0x2008_0522;
+    let header = [VERSION, 0];
+    // The effective, permitted and inheritable ones: the lower halves, then the upper ones.
+    let mut sets = [[0_u32; 3]; 2];
+    // SAFETY: the header is version and pid, the sets are as large as the version says; both live through the call.
+    let got = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
+    Errno::result(got)?;
+    for (half, kept) in sets.iter_mut().zip([kept as u32, (kept >> 32) as u32]) {
+        half[0] &= kept;
+        half[1] = half[0];
+        half[2] = 0;
+    }
+    // SAFETY: as above; the call only reads.
+    let set = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
+    Errno::result(set).map(drop)
+}
+
+fn set_groups(groups: &[u32]) -> nix::Result<()> {
+    // SAFETY: the kernel reads so many ids from where the slice has them.
+    let result = unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
+    Errno::result(result).map(drop)
+}
+
 /// Whether two processes have their memory in common: `KCMP_VM` of kcmp(2).
 ///
 /// # Errors

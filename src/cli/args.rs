@@ -50,6 +50,9 @@ pub enum Command {
     /// What rsamp starts on each node for `--job`; there it tells what it finds to the rsamp that was typed.
     #[command(hide = true)]
     OnNode(OnNodeArgs),
+    /// What reads source files for rsamp, with the rights of the programs that name them.
+    #[command(hide = true)]
+    ReadSources,
     /// Print a script that completes rsamp's commands and options in a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),

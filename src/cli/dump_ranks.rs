@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::dump_json;
 use super::dump_text::write_run;
-use super::escape::escaped;
+use crate::export::escape::escaped;
 use crate::launch::relay::Told;
 use crate::profile::event::Frame;
 use crate::profile::filter::Ranks;

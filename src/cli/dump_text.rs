@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::escape::{escaped, quoted};
+use crate::export::escape::{escaped, quoted};
 use crate::export::number::grouped;
 use crate::profile::event::Frame;
 use crate::sampler::{Activity, Dump, ThreadDump};

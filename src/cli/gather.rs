@@ -291,7 +291,7 @@ fn write(
 ) -> Recorded {
     let merged = merge(inputs, &header, plan, pid, trouble);
     let meta = meta(request, inputs, &merged.profile, &header);
-    let outcomes = plan.write(&merged.profile, &meta, pid, merged.recordings);
+    let outcomes = plan.write(&merged.profile, &meta, pid, || merged.recordings);
     Recorded {
         sampled: Sampled::merged(merged.profile, header.start_unix_ns),
         outcomes,

@@ -293,7 +293,7 @@ fn output_hint(error: &OutputError) -> Option<String> {
     match error {
         OutputError::Exists(_) => Some("--force overwrites it, -o FILE names another".to_owned()),
         OutputError::Protected(_) => Some("--force replaces it, -o FILE names another".to_owned()),
-        OutputError::Refused { .. } => {
+        OutputError::Refused { .. } | OutputError::Foreign(_) => {
             Some("name a file in another folder with -o FILE".to_owned())
         }
         OutputError::IsFolder(_) | OutputError::Name(_) => None,

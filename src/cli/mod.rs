@@ -21,8 +21,10 @@ pub mod progress;
 pub mod recording;
 
 pub mod header;
+pub mod source_reader;
 pub mod surroundings;
 
+pub mod caller;
 pub mod inputs;
 pub mod outputs;
 pub mod overview;
@@ -42,8 +44,6 @@ pub mod merged;
 pub mod exit_code;
 pub mod hints;
 pub mod streams;
-
-pub mod escape;
 
 use crate::launch::shims;
 use args::{Args, Command};
@@ -111,6 +111,9 @@ fn run(command: &Command) -> Result<u8, (anyhow::Error, Doing)> {
             let request = request::on_node(args).map_err(misread("on-node"))?;
             commands::on_node::run(&request).map_err(|error| (error, Doing::Job))
         }
+        Command::ReadSources => source_reader::serve()
+            .map(|()| exit_code::OK)
+            .map_err(|error| (error.into(), Doing::Reading(surroundings::READ_SOURCES))),
         Command::Completions(args) => commands::completions::run(args.shell)
             .map_err(|error| (error, Doing::Reading("completions"))),
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::kind::Kind;
 use super::naming::{Facts, Pattern, own_variable};
-use super::place::{self, Owner, Place};
+use super::place::{self, Place, Readers};
 use super::request::{Files, Outputs};
 use super::scratch::Scratch;
 use crate::export::{self, ExportError, Format, Meta};
@@ -24,7 +24,7 @@ pub struct Plan {
     files: PlannedFiles,
     /// NAME of `NAME-PID.svg`.
     name: String,
-    owner: Option<Owner>,
+    readers: Readers,
     /// Whether files are written into `$TMPDIR` first.
     has_scratch: bool,
 }
@@ -134,9 +134,19 @@ impl Plan {
         Ok(Plan {
             files,
             name: name.to_owned(),
-            owner: Owner::behind_sudo(),
+            readers: Readers::Usual,
             has_scratch: outputs.scratch,
         })
+    }
+
+    /// The same, for files that only their owner may read where `is_private`: when root reads the process of another
+    /// user, what comes of it is for root.
+    #[must_use]
+    pub fn private(mut self, is_private: bool) -> Plan {
+        if is_private {
+            self.readers = Readers::Owner;
+        }
+        self
     }
 
     /// A profile to fold events into: it keeps what was seen when if a file is to show it.
@@ -184,15 +194,15 @@ impl Plan {
         }
     }
 
-    /// Opens a place that [`Plan::settle`] told, for the user who shall own the files; or its scratch file, from which
+    /// Opens a place that [`Plan::settle`] told; or its scratch file, from which
     /// [`Plan::arrive`] brings it there.
     pub fn opener(&self, place: Place) -> impl FnOnce() -> io::Result<File> + Send + 'static {
-        let (owner, has_scratch) = (self.owner, self.has_scratch);
+        let (readers, has_scratch) = (self.readers, self.has_scratch);
         move || {
             if has_scratch {
                 Scratch::for_path(&place.path).open()
             } else {
-                place.open(owner)
+                place.open(readers)
             }
         }
     }
@@ -204,7 +214,7 @@ impl Plan {
             return outcome;
         }
         let scratch = Scratch::for_path(&place.path);
-        match scratch.settle(place, self.owner) {
+        match scratch.settle(place, self.readers) {
             Ok(size_bytes) => Outcome {
                 saved: Some(Saved {
                     path: place.path.clone(),
@@ -225,14 +235,14 @@ impl Plan {
 
     /// Writes every file of the profile of process `pid`. One that fails does not keep the others from
     /// being written, and is tried again in the folder for temporary files. What became of the
-    /// recordings, which are written by now, takes its place among the others.
+    /// recordings, which is asked for when all else is written, takes its place among the others.
     #[must_use]
     pub fn write(
         &self,
         profile: &Profile,
         meta: &Meta,
         pid: Pid,
-        recordings: Vec<Outcome>,
+        recordings: impl FnOnce() -> Vec<Outcome>,
     ) -> Vec<Outcome> {
         let render: Render<'_> = &mut |format, out| {
             export::write(format, profile, meta, out)
@@ -245,14 +255,15 @@ impl Plan {
         &self,
         pid: Pid,
         spare: &Path,
-        recordings: Vec<Outcome>,
+        recordings: impl FnOnce() -> Vec<Outcome>,
         render: Render<'_>,
     ) -> Vec<Outcome> {
-        let mut recordings = recordings.into_iter();
         let mut outcomes = Vec::new();
-        let mut add = |kind, write: &mut dyn FnMut(Format) -> Outcome| match kind {
-            Kind::Recording => outcomes.extend(recordings.next()),
-            Kind::Export(format) => outcomes.push(write(format)),
+        let mut add = |kind, write: &mut dyn FnMut(Format) -> Outcome| {
+            outcomes.push(match kind {
+                Kind::Recording => None,
+                Kind::Export(format) => Some(write(format)),
+            });
         };
         match &self.files {
             PlannedFiles::Named(files) => {
@@ -281,7 +292,11 @@ impl Plan {
                 }
             }
         }
+        let mut recordings = recordings().into_iter();
+        let outcomes = outcomes.into_iter();
         outcomes
+            .filter_map(|outcome| outcome.or_else(|| recordings.next()))
+            .collect()
     }
 
     fn outcome(
@@ -318,7 +333,7 @@ impl Plan {
         let size_bytes = if self.has_scratch {
             self.write_by_scratch(place, format, render)?
         } else {
-            place.write(self.owner, &mut |out| render(format, out))?
+            place.write(self.readers, &mut |out| render(format, out))?
         };
         Ok(Saved {
             path: place.path.clone(),
@@ -344,7 +359,7 @@ impl Plan {
                 written_bytes: 0,
                 source,
             })
-            .and_then(|()| scratch.settle(place, self.owner));
+            .and_then(|()| scratch.settle(place, self.readers));
         // One that did not arrive is rendered again in the folder for temporary files.
         scratch.remove();
         settled
@@ -476,7 +491,7 @@ mod tests {
     /// Writes each format's name, into `spare` where the planned place fails.
     fn write(plan: &mut Plan, spare: &Path) -> Vec<String> {
         plan.settle(PID);
-        let outcomes = plan.write_with(PID, spare, Vec::new(), &mut |format, out| {
+        let outcomes = plan.write_with(PID, spare, Vec::new, &mut |format, out| {
             write!(out, "{format}")
         });
         let told = outcomes.iter().map(|outcome| {

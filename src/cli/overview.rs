@@ -5,10 +5,10 @@ use std::ffi::OsString;
 
 use chrono::DateTime;
 
-use super::escape::escaped;
 use super::filters;
 use super::inputs::{self, Input};
 use super::program_name::program_name;
+use crate::export::escape::escaped;
 use crate::export::text::{SummaryOptions, summary_with};
 use crate::export::{Drawing, Meta, rates};
 use crate::profile::Profile;

@@ -1,23 +1,31 @@
 //! Turns a path into a place that was found writable, and bytes into a whole file there or none.
 //!
-//! A regular file appears, or is replaced, only when it is complete: the bytes go to a temporary file
-//! in the same folder, which is then renamed. Devices, pipes and descriptors are written directly.
+//! A regular file appears, or is replaced, only when it is complete: the bytes go to a file without a name in the
+//! same folder (`O_TMPFILE`), of which nothing is left if rsamp is killed. It gets its name at the very end. Devices,
+//! pipes and descriptors are written directly.
+//!
+//! Everything is opened, made and renamed with the rights of the user who typed the command ([`super::caller`]), so
+//! that the kernel refuses under sudo what it would refuse without. A file of somebody else is never written
+//! into: it is replaced, where that user may replace it. Nor is a symbolic link followed that somebody else put into a
+//! folder for everybody, as with `fs.protected_symlinks` (proc_sys_fs(5)), which is not set everywhere.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, fchown};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, eaccess, geteuid};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::unistd::{AccessFlags, eaccess, linkat};
 use thiserror::Error;
 
+use super::caller;
 use super::naming::PatternError;
 use crate::export::Format;
 
 /// As many as the kernel follows in one path (`MAXSYMLINKS`, path_resolution(7)).
 const MAX_SYMLINKS: usize = 40;
-/// Names tried for a temporary file, before giving up; a second one is needed only after a crash.
+/// Names tried for a temporary file, before giving up; a second one is needed only after a crash, and by two threads.
 const MAX_TEMPORARY_NAMES: u32 = 100;
 
 /// A path that was found writable.
@@ -26,6 +34,24 @@ pub struct Place {
     /// As the user named it.
     pub path: PathBuf,
     way: Way,
+}
+
+/// Who may read a new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Those whom the umask leaves.
+    Usual,
+    /// Its owner.
+    Owner,
+}
+
+impl Readers {
+    fn mode(self) -> u32 {
+        match self {
+            Readers::Usual => 0o666,
+            Readers::Owner => 0o600,
+        }
+    }
 }
 
 /// How bytes get there.
@@ -52,6 +78,9 @@ pub enum OutputError {
     /// It exists and is write-protected.
     #[error("{0:?} is write-protected")]
     Protected(PathBuf),
+    /// It exists, is somebody else's, and cannot be replaced.
+    #[error("{0:?} belongs to another user")]
+    Foreign(PathBuf),
     /// It is a folder.
     #[error("{0:?} is a folder")]
     IsFolder(PathBuf),
@@ -96,39 +125,13 @@ pub struct WriteError {
     pub source: io::Error,
 }
 
-/// Who shall own the files: the user and group that typed `sudo`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owner {
-    uid: u32,
-    gid: u32,
-}
-
-impl Owner {
-    /// The user behind `sudo`, when this process is root through it.
-    #[must_use]
-    pub fn behind_sudo() -> Option<Owner> {
-        let number = |name| std::env::var(name).ok()?.parse().ok();
-        behind_sudo(geteuid().is_root(), number("SUDO_UID"), number("SUDO_GID"))
-    }
-}
-
-fn behind_sudo(is_root: bool, uid: Option<u32>, gid: Option<u32>) -> Option<Owner> {
-    if is_root {
-        Some(Owner {
-            uid: uid?,
-            gid: gid?,
-        })
-    } else {
-        None
-    }
-}
-
 impl Place {
     /// Finds out whether a file that the user named can be written, without changing it.
     ///
     /// # Errors
     /// When it cannot. `is_forced`: a write-protected file is replaced all the same.
     pub fn named(path: &Path, is_forced: bool) -> Result<Place, OutputError> {
+        let _acting = caller::act().map_err(|source| refused(path, source))?;
         let way = way_to(path, is_forced)?;
         Ok(Place {
             path: path.to_owned(),
@@ -150,21 +153,23 @@ impl Place {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn open(&self, owner: Option<Owner>) -> io::Result<File> {
-        let file = match &self.way {
-            Way::Rename(target) => overwrite(target)?,
+    pub fn open(&self, readers: Readers) -> io::Result<File> {
+        let _acting = caller::act()?;
+        match &self.way {
+            Way::Rename(target) => {
+                let file = NewFile::beside(target, readers)?;
+                file.dress(target, readers)?;
+                file.replace(target)
+            }
             Way::New(target) => OpenOptions::new()
                 .write(true)
                 .create_new(true)
-                .open(target)?,
-            Way::Direct(target) => return direct(target),
-            Way::Stdout => return descriptor(io::stdout()),
-            Way::Stderr => return descriptor(io::stderr()),
-        };
-        if let Some(owner) = owner {
-            let _ = fchown(&file, Some(owner.uid), Some(owner.gid));
+                .mode(readers.mode())
+                .open(target),
+            Way::Direct(target) => direct(target),
+            Way::Stdout => descriptor(io::stdout()),
+            Way::Stderr => descriptor(io::stderr()),
         }
-        Ok(file)
     }
 
     /// Writes what `render` gives and returns its size.
@@ -174,30 +179,11 @@ impl Place {
     /// [`io::ErrorKind::AlreadyExists`] means that a file that had to be new was not.
     pub fn write(
         &self,
-        owner: Option<Owner>,
+        readers: Readers,
         render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<u64, WriteError> {
         let mut written_bytes = 0;
-        let result =
-            match &self.way {
-                Way::Rename(target) => {
-                    self::replace(target, owner, &mut written_bytes, render, |temporary| {
-                        fs::rename(temporary, target)
-                    })
-                }
-                Way::New(target) => {
-                    self::replace(target, owner, &mut written_bytes, render, |temporary| {
-                        rename_if_new(temporary, target)
-                    })
-                }
-                Way::Direct(target) => {
-                    direct(target).and_then(|file| copy(&file, &mut written_bytes, render))
-                }
-                Way::Stdout => descriptor(io::stdout())
-                    .and_then(|file| copy(&file, &mut written_bytes, render)),
-                Way::Stderr => descriptor(io::stderr())
-                    .and_then(|file| copy(&file, &mut written_bytes, render)),
-            };
+        let result = self.write_counted(readers, &mut written_bytes, render);
         let is_read_no_more = |error: &io::Error| {
             self.way == Way::Stdout && error.kind() == io::ErrorKind::BrokenPipe
         };
@@ -212,33 +198,59 @@ impl Place {
     }
 }
 
-/// Finds out whether new files can be made in `folder`, by making and removing one.
+impl Place {
+    fn write_counted(
+        &self,
+        readers: Readers,
+        written_bytes: &mut u64,
+        render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let _acting = caller::act()?;
+        match &self.way {
+            Way::Rename(target) => {
+                let file = NewFile::written(target, readers, written_bytes, render)?;
+                file.dress(target, readers)?;
+                file.replace(target).map(drop)
+            }
+            Way::New(target) => NewFile::written(target, readers, written_bytes, render)?
+                .become_new(target)
+                .map(drop),
+            Way::Direct(target) => copy(&direct(target)?, written_bytes, render),
+            Way::Stdout => copy(&descriptor(io::stdout())?, written_bytes, render),
+            Way::Stderr => copy(&descriptor(io::stderr())?, written_bytes, render),
+        }
+    }
+}
+
+/// Finds out whether the user can make new files in `folder`, by making one.
 ///
 /// # Errors
 /// When not.
 pub fn check_folder(folder: &Path) -> Result<(), OutputError> {
-    let (_, temporary) =
-        create_temporary(&folder.join("rsamp")).map_err(|source| OutputError::Refused {
-            path: folder.to_owned(),
-            source,
-        })?;
-    let _ = fs::remove_file(temporary);
-    Ok(())
+    let made = || {
+        let _acting = caller::act()?;
+        NewFile::beside(&folder.join("rsamp"), Readers::Owner)
+    };
+    made().map(drop).map_err(|source| refused(folder, source))
+}
+
+fn refused(path: &Path, source: io::Error) -> OutputError {
+    OutputError::Refused {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 fn way_to(path: &Path, is_forced: bool) -> Result<Way, OutputError> {
-    let refused = |source| OutputError::Refused {
-        path: path.to_owned(),
-        source,
-    };
+    let refused = |source| refused(path, source);
     if path == Path::new("-") {
         return Ok(Way::Stdout);
     }
-    let target = match follow(path).map_err(refused)? {
+    let (target, is_open) = match follow(path).map_err(refused)? {
         Followed::Descriptor(1) => return Ok(Way::Stdout),
         Followed::Descriptor(2) => return Ok(Way::Stderr),
-        Followed::Descriptor(_) => path.to_owned(),
-        Followed::Path(target) => target,
+        Followed::Descriptor(_) => (path.to_owned(), true),
+        Followed::Path(target) => (target, false),
     };
     let metadata = match fs::metadata(&target) {
         Ok(metadata) => metadata,
@@ -252,6 +264,7 @@ fn way_to(path: &Path, is_forced: bool) -> Result<Way, OutputError> {
         Err(error) => return Err(refused(error)),
     };
     let is_writable = eaccess(&target, AccessFlags::W_OK);
+    let is_foreign = !is_open && metadata.uid() != caller::uid();
     let kind = metadata.file_type();
     if kind.is_dir() {
         Err(OutputError::IsFolder(path.to_owned()))
@@ -266,9 +279,15 @@ fn way_to(path: &Path, is_forced: bool) -> Result<Way, OutputError> {
             .map_err(refused)
     } else if is_writable.is_err() && !is_forced {
         Err(OutputError::Protected(path.to_owned()))
+    } else if is_foreign
+        && is_everybodys(&folder_of(&target)).is_some_and(|owner| owner != caller::uid())
+    {
+        // There only the owners of the file and of the folder may replace it.
+        Err(OutputError::Foreign(path.to_owned()))
     } else {
         match (check_folder(&folder_of(&target)), is_writable) {
             (Ok(()), _) => Ok(Way::Rename(target)),
+            (Err(_), _) if is_foreign => Err(OutputError::Foreign(path.to_owned())),
             (Err(_), Ok(())) => Ok(Way::Direct(target)),
             (Err(_), Err(errno)) => Err(refused(errno.into())),
         }
@@ -292,11 +311,26 @@ fn follow(path: &Path) -> io::Result<Followed> {
             return Ok(Followed::Descriptor(number));
         }
         match fs::read_link(&path) {
+            Ok(_) if is_planted(&path)? => return Err(io::ErrorKind::PermissionDenied.into()),
             Ok(next) => path = folder_of(&path).join(next),
             Err(_) => return Ok(Followed::Path(path)),
         }
     }
     Err(io::Error::from_raw_os_error(libc::ELOOP))
+}
+
+/// Whether a link that somebody else made lies in a folder in which everybody may make one.
+fn is_planted(link: &Path) -> io::Result<bool> {
+    let made_by = fs::symlink_metadata(link)?.uid();
+    let folder_owner = is_everybodys(&folder_of(link));
+    Ok(folder_owner.is_some_and(|owner| made_by != owner && made_by != caller::uid()))
+}
+
+/// Who owns a folder in which everybody may make files, and nobody may remove those of others; `None`: it is none.
+fn is_everybodys(folder: &Path) -> Option<u32> {
+    let metadata = fs::metadata(folder).ok()?;
+    let mode = libc::S_ISVTX | libc::S_IWOTH;
+    (metadata.mode() & mode == mode).then(|| metadata.uid())
 }
 
 fn descriptor_number(path: &Path) -> Option<i32> {
@@ -321,70 +355,129 @@ fn folder_of(path: &Path) -> PathBuf {
 
 fn direct(target: &Path) -> io::Result<File> {
     let is_file = fs::metadata(target).is_ok_and(|metadata| metadata.is_file());
-    OpenOptions::new()
-        .append(true)
-        .open(target)
-        .and_then(|file| {
-            // A descriptor's file may be somebody else's standard output: only add to it.
-            if is_file && descriptor_number(target).is_none() {
-                file.set_len(0)?;
-            }
-            Ok(file)
-        })
-}
-
-/// Empties the file or makes it. One that is write-protected is replaced, which was checked before.
-fn overwrite(target: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    match options.open(target) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            fs::remove_file(target)?;
-            options.open(target)
-        }
-        result => result,
+    options.append(true);
+    if descriptor_number(target).is_none() {
+        // Links were followed before: one that is there now was put there since.
+        options.custom_flags(libc::O_NOFOLLOW);
     }
+    options.open(target).and_then(|file| {
+        // A descriptor's file may be somebody else's standard output: only add to it.
+        if is_file && descriptor_number(target).is_none() {
+            file.set_len(0)?;
+        }
+        Ok(file)
+    })
 }
 
 fn descriptor(stream: impl AsFd) -> io::Result<File> {
     Ok(File::from(stream.as_fd().try_clone_to_owned()?))
 }
 
-/// Writes a temporary file beside `target` and hands it to `settle`; removes it when anything fails.
-fn replace(
-    target: &Path,
-    owner: Option<Owner>,
-    written_bytes: &mut u64,
-    render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
-    settle: impl Fn(&Path) -> io::Result<()>,
-) -> io::Result<()> {
-    let (file, temporary) = create_temporary(target)?;
-    let result = copy(&file, written_bytes, render)
-        // A full disk behind a network shows only now.
-        .and_then(|()| file.sync_all())
-        .and_then(|()| dress(&file, target, owner))
-        .and_then(|()| settle(&temporary));
-    if result.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    result
+/// A new file that has no name yet, or a hidden one where the file system knows no files without; dropping it removes it.
+struct NewFile {
+    file: File,
+    name: Option<PathBuf>,
 }
 
-/// Gives the new file the permissions of the one it replaces, and its owner.
-fn dress(file: &File, target: &Path, owner: Option<Owner>) -> io::Result<()> {
-    let replaced = fs::metadata(target).ok();
-    if let Some(replaced) = &replaced {
-        file.set_permissions(replaced.permissions())?;
+impl NewFile {
+    /// Makes one in the folder of `target`.
+    fn beside(target: &Path, readers: Readers) -> io::Result<NewFile> {
+        let folder = folder_of(target);
+        let mut options = OpenOptions::new();
+        options.write(true).mode(readers.mode());
+        let nameless = options
+            .clone()
+            .custom_flags(OFlag::O_TMPFILE.bits())
+            .open(&folder);
+        if let Ok(file) = nameless {
+            return Ok(NewFile { file, name: None });
+        }
+        // One that did not exist, so that no link is followed.
+        options.create_new(true);
+        hidden_name(&folder, |path| options.open(path)).map(|(path, file)| NewFile {
+            file,
+            name: Some(path),
+        })
     }
-    let kept = replaced.map(|old| Owner {
-        uid: old.uid(),
-        gid: old.gid(),
-    });
-    if let Some(owner) = owner.or(kept.filter(|_| geteuid().is_root())) {
-        // Some network file systems refuse; a profile owned by root is better than none.
-        let _ = fchown(file, Some(owner.uid), Some(owner.gid));
+
+    /// Makes one with what `render` gives.
+    fn written(
+        target: &Path,
+        readers: Readers,
+        written_bytes: &mut u64,
+        render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<NewFile> {
+        let new = NewFile::beside(target, readers)?;
+        copy(&new.file, written_bytes, render)?;
+        // A full disk behind a network shows only now.
+        new.file.sync_all()?;
+        Ok(new)
     }
-    Ok(())
+
+    /// Gives it the permissions of the file that it is to replace, if that is one of the same owner.
+    fn dress(&self, target: &Path, readers: Readers) -> io::Result<()> {
+        match fs::metadata(target) {
+            Ok(old) if readers == Readers::Usual && old.uid() == self.file.metadata()?.uid() => {
+                self.file.set_permissions(old.permissions())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Names it `target`, in the place of what has that name. A file without a name cannot replace one: it gets a hidden
+    /// name before.
+    fn replace(mut self, target: &Path) -> io::Result<File> {
+        if self.name.is_none() {
+            let (name, ()) = hidden_name(&folder_of(target), |path| self.link(path))?;
+            self.name = Some(name);
+        }
+        if let Some(name) = &self.name {
+            fs::rename(name, target)?;
+        }
+        self.name = None;
+        self.file.try_clone()
+    }
+
+    /// Names it `target`, which must not exist.
+    fn become_new(mut self, target: &Path) -> io::Result<File> {
+        match &self.name {
+            Some(name) => rename_if_new(name, target)?,
+            None => self.link(target)?,
+        }
+        self.name = None;
+        self.file.try_clone()
+    }
+
+    fn link(&self, path: &Path) -> io::Result<()> {
+        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let follow = AtFlags::AT_SYMLINK_FOLLOW;
+        Ok(linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, follow)?)
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            let _ = fs::remove_file(name);
+        }
+    }
+}
+
+/// Tries hidden names in a folder until one does not exist.
+fn hidden_name<T>(
+    folder: &Path,
+    mut make: impl FnMut(&Path) -> io::Result<T>,
+) -> io::Result<(PathBuf, T)> {
+    let process = std::process::id();
+    for number in 0..MAX_TEMPORARY_NAMES {
+        let path = folder.join(format!(".rsamp-{process}-{number}.tmp"));
+        match make(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => return result.map(|made| (path, made)),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 /// Renames unless `target` exists. File systems without hard links leave a gap between look and rename.
@@ -398,20 +491,6 @@ fn rename_if_new(temporary: &Path, target: &Path) -> io::Result<()> {
         Err(_) if target.symlink_metadata().is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
         Err(_) => fs::rename(temporary, target),
     }
-}
-
-/// Makes a hidden file in the folder of `target` that did not exist, so that no link is followed.
-fn create_temporary(target: &Path) -> io::Result<(File, PathBuf)> {
-    let folder = folder_of(target);
-    let process = std::process::id();
-    for number in 0..MAX_TEMPORARY_NAMES {
-        let path = folder.join(format!(".rsamp-{process}-{number}.tmp"));
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            result => return result.map(|file| (file, path)),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 fn copy(
@@ -457,7 +536,7 @@ mod tests {
 
     /// Writes `text` and fails afterwards when asked to.
     fn write(place: &Place, text: &str, failure: Option<io::ErrorKind>) -> Result<u64, WriteError> {
-        place.write(None, &mut |out| {
+        place.write(Readers::Usual, &mut |out| {
             out.write_all(text.as_bytes())?;
             out.flush()?;
             failure.map_or(Ok(()), |kind| Err(kind.into()))
@@ -502,28 +581,20 @@ mod tests {
     fn what_is_written_bit_by_bit_is_there_at_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.rsamp");
-        let mut file = Place::new(&path).open(None).expect("opened");
+        let mut file = Place::new(&path).open(Readers::Usual).expect("opened");
         file.write_all(b"new").expect("written");
         assert_eq!(fs::read(&path).expect("read"), b"new");
-        let error = Place::new(&path).open(None).expect_err("exists");
+        let error = Place::new(&path).open(Readers::Usual).expect_err("exists");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
 
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).expect("permissions");
         let forced = Place::named(&path, true).expect("writable");
         forced
-            .open(None)
+            .open(Readers::Usual)
             .expect("opened")
             .write_all(b"x")
             .expect("written");
         assert_eq!(fs::read(&path).expect("read"), b"x");
-        if geteuid().is_root() {
-            let owner = Owner {
-                uid: 4321,
-                gid: 1234,
-            };
-            forced.open(Some(owner)).expect("opened");
-            assert_eq!(fs::metadata(&path).expect("metadata").uid(), 4321);
-        }
     }
 
     #[test]
@@ -609,34 +680,42 @@ mod tests {
         assert_eq!(follow(&link).expect("followed"), Followed::Descriptor(1));
     }
 
+    /// The file systems that tests run on have files without names.
     #[test]
-    fn sudo_names_the_owner() {
-        assert_eq!(
-            behind_sudo(true, Some(1000), Some(100)),
-            Some(Owner {
-                uid: 1000,
-                gid: 100
-            })
-        );
-        assert_eq!(behind_sudo(false, Some(1000), Some(100)), None);
-        assert_eq!(behind_sudo(true, None, None), None);
+    fn a_file_has_no_name_before_it_is_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("old.svg"), "old").expect("written");
+        let old = Place::named(&folder.path().join("old.svg"), false).expect("writable");
+        for place in [Place::new(&folder.path().join("new.svg")), old] {
+            let mut seen = Vec::new();
+            let written = place.write(Readers::Usual, &mut |out| {
+                out.write_all(b"new")?;
+                seen = names(folder.path());
+                Ok(())
+            });
+            written.expect("written");
+            assert!(!seen.iter().any(|name| name.ends_with(".tmp")), "{seen:?}");
+        }
+        assert_eq!(names(folder.path()), ["new.svg", "old.svg"]);
     }
 
     #[test]
-    fn under_sudo_the_file_is_the_users() {
-        if !geteuid().is_root() {
-            return;
-        }
+    fn what_is_for_its_owner_is_nobody_elses_to_read() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.svg");
-        let owner = Owner {
-            uid: 4321,
-            gid: 1234,
-        };
-        Place::new(&path)
-            .write(Some(owner), &mut |out| out.write_all(b"a"))
-            .expect("written");
-        let metadata = fs::metadata(&path).expect("metadata");
-        assert_eq!((metadata.uid(), metadata.gid()), (4321, 1234));
+        fs::write(&path, "old").expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("permissions");
+        let place = Place::named(&path, false).expect("writable");
+        let written = place.write(Readers::Owner, &mut |out| out.write_all(b"new"));
+        written.expect("written");
+        assert_eq!(fs::metadata(&path).expect("metadata").mode() & 0o777, 0o600);
+        let bit_by_bit = folder.path().join("a.rsamp");
+        Place::new(&bit_by_bit)
+            .open(Readers::Owner)
+            .expect("opened");
+        assert_eq!(
+            fs::metadata(&bit_by_bit).expect("metadata").mode() & 0o777,
+            0o600
+        );
     }
 }

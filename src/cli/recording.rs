@@ -1,6 +1,7 @@
 //! Turns a running process into a profile and its files.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -9,12 +10,12 @@ use super::kind::Kind;
 use super::outputs::{Outcome, Plan, Saved, WriteError};
 use super::place::Place;
 use super::request::{Extras, Sampling};
-use super::surroundings::Folders;
+use super::surroundings::SourceFiles;
 use crate::export::{Drawing, Meta, rates};
 use crate::process::Pid;
 use crate::profile::event::{Event, Nanos};
 use crate::profile::{Profile, View};
-use crate::recording::Recorder;
+use crate::recording::{Recorder, Surroundings};
 use crate::sampler::{self, Ended, Progress, SamplerError, Settings, Stop};
 
 /// How long a process that was named by its PID may take to become Python. It either is already or is about to
@@ -58,8 +59,8 @@ pub struct Sampled {
     pub running: u64,
     /// Why others that descend from it could not be read.
     pub unread: Vec<SamplerError>,
-    /// What became of the recordings, which were written meanwhile.
-    recordings: Vec<Outcome>,
+    /// What writes the recordings.
+    recorders: Vec<(Place, io::Result<Recorder>)>,
 }
 
 /// What came of it all.
@@ -82,7 +83,7 @@ impl Sampled {
             too_short: None,
             running: 0,
             unread: Vec::new(),
-            recordings: Vec::new(),
+            recorders: Vec::new(),
         }
     }
 }
@@ -123,6 +124,11 @@ impl Recording {
             }
             Err(error) => return Err(error),
         };
+        // What is left is written while the other files are.
+        recorders
+            .iter()
+            .filter_map(|(_, r)| r.as_ref().ok())
+            .for_each(Recorder::end);
         Ok(Sampled {
             profile,
             ended,
@@ -130,16 +136,15 @@ impl Recording {
             too_short,
             running: progress.running.load(Ordering::Relaxed),
             unread: progress.take_unread(),
-            recordings: recorders
-                .into_iter()
-                .map(|(place, recorder)| self.plan.arrive(&place, finish(&place, recorder)))
-                .collect(),
+            recorders,
         })
     }
 
     /// Starts what writes the recordings. One that cannot be started is told at the end.
     fn start_recorders(&mut self) -> Vec<(Place, io::Result<Recorder>)> {
         let (pid, places) = (self.pid, self.plan.settle(self.pid));
+        let is_needed = self.extras.source && !places.is_empty();
+        let source_files = Arc::new(SourceFiles::new(is_needed));
         let start = |place: Place| {
             let open = self.plan.opener(place.clone());
             let asked = Asked {
@@ -147,20 +152,24 @@ impl Recording {
                 rate: self.sampling.rate,
                 environment: self.extras.environment.clone(),
             };
-            let folders = Folders::new(self.extras.source);
             let recorder = Recorder::start(
                 Box::new(move || Ok((open()?, header::header(&asked, pid)))),
-                Box::new(folders),
+                Arc::clone(&source_files) as Arc<dyn Surroundings>,
             );
             (place, recorder)
         };
         places.into_iter().map(start).collect()
     }
 
-    /// Writes the files.
+    /// Writes the files. The recordings come last: a source file that cannot be had in time holds up nothing else.
     #[must_use]
     pub fn write(&self, mut sampled: Sampled) -> Recorded {
-        let recordings = std::mem::take(&mut sampled.recordings);
+        let recorders = std::mem::take(&mut sampled.recorders).into_iter();
+        let recordings = || {
+            recorders
+                .map(|(place, recorder)| self.plan.arrive(&place, finish(&place, recorder)))
+                .collect()
+        };
         let meta = self.meta(&sampled);
         let outcomes = self
             .plan

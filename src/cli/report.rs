@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::escape::{escaped, quoted};
 use super::kind::Kind;
 use super::outputs::{Outcome, Saved};
 use super::recording::Recorded;
 use crate::export::Format;
+use crate::export::escape::{escaped, quoted};
 use crate::export::number::size;
 use crate::export::text::{SummaryOptions, summary};
 use crate::sampler::Ended;

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::place::{Owner, Place, WriteError};
+use super::place::{Place, Readers, WriteError};
 
 /// How much goes to a network file system in one write: as much as the largest that NFS and Lustre send at once.
 const PIECE_BYTES: usize = 4 << 20;
@@ -45,8 +45,14 @@ impl Scratch {
     ///
     /// # Errors
     /// When not all of it arrived; it is still there then.
-    pub fn settle(&self, place: &Place, owner: Option<Owner>) -> Result<u64, WriteError> {
-        let size_bytes = place.write(owner, &mut |out| copy(File::open(&self.path)?, out))?;
+    pub fn settle(&self, place: &Place, readers: Readers) -> Result<u64, WriteError> {
+        // Now: who makes the file that it is copied to may have no right to this one.
+        let file = File::open(&self.path).map_err(|source| WriteError {
+            path: self.path.clone(),
+            written_bytes: 0,
+            source,
+        })?;
+        let size_bytes = place.write(readers, &mut |out| copy(&file, out))?;
         self.remove();
         Ok(size_bytes)
     }
@@ -57,7 +63,7 @@ impl Scratch {
     }
 }
 
-fn copy(mut file: File, out: &mut dyn Write) -> io::Result<()> {
+fn copy(mut file: &File, out: &mut dyn Write) -> io::Result<()> {
     let size_bytes = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     let mut piece = vec![0; size_bytes.clamp(1, PIECE_BYTES)];
     loop {
@@ -107,14 +113,17 @@ mod tests {
             file.write_all(&[7; 10_000]).expect("written");
         }
         let mut writes = Writes::default();
-        copy(File::open(&scratch.path).expect("opened"), &mut writes).expect("copied");
+        copy(&File::open(&scratch.path).expect("opened"), &mut writes).expect("copied");
         assert_eq!(
             writes.0,
             [PIECE_BYTES, PIECE_BYTES, 10_000_000 - 2 * PIECE_BYTES]
         );
         assert!(!target.exists());
         let place = Place::new(&target);
-        assert_eq!(scratch.settle(&place, None).expect("settled"), 10_000_000);
+        assert_eq!(
+            scratch.settle(&place, Readers::Usual).expect("settled"),
+            10_000_000
+        );
         assert_eq!(fs::read(&target).expect("read").len(), 10_000_000);
         assert!(!scratch.path.exists());
     }
@@ -130,7 +139,7 @@ mod tests {
             .write_all(b"x")
             .expect("written");
         scratch
-            .settle(&Place::new(target), None)
+            .settle(&Place::new(target), Readers::Usual)
             .expect_err("no folder");
         assert_eq!(fs::read(&scratch.path).expect("read"), b"x");
     }

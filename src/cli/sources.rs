@@ -2,17 +2,20 @@
 //! of the functions to show.
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nix::unistd::geteuid;
 
 use super::inputs::{self, Input};
+use super::source_reader::Whose;
+use super::surroundings::SourceReader;
 use crate::export::source_text::SourceText;
 use crate::profile::line_tables::LineTable;
 use crate::recording::source::excerpt;
 
-/// Larger files are data, not source that a person reads.
-const MAX_FILE_BYTES: u64 = 4 << 20;
+/// How long the files of this machine are waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 const CHANGED: &str = "the source changed since the recording; shown is what was recorded";
 const CHANGED_MAYBE: &str =
@@ -37,13 +40,18 @@ pub fn gather(inputs: &[Input], tables: &[&LineTable<'_>]) -> SourceText {
     for file in inputs.iter().flat_map(|input| &input.changed_files) {
         source.note(file, CHANGED_MEANWHILE);
     }
+    // It is others who name the files: they are looked at before they are opened, and none is waited for for ever.
+    let disk = Disk {
+        reader: SourceReader::start().ok(),
+        deadline: Instant::now() + PATIENCE,
+    };
     let mut files: HashMap<&str, Option<OnDisk>> = HashMap::new();
     for table in tables {
         let Some(name) = table.row.function.file else {
             continue;
         };
         let file = files.entry(name).or_insert_with(|| {
-            let mut file = find(inputs, name);
+            let mut file = disk.find(inputs, name);
             compare(&mut source, inputs, name, file.as_mut());
             file
         });
@@ -60,22 +68,37 @@ struct OnDisk {
     fits: bool,
 }
 
-/// The file as the program knew it: by its whole path, or from its working folder on.
-fn find(inputs: &[Input], name: &str) -> Option<OnDisk> {
-    if name.starts_with('<') {
-        return None;
+/// The files of this machine.
+struct Disk {
+    reader: Option<SourceReader>,
+    deadline: Instant,
+}
+
+impl Disk {
+    /// The file as the program knew it: by its whole path, or from its working folder on.
+    fn find(&self, inputs: &[Input], name: &str) -> Option<OnDisk> {
+        if name.starts_with('<') {
+            return None;
+        }
+        let folder = &inputs.first()?.header.working_folder;
+        let path = std::path::absolute(Path::new(folder).join(name)).ok()?;
+        // Root may read what the program could not, and what is shown may be for others: so only what was recorded is
+        // compared and completed with root's rights.
+        let mut recorded = inputs.iter().flat_map(|input| &input.source);
+        let whose = match recorded.any(|piece| *piece.file == *name) || !geteuid().is_root() {
+            true => Whose::User,
+            false => Whose::Everybody,
+        };
+        let found = self
+            .reader
+            .as_ref()?
+            .read(whose, path.to_str()?, self.deadline)?;
+        Some(OnDisk {
+            text: found.text,
+            changed: Some(UNIX_EPOCH + found.modified),
+            fits: true,
+        })
     }
-    let folder = &inputs.first()?.header.working_folder;
-    let path: PathBuf = Path::new(folder).join(name);
-    let metadata = fs::metadata(&path).ok()?;
-    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
-        return None;
-    }
-    Some(OnDisk {
-        text: fs::read_to_string(&path).ok()?,
-        changed: metadata.modified().ok(),
-        fits: true,
-    })
 }
 
 /// Says when the file is not what it was; then nothing more of it is used beside recorded text.

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 
-use super::escape::escaped;
 use super::hints::{self, Doing};
+use crate::export::escape::escaped;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,14 +15,16 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use py_spy::config::{LineNo, LockingStrategy};
 use py_spy::{Config, PythonSpy, StackTrace};
 use remoteprocess::ProcessMemory;
 use thiserror::Error;
 
-use crate::process::{Paused, Pid, Process, TaskState, Tid, pause, release_late};
+use crate::process::{
+    MappedFile, Paused, Pid, Process, ProcessError, TaskState, Tid, pause, release_late,
+};
 
 /// How often threads are stopped and read until none of the others has run meanwhile. A thread rarely wakes in
 /// the fraction of a millisecond that a reading takes.
@@ -68,6 +70,14 @@ pub enum LegacyError {
         /// What py-spy said the last time.
         #[source]
         source: Box<dyn Error + Send + Sync>,
+    },
+    /// py-spy opens the library by its name, which names another file by now, or none.
+    #[error("find a Python interpreter in process {pid}: {path:?} is not what it has mapped")]
+    Replaced {
+        /// The process.
+        pid: i32,
+        /// The library's path as the process sees it.
+        path: PathBuf,
     },
     /// py-spy panicked: what it read made no sense.
     #[error("read process {pid}: py-spy panicked")]
@@ -139,6 +149,7 @@ impl LegacyReader {
             full_filenames: true,
             ..Config::default()
         };
+        check_files(pid)?;
         let spy =
             quietly(pid, || PythonSpy::new(pid, &config))?.map_err(|error| LegacyError::Open {
                 pid,
@@ -352,6 +363,25 @@ fn retried<T, E>(mut read: impl FnMut() -> Result<T, E>) -> Result<T, E> {
         }
     }
     read()
+}
+
+/// Refuses a process in which a library of Python's is not at its path any more. py-spy opens it there, and would wait for
+/// a pipe that is there by now.
+fn check_files(pid: i32) -> Result<(), LegacyError> {
+    let failed = |source: ProcessError| LegacyError::Open {
+        pid,
+        source: source.into(),
+    };
+    let process = Process::open(Pid(pid)).map_err(failed)?;
+    let mut files = process.images().map_err(failed)?.into_iter();
+    let is_moved = |file: &MappedFile| {
+        let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+        name.contains("libpython") && file.stamp(&process).is_none()
+    };
+    match files.find(is_moved) {
+        Some(MappedFile { path, .. }) => Err(LegacyError::Replaced { pid, path }),
+        None => Ok(()),
+    }
 }
 
 /// Runs `read`, and turns a panic of py-spy into an error. Those known to be reachable are integer

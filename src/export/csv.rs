@@ -2,7 +2,7 @@
 //!
 //! As RFC 4180 has it, with a header, but with `\n` as the line end: a field with a comma, a quote or
 //! a line break is in quotes. Names are whole; control characters other than line breaks, which
-//! readers stumble over, are replaced. What is not known is an empty field. The columns of all of
+//! readers stumble over, are replaced. A name that a spreadsheet would take for a formula has a `'` before it. What is not known is an empty field. The columns of all of
 //! rsamp's tables are told in docs/csv.md. The hottest row of the chosen time is the first.
 
 use std::io;
@@ -120,12 +120,18 @@ pub(super) fn seconds(time: Nanos) -> String {
     format!("{}.{:09}", time.0 / 1_000_000_000, time.0 % 1_000_000_000)
 }
 
-/// The text without what readers stumble over.
+/// The text without what readers stumble over, and such that no spreadsheet takes it for a formula, which may run
+/// programs and send data away: the program that was profiled chose it (CWE-1236).
 pub(super) fn clean(text: &str) -> String {
     let replaced = |c: char| match c {
         '\n' | '\r' | '\t' => c,
         c if c.is_control() => char::REPLACEMENT_CHARACTER,
         c => c,
     };
-    text.chars().map(replaced).collect()
+    let begins_formula = text.trim_start().starts_with(['=', '+', '-', '@']);
+    let quote = begins_formula.then_some('\'');
+    quote
+        .into_iter()
+        .chain(text.chars().map(replaced))
+        .collect()
 }

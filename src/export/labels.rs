@@ -6,6 +6,8 @@ use crate::profile::Profile;
 use crate::profile::event::{Process, Thread};
 use crate::profile::functions::{Function, Functions};
 
+use super::escape;
+
 /// What stands where a thread had no Python frame.
 pub(super) const NO_PYTHON_FRAMES: &str = "<no Python frames>";
 
@@ -198,14 +200,14 @@ pub(super) fn clean(name: &str) -> String {
     cleaned
 }
 
-/// A character that can be seen, for each that would end a line, steer a terminal or be forbidden in
-/// XML.
+/// A character that can be seen, for each that would end a line, steer a terminal, hide or reorder text, or be
+/// forbidden in XML.
 fn visible(c: char) -> char {
     match c {
         // The last two end a line for JavaScript, Python's splitlines and others.
         '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
         '\u{fffe}' | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c if escape::is_unsafe(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     }
 }

@@ -13,6 +13,7 @@ use crate::profile::line_tables::{LineTable, TableLine};
 use crate::profile::states::StateTimes;
 use crate::profile::{Profile, Totals, View};
 
+use super::escape;
 use super::facts;
 use super::number::bytes_with_sign;
 use super::source_text::SourceText;
@@ -289,9 +290,7 @@ impl Columns {
 pub(super) fn visible(text: &str) -> String {
     let visible = |c: char| match c {
         '\t' => c,
-        c if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
-            char::REPLACEMENT_CHARACTER
-        }
+        c if escape::is_unsafe(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     };
     text.chars().map(visible).collect()

@@ -83,6 +83,8 @@ pub mod rates;
 
 pub mod number;
 
+pub mod escape;
+
 mod facts;
 mod labels;
 mod paths;

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::ClockId;
 use nix::unistd::{SysconfVar, sysconf};
+use serde::{Deserialize, Serialize};
 
 use super::kept_file::Slot;
 use super::tasks::{Stat, TaskState, parse_stat};
@@ -32,7 +33,7 @@ pub struct Process {
 ///
 /// With address-space randomisation every exec moves code and stack, so that even an exec
 /// of the same file shows. Addresses are 0 when the kernel hides them from us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ImageIdentity {
     /// `st_dev` of `/proc/PID/exe`.
     pub device: u64,
@@ -138,22 +139,30 @@ impl Process {
         fs::read_link(&path).map_err(|source| read_error(self.pid, path, source))
     }
 
+    /// Device and inode of the file that it runs.
+    ///
+    /// # Errors
+    /// When it has none or ended.
+    pub fn exe_file(&self) -> Result<(u64, u64), ProcessError> {
+        let path = format!("/proc/{}/exe", with_memory(self.pid));
+        let exe = fs::metadata(&path).map_err(|source| read_error(self.pid, path, source))?;
+        Ok((exe.dev(), exe.ino()))
+    }
+
     /// Which program image it runs now. Two system calls' worth of work, so that an exec is noticed cheaply.
     ///
     /// # Errors
     /// When `/proc/PID` cannot be read, or the process has ended.
     pub fn exe_identity(&self) -> Result<ImageIdentity, ProcessError> {
-        let owner = with_memory(self.pid);
-        let path = format!("/proc/{owner}/exe");
-        let exe = fs::metadata(&path).map_err(|source| read_error(self.pid, path, source))?;
-        let stat = read_stat(owner)?;
+        let (device, inode) = self.exe_file()?;
+        let stat = read_stat(with_memory(self.pid))?;
         // Without memory it has no code: it has ended since its file was looked at.
         if stat.code_start == 0 {
             return Err(ProcessError::NoSuchProcess(self.pid));
         }
         Ok(ImageIdentity {
-            device: exe.dev(),
-            inode: exe.ino(),
+            device,
+            inode,
             code_start: stat.code_start,
             stack_start: stat.stack_start,
         })

@@ -14,7 +14,7 @@ use goblin::elf::{Elf, Header, ProgramHeader, SectionHeader, Symtab};
 use nix::sys::statfs::{BTRFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, fstatfs};
 use thiserror::Error;
 
-use super::{Mapping, Pid, Process, ProcessError, with_memory};
+use super::{Mapping, Pid, Process, ProcessError, open_regular, with_memory};
 
 /// No table of an ELF file (symbols, names, headers) is read beyond this: the largest ever seen, debug builds
 /// of machine-learning libraries, have some hundred MiB of symbols; a damaged header may claim 2^64 bytes.
@@ -187,7 +187,7 @@ impl MappedFile {
                 "/proc/{owner}/map_files/{:x}-{:x}",
                 mapping.start, mapping.end
             );
-            if let Ok(file) = File::open(link) {
+            if let Ok(file) = open_regular(Path::new(&link)) {
                 return Ok(file);
             }
         }
@@ -197,9 +197,11 @@ impl MappedFile {
         // The program itself can be had without privileges even when deleted.
         let exe = PathBuf::from(format!("/proc/{owner}/exe"));
         for path in [&exe, &in_its_root, &self.path] {
-            match File::open(path) {
+            match open_regular(path) {
                 Ok(file) if self.is_same(&file) => return Ok(file),
                 Ok(_) => {}
+                // What is there now was never mapped: a pipe that would be waited for, a device.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
                 Err(source) => denied = denied.or(Some(source)),
             }
         }
@@ -619,6 +621,19 @@ mod tests {
             memory_size: size,
             align: 0x1000,
         }
+    }
+
+    /// As where `/proc/PID/map_files` is closed: no mapping of ours has these addresses.
+    #[test]
+    fn a_mapped_file_that_became_a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("libpython_x.so");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let maps = format!("1000-2000 r-xp 0 08:01 7 {}\n", path.display());
+        let file = mapped_files(parse_maps(&maps).unwrap()).remove(0);
+        let process = Process::open(Pid(std::process::id() as i32)).unwrap();
+        let error = file.open(&process).unwrap_err();
+        assert!(matches!(error, ImageError::Replaced { .. }), "{error}");
     }
 
     fn bias(segments: &[Segment], maps: &str) -> Option<u64> {

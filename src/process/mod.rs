@@ -30,6 +30,12 @@ pub mod alarm;
 
 pub mod permission;
 
+pub mod credentials;
+
+pub mod regular_file;
+
+pub mod fork;
+
 pub mod spawn;
 
 pub mod pause;
@@ -37,13 +43,16 @@ pub mod pause;
 pub use alarm::{Alarm, Knocker};
 pub use births::{Birth, Births};
 pub use counters::{CounterWatch, Counters, ResidentMemory};
+pub use credentials::{ActingAs, Credentials};
 pub use descriptor::{DescriptorKind, descriptor_kind};
+pub use fork::{Forked, end_with_parent, fork};
 pub use identity::{ImageIdentity, Process, started_at, with_memory};
 pub use image::{FileStamp, Image, ImageError, MappedFile};
 pub use limits::Limits;
 pub use maps::{Mapping, MapsError};
 pub use pause::{Paused, pause, release_late};
 pub use permission::{Denied, diagnose};
+pub use regular_file::{open_regular, open_regular_below};
 pub use spawn::{Change, ExitStatusKind, Launched, SpawnError, WaitEvent};
 pub use syscall::{Doing, Syscall, SyscallWatch, Wait, parse_syscall, wait_of};
 pub use tasks::{

@@ -5,6 +5,7 @@
 //! waits (which shows as late ticks, whose time is in the next samples), and when nothing moves for
 //! [`PATIENCE`], the recording is given up and everything else goes on.
 
+use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, BufWriter, IntoInnerError};
 use std::mem::replace;
@@ -18,7 +19,7 @@ use thiserror::Error;
 use super::schema::Header;
 use super::worth::Worth;
 use super::writer::Writer;
-use crate::profile::event::Event;
+use crate::profile::event::{Event, ProcessId};
 
 /// How often what was recorded is written. With the second for which the sampler holds back a stack that
 /// does not change, nothing older than two seconds is lost when rsamp is killed.
@@ -37,17 +38,24 @@ const MANY_WAITING: usize = MAX_WAITING / 8;
 /// How long the sampler waits for a disk that takes nothing.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long what was recorded meanwhile waits for source files.
+const SOURCES_PATIENCE: Duration = Duration::from_secs(3);
+
 /// The most source text in one recording.
 const MAX_SOURCES_BYTES: usize = 16 << 20;
 
-/// What a recording wants to know beyond the events. Asked on the writing thread, never on the sampler's.
-pub trait Surroundings: Send {
-    /// The interpreter's file of a process that has just been defined.
-    fn executable(&mut self, pid: i32) -> Option<String>;
+/// What a recording wants to know beyond the events.
+pub trait Surroundings: Debug + Send + Sync {
+    /// A process has just been defined. Called on the sampler's thread, so that what answers sees the process
+    /// that was sampled, not what has its PID later.
+    fn appeared(&self, process: ProcessId, pid: i32);
 
-    /// The text of a file with the functions of a process, read while the process lives; `None` when
-    /// it cannot or shall not be had.
-    fn source(&mut self, pid: i32, file: &str) -> Option<Text>;
+    /// The interpreter's file of a process that was defined lately. Asked on the writing thread.
+    fn executable(&self, pid: i32) -> Option<String>;
+
+    /// The text of a file that a process named, read with the rights of that process; `None` when it cannot or shall
+    /// not be had, or not before `deadline`. Asked on the writing thread.
+    fn source(&self, process: ProcessId, file: &str, deadline: Instant) -> Option<Text>;
 }
 
 /// The text of a file.
@@ -77,6 +85,7 @@ pub type Open = Box<dyn FnOnce() -> io::Result<(File, Header)> + Send>;
 #[derive(Debug)]
 pub struct Recorder {
     shared: Arc<Shared>,
+    surroundings: Arc<dyn Surroundings>,
     thread: Option<JoinHandle<Result<Option<u64>, RecordError>>>,
 }
 
@@ -113,12 +122,11 @@ impl Recorder {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(open: Open, surroundings: Box<dyn Surroundings>) -> io::Result<Recorder> {
+    pub fn start(open: Open, surroundings: Arc<dyn Surroundings>) -> io::Result<Recorder> {
         let shared = Arc::new(Shared::default());
         let writing = Writing {
             shared: Arc::clone(&shared),
-            surroundings,
-            pids: None,
+            surroundings: Arc::clone(&surroundings),
             worth: Worth::default(),
             seen: FxHashSet::default(),
             changed_files: FxHashSet::default(),
@@ -130,12 +138,16 @@ impl Recorder {
             .spawn(move || writing.run(open))?;
         Ok(Recorder {
             shared,
+            surroundings,
             thread: Some(thread),
         })
     }
 
     /// Takes in one event, most often in some tens of nanoseconds.
     pub fn record(&self, event: &Event) {
+        if let Event::Process(id, process) = event {
+            self.surroundings.appeared(*id, process.pid);
+        }
         let mut waiting = self.shared.lock();
         if waiting.events.len() >= MAX_WAITING && !waiting.is_given_up {
             waiting = self.wait_for_room(waiting);
@@ -192,7 +204,8 @@ impl Recorder {
         })
     }
 
-    fn end(&self) {
+    /// Tells that no more events come: what is left is written meanwhile.
+    pub fn end(&self) {
         self.shared.lock().is_finished = true;
         self.shared.is_due.notify_one();
     }
@@ -207,9 +220,7 @@ impl Drop for Recorder {
 /// The other thread.
 struct Writing {
     shared: Arc<Shared>,
-    surroundings: Box<dyn Surroundings>,
-    /// The processes that were defined first and last.
-    pids: Option<(i32, i32)>,
+    surroundings: Arc<dyn Surroundings>,
     worth: Worth,
     /// Excerpts that are in the file: of which file, from which line, how many bytes.
     seen: FxHashSet<(String, u32, usize)>,
@@ -305,8 +316,6 @@ impl Writing {
         writer.event(&event)?;
         match event {
             Event::Process(_, process) => {
-                let (first, _) = self.pids.unwrap_or((process.pid, process.pid));
-                self.pids = Some((first, process.pid));
                 if let Some(path) = self.surroundings.executable(process.pid) {
                     writer.executable(path);
                 }
@@ -318,11 +327,13 @@ impl Writing {
 
     /// Looks up what has become worth keeping, each file once.
     fn write_sources(&mut self, writer: &mut Writer<BufWriter<File>>) -> io::Result<()> {
-        for (file, parts) in self.worth.take_due() {
+        let deadline = Instant::now() + SOURCES_PATIENCE;
+        for ((process, file), parts) in self.worth.take_due() {
             if self.sources_bytes >= MAX_SOURCES_BYTES {
                 break;
             }
-            let Some(Text { text, is_changed }) = self.source(&file) else {
+            let found = self.surroundings.source(process, &file, deadline);
+            let Some(Text { text, is_changed }) = found else {
                 continue;
             };
             if is_changed && self.changed_files.insert(file.clone()) {
@@ -342,13 +353,6 @@ impl Writing {
             }
         }
         Ok(())
-    }
-
-    /// The text of a file, as the process that was defined last has it; where that has ended, as the first.
-    fn source(&mut self, file: &str) -> Option<Text> {
-        let (first, last) = self.pids?;
-        let text = self.surroundings.source(last, file);
-        text.or_else(|| self.surroundings.source(first, file))
     }
 
     fn give_up(&self) {

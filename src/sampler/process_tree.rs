@@ -123,8 +123,8 @@ pub struct ProcessTree {
     root: Pid,
     /// Where the parents of orphans are.
     adopter: Option<Pid>,
-    /// The program that this process runs.
-    own_image: Option<ImageIdentity>,
+    /// Device and inode of the program that this process runs.
+    own_file: Option<(u64, u64)>,
     births: Option<Births>,
     alarm: Alarm,
     finder: Finder,
@@ -156,7 +156,7 @@ impl ProcessTree {
         let mut tree = ProcessTree {
             root: pid,
             adopter: (settings.children == Children::Adopted).then_some(own),
-            own_image: Process::open(own).and_then(|own| own.exe_identity()).ok(),
+            own_file: Process::open(own).and_then(|own| own.exe_file()).ok(),
             births,
             alarm,
             finder,
@@ -309,6 +309,10 @@ impl ProcessTree {
                 return;
             }
         };
+        // What reads source files for this rsamp, and another one whose parent has ended.
+        if Some(birth.parent) == self.adopter && self.runs_rsamp(&process) {
+            return;
+        }
         self.join(&process, birth.parent);
         let parent = self.members.get(&birth.parent);
         match parent.and_then(|parent| parent.image) {
@@ -346,9 +350,11 @@ impl ProcessTree {
     /// an `mpirun` starts on this node.
     fn is_profiler(&self, pid: Pid) -> bool {
         let member = self.members.get(&pid);
-        let image = member.and_then(|member| member.process.exe_identity().ok());
-        let file = |image: ImageIdentity| (image.device, image.inode);
-        image.is_some() && image.map(file) == self.own_image.map(file)
+        member.is_some_and(|member| self.runs_rsamp(&member.process))
+    }
+
+    fn runs_rsamp(&self, process: &Process) -> bool {
+        self.own_file.is_some() && process.exe_file().ok() == self.own_file
     }
 
     fn join(&mut self, process: &Arc<Process>, parent: Pid) {

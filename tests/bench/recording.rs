@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -208,13 +209,15 @@ fn read_and_fold(samples: u32) {
     );
 }
 
+#[derive(Debug)]
 struct Nothing;
 
 impl Surroundings for Nothing {
-    fn executable(&mut self, _: i32) -> Option<String> {
+    fn appeared(&self, _: ProcessId, _: i32) {}
+    fn executable(&self, _: i32) -> Option<String> {
         None
     }
-    fn source(&mut self, _: i32, _: &str) -> Option<Text> {
+    fn source(&self, _: ProcessId, _: &str, _: Instant) -> Option<Text> {
         None
     }
 }
@@ -223,7 +226,7 @@ impl Surroundings for Nothing {
 fn record(folder: &Path, samples: u32) {
     let path = folder.join("recorded.rsamp");
     let open = move || Ok((File::create(path)?, header(1)));
-    let recorder = Recorder::start(Box::new(open), Box::new(Nothing)).expect("started");
+    let recorder = Recorder::start(Box::new(open), Arc::new(Nothing)).expect("started");
     let mut spent = Duration::ZERO;
     for (number, event) in events(samples, 1_000_000, 7).enumerate() {
         let start = Instant::now();

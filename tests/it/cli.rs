@@ -1,12 +1,13 @@
 //! Turns command lines into what a user sees of them: exit code, standard output, standard error.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
 use rsamp::export::{self, Drawing, Format, Meta};
-use rsamp::profile::event::{Event, Loss, LostCause, Nanos, RateSpan};
+use rsamp::profile::event::{Event, Frame, Loss, LostCause, Nanos, RateSpan};
 use rsamp::profile::{Profile, View};
 use rsamp::recording::schema::Variable;
 use rsamp::recording::{Header, Writer};
@@ -832,4 +833,158 @@ fn what_only_one_side_of_a_diff_has_is_shown_with_a_warning() {
     assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
     let run = rsamp_in(folder.path(), &["diff", "a.rsamp", "c.rsamp"]);
     assert_eq!(run.code, Some(66), "{}", run.stderr);
+}
+
+#[test]
+fn nothing_that_a_program_names_steers_hides_or_reorders_the_text_of_a_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Controls, bidirectional ones, invisible ones, and tags, which spell what nobody sees.
+    let hostile =
+        "a\u{1b}[2J\u{9b}2K\u{7f}\u{202e}\u{2066}\u{200b}\u{61c}\u{ad}\u{feff}\u{e0041}\r\u{2028}z";
+    for (name, ms) in [("a.rsamp", 1_000), ("b.rsamp", 3_000)] {
+        let mut script = Script::default();
+        script.process(0, 100, &format!("python {hostile}.py"));
+        script.thread(0, 0, Some(hostile));
+        script.thread(1, 0, Some(&format!("{hostile}2")));
+        let frame = |line| Frame {
+            name: format!("{hostile}.{line}"),
+            file: Some(format!("/home/{hostile}/{hostile}.py")),
+            first_line: Some(1),
+            line: Some(line),
+        };
+        for (thread, line) in [(0, 1), (1, 2)] {
+            let (wall, ticks) = (u64::from(ms) * 1_000_000, ms);
+            script.run_frames(thread, vec![frame(7), frame(line)], wall, wall, ticks);
+        }
+        script
+            .events
+            .push(at_1_khz(Nanos(u64::from(ms) * 1_000_000)));
+        script
+            .events
+            .push(Event::End(Nanos(u64::from(ms) * 1_000_000)));
+        let header = Header {
+            command: vec!["python".to_owned(), format!("{hostile}.py")],
+            working_folder: format!("/home/{hostile}"),
+            user: hostile.to_owned(),
+            host: hostile.to_owned(),
+            ..Header::default()
+        };
+        save(folder.path(), name, header, &script.events);
+    }
+    for words in [
+        &["report", "a.rsamp"][..],
+        &["report", "a.rsamp", "b.rsamp", "--ci"],
+        &["report", "a.rsamp", "--ci", "--lines"],
+        &["report", "a.rsamp", "--memory"],
+        &["report", "a.rsamp", "-f", "text"],
+        &["report", "a.rsamp", "-f", "folded"],
+        &["diff", "a.rsamp", "b.rsamp"],
+        &["diff", "a.rsamp", "b.rsamp", "--ci"],
+    ] {
+        let run = rsamp_in(folder.path(), words);
+        let told = run.stdout + &run.stderr;
+        let is_unsafe = |c: char| c != '\n' && rsamp::export::escape::is_unsafe(c);
+        let found: Vec<char> = told.chars().filter(|c| is_unsafe(*c)).collect();
+        assert_eq!(found, [], "{words:?}: {told:?}");
+    }
+}
+
+/// The user that sudo was typed by, in these tests.
+const USER: u32 = 12345;
+
+/// `rsamp report` of a recording as root, to `output`, as if that user had typed sudo.
+fn report_by_sudo(folder: &Path, output: &str) -> Run {
+    assert!(nix::unistd::geteuid().is_root(), "this test needs root");
+    let place = tempfile::tempdir().expect("a folder");
+    recording(place.path(), "a.rsamp", "node01");
+    let recording = place.path().join("a.rsamp");
+    let words = ["report", recording.to_str().expect("UTF-8"), "-o", output];
+    let mut command = command(folder, &words);
+    command
+        .env("SUDO_UID", USER.to_string())
+        .env("SUDO_GID", USER.to_string());
+    run_of(command.output().expect("rsamp runs"))
+}
+
+fn owned_by(path: &Path, uid: u32) -> bool {
+    fs::symlink_metadata(path).expect("metadata").uid() == uid
+}
+
+/// A folder of the user's, or one for everybody, as `/tmp`.
+fn folder_of(uid: u32, mode: u32) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    chown(folder.path(), Some(uid), Some(uid)).expect("given away");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).expect("permissions");
+    folder
+}
+
+#[test]
+fn under_sudo_files_are_made_with_the_rights_of_the_user() {
+    let own = folder_of(USER, 0o755);
+    let run = report_by_sudo(own.path(), "a.folded");
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(owned_by(&own.path().join("a.folded"), USER));
+    // What the user may not write, root does not write for it: not by its name, and not by a link.
+    let of_root = folder_of(0, 0o755);
+    let secret = of_root.path().join("secret.folded");
+    fs::write(&secret, "root's").expect("written");
+    symlink(&secret, own.path().join("link.folded")).expect("a link");
+    for output in [secret.to_str().expect("UTF-8"), "link.folded"] {
+        let run = report_by_sudo(own.path(), output);
+        assert_eq!(run.code, Some(73), "{output}: {}", run.stderr);
+    }
+    assert_eq!(fs::read_to_string(&secret).expect("read"), "root's");
+    assert!(owned_by(&secret, 0));
+    let new = of_root.path().join("new.folded");
+    let run = report_by_sudo(own.path(), new.to_str().expect("UTF-8"));
+    assert_eq!(run.code, Some(73), "{}", run.stderr);
+    assert!(!new.exists());
+}
+
+#[test]
+fn a_link_that_another_user_planted_is_not_followed() {
+    let (everybodys, of_root) = (folder_of(0, 0o1777), folder_of(0, 0o755));
+    let secret = of_root.path().join("secret.folded");
+    fs::write(&secret, "root's").expect("written");
+    let link = everybodys.path().join("a.folded");
+    symlink(&secret, &link).expect("a link");
+    lchown(&link, Some(4321), Some(4321)).expect("given away");
+    recording(of_root.path(), "a.rsamp", "node01");
+    let report = ["report", "a.rsamp", "-o", link.to_str().expect("UTF-8")];
+    let run = rsamp_in(of_root.path(), &report);
+    assert_eq!(run.code, Some(73), "{}", run.stderr);
+    assert_eq!(fs::read_to_string(&secret).expect("read"), "root's");
+    // A link of one's own is.
+    lchown(&link, Some(0), Some(0)).expect("taken back");
+    let run = rsamp_in(of_root.path(), &report);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_ne!(fs::read_to_string(&secret).expect("read"), "root's");
+}
+
+#[test]
+fn a_file_that_another_user_made_before_does_not_become_the_output() {
+    let everybodys = folder_of(0, 0o1777);
+    let path = everybodys.path().join("a.folded");
+    let plant = || {
+        let _ = fs::remove_file(&path);
+        fs::write(&path, "planted").expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("permissions");
+        chown(&path, Some(4321), Some(4321)).expect("given away");
+    };
+    // The user may not replace it.
+    plant();
+    let run = report_by_sudo(everybodys.path(), "a.folded");
+    assert_eq!(run.code, Some(73), "{}", run.stderr);
+    assert_eq!(fs::read_to_string(&path).expect("read"), "planted");
+    // Root, whose folder it is, may.
+    let mut kept = fs::File::open(&path).expect("opened");
+    recording(everybodys.path(), "a.rsamp", "node01");
+    let run = rsamp_in(everybodys.path(), &["report", "a.rsamp", "-o", "a.folded"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(owned_by(&path, 0));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut kept, &mut text).expect("read");
+    assert_eq!(text, "planted", "the other user's file is as it was");
+    let mode = fs::metadata(&path).expect("metadata").mode();
+    assert_eq!(mode & 0o022, 0, "nor has the new one its permissions");
 }

@@ -18,5 +18,6 @@ mod process;
 mod profile;
 mod rates;
 mod recording;
+mod source_reader;
 mod stacks;
 mod virtual_target;

@@ -25,3 +25,4 @@ mod stacks;
 mod thread_names;
 mod torture;
 mod tree;
+mod trust;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
+use crate::cli::caller;
 use crate::cli::outputs::Plan;
 use crate::cli::progress::ProgressLine;
 use crate::cli::recording::{Recording, START_TIMEOUT};
@@ -17,12 +18,16 @@ use crate::sampler::{Progress, Stop};
 /// When it cannot be profiled, or a file cannot be written and nothing was sampled.
 pub fn run(request: &request::Attach) -> Result<u8> {
     let interrupts = Interrupts::hold_back().context("hold back Ctrl-C")?;
-    let command = Process::open(request.pid)?.command_line();
+    let process = Process::open(request.pid)?;
+    let command = process.command_line();
+    let is_foreign = process
+        .credentials()?
+        .is_none_or(|its| its.uid() != caller::uid());
     let words: Vec<_> = command.iter().map(Into::into).collect();
     let name = program_name::program_name(&words);
     let mut recording = Recording {
         pid: request.pid,
-        plan: Plan::check(&request.outputs, &name, Some(request.pid))?,
+        plan: Plan::check(&request.outputs, &name, Some(request.pid))?.private(is_foreign),
         name,
         command,
         sampling: request.sampling,

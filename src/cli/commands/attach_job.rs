@@ -7,6 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use nix::unistd::geteuid;
 
 use crate::cli::inputs::{self, Trouble};
 use crate::cli::interrupt::Interrupts;
@@ -30,7 +31,9 @@ const NAME: &str = "job";
 pub fn run(request: &request::AttachJob) -> Result<u8> {
     let interrupts = Interrupts::hold_back().context("hold back Ctrl-C")?;
     let number = number(&request.job.job);
-    let mut plan = Plan::check(&request.outputs, NAME, Some(number))?;
+    let plan = Plan::check(&request.outputs, NAME, Some(number))?;
+    // Whose job it is was not asked: what root reads is for root.
+    let mut plan = plan.private(geteuid().is_root());
     let stop = Stop::default();
     interrupts
         .turn_into(stop.clone())
@@ -60,7 +63,7 @@ pub fn run(request: &request::AttachJob) -> Result<u8> {
         drawing: request.outputs.drawing,
         ..overview::meta(&inputs, &profile, &Selection::default())
     };
-    let outcomes = plan.write(&profile, &meta, number, recordings);
+    let outcomes = plan.write(&profile, &meta, number, || recordings);
     if !request.quiet {
         let mut text = format!("\nrsamp: {title} on {}\n", gathered.nodes());
         text.push_str(&summary(&profile, &SummaryOptions::default()));

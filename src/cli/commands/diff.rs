@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cli::commands;
-use crate::cli::escape::escaped;
 use crate::cli::inputs::{self, Trouble};
-use crate::cli::place::{Owner, Place};
+use crate::cli::place::{Place, Readers};
 use crate::cli::report::shown;
 use crate::cli::streams::{self, Severity};
 use crate::cli::{exit_code, request};
 use crate::export::diff::{self as export, DiffFormat, Names, table};
+use crate::export::escape::escaped;
 use crate::export::number::size;
 use crate::profile::diff::{Diff, Side};
 use crate::profile::filter::{NothingLeft, Selection};
@@ -84,10 +84,11 @@ fn say_nothing_left(
 
 /// Whether everything was written.
 fn write(places: &[(Place, DiffFormat)], diff: &Diff<'_>, names: &Names, is_quiet: bool) -> bool {
-    let owner = Owner::behind_sudo();
     let mut is_whole = true;
     for (place, format) in places {
-        let written = place.write(owner, &mut |out| export::write(*format, diff, names, out));
+        let written = place.write(Readers::Usual, &mut |out| {
+            export::write(*format, diff, names, out)
+        });
         let path = shown(&place.path);
         match written {
             Ok(bytes) if !is_quiet && place.path != Path::new("-") => {

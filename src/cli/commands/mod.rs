@@ -22,7 +22,6 @@ pub mod on_node;
 
 pub mod completions;
 
-use super::escape::escaped;
 use super::exit_code;
 use super::hints::Doing;
 use super::inputs::Trouble;
@@ -30,6 +29,7 @@ use super::job::JobError;
 use super::outputs::Outcome;
 use super::report as summary;
 use super::streams::{self, Severity};
+use crate::export::escape::escaped;
 
 /// Says which files could not be written; whether all could.
 fn say_errors(outcomes: &[Outcome]) -> bool {

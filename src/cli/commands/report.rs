@@ -79,7 +79,7 @@ fn write(plan: &Plan, inputs: &[Input], profile: &Profile, request: &request::Re
         drawing: drawing.unwrap_or_default(),
         ..overview::meta(inputs, profile, &request.selection)
     };
-    let outcomes = plan.write(profile, &meta, pid, Vec::new());
+    let outcomes = plan.write(profile, &meta, pid, Vec::new);
     if !request.quiet {
         for outcome in &outcomes {
             let saved = outcome.saved.as_ref();

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use rsamp::export::Format;
 use rsamp::profile::event::{Event, Nanos, Usage};
 
+use crate::profile::{Build, Call};
+
 use super::{HOSTILE_FILES, empty, hostile, hostile_names, one_thread, text, two_threads};
 
 #[test]
@@ -59,7 +61,25 @@ fn hostile_names_are_whole_in_one_field() {
             assert!(rows.iter().any(|row| row[0] == shown), "{name:?}");
         }
         for file in HOSTILE_FILES {
-            assert!(rows.iter().any(|row| row[1] == file), "{file:?}");
+            let shown = if file == "-->" { "'-->" } else { file };
+            assert!(rows.iter().any(|row| row[1] == shown), "{file:?}");
+        }
+    }
+}
+
+#[test]
+fn no_name_is_a_formula() {
+    let mut build = Build::default();
+    build.thread(None);
+    let names = ["=1+1", "+1", "-1", "@SUM(A1)", " \t=1", "\u{a0}=1"];
+    for name in names {
+        build.sample(0, &[Call(name, "=cmd|' /C calc'!A0.py", 1, 1)], 1_000_000);
+    }
+    for format in [Format::FunctionsCsv, Format::LinesCsv] {
+        for row in records(&text(format, &build.profile)).iter().skip(1) {
+            assert!(row[0].starts_with('\''), "{row:?}");
+            assert_eq!(row[1], "'=cmd|' /C calc'!A0.py");
+            assert!(names.contains(&&row[0][1..]), "{row:?}");
         }
     }
 }

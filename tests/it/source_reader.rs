@@ -1,0 +1,285 @@
+//! `rsamp read-sources`: with whose rights it reads a file that a process named. Needs root, as the CI is.
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use assert_cmd::cargo::cargo_bin;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use rsamp::cli::source_reader::{Appeared, Found, Request, Whose};
+use rsamp::process::{Pid, Process};
+use tempfile::TempDir;
+
+/// A group of the user that processes become.
+const GROUP: u32 = 54321;
+
+/// A command that says what it has come to and waits for a line.
+struct Talk {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Talk {
+    fn start(command: &mut Command) -> Talk {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
+        let output = BufReader::new(output);
+        Talk {
+            child,
+            input,
+            output,
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// A program in Perl that says `ready` after each step, and waits for a line before the next.
+    fn perl(steps: &[&str]) -> Talk {
+        let mut script = "use POSIX; $| = 1;".to_owned();
+        for step in steps {
+            script.push_str(step);
+            script.push_str("; print qq(ready\\n); <STDIN>;");
+        }
+        let mut program = Talk::start(Command::new("perl").args(["-e", &script]));
+        assert_eq!(program.hear(), "ready");
+        program
+    }
+
+    fn step(&mut self) {
+        self.say("");
+        assert_eq!(self.hear(), "ready");
+    }
+
+    /// Ends it, and leaves it a zombie.
+    fn end(&mut self) {
+        drop(self.input.take());
+        let id = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        waitid(Id::Pid(id), flags).unwrap();
+    }
+}
+
+/// The reader, to which one process has appeared.
+struct Reader(Talk);
+
+impl Reader {
+    fn of(program: &Talk) -> Reader {
+        assert!(nix::unistd::geteuid().is_root(), "this test needs root");
+        let mut talk = Talk::start(Command::new(cargo_bin!("rsamp")).arg("read-sources"));
+        let pid = program.child.id() as i32;
+        let process = Process::open(Pid(pid)).unwrap();
+        let appeared = Appeared {
+            number: 7,
+            pid,
+            start_ticks: process.start_ticks(),
+            image: process.exe_identity().unwrap(),
+        };
+        talk.say(&serde_json::to_string(&Request::Process(appeared)).unwrap());
+        let mut reader = Reader(talk);
+        // Once this is answered, the process is known.
+        assert!(!reader.reads(Path::new("/no/such/file")));
+        reader
+    }
+
+    fn text(&mut self, number: u32, file: &Path) -> Option<String> {
+        let request = Request::File(Whose::Process(number), file.to_str().unwrap().to_owned());
+        self.0.say(&serde_json::to_string(&request).unwrap());
+        let found: Option<Found> = serde_json::from_str(&self.0.hear()).unwrap();
+        found.map(|found| found.text)
+    }
+
+    fn reads(&mut self, file: &Path) -> bool {
+        self.text(7, file).is_some()
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Files of root's that differ in who may read them.
+struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    fn make() -> Files {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files { folder };
+        let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode));
+        set(files.folder.path(), 0o755).unwrap();
+        let closed = files.folder.path().join("closed");
+        fs::create_dir(&closed).unwrap();
+        for (path, mode) in [
+            (files.public(), 0o644),
+            (files.of_root(), 0o600),
+            (files.of_group(), 0o640),
+            (files.below_closed(), 0o644),
+        ] {
+            fs::write(&path, "x = 1\n").unwrap();
+            set(&path, mode).unwrap();
+        }
+        set(&closed, 0o700).unwrap();
+        chown(files.of_group(), None, Some(GROUP)).unwrap();
+        files
+    }
+
+    fn public(&self) -> PathBuf {
+        self.folder.path().join("public.py")
+    }
+
+    fn of_root(&self) -> PathBuf {
+        self.folder.path().join("of_root.py")
+    }
+
+    fn of_group(&self) -> PathBuf {
+        self.folder.path().join("of_group.py")
+    }
+
+    fn below_closed(&self) -> PathBuf {
+        self.folder.path().join("closed/public.py")
+    }
+
+    /// Which are read: the public one, root's, the group's, and the one in root's folder.
+    fn read_by(&self, reader: &mut Reader) -> [bool; 4] {
+        let files = [
+            self.public(),
+            self.of_root(),
+            self.of_group(),
+            self.below_closed(),
+        ];
+        files.map(|file| reader.reads(&file))
+    }
+}
+
+/// What makes a process the user's, for good: groups, group, user.
+const BECOME_USER: &str =
+    "$) = '12345 54321'; setgid(12345); setuid(12345); $> == 12345 or die 'not root'";
+
+const ALL: [bool; 4] = [true; 4];
+const NONE: [bool; 4] = [false; 4];
+const OF_USER: [bool; 4] = [true, false, true, false];
+const OF_EVERYBODY: [bool; 4] = [true, false, false, false];
+
+#[test]
+fn a_file_is_read_with_the_rights_of_the_process_that_named_it() {
+    let files = Files::make();
+    let root = Talk::perl(&["1"]);
+    assert_eq!(files.read_by(&mut Reader::of(&root)), ALL);
+    let user = Talk::perl(&[BECOME_USER]);
+    assert_eq!(files.read_by(&mut Reader::of(&user)), OF_USER);
+    assert_eq!(
+        Reader::of(&root).text(8, &files.public()),
+        None,
+        "no such process"
+    );
+}
+
+#[test]
+fn rights_that_a_process_gave_up_count_no_more() {
+    let files = Files::make();
+    let mut program = Talk::perl(&["1", BECOME_USER]);
+    let mut reader = Reader::of(&program);
+    program.step();
+    assert_eq!(files.read_by(&mut reader), OF_USER);
+}
+
+#[test]
+fn nothing_is_read_for_a_process_between_two_users() {
+    let files = Files::make();
+    let program = Talk::perl(&["$> = 12345"]);
+    assert_eq!(files.read_by(&mut Reader::of(&program)), NONE);
+}
+
+#[test]
+fn rights_that_a_process_got_through_another_program_do_not_count() {
+    let files = Files::make();
+    let mut program = Talk::perl(&[
+        "1",
+        "exec('perl', '-e', '$| = 1; print qq(ready\\n); <STDIN>')",
+    ]);
+    let mut reader = Reader::of(&program);
+    program.step();
+    assert_eq!(files.read_by(&mut reader), NONE);
+}
+
+#[test]
+fn a_process_that_ended_has_the_rights_that_it_had_last() {
+    let files = Files::make();
+    // Nobody has waited for them yet, as rsamp has not for the program that it runs.
+    let mut root = Talk::perl(&["1"]);
+    let mut reader = Reader::of(&root);
+    root.end();
+    assert_eq!(files.read_by(&mut reader), ALL);
+    let mut dropped = Talk::perl(&["1", BECOME_USER]);
+    let mut reader = Reader::of(&dropped);
+    dropped.step();
+    dropped.end();
+    assert_eq!(files.read_by(&mut reader), OF_USER);
+    // They are gone.
+    let mut user = Talk::perl(&[BECOME_USER]);
+    let mut reader = Reader::of(&user);
+    user.end();
+    user.child.wait().unwrap();
+    assert_eq!(files.read_by(&mut reader), OF_USER);
+    let mut dropped = Talk::perl(&["1", BECOME_USER]);
+    let mut reader = Reader::of(&dropped);
+    dropped.step();
+    dropped.end();
+    dropped.child.wait().unwrap();
+    assert_eq!(files.read_by(&mut reader), OF_EVERYBODY);
+}
+
+#[test]
+fn what_is_not_a_stored_regular_file_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let link = folder.path().join("link.py");
+    std::os::unix::fs::symlink("/proc/self/environ", &link).unwrap();
+    let program = Talk::perl(&["1"]);
+    let mut reader = Reader::of(&program);
+    for path in [
+        &pipe,
+        &link,
+        folder.path(),
+        Path::new("/dev/zero"),
+        Path::new("/proc/kallsyms"),
+        Path::new("/proc/iomem"),
+        Path::new("/sys/kernel/uevent_seqnum"),
+    ] {
+        assert!(!reader.reads(path), "{path:?}");
+    }
+}
+
+#[test]
+fn a_name_leads_where_it_leads_in_the_root_folder_of_the_process() {
+    let files = Files::make();
+    std::os::unix::fs::symlink("/public.py", files.folder.path().join("link.py")).unwrap();
+    let step = format!("chroot('{}'); chdir('/')", files.folder.path().display());
+    let program = Talk::perl(&[&step]);
+    let mut reader = Reader::of(&program);
+    let text = reader.text(7, Path::new("/link.py"));
+    assert_eq!(text.as_deref(), Some("x = 1\n"));
+    assert!(!reader.reads(Path::new("/etc/passwd")));
+    assert!(!reader.reads(Path::new("/../../../../etc/passwd")));
+}

@@ -1,0 +1,212 @@
+//! Has root record programs that name files which they may not read, or which nobody can. Needs root.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use assert_cmd::cargo::cargo_bin;
+use nix::unistd::Uid;
+use rsamp::profile::Profile;
+use rsamp::recording::Reader;
+
+use crate::programs::{Standing, command, run_command};
+use crate::pythons::{Python, pythons};
+
+/// Until then what is waited for is there, or the test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long rsamp may take longer than `-d` says: its patience with source files, and what a busy machine needs.
+const MOST_LATE: Duration = Duration::from_secs(8);
+
+fn python() -> Python {
+    assert!(Uid::effective().is_root(), "this test needs root");
+    let mut all = pythons().into_iter();
+    // That of the system: another user's folders may be closed to the user that the programs become.
+    let found = all.find(|python| python.command == ["/usr/bin/python3.11"]);
+    found.expect("RSAMP_PYTHONS lists /usr/bin/python3.11")
+}
+
+/// A folder that everybody may look into.
+fn open_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("permissions");
+    folder
+}
+
+/// A file with the function that `named.py` runs, and its text.
+fn source_file(folder: &Path, name: &str, mode: u32) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(
+        &path,
+        format!("# {name}\n\ndef run(end):\n    return {name:?}\n"),
+    )
+    .expect("written");
+    fs::set_permissions(&path, Permissions::from_mode(mode)).expect("permissions");
+    path
+}
+
+/// The files of which there is text in a recording.
+fn sources(path: &Path) -> Vec<String> {
+    let mut reader = Reader::new(File::open(path).expect("opened")).expect("a recording");
+    let mut profile = Profile::default();
+    reader
+        .read(&mut |event| profile.apply(event))
+        .expect("read");
+    let names: Vec<_> = profile
+        .frames()
+        .iter()
+        .filter_map(|frame| frame.file.clone())
+        .collect();
+    let files = reader
+        .sources()
+        .iter()
+        .map(|source| source.file.to_string());
+    let mut files: Vec<String> = files.filter(|file| !file.ends_with("named.py")).collect();
+    assert!(files.iter().all(|file| names.contains(file)));
+    files.sort();
+    files.dedup();
+    files
+}
+
+fn attach(program: &Standing, recording: &Path, options: &[&str]) -> Command {
+    let mut command = Command::new(cargo_bin!("rsamp"));
+    command.args(["attach", "-q"]).args(options);
+    command
+        .arg("-o")
+        .arg(recording)
+        .arg(program.pid().to_string());
+    command
+}
+
+/// Has `named.py` go on once it is being recorded, and returns the files of which there is text.
+fn recorded(uid: u32, files: &[&Path], folder: &Path) -> Vec<String> {
+    let mut named = command(&python(), "named.py");
+    named.arg(uid.to_string()).args(files);
+    let mut program = run_command(&mut named);
+    let recording = folder.join("a.rsamp");
+    let mut rsamp = attach(&program, &recording, &[])
+        .spawn()
+        .expect("rsamp runs");
+    let start = Instant::now();
+    while !recording.exists() {
+        assert!(start.elapsed() < PATIENCE, "nothing is recorded");
+        thread::sleep(Duration::from_millis(5));
+    }
+    program.send("go\n");
+    assert!(rsamp.wait().expect("waited").success());
+    sources(&recording)
+}
+
+#[test]
+fn a_file_that_the_program_may_not_read_is_not_read_for_it() {
+    let (folder, out) = (open_folder(), tempfile::tempdir().expect("a folder"));
+    let closed = folder.path().join("closed");
+    fs::create_dir(&closed).expect("made");
+    let public = source_file(folder.path(), "public.py", 0o644);
+    let of_root = source_file(folder.path(), "of_root.py", 0o600);
+    let below_closed = source_file(&closed, "public.py", 0o644);
+    fs::set_permissions(&closed, Permissions::from_mode(0o700)).expect("permissions");
+    let shadow = Path::new("/etc/shadow");
+    let files = [
+        &of_root,
+        &below_closed,
+        shadow,
+        Path::new("/proc/kallsyms"),
+        &public,
+    ];
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    assert_eq!(recorded(12345, &files, out.path()), [text(&public)]);
+    // Nor is it when root looks at the recording.
+    let mut report = Command::new(cargo_bin!("rsamp"));
+    let recording = out.path().join("a.rsamp");
+    report
+        .arg("report")
+        .arg(recording)
+        .args(["--lines", "--top=9"]);
+    let report = report.output().expect("rsamp runs").stdout;
+    let report = String::from_utf8_lossy(&report);
+    assert!(report.contains("return \"public.py\""), "{report}");
+    assert!(!report.contains("return \"of_root.py\""), "{report}");
+    // Root may: so it is the rights that decide.
+    let mut expected = [&of_root, &below_closed, &public].map(|path| text(path));
+    expected.sort();
+    assert_eq!(
+        recorded(0, &[&of_root, &below_closed, &public], out.path()),
+        expected
+    );
+}
+
+#[test]
+fn what_root_read_of_another_users_process_is_for_root() {
+    let folder = open_folder();
+    let mut named = Command::new("setpriv");
+    named.args(["--reuid=12345", "--regid=12345", "--clear-groups"]);
+    let python = python();
+    let script = folder.path().join("named.py");
+    fs::copy(crate::programs::program("named.py"), &script).expect("copied");
+    named.args(&python.command).arg(script).args(["0", "/x.py"]);
+    let program = run_command(&mut named);
+    for file in ["a.rsamp", "a.svg"] {
+        let path = folder.path().join(file);
+        let status = attach(&program, &path, &["-d", "0.3"]).status();
+        assert!(status.expect("rsamp runs").success());
+        assert_eq!(
+            fs::metadata(&path).expect("written").mode() & 0o777,
+            0o600,
+            "{file}"
+        );
+    }
+}
+
+/// Unmounts when dropped.
+struct Mounted<'f> {
+    folder: &'f Path,
+    _file_system: Standing,
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.folder).status();
+    }
+}
+
+#[test]
+fn a_file_system_that_stalls_holds_up_neither_rsamp_nor_its_other_files() {
+    let python = python();
+    let (folder, mount) = (open_folder(), open_folder());
+    let file_system = run_command(command(&python, "hangfs.py").arg(mount.path()));
+    let mounted = Mounted {
+        folder: mount.path(),
+        _file_system: file_system,
+    };
+    let mut named = command(&python, "named.py");
+    let names = vec![mount.path().join("hang.py"); 20];
+    let mut program = run_command(named.arg("0").args(names));
+    program.send("go\n");
+    let (recording, graph) = (folder.path().join("a.rsamp"), folder.path().join("a.svg"));
+    let start = Instant::now();
+    let mut rsamp = attach(
+        &program,
+        &recording,
+        &["-d", "1", "-o", graph.to_str().expect("UTF-8")],
+    );
+    assert!(rsamp.status().expect("rsamp runs").success());
+    let seconds = start.elapsed();
+    assert!(seconds < Duration::from_secs(1) + MOST_LATE, "{seconds:?}");
+    assert_eq!(sources(&recording), Vec::<String>::new());
+    let modified = |path: &Path| {
+        fs::metadata(path)
+            .expect("written")
+            .modified()
+            .expect("a time")
+    };
+    let waited = modified(&recording).duration_since(modified(&graph));
+    assert!(
+        waited.expect("later") > Duration::from_secs(1),
+        "the graph came last"
+    );
+    drop(mounted);
+}
