@@ -235,16 +235,19 @@ pub fn ptrace_detach(tid: i32, signal: i32) -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
-/// What of the state that this process was started in Rust's runtime changes before `main`.
+/// What of the state that this process was started in Rust's runtime changes before `main`, or rsamp itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StartState {
     /// Whether SIGPIPE was ignored; the runtime ignores it always.
     pub pipe_ignored: bool,
+    /// Whether SIGXFSZ was.
+    pub file_size_ignored: bool,
     /// Which of the descriptors 0, 1 and 2 were closed; the runtime opens `/dev/null` in their place.
     pub closed: [bool; 3],
 }
 
 static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+static FILE_SIZE_IGNORED: AtomicBool = AtomicBool::new(false);
 static CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
 
 // SAFETY: entries of .init_array are called by libc once, before main, with the C calling convention;
@@ -255,6 +258,7 @@ static REMEMBER_START_STATE: extern "C" fn() = remember_start_state;
 
 extern "C" fn remember_start_state() {
     PIPE_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
+    FILE_SIZE_IGNORED.store(is_ignored(libc::SIGXFSZ), Ordering::Relaxed);
     for (fd, closed) in (0..).zip(&CLOSED) {
         // SAFETY: F_GETFD takes a number and touches no memory of ours.
         let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
@@ -267,8 +271,16 @@ extern "C" fn remember_start_state() {
 pub fn start_state() -> StartState {
     StartState {
         pipe_ignored: PIPE_IGNORED.load(Ordering::Relaxed),
+        file_size_ignored: FILE_SIZE_IGNORED.load(Ordering::Relaxed),
         closed: [0, 1, 2].map(|fd: usize| CLOSED[fd].load(Ordering::Relaxed)),
     }
+}
+
+/// Ignores SIGXFSZ: a file that grows beyond `ulimit -f` is an error of its write (`EFBIG`), not the end of this process.
+/// [`restore_before_exec`] undoes it.
+pub fn ignore_file_size_signal() {
+    // SAFETY: ignoring a signal runs no code of ours.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
 /// Whether this process ignores a signal.
@@ -328,8 +340,16 @@ pub fn raise(signal: i32) -> nix::Result<()> {
 /// Has a command start with the signal mask `mask`, with the signals `ignored` ignored, and with those standard
 /// descriptors closed that were closed for us. (Rust itself resets SIGPIPE to its default action in children.)
 pub fn restore_before_exec(command: &mut Command, mask: SigSet, ignored: Vec<i32>) {
-    let closed = start_state().closed;
+    let StartState {
+        closed,
+        file_size_ignored,
+        ..
+    } = start_state();
     let restore = move || -> io::Result<()> {
+        if !file_size_ignored {
+            // SAFETY: the default action runs no code of ours.
+            unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
+        }
         for &signal in &ignored {
             // SAFETY: ignoring a signal runs no code of ours.
             unsafe { libc::signal(signal, libc::SIG_IGN) };

@@ -46,6 +46,7 @@ pub mod hints;
 pub mod streams;
 
 use crate::launch::shims;
+use crate::process::outlive_file_size_limit;
 use args::{Args, Command};
 use hints::Doing;
 use request::RequestError;
@@ -54,6 +55,7 @@ use streams::Severity;
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    outlive_file_size_limit();
     if let Some(launcher) = std::env::args_os()
         .next()
         .as_deref()

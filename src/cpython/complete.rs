@@ -21,8 +21,12 @@ use crate::memory::{Address, ReadMemory, Window};
 /// The most frames of a stack that are read one by one.
 const MAX_READ: usize = 64;
 
-/// The most generators of which it is remembered who resumed them; beyond, it is learnt anew.
-const MAX_RESUMED: usize = 4096;
+/// The most places of which it is remembered which frame lay there and who resumed it; beyond, it is learnt anew.
+const MAX_REMEMBERED: usize = 4096;
+
+/// Of a completed stack so many frames are remembered, from the innermost on: what is called lies where others were
+/// called before.
+const REMEMBERED_OF_STACK: usize = 16;
 
 /// The parts of a copy with frames: of before and of after the current frame was named.
 const BEFORE: usize = 0;
@@ -112,7 +116,7 @@ impl Places {
             None => completing.of_objects(current, stack),
         }
         let is_certain = completing.is_certain;
-        self.remember_who_resumed(stack, copy.codes);
+        self.remember(stack, copy.codes);
         match is_certain {
             true => Told::Stack,
             false => Told::Likely,
@@ -132,10 +136,19 @@ impl Places {
         Some((current, fields))
     }
 
-    fn remember_who_resumed(&mut self, stack: &RawStack, codes: &CodeCache) {
+    fn remember(&mut self, stack: &RawStack, codes: &CodeCache) {
+        if self.frames_at.len() >= MAX_REMEMBERED {
+            self.frames_at.clear();
+        }
+        for (number, frame) in stack.frames.iter().take(REMEMBERED_OF_STACK).enumerate() {
+            if codes.get(frame.code).is_some() {
+                let caller = stack.frames.get(number + 1).map(|caller| caller.code);
+                self.frames_at.insert(frame.at, (*frame, caller));
+            }
+        }
         for pair in stack.frames.windows(2) {
             if is_generator(&pair[0], codes) {
-                if self.resumed_by.len() >= MAX_RESUMED {
+                if self.resumed_by.len() >= MAX_REMEMBERED {
                     self.resumed_by.clear();
                 }
                 self.resumed_by.insert(pair[0].at, pair[1].at);

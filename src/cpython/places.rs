@@ -34,6 +34,8 @@ pub struct Places {
     shape: Shape,
     /// Who resumed the generators of stacks that were completed, by their frames.
     pub(super) resumed_by: FxHashMap<Address, Address>,
+    /// The frames of stacks that were completed, by where they lay, each with the code object of its caller.
+    pub(super) frames_at: FxHashMap<Address, (RawFrame, Option<Address>)>,
 }
 
 /// The numbers of a thread's pieces in a [`Window`].

@@ -53,7 +53,7 @@ pub use maps::{Mapping, MapsError};
 pub use pause::{Paused, pause, release_late};
 pub use permission::{Denied, diagnose};
 pub use regular_file::{open_regular, open_regular_below};
-pub use spawn::{Change, ExitStatusKind, Launched, SpawnError, WaitEvent};
+pub use spawn::{Change, ExitStatusKind, Launched, SpawnError, WaitEvent, outlive_file_size_limit};
 pub use syscall::{Doing, Syscall, SyscallWatch, Wait, parse_syscall, wait_of};
 pub use tasks::{
     CpuClock, CpuCount, FaultCount, RunTimes, Stat, StatError, TaskClock, TaskState, TaskTurns,

@@ -69,6 +69,12 @@ fn change_environment(command: &mut Command, changes: &[Change]) {
     }
 }
 
+/// A file that grows beyond `ulimit -f` is from now on an error of its write (`EFBIG`), and does not end this process. For
+/// commands that are run here the limit does what it did before.
+pub fn outlive_file_size_limit() {
+    sys::ignore_file_size_signal();
+}
+
 /// Has this process become `program`, with `arguments`, of which the first is its name, in an environment with these
 /// changes; and with the signals and descriptors that rsamp was started with. Returns only when it cannot.
 #[must_use]

@@ -78,6 +78,30 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// `ulimit -f 1`: no file may be larger than 1 KiB.
+#[test]
+fn a_limit_of_file_sizes_ends_neither_rsamp_nor_the_program() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let python = python().command.join(" ");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -f 1; exec \"$@\"", "sh"]);
+    command.arg(cargo_bin!("rsamp"));
+    command.args(["record", "-q", "-o", "a.svg", "-o", "a.rsamp", "--"]);
+    command.args(["sh", "-c"]).arg(format!(
+        "dd if=/dev/zero of=big bs=4096 count=1 2>dd.txt; echo $?; {python} -c 'raise SystemExit(7)'"
+    ));
+    let output = command
+        .current_dir(folder.path())
+        .output()
+        .expect("rsamp runs");
+    check(&output, 7);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("a.svg\" (failed after"), "{error}");
+    assert!(error.contains("File too large"), "{error}");
+    // For the program the signal is what it was: it ends dd (128 + SIGXFSZ).
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "153\n");
+}
+
 #[test]
 fn a_recording_is_written_beside_the_others() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -54,10 +54,35 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
             false => common(&before),
         };
         let named = named[side].or(named[1 - side]);
-        match named.or_else(|| self.frame(current)) {
-            Some(named) => self.follow_inside(named, callers, stack),
-            None => stack.end = StackEnd::Unreadable(current),
+        let named = named.or_else(|| self.remembered(current, callers, is_inside));
+        if let Some(named) = named.or_else(|| self.frame(current)) {
+            self.follow_inside(named, callers, stack);
+        } else if let Some((caller, callers)) = callers.split_last() {
+            // What they called, a generator that is gone by now, is not known.
+            self.follow_inside(*caller, callers, stack);
+        } else {
+            stack.end = StackEnd::Unreadable(current);
         }
+    }
+
+    /// The frame that lay at `current` before, where the copies do not show what lay there meanwhile: a call that had ended
+    /// by then. The same caller calls mostly the same.
+    fn remembered(
+        &mut self,
+        current: Address,
+        callers: &[Linked],
+        is_inside: bool,
+    ) -> Option<Linked> {
+        let (frame, caller_code) = *self.places.frames_at.get(&current)?;
+        let caller = callers.last();
+        let is_of_caller = caller.map(|caller| caller.frame.code) == caller_code;
+        let found = Linked {
+            frame,
+            caller: caller.map(|caller| caller.frame.at).unwrap_or_default(),
+        };
+        let is_likely = is_of_caller || !is_inside && is_generator(&frame, self.copy.codes);
+        self.is_certain &= !is_likely;
+        is_likely.then_some(found)
     }
 
     /// Follows the callers of `named`, of which those on the data stack are `callers`, outermost first.
