@@ -201,7 +201,7 @@ impl Places {
             })
         };
         walk(current, format, self.ends, stack, find, is_on_data_stack)?;
-        stack.may_end_bare(is_still);
+        stack.may_end_bare(is_still && self.may_be_outermost(stack.frames.last()));
         if format.rule() == TopRule::Pointer {
             self.outside.has_seen(stack.frames.len(), format.header());
         }
@@ -248,6 +248,13 @@ impl Places {
         if let Some(link) = open.link {
             self.shape.links.learn(link);
         }
+    }
+
+    /// Whether a frame can be one without a caller: a frame on the data stack that is not its first was called, though it
+    /// may not name its caller yet.
+    fn may_be_outermost(&self, frame: Option<&RawFrame>) -> bool {
+        let first = self.chunks.last().map(|chunk| chunk.first_frame);
+        frame.is_none_or(|frame| Some(frame.at) == first || !self.chunks.hold(frame.at))
     }
 
     pub(super) fn is_on_data_stack(&self, at: Address) -> bool {

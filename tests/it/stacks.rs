@@ -416,6 +416,26 @@ fn a_generator_is_no_outermost_frame_even_where_its_thread_stands() {
     }
 }
 
+/// A greenlet's first frame has no caller. One further up on the data stack has, and may not name it yet.
+#[test]
+fn only_the_first_frame_of_a_data_stack_is_outermost_without_an_entry() {
+    for offsets in [&V3_11, &V3_13, &V3_14] {
+        for (number, is_outermost) in [(0, true), (1, false)] {
+            let threads = vec![thread(&["main", "call", "work"].map(frame))];
+            let mut fake = Fake::new(offsets, &[threads]);
+            fake.set_previous(0, number, Address::NULL);
+            let mut reader = Reader::new(fake.interpreter());
+            reader.allow_stops(Stops::Always, Box::new(OffCpu(true)));
+            for _ in 0..3 {
+                reader.tick(&fake.memory()).expect("an interpreter");
+                let end = reader.threads()[0].stack().end;
+                let found = end == StackEnd::Outermost;
+                assert_eq!(found, is_outermost, "{:#x}, {number}", offsets.hex);
+            }
+        }
+    }
+}
+
 /// 3.12 on: entry frames lie on the C stack, so that what looks like one elsewhere ends no stack.
 #[test]
 fn no_frame_of_the_data_stack_is_an_entry_frame() {
