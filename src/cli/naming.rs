@@ -83,6 +83,35 @@ impl Facts {
             rank
         }
     }
+
+    /// The name that is to be used for `typed`, a file with this `ending`, where ranks or tasks of an array would all
+    /// write the same one: what tells them apart stands before the ending. `None`: the marks in it do, or there is
+    /// nothing to tell apart.
+    ///
+    /// # Errors
+    /// When a mark is unknown.
+    pub fn told_apart(&self, typed: &Path, ending: &str) -> Result<Option<PathBuf>, PatternError> {
+        let pattern = Pattern::read(typed)?;
+        let is_many = self.in_job.is_one_of_many();
+        let rank = self
+            .in_job
+            .rank
+            .filter(|_| is_many && !pattern.tells_rank());
+        let task = self.in_job.array_task.filter(|_| !pattern.tells_task());
+        let (Some(file), true) = (typed.file_name(), rank.or(task).is_some()) else {
+            return Ok(None);
+        };
+        let task = task.map_or_else(String::new, |task| format!("-a{task}"));
+        let rank = rank.map_or_else(String::new, |rank| format!("-r{rank}"));
+        let file = file.as_bytes();
+        let dotted = [b".", ending.as_bytes()].concat();
+        let name = file
+            .strip_suffix(dotted.as_slice())
+            .filter(|name| !name.is_empty());
+        let (name, dotted) = name.map_or((file, &[][..]), |name| (name, &dotted));
+        let parts = [name, task.as_bytes(), rank.as_bytes(), dotted].concat();
+        Ok(Some(typed.with_file_name(OsString::from_vec(parts))))
+    }
 }
 
 impl Pattern {
@@ -146,6 +175,18 @@ impl Pattern {
     #[must_use]
     pub fn has_pid(&self) -> bool {
         self.0.contains(&Piece::Pid)
+    }
+
+    /// Whether ranks of one launch have different names.
+    fn tells_rank(&self) -> bool {
+        let tells = |piece: &Piece| matches!(piece, Piece::Rank | Piece::Pid | Piece::Variable(_));
+        self.0.iter().any(tells)
+    }
+
+    /// Whether tasks of one array have.
+    fn tells_task(&self) -> bool {
+        let tells = |piece: &Piece| matches!(piece, Piece::Job | Piece::Pid | Piece::Variable(_));
+        self.0.iter().any(tells)
     }
 
     /// The path. Outside of jobs the rank and the job are 0.
@@ -244,6 +285,31 @@ mod tests {
             let error = named(name, &third);
             assert!(error.contains("known are %p (PID), %h"), "{error}");
         }
+    }
+
+    #[test]
+    fn ranks_and_tasks_of_an_array_write_files_of_their_own() {
+        let own = |typed: &str, facts: &Facts| {
+            let ending = typed.split_once('.').map_or("svg", |(_, ending)| ending);
+            let path = facts.told_apart(Path::new(typed), ending).expect("marks");
+            path.map(|path| path.display().to_string())
+        };
+        let own = |typed: &str, facts: &Facts| own(typed, facts).unwrap_or_default();
+        let third = facts(Some(3), Some(4), Some("77"));
+        assert_eq!(own("out/a.rsamp", &third), "out/a-r3.rsamp");
+        assert_eq!(own("a.speedscope.json", &third), "a-r3.speedscope.json");
+        assert_eq!(own("a", &third), "a-r3");
+        assert_eq!(own("a-%j.svg", &third), "a-%j-r3.svg");
+        for told in ["a-%r.svg", "a-%p.svg", "a-%q{TASK}.svg"] {
+            assert_eq!(own(told, &third), "", "{told}");
+        }
+        let mut task = facts(None, None, Some("77"));
+        task.in_job.array_task = Some(8);
+        assert_eq!(own("a.svg", &task), "a-a8.svg");
+        assert_eq!(own("a-%j.svg", &task), "");
+        task.in_job.rank = Some(1);
+        assert_eq!(own("a.svg", &task), "a-a8-r1.svg");
+        assert_eq!(own("a.svg", &facts(Some(0), Some(1), None)), "");
     }
 
     #[test]

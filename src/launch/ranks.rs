@@ -106,6 +106,12 @@ const JOBS: &[&str] = &[
 
 const NODE: &str = "SLURMD_NODENAME";
 
+/// The number of a task of an array of jobs: Slurm, PBS and SGE (which says `undefined` where there is none).
+const ARRAY_TASKS: &[&str] = &["SLURM_ARRAY_TASK_ID", "PBS_ARRAY_INDEX", "SGE_TASK_ID"];
+
+/// The same of LSF, which says 0 where there is none.
+const ARRAY_TASK_OR_0: &str = "LSB_JOBINDEX";
+
 /// What the environment says of a process's place in a job; `None` where it says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InJob {
@@ -117,6 +123,8 @@ pub struct InJob {
     pub local_rank: Option<u32>,
     /// The job of the batch system.
     pub job: Option<String>,
+    /// Its job's number in an array of jobs.
+    pub array_task: Option<u32>,
     /// The step of a Slurm job.
     pub step: Option<String>,
     /// The node as Slurm calls it.
@@ -173,6 +181,8 @@ impl InJob {
                 .and_then(|convention| first(convention.local_ranks))
                 .or_else(|| by_step(SLURM.local_ranks)),
             job,
+            array_task: first(ARRAY_TASKS)
+                .or_else(|| number(&ARRAY_TASK_OR_0).filter(|task| *task > 0)),
             step: text(STEP),
             node: text(NODE),
         }
@@ -200,7 +210,8 @@ impl InJob {
                 .chain(convention.local_ranks.iter().copied())
                 .chain(convention.launches.iter().copied())
         };
-        let others = JOBS.iter().copied().chain([STEP, NODE, TORCHRUN_ID]);
+        let others = JOBS.iter().chain(ARRAY_TASKS).copied();
+        let others = others.chain([STEP, NODE, TORCHRUN_ID, ARRAY_TASK_OR_0]);
         CONVENTIONS.iter().flat_map(of).chain(others)
     }
 }
@@ -366,6 +377,15 @@ mod tests {
         let is_many = |environment: &str| in_job(environment).is_one_of_many();
         assert!(is_many("PMI_RANK=0 PMI_SIZE=2") && is_many("PMIX_RANK=0"));
         assert!(!is_many("PMI_RANK=0 PMI_SIZE=1") && !is_many("HOME=/"));
+    }
+
+    #[test]
+    fn tasks_of_an_array_have_a_number() {
+        let task = |environment: &str| in_job(environment).array_task;
+        assert_eq!(task("SLURM_ARRAY_TASK_ID=0"), Some(0));
+        assert_eq!(task("SGE_TASK_ID=4"), Some(4));
+        assert_eq!(task("SGE_TASK_ID=undefined LSB_JOBINDEX=0"), None);
+        assert_eq!(task("LSB_JOBINDEX=3"), Some(3));
     }
 
     #[test]

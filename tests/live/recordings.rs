@@ -78,6 +78,24 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+#[test]
+fn ranks_that_were_given_one_file_write_one_each() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("busy.py"), BUSY).expect("written");
+    for rank in ["0", "1"] {
+        let mut command = rsamp(folder.path(), &["record", "-q", "-o", "a.rsamp", "--"]);
+        command.args(python().command).arg("busy.py");
+        command.envs([("PMI_RANK", rank), ("PMI_SIZE", "2")]);
+        let output = command.output().expect("rsamp runs");
+        check(&output, 0);
+        let error = String::from_utf8_lossy(&output.stderr);
+        let is_told = error.contains("would write \"a.rsamp\" too");
+        assert_eq!(is_told, rank == "0", "{error}");
+    }
+    let names = names(folder.path());
+    assert_eq!(names, ["a-r0.rsamp", "a-r1.rsamp", "busy.py"]);
+}
+
 /// `ulimit -f 1`: no file may be larger than 1 KiB.
 #[test]
 fn a_limit_of_file_sizes_ends_neither_rsamp_nor_the_program() {

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow};
 use super::launch::{self, Way};
 use crate::cli::hints::Doing;
 use crate::cli::kind::Kind;
-use crate::cli::naming::Facts;
+use crate::cli::naming::{Facts, Pattern};
 use crate::cli::outputs::Plan;
 use crate::cli::progress::ProgressLine;
 use crate::cli::recording::{Recorded, Recording};
@@ -52,12 +52,42 @@ pub fn run(request: &request::Record) -> Result<u8> {
         return Ok(code);
     }
     let name = program_name::program_name(&request.command);
-    let in_files = format!("{name}{}", Facts::own().suffix());
-    let plan = Plan::check(&request.outputs, &in_files, None)?;
+    let facts = Facts::own();
+    let in_files = format!("{name}{}", facts.suffix());
+    let outputs = own_outputs(&request.outputs, &facts)?;
+    let plan = Plan::check(&outputs, &in_files, None)?;
     let ran = record(request, name, plan, &[])?;
     let code = settle(request, ran.recorded, ran.code);
     drop(ran.launched);
     Ok(code)
+}
+
+/// The files to write: where other ranks, or tasks of an array, would write the same, others than were named.
+fn own_outputs(outputs: &request::Outputs, facts: &Facts) -> Result<request::Outputs> {
+    let mut own = outputs.clone();
+    let request::Files::Named(files) = &mut own.files else {
+        return Ok(own);
+    };
+    for file in files {
+        let is_special = fs::metadata(&file.path).is_ok_and(|found| !found.is_file());
+        if file.path == Path::new("-") || is_special {
+            continue;
+        }
+        let Some(path) = facts.told_apart(&file.path, file.kind.ending())? else {
+            continue;
+        };
+        // Once is enough for all ranks.
+        if facts.in_job.rank.unwrap_or(0) == 0 {
+            let error = anyhow!(
+                "the other ranks or tasks of this job would write {:?} too: each writes one of its own, this one {path:?}",
+                file.path
+            );
+            streams::complain(Severity::Warning, &error, &Doing::Report);
+        }
+        file.pattern = Some(Pattern::read(&path)?).filter(|pattern| !pattern.is_plain());
+        file.path = path;
+    }
+    Ok(own)
 }
 
 /// Runs and profiles the program, for another rsamp, or for rsamp itself later: leaves a recording in `folder`, or word that
