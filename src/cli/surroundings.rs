@@ -8,10 +8,13 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::hints::Doing;
 use super::source_reader::{Appeared, Found, Request, Whose};
+use super::streams::{self, Severity};
 use crate::process::{Pid, Process};
 use crate::profile::event::ProcessId;
 use crate::recording::{Surroundings, Text};
@@ -131,8 +134,11 @@ impl SourceReader {
             Ok(line) => serde_json::from_slice(&line).ok()?,
             // A name that is too long.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => None,
-            Err(_) => {
+            Err(error) => {
                 answers.end();
+                if error.kind() == io::ErrorKind::TimedOut {
+                    complain_of(file);
+                }
                 None
             }
         }
@@ -164,6 +170,14 @@ impl Drop for Answers {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+fn complain_of(file: &str) {
+    let error = anyhow!(
+        "read the source file {file:?}: there was no answer in time, so no more source files are read: lines are shown without \
+         their text"
+    );
+    streams::complain(Severity::Warning, &error, &Doing::Report);
 }
 
 /// Reads up to the end of a line, which it leaves out.

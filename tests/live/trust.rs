@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -193,9 +193,12 @@ fn a_file_system_that_stalls_holds_up_neither_rsamp_nor_its_other_files() {
         &recording,
         &["-d", "1", "-o", graph.to_str().expect("UTF-8")],
     );
-    assert!(rsamp.status().expect("rsamp runs").success());
+    let output = rsamp.stderr(Stdio::piped()).output().expect("rsamp runs");
+    assert!(output.status.success());
     let seconds = start.elapsed();
     assert!(seconds < Duration::from_secs(1) + MOST_LATE, "{seconds:?}");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("hang.py\": there was no answer"), "{error}");
     assert_eq!(sources(&recording), Vec::<String>::new());
     let modified = |path: &Path| {
         fs::metadata(path)
