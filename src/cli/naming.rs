@@ -161,9 +161,15 @@ impl Pattern {
         Ok(Pattern(pieces))
     }
 
-    /// Whether it is the text that was typed.
-    #[must_use]
-    pub fn is_plain(&self) -> bool {
+    /// The marks in a name; `None` where it is the text that was typed.
+    ///
+    /// # Errors
+    /// When one of them is unknown.
+    pub fn with_marks(path: &Path) -> Result<Option<Pattern>, PatternError> {
+        Ok(Some(Pattern::read(path)?).filter(|pattern| !pattern.is_plain()))
+    }
+
+    fn is_plain(&self) -> bool {
         match self.0.as_slice() {
             [] => true,
             [Piece::Text(text)] => !text.as_bytes().contains(&b'%'),

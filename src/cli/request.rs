@@ -673,8 +673,7 @@ fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
     } else {
         let mut files = named_outputs(&args.output, kind)?;
         for file in &mut files {
-            let pattern = Pattern::read(&file.path)?;
-            file.pattern = Some(pattern).filter(|pattern| !pattern.is_plain());
+            file.pattern = Pattern::with_marks(&file.path)?;
         }
         Files::Named(files)
     };

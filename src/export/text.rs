@@ -232,10 +232,15 @@ pub(super) fn why_empty(profile: &Profile, view: View) -> String {
 /// What was lost, in words: `nothing lost`, or each cause with its count.
 #[must_use]
 pub fn lost_in_words(profile: &Profile) -> String {
+    let has_gaps = !profile.not_sampled().is_empty();
     let counted = profile.lost().iter().filter(|(_, count)| **count > 0);
     let mut causes: Vec<String> = counted
         .map(|(cause, count)| {
             let (one, many) = match cause {
+                LostCause::Late if has_gaps => (
+                    "tick skipped (late; its time is in the next sample, or not sampled)",
+                    "ticks skipped (late; their time is in the next samples, or not sampled)",
+                ),
                 LostCause::Late => (
                     "tick skipped (late; its time is in the next sample)",
                     "ticks skipped (late; their time is in the next samples)",

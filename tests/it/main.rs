@@ -20,4 +20,5 @@ mod rates;
 mod recording;
 mod source_reader;
 mod stacks;
+mod talk;
 mod virtual_target;

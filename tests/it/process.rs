@@ -2,20 +2,19 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use rsamp::process::{Pid, Process, ProcessError, TaskState, TaskWatch, Tid, pause};
 
-/// A test that hangs fails after this.
-const PATIENCE_MS: u16 = 20_000;
+use crate::talk::{PATIENCE_MS, Talk, await_zombie};
 
 /// The program that launches as rsamp does; `cargo test` builds it as an example.
 fn launcher() -> PathBuf {
@@ -48,63 +47,6 @@ fn raw(child: &Child) -> nix::unistd::Pid {
 
 fn pid(child: &Child) -> Pid {
     Pid(child.id() as i32)
-}
-
-/// A command with its standard streams in our hands.
-struct Talk {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
-
-impl Talk {
-    fn start(command: &mut Command) -> Talk {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let input = child.stdin.take();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        Talk {
-            child,
-            input,
-            output,
-        }
-    }
-
-    fn say(&mut self, line: &str) {
-        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    fn hear(&mut self) -> String {
-        if self.output.buffer().is_empty() {
-            await_readable(self.output.get_ref().as_fd());
-        }
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    fn end(mut self) -> Option<i32> {
-        drop(self.input.take());
-        self.child.wait().unwrap().code()
-    }
-}
-
-fn await_readable(fd: std::os::fd::BorrowedFd<'_>) {
-    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
-    let ready = poll(&mut fds, PollTimeout::from(PATIENCE_MS)).unwrap();
-    assert!(ready > 0, "nothing came in {PATIENCE_MS} ms");
-}
-
-/// Waits until a child has ended, and leaves it a zombie.
-fn await_zombie(child: &Child) {
-    waitid(
-        Id::Pid(raw(child)),
-        WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT,
-    )
-    .unwrap();
 }
 
 /// Waits until a process that has been told to stop has come to it: the kernel sends us no word of a grandchild's.

@@ -2,87 +2,56 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use assert_cmd::cargo::cargo_bin;
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use rsamp::cli::source_reader::{Appeared, Found, Request, Whose};
 use rsamp::process::{Pid, Process};
 use tempfile::TempDir;
 
+use crate::talk::{Talk, await_zombie};
+
 /// A group of the user that processes become.
 const GROUP: u32 = 54321;
 
-/// A command that says what it has come to and waits for a line.
-struct Talk {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
+/// A command that is ended with the test.
+struct Program(Talk);
 
-impl Talk {
-    fn start(command: &mut Command) -> Talk {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
-        let output = BufReader::new(output);
-        Talk {
-            child,
-            input,
-            output,
-        }
-    }
-
-    fn say(&mut self, line: &str) {
-        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    fn hear(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
+impl Program {
     /// A program in Perl that says `ready` after each step, and waits for a line before the next.
-    fn perl(steps: &[&str]) -> Talk {
+    fn perl(steps: &[&str]) -> Program {
         let mut script = "use POSIX; $| = 1;".to_owned();
         for step in steps {
             script.push_str(step);
             script.push_str("; print qq(ready\\n); <STDIN>;");
         }
-        let mut program = Talk::start(Command::new("perl").args(["-e", &script]));
-        assert_eq!(program.hear(), "ready");
+        let mut program = Program(Talk::start(Command::new("perl").args(["-e", &script])));
+        assert_eq!(program.0.hear(), "ready");
         program
     }
 
     fn step(&mut self) {
-        self.say("");
-        assert_eq!(self.hear(), "ready");
+        self.0.say("");
+        assert_eq!(self.0.hear(), "ready");
     }
 
     /// Ends it, and leaves it a zombie.
     fn end(&mut self) {
-        drop(self.input.take());
-        let id = nix::unistd::Pid::from_raw(self.child.id() as i32);
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-        waitid(Id::Pid(id), flags).unwrap();
+        drop(self.0.input.take());
+        await_zombie(&self.0.child);
     }
 }
 
 /// The reader, to which one process has appeared.
-struct Reader(Talk);
+struct Reader(Program);
 
 impl Reader {
-    fn of(program: &Talk) -> Reader {
+    fn of(program: &Program) -> Reader {
         assert!(nix::unistd::geteuid().is_root(), "this test needs root");
         let mut talk = Talk::start(Command::new(cargo_bin!("rsamp")).arg("read-sources"));
-        let pid = program.child.id() as i32;
+        let pid = program.0.child.id() as i32;
         let process = Process::open(Pid(pid)).unwrap();
         let appeared = Appeared {
             number: 7,
@@ -91,7 +60,7 @@ impl Reader {
             image: process.exe_identity().unwrap(),
         };
         talk.say(&serde_json::to_string(&Request::Process(appeared)).unwrap());
-        let mut reader = Reader(talk);
+        let mut reader = Reader(Program(talk));
         // Once this is answered, the process is known.
         assert!(!reader.reads(Path::new("/no/such/file")));
         reader
@@ -99,8 +68,8 @@ impl Reader {
 
     fn text(&mut self, number: u32, file: &Path) -> Option<String> {
         let request = Request::File(Whose::Process(number), file.to_str().unwrap().to_owned());
-        self.0.say(&serde_json::to_string(&request).unwrap());
-        let found: Option<Found> = serde_json::from_str(&self.0.hear()).unwrap();
+        self.0.0.say(&serde_json::to_string(&request).unwrap());
+        let found: Option<Found> = serde_json::from_str(&self.0.0.hear()).unwrap();
         found.map(|found| found.text)
     }
 
@@ -109,10 +78,10 @@ impl Reader {
     }
 }
 
-impl Drop for Talk {
+impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.child.kill();
+        let _ = self.0.child.wait();
     }
 }
 
@@ -183,9 +152,9 @@ const OF_EVERYBODY: [bool; 4] = [true, false, false, false];
 #[test]
 fn a_file_is_read_with_the_rights_of_the_process_that_named_it() {
     let files = Files::make();
-    let root = Talk::perl(&["1"]);
+    let root = Program::perl(&["1"]);
     assert_eq!(files.read_by(&mut Reader::of(&root)), ALL);
-    let user = Talk::perl(&[BECOME_USER]);
+    let user = Program::perl(&[BECOME_USER]);
     assert_eq!(files.read_by(&mut Reader::of(&user)), OF_USER);
     assert_eq!(
         Reader::of(&root).text(8, &files.public()),
@@ -197,7 +166,7 @@ fn a_file_is_read_with_the_rights_of_the_process_that_named_it() {
 #[test]
 fn rights_that_a_process_gave_up_count_no_more() {
     let files = Files::make();
-    let mut program = Talk::perl(&["1", BECOME_USER]);
+    let mut program = Program::perl(&["1", BECOME_USER]);
     let mut reader = Reader::of(&program);
     program.step();
     assert_eq!(files.read_by(&mut reader), OF_USER);
@@ -206,14 +175,14 @@ fn rights_that_a_process_gave_up_count_no_more() {
 #[test]
 fn nothing_is_read_for_a_process_between_two_users() {
     let files = Files::make();
-    let program = Talk::perl(&["$> = 12345"]);
+    let program = Program::perl(&["$> = 12345"]);
     assert_eq!(files.read_by(&mut Reader::of(&program)), NONE);
 }
 
 #[test]
 fn rights_that_a_process_got_through_another_program_do_not_count() {
     let files = Files::make();
-    let mut program = Talk::perl(&[
+    let mut program = Program::perl(&[
         "1",
         "exec('perl', '-e', '$| = 1; print qq(ready\\n); <STDIN>')",
     ]);
@@ -226,26 +195,26 @@ fn rights_that_a_process_got_through_another_program_do_not_count() {
 fn a_process_that_ended_has_the_rights_that_it_had_last() {
     let files = Files::make();
     // Nobody has waited for them yet, as rsamp has not for the program that it runs.
-    let mut root = Talk::perl(&["1"]);
+    let mut root = Program::perl(&["1"]);
     let mut reader = Reader::of(&root);
     root.end();
     assert_eq!(files.read_by(&mut reader), ALL);
-    let mut dropped = Talk::perl(&["1", BECOME_USER]);
+    let mut dropped = Program::perl(&["1", BECOME_USER]);
     let mut reader = Reader::of(&dropped);
     dropped.step();
     dropped.end();
     assert_eq!(files.read_by(&mut reader), OF_USER);
     // They are gone.
-    let mut user = Talk::perl(&[BECOME_USER]);
+    let mut user = Program::perl(&[BECOME_USER]);
     let mut reader = Reader::of(&user);
     user.end();
-    user.child.wait().unwrap();
+    user.0.child.wait().unwrap();
     assert_eq!(files.read_by(&mut reader), OF_USER);
-    let mut dropped = Talk::perl(&["1", BECOME_USER]);
+    let mut dropped = Program::perl(&["1", BECOME_USER]);
     let mut reader = Reader::of(&dropped);
     dropped.step();
     dropped.end();
-    dropped.child.wait().unwrap();
+    dropped.0.child.wait().unwrap();
     assert_eq!(files.read_by(&mut reader), OF_EVERYBODY);
 }
 
@@ -256,7 +225,7 @@ fn what_is_not_a_stored_regular_file_is_not_read() {
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let link = folder.path().join("link.py");
     std::os::unix::fs::symlink("/proc/self/environ", &link).unwrap();
-    let program = Talk::perl(&["1"]);
+    let program = Program::perl(&["1"]);
     let mut reader = Reader::of(&program);
     for path in [
         &pipe,
@@ -276,7 +245,7 @@ fn a_name_leads_where_it_leads_in_the_root_folder_of_the_process() {
     let files = Files::make();
     std::os::unix::fs::symlink("/public.py", files.folder.path().join("link.py")).unwrap();
     let step = format!("chroot('{}'); chdir('/')", files.folder.path().display());
-    let program = Talk::perl(&[&step]);
+    let program = Program::perl(&[&step]);
     let mut reader = Reader::of(&program);
     let text = reader.text(7, Path::new("/link.py"));
     assert_eq!(text.as_deref(), Some("x = 1\n"));

@@ -8,7 +8,7 @@ use rsamp::profile::{Profile, Totals};
 use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, Stops, sample};
 
 use crate::life::some;
-use crate::programs::run;
+use crate::programs::{Standing, run};
 
 /// How long the sampler pauses.
 const PAUSE: Duration = Duration::from_millis(700);
@@ -51,32 +51,34 @@ fn sums(profile: &Profile) -> Vec<[Totals; 2]> {
     sums.into_iter().map(|(_, both)| both).collect()
 }
 
+/// Samples a program until the duration is over; `then` is called after each event.
+fn sampled(program: &Standing, settings: &Settings, then: &mut dyn FnMut(&Event)) -> Profile {
+    let mut profile = Profile::default();
+    let (stop, progress) = (Stop::default(), Progress::default());
+    let pid = Pid(program.pid());
+    let ended = sample(pid, settings, &stop, &progress, &mut |event| {
+        profile.apply(event.clone());
+        then(&event);
+    });
+    assert_eq!(ended.expect("a recording"), Ended::DurationOver);
+    profile
+}
+
 /// What a thread did that ran is unknown; one that waited all the time keeps its stack.
 #[test]
 fn time_in_which_rsamp_is_paused_is_attributed_to_no_function() {
     for python in some(&[9, 13]) {
         let program = run(&python, "spin.py");
-        let mut profile = Profile::default();
         let begin = Instant::now();
         let mut has_paused = false;
-        let settings = settings(Children::Ignored, 2500);
-        let (stop, progress) = (Stop::default(), Progress::default());
-        let ended = sample(
-            Pid(program.pid()),
-            &settings,
-            &stop,
-            &progress,
-            &mut |event| {
-                // By then both threads have been seen, and their CPU time has been counted.
-                let is_time = begin.elapsed() > Duration::from_millis(200);
-                let is_sample = matches!(event, Event::Sample(_));
-                profile.apply(event);
-                if is_time && is_sample && !std::mem::replace(&mut has_paused, true) {
-                    std::thread::sleep(PAUSE);
-                }
-            },
-        );
-        assert_eq!(ended.expect("a recording"), Ended::DurationOver);
+        let profile = sampled(&program, &settings(Children::Ignored, 2500), &mut |event| {
+            // By then both threads have been seen, and their CPU time has been counted.
+            let is_time = begin.elapsed() > Duration::from_millis(200);
+            let is_sample = matches!(event, Event::Sample(_));
+            if is_time && is_sample && !std::mem::replace(&mut has_paused, true) {
+                std::thread::sleep(PAUSE);
+            }
+        });
         assert!(has_paused);
         let [main, spin] = sums(&profile)[..] else {
             panic!("{:?}", profile.threads());
@@ -107,19 +109,7 @@ fn a_program_that_was_found_late_is_seen_since_it_began() {
     for python in some(&[9, 13]) {
         let program = run(&python, "spin.py");
         std::thread::sleep(PAUSE);
-        let mut profile = Profile::default();
-        let settings = settings(Children::Adopted, 400);
-        let (stop, progress) = (Stop::default(), Progress::default());
-        let ended = sample(
-            Pid(program.pid()),
-            &settings,
-            &stop,
-            &progress,
-            &mut |event| {
-                profile.apply(event);
-            },
-        );
-        assert_eq!(ended.expect("a recording"), Ended::DurationOver);
+        let profile = sampled(&program, &settings(Children::Adopted, 400), &mut |_| {});
         let [main, _] = sums(&profile)[..] else {
             panic!("{:?}", profile.threads());
         };

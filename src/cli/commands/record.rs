@@ -84,7 +84,7 @@ fn own_outputs(outputs: &request::Outputs, facts: &Facts) -> Result<request::Out
             );
             streams::complain(Severity::Warning, &error, &Doing::Report);
         }
-        file.pattern = Some(Pattern::read(&path)?).filter(|pattern| !pattern.is_plain());
+        file.pattern = Pattern::with_marks(&path)?;
         file.path = path;
     }
     Ok(own)
