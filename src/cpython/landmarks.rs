@@ -2,20 +2,20 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::process::{FileStamp, Image, MappedFile, Mapping, Process};
+use crate::process::{Effort, FileStamp, Image, MappedFile, Mapping, Process, Wanted};
 
-/// The symbols that are asked for.
-const SYMBOLS: [&str; 6] = [
-    "_PyRuntime",
-    "Py_GetVersion",
-    "PyEval_EvalFrameEx",
-    "Py_Version",
-    "_PyThreadState_Current",
-    "interp_head",
-];
-
-/// The section that holds `_PyRuntime` (3.13 on).
-const RUNTIME_SECTION: &str = ".PyRuntime";
+/// What is asked for. The section is that which holds `_PyRuntime` (3.13 on).
+const WANTED: Wanted = Wanted {
+    symbols: &[
+        "_PyRuntime",
+        "Py_GetVersion",
+        "PyEval_EvalFrameEx",
+        "Py_Version",
+        "_PyThreadState_Current",
+        "interp_head",
+    ],
+    section: ".PyRuntime",
+};
 
 /// What is wanted of a file, at the addresses that it has in one process.
 #[derive(Debug, Clone, Default)]
@@ -29,12 +29,12 @@ pub struct Landmarks {
 impl Landmarks {
     /// Of a file that was parsed.
     fn of(image: &Image) -> Landmarks {
-        let symbols = SYMBOLS.into_iter();
+        let symbols = WANTED.symbols.iter();
         Landmarks {
             symbols: symbols
-                .filter_map(|name| Some((name, image.symbol(name)?)))
+                .filter_map(|name| Some((*name, image.symbol(name)?)))
                 .collect(),
-            runtime_section: image.section(RUNTIME_SECTION).map(|(start, _)| start),
+            runtime_section: image.section().map(|(start, _)| start),
             writable: image.writable_ranges(),
         }
     }
@@ -78,8 +78,14 @@ pub struct KnownFiles {
 }
 
 impl KnownFiles {
-    /// What is wanted of a file that `process` has mapped; `None` when it can't be opened or parsed.
-    pub fn landmarks(&mut self, file: &MappedFile, process: &Process) -> Option<Landmarks> {
+    /// What is wanted of a file that `process` has mapped; `None` when it can't be opened or parsed, or not as far as
+    /// `effort` goes.
+    pub(super) fn landmarks(
+        &mut self,
+        file: &MappedFile,
+        process: &Process,
+        effort: &mut Effort,
+    ) -> Option<Landmarks> {
         let stamp = file.stamp(process);
         let code = file.mappings.iter().find(|mapping| mapping.executable);
         if let (Some(stamp), Some(code)) = (stamp, code)
@@ -88,7 +94,7 @@ impl KnownFiles {
         {
             return Some(landmarks.moved(code.start.wrapping_sub(before.start)));
         }
-        let landmarks = Landmarks::of(&file.load(process).ok()?);
+        let landmarks = Landmarks::of(&file.load(process, WANTED, effort).ok()?);
         if let (Some(stamp), Some(code)) = (stamp, code) {
             self.files.insert(stamp, (code.clone(), landmarks.clone()));
         }

@@ -10,14 +10,21 @@ use thiserror::Error;
 use super::landmarks::{KnownFiles, Landmarks};
 use super::layout::debug_offsets::{self, DebugOffsets};
 use super::layout::{self, Layout};
+use super::limited::Limited;
 use super::objects::{dict_entries, find};
 use super::version::Version;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadError, ReadMemory};
-use crate::process::{MappedFile, Mapping, Process, ProcessError};
+use crate::process::{Effort, MappedFile, Mapping, Process, ProcessError};
 
-/// The most writable data of one file that is searched; CPython's own is below 2 MiB.
+/// The most writable data of one segment that is searched; CPython's own is below 2 MiB.
 const MAX_SEARCH: u64 = 64 << 20;
+
+/// So many bytes of it are in memory at a time.
+const PIECE: usize = 1 << 20;
+
+/// By so many bytes pieces overlap: a version's text is shorter.
+const OVERLAP: usize = 512;
 
 /// The most interpreter-like pointers that are followed in one search.
 const MAX_CANDIDATES: usize = 1 << 16;
@@ -123,12 +130,14 @@ pub fn locate_with(
     files.retain(|file| file.mappings.iter().map(Mapping::size).sum::<u64>() >= MIN_FILE_BYTES);
     files.sort_by_key(likelihood);
     let mut result = Err(LocateError::NotPython(pid));
+    let mut effort = Effort::whole();
     for file in &files {
         // A file that cannot be opened or parsed is not the interpreter, or not to be told.
-        let Some(image) = known.landmarks(file, process) else {
+        let Some(image) = known.landmarks(file, process, &mut effort) else {
             continue;
         };
-        match in_image(process, &image, memory) {
+        let limited = Limited::new(memory, &mut effort);
+        match in_image(process, &image, &limited) {
             Ok(None) => {}
             Ok(Some(found)) => return Ok(found),
             Err(error) => result = Err(error),
@@ -226,27 +235,36 @@ fn self_describing_runtime(image: &Landmarks, memory: &impl ReadMemory) -> Optio
 
 /// The first place in the writable data of `image` that holds `wanted`.
 fn find_word(image: &Landmarks, memory: &impl ReadMemory, wanted: u64) -> Option<Address> {
-    data_ranges(image, memory)
-        .into_iter()
-        .find_map(|(start, bytes)| {
-            let at = bytes
-                .chunks_exact(8)
-                .position(|word| word == wanted.to_le_bytes())?;
-            Some(start + at as u64 * 8)
-        })
+    find_in_data(image, memory, |start, bytes| {
+        let mut words = bytes.chunks_exact(8);
+        let at = words.position(|word| word == wanted.to_le_bytes())?;
+        Some(start + at as u64 * 8)
+    })
 }
 
-/// The writable data of `image`, as it is now.
-fn data_ranges(image: &Landmarks, memory: &impl ReadMemory) -> Vec<(Address, Vec<u8>)> {
-    let mut ranges = Vec::new();
+/// What `find` finds first in the writable data of `image`, as it is now. It is given one piece after the other, with
+/// its address; neighbours overlap.
+fn find_in_data<T>(
+    image: &Landmarks,
+    memory: &impl ReadMemory,
+    mut find: impl FnMut(Address, &[u8]) -> Option<T>,
+) -> Option<T> {
+    let mut bytes = Vec::new();
     for (start, end) in image.writable_ranges() {
-        let length = end.saturating_sub(start).min(MAX_SEARCH) as usize;
-        let mut bytes = vec![0; length];
-        if memory.read(Address(start), &mut bytes).is_ok() {
-            ranges.push((Address(start), bytes));
+        let length = end.saturating_sub(start).min(MAX_SEARCH);
+        for into in (0..length).step_by(PIECE) {
+            bytes.resize((length - into).min((PIECE + OVERLAP) as u64) as usize, 0);
+            let at = Address(start) + into;
+            if memory.read(at, &mut bytes).is_err() {
+                break;
+            }
+            let found = find(at, &bytes);
+            if found.is_some() {
+                return found;
+            }
         }
     }
-    ranges
+    None
 }
 
 fn from_debug_offsets(
@@ -296,9 +314,7 @@ fn version_of(image: &Landmarks, memory: &impl ReadMemory) -> Option<Version> {
         memory.read(Address(at), &mut hex).ok()?;
         return Some(Version::from_hex(u32::from_le_bytes(hex), false));
     }
-    data_ranges(image, memory)
-        .iter()
-        .find_map(|(_, bytes)| Version::scan(bytes))
+    find_in_data(image, memory, |_, bytes| Version::scan(bytes))
 }
 
 /// The variables of an interpreter without a visible `_PyRuntime`: 3.6, or any that is stripped and
@@ -328,25 +344,19 @@ fn variables(
 /// `_PyRuntime`.
 fn search_head(image: &Landmarks, layout: &Layout, memory: &impl ReadMemory) -> Option<Address> {
     let mut followed = 0;
-    for (start, bytes) in data_ranges(image, memory) {
-        for offset in (0..bytes.len() as u64).step_by(8) {
-            let Some(candidate) = word_at(&bytes, offset) else {
-                break;
-            };
+    find_in_data(image, memory, |start, bytes| {
+        (0..bytes.len() as u64 / 8).find_map(|index| {
+            let candidate = word_at(bytes, index * 8)?;
             // User-space addresses of x86-64 and aarch64, aligned as malloc's are.
             if candidate < 0x1000 || candidate >> 48 != 0 || candidate % 8 != 0 {
-                continue;
-            }
-            followed += 1;
-            if followed > MAX_CANDIDATES {
                 return None;
             }
-            if is_interpreter(Address(candidate), layout, memory) {
-                return Some(start + offset);
-            }
-        }
-    }
-    None
+            followed += 1;
+            let is_one =
+                followed <= MAX_CANDIDATES && is_interpreter(Address(candidate), layout, memory);
+            is_one.then_some(start + index * 8)
+        })
+    })
 }
 
 /// Whether an interpreter state lies at `at`: its first thread must name it, and its modules hold

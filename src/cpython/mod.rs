@@ -6,6 +6,8 @@ pub mod layout;
 
 pub mod landmarks;
 
+mod limited;
+
 pub mod locate;
 
 pub mod reader;

@@ -1,30 +1,19 @@
-//! Turns an ELF file mapped into a process into symbols, sections and segments at their runtime addresses.
+//! Turns an ELF file mapped into a process into what is wanted of it, at its runtime addresses.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use goblin::container::Ctx;
-use goblin::elf::program_header::{PF_W, PF_X, PT_LOAD, PT_NOTE};
-use goblin::elf::section_header::{SHF_ALLOC, SHT_DYNSYM, SHT_SYMTAB};
-use goblin::elf::sym::{STT_TLS, Sym};
-use goblin::elf::{Elf, Header, ProgramHeader, SectionHeader, Symtab};
+use goblin::elf::sym::Sym;
 use nix::sys::statfs::{BTRFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, fstatfs};
+use rustc_hash::FxHashMap;
 use thiserror::Error;
 
+use super::effort::Effort;
+use super::elf::{ElfFile, Segment};
 use super::{Mapping, Pid, Process, ProcessError, open_regular, with_memory};
-
-/// No table of an ELF file (symbols, names, headers) is read beyond this: the largest ever seen, debug builds
-/// of machine-learning libraries, have some hundred MiB of symbols; a damaged header may claim 2^64 bytes.
-pub const MAX_TABLE: u64 = 1 << 30;
-
-/// A file without section headers is read whole, up to this size, to find its symbols through the dynamic table.
-pub const MAX_SECTIONLESS_FILE: u64 = 256 << 20;
-
-/// The size of the ELF header of a 64-bit file; that of a 32-bit one is 52.
-const MAX_HEADER: u64 = 64;
 
 /// A file with code that is mapped into a process, not yet opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,15 +40,22 @@ pub struct FileStamp {
     changed: (i64, i64),
 }
 
-/// One ELF file mapped into a process. All addresses are the target's.
+/// What is wanted of one ELF file that is mapped into a process. All addresses are the target's.
 #[derive(Debug)]
 pub struct Image {
-    path: PathBuf,
     bias: u64,
     segments: Vec<Segment>,
-    sections: HashMap<String, (u64, u64)>,
-    symbols: Vec<SymbolTable>,
-    build_id: Option<Vec<u8>>,
+    section: Option<(u64, u64)>,
+    symbols: FxHashMap<&'static str, u64>,
+}
+
+/// What to look for in a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Names of symbols.
+    pub symbols: &'static [&'static str],
+    /// The name of a section that is loaded.
+    pub section: &'static str,
 }
 
 /// Why a mapped file's symbols could not be had.
@@ -105,6 +101,14 @@ pub enum ImageError {
         /// What goblin said.
         #[source]
         source: goblin::error::Error,
+    },
+    /// There is more in it than a file that holds an interpreter has, or than could be read in the time there is.
+    #[error("look for an interpreter in {path}: too many {what}")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Of what.
+        what: &'static str,
     },
     /// No executable segment of the file matches an executable mapping.
     #[error("place {path}: none of its segments is where the process has it mapped")]
@@ -153,13 +157,18 @@ pub fn mapped_files(mappings: Vec<Mapping>) -> Vec<MappedFile> {
 }
 
 impl MappedFile {
-    /// Opens and parses the file. Its tables are read, not the whole of it.
+    /// Opens the file and looks for what is wanted, as far as `effort` goes.
     ///
     /// # Errors
-    /// When the mapped file cannot be reached, or is no ELF file that fits its mappings.
-    pub fn load(&self, process: &Process) -> Result<Image, ImageError> {
-        let file = self.open(process)?;
-        Image::parse(&ElfFile::new(file, &self.path)?, &self.mappings)
+    /// When the mapped file cannot be reached, is no ELF file that fits its mappings, or is too large.
+    pub fn load(
+        &self,
+        process: &Process,
+        wanted: Wanted,
+        effort: &mut Effort,
+    ) -> Result<Image, ImageError> {
+        let file = ElfFile::new(self.open(process)?, &self.path)?;
+        Image::parse(&file, &self.path, &self.mappings, wanted, effort)
     }
 
     /// What tells the file from others; `None` when it is not at its path any more.
@@ -232,129 +241,52 @@ impl MappedFile {
 
 impl Image {
     /// Parses a file and places it where `mappings` say.
-    fn parse(file: &ElfFile, mappings: &[Mapping]) -> Result<Image, ImageError> {
+    fn parse(
+        file: &ElfFile,
+        path: &Path,
+        mappings: &[Mapping],
+        wanted: Wanted,
+        effort: &mut Effort,
+    ) -> Result<Image, ImageError> {
         let segments = file.segments()?;
         let bias = load_bias(&segments, mappings).ok_or_else(|| ImageError::NotPlaced {
-            path: file.path.clone(),
+            path: path.to_owned(),
         })?;
-        let headers = file.section_headers()?;
-        let names = file.section_names(&headers)?;
-        let mut sections = HashMap::new();
-        for header in &headers {
-            if header.sh_flags & u64::from(SHF_ALLOC) != 0
-                && let Some(name) = name_at(&names, header.sh_name)
-            {
-                let address = header.sh_addr.wrapping_add(bias);
-                sections
-                    .entry(name.to_owned())
-                    .or_insert((address, header.sh_size));
-            }
-        }
+        let sections = file.sections()?;
+        let section = file.section(&sections, wanted.section)?;
+        let symbols = file.symbols(wanted.symbols, &sections, &segments, effort)?;
+        let placed = |(name, symbol): (_, Sym)| (name, symbol.st_value.wrapping_add(bias));
         Ok(Image {
-            path: file.path.clone(),
             bias,
-            sections,
-            symbols: file.symbol_tables(&headers)?,
-            build_id: file.build_id(&segments),
+            section: section.map(|(address, size)| (address.wrapping_add(bias), size)),
+            symbols: symbols.into_iter().map(placed).collect(),
             segments,
         })
     }
 
-    /// The file's path in the target's mount namespace.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What is added (wrapping) to an address of the file to get the target's: 0 for programs that are not
-    /// position-independent.
-    #[must_use]
-    pub fn bias(&self) -> u64 {
-        self.bias
-    }
-
-    /// Where the symbol `name` lies; from `.dynsym`, else `.symtab`.
+    /// Where the wanted symbol `name` lies; from `.dynsym`, else `.symtab`.
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<u64> {
-        self.find(name)
-            .map(|symbol| symbol.st_value.wrapping_add(self.bias))
+        self.symbols.get(name).copied()
     }
 
-    /// How many bytes the symbol `name` has; `None` when it is not there or its size is not recorded.
+    /// Address and size of the wanted section.
     #[must_use]
-    pub fn symbol_size(&self, name: &str) -> Option<u64> {
-        self.find(name)
-            .map(|symbol| symbol.st_size)
-            .filter(|&size| size != 0)
-    }
-
-    /// Address and size of the section `name`, if it is one that is loaded.
-    #[must_use]
-    pub fn section(&self, name: &str) -> Option<(u64, u64)> {
-        self.sections.get(name).copied()
+    pub fn section(&self) -> Option<(u64, u64)> {
+        self.section
     }
 
     /// First address and the one behind the last of each writable segment: `.data`, `.bss` and the like.
     #[must_use]
     pub fn writable_ranges(&self) -> Vec<(u64, u64)> {
-        self.ranges(|segment| segment.writable)
-    }
-
-    /// As [`Image::writable_ranges`], for the segments that are not writable: code and constants.
-    #[must_use]
-    pub fn readonly_ranges(&self) -> Vec<(u64, u64)> {
-        self.ranges(|segment| !segment.writable)
-    }
-
-    /// The GNU build id.
-    #[must_use]
-    pub fn build_id(&self) -> Option<&[u8]> {
-        self.build_id.as_deref()
-    }
-
-    fn find(&self, name: &str) -> Option<Sym> {
-        self.symbols.iter().find_map(|table| table.find(name))
-    }
-
-    fn ranges(&self, keep: impl Fn(&Segment) -> bool) -> Vec<(u64, u64)> {
-        self.segments
-            .iter()
-            .filter(|segment| segment.is_load && segment.memory_size > 0 && keep(segment))
+        let segments = self.segments.iter();
+        segments
+            .filter(|segment| segment.is_load && segment.memory_size > 0 && segment.writable)
             .map(|segment| {
                 let start = segment.address.wrapping_add(self.bias);
                 (start, start.saturating_add(segment.memory_size))
             })
             .collect()
-    }
-}
-
-/// What rsamp uses of a program header.
-#[derive(Debug, Clone, Copy)]
-struct Segment {
-    is_load: bool,
-    is_note: bool,
-    writable: bool,
-    executable: bool,
-    offset: u64,
-    address: u64,
-    file_size: u64,
-    memory_size: u64,
-    align: u64,
-}
-
-impl From<&ProgramHeader> for Segment {
-    fn from(header: &ProgramHeader) -> Segment {
-        Segment {
-            is_load: header.p_type == PT_LOAD,
-            is_note: header.p_type == PT_NOTE,
-            writable: header.p_flags & PF_W != 0,
-            executable: header.p_flags & PF_X != 0,
-            offset: header.p_offset,
-            address: header.p_vaddr,
-            file_size: header.p_filesz,
-            memory_size: header.p_memsz,
-            align: header.p_align,
-        }
     }
 }
 
@@ -377,233 +309,6 @@ fn load_bias(segments: &[Segment], mappings: &[Mapping]) -> Option<u64> {
         })
 }
 
-/// A symbol table and its names, as they are in the file.
-#[derive(Debug)]
-struct SymbolTable {
-    symbols: Vec<u8>,
-    names: Vec<u8>,
-    count: usize,
-    context: Ctx,
-}
-
-impl SymbolTable {
-    fn find(&self, name: &str) -> Option<Sym> {
-        let table = Symtab::parse(&self.symbols, 0, self.count, self.context).ok()?;
-        table.iter().find(|symbol| {
-            // Undefined symbols and offsets into thread-local storage are no addresses.
-            let is_address =
-                symbol.st_shndx != 0 && symbol.st_value != 0 && symbol.st_type() != STT_TLS;
-            is_address && has_name(&self.names, symbol.st_name, name)
-        })
-    }
-}
-
-fn has_name(names: &[u8], at: usize, name: &str) -> bool {
-    names
-        .get(at..)
-        .and_then(|rest| rest.strip_prefix(name.as_bytes()))
-        .is_some_and(|rest| rest.first() == Some(&0))
-}
-
-fn name_at(names: &[u8], at: usize) -> Option<&str> {
-    let rest = names.get(at..)?;
-    let end = rest.iter().position(|&byte| byte == 0)?;
-    std::str::from_utf8(&rest[..end]).ok()
-}
-
-/// An opened ELF file with its header.
-struct ElfFile {
-    file: File,
-    path: PathBuf,
-    length: u64,
-    header: Header,
-    context: Ctx,
-}
-
-impl ElfFile {
-    fn new(file: File, path: &Path) -> Result<ElfFile, ImageError> {
-        let length = file.metadata().map_or(0, |metadata| metadata.len());
-        let start = read_range(&file, path, length, 0, length.min(MAX_HEADER))?;
-        let parsed = Elf::parse_header(&start).and_then(|header| {
-            let context = Ctx::new(header.container()?, header.endianness()?);
-            Ok((header, context))
-        });
-        let (header, context) = parsed.map_err(|source| elf_error(path, source))?;
-        Ok(ElfFile {
-            file,
-            path: path.to_owned(),
-            length,
-            header,
-            context,
-        })
-    }
-
-    fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>, ImageError> {
-        read_range(&self.file, &self.path, self.length, offset, length)
-    }
-
-    fn error(&self, source: goblin::error::Error) -> ImageError {
-        elf_error(&self.path, source)
-    }
-
-    fn segments(&self) -> Result<Vec<Segment>, ImageError> {
-        let count = usize::from(self.header.e_phnum);
-        let bytes = self.read(
-            self.header.e_phoff,
-            (count * ProgramHeader::size(self.context)) as u64,
-        )?;
-        let headers = ProgramHeader::parse(&bytes, 0, count, self.context);
-        Ok(headers
-            .map_err(|source| self.error(source))?
-            .iter()
-            .map(Segment::from)
-            .collect())
-    }
-
-    /// The section headers; none where they have been stripped.
-    fn section_headers(&self) -> Result<Vec<SectionHeader>, ImageError> {
-        let count = usize::from(self.header.e_shnum);
-        if count == 0 || self.header.e_shoff == 0 {
-            return Ok(Vec::new());
-        }
-        let bytes = self.read(
-            self.header.e_shoff,
-            (count * SectionHeader::size(self.context)) as u64,
-        )?;
-        SectionHeader::parse_from(&bytes, 0, count, self.context)
-            .map_err(|source| self.error(source))
-    }
-
-    fn section_names(&self, headers: &[SectionHeader]) -> Result<Vec<u8>, ImageError> {
-        match headers.get(usize::from(self.header.e_shstrndx)) {
-            Some(header) => self.read(header.sh_offset, header.sh_size),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// `.dynsym` first, then `.symtab`.
-    fn symbol_tables(&self, headers: &[SectionHeader]) -> Result<Vec<SymbolTable>, ImageError> {
-        if headers.is_empty() {
-            return self.dynamic_symbols();
-        }
-        let of_kind = |kind| headers.iter().filter(move |header| header.sh_type == kind);
-        let mut tables = Vec::new();
-        for header in of_kind(SHT_DYNSYM).chain(of_kind(SHT_SYMTAB)) {
-            let Some(names) = headers.get(header.sh_link as usize) else {
-                continue;
-            };
-            let symbols = self.read(header.sh_offset, header.sh_size)?;
-            tables.push(SymbolTable {
-                count: symbols.len() / Sym::size(self.context.container),
-                symbols,
-                names: self.read(names.sh_offset, names.sh_size)?,
-                context: self.context,
-            });
-        }
-        Ok(tables)
-    }
-
-    /// The symbols of a file without section headers, through its dynamic table.
-    fn dynamic_symbols(&self) -> Result<Vec<SymbolTable>, ImageError> {
-        if self.length > MAX_SECTIONLESS_FILE {
-            return Ok(Vec::new());
-        }
-        let bytes = self.read(0, self.length)?;
-        let elf = Elf::parse(&bytes).map_err(|source| self.error(source))?;
-        let Some(dynamic) = &elf.dynamic else {
-            return Ok(Vec::new());
-        };
-        let count = elf.dynsyms.len();
-        let range = |start: usize, size: usize| {
-            let end = start.saturating_add(size).min(bytes.len());
-            bytes.get(start..end).unwrap_or_default().to_vec()
-        };
-        Ok(vec![SymbolTable {
-            symbols: range(
-                dynamic.info.symtab,
-                count.saturating_mul(Sym::size(self.context.container)),
-            ),
-            names: range(dynamic.info.strtab, dynamic.info.strsz),
-            count,
-            context: self.context,
-        }])
-    }
-
-    /// The build id, if there is one and it can be read: it is a check, not a need.
-    fn build_id(&self, segments: &[Segment]) -> Option<Vec<u8>> {
-        segments
-            .iter()
-            .filter(|segment| segment.is_note)
-            .find_map(|segment| {
-                let notes = self.read(segment.offset, segment.file_size).ok()?;
-                parse_build_id(&notes, segment.align, self.context.le.is_little())
-            })
-    }
-}
-
-/// Reads exactly a range that a header names, after a look at whether the file can hold it.
-fn read_range(
-    file: &File,
-    path: &Path,
-    file_length: u64,
-    offset: u64,
-    length: u64,
-) -> Result<Vec<u8>, ImageError> {
-    let fits = offset
-        .checked_add(length)
-        .is_some_and(|end| end <= file_length)
-        && length <= MAX_TABLE;
-    let read = || {
-        if !fits {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
-        }
-        let mut bytes = vec![0; length as usize];
-        file.read_exact_at(&mut bytes, offset)?;
-        Ok(bytes)
-    };
-    read().map_err(|source| ImageError::Read {
-        path: path.to_owned(),
-        offset,
-        length,
-        source,
-    })
-}
-
-fn elf_error(path: &Path, source: goblin::error::Error) -> ImageError {
-    ImageError::Elf {
-        path: path.to_owned(),
-        source,
-    }
-}
-
-/// Finds the GNU build id among ELF notes (elf(5)): name size, descriptor size, type, name, descriptor,
-/// the latter two padded to `align` (4, or 8 where the segment says so).
-fn parse_build_id(mut notes: &[u8], align: u64, little_endian: bool) -> Option<Vec<u8>> {
-    const NT_GNU_BUILD_ID: u32 = 3;
-    let align = if align == 8 { 8 } else { 4 };
-    loop {
-        let word = |at: usize| {
-            let bytes: [u8; 4] = notes.get(at..at + 4)?.try_into().ok()?;
-            Some(if little_endian {
-                u32::from_le_bytes(bytes)
-            } else {
-                u32::from_be_bytes(bytes)
-            })
-        };
-        let (name_size, size, kind) = (word(0)? as usize, word(4)? as usize, word(8)?);
-        let start = 12_usize
-            .checked_add(name_size)?
-            .checked_next_multiple_of(align)?;
-        let end = start.checked_add(size)?;
-        let name = notes.get(12..12 + name_size)?;
-        let id = notes.get(start..end)?;
-        if kind == NT_GNU_BUILD_ID && name == b"GNU\0" {
-            return Some(id.to_vec());
-        }
-        notes = notes.get(end.checked_next_multiple_of(align)?..)?;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -612,14 +317,13 @@ mod tests {
     fn segment(flags: &str, offset: u64, address: u64, size: u64) -> Segment {
         Segment {
             is_load: true,
-            is_note: false,
+            is_dynamic: false,
             writable: flags.contains('w'),
             executable: flags.contains('x'),
             offset,
             address,
             file_size: size,
             memory_size: size,
-            align: 0x1000,
         }
     }
 
@@ -695,36 +399,6 @@ mod tests {
         assert_eq!(summary, [("/lib/a", 3, false), ("/lib/b", 1, true)]);
     }
 
-    #[test]
-    fn the_build_id_is_found_behind_other_notes() {
-        let note = |name: &[u8], kind: u32, descriptor: &[u8]| {
-            let mut out = Vec::new();
-            for word in [name.len() as u32, descriptor.len() as u32, kind] {
-                out.extend(word.to_le_bytes());
-            }
-            for part in [name, descriptor] {
-                out.extend(part);
-                out.resize(out.len().next_multiple_of(4), 0);
-            }
-            out
-        };
-        let notes = [
-            note(b"GNU\0", 1, &[1, 2, 3]),
-            note(b"Go\0", 3, b"x"),
-            note(b"GNU\0", 3, &[9; 20]),
-        ]
-        .concat();
-        assert_eq!(parse_build_id(&notes, 4, true), Some(vec![9; 20]));
-        for length in 0..notes.len() {
-            assert_eq!(
-                parse_build_id(&notes[..length], 4, true),
-                None,
-                "cut to {length}"
-            );
-        }
-        assert_eq!(parse_build_id(&[0xff; 64], 4, true), None);
-    }
-
     /// This test program itself, as an image that is certainly well formed.
     fn own_image() -> (Vec<u8>, MappedFile) {
         let process = Process::open(Pid(std::process::id() as i32)).unwrap();
@@ -742,24 +416,81 @@ mod tests {
     fn our_own_symbols_are_where_we_run() {
         let process = Process::open(Pid(std::process::id() as i32)).unwrap();
         let (_, file) = own_image();
-        let image = file.load(&process).unwrap();
+        let load = |section| {
+            let symbols = &["main", "no such symbol"];
+            let wanted = Wanted { symbols, section };
+            file.load(&process, wanted, &mut Effort::whole()).unwrap()
+        };
+        let image = load(".text");
         let main = image.symbol("main").unwrap();
         assert!(
             file.mappings
                 .iter()
                 .any(|mapping| mapping.executable && mapping.contains(main))
         );
-        let (text, size) = image.section(".text").unwrap();
+        let (text, size) = image.section().unwrap();
         assert!((text..text + size).contains(&main));
         assert_eq!(image.symbol("no such symbol"), None);
         let writable = image.writable_ranges();
-        let (data, _) = image.section(".data").unwrap();
+        let (data, _) = load(".data").section().unwrap();
         assert!(
             writable
                 .iter()
                 .any(|&(start, end)| (start..end).contains(&data))
         );
-        assert!(!image.readonly_ranges().is_empty());
+        assert_eq!(load(".no_such_section").section(), None);
+    }
+
+    /// The C library, in which the symbols are where its dynamic table says.
+    #[test]
+    fn symbols_are_found_without_section_headers() {
+        let process = Process::open(Pid(std::process::id() as i32)).unwrap();
+        let is_libc = |file: &MappedFile| {
+            let name = file
+                .path
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .into_owned();
+            name.starts_with("libc.so") || name.starts_with("libc-")
+        };
+        let file = process.images().unwrap().into_iter().find(is_libc).unwrap();
+        let wanted = Wanted {
+            symbols: &["malloc", "qsort", "environ", "no such symbol"],
+            section: ".text",
+        };
+        let whole = file.load(&process, wanted, &mut Effort::whole()).unwrap();
+        let mut bytes = std::fs::read(&file.path).unwrap();
+        // `e_shoff`, and `e_shnum` with `e_shstrndx` (elf(5)).
+        bytes[0x28..0x30].fill(0);
+        bytes[0x3c..0x40].fill(0);
+        let mut target = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut target, &bytes).unwrap();
+        let elf = ElfFile::new(target, &file.path).unwrap();
+        let effort = &mut Effort::whole();
+        let image = Image::parse(&elf, &file.path, &file.mappings, wanted, effort).unwrap();
+        assert_eq!(image.section(), None);
+        assert!(image.symbol("malloc").is_some() && image.symbol("no such symbol").is_none());
+        for name in wanted.symbols {
+            assert_eq!(image.symbol(name), whole.symbol(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_takes_too_much_is_given_up() {
+        let (_, file) = own_image();
+        let process = Process::open(Pid(std::process::id() as i32)).unwrap();
+        let wanted = Wanted {
+            symbols: &["main"],
+            section: ".text",
+        };
+        let mut effort = Effort::whole();
+        while effort.take(1 << 20) {}
+        let result = file.load(&process, wanted, &mut effort);
+        assert!(
+            matches!(result, Err(ImageError::TooLarge { .. })),
+            "{result:?}"
+        );
     }
 
     #[test]
@@ -783,8 +514,14 @@ mod tests {
         let parse = |bytes: &[u8]| {
             let mut target = tempfile::tempfile().unwrap();
             io::Write::write_all(&mut target, bytes).unwrap();
-            ElfFile::new(target, Path::new("damaged"))
-                .and_then(|elf| Image::parse(&elf, &file.mappings))
+            let path = Path::new("damaged");
+            let wanted = Wanted {
+                symbols: &["main"],
+                section: ".data",
+            };
+            let effort = &mut Effort::whole();
+            ElfFile::new(target, path)
+                .and_then(|elf| Image::parse(&elf, path, &file.mappings, wanted, effort))
         };
         for at in 0..0x300 {
             for value in [0, 1, 0x7f, 0xff] {

@@ -22,6 +22,9 @@ pub mod counters;
 
 pub mod limits;
 
+mod effort;
+mod elf;
+
 pub mod image;
 
 pub mod births;
@@ -45,9 +48,10 @@ pub use births::{Birth, Births};
 pub use counters::{CounterWatch, Counters, ResidentMemory};
 pub use credentials::{ActingAs, Credentials};
 pub use descriptor::{DescriptorKind, descriptor_kind};
+pub use effort::Effort;
 pub use fork::{Forked, end_with_parent, fork};
 pub use identity::{ImageIdentity, Process, started_at, with_memory};
-pub use image::{FileStamp, Image, ImageError, MappedFile};
+pub use image::{FileStamp, Image, ImageError, MappedFile, Wanted};
 pub use limits::Limits;
 pub use maps::{Mapping, MapsError};
 pub use pause::{Paused, pause, release_late};

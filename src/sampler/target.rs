@@ -33,6 +33,9 @@ const LOOKING: u32 = 200;
 /// but one that becomes Python is found after this time, at the latest.
 const LONGEST_DEAF: Duration = Duration::from_secs(1);
 
+/// Where the looks at one program have taken so long, it is not looked at any more: its files are made to take long.
+const MOST_LOOKING: Duration = Duration::from_secs(2);
+
 /// How long a running process that is no Python gets to become one for a [`wait_for`], where that has a time
 /// limit at all: long enough for an exec or a dynamic loader under way.
 const EXEC_GRACE: Duration = Duration::from_millis(500);
@@ -149,6 +152,8 @@ pub struct Search {
     last_error: Option<LocateError>,
     /// Whether [`Search::give_up`] told why, and it is still so.
     is_given_up: bool,
+    /// What the looks at the program that it runs now have taken.
+    looking: Duration,
     what: String,
 }
 
@@ -175,6 +180,7 @@ impl Search {
             seen: None,
             last_error: None,
             is_given_up: false,
+            looking: Duration::ZERO,
             what: String::new(),
         }
     }
@@ -201,8 +207,12 @@ impl Search {
     fn look_now(&mut self, known: &mut KnownFiles) -> Option<Located> {
         // Files are for when something changed: a program that is not Python may run for days.
         let (has_changed, appearance) = self.appearance();
-        self.seen = Some(appearance);
-        if !has_changed && (self.is_given_up || self.is_settled()) {
+        let before = self.seen.replace(appearance);
+        if before.is_some_and(|before| before.image != appearance.image) {
+            self.looking = Duration::ZERO;
+        }
+        let is_settled = !has_changed && (self.is_given_up || self.is_settled());
+        if is_settled || self.looking > MOST_LOOKING {
             return None;
         }
         if has_changed {
@@ -211,7 +221,10 @@ impl Search {
             // A process that has ended can't be described any more.
             self.what = self.process.describe();
         }
-        match look(&self.process, &self.memory, known) {
+        let began = Instant::now();
+        let found = look(&self.process, &self.memory, known);
+        self.looking += began.elapsed();
+        match found {
             Ok(located) => Some(located),
             Err(error) => {
                 self.last_error = Some(error);

@@ -12,9 +12,17 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use rsamp::process::{Pid, Process, ProcessError, TaskState, TaskWatch, Tid, pause};
+use rsamp::process::{
+    Effort, Pid, Process, ProcessError, TaskState, TaskWatch, Tid, Wanted, pause,
+};
 
 use crate::talk::{PATIENCE_MS, Talk, await_zombie};
+
+/// Of an image, where its code is.
+const TEXT: Wanted = Wanted {
+    symbols: &[],
+    section: ".text",
+};
 
 /// The program that launches as rsamp does; `cargo test` builds it as an example.
 fn launcher() -> PathBuf {
@@ -486,8 +494,8 @@ fn a_deleted_program_is_still_read() {
         .find(|file| file.path == copy)
         .unwrap();
     assert!(file.deleted);
-    let image = file.load(&process).unwrap();
-    let (text, size) = image.section(".text").unwrap();
+    let image = file.load(&process, TEXT, &mut Effort::whole()).unwrap();
+    let (text, size) = image.section().unwrap();
     let is_code = |at| {
         file.mappings
             .iter()
@@ -528,7 +536,8 @@ fn a_program_started_through_the_loader_is_found_among_the_images() {
         .into_iter()
         .find(|file| file.path == cat)
         .unwrap();
-    assert!(image.load(&process).unwrap().section(".text").is_some());
+    let image = image.load(&process, TEXT, &mut Effort::whole()).unwrap();
+    assert!(image.section().is_some());
     talk.end();
 }
 

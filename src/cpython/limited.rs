@@ -1,0 +1,35 @@
+//! Gives bytes of a target as far as an effort goes.
+
+use std::cell::RefCell;
+use std::io;
+
+use crate::memory::{Address, ReadError, ReadMemory};
+use crate::process::Effort;
+
+/// A memory that cannot be read any more once the effort is used up.
+pub(super) struct Limited<'a, M> {
+    memory: &'a M,
+    effort: RefCell<&'a mut Effort>,
+}
+
+impl<'a, M: ReadMemory> Limited<'a, M> {
+    pub fn new(memory: &'a M, effort: &'a mut Effort) -> Limited<'a, M> {
+        Limited {
+            memory,
+            effort: RefCell::new(effort),
+        }
+    }
+}
+
+impl<M: ReadMemory> ReadMemory for Limited<'_, M> {
+    fn read(&self, at: Address, into: &mut [u8]) -> Result<(), ReadError> {
+        if self.effort.borrow_mut().take(into.len() as u64) {
+            return self.memory.read(at, into);
+        }
+        Err(ReadError {
+            at,
+            length: into.len(),
+            source: io::ErrorKind::TimedOut.into(),
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! How much may be read, and how long it may take, to look for an interpreter in one process once.
+//!
+//! A program can have files and memory that look as if an interpreter were in them, and have no end.
+
+use std::time::{Duration, Instant};
+
+/// What is left of it.
+#[derive(Debug, Clone)]
+pub struct Effort {
+    bytes: u64,
+    deadline: Instant,
+}
+
+/// The symbols of the largest programs, which have hundreds of libraries within, take less.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// From an idle disk they take less.
+const MAX_TIME: Duration = Duration::from_secs(1);
+
+/// What a read takes beside its bytes: the time of a system call, in bytes that could be read in it.
+const CALL_BYTES: u64 = 4096;
+
+impl Effort {
+    /// All of it, from now on.
+    #[must_use]
+    pub fn whole() -> Effort {
+        Effort {
+            bytes: MAX_BYTES,
+            deadline: Instant::now() + MAX_TIME,
+        }
+    }
+
+    /// Takes what it takes to read `bytes`, if there is so much.
+    pub fn take(&mut self, bytes: u64) -> bool {
+        match self.bytes.checked_sub(bytes.saturating_add(CALL_BYTES)) {
+            Some(left) if Instant::now() < self.deadline => {
+                self.bytes = left;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_ends() {
+        let mut effort = Effort::whole();
+        assert!(!effort.take(u64::MAX));
+        assert!(effort.take(MAX_BYTES / 2) && !effort.take(MAX_BYTES / 2));
+        let small = (0..).take_while(|_| effort.take(1)).count() as u64;
+        assert!(small <= MAX_BYTES / 2 / CALL_BYTES);
+        let mut late = Effort {
+            deadline: Instant::now(),
+            ..Effort::whole()
+        };
+        assert!(!late.take(1));
+    }
+}
