@@ -5,6 +5,7 @@
 //! apart ([`Mark`]): whoever uses an entry compares them with what lies there now.
 
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustc_hash::FxHashMap;
 
@@ -19,14 +20,31 @@ use crate::memory::{Address, ReadMemory};
 /// some ten thousand.
 const MAX_CODES: usize = 200_000;
 
-/// The longest line table that is believed, in bytes: some millions of lines in one function.
-const MAX_LINE_TABLE: usize = 64 << 20;
+/// The most memory that the code objects of all processes may take; beyond, a cache that has more than
+/// [`MAX_OWN_BYTES`] of it starts anew. Large programs need some MiB.
+const MAX_BYTES: usize = 16 << 20;
+
+/// See [`MAX_BYTES`].
+const MAX_OWN_BYTES: usize = 1 << 20;
+
+/// What a code object takes in the cache beside its texts and lines, about.
+const ENTRY_BYTES: usize = 400;
+
+/// The longest line table that is read, in bytes: some hundred thousand lines in one function. A function with a
+/// longer one has no lines.
+const MAX_LINE_TABLE: usize = 4 << 20;
+
+/// From this length on, line tables are read only as far as [`Allowance`] goes.
+const LONG_LINE_TABLE: usize = 64 << 10;
 
 /// The most code units that are believed of a code object.
 const MAX_UNITS: u64 = 1 << 29;
 
-/// The longest name or file name that is read, in characters.
-const MAX_NAME: usize = 100_000;
+/// The longest name of a function that is read, in characters. That of generated code may be longer.
+const MAX_NAME: usize = 1000;
+
+/// The longest name of a file that is read, in characters: `PATH_MAX` of `linux/limits.h`.
+const MAX_FILE: usize = 4096;
 
 /// `CO_GENERATOR`, `CO_COROUTINE` and `CO_ASYNC_GENERATOR` (`cpython/code.h`; the same in 3.6–3.15).
 const GENERATOR_FLAGS: i32 = 0x20 | 0x80 | 0x200;
@@ -105,6 +123,70 @@ pub struct Code {
     pub(super) frame_bytes: Option<u64>,
     /// Its variables, in words: arguments, locals, cells (3.11 on).
     pub(super) variables: Option<u32>,
+    /// The memory that it takes.
+    room: Room,
+}
+
+/// Bytes of memory that code objects take in all caches together.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Memory that a code object takes, as long as it is there.
+#[derive(Debug)]
+struct Room(usize);
+
+impl Room {
+    fn take(bytes: usize) -> Room {
+        TAKEN.fetch_add(bytes, Ordering::Relaxed);
+        Room(bytes)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        TAKEN.fetch_sub(self.0, Ordering::Relaxed);
+    }
+}
+
+/// How many bytes of long line tables may be read: a few at once, and as many as a program may need over time. Without a
+/// limit, a program whose many functions have long tables would keep the sampler from its work.
+#[derive(Debug, Clone, Copy)]
+struct Allowance {
+    bytes: u64,
+    at_ns: u64,
+}
+
+impl Default for Allowance {
+    fn default() -> Allowance {
+        Allowance {
+            bytes: Allowance::MOST,
+            at_ns: 0,
+        }
+    }
+}
+
+impl Allowance {
+    /// The most at once.
+    const MOST: u64 = 16 << 20;
+
+    /// By so much it grows in a second. To read and to decode a MiB takes some milliseconds.
+    const BYTES_PER_S: u64 = 1 << 20;
+
+    /// Takes `bytes` at `now_ns`, if there are so many.
+    fn take(&mut self, bytes: u64, now_ns: u64) -> bool {
+        let since_ns = now_ns.saturating_sub(self.at_ns);
+        let grown = u128::from(since_ns) * u128::from(Allowance::BYTES_PER_S) / 1_000_000_000;
+        // What is left of the division counts the next time.
+        if grown > 0 {
+            self.at_ns = self.at_ns.max(now_ns);
+            let grown = u64::try_from(grown).unwrap_or(u64::MAX);
+            self.bytes = self.bytes.saturating_add(grown).min(Allowance::MOST);
+        }
+        let is_enough = self.bytes >= bytes;
+        if is_enough {
+            self.bytes -= bytes;
+        }
+        is_enough
+    }
 }
 
 impl Code {
@@ -173,6 +255,9 @@ pub struct CodeCache {
     entries: FxHashMap<Address, Entry>,
     read: u64,
     forgotten: u64,
+    /// The memory that the entries took when they were read.
+    bytes: usize,
+    long_tables: Allowance,
 }
 
 #[derive(Debug, Clone)]
@@ -316,7 +401,7 @@ impl CodeCache {
                 Check::Same
             }
             Some(_) => {
-                self.entries.remove(&at);
+                self.forget(at);
                 self.forgotten += 1;
                 Check::Replaced
             }
@@ -337,13 +422,22 @@ impl CodeCache {
         let (start, length) = fingerprint_range(layout);
         let fields = bytes.get(start as usize..start as usize + length)?;
         let fingerprint = Fingerprint::parse(fields, layout)?;
-        let mut code = read_code(at, &bytes, &fingerprint, memory, format)?;
+        let long_tables = &mut self.long_tables;
+        let may_read = |length: usize| {
+            length <= MAX_LINE_TABLE
+                && (length <= LONG_LINE_TABLE || long_tables.take(length as u64, now.at_ns))
+        };
+        let mut code = read_code(at, &bytes, &fingerprint, memory, format, may_read)?;
         self.read += 1;
         code.number = self.read;
-        if self.entries.len() >= MAX_CODES {
+        self.forget(at);
+        let is_over = TAKEN.load(Ordering::Relaxed) > MAX_BYTES && self.bytes > MAX_OWN_BYTES;
+        if is_over || self.entries.len() >= MAX_CODES {
             self.entries.clear();
+            self.bytes = 0;
             self.forgotten += 1;
         }
+        self.bytes += code.room.0;
         self.entries.insert(
             at,
             Entry {
@@ -356,6 +450,12 @@ impl CodeCache {
             },
         );
         self.get(at)
+    }
+
+    fn forget(&mut self, at: Address) {
+        if let Some(entry) = self.entries.remove(&at) {
+            self.bytes -= entry.code.room.0;
+        }
     }
 }
 
@@ -408,19 +508,25 @@ fn read_code(
     fingerprint: &Fingerprint,
     memory: &impl ReadMemory,
     format: FrameFormat<'_>,
+    may_read_table: impl FnOnce(usize) -> bool,
 ) -> Option<Code> {
     let FrameFormat { layout, version } = format;
-    let table = LineTable {
-        format: LineFormat::of(version.minor)?,
-        first_line: fingerprint.first_line,
-        bytes: read_bytes(Address(fingerprint.line_table), memory, layout)?,
+    let table_at = Address(fingerprint.line_table);
+    let line_format = LineFormat::of(version.minor)?;
+    let lines = match read_table(table_at, memory, layout, may_read_table)? {
+        Some(bytes) => LineIndex::new(&LineTable {
+            format: line_format,
+            first_line: fingerprint.first_line,
+            bytes,
+        }),
+        None => LineIndex::default(),
     };
-    let text = |address| read_str(memory, layout, Address(address), MAX_NAME).ok();
-    let file = text(fingerprint.filename)?;
+    let text = |address, most| read_str(memory, layout, Address(address), most).ok();
+    let file = text(fingerprint.filename, MAX_FILE)?;
     let qualname = (fingerprint.qualname != fingerprint.name)
-        .then(|| text(fingerprint.qualname))
+        .then(|| text(fingerprint.qualname, MAX_NAME))
         .flatten();
-    let name = match text(fingerprint.name) {
+    let name = match text(fingerprint.name, MAX_NAME) {
         Some(name) => shown_name(name, qualname),
         // Saved memory may hold the other one alone.
         None => qualname?,
@@ -428,7 +534,10 @@ fn read_code(
     let first_line = u32::try_from(fingerprint.first_line).ok();
     let first_line = first_line.filter(|line| *line > 0);
     let is_init = name == "__init__" && file == "__init__";
+    let copies = read_copies(bytes, memory, layout);
+    let taken = [name.len(), file.len(), copies.len() * 8, lines.bytes()];
     Some(Code {
+        room: Room::take(ENTRY_BYTES + taken.iter().sum::<usize>()),
         number: 0,
         is_trampoline: version.at_least(12) && is_init && first_line.is_none(),
         name,
@@ -436,8 +545,8 @@ fn read_code(
         first_line,
         start: version.at_least(11).then_some(at + layout.code.code),
         extent: Extent::of(at, bytes, format),
-        copies: read_copies(bytes, memory, layout),
-        lines: LineIndex::new(&table),
+        copies,
+        lines,
         is_generator: int_at(bytes, layout.code.flags)? & GENERATOR_FLAGS != 0,
         frame_bytes: frame_bytes(bytes, layout),
         variables: layout
@@ -462,11 +571,16 @@ fn frame_bytes(bytes: &[u8], layout: &Layout) -> Option<u64> {
     }
 }
 
-/// Reads a bytes object.
-fn read_bytes(at: Address, memory: &impl ReadMemory, layout: &Layout) -> Option<Vec<u8>> {
+/// Reads the bytes object that is a line table; `Some(None)`: not, as `may_read` says that it is too long.
+fn read_table(
+    at: Address,
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    may_read: impl FnOnce(usize) -> bool,
+) -> Option<Option<Vec<u8>>> {
     let length = usize::try_from(memory.word(at + layout.object.ob_size).ok()?).ok()?;
-    if length > MAX_LINE_TABLE {
-        return None;
+    if !may_read(length) {
+        return Some(None);
     }
     // The pages are tried before the buffer is made: a wild length must not cost its memory.
     if length > 1 << 16 {
@@ -481,7 +595,7 @@ fn read_bytes(at: Address, memory: &impl ReadMemory, layout: &Layout) -> Option<
     memory
         .read(at + layout.object.bytes_data, &mut bytes)
         .ok()?;
-    Some(bytes)
+    Some(Some(bytes))
 }
 
 /// The most thread-local copies of one code object that are read.
@@ -578,7 +692,20 @@ mod tests {
             is_generator: false,
             frame_bytes: None,
             variables: None,
+            room: Room::take(0),
         }
+    }
+
+    #[test]
+    fn long_line_tables_are_read_as_far_as_the_allowance_goes() {
+        let mut allowance = Allowance::default();
+        assert!(allowance.take(Allowance::MOST, 0));
+        assert!(!allowance.take(1, 0));
+        let second = 1_000_000_000;
+        assert!(!allowance.take(Allowance::BYTES_PER_S + 1, second));
+        assert!(allowance.take(Allowance::BYTES_PER_S, second));
+        assert!(!allowance.take(Allowance::MOST + 1, u64::MAX));
+        assert!(allowance.take(Allowance::MOST, u64::MAX));
     }
 
     #[test]

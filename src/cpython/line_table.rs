@@ -29,6 +29,9 @@
 /// Bytes of a code unit from 3.6 on (`_Py_CODEUNIT`).
 const UNIT_BYTES: u32 = 2;
 
+/// The most ranges of an [`LineIndex`]: some 3 MiB. What lies behind has no line.
+const MAX_RANGES: usize = 1 << 18;
+
 /// The line delta of 3.10 that means "no line" (PEP 626).
 const NO_LINE_DELTA: i8 = -128;
 
@@ -96,7 +99,7 @@ impl LineTable {
 }
 
 /// A line table laid out for binary search.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LineIndex {
     /// Where each range ends and its line; sorted, the first one starting at 0.
     ranges: Vec<(u32, Option<u32>)>,
@@ -108,12 +111,21 @@ impl LineIndex {
     pub fn new(table: &LineTable) -> LineIndex {
         let mut ranges: Vec<(u32, Option<u32>)> = Vec::new();
         for (_, end, line) in table.ranges() {
+            let is_full = ranges.len() == MAX_RANGES;
             match ranges.last_mut() {
                 Some(last) if last.1 == line => last.0 = end,
+                _ if is_full => break,
                 _ => ranges.push((end, line)),
             }
         }
+        ranges.shrink_to_fit();
         LineIndex { ranges }
+    }
+
+    /// The memory that the ranges take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.ranges.len() * size_of::<(u32, Option<u32>)>()
     }
 
     /// As [`LineTable::line_at`].
