@@ -12,6 +12,7 @@ use super::scratch::Scratch;
 use crate::export::{self, ExportError, Format, Meta};
 use crate::process::Pid;
 use crate::profile::Profile;
+use crate::profile::limits::MAX_ROWS;
 
 pub use super::place::{OutputError, WriteError};
 
@@ -156,11 +157,11 @@ impl Plan {
             PlannedFiles::Named(files) => files.iter().any(|file| file.kind.has_time_axis()),
             PlannedFiles::Default { kinds, .. } => kinds.iter().any(|kind| kind.has_time_axis()),
         };
-        if has_time_axis {
-            Profile::with_timeline()
-        } else {
-            Profile::default()
-        }
+        let profile = match has_time_axis {
+            true => Profile::with_timeline(),
+            false => Profile::default(),
+        };
+        profile.with_max_rows(MAX_ROWS)
     }
 
     /// Chooses the names for process `pid`, and tells where its recordings go, in the order of the plan.

@@ -266,6 +266,10 @@ pub fn lost_in_words(profile: &Profile) -> String {
                     "stack without an entry frame (a greenlet, or compiled code)",
                     "stacks without an entry frame (greenlets, or compiled code)",
                 ),
+                LostCause::TooMany => (
+                    "stack cut short (the program has more different stacks than a recording holds)",
+                    "stacks cut short (the program has more different stacks than a recording holds)",
+                ),
             };
             format!("{count} {}", if *count == 1 { one } else { many })
         })

@@ -265,6 +265,9 @@ pub enum LostCause {
     /// The stack ends at a function that the interpreter did not enter from C: the outermost one of a greenlet, or one
     /// that a compiler made.
     NoEntry,
+    /// There were more different stacks or functions than a recording holds
+    /// ([`limits`](super::limits)): the stack is cut short at a mark, or a function goes by one.
+    TooMany,
 }
 
 impl fmt::Display for LostCause {
@@ -277,6 +280,7 @@ impl fmt::Display for LostCause {
             LostCause::GeneratorCallers => "generator callers unknown",
             LostCause::BrokenLink => "frame unreadable",
             LostCause::NoEntry => "no entry frame",
+            LostCause::TooMany => "too many stacks",
         })
     }
 }

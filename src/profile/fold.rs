@@ -12,6 +12,7 @@ use super::event::{
     Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, Process, ProcessId, RateSpan,
     Sample, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
+use super::limits::MORE_STACKS;
 use super::timeline::Timeline;
 use super::usage::Readings;
 
@@ -151,6 +152,9 @@ impl Sum for Totals {
     }
 }
 
+/// So many different rates are told. The sampler knows a handful.
+const MAX_RATES: usize = 1000;
+
 /// A node of the tree of stacks: a frame and the stack that it was called from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stack {
@@ -183,6 +187,10 @@ pub struct Profile {
     frames: Vec<Frame>,
     stacks: Vec<Stack>,
     rows: Vec<Row>,
+    /// How many rows there may be; `None`: any number.
+    max_rows: Option<usize>,
+    /// The stack that is the mark [`MORE_STACKS`] alone.
+    more_stacks: Option<StackId>,
     row_of: FxHashMap<(ThreadId, Option<StackId>, State), usize>,
     thread_totals: Vec<Totals>,
     totals: Totals,
@@ -218,6 +226,14 @@ impl Profile {
         }
     }
 
+    /// Has it have no more than so many rows: the samples that would make more are those of a stack that says so
+    /// ([`MORE_STACKS`]), or of none.
+    #[must_use]
+    pub fn with_max_rows(mut self, rows: usize) -> Profile {
+        self.max_rows = Some(rows);
+        self
+    }
+
     /// Folds one event in.
     ///
     /// An event that names an id not defined before, or defines one out of order, comes from a
@@ -243,6 +259,10 @@ impl Profile {
             }
             Event::Frame(id, frame) => push(&mut self.frames, id.0, frame),
             Event::Stack { id, parent, frame } => {
+                let is_more = |frame: &Frame| frame.file.is_none() && frame.name == MORE_STACKS;
+                if parent.is_none() && self.frame(frame).is_some_and(is_more) {
+                    self.more_stacks = Some(id);
+                }
                 self.frame(frame).is_some()
                     && self.is_stack(parent)
                     && push(&mut self.stacks, id.0, Stack { parent, frame })
@@ -311,24 +331,12 @@ impl Profile {
             self.sampled += wall;
             self.squares += wall * wall / f64::from(sample.ticks.max(1));
         }
-        // Most often it is there: looking is cheaper than making room for a new one.
-        let key = (sample.thread, sample.stack, sample.state);
-        let row = self
-            .row_of
-            .get(&key)
-            .and_then(|row| self.rows.get_mut(*row));
-        match row {
-            Some(row) => row.totals += totals,
-            None => {
-                self.row_of.insert(key, self.rows.len());
-                self.rows.push(Row {
-                    thread: sample.thread,
-                    stack: sample.stack,
-                    state: sample.state,
-                    totals,
-                });
-            }
+        let mut key = (sample.thread, sample.stack, sample.state);
+        let is_full = self.max_rows.is_some_and(|most| self.rows.len() >= most);
+        if is_full && !self.row_of.contains_key(&key) {
+            key.1 = self.more_stacks;
         }
+        self.add_to_row(key, totals);
         if let Some(sum) = self.thread_totals.get_mut(sample.thread.0 as usize) {
             *sum += totals;
         }
@@ -343,7 +351,26 @@ impl Profile {
         true
     }
 
+    fn add_to_row(&mut self, key: (ThreadId, Option<StackId>, State), totals: Totals) {
+        // Most often it is there: looking is cheaper than making room for a new one.
+        let row = self.row_of.get(&key);
+        match row.and_then(|row| self.rows.get_mut(*row)) {
+            Some(row) => row.totals += totals,
+            None => {
+                self.row_of.insert(key, self.rows.len());
+                let (thread, stack, state) = key;
+                self.rows.push(Row {
+                    thread,
+                    stack,
+                    state,
+                    totals,
+                });
+            }
+        }
+    }
+
     fn apply_rate(&mut self, span: RateSpan) {
+        let is_full = self.rates.len() >= MAX_RATES;
         let mut known = self.rates.iter_mut();
         match known.find(|known| known.millihertz == span.millihertz) {
             Some(known) => {
@@ -351,6 +378,7 @@ impl Profile {
                 known.ticks = known.ticks.saturating_add(span.ticks);
                 known.own_cpu += span.own_cpu;
             }
+            None if is_full => {}
             None => self.rates.push(span),
         }
     }

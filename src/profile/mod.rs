@@ -10,6 +10,8 @@
 
 pub mod event;
 
+pub mod limits;
+
 mod blocks;
 mod covered;
 mod fold;

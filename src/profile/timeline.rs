@@ -6,6 +6,9 @@
 use super::event::{Loss, Nanos, Sample, ThreadId};
 use super::{Profile, Row};
 
+/// So many losses are told apart: those of a day in which there is one of ten. Later ones count with the last of their cause.
+const MAX_LOSSES: usize = 1 << 20;
+
 /// The runs of all threads and what was lost between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Timeline {
@@ -55,11 +58,17 @@ impl Timeline {
     }
 
     pub(super) fn lose(&mut self, loss: Loss) {
-        match self.losses.last_mut() {
-            Some(last) if (last.at, last.cause) == (loss.at, loss.cause) => {
-                last.count = last.count.saturating_add(loss.count);
-            }
-            _ => self.losses.push(loss),
+        let is_full = self.losses.len() >= MAX_LOSSES;
+        let mut before = self.losses.iter_mut().rev();
+        let same = match is_full {
+            true => before.find(|last| last.cause == loss.cause),
+            false => before
+                .next()
+                .filter(|last| (last.at, last.cause) == (loss.at, loss.cause)),
+        };
+        match same {
+            Some(last) => last.count = last.count.saturating_add(loss.count),
+            None => self.losses.push(loss),
         }
     }
 }

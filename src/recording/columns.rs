@@ -87,18 +87,14 @@ pub(super) fn take(
     let unit = block.unit_ns;
     let nanos = |units: u64| units.checked_mul(unit).map(Nanos);
     let mut at = 0_u64;
-    let mut ends: Vec<u64> = Vec::new();
+    let mut ends: FxHashMap<u32, u64> = FxHashMap::default();
     for index in 0..count {
         let thread = block.sample_thread[index];
         if u64::from(thread) >= threads {
             return None;
         }
         at = at.wrapping_add(block.sample_at[index]);
-        let slot = thread as usize;
-        if slot >= ends.len() {
-            ends.resize(slot + 1, 0);
-        }
-        let since = at.wrapping_sub(std::mem::replace(&mut ends[slot], at));
+        let since = at.wrapping_sub(ends.insert(thread, at).unwrap_or(0));
         let wall = since.wrapping_add(block.sample_wall[index] as u64);
         emit(Sample {
             at: nanos(at)?,

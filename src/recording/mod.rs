@@ -13,7 +13,9 @@
 pub mod format;
 pub mod schema;
 
+mod budget;
 mod columns;
+mod unpacked;
 
 pub mod writer;
 

@@ -7,29 +7,21 @@ use std::sync::Arc;
 use prost::Message;
 use thiserror::Error;
 
+use super::budget::Budget;
 use super::columns;
 use super::format::{Blocks, Preamble, Unreadable, VERSION, read_preamble};
 use super::schema::{self, Block, Header};
+use super::unpacked;
 use crate::profile::event::{
     Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, StackId,
     Thread, ThreadId, UndeterminedCause, Usage,
 };
 
-/// The most definitions of one kind. A program with so many different stacks would need gigabytes
-/// for the code alone; what says that it has is a bomb: a few compressed bytes that would fill the memory.
-const MAX_DEFINITIONS: u64 = 1 << 24;
+/// Frames and stacks have numbers below this.
+const MAX_NUMBER: u64 = u32::MAX as u64;
 
 /// The most threads and processes: as many as Linux can number (`PID_MAX_LIMIT`).
 const MAX_THREADS: u64 = 1 << 22;
-
-/// The most files that are believed to have been changed while a program ran.
-const MAX_CHANGED_FILES: usize = 1 << 16;
-
-/// The longest affinity mask that is believed: 8192 CPUs, the most that Linux is built for (`NR_CPUS`).
-const MAX_CPU_WORDS: usize = 128;
-
-/// The most text of all definitions together.
-const MAX_TEXT_BYTES: u64 = 1 << 29;
 
 /// Why a stream cannot be read as a recording.
 #[derive(Debug, Error)]
@@ -116,7 +108,7 @@ pub struct Reader<R> {
     first: Option<Block>,
     read_bytes: u64,
     strings: Vec<Arc<str>>,
-    text_bytes: u64,
+    budget: Budget,
     processes: u64,
     threads: u64,
     frames: u64,
@@ -148,7 +140,7 @@ impl<R: Read> Reader<R> {
         let mut blocks = Blocks::new()?;
         let (message, block_bytes) = blocks.read(&mut from).map_err(no_header)?;
         let damaged = ReadError::NoHeader(Broken::Damaged);
-        let Ok(mut first) = Block::decode(message.as_slice()) else {
+        let Ok(mut first) = decode(&message) else {
             return Err(damaged);
         };
         let Some(header) = first.header.take() else {
@@ -161,7 +153,7 @@ impl<R: Read> Reader<R> {
             first: Some(first),
             read_bytes: preamble_bytes() + block_bytes,
             strings: Vec::new(),
-            text_bytes: 0,
+            budget: Budget::default(),
             processes: 0,
             threads: 0,
             frames: 0,
@@ -170,6 +162,13 @@ impl<R: Read> Reader<R> {
             changed_files: Vec::new(),
             executables: Vec::new(),
         })
+    }
+
+    /// Has it read no more than so much.
+    #[cfg(test)]
+    pub(super) fn with_budget(mut self, budget: Budget) -> Reader<R> {
+        self.budget = budget;
+        self
     }
 
     /// What the recording says of itself.
@@ -232,8 +231,7 @@ impl<R: Read> Reader<R> {
             return Ok(first);
         }
         let (message, block_bytes) = self.blocks.read(&mut self.from)?;
-        let block = Block::decode(message.as_slice())
-            .map_err(|_| Unreadable::Damaged("a block that is no message"))?;
+        let block = decode(&message).map_err(Unreadable::Damaged)?;
         self.read_bytes += block_bytes;
         Ok(block)
     }
@@ -244,8 +242,9 @@ impl<R: Read> Reader<R> {
         let mut events = Vec::new();
         self.define_processes(&mut block, &mut events)?;
         self.define_threads(&mut block, &mut events)?;
-        self.define_frames(&block, &mut events)?;
-        self.define_stacks(&block, &mut events)?;
+        let (frames, stacks) = (self.frames, self.stacks);
+        self.count_frames(&block)?;
+        self.count_stacks(&block)?;
         let lost: Option<Vec<_>> = block.lost.iter().map(lost_event).collect();
         let lost = lost?;
         let repeated: Option<Vec<_>> = block.repeated.iter().map(undetermined_event).collect();
@@ -257,6 +256,17 @@ impl<R: Read> Reader<R> {
         self.define_missing(&mut block, &mut events)?;
         self.take_sources(&mut block)?;
         events.into_iter().for_each(&mut *emit);
+        for (index, id) in (0..block.frame_name.len()).zip(frames as u32..) {
+            emit(Event::Frame(FrameId(id), self.frame(&block, index)?));
+        }
+        for (index, id) in (0..block.stack_frame.len()).zip(stacks as u32..) {
+            let distance = block.stack_parent[index];
+            emit(Event::Stack {
+                id: StackId(id),
+                parent: (distance > 0).then(|| StackId(id - distance)),
+                frame: FrameId(block.stack_frame[index]),
+            });
+        }
         columns::take(&block, self.threads, self.stacks, &mut |sample| {
             emit(Event::Sample(sample));
         })?;
@@ -287,44 +297,38 @@ impl<R: Read> Reader<R> {
 
     fn define_strings(&mut self, block: &mut Block) -> Option<()> {
         for text in block.strings.drain(..) {
-            self.count_text(&text)?;
+            self.budget.string(&text)?;
             self.strings.push(text.into());
         }
-        (self.strings.len() as u64 <= MAX_DEFINITIONS).then_some(())
+        Some(())
     }
 
     fn define_processes(&mut self, block: &mut Block, events: &mut Vec<Event>) -> Option<()> {
         for process in block.processes.drain(..) {
             let id = next(&mut self.processes, MAX_THREADS)?;
-            if process.cpu_mask.len() > MAX_CPU_WORDS {
-                return None;
-            }
             let parent = process.parent.checked_sub(1).map(ProcessId);
             if parent.is_some_and(|parent| parent.0 >= id) {
                 return None;
             }
-            let texts = process.command.iter().chain([&process.executable]);
-            for text in texts.chain(&process.host).chain(&process.launch) {
-                self.count_text(text)?;
-            }
-            self.executables.push(process.executable);
-            events.push(Event::Process(
-                ProcessId(id),
-                Process {
-                    pid: process.pid,
-                    command: process.command,
-                    python: process.python,
-                    seen: Nanos(process.seen_ns),
-                    parent,
-                    rank: process.rank,
-                    host: process.host,
-                    usable_cpus: process.usable_cpus,
-                    memory_limit: process.memory_limit,
-                    launch: process.launch,
-                    cpu_mask: process.cpu_mask,
-                    cpu_quota: process.cpu_quota,
-                },
-            ));
+            let executable = process.executable;
+            let process = Process {
+                pid: process.pid,
+                command: process.command,
+                python: process.python,
+                seen: Nanos(process.seen_ns),
+                parent,
+                rank: process.rank,
+                host: process.host,
+                usable_cpus: process.usable_cpus,
+                memory_limit: process.memory_limit,
+                launch: process.launch,
+                cpu_mask: process.cpu_mask,
+                cpu_quota: process.cpu_quota,
+            };
+            self.budget.process(&process)?;
+            self.budget.executable(&executable)?;
+            self.executables.push(executable);
+            events.push(Event::Process(ProcessId(id), process));
         }
         Some(())
     }
@@ -334,13 +338,13 @@ impl<R: Read> Reader<R> {
             if u64::from(missing.process) >= self.processes {
                 return None;
             }
-            self.count_text(&missing.what)?;
-            self.count_text(&missing.why)?;
-            events.push(Event::Missing(Missing {
+            let missing = Missing {
                 process: ProcessId(missing.process),
                 what: missing.what,
                 why: missing.why,
-            }));
+            };
+            self.budget.missing(&missing)?;
+            events.push(Event::Missing(missing));
         }
         Some(())
     }
@@ -354,21 +358,23 @@ impl<R: Read> Reader<R> {
             if u64::from(thread.id) >= self.threads || u64::from(thread.process) >= self.processes {
                 return None;
             }
-            self.count_text(thread.name.as_deref().unwrap_or_default())?;
-            events.push(Event::Thread(
-                ThreadId(thread.id),
-                Thread {
-                    process: ProcessId(thread.process),
-                    tid: thread.tid,
-                    name: thread.name,
-                    is_main: thread.is_main,
-                },
-            ));
+            let id = ThreadId(thread.id);
+            let thread = Thread {
+                process: ProcessId(thread.process),
+                tid: thread.tid,
+                name: thread.name,
+                is_main: thread.is_main,
+            };
+            if is_next {
+                self.budget.thread(&thread)?;
+            }
+            events.push(Event::Thread(id, thread));
         }
         Some(())
     }
 
-    fn define_frames(&mut self, block: &Block, events: &mut Vec<Event>) -> Option<()> {
+    /// Counts the frames of a block, each of which makes sense.
+    fn count_frames(&mut self, block: &Block) -> Option<()> {
         let count = block.frame_name.len();
         let lengths = [
             block.frame_file.len(),
@@ -379,61 +385,51 @@ impl<R: Read> Reader<R> {
             return None;
         }
         for index in 0..count {
-            let id = next(&mut self.frames, MAX_DEFINITIONS)?;
-            let name = self.string(block.frame_name[index])?;
-            let file = block.frame_file[index].checked_sub(1);
-            let file = match file {
-                Some(file) => Some(self.string(file)?),
-                None => None,
-            };
-            // The events own their names.
-            self.count_text(&name)?;
-            self.count_text(file.as_deref().unwrap_or_default())?;
-            events.push(Event::Frame(
-                FrameId(id),
-                Frame {
-                    name: name.to_string(),
-                    file: file.map(|file| file.to_string()),
-                    first_line: line(block.frame_first_line[index])?,
-                    line: line(block.frame_line[index])?,
-                },
-            ));
+            next(&mut self.frames, MAX_NUMBER)?;
+            let frame = self.frame(block, index)?;
+            self.budget.frame(&frame)?;
         }
         Some(())
     }
 
-    fn define_stacks(&mut self, block: &Block, events: &mut Vec<Event>) -> Option<()> {
+    /// A frame of a block.
+    fn frame(&self, block: &Block, index: usize) -> Option<Frame> {
+        let file = match block.frame_file[index].checked_sub(1) {
+            Some(file) => Some(self.string(file)?.to_string()),
+            None => None,
+        };
+        Some(Frame {
+            name: self.string(block.frame_name[index])?.to_string(),
+            file,
+            first_line: line(block.frame_first_line[index])?,
+            line: line(block.frame_line[index])?,
+        })
+    }
+
+    /// Counts the stacks of a block, each of which makes sense.
+    fn count_stacks(&mut self, block: &Block) -> Option<()> {
         if block.stack_parent.len() != block.stack_frame.len() {
             return None;
         }
         for (distance, frame) in block.stack_parent.iter().zip(&block.stack_frame) {
-            let id = next(&mut self.stacks, MAX_DEFINITIONS)?;
-            let parent = match distance {
-                0 => None,
-                distance => Some(StackId(id.checked_sub(*distance)?)),
-            };
-            if u64::from(*frame) >= self.frames {
+            let id = next(&mut self.stacks, MAX_NUMBER)?;
+            let is_known = u64::from(*frame) < self.frames && *distance <= id;
+            if !is_known {
                 return None;
             }
-            events.push(Event::Stack {
-                id: StackId(id),
-                parent,
-                frame: FrameId(*frame),
-            });
+            self.budget.stack()?;
         }
         Some(())
     }
 
     fn take_sources(&mut self, block: &mut Block) -> Option<()> {
         for file in block.changed_files.drain(..) {
-            if self.changed_files.len() >= MAX_CHANGED_FILES {
-                return None;
-            }
+            self.budget.changed_file()?;
             let file = self.string(file)?;
             self.changed_files.push(file);
         }
         for source in block.sources.drain(..) {
-            self.count_text(&source.text)?;
+            self.budget.source(&source.text)?;
             self.sources.push(SourceText {
                 file: self.string(source.file)?,
                 first_line: source.first_line,
@@ -446,11 +442,14 @@ impl<R: Read> Reader<R> {
     fn string(&self, id: u32) -> Option<Arc<str>> {
         self.strings.get(id as usize).cloned()
     }
+}
 
-    fn count_text(&mut self, text: &str) -> Option<()> {
-        self.text_bytes += text.len() as u64;
-        (self.text_bytes <= MAX_TEXT_BYTES).then_some(())
+/// Decodes a message, after a look at what it would take.
+fn decode(message: &[u8]) -> Result<Block, &'static str> {
+    if !unpacked::fits(message) {
+        return Err("a block that is no message, or takes too much memory");
     }
+    Block::decode(message).map_err(|_| "a block that is no message")
 }
 
 fn no_header(unreadable: Unreadable) -> ReadError {
@@ -509,6 +508,7 @@ fn lost_event(loss: &schema::Loss) -> Option<Event> {
         LostCause::GeneratorCallers,
         LostCause::BrokenLink,
         LostCause::NoEntry,
+        LostCause::TooMany,
     ];
     let cause = causes
         .into_iter()

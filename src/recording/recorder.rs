@@ -29,8 +29,8 @@ const WRITE_EVERY: Duration = Duration::from_millis(900);
 /// hundreds of them a second.
 const HURRY_EVERY: Duration = Duration::from_millis(100);
 
-/// The most events that wait to be written: about 30 MB, or a minute of four threads at 1 kHz.
-const MAX_WAITING: usize = 1 << 18;
+/// The most events that wait to be written: some 14 MB, or a quarter of a minute of four threads at 1 kHz.
+const MAX_WAITING: usize = 1 << 16;
 
 /// From so many on the thread is woken before it is time.
 const MANY_WAITING: usize = MAX_WAITING / 8;

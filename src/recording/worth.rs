@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::mem::take;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -27,8 +28,8 @@ const MANY_TICKS: u32 = 10;
 /// The functions seen, and what of them has not been looked up yet.
 #[derive(Debug, Default)]
 pub(super) struct Worth {
-    functions: Vec<Function>,
-    ids: FxHashMap<Function, usize>,
+    functions: Vec<Arc<Function>>,
+    ids: FxHashMap<Arc<Function>, usize>,
     seen: Vec<Seen>,
     frames: Vec<SeenFrame>,
     stacks: Vec<Node>,
@@ -102,11 +103,14 @@ impl Worth {
         });
         let function = function.map(|function| {
             let next = self.functions.len();
-            *self.ids.entry(function).or_insert_with_key(|function| {
-                self.functions.push(function.clone());
-                self.seen.push(Seen::default());
-                next
-            })
+            *self
+                .ids
+                .entry(Arc::new(function))
+                .or_insert_with_key(|function| {
+                    self.functions.push(Arc::clone(function));
+                    self.seen.push(Seen::default());
+                    next
+                })
         });
         self.frames.push(SeenFrame {
             function,

@@ -7,9 +7,10 @@ use std::mem::take;
 use prost::Message;
 use rustc_hash::FxHashMap;
 
+use super::budget::Budget;
 use super::columns;
 use super::format::{Preamble, write_block};
-use super::schema::{self, Block, Header, Source};
+use super::schema::{self, Block, Header, Source, Variable};
 use crate::profile::event::{
     Event, Frame, FrameId, LostCause, Missing, Process, Sample, StackId, Thread, UndeterminedCause,
     Usage,
@@ -17,6 +18,9 @@ use crate::profile::event::{
 
 /// Longer texts of the target (names of generated code) lose their end, so that a block has a bound.
 pub const MAX_TEXT_BYTES: usize = 1 << 20;
+
+/// The longest path that the kernel takes, in bytes: `PATH_MAX` of `linux/limits.h`.
+const MAX_PATH_BYTES: usize = 4096;
 
 /// A block with so many samples and losses is written though it is not time: 100 bytes each at the very most.
 const MAX_BLOCK_SAMPLES: usize = 1 << 13;
@@ -35,8 +39,10 @@ pub struct Writer<W> {
     block: Block,
     samples: Vec<Sample>,
     repeated: BTreeMap<u32, u64>,
-    /// About what the block's definitions take.
+    /// About what the block takes beside its samples and losses.
     definitions_bytes: usize,
+    budget: Budget,
+    threads: u32,
     written_bytes: u64,
 }
 
@@ -48,6 +54,14 @@ impl<W: Write> Writer<W> {
     pub fn new(out: W, mut header: Header) -> io::Result<Writer<W>> {
         shorten_all(&mut header.command);
         shorten_all(&mut header.options);
+        shorten_environment(&mut header.environment);
+        for text in [
+            &mut header.working_folder,
+            &mut header.host,
+            &mut header.user,
+        ] {
+            shorten(text);
+        }
         let preamble = Preamble::own().to_bytes();
         let mut writer = Writer {
             out,
@@ -59,6 +73,8 @@ impl<W: Write> Writer<W> {
             samples: Vec::new(),
             repeated: BTreeMap::new(),
             definitions_bytes: 0,
+            budget: Budget::default(),
+            threads: 0,
             written_bytes: preamble.len() as u64,
         };
         writer.out.write_all(&preamble)?;
@@ -66,18 +82,33 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
+    /// Has it hold no more than so much.
+    #[cfg(test)]
+    pub(super) fn with_budget(mut self, budget: Budget) -> Writer<W> {
+        self.budget = budget;
+        self
+    }
+
     /// Takes in one event; it is in the file after the next [`Writer::flush`].
     ///
     /// Events must be in the order that [`Event`] describes.
     ///
     /// # Errors
-    /// When `out` fails.
+    /// When `out` fails, or what the events define is more than a recording holds.
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.take(event).ok_or_else(too_much)?;
+        let is_full = self.samples.len() + self.block.lost.len() >= MAX_BLOCK_SAMPLES
+            || self.definitions_bytes >= MAX_BLOCK_DEFINITIONS_BYTES;
+        if is_full { self.flush() } else { Ok(()) }
+    }
+
+    /// `None`: it is more than a recording holds.
+    fn take(&mut self, event: &Event) -> Option<()> {
         match event {
-            Event::Process(_, process) => self.process(process),
-            Event::Thread(id, thread) => self.thread(id.0, thread),
-            Event::Frame(_, frame) => self.frame(frame),
-            Event::Stack { id, parent, frame } => self.stack(*id, *parent, *frame),
+            Event::Process(_, process) => self.process(process)?,
+            Event::Thread(id, thread) => self.thread(id.0, thread)?,
+            Event::Frame(_, frame) => self.frame(frame)?,
+            Event::Stack { id, parent, frame } => self.stack(*id, *parent, *frame)?,
             Event::Sample(sample) => self.samples.push(*sample),
             Event::Lost(loss) => self.block.lost.push(schema::Loss {
                 cause: cause_number(loss.cause),
@@ -94,40 +125,49 @@ impl<W: Write> Writer<W> {
             Event::Stopped(stops) => {
                 self.block.stops = self.block.stops.saturating_add(*stops);
             }
-            Event::Usage(usage) => self.block.usage.push(usage_message(usage)),
-            Event::Missing(missing) => self.missing(missing),
+            Event::Usage(usage) => {
+                self.block.usage.push(usage_message(usage));
+                self.definitions_bytes += size_of::<schema::Usage>();
+            }
+            Event::Missing(missing) => self.missing(missing)?,
             Event::Skipped(processes) => {
                 let skipped = &mut self.block.skipped_processes;
                 *skipped = skipped.saturating_add(*processes);
             }
-            Event::Rate(span) => self.block.rates.push(schema::RateSpan {
-                millihertz: span.millihertz,
-                time_ns: span.time.0,
-                ticks: span.ticks,
-                own_cpu_ns: span.own_cpu.0,
-            }),
+            Event::Rate(span) => {
+                self.block.rates.push(schema::RateSpan {
+                    millihertz: span.millihertz,
+                    time_ns: span.time.0,
+                    ticks: span.ticks,
+                    own_cpu_ns: span.own_cpu.0,
+                });
+                self.definitions_bytes += DEFINITION_BYTES;
+            }
             Event::End(duration) => self.block.end_ns = Some(duration.0),
         }
-        let is_full = self.samples.len() + self.block.lost.len() >= MAX_BLOCK_SAMPLES
-            || self.definitions_bytes >= MAX_BLOCK_DEFINITIONS_BYTES;
-        if is_full { self.flush() } else { Ok(()) }
+        Some(())
     }
 
     /// Says which file the interpreter of the process is that was defined last, before the next
     /// [`Writer::event`].
     pub fn executable(&mut self, path: String) {
-        if let Some(process) = self.block.processes.last_mut() {
-            process.executable = shortened(&path).to_owned();
+        let path = cut(&path, MAX_PATH_BYTES);
+        if let Some(process) = self.block.processes.last_mut()
+            && self.budget.executable(path).is_some()
+        {
+            process.executable = path.to_owned();
         }
     }
 
-    /// Adds source text of `file`, from the line `first_line` on.
+    /// Adds source text of `file`, from the line `first_line` on; not where it is more than a recording holds.
     ///
     /// # Errors
     /// When `out` fails.
     pub fn source(&mut self, file: &str, first_line: u32, text: &str) -> io::Result<()> {
-        let file = self.string(file);
         let text = shortened(text).to_owned();
+        let Some(file) = self.budget.source(&text).and_then(|()| self.string(file)) else {
+            return Ok(());
+        };
         self.definitions_bytes += DEFINITION_BYTES + text.len();
         self.block.sources.push(Source {
             file,
@@ -143,7 +183,10 @@ impl<W: Write> Writer<W> {
     /// Says that `file` was changed after the program had started.
     pub fn changed_file(&mut self, file: &str) {
         let file = self.string(file);
-        self.block.changed_files.push(file);
+        if let Some(file) = file.filter(|_| self.budget.changed_file().is_some()) {
+            self.block.changed_files.push(file);
+            self.definitions_bytes += DEFINITION_BYTES;
+        }
     }
 
     /// Writes what was taken in since the last time as one block, if there was anything.
@@ -183,82 +226,127 @@ impl<W: Write> Writer<W> {
         self.written_bytes
     }
 
-    fn process(&mut self, process: &Process) {
-        let mut command = process.command.clone();
-        shorten_all(&mut command);
-        self.definitions_bytes += command.iter().map(String::len).sum::<usize>();
+    fn process(&mut self, process: &Process) -> Option<()> {
+        let mut process = process.clone();
+        shorten_all(&mut process.command);
+        for text in [&mut process.host, &mut process.launch]
+            .into_iter()
+            .flatten()
+        {
+            shorten(text);
+        }
+        shorten(&mut process.python);
+        self.budget.process(&process)?;
+        // An empty name of the file that it runs.
+        self.budget.executable("")?;
+        let texts = process
+            .command
+            .iter()
+            .chain(&process.host)
+            .chain(&process.launch);
+        let texts = texts.map(|text| DEFINITION_BYTES + text.len());
+        self.definitions_bytes += DEFINITION_BYTES + texts.sum::<usize>();
         self.block.processes.push(schema::Process {
             pid: process.pid,
-            command,
-            python: shortened(&process.python).to_owned(),
+            command: process.command,
+            python: process.python,
             executable: String::new(),
             seen_ns: process.seen.0,
             parent: process.parent.map_or(0, |parent| parent.0 + 1),
             rank: process.rank,
-            host: process.host.as_deref().map(shortened).map(str::to_owned),
+            host: process.host,
             usable_cpus: process.usable_cpus,
             memory_limit: process.memory_limit,
-            launch: process.launch.as_deref().map(shortened).map(str::to_owned),
-            cpu_mask: process.cpu_mask.clone(),
+            launch: process.launch,
+            cpu_mask: process.cpu_mask,
             cpu_quota: process.cpu_quota,
         });
+        Some(())
     }
 
-    fn missing(&mut self, missing: &Missing) {
-        let (what, why) = (shortened(&missing.what), shortened(&missing.why));
-        self.definitions_bytes += DEFINITION_BYTES + what.len() + why.len();
+    fn missing(&mut self, missing: &Missing) -> Option<()> {
+        let mut missing = missing.clone();
+        shorten(&mut missing.what);
+        shorten(&mut missing.why);
+        self.budget.missing(&missing)?;
+        self.definitions_bytes += DEFINITION_BYTES + missing.what.len() + missing.why.len();
         self.block.missing.push(schema::Missing {
             process: missing.process.0,
-            what: what.to_owned(),
-            why: why.to_owned(),
+            what: missing.what,
+            why: missing.why,
         });
+        Some(())
     }
 
-    fn thread(&mut self, id: u32, thread: &Thread) {
-        let name = thread.name.as_deref().map(shortened).map(str::to_owned);
-        self.definitions_bytes += DEFINITION_BYTES + name.as_ref().map_or(0, String::len);
+    fn thread(&mut self, id: u32, thread: &Thread) -> Option<()> {
+        let mut thread = thread.clone();
+        if let Some(name) = &mut thread.name {
+            shorten(name);
+        }
+        if id >= self.threads {
+            self.budget.thread(&thread)?;
+            self.threads = id + 1;
+        }
+        self.definitions_bytes += DEFINITION_BYTES + thread.name.as_ref().map_or(0, String::len);
         self.block.threads.push(schema::Thread {
             id,
             process: thread.process.0,
             tid: thread.tid,
-            name,
+            name: thread.name,
             is_main: thread.is_main,
         });
+        Some(())
     }
 
-    fn frame(&mut self, frame: &Frame) {
-        let name = self.string(&frame.name);
-        let file = frame
-            .file
-            .as_deref()
-            .map_or(0, |file| self.string(file) + 1);
+    fn frame(&mut self, frame: &Frame) -> Option<()> {
+        let mut frame = frame.clone();
+        shorten(&mut frame.name);
+        if let Some(file) = &mut frame.file {
+            shorten(file);
+        }
+        self.budget.frame(&frame)?;
+        let name = self.string(&frame.name)?;
+        let file = match &frame.file {
+            Some(file) => self.string(file)? + 1,
+            None => 0,
+        };
         let plus_one = |line: Option<u32>| line.map_or(0, |line| u64::from(line) + 1);
         self.block.frame_name.push(name);
         self.block.frame_file.push(file);
         self.block.frame_first_line.push(plus_one(frame.first_line));
         self.block.frame_line.push(plus_one(frame.line));
         self.definitions_bytes += DEFINITION_BYTES;
+        Some(())
     }
 
-    fn stack(&mut self, id: StackId, parent: Option<StackId>, frame: FrameId) {
+    fn stack(&mut self, id: StackId, parent: Option<StackId>, frame: FrameId) -> Option<()> {
+        self.budget.stack()?;
         let distance = parent.map_or(0, |parent| id.0.wrapping_sub(parent.0));
         self.block.stack_parent.push(distance);
         self.block.stack_frame.push(frame.0);
         self.definitions_bytes += DEFINITION_BYTES;
+        Some(())
     }
 
     /// The number of a string, which is defined the first time.
-    fn string(&mut self, text: &str) -> u32 {
+    fn string(&mut self, text: &str) -> Option<u32> {
         let text = shortened(text);
         if let Some(id) = self.strings.get(text) {
-            return *id;
+            return Some(*id);
         }
+        self.budget.string(text)?;
         let id = self.strings.len() as u32;
         self.strings.insert(text.to_owned(), id);
         self.block.strings.push(text.to_owned());
         self.definitions_bytes += DEFINITION_BYTES + text.len();
-        id
+        Some(id)
     }
+}
+
+fn too_much() -> io::Error {
+    let why =
+        "there are more different stacks, functions, threads or processes than a recording holds";
+    io::Error::new(io::ErrorKind::FileTooLarge, why)
 }
 
 fn usage_message(usage: &Usage) -> schema::Usage {
@@ -291,6 +379,7 @@ pub(super) fn cause_number(cause: LostCause) -> u32 {
         LostCause::GeneratorCallers => 5,
         LostCause::BrokenLink => 6,
         LostCause::NoEntry => 7,
+        LostCause::TooMany => 8,
     }
 }
 
@@ -336,9 +425,29 @@ fn shorten_all(words: &mut Vec<String>) {
     });
 }
 
+/// Leaves out variables beyond [`MAX_TEXT_BYTES`] in all.
+fn shorten_environment(variables: &mut Vec<Variable>) {
+    let mut room = MAX_TEXT_BYTES;
+    variables.retain(|variable| {
+        let bytes = variable.name.len() + variable.value.len();
+        let fits = bytes <= room;
+        room = room.saturating_sub(bytes);
+        fits
+    });
+}
+
+fn shorten(text: &mut String) {
+    text.truncate(shortened(text).len());
+}
+
 /// The text up to [`MAX_TEXT_BYTES`].
 fn shortened(text: &str) -> &str {
-    let mut end = text.len().min(MAX_TEXT_BYTES);
+    cut(text, MAX_TEXT_BYTES)
+}
+
+/// The text up to so many bytes.
+fn cut(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

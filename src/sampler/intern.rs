@@ -10,10 +10,11 @@ use crate::cpython::code::CodeCache;
 use crate::cpython::frames::{KEPT_AT_EACH_END, RawFrame, RawStack, StackEnd};
 use crate::memory::Address;
 use crate::profile::event::{Event, Frame, FrameId, LostCause, StackId};
+use crate::profile::limits::{self, MORE_FUNCTIONS, MORE_STACKS};
 
 /// The most places in code that are remembered; beyond, the table starts anew. The frames keep
 /// their numbers, which are by content.
-const MAX_PLACES: usize = 1 << 20;
+const MAX_PLACES: usize = 1 << 16;
 
 /// The innermost frames of a stack too deep to keep begin at a multiple of this many frames, counted from the outermost.
 const LEFT_OUT_STEP: usize = 4096;
@@ -37,12 +38,101 @@ pub struct Interner {
 }
 
 /// The numbers given so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Numbers {
+    limits: Limits,
     frames: FxHashMap<Frame, FrameId>,
+    /// What the frames take.
+    frames_bytes: usize,
     stacks: FxHashMap<(Option<StackId>, FrameId), StackId>,
     /// What each stack is, by its number: the stack of its caller, and its innermost frame.
     parts: Vec<(Option<StackId>, FrameId)>,
+    /// The frame [`MORE_FUNCTIONS`], once there were too many.
+    more_functions: Option<FrameId>,
+}
+
+/// How many there may be; see [`limits`].
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    stacks: usize,
+    cut_stacks: usize,
+    frames_bytes: usize,
+}
+
+impl Default for Numbers {
+    fn default() -> Numbers {
+        Numbers {
+            limits: Limits {
+                stacks: limits::MAX_STACKS,
+                cut_stacks: limits::MAX_CUT_STACKS,
+                frames_bytes: limits::MAX_FRAMES_BYTES,
+            },
+            frames: FxHashMap::default(),
+            frames_bytes: 0,
+            stacks: FxHashMap::default(),
+            parts: Vec::new(),
+            more_functions: None,
+        }
+    }
+}
+
+impl Numbers {
+    /// The number of a frame, by content. A mark of rsamp's own is always numbered, as there are few of them.
+    fn frame(&mut self, frame: Frame, emit: &mut dyn FnMut(Event)) -> FrameId {
+        if let Some(id) = self.frames.get(&frame) {
+            return *id;
+        }
+        if let Some(file) = &frame.file {
+            let bytes = limits::frame_bytes(frame.name.len() + file.len());
+            if self.frames_bytes + bytes > self.limits.frames_bytes {
+                let more = self.frame(mark(MORE_FUNCTIONS), emit);
+                self.more_functions = Some(more);
+                return more;
+            }
+            self.frames_bytes += bytes;
+        }
+        let id = FrameId(self.frames.len() as u32);
+        emit(Event::Frame(id, frame.clone()));
+        self.frames.insert(frame, id);
+        id
+    }
+
+    /// The number of the stack of `parent` with `frame` on top; `None` where it is new and there are too many.
+    fn stack(
+        &mut self,
+        parent: Option<StackId>,
+        frame: FrameId,
+        most: usize,
+        emit: &mut dyn FnMut(Event),
+    ) -> Option<StackId> {
+        if let Some(id) = self.stacks.get(&(parent, frame)) {
+            return Some(*id);
+        }
+        if self.stacks.len() >= most {
+            return None;
+        }
+        let id = StackId(self.stacks.len() as u32);
+        self.parts.push((parent, frame));
+        self.stacks.insert((parent, frame), id);
+        emit(Event::Stack { id, parent, frame });
+        Some(id)
+    }
+
+    /// The number of a stack that is cut short: what is kept of its outer frames, a mark, and its innermost frame, as far as
+    /// there is room for these; the mark alone at least.
+    fn cut_stack(
+        &mut self,
+        outer: Option<StackId>,
+        innermost: Option<FrameId>,
+        emit: &mut dyn FnMut(Event),
+    ) -> Option<StackId> {
+        let mark = self.frame(mark(MORE_STACKS), emit);
+        let most = self.limits.stacks + self.limits.cut_stacks;
+        let mut push = |parent, frame| self.stack(parent, frame, most, emit);
+        let alone = push(None, mark);
+        let outer = outer.and_then(|outer| push(Some(outer), mark)).or(alone);
+        innermost.and_then(|frame| push(outer, frame)).or(outer)
+    }
 }
 
 /// The stack of one thread as it was numbered last. Most of the next one is the same.
@@ -159,14 +249,44 @@ impl Interner {
         let mut stack = recent.stacks.last().and_then(|(_, stack)| *stack);
         for shown in Shown::all_of(raw).skip(same) {
             if let Some(frame) = self.place(shown, codes, emit) {
-                stack = Some(self.push(stack, frame, emit));
+                let Some(pushed) = self.push(stack, frame, emit) else {
+                    return self.cut(recent, raw, codes, emit);
+                };
+                stack = Some(pushed);
             }
             recent.stacks.push((shown, stack));
         }
         Interned {
             stack,
-            cut: why_cut(raw, codes),
+            cut: self.too_many(recent).or_else(|| why_cut(raw, codes)),
         }
+    }
+
+    /// A stack of which only the frames in `recent` have numbers, while there are too many for more.
+    fn cut(
+        &mut self,
+        recent: &Recent,
+        raw: &RawStack,
+        codes: &CodeCache,
+        emit: &mut dyn FnMut(Event),
+    ) -> Interned {
+        let kept = &recent.stacks[..recent.stacks.len().min(limits::KEPT_OF_CUT)];
+        let outer = kept.last().and_then(|(_, stack)| *stack);
+        let innermost = raw.frames.first().map(Shown::frame);
+        let innermost = innermost.and_then(|shown| self.place(shown, codes, emit));
+        Interned {
+            stack: self.numbers.borrow_mut().cut_stack(outer, innermost, emit),
+            cut: Some(LostCause::TooMany),
+        }
+    }
+
+    /// Whether a function of the stack has no name of its own, as there are too many.
+    fn too_many(&self, recent: &Recent) -> Option<LostCause> {
+        let numbers = self.numbers.borrow();
+        let more = numbers.more_functions?;
+        let mut stacks = recent.stacks.iter().filter_map(|(_, stack)| *stack);
+        let is_met = stacks.any(|stack| numbers.parts[stack.0 as usize].1 == more);
+        is_met.then_some(LostCause::TooMany)
     }
 
     /// The number of `raw`, after handing what is new of it to `emit`.
@@ -179,22 +299,29 @@ impl Interner {
         self.next_stack(&mut Recent::default(), raw, codes, emit)
     }
 
+    /// `None`: there are too many stacks.
     fn push(
         &mut self,
         parent: Option<StackId>,
         frame: FrameId,
         emit: &mut dyn FnMut(Event),
-    ) -> StackId {
-        let Numbers { stacks, parts, .. } = &mut *self.numbers.borrow_mut();
-        let next = StackId(stacks.len() as u32);
-        *stacks.entry((parent, frame)).or_insert_with(|| {
-            parts.push((parent, frame));
-            emit(Event::Stack {
-                id: next,
-                parent,
-                frame,
-            });
-            next
+    ) -> Option<StackId> {
+        let mut numbers = self.numbers.borrow_mut();
+        let most = numbers.limits.stacks;
+        numbers.stack(parent, frame, most, emit)
+    }
+
+    /// As [`Interner::push`], and where that cannot be, the stack cut short.
+    fn push_or_cut(
+        &mut self,
+        parent: Option<StackId>,
+        frame: FrameId,
+        emit: &mut dyn FnMut(Event),
+    ) -> Option<StackId> {
+        let pushed = self.push(parent, frame, emit);
+        pushed.or_else(|| {
+            let mut numbers = self.numbers.borrow_mut();
+            numbers.cut_stack(None, Some(frame), emit)
         })
     }
 
@@ -240,12 +367,7 @@ impl Interner {
 
     /// The number of `frame`, by content.
     pub fn frame(&mut self, frame: Frame, emit: &mut dyn FnMut(Event)) -> FrameId {
-        let frames = &mut self.numbers.borrow_mut().frames;
-        let next = FrameId(frames.len() as u32);
-        *frames.entry(frame).or_insert_with_key(|frame| {
-            emit(Event::Frame(next, frame.clone()));
-            next
-        })
+        self.numbers.borrow_mut().frame(frame, emit)
     }
 
     /// The number of the stack with the frames of `inner` on top of those of `outer`.
@@ -267,8 +389,16 @@ impl Interner {
             frames.push(frame);
             part = parent;
         }
-        let push = |stack, frame| Some(self.push(stack, frame, emit));
+        let push = |stack, frame| self.push_or_cut(stack, frame, emit);
         frames.into_iter().rev().fold(outer, push)
+    }
+
+    /// The number of a stack of one frame that stands for something else than a function. There are few of these, and so
+    /// no limit.
+    pub fn mark(&mut self, name: &str, emit: &mut dyn FnMut(Event)) -> Option<StackId> {
+        let mut numbers = self.numbers.borrow_mut();
+        let frame = numbers.frame(mark(name), emit);
+        numbers.stack(None, frame, usize::MAX, emit)
     }
 
     /// The number of a stack of ready-made frames, innermost first.
@@ -280,7 +410,7 @@ impl Interner {
         let mut stack = None;
         for frame in frames.rev() {
             let frame = self.frame(frame, emit);
-            stack = Some(self.push(stack, frame, emit));
+            stack = self.push_or_cut(stack, frame, emit);
         }
         stack
     }
@@ -315,6 +445,7 @@ pub fn mark(name: &str) -> Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::Profile;
 
     #[test]
     fn stacks_that_differ_a_little_in_depth_keep_the_same_outer_frames() {
@@ -330,6 +461,91 @@ mod tests {
             assert_eq!(from_outermost(frames).0, KEPT_AT_EACH_END);
         }
         assert_eq!(from_outermost(50_000), from_outermost(50_001));
+    }
+
+    /// An interner of at most three whole stacks, of some that are cut, and of two functions.
+    fn small() -> Interner {
+        let numbers = Numbers {
+            limits: Limits {
+                stacks: 3,
+                cut_stacks: 4,
+                frames_bytes: 2 * limits::frame_bytes(2),
+            },
+            ..Numbers::default()
+        };
+        Interner {
+            numbers: Rc::new(RefCell::new(numbers)),
+            ..Interner::default()
+        }
+    }
+
+    fn function(name: &str) -> Frame {
+        Frame {
+            file: Some("f".to_owned()),
+            ..mark(name)
+        }
+    }
+
+    /// The names of each of these stacks, outermost first, where they are in the events.
+    fn names(stacks: &[Option<StackId>], events: Vec<Event>) -> Vec<String> {
+        let mut profile = Profile::default();
+        events.into_iter().for_each(|event| profile.apply(event));
+        assert_eq!(profile.rejected(), 0);
+        let name = |stack| {
+            let names = profile.frames_of(stack).map(|frame| &*frame.name);
+            let names: Vec<_> = names.collect();
+            names.into_iter().rev().collect::<Vec<_>>().join(" ")
+        };
+        stacks.iter().map(|stack| name(*stack)).collect()
+    }
+
+    #[test]
+    fn beyond_the_limit_a_stack_keeps_its_innermost_frame() {
+        let (mut interner, mut events) = (small(), Vec::new());
+        let mut emit = |event| events.push(event);
+        let mut stack = |names: &str| {
+            // Innermost first.
+            let frames: Vec<Frame> = names.split(' ').rev().map(function).collect();
+            interner.ready_stack(frames.into_iter(), &mut emit)
+        };
+        let stacks = ["a b a", "a b", "b a", "a a", "b b", "b"].map(&mut stack);
+        let expected = [
+            "a b a",
+            "a b",
+            "[more stacks] a",
+            "[more stacks] a",
+            "[more stacks] b",
+            "[more stacks] b",
+        ];
+        assert_eq!(names(&stacks, events), expected);
+    }
+
+    #[test]
+    fn a_stack_that_is_cut_keeps_its_outermost_frames_as_far_as_there_is_room() {
+        let (interner, mut events) = (small(), Vec::new());
+        let mut emit = |event| events.push(event);
+        let mut numbers = interner.numbers.borrow_mut();
+        let frame = numbers.frame(function("a"), &mut emit);
+        let outer = numbers.stack(None, frame, 3, &mut emit);
+        let cut = [
+            numbers.cut_stack(outer, Some(frame), &mut emit),
+            numbers.cut_stack(outer, None, &mut emit),
+            numbers.cut_stack(None, Some(frame), &mut emit),
+        ];
+        let expected = ["a [more stacks] a", "a [more stacks]", "[more stacks] a"];
+        assert_eq!(names(&cut, events), expected);
+    }
+
+    #[test]
+    fn beyond_the_limit_functions_share_a_name_and_marks_keep_theirs() {
+        let (mut interner, mut events) = (small(), Vec::new());
+        let mut emit = |event| events.push(event);
+        let mut stacks: Vec<_> = ["a", "b", "c"]
+            .map(|name| interner.ready_stack([function(name)].into_iter(), &mut emit))
+            .to_vec();
+        stacks.push(interner.mark("[gap]", &mut emit));
+        let expected = ["a", "b", "[more functions]", "[gap]"];
+        assert_eq!(names(&stacks, events), expected);
     }
 
     fn frame(at: u64) -> RawFrame {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use rustc_hash::FxHashSet;
 
-use super::intern::{Interned, Interner, Recent, mark};
+use super::intern::{Interned, Interner, Recent};
 use super::target::Source;
 use super::thread_states::{Runner, StateFields, ThreadStates, threads_of};
 use crate::cpython::gil::GilLocks;
@@ -198,7 +198,7 @@ fn states_of(reader: &Reader) -> Vec<StateFields> {
 impl Observer {
     /// The number of a stack of one frame that stands for something else than a function.
     pub fn mark(&mut self, name: &str, emit: &mut dyn FnMut(Event)) -> Option<StackId> {
-        self.interner.ready_stack([mark(name)].into_iter(), emit)
+        self.interner.mark(name, emit)
     }
 
     /// Whether a thread of the interpreter runs.

@@ -39,10 +39,12 @@ enum Image {
 }
 
 /// What a program is in its recording.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Place {
     /// Its number.
     pub id: ProcessId,
+    /// Its command line, as far as it is kept.
+    pub command: Vec<String>,
     /// What started it.
     pub parent: Option<ProcessId>,
     /// When it was first seen: what its first sample stands for begins there.
@@ -98,7 +100,7 @@ impl Unbegun {
             place.id,
             event::Process {
                 pid: pid.0,
-                command: process.command_line(),
+                command: place.command,
                 python: target.python.clone(),
                 seen: place.seen,
                 parent: place.parent,

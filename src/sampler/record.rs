@@ -20,6 +20,7 @@ use super::ticker::{Ticker, Wake};
 use super::{Children, Ended, Progress, SamplerError, Settings, Stop};
 use crate::process::{Pid, Process, RunTimes};
 use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId};
+use crate::profile::limits::{MAX_COMMAND_BYTES, MAX_COMMANDS_BYTES, MAX_PROCESSES};
 
 /// How much later than asked for the kernel may end a sleep.
 const TIMER_SLACK_NS: u64 = 1_000;
@@ -80,6 +81,7 @@ pub fn sample(
         lost: BTreeMap::new(),
         lost_told: Nanos(0),
         begun: 0,
+        command_bytes: MAX_COMMANDS_BYTES,
         emit,
     };
     let ended = match recording.take_in(first) {
@@ -163,6 +165,8 @@ struct Recording<'a> {
     lost_told: Nanos,
     /// How many programs were begun.
     begun: u32,
+    /// How many bytes of command lines may still be kept.
+    command_bytes: usize,
     emit: &'a mut dyn FnMut(Event),
 }
 
@@ -282,23 +286,43 @@ impl Recording<'_> {
             // What looked like a fork has ended or runs another program by now.
             return self.tree.find_again(&process);
         };
+        if self.begun >= MAX_PROCESSES {
+            (self.emit)(Event::Skipped(1));
+            return;
+        }
         let seen = self.ticker.at(seen);
         let place = Place {
             id: ProcessId(self.begun),
+            command: self.kept_command(process.command_line()),
             parent: self.tree.parent_of(pid),
             seen: self.rounded(seen),
             is_newborn: is_forked,
         };
         self.begun += 1;
         self.tree.runs(pid, place.id, found.image());
+        let seen = place.seen;
         let mut program = found.begin(place, self.thread_ids.clone(), self.emit);
         if let Some(first) = first {
-            let now = self.now().max(place.seen);
+            let now = self.now().max(seen);
             let gap = self.found_late();
             program.book(&first, now, gap, self.emit);
             self.count(&first);
         }
         self.programs.push(program);
+    }
+
+    /// The words of a command line as far as there is room for them.
+    fn kept_command(&mut self, mut words: Vec<String>) -> Vec<String> {
+        let mut room = self.command_bytes.min(MAX_COMMAND_BYTES);
+        let all = room;
+        words.retain(|word| {
+            let bytes = size_of::<String>() + word.len();
+            let fits = bytes <= room;
+            room = room.saturating_sub(bytes);
+            fits
+        });
+        self.command_bytes -= all - room;
+        words
     }
 
     fn remove(&mut self, pid: Pid) -> Option<Program> {

@@ -26,6 +26,7 @@ use crate::process::{Pid, Process, TaskState, TaskWatch, Tid};
 use crate::profile::event::{
     Event, Missing, Nanos, ProcessId, Sample, StackId, State, Thread, ThreadId,
 };
+use crate::profile::limits::{MAX_THREADS, MORE_THREADS};
 
 /// How soon the identity of a thread without a name is looked up again: `threading` registers a
 /// thread a moment after it started.
@@ -118,6 +119,11 @@ impl ThreadIds {
         self.0.set(id + 1);
         ThreadId(id)
     }
+
+    /// Whether there are so many that further ones of a process share one number.
+    fn are_used_up(&self) -> bool {
+        self.0.get() >= MAX_THREADS
+    }
 }
 
 /// All threads of one interpreter process.
@@ -126,6 +132,8 @@ pub struct Threads {
     process: ProcessId,
     pid: Pid,
     ids: ThreadIds,
+    /// The number that all further threads share, once there are too many.
+    shared_id: Option<ThreadId>,
     tracked: FxHashMap<ThreadKey, Tracked>,
     /// Those of them that do not rest.
     awake: Vec<ThreadKey>,
@@ -170,6 +178,7 @@ impl Threads {
             process,
             pid: target.pid(),
             ids,
+            shared_id: None,
             tracked: FxHashMap::default(),
             awake: Vec::new(),
             leaving: Vec::new(),
@@ -324,8 +333,14 @@ impl Threads {
         }
         let is_newborn = self.clock.ticks > 0 || self.is_newborn;
         let unseen_since = if is_newborn { self.clock.at } else { at };
-        let ids = &self.ids;
-        let new = || Tracked::new(ids.next(), at, unseen_since);
+        let (ids, shared_id) = (&self.ids, &mut self.shared_id);
+        let new = || {
+            let id = match ids.are_used_up() {
+                true => *shared_id.get_or_insert_with(|| ids.next()),
+                false => ids.next(),
+            };
+            Tracked::new(id, at, unseen_since)
+        };
         let tracked = self.tracked.entry(key).or_insert_with(new);
         tracked.is_main = identity.tid.is_some_and(|tid| tid.0 == self.pid.0);
         if let Some(tid) = identity.tid
@@ -343,15 +358,21 @@ impl Threads {
                 self.helpers.explain(used);
             }
         }
-        emit(Event::Thread(
-            tracked.id,
-            Thread {
+        let thread = match self.shared_id == Some(tracked.id) {
+            true => Thread {
+                process: self.process,
+                tid: None,
+                name: Some(MORE_THREADS.to_owned()),
+                is_main: false,
+            },
+            false => Thread {
                 process: self.process,
                 tid: identity.tid.map(|tid| tid.0),
                 name: identity.given_name().map(str::to_owned),
                 is_main: tracked.is_main,
             },
-        ));
+        };
+        emit(Event::Thread(tracked.id, thread));
         tracked.identity = identity;
     }
 

@@ -116,6 +116,7 @@ fn step() -> impl Strategy<Value = Step> {
         LostCause::GeneratorCallers,
         LostCause::BrokenLink,
         LostCause::NoEntry,
+        LostCause::TooMany,
     ]);
     let retry = prop::sample::select(vec![
         UndeterminedCause::Moved,
