@@ -53,6 +53,12 @@ pub enum Command {
     /// What reads source files for rsamp, with the rights of the programs that name them.
     #[command(hide = true)]
     ReadSources,
+    /// What reads the interpreters before 3.6 for rsamp.
+    #[command(hide = true)]
+    ReadLegacy {
+        /// The process.
+        pid: i32,
+    },
     /// Print a script that completes rsamp's commands and options in a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),

@@ -45,6 +45,7 @@ pub mod exit_code;
 pub mod hints;
 pub mod streams;
 
+use crate::cpython::legacy_helper;
 use crate::launch::shims;
 use crate::process::outlive_file_size_limit;
 use args::{Args, Command};
@@ -116,6 +117,9 @@ fn run(command: &Command) -> Result<u8, (anyhow::Error, Doing)> {
         Command::ReadSources => source_reader::serve()
             .map(|()| exit_code::OK)
             .map_err(|error| (error.into(), Doing::Reading(surroundings::READ_SOURCES))),
+        Command::ReadLegacy { pid } => legacy_helper::serve(*pid)
+            .map(|()| exit_code::OK)
+            .map_err(|error| (error.into(), Doing::Reading(legacy_helper::READ_LEGACY))),
         Command::Completions(args) => commands::completions::run(args.shell)
             .map_err(|error| (error, Doing::Reading("completions"))),
     }

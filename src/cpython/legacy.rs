@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use py_spy::config::{LineNo, LockingStrategy};
 use py_spy::{Config, PythonSpy, StackTrace};
 use remoteprocess::ProcessMemory;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::process::{
@@ -88,7 +89,7 @@ pub enum LegacyError {
 }
 
 /// One Python thread.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegacyThread {
     /// The kernel's thread id in rsamp's PID namespace, where it could be told.
     pub os_thread_id: Option<i32>,
@@ -108,7 +109,7 @@ pub struct LegacyThread {
 }
 
 /// One Python frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawLegacyFrame {
     /// `co_name`.
     pub name: String,

@@ -51,3 +51,5 @@ pub mod gil;
 pub mod native_ids;
 
 pub mod legacy;
+
+pub mod legacy_helper;

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use super::code::CodeCache;
-use super::frames::FrameFormat;
+use super::frames::{FrameFormat, MAX_WALK};
 use super::gil::{GilHolder, GilLocks};
 use super::locate::Interpreter;
 use super::pace::Pace;
@@ -27,6 +27,15 @@ const FEW_THREADS: usize = 4;
 /// looked for, at least.
 const COUNTER_LOOKS_PER_LIST: u64 = 10;
 
+/// The most frames of all threads together that are kept: as many as one stack can have.
+const MAX_FRAMES: usize = MAX_WALK;
+
+/// No more is asked of threads in one copy, in bytes: what is deeper is copied thread by thread.
+const MAX_COPIED_BYTES: usize = 48 << 20;
+
+/// No thread is begun with after so much of a tick. Those that are left have their turn at the next one.
+const LONGEST_TICK_NS: u64 = 250_000_000;
+
 /// What one tick tells of one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
@@ -39,7 +48,7 @@ pub enum Reading {
     Unsampled,
     /// Nothing is known of the stack.
     Torn,
-    /// Its memory could not be read: the thread, or the process, is gone.
+    /// Its memory could not be read: the thread, or the process, is gone; or there was no time or no room left for it.
     Gone,
 }
 
@@ -106,6 +115,8 @@ pub struct Reader {
     /// How many stops in a row were refused.
     pub(super) refusals: u32,
     pub(super) tick: Tick,
+    /// Which of the threads that are read was the first to have no turn at the last tick.
+    next: usize,
     began: Instant,
     clock: Option<Clock>,
     lists_every: Duration,
@@ -138,6 +149,7 @@ impl Reader {
             budget: Budget::default(),
             refusals: 0,
             tick: Tick::default(),
+            next: 0,
             began: Instant::now(),
             clock: None,
             lists_every: Duration::ZERO,
@@ -348,6 +360,9 @@ impl Reader {
     fn plan_threads(&mut self, numbers: Vec<usize>) {
         let format = format_of(&self.interpreter);
         for number in &numbers {
+            if self.window.wanted_bytes() > MAX_COPIED_BYTES {
+                break;
+            }
             let thread = &mut self.list.threads[*number];
             let with_before = self.stops == Stops::Never && thread.windows.are_needed();
             let places = &thread.places;
@@ -466,15 +481,41 @@ impl Reader {
             .readings
             .resize(self.list.threads.len(), Reading::Same);
         self.list.unread.clear();
-        for position in 0..self.tick.read.len() {
-            let number = self.tick.read[position];
-            let reading = self.read(number, memory, now_ns);
-            self.tick.readings[number] = reading;
+        self.read_all(memory, now_ns);
+    }
+
+    /// Reads the threads that are to be read, as far as there are time and room. Where there is not enough for all, they
+    /// take turns.
+    fn read_all(&mut self, memory: &impl ReadMemory, now_ns: u64) {
+        let threads = self.list.threads.iter();
+        let mut frames: usize = threads.map(|thread| thread.stack().frames.len()).sum();
+        let count = self.tick.read.len();
+        let first = std::mem::take(&mut self.next)
+            .checked_rem(count)
+            .unwrap_or(0);
+        for position in 0..count {
+            let turn = (first + position) % count;
+            let number = self.tick.read[turn];
+            let before = self.list.threads[number].stack().frames.len();
+            let is_in_time = position == 0 || self.now_ns() < now_ns + LONGEST_TICK_NS;
+            if !is_in_time && self.next == 0 {
+                self.next = turn;
+            }
+            let mut reading = match is_in_time && (before > 0 || frames < MAX_FRAMES) {
+                true => self.read(number, memory, now_ns),
+                false => Reading::Gone,
+            };
             let thread = &mut self.list.threads[number];
+            frames = frames - before + thread.stack().frames.len();
+            if frames > MAX_FRAMES {
+                frames -= thread.stack().frames.len();
+                thread.forget_stack();
+                reading = Reading::Gone;
+            }
             thread.has_stack = matches!(reading, Reading::Stack | Reading::Unsampled);
-            self.list
-                .unread
-                .extend((!thread.has_stack).then_some(number));
+            let unread = (!thread.has_stack).then_some(number);
+            self.list.unread.extend(unread);
+            self.tick.readings[number] = reading;
         }
     }
 

@@ -11,10 +11,10 @@ use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
 
 /// The most interpreters of a process, sub-interpreters included, that are read.
-const MAX_INTERPRETERS: usize = 1024;
+const MAX_INTERPRETERS: usize = 256;
 
-/// The most threads of a process that are read. Linux allows some 32,000 in a process by default.
-const MAX_THREADS: usize = 65_536;
+/// The most threads of a process that are read. Programs have some thousand, as each takes memory for its stack.
+const MAX_THREADS: usize = 16_384;
 
 /// No `PyThreadState` of a version with a `_PyCFrame` is larger: those of 3.10 to 3.12 have some 300 to 400 bytes.
 const MAX_STATE_BYTES: u64 = 1024;
@@ -108,6 +108,18 @@ impl KnownThread {
         self.is_running_stack = runs;
         self.stacks += 1;
         self.has_stack = true;
+    }
+
+    /// Forgets its stack, and the memory for it.
+    pub(super) fn forget_stack(&mut self) {
+        self.places = Places::default();
+        self.is_learnt = false;
+        self.has_stack = false;
+        self.stack = RawStack::default();
+        self.draft = RawStack::default();
+        self.running_stack = None;
+        self.is_running_stack = false;
+        self.stacks += 1;
     }
 
     /// Takes the last stack that was read while the thread may have been running for its stack; whether there is one.
@@ -273,7 +285,8 @@ impl ThreadList {
     /// told. Threads that are still there keep what was learnt of them.
     pub fn relist(&mut self, interpreter: &Interpreter, memory: &impl ReadMemory) -> Option<()> {
         let layout = &interpreter.layout.interpreter;
-        let mut known = std::mem::take(self).threads;
+        let known = std::mem::take(self).threads.into_iter();
+        let mut known = known.map(|thread| (thread.state, thread)).collect();
         let mut at = memory.pointer(interpreter.interpreters_head).ok()?;
         while !at.is_null() && self.interpreters.len() < MAX_INTERPRETERS {
             if self.interpreters.iter().any(|other| other.at == at) {
@@ -325,7 +338,7 @@ impl ThreadList {
         first: Address,
         state: Address,
         interpreter: &Interpreter,
-        known: &mut Vec<KnownThread>,
+        known: &mut FxHashMap<Address, KnownThread>,
         memory: &impl ReadMemory,
     ) {
         let layout = &interpreter.layout;
@@ -342,13 +355,9 @@ impl ThreadList {
             if fields.interpreter != state {
                 return;
             }
-            let before = known
-                .iter()
-                .position(|thread| thread.state == at && thread.is_of(&fields));
-            self.threads.push(match before {
-                Some(position) => known.swap_remove(position),
-                None => KnownThread::new(at, state, &fields),
-            });
+            let before = known.remove(&at).filter(|thread| thread.is_of(&fields));
+            let new = || KnownThread::new(at, state, &fields);
+            self.threads.push(before.unwrap_or_else(new));
             at = fields.next;
         }
     }

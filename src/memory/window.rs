@@ -8,6 +8,8 @@ use super::{Address, Piece, ReadMemory};
 #[derive(Debug, Default)]
 pub struct Window {
     pieces: Vec<Piece>,
+    /// How many bytes they have.
+    wanted: usize,
     /// Where each piece starts in `bytes`; `None` when it could not be read.
     starts: Vec<Option<usize>>,
     bytes: Vec<u8>,
@@ -17,12 +19,14 @@ impl Window {
     /// Forgets all pieces; keeps the buffers.
     pub fn clear(&mut self) {
         self.pieces.clear();
+        self.wanted = 0;
         self.starts.clear();
     }
 
     /// Asks for a range and returns its number. It is there after the next [`Window::fill`].
     pub fn want(&mut self, at: Address, length: usize) -> usize {
         self.pieces.push(Piece { at, length });
+        self.wanted += length;
         self.pieces.len() - 1
     }
 
@@ -30,6 +34,12 @@ impl Window {
     #[must_use]
     pub fn len(&self) -> usize {
         self.pieces.len()
+    }
+
+    /// How many bytes were asked for.
+    #[must_use]
+    pub fn wanted_bytes(&self) -> usize {
+        self.wanted
     }
 
     /// Whether nothing was asked for.
@@ -42,7 +52,7 @@ impl Window {
     ///
     /// Returns whether every piece came in one go, so that all of it is of one moment.
     pub fn fill(&mut self, memory: &impl ReadMemory) -> bool {
-        let total: usize = self.pieces.iter().map(|piece| piece.length).sum();
+        let total = self.wanted;
         if self.bytes.len() < total {
             self.bytes.resize(total, 0);
         }

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::intern::{Interned, Interner, Recent};
 use super::target::Source;
 use super::thread_states::{Runner, StateFields, ThreadStates, threads_of};
 use crate::cpython::gil::GilLocks;
-use crate::cpython::legacy::{LegacyReader, LegacyThread};
+use crate::cpython::legacy::LegacyThread;
+use crate::cpython::legacy_helper::LegacySource;
 use crate::cpython::native_ids::native_ids;
 use crate::cpython::reader::{KnownThread, Reader, Reading, Undetermined};
 use crate::cpython::thread_names::{self, thread_names};
@@ -146,18 +147,15 @@ impl Observer {
         let states = states_of(reader);
         let owners = threads_of(&states);
         self.states.follow(&states, &owners);
-        let mut known = std::mem::take(&mut self.threads);
+        let known = std::mem::take(&mut self.threads).into_iter();
+        let mut known: FxHashMap<_, _> = known.map(|thread| (thread.key, thread)).collect();
         for (StateFields { key, .. }, owner) in states.iter().zip(&owners) {
-            let before = known.iter().position(|remembered| remembered.key == *key);
-            let remembered = match before {
-                Some(position) => known.swap_remove(position),
-                None => Remembered {
-                    key: *key,
-                    recent: Recent::default(),
-                    last: None,
-                    is_starting: false,
-                },
-            };
+            let remembered = known.remove(key).unwrap_or_else(|| Remembered {
+                key: *key,
+                recent: Recent::default(),
+                last: None,
+                is_starting: false,
+            });
             self.threads.push(Remembered {
                 is_starting: owner.is_none(),
                 ..remembered
@@ -456,7 +454,7 @@ fn names_of(reader: &Reader, memory: &LiveMemory, idents: &HashSet<u64>) -> Hash
 }
 
 fn identify_legacy(
-    reader: &mut LegacyReader,
+    reader: &mut LegacySource,
     tids: &HashMap<i32, Tid>,
 ) -> HashMap<(u64, u64), Identity> {
     let threads = reader.stacks().unwrap_or_default();

@@ -9,7 +9,7 @@ use super::gaps::LONGEST_SAMPLED;
 use super::ticker::has_ended_within;
 use super::{SamplerError, Stops};
 use crate::cpython::landmarks::KnownFiles;
-use crate::cpython::legacy::LegacyReader;
+use crate::cpython::legacy_helper::LegacySource;
 use crate::cpython::locate::{Found, Interpreter, LocateError, locate_with};
 use crate::cpython::native_ids::native_ids;
 use crate::cpython::reader::{KnownThread, Reader, StopThreads, Stopped};
@@ -48,7 +48,7 @@ pub enum Source {
     /// rsamp's own reader.
     Native(Box<Reader>),
     /// The py-spy crate, for versions before 3.6.
-    Legacy(Box<LegacyReader>),
+    Legacy(Box<LegacySource>),
 }
 
 /// A process whose interpreter was found.
@@ -73,7 +73,7 @@ pub struct Located {
 
 enum Readable {
     Native(Box<Interpreter>),
-    Legacy(Version, Box<LegacyReader>),
+    Legacy(Version, Box<LegacySource>),
 }
 
 impl Located {
@@ -441,7 +441,7 @@ fn tid_of(pid: Pid, thread: &KnownThread) -> Option<Tid> {
     tids.get(&inner).copied()
 }
 
-fn open_legacy(pid: Pid, version: Version) -> Result<LegacyReader, LocateError> {
+fn open_legacy(pid: Pid, version: Version) -> Result<LegacySource, LocateError> {
     let known = [(2, 7), (3, 3), (3, 4), (3, 5)];
     if !known.contains(&version.minor_pair()) {
         return Err(LocateError::UnknownVersion {
@@ -450,7 +450,7 @@ fn open_legacy(pid: Pid, version: Version) -> Result<LegacyReader, LocateError> 
             known: crate::cpython::locate::known_versions(),
         });
     }
-    LegacyReader::open(pid.0, false).map_err(|_| LocateError::NotReady(pid))
+    LegacySource::open(pid.0).map_err(|_| LocateError::NotReady(pid))
 }
 
 /// Says what the user needs to know: what the process is instead, or why it may not be read.

@@ -4,7 +4,7 @@
 //! A thread that runs code in a sub-interpreter has a `PyThreadState` there and keeps the one from which it
 //! came: the frames of the former lie on top of the frames of the latter.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use rustc_hash::FxHashMap;
 
@@ -74,6 +74,7 @@ pub fn threads_of(states: &[StateFields]) -> Vec<Option<ThreadKey>> {
         .map_or(Address::NULL, |state| state.interpreter);
     let is_alone = states.iter().all(|state| state.key.1 == states[0].key.1);
     let mut owners = Vec::with_capacity(states.len());
+    let stacks = Stacks::of(states);
     for state in states.iter().rev() {
         let ident = state.key.1;
         let native_id = state.native_id.filter(|id| *id != 0);
@@ -82,9 +83,7 @@ pub fn threads_of(states: &[StateFields]) -> Vec<Option<ThreadKey>> {
             && native_id.is_none_or(|id| native_ids.insert((state.interpreter, id)));
         let mut oldest = |ident| *first_of.entry(ident).or_insert(state.key);
         owners.push(match state.runner {
-            Runner::OnStack(at) if state.interpreter != main => {
-                Some(oldest(owner_of_stack(at, states)))
-            }
+            Runner::OnStack(at) if state.interpreter != main => Some(oldest(stacks.owner(at))),
             Runner::Unknown if !is_alone => is_first.then_some(state.key),
             _ => is_first.then(|| oldest(ident)),
         });
@@ -93,13 +92,31 @@ pub fn threads_of(states: &[StateFields]) -> Vec<Option<ThreadKey>> {
     owners
 }
 
-/// The `pthread_t` of the thread on whose C stack `at` lies. A C library puts what a `pthread_t` points to at the upper
-/// end of the thread's stack (`allocate_stack` in glibc, `pthread_create` in musl), but for the main thread, whose stack
-/// the kernel puts above all of these. The state of the main thread is the oldest one.
-fn owner_of_stack(at: Address, states: &[StateFields]) -> u64 {
-    let idents = states.iter().map(|state| state.key.1);
-    let above = idents.filter(|ident| *ident >= at.0).min();
-    above.unwrap_or_else(|| states.last().map_or(0, |state| state.key.1))
+/// The C stacks of threads.
+struct Stacks {
+    /// What the `pthread_t`s are, in ascending order.
+    idents: Vec<u64>,
+    /// That of the oldest state.
+    main: u64,
+}
+
+impl Stacks {
+    fn of(states: &[StateFields]) -> Stacks {
+        let mut idents: Vec<u64> = states.iter().map(|state| state.key.1).collect();
+        idents.sort_unstable();
+        Stacks {
+            idents,
+            main: states.last().map_or(0, |state| state.key.1),
+        }
+    }
+
+    /// The `pthread_t` of the thread on whose C stack `at` lies. A C library puts what a `pthread_t` points to at the
+    /// upper end of the thread's stack (`allocate_stack` in glibc, `pthread_create` in musl), but for the main thread,
+    /// whose stack the kernel puts above all of these. The state of the main thread is the oldest one.
+    fn owner(&self, at: Address) -> u64 {
+        let above = self.idents.partition_point(|ident| *ident < at.0);
+        self.idents.get(above).copied().unwrap_or(self.main)
+    }
 }
 
 impl ThreadStates {
@@ -107,23 +124,35 @@ impl ThreadStates {
     /// their order.
     pub fn follow(&mut self, states: &[StateFields], threads: &[Option<ThreadKey>]) {
         let before = std::mem::take(&mut self.groups);
+        let before = before
+            .iter()
+            .flat_map(|group| group.members.iter().enumerate());
+        let place: FxHashMap<_, _> = before.map(|(place, member)| (*member, place)).collect();
+        let mut group_of: FxHashMap<ThreadKey, usize> = FxHashMap::default();
         for (state, thread) in states.iter().zip(threads) {
             let Some(key) = *thread else { continue };
-            match self.groups.iter_mut().find(|group| group.key == key) {
-                Some(group) => group.members.push(state.key),
-                None => self.groups.push(Group {
-                    key,
-                    members: vec![state.key],
-                }),
-            }
+            let group = *group_of.entry(key).or_insert_with(|| {
+                let members = Vec::new();
+                self.groups.push(Group { key, members });
+                self.groups.len() - 1
+            });
+            self.groups[group].members.push(state.key);
         }
         self.groups.retain(|group| group.members.len() > 1);
         for group in &mut self.groups {
-            let known = before.iter().find(|other| other.key == group.key);
-            let place = |key: &ThreadKey| known?.members.iter().position(|member| member == key);
             // Those that are new lie on top.
-            group.members.sort_by_key(|member| place(member));
+            group.members.sort_by_key(|member| place.get(member));
         }
+    }
+
+    /// The number of the group of each state that is in one.
+    fn groups_of(&self) -> FxHashMap<ThreadKey, usize> {
+        let groups = self.groups.iter().enumerate();
+        let members = groups.flat_map(|(number, group)| {
+            let members = group.members.iter();
+            members.map(move |member| (*member, number))
+        });
+        members.collect()
     }
 
     /// Whether each thread has one state, as is the rule.
@@ -135,12 +164,16 @@ impl ThreadStates {
     /// Adds the numbers of the states that belong to the same threads as those in `numbers`. `keys` are the keys
     /// of all states, by number.
     pub fn add_the_others(&self, numbers: &mut Vec<usize>, keys: &[ThreadKey]) {
-        for group in &self.groups {
-            let is_member = |number: &usize| group.members.contains(&keys[*number]);
-            if numbers.iter().any(is_member) {
-                numbers.extend((0..keys.len()).filter(is_member));
-            }
-        }
+        let group_of = self.groups_of();
+        let wanted = numbers
+            .iter()
+            .filter_map(|number| group_of.get(&keys[*number]));
+        let wanted: HashSet<usize> = wanted.copied().collect();
+        let is_wanted = |number: &usize| {
+            let group = group_of.get(&keys[*number]);
+            group.is_some_and(|group| wanted.contains(group))
+        };
+        numbers.extend((0..keys.len()).filter(is_wanted));
         numbers.sort_unstable();
         numbers.dedup();
     }
@@ -152,16 +185,20 @@ impl ThreadStates {
         interner: &mut Interner,
         emit: &mut dyn FnMut(Event),
     ) {
-        for group in &mut self.groups {
-            let is_member = |seen: &Observation| group.members.contains(&seen.key);
-            let (mut own, others): (Vec<_>, Vec<_>) =
-                observations.iter().copied().partition(is_member);
-            if own.is_empty() {
-                continue;
-            }
-            *observations = others;
+        let group_of = self.groups_of();
+        let mut own: BTreeMap<usize, Vec<Observation>> = BTreeMap::new();
+        observations.retain(|seen| {
+            let group = group_of.get(&seen.key);
+            group
+                .map(|group| own.entry(*group).or_default().push(*seen))
+                .is_none()
+        });
+        for (number, mut own) in own {
+            let group = &mut self.groups[number];
             group.put_the_holder_on_top(&own);
-            own.sort_by_key(|seen| group.members.iter().position(|key| *key == seen.key));
+            let members = group.members.iter().enumerate();
+            let place: FxHashMap<_, _> = members.map(|(place, key)| (*key, place)).collect();
+            own.sort_by_key(|seen| place.get(&seen.key));
             observations.push(joined(group.key, &own, interner, emit));
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 
 use rsamp::cpython::legacy::{LegacyReader, LegacyThread};
 
@@ -125,6 +127,39 @@ fn a_python_2_that_runs_is_stopped_and_shows_only_stacks_that_it_had() {
         assert!(read > BUSY_READS * 9 / 10, "{read} of {BUSY_READS}");
         assert!(stops > u64::from(BUSY_READS / 2), "{stops}");
     }
+}
+
+/// A program that looks like Python 2.7, and `rsamp dump` of it.
+fn dump_forged(threads: u32, frames: u32) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("forged27");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/forged27.c");
+    let compiled = Command::new("cc")
+        .args(["-O1", "-rdynamic", "-o"])
+        .args([program.as_os_str(), source.as_ref()])
+        .status();
+    assert!(compiled.expect("a compiler").success());
+    let mut command = Command::new(program);
+    command.args([threads.to_string(), frames.to_string()]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut pid = String::new();
+    let out = child.stdout.take().expect("a pipe");
+    BufReader::new(out).read_line(&mut pid).expect("its PID");
+    let dump = Command::new(env!("CARGO_BIN_EXE_rsamp"))
+        .args(["dump", "--pid", pid.trim()])
+        .output();
+    child.kill().expect("it runs");
+    child.wait().expect("it is a child");
+    dump.expect("rsamp")
+}
+
+#[test]
+fn what_reads_a_python_2_for_rsamp_is_given_up_when_it_has_no_end() {
+    let few = dump_forged(2, 3);
+    assert!(few.status.success(), "{few:?}");
+    assert!(String::from_utf8_lossy(&few.stdout).contains("walk (forged.py:1)"));
+    let many = dump_forged(2000, 3000);
+    assert_eq!(many.status.code(), Some(4), "{many:?}");
 }
 
 /// In `legacy_calls.py` each function is called by the one of the same letter before it alone, and the two
