@@ -47,6 +47,12 @@ pub const NOT_EXECUTABLE: u8 = 126;
 /// The command was not found (as a shell has it).
 pub const NOT_FOUND: u8 = 127;
 
+/// What a shell makes of the end by a signal: 128 and its number.
+#[must_use]
+pub fn of_signal(signal: i32) -> u8 {
+    (128 + (signal & 0x7f)) as u8
+}
+
 /// Each code and what it says to a user, in ascending order.
 pub const TABLE: &[(u8, &str)] = &[
     (OK, "done"),
@@ -104,7 +110,8 @@ pub fn help() -> String {
         text.push_str(&format!("  {code:<6} {meaning}\n"));
     }
     text.push_str(
-        "  128+N  record: signal N killed the program; attach: a second signal N ended rsamp\n",
+        "  128+N  as a shell sees it: record: signal N killed the program, and then rsamp; attach: a second \
+         signal N ended rsamp\n",
     );
     text.push_str(
         "\n`record` returns the program's own exit code; the codes above 2 and below 125 are rsamp's only\n\

@@ -41,6 +41,7 @@ pub mod dump_ranks;
 pub mod job;
 pub mod merged;
 
+pub mod ending;
 pub mod exit_code;
 pub mod hints;
 pub mod streams;
@@ -48,6 +49,7 @@ pub mod streams;
 use crate::launch::shims;
 use crate::process::outlive_file_size_limit;
 use args::{Args, Command};
+use ending::Ending;
 use hints::Doing;
 use request::RequestError;
 use streams::Severity;
@@ -71,7 +73,7 @@ pub fn main() -> ExitCode {
         }
     };
     match run(&args.command) {
-        Ok(code) => ExitCode::from(code),
+        Ok(ending) => ending.carry_out(),
         Err((error, doing)) => {
             streams::complain(Severity::Error, &error, &doing);
             ExitCode::from(exit_code::of(&error))
@@ -80,16 +82,18 @@ pub fn main() -> ExitCode {
 }
 
 /// Carries out what was typed; an error comes with what was being done.
-fn run(command: &Command) -> Result<u8, (anyhow::Error, Doing)> {
-    match command {
+fn run(command: &Command) -> Result<Ending, (anyhow::Error, Doing)> {
+    let code = match command {
         Command::Record(args) => {
             let request = request::record(args).map_err(misread("record"))?;
             let doing = Doing::Record(request.command.clone());
-            commands::record::run(&request).map_err(|error| (error, doing))
+            return commands::record::run(&request).map_err(|error| (error, doing));
         }
         Command::Attach(args) => {
             if let Some(request) = request::attach_job(args).map_err(misread("attach"))? {
-                return commands::attach_job::run(&request).map_err(|error| (error, Doing::Job));
+                return commands::attach_job::run(&request)
+                    .map(Ending::from)
+                    .map_err(|error| (error, Doing::Job));
             }
             let request = request::attach(args).map_err(misread("attach"))?;
             commands::attach::run(&request).map_err(|error| (error, Doing::Attach(request.pid)))
@@ -104,7 +108,9 @@ fn run(command: &Command) -> Result<u8, (anyhow::Error, Doing)> {
         }
         Command::Dump(args) => {
             if let Some(request) = request::dump_job(args).map_err(misread("dump"))? {
-                return commands::dump_job::run(&request).map_err(|error| (error, Doing::Job));
+                return commands::dump_job::run(&request)
+                    .map(Ending::from)
+                    .map_err(|error| (error, Doing::Job));
             }
             let request = request::dump(args).map_err(misread("dump"))?;
             commands::dump::run(request).map_err(|error| (error, Doing::Dump(request.pid)))
@@ -118,7 +124,8 @@ fn run(command: &Command) -> Result<u8, (anyhow::Error, Doing)> {
             .map_err(|error| (error.into(), Doing::Reading(surroundings::READ_SOURCES))),
         Command::Completions(args) => commands::completions::run(args.shell)
             .map_err(|error| (error, Doing::Reading("completions"))),
-    }
+    };
+    code.map(Ending::from)
 }
 
 fn misread(subcommand: &'static str) -> impl FnOnce(RequestError) -> (anyhow::Error, Doing) {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::cli::ending::Ending;
 use crate::cli::gather::{self, Gathered, Scratch};
 use crate::cli::hints::Doing;
 use crate::cli::outputs::Plan;
@@ -57,7 +58,7 @@ pub fn way(request: &Record) -> Result<Way> {
 ///
 /// # Errors
 /// When it is not started.
-pub fn run_ranks(request: &Record, launch: &Launch) -> Result<u8> {
+pub fn run_ranks(request: &Record, launch: &Launch) -> Result<Ending> {
     let name = program_name::program_name(&request.command);
     let plan = plan(request, &name)?;
     let scratch = scratch(request, &name)?;
@@ -82,7 +83,7 @@ pub fn run_ranks(request: &Record, launch: &Launch) -> Result<u8> {
         .context("wait for the launcher")?
         .shell_code();
     let gathered = gather::gather(request, &scratch, plan, header, pid);
-    Ok(tell(request, gathered, code))
+    Ok(Ending::after(&launched, tell(request, gathered, code)))
 }
 
 const NO_SCRATCH: &str = "make a folder for the recordings of the ranks";
@@ -140,7 +141,7 @@ fn python_of(torchrun: Option<&OsString>) -> OsString {
 ///
 /// # Errors
 /// When it is not started.
-pub fn run_script(request: &Record, line: Option<usize>) -> Result<u8> {
+pub fn run_script(request: &Record, line: Option<usize>) -> Result<Ending> {
     let name = match line {
         Some(_) => job_name(),
         None => program_name::program_name(&request.command),
@@ -158,7 +159,7 @@ pub fn run_script(request: &Record, line: Option<usize>) -> Result<u8> {
             &changes,
         )
     });
-    let (code, pid, _launched) = match ran {
+    let (code, pid, launched) = match ran {
         Ok(ran) => ran,
         Err(error) => {
             let _ = fs::remove_dir_all(scratch.path());
@@ -167,7 +168,7 @@ pub fn run_script(request: &Record, line: Option<usize>) -> Result<u8> {
     };
     let header = gather::header(request);
     let gathered = gather::gather(request, &scratch, plan, header, pid);
-    Ok(tell(request, gathered, code))
+    Ok(Ending::after(&launched, tell(request, gathered, code)))
 }
 
 /// The command, what to change in its environment, and the folder of its own recording.
@@ -215,7 +216,7 @@ fn job_name() -> String {
 ///
 /// # Errors
 /// When `sbatch` is not started.
-pub fn submit(request: &Record, submission: &Submission) -> Result<u8> {
+pub fn submit(request: &Record, submission: &Submission) -> Result<Ending> {
     let (name, script) = read_script(&submission.script)?;
     let options = gather::own_words(&request.command);
     let rsamp = own_path()?;
@@ -235,10 +236,8 @@ pub fn submit(request: &Record, submission: &Submission) -> Result<u8> {
             command.push(file.into_os_string());
             command.extend(submission.arguments.iter().cloned());
             let mut launched = Launched::spawn(&command)?;
-            Ok(launched
-                .wait(|_| ())
-                .context("wait for sbatch")?
-                .shell_code())
+            let end = launched.wait(|_| ()).context("wait for sbatch")?;
+            Ok(Ending::after(&launched, end.shell_code()))
         });
     let _ = fs::remove_dir_all(folder.path());
     submitted

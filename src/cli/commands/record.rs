@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 use super::launch::{self, Way};
+use crate::cli::ending::Ending;
 use crate::cli::hints::Doing;
 use crate::cli::kind::Kind;
 use crate::cli::naming::{Facts, Pattern};
@@ -36,11 +37,11 @@ struct Ran {
     launched: Launched,
 }
 
-/// Runs the program and profiles it. From its start on, its exit code is the result, whatever fails here.
+/// Runs the program and profiles it. From its start on, the result is how it ended, whatever fails here.
 ///
 /// # Errors
 /// When the program is not started.
-pub fn run(request: &request::Record) -> Result<u8> {
+pub fn run(request: &request::Record) -> Result<Ending> {
     match launch::way(request)? {
         Way::Ranks(found) => return launch::run_ranks(request, &found),
         Way::Script(line) => return launch::run_script(request, line),
@@ -48,8 +49,8 @@ pub fn run(request: &request::Record) -> Result<u8> {
         Way::Here => {}
     }
     if let Placement::Rank(folder) = &request.placement {
-        let (code, _, _launched) = gathered(request, folder, &[])?;
-        return Ok(code);
+        let (code, _, launched) = gathered(request, folder, &[])?;
+        return Ok(Ending::after(&launched, code));
     }
     let name = program_name::program_name(&request.command);
     let facts = Facts::own();
@@ -58,8 +59,7 @@ pub fn run(request: &request::Record) -> Result<u8> {
     let plan = Plan::check(&outputs, &in_files, None)?;
     let ran = record(request, name, plan, &[])?;
     let code = settle(request, ran.recorded, ran.code);
-    drop(ran.launched);
-    Ok(code)
+    Ok(Ending::after(&ran.launched, code))
 }
 
 /// The files to write: where other ranks, or tasks of an array, would write the same, others than were named.

@@ -1,0 +1,53 @@
+//! Turns commands under `rsamp record` into what the shell, the job and the user around them see.
+
+use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use assert_cmd::cargo::cargo_bin;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::talk::Talk;
+
+fn record(folder: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(cargo_bin!("rsamp"));
+    command.args(["record", "-q", "--"]).args(words);
+    command.current_dir(folder).stderr(Stdio::null());
+    command
+}
+
+#[test]
+fn rsamp_dies_of_the_signal_that_killed_the_program() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for signal in [libc::SIGTERM, libc::SIGKILL, libc::SIGABRT, 40] {
+        for shell in ["sh", "env"] {
+            let script = format!("kill -{signal} $$");
+            let words = [shell, "bash", "-c", &script];
+            let words = if shell == "sh" { &words[1..] } else { &words };
+            let status = record(folder.path(), words).status().expect("rsamp runs");
+            assert_eq!(status.signal(), Some(signal), "{words:?}: {status}");
+        }
+    }
+    let left = fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(left, 0, "no core file, no recording");
+}
+
+#[test]
+fn a_ctrl_c_ends_the_loop_of_a_script_in_which_rsamp_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rsamp = cargo_bin!("rsamp").display().to_string();
+    let script = format!(
+        "for i in 1 2 3; do {rsamp} record -q -- sh -c 'echo round '$i'; exec sleep 1000'; done; echo finished"
+    );
+    let mut command = Command::new("bash");
+    command.args(["-c", &script]).current_dir(folder.path());
+    let mut talk = Talk::start(command.process_group(0).stderr(Stdio::null()));
+    assert_eq!(talk.hear(), "round 1");
+    // As a terminal does, to all of the foreground.
+    let group = Pid::from_raw(talk.child.id() as i32);
+    killpg(group, Signal::SIGINT).expect("sent");
+    assert_eq!(talk.hear(), "", "the loop went on");
+    assert_eq!(talk.end(), None, "ended by the signal");
+}
