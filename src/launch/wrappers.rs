@@ -89,6 +89,13 @@ pub fn length(words: &[&str]) -> usize {
     at
 }
 
+/// The name of the wrapper that this word is.
+#[must_use]
+pub fn known(word: &str) -> Option<&'static str> {
+    let wrapper = WRAPPERS.iter().find(|wrapper| wrapper.name == word)?;
+    Some(wrapper.name)
+}
+
 /// How many words the first wrapper is, when the first word is one, and a command is behind it.
 fn one(words: &[&str]) -> Option<usize> {
     let base = base_name(words.first()?)?;

@@ -51,3 +51,33 @@ fn a_ctrl_c_ends_the_loop_of_a_script_in_which_rsamp_runs() {
     assert_eq!(talk.hear(), "", "the loop went on");
     assert_eq!(talk.end(), None, "ended by the signal");
 }
+
+/// What a bash script prints, alone and under rsamp, in a folder in which it is `job.sh`.
+fn said_alone_and_under_rsamp(script: &str, environment: &[(&str, &str)]) -> [String; 2] {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("job.sh"), script).expect("written");
+    let mut alone = Command::new("bash");
+    alone.arg("job.sh").current_dir(folder.path());
+    [alone, record(folder.path(), &["bash", "job.sh"])].map(|mut command| {
+        let output = command.envs(environment.iter().copied()).output();
+        String::from_utf8(output.expect("runs").stdout).expect("text")
+    })
+}
+
+#[test]
+fn a_script_without_launchers_sees_nothing_of_rsamp() {
+    let script = "# srun and mpirun are not called\nenv -u _ | sort\nls -A\ndeclare -F\ntrap -p\n";
+    let [alone, under] = said_alone_and_under_rsamp(script, &[("BASH_FUNC_srun%%", "() { :; }")]);
+    assert_eq!(under, alone);
+    assert!(alone.contains("BASH_FUNC_srun") && alone.contains("job.sh"));
+}
+
+#[test]
+fn a_function_of_the_users_with_a_launchers_name_is_kept() {
+    let function = ("BASH_FUNC_srun%%", "() { echo mine \"$@\"; }");
+    let script = "srun a\nbash -c 'srun b'\nmpirun() { echo theirs \"$@\"; }; export -f mpirun\n\
+                  bash -c 'mpirun c'\ntrap -p DEBUG\n";
+    let [alone, under] = said_alone_and_under_rsamp(script, &[function]);
+    assert_eq!(under, "mine a\nmine b\ntheirs c\n");
+    assert_eq!(under, alone);
+}

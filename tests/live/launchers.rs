@@ -312,7 +312,7 @@ fn every_launcher_in_a_job_script_is_seen() {
     let site = Site::new();
     // As a module of a cluster does, after which the links are not the first in PATH.
     let script = "PATH=$PWD/bin:$PATH\nsrun -n 2 python rank.py first\nPATH=$PWD/bin:$PATH\n\
-                  mpirun -n 2 python rank.py second\nexit 5\n";
+                  timeout 60 mpirun -n 2 python rank.py second\nexit 5\n";
     site.script("job.sl", script);
     // What a login shell reads is this machine's, but for what is the user's.
     let home = site.path().display().to_string();
@@ -330,6 +330,26 @@ fn every_launcher_in_a_job_script_is_seen() {
         let ranks = [Some(0), Some(0), Some(1), Some(1)];
         assert_eq!(site.ranks("all.rsamp"), ranks, "{}", errors(&output));
         assert_eq!(errors(&output), "");
+    }
+}
+
+#[test]
+fn launchers_that_a_driver_or_a_makefile_starts_are_seen() {
+    let site = Site::new();
+    let driver = "import subprocess\nsubprocess.run(['srun', '-n', '2'] + 'python rank.py'.split(), check=True)\n";
+    site.script("driver.py", driver);
+    site.script("Makefile", "all:\n\tmpirun -n 2 python rank.py\n");
+    for (line, own) in [("python driver.py", vec![None]), ("make -s", Vec::new())] {
+        let output = site.run(&format!("record -q -o all.rsamp -- {line}"), &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        assert_eq!(said(&output.stdout), ["rank 0", "rank 1"], "{line}");
+        let ranks = [own, vec![Some(0), Some(1)]].concat();
+        assert_eq!(
+            site.ranks("all.rsamp"),
+            ranks,
+            "{line}: {}",
+            errors(&output)
+        );
     }
 }
 

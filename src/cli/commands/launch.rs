@@ -14,7 +14,8 @@ use crate::cli::outputs::Plan;
 use crate::cli::request::{Placement, Record};
 use crate::cli::streams::{self, Severity};
 use crate::cli::{commands, exit_code, naming::Facts, program_name, report};
-use crate::launch::batch::{self, Call, Script, Submission};
+use crate::launch::batch::{self, BatchError, Call, Script, Submission};
+use crate::launch::scripts::{self, Called, ThisMachine};
 use crate::launch::{self, Launch, Wish, shims};
 use crate::process::{Change, Launched};
 
@@ -25,8 +26,8 @@ pub enum Way {
     Here,
     /// A launcher starts it on its ranks.
     Ranks(Launch),
-    /// A shell runs it, which may start launchers. The script is the part of this file from that line on.
-    Script(Option<usize>),
+    /// It runs a script that starts launchers. The script is the part of this file from that line on.
+    Script(Option<usize>, Called),
     /// Slurm runs it later.
     Batch(Submission),
 }
@@ -38,7 +39,11 @@ pub enum Way {
 pub fn way(request: &Record) -> Result<Way> {
     let wish = match &request.placement {
         Placement::AsTyped(wish) => *wish,
-        Placement::BatchScript(line) => return Ok(Way::Script(Some(*line))),
+        Placement::BatchScript(line) => {
+            let called = scripts::called_by(&request.command, &ThisMachine);
+            warn_of_paths(request, &called);
+            return Ok(Way::Script(Some(*line), called));
+        }
         Placement::Rank(_) => return Ok(Way::Here),
     };
     if wish == Wish::None {
@@ -47,10 +52,14 @@ pub fn way(request: &Record) -> Result<Way> {
     if let Some(submission) = batch::find(&request.command)? {
         return Ok(Way::Batch(submission));
     }
-    Ok(match launch::find(&request.command, wish)? {
-        Some(launch) => Way::Ranks(launch),
-        None if shims::runs_shell(&request.command, shims::head) => Way::Script(None),
-        None => Way::Here,
+    if let Some(launch) = launch::find(&request.command, wish)? {
+        return Ok(Way::Ranks(launch));
+    }
+    let called = scripts::called_by(&request.command, &ThisMachine);
+    warn_of_paths(request, &called);
+    Ok(match called.launchers.is_empty() {
+        true => Way::Here,
+        false => Way::Script(None, called),
     })
 }
 
@@ -141,14 +150,14 @@ fn python_of(torchrun: Option<&OsString>) -> OsString {
 ///
 /// # Errors
 /// When it is not started.
-pub fn run_script(request: &Record, line: Option<usize>) -> Result<Ending> {
+pub fn run_script(request: &Record, line: Option<usize>, called: &Called) -> Result<Ending> {
     let name = match line {
         Some(_) => job_name(),
         None => program_name::program_name(&request.command),
     };
     let plan = plan(request, &name)?;
     let scratch = scratch(request, &name)?;
-    let prepared = prepare(request, &scratch, line, &name);
+    let prepared = prepare(request, &scratch, (line, called), &name);
     let ran = prepared.and_then(|(command, changes, own)| {
         commands::record::gathered(
             &Record {
@@ -171,15 +180,32 @@ pub fn run_script(request: &Record, line: Option<usize>) -> Result<Ending> {
     Ok(Ending::after(&launched, tell(request, gathered, code)))
 }
 
+/// Says which launchers run without rsamp on their ranks, before anybody waits for them.
+fn warn_of_paths(request: &Record, called: &Called) {
+    for path in &called.by_path {
+        let error = anyhow::anyhow!(
+            "the script calls {path} by its path: rsamp cannot put itself before its programs, and records none of its ranks"
+        );
+        let doing = Doing::Record(request.command.clone());
+        streams::complain(Severity::Warning, &error, &doing);
+        let name = Path::new(path).file_name().unwrap_or_default();
+        streams::say(format_args!(
+            "hint: call it {0} in the script, or put rsamp record -- before the program there: {0} … rsamp record -- python …",
+            name.to_string_lossy()
+        ));
+    }
+}
+
 /// The command, what to change in its environment, and the folder of its own recording.
 fn prepare(
     request: &Record,
     scratch: &Scratch,
-    line: Option<usize>,
+    (line, called): (Option<usize>, &Called),
     name: &str,
 ) -> Result<(Vec<OsString>, Vec<Change>, PathBuf)> {
     let options = gather::own_words(&request.command);
-    let changes = shims::install(scratch.path(), &own_path()?, &options).context(NO_SCRATCH)?;
+    let changes =
+        shims::install(scratch.path(), &own_path()?, &options, called).context(NO_SCRATCH)?;
     let own = scratch.own().context(NO_SCRATCH)?;
     let mut command = request.command.clone();
     if let Some(line) = line {
@@ -224,8 +250,23 @@ pub fn submit(request: &Record, submission: &Submission) -> Result<Ending> {
         rsamp: &rsamp,
         options: &options,
     };
-    // What is no script, sbatch refuses.
-    let script = batch::under_rsamp(&script, call).unwrap_or(script);
+    let script = match batch::under_rsamp(&script, call) {
+        Ok(script) => script,
+        // sbatch refuses it.
+        Err(BatchError::NoScript) => script,
+        Err(error) => {
+            let error = anyhow::Error::new(error).context("the job is submitted without rsamp");
+            streams::complain(
+                Severity::Warning,
+                &error,
+                &Doing::Record(request.command.clone()),
+            );
+            streams::say(
+                "hint: put rsamp record -- before python, or before the launcher, in the script",
+            );
+            script
+        }
+    };
     // Slurm calls the job after the file, unless it has a name.
     let folder = Scratch::create(&request.outputs, "rsamp-submit").context(NO_SCRATCH)?;
     let file = folder.path().join(name);

@@ -44,7 +44,7 @@ struct Ran {
 pub fn run(request: &request::Record) -> Result<Ending> {
     match launch::way(request)? {
         Way::Ranks(found) => return launch::run_ranks(request, &found),
-        Way::Script(line) => return launch::run_script(request, line),
+        Way::Script(line, called) => return launch::run_script(request, line, &called),
         Way::Batch(submission) => return launch::submit(request, &submission),
         Way::Here => {}
     }
