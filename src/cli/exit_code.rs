@@ -155,11 +155,15 @@ fn of_sampler(error: &SamplerError) -> Option<u8> {
     match error {
         SamplerError::NoSuchProcess(_) => Some(NO_SUCH_PROCESS),
         SamplerError::NotPython { .. } | SamplerError::NeverPython { .. } => Some(NOT_PYTHON),
-        SamplerError::PermissionDenied { .. } => Some(PERMISSION),
+        SamplerError::PermissionDenied { .. } | SamplerError::PermissionLost { .. } => {
+            Some(PERMISSION)
+        }
         SamplerError::UnknownVersion { .. } => Some(UNKNOWN_VERSION),
         SamplerError::EndedEarly(_) => Some(ENDED_EARLY),
         // Its cause decides.
-        SamplerError::Process { .. } | SamplerError::Io { .. } => None,
+        SamplerError::Process { .. }
+        | SamplerError::Io { .. }
+        | SamplerError::Unstoppable { .. } => None,
     }
 }
 

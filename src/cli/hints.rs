@@ -110,9 +110,13 @@ fn sampler_hint(error: &SamplerError, doing: &Doing, rsamp: &str) -> Option<Stri
             ..
         } if is_out_of_files(source) => Some(MORE_FILES.to_owned()),
         SamplerError::Io { source, .. } if is_out_of_files(source) => Some(MORE_FILES.to_owned()),
-        SamplerError::EndedEarly(_) | SamplerError::Process { .. } | SamplerError::Io { .. } => {
-            None
+        SamplerError::PermissionLost { pid, why, .. } => {
+            Some(permission_hint(*pid, why, doing, rsamp))
         }
+        SamplerError::EndedEarly(_)
+        | SamplerError::Process { .. }
+        | SamplerError::Io { .. }
+        | SamplerError::Unstoppable { .. } => None,
     }
 }
 
@@ -150,6 +154,8 @@ fn not_python_hint(pid: Pid, doing: &Doing) -> String {
 fn permission_hint(pid: Pid, why: &Denied, doing: &Doing, rsamp: &str) -> String {
     let again = match doing {
         Doing::Dump(_) => format!("sudo {rsamp} dump --pid {pid}"),
+        // The process has ended.
+        Doing::Record(command) => format!("sudo {rsamp} record -- {}", without_sudo(command)),
         _ => format!("sudo {rsamp} attach --pid {pid}"),
     };
     let container = "start the container with docker run --cap-add=SYS_PTRACE, and with --pid=host to \
@@ -175,6 +181,20 @@ fn permission_hint(pid: Pid, why: &Denied, doing: &Doing, rsamp: &str) -> String
         }
         Denied::Unknown => format!("run as root ({again}); in a container, {container}"),
     }
+}
+
+/// The words of a command, without a sudo(8) in front that has no options.
+fn without_sudo(command: &[std::ffi::OsString]) -> String {
+    let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
+    let words = match words.split_first() {
+        Some((first, rest))
+            if first == "sudo" && rest.first().is_some_and(|word| !word.starts_with('-')) =>
+        {
+            rest
+        }
+        _ => &words,
+    };
+    words.join(" ")
 }
 
 fn spawn_hint(error: &SpawnError, doing: &Doing) -> Option<String> {

@@ -54,7 +54,7 @@ pub use identity::{ImageIdentity, Process, started_at, with_memory};
 pub use image::{FileStamp, Image, ImageError, MappedFile};
 pub use limits::Limits;
 pub use maps::{Mapping, MapsError};
-pub use pause::{Paused, pause, release_late};
+pub use pause::{Paused, pause, release_late, tracer_of};
 pub use permission::{Denied, diagnose};
 pub use regular_file::{open_regular, open_regular_below};
 pub use spawn::{

@@ -17,7 +17,7 @@ use super::program::{Place, Program, Unbegun};
 use super::target;
 use super::threads::ThreadIds;
 use super::ticker::{Ticker, Wake};
-use super::{Children, Ended, Progress, SamplerError, Settings, Stop};
+use super::{Children, Ended, Progress, SamplerError, Settings, Stop, Stops};
 use crate::process::{Pid, Process, RunTimes};
 use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId};
 
@@ -290,6 +290,11 @@ impl Recording<'_> {
             is_newborn: is_forked,
         };
         self.begun += 1;
+        if stops == Stops::Always
+            && let Err(error) = target::check_stops(pid)
+        {
+            self.progress.fail(error);
+        }
         self.tree.runs(pid, place.id, found.image());
         let mut program = found.begin(place, self.thread_ids.clone(), self.emit);
         if let Some(first) = first {
@@ -318,6 +323,9 @@ impl Recording<'_> {
         for program in &mut programs {
             let observed = program.tick(now, gap, self.emit);
             self.count(&observed);
+            if let Some(error) = program.lost_permission(now) {
+                self.progress.fail(error);
+            }
         }
         self.programs = programs;
     }
