@@ -25,9 +25,11 @@ pub mod source_reader;
 pub mod surroundings;
 
 pub mod caller;
+pub mod growing;
 pub mod inputs;
 pub mod outputs;
 pub mod overview;
+pub mod pipes;
 pub mod place;
 pub mod report;
 pub mod scratch;

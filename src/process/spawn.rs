@@ -38,6 +38,8 @@ use nix::unistd::{getpgid, getpgrp, getpid, getppid, getsid};
 use thiserror::Error;
 
 use super::Pid;
+use super::TaskState::{Dead, Zombie};
+use super::births;
 use super::direct_signals::{Decision, DirectSignals, Sent};
 use super::identity::read_stat;
 use super::witness::{Witness, await_senders};
@@ -297,6 +299,8 @@ impl Launched {
     ) -> Result<ExitStatusKind, SpawnError> {
         loop {
             if let Some(status) = self.look_at_child(&mut on_event)? {
+                // What came until now was for the command. What comes from now on is for rsamp, if it waits for anything.
+                while let Ok(Some(_)) = self.signals.read_signal() {}
                 return Ok(status);
             }
             self.bury_orphans();
@@ -368,6 +372,26 @@ impl Launched {
                 Err(source) => return Err(source),
             }
         }
+    }
+
+    /// The processes that the command started and that run on after it, where [`adopt_orphans`] was called: they have become
+    /// children of ours, or descend from such.
+    #[must_use]
+    pub fn left_behind(&self) -> Vec<Pid> {
+        let own = Pid(getpid().as_raw());
+        let witness = self.witness.as_ref().map(Witness::pid);
+        let is_left = |pid: &Pid| {
+            *pid != own
+                && *pid != self.pid
+                && Some(*pid) != witness
+                && is_descendant(*pid, own)
+                && !read_stat(*pid).is_ok_and(|stat| matches!(stat.state, Zombie | Dead))
+        };
+        births::all()
+            .into_iter()
+            .map(|birth| birth.pid)
+            .filter(is_left)
+            .collect()
     }
 
     /// Takes the ends of adopted processes, for which nobody else waits.
