@@ -114,9 +114,9 @@ pub fn help() -> String {
          signal N ended rsamp\n",
     );
     text.push_str(
-        "\n`record` returns the program's own exit code; the codes above 2 and below 125 are rsamp's only\n\
-         when the program was not started (73), or ended with 0 and its files were not written (74), or\n\
-         recordings of ranks are missing or damaged (65).",
+        "\n`record` returns the program's own exit code; the codes below 125 are rsamp's only\n\
+         when the program was not started (73), or ended with 0 and its files were not written (74),\n\
+         nothing could be recorded (1, 5, 6), or recordings of ranks are missing or damaged (65).",
     );
     text
 }

@@ -94,6 +94,14 @@ fn is_out_of_files(error: &std::io::Error) -> bool {
 }
 
 fn sampler_hint(error: &SamplerError, doing: &Doing, rsamp: &str) -> Option<String> {
+    if let Doing::Record(command) = doing
+        && let Some(submitter) = submitter(command)
+    {
+        return Some(format!(
+            "{submitter} hands the job to machines where it runs without rsamp: put rsamp record -- in front of python, or \
+             of the launcher, inside the job script"
+        ));
+    }
     match error {
         SamplerError::NoSuchProcess(_) => Some(NO_SUCH_PROCESS.to_owned()),
         SamplerError::NotPython { pid, .. } | SamplerError::NeverPython { pid, .. } => {
@@ -149,6 +157,26 @@ fn not_python_hint(pid: Pid, doing: &Doing) -> String {
             "if it started a Python program, name that one: rsamp {verb} --pid $(pgrep -n -P {pid} python)"
         ),
     }
+}
+
+/// Commands that hand a job, or a program, to a batch system and are no launchers that rsamp knows.
+const SUBMITTERS: &[&str] = &[
+    "qsub",
+    "bsub",
+    "msub",
+    "flux",
+    "condor_submit",
+    "oarsub",
+    "ccc_msub",
+    "pjsub",
+    "llsubmit",
+];
+
+fn submitter(command: &[std::ffi::OsString]) -> Option<String> {
+    let name = Path::new(command.first()?).file_name()?.to_string_lossy();
+    SUBMITTERS
+        .contains(&name.as_ref())
+        .then(|| name.into_owned())
 }
 
 fn permission_hint(pid: Pid, why: &Denied, doing: &Doing, rsamp: &str) -> String {
@@ -442,6 +470,19 @@ mod tests {
         profile it: process 4242 is bash (/usr/bin/bash), not a Python program
         when a script or launcher starts Python, put rsamp record -- in front of python inside it
         ");
+    }
+
+    #[test]
+    fn what_submits_a_job_is_told_where_rsamp_belongs() {
+        for command in [
+            &["qsub", "job.sl"][..],
+            &["/opt/lsf/bin/bsub", "x"],
+            &["flux", "run"],
+        ] {
+            let command = command.iter().map(Into::into).collect();
+            let text = hint_of(SamplerError::EndedEarly(PID), &Doing::Record(command));
+            assert!(text.contains("inside the job script"), "{text}");
+        }
     }
 
     #[test]

@@ -93,6 +93,22 @@ pub fn called_by(command: &[OsString], machine: &impl Machine) -> Called {
     reading.called
 }
 
+/// The script in a command that starts MPI processes by itself (`MPI_Comm_spawn`), which no launcher puts rsamp before. One
+/// that is run by `-m mpi4py.futures` does not: the workers are the launcher's ranks then.
+#[must_use]
+pub fn spawns_ranks(command: &[OsString], machine: &impl Machine) -> Option<PathBuf> {
+    const SPAWN: &[&str] = &["MPIPoolExecutor", ".Spawn("];
+    if command.iter().any(|word| word == "mpi4py.futures") {
+        return None;
+    }
+    let files = command.iter().map(PathBuf::from);
+    let mut scripts = files.filter(|path| path.extension().is_some_and(|ending| ending == "py"));
+    scripts.find(|path| {
+        let text = machine.read(path).unwrap_or_default();
+        SPAWN.iter().any(|call| text.contains(call))
+    })
+}
+
 /// Where a script is.
 #[derive(Debug, PartialEq, Eq)]
 enum Entry {
@@ -407,6 +423,7 @@ mod tests {
             "\"\"\"Run me:\n  mpirun -n 4 python plain.py\n\"\"\"\nimport subprocess\n",
         ),
         ("sub/Makefile", "all:\n\tmpiexec -n 2 python x.py\n"),
+        ("pool.py", "from mpi4py.futures import MPIPoolExecutor\n"),
         ("loop.sh", "bash loop.sh\n./loop.sh\n"),
     ]);
 
@@ -461,6 +478,17 @@ mod tests {
         let found = called("shim x.py");
         assert_eq!(found.by_path, ["/opt/slurm/bin/srun"]);
         assert!(found.launchers.is_empty());
+    }
+
+    #[test]
+    fn a_program_that_starts_ranks_by_itself_is_told() {
+        let found = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            spawns_ranks(&words, &FILES)
+        };
+        assert_eq!(found("mpirun -n 1 python pool.py"), Some("pool.py".into()));
+        assert_eq!(found("mpirun -n 4 python -m mpi4py.futures pool.py"), None);
+        assert_eq!(found("mpirun -n 4 python drive.py"), None);
     }
 
     #[test]

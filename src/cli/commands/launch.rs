@@ -53,6 +53,7 @@ pub fn way(request: &Record) -> Result<Way> {
         return Ok(Way::Batch(submission));
     }
     if let Some(launch) = launch::find(&request.command, wish)? {
+        warn_of_spawns(request);
         return Ok(Way::Ranks(launch));
     }
     let called = scripts::called_by(&request.command, &ThisMachine);
@@ -175,9 +176,53 @@ pub fn run_script(request: &Record, line: Option<usize>, called: &Called) -> Res
             return Err(error);
         }
     };
+    if !request.quiet {
+        warn_of_unseen(request, scratch.path(), called);
+    }
     let header = gather::header(request);
     let gathered = gather::gather(request, &scratch, plan, header, pid);
     Ok(Ending::after(&launched, tell(request, gathered, code)))
+}
+
+/// Says that ranks which the program starts by itself are not recorded.
+fn warn_of_spawns(request: &Record) {
+    let Some(script) = scripts::spawns_ranks(&request.command, &ThisMachine) else {
+        return;
+    };
+    let error = anyhow::anyhow!(
+        "{script:?} starts MPI processes by itself: they run without rsamp, and are not recorded"
+    );
+    let doing = Doing::Record(request.command.clone());
+    streams::complain(Severity::Warning, &error, &doing);
+    streams::say(
+        "hint: let the launcher start the workers of an MPIPoolExecutor: mpirun -n 5 python -m mpi4py.futures x.py",
+    );
+}
+
+/// Says which launchers the script names, and none of which rsamp was called for.
+fn warn_of_unseen(request: &Record, scratch: &Path, called: &Called) {
+    let folders = fs::read_dir(scratch).into_iter().flatten().flatten();
+    let names: Vec<_> = folders.map(|entry| entry.file_name()).collect();
+    let is_seen = |launcher: &&&str| {
+        let begin = format!("{launcher}-");
+        names
+            .iter()
+            .any(|name| name.to_string_lossy().starts_with(&begin))
+    };
+    let is_any = called == &Called::any();
+    if is_any || called.launchers.is_empty() || called.launchers.iter().any(|name| is_seen(&name)) {
+        return;
+    }
+    let names = called.launchers.join(", ");
+    let error = anyhow::anyhow!(
+        "the script names {names}, and did not call it by PATH: if it ran, its ranks are not recorded"
+    );
+    let doing = Doing::Record(request.command.clone());
+    streams::complain(Severity::Warning, &error, &doing);
+    streams::say(
+        "hint: env -i, exec behind a changed PATH, and sh with a PATH of its own hide rsamp: put rsamp record -- before \
+         python there",
+    );
 }
 
 /// Says which launchers run without rsamp on their ranks, before anybody waits for them.
