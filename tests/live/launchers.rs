@@ -40,7 +40,7 @@ wait
 ";
 
 /// Runs a copy of the script at once, as a job.
-const SBATCH: &str = "#!/bin/sh
+const SBATCH: &str = "#!/bin/bash
 name=$(basename \"$1\")
 mkdir spool && cp \"$1\" spool/slurm_script && shift
 chmod +x spool/slurm_script
@@ -371,6 +371,26 @@ fn a_launcher_in_a_script_runs_as_it_would_alone() {
     assert!(
         !said.contains("RSAMP_SHIMS=") && !said.contains(".ranks") && !said.contains("BASH_FUNC"),
         "{said}"
+    );
+}
+
+#[test]
+fn a_submitted_script_keeps_what_its_own_shell_would_keep() {
+    let site = Site::new();
+    let script = "#!/bin/bash\nmodule load gcc\nenv | grep '^my.var='\nsrun -n 1 python rank.py\n";
+    site.script("job.sl", script);
+    let environment = [
+        ("BASH_FUNC_module%%", "() { echo module \"$@\"; }"),
+        ("my.var", "7"),
+    ];
+    let output = site.run("record -q -o all.rsamp -- sbatch job.sl", &environment);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let read = |name: &str| fs::read(site.path().join(name)).expect("written");
+    assert_eq!(
+        said(&read("job.out")),
+        ["module load gcc", "my.var=7", "rank 0"],
+        "{}",
+        String::from_utf8_lossy(&read("job.err"))
     );
 }
 
