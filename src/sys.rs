@@ -128,6 +128,43 @@ fn set_groups(groups: &[u32]) -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
+/// Closes all descriptors of this process but one, whoever owns them: for a copy of a process that goes on in a loop of its own.
+///
+/// # Errors
+/// When `/proc` is not there, on kernels without close_range(2) (before 5.9).
+pub fn close_all_but(kept: i32) -> io::Result<()> {
+    let close_range = |first: u32, last: u32| {
+        // SAFETY: the call takes integers and touches no memory of ours; the callers use no descriptor but `kept` afterwards.
+        Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })
+    };
+    let kept = kept as u32;
+    let below = kept.checked_sub(1).map(|last| close_range(0, last));
+    if below.is_none_or(|below| below.is_ok()) && close_range(kept + 1, u32::MAX).is_ok() {
+        return Ok(());
+    }
+    let names = std::fs::read_dir("/proc/self/fd")?.filter_map(|entry| {
+        let name = entry.ok()?.file_name();
+        name.to_str()?.parse::<u32>().ok()
+    });
+    let all: Vec<u32> = names.filter(|fd| *fd != kept).collect();
+    for fd in all {
+        // SAFETY: as above; one that the listing itself used is closed already, which close(2) says.
+        unsafe { libc::close(fd as i32) };
+    }
+    Ok(())
+}
+
+/// Has this process end by `signal`, as a shell sees it, without a core file. Returns where the signal does not end it:
+/// the first process of a PID namespace, and signals that end nobody.
+pub fn end_by_signal(signal: i32) {
+    // The core file of the command is the one that counts.
+    let _ = nix::sys::prctl::set_dumpable(false);
+    // SAFETY: the default action runs no code of ours.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+    let _ = signal_set(&[signal]).thread_unblock();
+    let _ = raise(signal);
+}
+
 /// Whether two processes have their memory in common: `KCMP_VM` of kcmp(2).
 ///
 /// # Errors

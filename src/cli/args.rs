@@ -480,6 +480,10 @@ pub struct SamplingArgs {
     pub no_children: bool,
 
     /// Pause the running thread for every sample, to check the default against; slow above some 200 Hz
+    ///
+    /// Threads that wait are not paused: a paused wait (epoll_wait, semop, …) could return early, with EINTR. A thread that begins
+    /// to wait in the very moment may see that. Where another program traces the process (strace, gdb), nothing can be paused; the
+    /// summary says so.
     #[arg(long)]
     pub always_stop: bool,
 

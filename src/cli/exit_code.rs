@@ -47,6 +47,12 @@ pub const NOT_EXECUTABLE: u8 = 126;
 /// The command was not found (as a shell has it).
 pub const NOT_FOUND: u8 = 127;
 
+/// What a shell makes of the end by a signal: 128 and its number.
+#[must_use]
+pub fn of_signal(signal: i32) -> u8 {
+    (128 + (signal & 0x7f)) as u8
+}
+
 /// Each code and what it says to a user, in ascending order.
 pub const TABLE: &[(u8, &str)] = &[
     (OK, "done"),
@@ -104,12 +110,13 @@ pub fn help() -> String {
         text.push_str(&format!("  {code:<6} {meaning}\n"));
     }
     text.push_str(
-        "  128+N  record: signal N killed the program; attach: a second signal N ended rsamp\n",
+        "  128+N  as a shell sees it: record: signal N killed the program, and then rsamp; attach: a second \
+         signal N ended rsamp\n",
     );
     text.push_str(
-        "\n`record` returns the program's own exit code; the codes above 2 and below 125 are rsamp's only\n\
-         when the program was not started (73), or ended with 0 and its files were not written (74), or\n\
-         recordings of ranks are missing or damaged (65).",
+        "\n`record` returns the program's own exit code; the codes below 125 are rsamp's only\n\
+         when the program was not started (73), or ended with 0 and its files were not written (74),\n\
+         nothing could be recorded (1, 5, 6), or recordings of ranks are missing or damaged (65).",
     );
     text
 }
@@ -148,11 +155,15 @@ fn of_sampler(error: &SamplerError) -> Option<u8> {
     match error {
         SamplerError::NoSuchProcess(_) => Some(NO_SUCH_PROCESS),
         SamplerError::NotPython { .. } | SamplerError::NeverPython { .. } => Some(NOT_PYTHON),
-        SamplerError::PermissionDenied { .. } => Some(PERMISSION),
+        SamplerError::PermissionDenied { .. } | SamplerError::PermissionLost { .. } => {
+            Some(PERMISSION)
+        }
         SamplerError::UnknownVersion { .. } => Some(UNKNOWN_VERSION),
         SamplerError::EndedEarly(_) => Some(ENDED_EARLY),
         // Its cause decides.
-        SamplerError::Process { .. } | SamplerError::Io { .. } => None,
+        SamplerError::Process { .. }
+        | SamplerError::Io { .. }
+        | SamplerError::Unstoppable { .. } => None,
     }
 }
 

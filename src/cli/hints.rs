@@ -94,6 +94,14 @@ fn is_out_of_files(error: &std::io::Error) -> bool {
 }
 
 fn sampler_hint(error: &SamplerError, doing: &Doing, rsamp: &str) -> Option<String> {
+    if let Doing::Record(command) = doing
+        && let Some(submitter) = submitter(command)
+    {
+        return Some(format!(
+            "{submitter} hands the job to machines where it runs without rsamp: put rsamp record -- in front of python, or \
+             of the launcher, inside the job script"
+        ));
+    }
     match error {
         SamplerError::NoSuchProcess(_) => Some(NO_SUCH_PROCESS.to_owned()),
         SamplerError::NotPython { pid, .. } | SamplerError::NeverPython { pid, .. } => {
@@ -110,9 +118,13 @@ fn sampler_hint(error: &SamplerError, doing: &Doing, rsamp: &str) -> Option<Stri
             ..
         } if is_out_of_files(source) => Some(MORE_FILES.to_owned()),
         SamplerError::Io { source, .. } if is_out_of_files(source) => Some(MORE_FILES.to_owned()),
-        SamplerError::EndedEarly(_) | SamplerError::Process { .. } | SamplerError::Io { .. } => {
-            None
+        SamplerError::PermissionLost { pid, why, .. } => {
+            Some(permission_hint(*pid, why, doing, rsamp))
         }
+        SamplerError::EndedEarly(_)
+        | SamplerError::Process { .. }
+        | SamplerError::Io { .. }
+        | SamplerError::Unstoppable { .. } => None,
     }
 }
 
@@ -147,9 +159,31 @@ fn not_python_hint(pid: Pid, doing: &Doing) -> String {
     }
 }
 
+/// Commands that hand a job, or a program, to a batch system and are no launchers that rsamp knows.
+const SUBMITTERS: &[&str] = &[
+    "qsub",
+    "bsub",
+    "msub",
+    "flux",
+    "condor_submit",
+    "oarsub",
+    "ccc_msub",
+    "pjsub",
+    "llsubmit",
+];
+
+fn submitter(command: &[std::ffi::OsString]) -> Option<String> {
+    let name = Path::new(command.first()?).file_name()?.to_string_lossy();
+    SUBMITTERS
+        .contains(&name.as_ref())
+        .then(|| name.into_owned())
+}
+
 fn permission_hint(pid: Pid, why: &Denied, doing: &Doing, rsamp: &str) -> String {
     let again = match doing {
         Doing::Dump(_) => format!("sudo {rsamp} dump --pid {pid}"),
+        // The process has ended.
+        Doing::Record(command) => format!("sudo {rsamp} record -- {}", without_sudo(command)),
         _ => format!("sudo {rsamp} attach --pid {pid}"),
     };
     let container = "start the container with docker run --cap-add=SYS_PTRACE, and with --pid=host to \
@@ -175,6 +209,20 @@ fn permission_hint(pid: Pid, why: &Denied, doing: &Doing, rsamp: &str) -> String
         }
         Denied::Unknown => format!("run as root ({again}); in a container, {container}"),
     }
+}
+
+/// The words of a command, without a sudo(8) in front that has no options.
+fn without_sudo(command: &[std::ffi::OsString]) -> String {
+    let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
+    let words = match words.split_first() {
+        Some((first, rest))
+            if first == "sudo" && rest.first().is_some_and(|word| !word.starts_with('-')) =>
+        {
+            rest
+        }
+        _ => &words,
+    };
+    words.join(" ")
 }
 
 fn spawn_hint(error: &SpawnError, doing: &Doing) -> Option<String> {
@@ -422,6 +470,19 @@ mod tests {
         profile it: process 4242 is bash (/usr/bin/bash), not a Python program
         when a script or launcher starts Python, put rsamp record -- in front of python inside it
         ");
+    }
+
+    #[test]
+    fn what_submits_a_job_is_told_where_rsamp_belongs() {
+        for command in [
+            &["qsub", "job.sl"][..],
+            &["/opt/lsf/bin/bsub", "x"],
+            &["flux", "run"],
+        ] {
+            let command = command.iter().map(Into::into).collect();
+            let text = hint_of(SamplerError::EndedEarly(PID), &Doing::Record(command));
+            assert!(text.contains("inside the job script"), "{text}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 
+use super::growing::Growing;
 use super::inputs::{self, Input, Trouble};
 use super::kind::Kind;
 use super::outputs::{Outcome, Plan, Saved, WriteError};
@@ -81,8 +82,8 @@ pub fn merge(
         recordings: outputs
             .into_iter()
             .map(|output| {
-                let place = output.place.clone();
-                plan.arrive(&place, output.finish())
+                let growing = output.growing.clone();
+                plan.arrive(growing, output.finish())
             })
             .collect(),
     }
@@ -121,7 +122,7 @@ const MAX_WAITING: usize = 16;
 
 /// A recording that a thread of its own writes: to compress the samples takes longer than to read them.
 struct Output {
-    place: Place,
+    growing: Growing,
     pieces: Vec<Piece>,
     sender: SyncSender<Vec<Piece>>,
     thread: io::Result<JoinHandle<Written>>,
@@ -138,7 +139,8 @@ struct Written(u64, io::Result<()>);
 
 impl Output {
     fn open(plan: &Plan, place: Place, header: Header) -> Output {
-        let file = plan.opener(place.clone())();
+        let growing = Growing::at(place);
+        let file = plan.opener(&growing)();
         let (sender, receiver) = mpsc::sync_channel(MAX_WAITING);
         let writing = move || {
             let mut bytes = 0;
@@ -146,7 +148,7 @@ impl Output {
             Written(bytes, result)
         };
         Output {
-            place,
+            growing,
             pieces: Vec::new(),
             sender,
             thread: thread::Builder::new()
@@ -170,7 +172,7 @@ impl Output {
     fn finish(mut self) -> Outcome {
         self.hand_over();
         let Output {
-            place,
+            growing,
             sender,
             thread,
             ..
@@ -186,7 +188,7 @@ impl Output {
             Ok(thread) => thread.join().unwrap_or_else(|_| failed()),
             Err(error) => Written(0, Err(error)),
         };
-        let path = place.path;
+        let path = growing.place.path;
         Outcome {
             kind: Kind::Recording,
             saved: (written_bytes > 0).then(|| Saved {

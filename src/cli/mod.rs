@@ -25,9 +25,11 @@ pub mod source_reader;
 pub mod surroundings;
 
 pub mod caller;
+pub mod growing;
 pub mod inputs;
 pub mod outputs;
 pub mod overview;
+pub mod pipes;
 pub mod place;
 pub mod report;
 pub mod scratch;
@@ -41,6 +43,7 @@ pub mod dump_ranks;
 pub mod job;
 pub mod merged;
 
+pub mod ending;
 pub mod exit_code;
 pub mod hints;
 pub mod streams;
@@ -49,6 +52,7 @@ use crate::cpython::legacy_helper;
 use crate::launch::shims;
 use crate::process::outlive_file_size_limit;
 use args::{Args, Command};
+use ending::Ending;
 use hints::Doing;
 use request::RequestError;
 use streams::Severity;
@@ -72,7 +76,7 @@ pub fn main() -> ExitCode {
         }
     };
     match run(&args.command) {
-        Ok(code) => ExitCode::from(code),
+        Ok(ending) => ending.carry_out(),
         Err((error, doing)) => {
             streams::complain(Severity::Error, &error, &doing);
             ExitCode::from(exit_code::of(&error))
@@ -81,16 +85,18 @@ pub fn main() -> ExitCode {
 }
 
 /// Carries out what was typed; an error comes with what was being done.
-fn run(command: &Command) -> Result<u8, (anyhow::Error, Doing)> {
-    match command {
+fn run(command: &Command) -> Result<Ending, (anyhow::Error, Doing)> {
+    let code = match command {
         Command::Record(args) => {
             let request = request::record(args).map_err(misread("record"))?;
             let doing = Doing::Record(request.command.clone());
-            commands::record::run(&request).map_err(|error| (error, doing))
+            return commands::record::run(&request).map_err(|error| (error, doing));
         }
         Command::Attach(args) => {
             if let Some(request) = request::attach_job(args).map_err(misread("attach"))? {
-                return commands::attach_job::run(&request).map_err(|error| (error, Doing::Job));
+                return commands::attach_job::run(&request)
+                    .map(Ending::from)
+                    .map_err(|error| (error, Doing::Job));
             }
             let request = request::attach(args).map_err(misread("attach"))?;
             commands::attach::run(&request).map_err(|error| (error, Doing::Attach(request.pid)))
@@ -105,7 +111,9 @@ fn run(command: &Command) -> Result<u8, (anyhow::Error, Doing)> {
         }
         Command::Dump(args) => {
             if let Some(request) = request::dump_job(args).map_err(misread("dump"))? {
-                return commands::dump_job::run(&request).map_err(|error| (error, Doing::Job));
+                return commands::dump_job::run(&request)
+                    .map(Ending::from)
+                    .map_err(|error| (error, Doing::Job));
             }
             let request = request::dump(args).map_err(misread("dump"))?;
             commands::dump::run(request).map_err(|error| (error, Doing::Dump(request.pid)))
@@ -122,7 +130,8 @@ fn run(command: &Command) -> Result<u8, (anyhow::Error, Doing)> {
             .map_err(|error| (error.into(), Doing::Reading(legacy_helper::READ_LEGACY))),
         Command::Completions(args) => commands::completions::run(args.shell)
             .map_err(|error| (error, Doing::Reading("completions"))),
-    }
+    };
+    code.map(Ending::from)
 }
 
 fn misread(subcommand: &'static str) -> impl FnOnce(RequestError) -> (anyhow::Error, Doing) {

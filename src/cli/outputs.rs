@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::growing::Growing;
 use super::kind::Kind;
 use super::naming::{Facts, Pattern, own_variable};
 use super::place::{self, Place, Readers};
@@ -197,21 +198,21 @@ impl Plan {
 
     /// Opens a place that [`Plan::settle`] told; or its scratch file, from which
     /// [`Plan::arrive`] brings it there.
-    pub fn opener(&self, place: Place) -> impl FnOnce() -> io::Result<File> + Send + 'static {
-        let (readers, has_scratch) = (self.readers, self.has_scratch);
-        move || {
-            if has_scratch {
-                Scratch::for_path(&place.path).open()
-            } else {
-                place.open(readers)
-            }
-        }
+    pub fn opener(&self, growing: &Growing) -> impl FnOnce() -> io::Result<File> + Send + 'static {
+        let scratch = Scratch::for_path(&growing.place.path);
+        let open = growing.opener(self.readers);
+        let has_scratch = self.has_scratch;
+        move || if has_scratch { scratch.open() } else { open() }
     }
 
     /// Brings a recording that was written, or what there is of it, to its place.
     #[must_use]
-    pub fn arrive(&self, place: &Place, outcome: Outcome) -> Outcome {
-        if !self.has_scratch || outcome.saved.is_none() {
+    pub fn arrive(&self, growing: Growing, outcome: Outcome) -> Outcome {
+        if !self.has_scratch {
+            return growing.end(outcome, &std::env::temp_dir());
+        }
+        let place = &growing.place;
+        if outcome.saved.is_none() {
             return outcome;
         }
         let scratch = Scratch::for_path(&place.path);
@@ -627,8 +628,8 @@ mod tests {
         assert_eq!(read("by-scratch-42.svg"), "flamegraph");
         assert_eq!(read("by-scratch-42.1.pstats"), "pstats");
         let path = folder.path().join("x.rsamp");
-        let place = Place::new(&path);
-        plan.opener(place.clone())()
+        let growing = Growing::at(Place::new(&path));
+        plan.opener(&growing)()
             .expect("opened")
             .write_all(b"recorded")
             .expect("written");
@@ -641,7 +642,7 @@ mod tests {
             }),
             error: None,
         };
-        assert!(plan.arrive(&place, written).error.is_none());
+        assert!(plan.arrive(growing, written).error.is_none());
         assert_eq!(read("x.rsamp"), "recorded");
     }
 

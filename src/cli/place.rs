@@ -9,19 +9,21 @@
 //! into: it is replaced, where that user may replace it. Nor is a symbolic link followed that somebody else put into a
 //! folder for everybody, as with `fs.protected_symlinks` (proc_sys_fs(5)), which is not set everywhere.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, renameat2};
 use nix::unistd::{AccessFlags, eaccess, linkat};
 use thiserror::Error;
 
 use super::caller;
 use super::naming::PatternError;
+use super::pipes::{self, Patient};
 use crate::export::Format;
+use crate::process::open_regular;
 
 /// As many as the kernel follows in one path (`MAXSYMLINKS`, path_resolution(7)).
 const MAX_SYMLINKS: usize = 40;
@@ -149,23 +151,27 @@ impl Place {
     }
 
     /// Opens it for what is written bit by bit: a regular file is there from now on, and holds what was
-    /// written so far.
+    /// written so far. It is locked until it is closed.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// When it cannot be opened; [`io::ErrorKind::WouldBlock`]: another rsamp has it open so.
     pub fn open(&self, readers: Readers) -> io::Result<File> {
         let _acting = caller::act()?;
         match &self.way {
             Way::Rename(target) => {
                 let file = NewFile::beside(target, readers)?;
                 file.dress(target, readers)?;
-                file.replace(target)
+                // Nobody has it yet. Where the file system knows no locks, it is written without.
+                let _ = file.file.try_lock();
+                file.replace_unused(target)
             }
-            Way::New(target) => OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(readers.mode())
-                .open(target),
+            Way::New(target) => {
+                let mut options = OpenOptions::new();
+                options.write(true).create_new(true).mode(readers.mode());
+                let file = options.open(target)?;
+                let _ = file.try_lock();
+                Ok(file)
+            }
             Way::Direct(target) => direct(target),
             Way::Stdout => descriptor(io::stdout()),
             Way::Stderr => descriptor(io::stderr()),
@@ -354,7 +360,16 @@ fn folder_of(path: &Path) -> PathBuf {
 }
 
 fn direct(target: &Path) -> io::Result<File> {
-    let is_file = fs::metadata(target).is_ok_and(|metadata| metadata.is_file());
+    let metadata = fs::metadata(target);
+    let is = |kind: fn(&fs::FileType) -> bool| {
+        metadata
+            .as_ref()
+            .is_ok_and(|metadata| kind(&metadata.file_type()))
+    };
+    if is(FileTypeExt::is_fifo) && descriptor_number(target).is_none() {
+        return pipes::open(target);
+    }
+    let is_file = is(fs::FileType::is_file);
     let mut options = OpenOptions::new();
     options.append(true);
     if descriptor_number(target).is_none() {
@@ -439,6 +454,48 @@ impl NewFile {
         self.file.try_clone()
     }
 
+    /// As [`NewFile::replace`], but never in the place of a file that somebody has locked.
+    fn replace_unused(mut self, target: &Path) -> io::Result<File> {
+        if is_locked(target) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if self.name.is_none() {
+            let (name, ()) = hidden_name(&folder_of(target), |path| self.link(path))?;
+            self.name = Some(name);
+        }
+        let Some(name) = self.name.clone() else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        match rename_if_new(&name, target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => {
+                result?;
+                self.name = None;
+                return self.file.try_clone();
+            }
+        }
+        // Somebody may have put another there since: look at what was replaced, and give it back.
+        let exchange = || {
+            renameat2(
+                AT_FDCWD,
+                &name,
+                AT_FDCWD,
+                target,
+                RenameFlags::RENAME_EXCHANGE,
+            )
+        };
+        if exchange().is_err() {
+            return self.replace(target);
+        }
+        if is_locked(&name) {
+            exchange()?;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        fs::remove_file(&name)?;
+        self.name = None;
+        self.file.try_clone()
+    }
+
     /// Names it `target`, which must not exist.
     fn become_new(mut self, target: &Path) -> io::Result<File> {
         match &self.name {
@@ -480,6 +537,12 @@ fn hidden_name<T>(
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
+/// Whether another process has locked a regular file.
+fn is_locked(path: &Path) -> bool {
+    let file = open_regular(path);
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// Renames unless `target` exists. File systems without hard links leave a gap between look and rename.
 fn rename_if_new(temporary: &Path, target: &Path) -> io::Result<()> {
     match fs::hard_link(temporary, target) {
@@ -499,7 +562,7 @@ fn copy(
     render: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut out = BufWriter::new(Counting {
-        file,
+        file: Patient::new(file),
         written_bytes,
     });
     let result = render(&mut out).and_then(|()| out.flush());
@@ -512,7 +575,7 @@ fn copy(
 
 /// Counts what arrives in a file.
 struct Counting<'a> {
-    file: &'a File,
+    file: Patient<'a>,
     written_bytes: &'a mut u64,
 }
 
@@ -586,6 +649,10 @@ mod tests {
         assert_eq!(fs::read(&path).expect("read"), b"new");
         let error = Place::new(&path).open(Readers::Usual).expect_err("exists");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        let busy = Place::named(&path, false).expect("writable");
+        let error = busy.open(Readers::Usual).expect_err("being written");
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        drop(file);
 
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).expect("permissions");
         let forced = Place::named(&path, true).expect("writable");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::growing::Growing;
 use super::header::{self, Asked};
 use super::kind::Kind;
 use super::outputs::{Outcome, Plan, Saved, WriteError};
@@ -60,7 +61,7 @@ pub struct Sampled {
     /// Why others that descend from it could not be read.
     pub unread: Vec<SamplerError>,
     /// What writes the recordings.
-    recorders: Vec<(Place, io::Result<Recorder>)>,
+    recorders: Vec<(Growing, io::Result<Recorder>)>,
 }
 
 /// What came of it all.
@@ -141,12 +142,13 @@ impl Recording {
     }
 
     /// Starts what writes the recordings. One that cannot be started is told at the end.
-    fn start_recorders(&mut self) -> Vec<(Place, io::Result<Recorder>)> {
+    fn start_recorders(&mut self) -> Vec<(Growing, io::Result<Recorder>)> {
         let (pid, places) = (self.pid, self.plan.settle(self.pid));
         let is_needed = self.extras.source && !places.is_empty();
         let source_files = Arc::new(SourceFiles::new(is_needed));
         let start = |place: Place| {
-            let open = self.plan.opener(place.clone());
+            let growing = Growing::at(place);
+            let open = self.plan.opener(&growing);
             let asked = Asked {
                 command: self.command.clone(),
                 rate: self.sampling.rate,
@@ -156,7 +158,7 @@ impl Recording {
                 Box::new(move || Ok((open()?, header::header(&asked, pid)))),
                 Arc::clone(&source_files) as Arc<dyn Surroundings>,
             );
-            (place, recorder)
+            (growing, recorder)
         };
         places.into_iter().map(start).collect()
     }
@@ -167,7 +169,10 @@ impl Recording {
         let recorders = std::mem::take(&mut sampled.recorders).into_iter();
         let recordings = || {
             recorders
-                .map(|(place, recorder)| self.plan.arrive(&place, finish(&place, recorder)))
+                .map(|(growing, recorder)| {
+                    let outcome = finish(&growing.place, recorder);
+                    self.plan.arrive(growing, outcome)
+                })
                 .collect()
         };
         let meta = self.meta(&sampled);

@@ -10,7 +10,7 @@ use crate::export::Format;
 use crate::export::escape::{escaped, quoted};
 use crate::export::number::size;
 use crate::export::text::{SummaryOptions, summary};
-use crate::sampler::Ended;
+use crate::sampler::{Ended, SamplerError};
 
 /// The summary that `--quiet` silences; ends with a line feed. `subject` is `process 4242` or `the program`.
 #[must_use]
@@ -29,7 +29,11 @@ pub fn text(recorded: &Recorded, subject: &str) -> String {
         }
     }
     for error in &recorded.sampled.unread {
-        let _ = writeln!(out, "not sampled: {}", escaped(&error.to_string()));
+        let what = match error {
+            SamplerError::Unstoppable { .. } => "read while running",
+            _ => "not sampled",
+        };
+        let _ = writeln!(out, "{what}: {}", escaped(&error.to_string()));
     }
     if let Some(reason) = &recorded.sampled.too_short {
         let _ = writeln!(

@@ -12,6 +12,8 @@ pub mod command_line;
 
 pub mod batch;
 
+pub mod scripts;
+
 pub mod shims;
 
 pub mod slurm;

@@ -22,6 +22,8 @@ pub struct LiveMemory {
     ranges: RefCell<Vec<RemoteIoVec>>,
     /// Whether there is none any more: every range of a window would be asked for in vain.
     is_gone: Cell<bool>,
+    /// What a read was refused by since it was asked for last.
+    refusal: Cell<Option<Errno>>,
 }
 
 impl LiveMemory {
@@ -33,7 +35,19 @@ impl LiveMemory {
             owner: Cell::new(pid),
             ranges: RefCell::new(Vec::with_capacity(MAX_RANGES)),
             is_gone: Cell::new(false),
+            refusal: Cell::new(None),
         }
+    }
+
+    /// Why a read was refused since this was asked last: for lack of permission (`EPERM`, `EACCES`), or because the call
+    /// itself is forbidden (`ENOSYS`, as seccomp filters say it). Who asks for several things may have lost sight of it.
+    pub fn take_refusal(&self) -> Option<ReadError> {
+        let errno = self.refusal.take()?;
+        Some(ReadError {
+            at: Address::NULL,
+            length: 0,
+            source: errno.into(),
+        })
     }
 
     fn call(&self, into: &mut [u8], ranges: &[RemoteIoVec]) -> Result<usize, Errno> {
@@ -53,7 +67,11 @@ impl LiveMemory {
 
     fn call_by(&self, id: Pid, into: &mut [u8], ranges: &[RemoteIoVec]) -> Result<usize, Errno> {
         let id = nix::unistd::Pid::from_raw(id.0);
-        process_vm_readv(id, &mut [IoSliceMut::new(into)], ranges)
+        let read = process_vm_readv(id, &mut [IoSliceMut::new(into)], ranges);
+        if let Err(errno @ (Errno::EPERM | Errno::EACCES | Errno::ENOSYS)) = read {
+            self.refusal.set(Some(errno));
+        }
+        read
     }
 }
 

@@ -39,6 +39,10 @@ pub mod regular_file;
 
 pub mod fork;
 
+pub mod direct_signals;
+
+pub mod witness;
+
 pub mod spawn;
 
 pub mod pause;
@@ -54,10 +58,12 @@ pub use identity::{ImageIdentity, Process, started_at, with_memory};
 pub use image::{FileStamp, Image, ImageError, MappedFile, Wanted};
 pub use limits::Limits;
 pub use maps::{Mapping, MapsError};
-pub use pause::{Paused, pause, release_late};
+pub use pause::{Paused, pause, release_late, tracer_of};
 pub use permission::{Denied, diagnose};
 pub use regular_file::{open_regular, open_regular_below};
-pub use spawn::{Change, ExitStatusKind, Launched, SpawnError, WaitEvent, outlive_file_size_limit};
+pub use spawn::{
+    Change, ExitStatusKind, Launched, SpawnError, WaitEvent, end_by_signal, outlive_file_size_limit,
+};
 pub use syscall::{Doing, Syscall, SyscallWatch, Wait, parse_syscall, wait_of};
 pub use tasks::{
     CpuClock, CpuCount, FaultCount, RunTimes, Stat, StatError, TaskClock, TaskState, TaskTurns,

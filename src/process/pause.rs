@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 
-use super::identity::read_stat;
+use super::identity::{read_stat, status_number};
 use super::{Pid, ProcessError, Tid};
 use crate::sys::{self, Waited};
 
@@ -97,6 +97,15 @@ impl Drop for Paused {
             LATE.with_borrow_mut(|late| late.push((self.held.pid, self.held.tid)));
         }
     }
+}
+
+/// The process that traces `pid`, with its name, as `strace (4242)`.
+#[must_use]
+pub fn tracer_of(pid: Pid) -> Option<String> {
+    let status = std::fs::read(format!("/proc/{pid}/status")).ok()?;
+    let tracer = status_number(&status, "TracerPid:").filter(|tracer| *tracer > 0)?;
+    let name = std::fs::read_to_string(format!("/proc/{tracer}/comm")).ok()?;
+    Some(format!("{} ({tracer})", name.trim_end()))
 }
 
 fn timeout(pid: Pid, tid: Tid) -> ProcessError {

@@ -6,10 +6,10 @@
 //! - **A signal from the terminal** (Ctrl-C, Ctrl-\, Ctrl-Z, a resize, a hang-up) goes to the whole process group:
 //!   the child has it already, and rsamp only notes it. The kernel marks these `SI_KERNEL`. One exception: a
 //!   hang-up is sent to the session's leader alone, so rsamp passes it on when it is the leader.
-//! - **A signal from another process** is passed on at once. Whether it was sent to rsamp alone or to the whole group
-//!   cannot be seen. sudo(8) drops all that come from its own group; then `kill $!` in a job script and
-//!   `timeout --foreground` would do nothing, so rsamp rather delivers twice what went to the group. Both arrive
-//!   within microseconds, and what is already pending is not queued again by the kernel, nor by CPython.
+//! - **A signal from another process** is passed on if it was sent to rsamp alone, as by `kill $!` in a job script or
+//!   `timeout --foreground`. What was sent to the whole group, or to every process of the job, the child has already:
+//!   a [`Witness`] in the same group tells them apart, within [`super::direct_signals::PATIENCE`]. Where there is none (this
+//!   process has several threads), all are passed on at once.
 //! - **A signal from the child or a descendant of it** (`kill 0`, `kill $PPID`) is not passed on: it did not mean itself.
 //! - **A stop of the child** stops rsamp too, by the same signal, so that the shell sees a stopped job; SIGCONT to rsamp
 //!   continues the child. A plain SIGSTOP is copied only under a job-control shell, for nobody else would
@@ -24,9 +24,11 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::marker::PhantomData;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -36,7 +38,11 @@ use nix::unistd::{getpgid, getpgrp, getpid, getppid, getsid};
 use thiserror::Error;
 
 use super::Pid;
+use super::TaskState::{Dead, Zombie};
+use super::births;
+use super::direct_signals::{Decision, DirectSignals, Sent};
 use super::identity::read_stat;
+use super::witness::{Witness, await_senders};
 use crate::sys::{self, Waited};
 
 /// A command that runs as a child of ours, from [`Launched::spawn`] until [`Launched::wait`] returns.
@@ -49,11 +55,14 @@ use crate::sys::{self, Waited};
 pub struct Launched {
     pid: Pid,
     signals: SignalFd,
+    /// Dropped before the mask is set back.
+    witness: Option<Witness>,
+    undecided: DirectSignals,
     mask_before: SigSet,
     /// Whether the last news taken of the child was a stop.
     stopped: Cell<bool>,
-    /// Whether it has ended, and that was not taken yet.
-    ended: Cell<bool>,
+    /// How it ended, once it has; that is taken when this is dropped.
+    ended: Cell<Option<ExitStatusKind>>,
     not_send: PhantomData<*const ()>,
 }
 
@@ -195,6 +204,12 @@ pub enum WaitEvent {
     Continued,
 }
 
+/// Has this process end by the signal that killed the command, so that a shell that runs it sees what it would have seen without
+/// rsamp: a loop in a script ends with a Ctrl-C only then. Returns where the signal does not end it.
+pub fn end_by_signal(signal: i32) {
+    sys::end_by_signal(signal);
+}
+
 /// Has descendants of this process fall to it when their parents end (`PR_SET_CHILD_SUBREAPER` in prctl(2)),
 /// so that they are not lost from sight. Children do not inherit this.
 pub fn adopt_orphans() {
@@ -226,8 +241,10 @@ impl Launched {
         let mask_before = SigSet::thread_get_mask().map_err(SpawnError::Signals)?;
         watched.thread_block().map_err(SpawnError::Signals)?;
         let start = || {
-            let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_CLOEXEC)
-                .map_err(SpawnError::Signals)?;
+            let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+            let signals = SignalFd::with_flags(&watched, flags).map_err(SpawnError::Signals)?;
+            // Older than the command. Without one, rsamp runs the command all the same.
+            let witness = Witness::start(command, &watched).ok();
             let mut child = Command::new(program);
             child.args(arguments);
             change_environment(&mut child, changes);
@@ -235,15 +252,17 @@ impl Launched {
             let child = child
                 .spawn()
                 .map_err(|source| spawn_error(program, source))?;
-            Ok((signals, Pid(child.id() as i32)))
+            Ok((signals, witness, Pid(child.id() as i32)))
         };
         match start() {
-            Ok((signals, pid)) => Ok(Launched {
+            Ok((signals, witness, pid)) => Ok(Launched {
                 pid,
                 signals,
+                witness,
+                undecided: DirectSignals::default(),
                 mask_before,
                 stopped: Cell::new(false),
-                ended: Cell::new(false),
+                ended: Cell::new(None),
                 not_send: PhantomData,
             }),
             Err(error) => {
@@ -260,6 +279,15 @@ impl Launched {
         self.pid
     }
 
+    /// The signal that killed it, once it has ended so.
+    #[must_use]
+    pub fn died_of(&self) -> Option<i32> {
+        match self.ended.get() {
+            Some(ExitStatusKind::Signalled { signal, .. }) => Some(signal),
+            Some(ExitStatusKind::Exited(_)) | None => None,
+        }
+    }
+
     /// Waits until the command ends, passing signals on and stopping with it meanwhile, and tells `on_event` of each.
     /// What the kernel has counted of it can be read until this value is dropped.
     ///
@@ -271,16 +299,99 @@ impl Launched {
     ) -> Result<ExitStatusKind, SpawnError> {
         loop {
             if let Some(status) = self.look_at_child(&mut on_event)? {
+                // What came until now was for the command. What comes from now on is for rsamp, if it waits for anything.
+                while let Ok(Some(_)) = self.signals.read_signal() {}
                 return Ok(status);
             }
             self.bury_orphans();
-            match self.signals.read_signal() {
-                Ok(Some(info)) => self.handle(Arrival::from(&info), &mut on_event),
-                // A stop and continue interrupts the read.
-                Ok(None) | Err(Errno::EINTR) => {}
-                Err(source) => return Err(self.wait_error(source)),
+            self.await_news()
+                .map_err(|source| self.wait_error(source))?;
+            self.take_signals(&mut on_event)
+                .map_err(|source| self.wait_error(source))?;
+            for decision in self.undecided.decide(Instant::now()) {
+                self.carry_out(decision, &mut on_event);
             }
         }
+    }
+
+    /// Waits until there is a signal, or news of the witness, or a decision is due.
+    fn await_news(&self) -> nix::Result<()> {
+        let time = match self.undecided.deadline() {
+            // A whole millisecond more, so that it is past then.
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::ZERO)
+            }
+            None => PollTimeout::NONE,
+        };
+        let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        if let Some(witness) = &self.witness {
+            ready.push(PollFd::new(witness.news(), PollFlags::POLLIN));
+        }
+        match poll(&mut ready, time) {
+            // A stop and continue interrupts it.
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(source) => Err(source),
+        }
+    }
+
+    /// Takes what has come to rsamp and to its witness. What came to one of them by a signal to the group has then come to
+    /// both.
+    fn take_signals(&mut self, on_event: &mut impl FnMut(WaitEvent)) -> nix::Result<()> {
+        if self.witness.is_some() {
+            await_senders();
+        }
+        self.drain(on_event)?;
+        let now = Instant::now();
+        match self.witness.as_ref().map(Witness::ask) {
+            Some(Ok(told)) if told.is_empty() => {}
+            Some(Ok(told)) => {
+                // These may have come since.
+                self.drain(on_event)?;
+                for sent in told {
+                    self.undecided.witnessed(sent, now);
+                }
+            }
+            Some(Err(_)) | None => {
+                self.witness = None;
+                for decision in self.undecided.pass_on_all() {
+                    self.carry_out(decision, on_event);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the signals that have come to rsamp.
+    fn drain(&mut self, on_event: &mut impl FnMut(WaitEvent)) -> nix::Result<()> {
+        loop {
+            match self.signals.read_signal() {
+                Ok(Some(info)) => self.handle(Arrival::from(&info), on_event),
+                Ok(None) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(source) => return Err(source),
+            }
+        }
+    }
+
+    /// The processes that the command started and that run on after it, where [`adopt_orphans`] was called: they have become
+    /// children of ours, or descend from such.
+    #[must_use]
+    pub fn left_behind(&self) -> Vec<Pid> {
+        let own = Pid(getpid().as_raw());
+        let witness = self.witness.as_ref().map(Witness::pid);
+        let is_left = |pid: &Pid| {
+            *pid != own
+                && *pid != self.pid
+                && Some(*pid) != witness
+                && is_descendant(*pid, own)
+                && !read_stat(*pid).is_ok_and(|stat| matches!(stat.state, Zombie | Dead))
+        };
+        births::all()
+            .into_iter()
+            .map(|birth| birth.pid)
+            .filter(is_left)
+            .collect()
     }
 
     /// Takes the ends of adopted processes, for which nobody else waits.
@@ -288,6 +399,9 @@ impl Launched {
         while let Ok(Some(pid)) = sys::peek_ended_child()
             && pid != self.pid.0
         {
+            if let Some(witness) = self.witness.as_ref().filter(|it| it.pid().0 == pid) {
+                witness.was_reaped();
+            }
             let _ = sys::take_child(pid);
         }
     }
@@ -308,7 +422,7 @@ impl Launched {
                 }) => return Ok(None),
                 Some(Waited { code, status }) => {
                     if let Some(end) = end_of(code, status) {
-                        self.ended.set(true);
+                        self.ended.set(Some(end));
                         return Ok(Some(end));
                     }
                 }
@@ -336,7 +450,7 @@ impl Launched {
     }
 
     /// Acts on a signal that came to rsamp.
-    fn handle(&self, arrival: Arrival, on_event: &mut impl FnMut(WaitEvent)) {
+    fn handle(&mut self, arrival: Arrival, on_event: &mut impl FnMut(WaitEvent)) {
         let signal = arrival.signal;
         match signal {
             libc::SIGCHLD => return,
@@ -344,7 +458,7 @@ impl Launched {
             libc::SIGCONT if !self.is_stopped() => {
                 return on_event(WaitEvent::NotForwarded(signal));
             }
-            libc::SIGCONT => {}
+            libc::SIGCONT => return self.carry_out(Decision::PassOn(signal), on_event),
             _ => {
                 let leads_session = || getsid(None) == Ok(getpid());
                 // Orphans have become children of ours.
@@ -355,9 +469,23 @@ impl Launched {
                 }
             }
         }
-        // Fails when the command has become another user's (EPERM); it would not have got it alone either.
-        let _ = sys::send_signal(self.pid.0, signal);
-        on_event(WaitEvent::Forwarded(signal));
+        if arrival.code > 0 {
+            return self.carry_out(Decision::PassOn(signal), on_event);
+        }
+        let sender = arrival.sender;
+        self.undecided
+            .arrived(Sent { signal, sender }, Instant::now());
+    }
+
+    fn carry_out(&self, decision: Decision, on_event: &mut impl FnMut(WaitEvent)) {
+        match decision {
+            Decision::PassOn(signal) => {
+                // Fails when the command has become another user's (EPERM); it would not have got it alone either.
+                let _ = sys::send_signal(self.pid.0, signal);
+                on_event(WaitEvent::Forwarded(signal));
+            }
+            Decision::HasIt(signal) => on_event(WaitEvent::NotForwarded(signal)),
+        }
     }
 
     /// Stops this process as the child was stopped, until SIGCONT. Where nobody would continue it, does nothing:
@@ -407,15 +535,11 @@ fn end_of(code: i32, status: i32) -> Option<ExitStatusKind> {
 impl Drop for Launched {
     /// Takes the command's end. Throws away the signals that came after the command's end, and lets further ones act on rsamp again.
     fn drop(&mut self) {
-        use std::os::fd::AsFd;
-        let is_pending = || {
-            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
-        };
-        if self.ended.get() {
+        self.witness = None;
+        if self.ended.get().is_some() {
             let _ = sys::take_child(self.pid.0);
         }
-        while is_pending() && self.signals.read_signal().is_ok() {}
+        while let Ok(Some(_)) = self.signals.read_signal() {}
         let _ = self.mask_before.thread_set_mask();
     }
 }

@@ -58,7 +58,7 @@ use thiserror::Error;
 pub use crate::cpython::reader::Stops;
 use crate::process::Pid;
 use crate::process::permission::Denied;
-use crate::profile::event::Frame;
+use crate::profile::event::{Frame, Nanos};
 
 pub use dump::dump;
 pub use rate::Rate;
@@ -197,6 +197,11 @@ pub struct Dump {
     pub threads: Vec<ThreadDump>,
 }
 
+fn of_tracer(tracer: &Option<String>) -> String {
+    let traced = |tracer| format!(": {tracer} traces it, and a process has one tracer");
+    tracer.as_ref().map_or_else(String::new, traced)
+}
+
 /// Why a process could not be sampled.
 ///
 /// What is in braces is what `cli/hints.rs` needs to say what the user can do.
@@ -228,6 +233,27 @@ pub enum SamplerError {
         pid: Pid,
         /// Which rule of the kernel it is.
         why: Denied,
+    },
+    /// The kernel let this user read the process for a while, and does not any more.
+    #[error("permission to read process {pid} was lost after {:.1} s: {why}", after.0 as f64 / 1e9)]
+    PermissionLost {
+        /// The process.
+        pid: Pid,
+        /// How long the recording had lasted.
+        after: Nanos,
+        /// Which rule of the kernel it is.
+        why: Denied,
+    },
+    /// Its threads were to be stopped for every reading, and cannot be. They are read while they run.
+    #[error("process {pid} cannot be stopped{}", of_tracer(tracer))]
+    Unstoppable {
+        /// The process.
+        pid: Pid,
+        /// The process that traces it, such as `strace (4242)`.
+        tracer: Option<String>,
+        /// What the kernel said.
+        #[source]
+        source: crate::process::ProcessError,
     },
     /// The interpreter is of a version without an offset table.
     #[error("process {pid} runs Python {found}; rsamp knows {known}")]

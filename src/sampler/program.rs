@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Stops;
 use super::gaps::{Gap, longest};
 use super::observe::{Observed, Observer, identify, observe};
-use super::target::Target;
+use super::target::{Target, lost_permission};
 use super::threads::{Moment, ThreadIds, Threads};
+use super::{SamplerError, Stops};
 use crate::cpython::reader::Undetermined;
 use crate::memory::LiveMemory;
 use crate::process::{ImageIdentity, Pid, Process};
@@ -25,6 +25,8 @@ pub struct Program {
     threads: Threads,
     last_tick: Nanos,
     image_due: Nanos,
+    /// Whether it was told that it may not be read any more.
+    is_refused: bool,
 }
 
 /// Which program a process runs.
@@ -123,6 +125,7 @@ impl Unbegun {
             observer,
             last_tick: place.seen,
             image_due: Nanos(0),
+            is_refused: false,
         }
     }
 }
@@ -189,6 +192,15 @@ impl Program {
         }
         self.book(&observed, now, gap, emit);
         observed
+    }
+
+    /// That the kernel does not let us read it any more; told once.
+    pub fn lost_permission(&mut self, now: Nanos) -> Option<SamplerError> {
+        if self.is_refused || self.memory.take_refusal().is_none() {
+            return None;
+        }
+        self.is_refused = true;
+        Some(lost_permission(self.process.pid(), now))
     }
 
     /// Books the time since its last tick to what was observed, or to `gap` where it is too long for one interval.

@@ -17,7 +17,7 @@ use super::program::{Place, Program, Unbegun};
 use super::target;
 use super::threads::ThreadIds;
 use super::ticker::{Ticker, Wake};
-use super::{Children, Ended, Progress, SamplerError, Settings, Stop};
+use super::{Children, Ended, Progress, SamplerError, Settings, Stop, Stops};
 use crate::process::{Pid, Process, RunTimes};
 use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId};
 use crate::profile::limits::{MAX_COMMAND_BYTES, MAX_COMMANDS_BYTES, MAX_PROCESSES};
@@ -299,6 +299,11 @@ impl Recording<'_> {
             is_newborn: is_forked,
         };
         self.begun += 1;
+        if stops == Stops::Always
+            && let Err(error) = target::check_stops(pid)
+        {
+            self.progress.fail(error);
+        }
         self.tree.runs(pid, place.id, found.image());
         let seen = place.seen;
         let mut program = found.begin(place, self.thread_ids.clone(), self.emit);
@@ -342,6 +347,9 @@ impl Recording<'_> {
         for program in &mut programs {
             let observed = program.tick(now, gap, self.emit);
             self.count(&observed);
+            if let Some(error) = program.lost_permission(now) {
+                self.progress.fail(error);
+            }
         }
         self.programs = programs;
     }

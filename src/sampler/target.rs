@@ -17,8 +17,9 @@ use crate::cpython::version::Version;
 use crate::memory::{Address, LiveMemory};
 use crate::process::{
     ImageIdentity, Paused, Pid, Process, ProcessError, TaskTurns, Tid, diagnose, pause,
-    release_late,
+    release_late, tracer_of,
 };
+use crate::profile::event::Nanos;
 
 /// The shortest wait between two looks at a process that is not ready.
 const SHORTEST_WAIT: Duration = Duration::from_micros(500);
@@ -227,7 +228,11 @@ impl Search {
         match found {
             Ok(located) => Some(located),
             Err(error) => {
-                self.last_error = Some(error);
+                let pid = self.process.pid();
+                // Then it is not known what the process is: most looks end with that it is not Python.
+                let refused = self.memory.take_refusal();
+                let refused = refused.map(|source| LocateError::Memory { pid, source });
+                self.last_error = Some(refused.unwrap_or(error));
                 None
             }
         }
@@ -329,12 +334,15 @@ fn wait(unchanged: Duration, looks: Duration) -> Duration {
 fn ended(pid: Pid, last_error: Option<&LocateError>, what: String) -> SamplerError {
     match last_error {
         Some(LocateError::NotPython(_)) => SamplerError::NeverPython { pid, what },
+        Some(LocateError::Memory { source, .. }) if is_denied(&source.source) => denied(pid),
         _ => SamplerError::EndedEarly(pid),
     }
 }
 
+/// A seccomp filter may say instead that there is no such call.
 fn is_denied(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::PermissionDenied
+    use std::io::ErrorKind::{PermissionDenied, Unsupported};
+    matches!(error.kind(), PermissionDenied | Unsupported)
 }
 
 /// One look: the interpreter, when it is there and has a thread.
@@ -486,6 +494,28 @@ fn refine(pid: Pid, error: ProcessError) -> SamplerError {
         return SamplerError::NoSuchProcess(pid);
     }
     SamplerError::Process { pid, source: error }
+}
+
+/// Whether threads of process `pid`, which are to be stopped for every reading, can be stopped: by trying it with one.
+pub fn check_stops(pid: Pid) -> Result<(), SamplerError> {
+    match pause(pid, Tid(pid.0)) {
+        Err(source @ ProcessError::Ptrace { .. }) => Err(SamplerError::Unstoppable {
+            pid,
+            tracer: tracer_of(pid),
+            source,
+        }),
+        // One that hangs in the kernel, or has ended, says nothing of the others.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// That permission to read a process was lost.
+pub fn lost_permission(pid: Pid, after: Nanos) -> SamplerError {
+    SamplerError::PermissionLost {
+        pid,
+        after,
+        why: diagnose(pid),
+    }
 }
 
 fn denied(pid: Pid) -> SamplerError {

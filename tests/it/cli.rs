@@ -236,13 +236,7 @@ fn a_command_that_cannot_start_gives_the_shells_code() {
 
 #[test]
 fn the_programs_exit_code_is_returned() {
-    for (script, code) in [
-        ("exit 0", 0),
-        ("exit 3", 3),
-        ("exit 255", 255),
-        ("kill -TERM $$", 143),
-        ("kill -KILL $$", 137),
-    ] {
+    for (script, code) in [("exit 0", 0), ("exit 3", 3), ("exit 255", 255)] {
         let run = rsamp(&["record", "--", "sh", "-c", script]);
         assert_eq!(run.code, Some(code), "{script}: {}", run.stderr);
     }

@@ -12,6 +12,7 @@ mod image_format;
 mod images;
 mod launch;
 mod line_tables;
+mod manners;
 mod memory;
 mod over_ranks;
 mod process;

@@ -4,13 +4,14 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use rsamp::process::{
     Effort, Pid, Process, ProcessError, TaskState, TaskWatch, Tid, Wanted, pause,
@@ -177,6 +178,89 @@ fn a_signal_that_the_command_sends_its_group_does_not_come_back() {
     // It may end before rsamp has looked at the signal.
     let told = fs::read_to_string(&events).unwrap();
     assert!(!told.lines().any(|line| line == "Forwarded(10)"), "{told}");
+}
+
+/// The children of a process, the oldest first.
+fn children(process: &Child) -> Vec<nix::unistd::Pid> {
+    let path = format!("/proc/{0}/task/{0}/children", process.id());
+    let text = fs::read_to_string(path).unwrap();
+    let pids = text.split_whitespace().map(|pid| pid.parse().unwrap());
+    pids.map(nix::unistd::Pid::from_raw).collect()
+}
+
+/// What the command counts of a signal, sent as `send` does; then rsamp alone gets the one that has it tell.
+fn count_of_ints(send: impl FnOnce(&Child)) -> String {
+    let mut command = launched(&["sh", "-c", REPORTER]);
+    let mut talk = Talk::start(command.process_group(0));
+    assert_eq!(talk.hear(), "ready");
+    send(&talk.child);
+    assert_eq!(talk.hear(), "INT");
+    // rsamp passes on in the order in which the signals came: a second INT would be there before.
+    kill(raw(&talk.child), Signal::SIGTERM).unwrap();
+    let told = talk.hear();
+    assert_eq!(talk.end(), Some(5));
+    told
+}
+
+#[test]
+fn a_signal_to_the_group_reaches_the_command_once() {
+    let told = count_of_ints(|rsamp| killpg(raw(rsamp), Signal::SIGINT).unwrap());
+    assert_eq!(told, "TERM after 1 INT");
+}
+
+#[test]
+fn a_signal_to_rsamp_and_to_its_group_afterwards_reaches_the_command_once() {
+    let told = count_of_ints(|rsamp| {
+        kill(raw(rsamp), Signal::SIGINT).unwrap();
+        killpg(raw(rsamp), Signal::SIGINT).unwrap();
+    });
+    assert_eq!(told, "TERM after 1 INT");
+}
+
+#[test]
+fn a_signal_to_each_process_reaches_the_command_once_in_any_order() {
+    let all = |rsamp: &Child| [vec![raw(rsamp)], children(rsamp)].concat();
+    let send = |pids: Vec<_>| {
+        for pid in pids {
+            kill(pid, Signal::SIGINT).unwrap();
+        }
+    };
+    let told = count_of_ints(|rsamp| send(all(rsamp)));
+    assert_eq!(told, "TERM after 1 INT");
+    let told = count_of_ints(|rsamp| send(all(rsamp).into_iter().rev().collect()));
+    assert_eq!(told, "TERM after 1 INT");
+}
+
+#[test]
+fn the_witness_of_the_groups_signals_looks_like_the_command_and_ends_with_rsamp() {
+    let words = ["sh", "-c", "echo $$; read x"];
+    let mut talk = Talk::start(&mut launched(&words));
+    let command = Pid(talk.hear().parse().unwrap());
+    let witness = children(&talk.child)[0];
+    assert_ne!(witness.as_raw(), command.0);
+    let text = |name: &str| fs::read(format!("/proc/{witness}/{name}")).unwrap();
+    // It may not have come to it yet.
+    let start = Instant::now();
+    while text("comm") != b"sh\n" || !text("cmdline").starts_with(b"sh\0-c\0echo $$; read x\0") {
+        assert!(start.elapsed() < Duration::from_millis(PATIENCE_MS.into()));
+        std::thread::yield_now();
+    }
+    let open = |fd: &i32| Path::new(&format!("/proc/{witness}/fd/{fd}")).exists();
+    let is_ours = |fd: &i32| {
+        let same = |pid: String| fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap();
+        same(witness.to_string()) == same(talk.child.id().to_string())
+    };
+    let standard: Vec<i32> = (0..3).filter(open).filter(is_ours).collect();
+    assert!(standard.is_empty(), "{standard:?} are held open");
+    let witness = Process::open(Pid(witness.as_raw())).unwrap();
+    talk.child.kill().unwrap();
+    talk.child.wait().unwrap();
+    let start = Instant::now();
+    while witness.is_alive() {
+        assert!(start.elapsed() < Duration::from_millis(PATIENCE_MS.into()));
+        std::thread::yield_now();
+    }
+    talk.say("");
 }
 
 #[test]

@@ -40,7 +40,7 @@ wait
 ";
 
 /// Runs a copy of the script at once, as a job.
-const SBATCH: &str = "#!/bin/sh
+const SBATCH: &str = "#!/bin/bash
 name=$(basename \"$1\")
 mkdir spool && cp \"$1\" spool/slurm_script && shift
 chmod +x spool/slurm_script
@@ -312,7 +312,7 @@ fn every_launcher_in_a_job_script_is_seen() {
     let site = Site::new();
     // As a module of a cluster does, after which the links are not the first in PATH.
     let script = "PATH=$PWD/bin:$PATH\nsrun -n 2 python rank.py first\nPATH=$PWD/bin:$PATH\n\
-                  mpirun -n 2 python rank.py second\nexit 5\n";
+                  timeout 60 mpirun -n 2 python rank.py second\nexit 5\n";
     site.script("job.sl", script);
     // What a login shell reads is this machine's, but for what is the user's.
     let home = site.path().display().to_string();
@@ -334,6 +334,26 @@ fn every_launcher_in_a_job_script_is_seen() {
 }
 
 #[test]
+fn launchers_that_a_driver_or_a_makefile_starts_are_seen() {
+    let site = Site::new();
+    let driver = "import subprocess\nsubprocess.run(['srun', '-n', '2'] + 'python rank.py'.split(), check=True)\n";
+    site.script("driver.py", driver);
+    site.script("Makefile", "all:\n\tmpirun -n 2 python rank.py\n");
+    for (line, own) in [("python driver.py", vec![None]), ("make -s", Vec::new())] {
+        let output = site.run(&format!("record -q -o all.rsamp -- {line}"), &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        assert_eq!(said(&output.stdout), ["rank 0", "rank 1"], "{line}");
+        let ranks = [own, vec![Some(0), Some(1)]].concat();
+        assert_eq!(
+            site.ranks("all.rsamp"),
+            ranks,
+            "{line}: {}",
+            errors(&output)
+        );
+    }
+}
+
+#[test]
 fn a_launcher_in_a_script_runs_as_it_would_alone() {
     let site = Site::new();
     site.script(
@@ -351,6 +371,26 @@ fn a_launcher_in_a_script_runs_as_it_would_alone() {
     assert!(
         !said.contains("RSAMP_SHIMS=") && !said.contains(".ranks") && !said.contains("BASH_FUNC"),
         "{said}"
+    );
+}
+
+#[test]
+fn a_submitted_script_keeps_what_its_own_shell_would_keep() {
+    let site = Site::new();
+    let script = "#!/bin/bash\nmodule load gcc\nenv | grep '^my.var='\nsrun -n 1 python rank.py\n";
+    site.script("job.sl", script);
+    let environment = [
+        ("BASH_FUNC_module%%", "() { echo module \"$@\"; }"),
+        ("my.var", "7"),
+    ];
+    let output = site.run("record -q -o all.rsamp -- sbatch job.sl", &environment);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let read = |name: &str| fs::read(site.path().join(name)).expect("written");
+    assert_eq!(
+        said(&read("job.out")),
+        ["module load gcc", "my.var=7", "rank 0"],
+        "{}",
+        String::from_utf8_lossy(&read("job.err"))
     );
 }
 

@@ -19,6 +19,7 @@ mod planted;
 mod programs;
 mod pythons;
 mod recordings;
+mod refusals;
 mod resources;
 mod save_image;
 mod stacks;

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::cli::ending::Ending;
 use crate::cli::gather::{self, Gathered, Scratch};
 use crate::cli::hints::Doing;
 use crate::cli::outputs::Plan;
 use crate::cli::request::{Placement, Record};
 use crate::cli::streams::{self, Severity};
 use crate::cli::{commands, exit_code, naming::Facts, program_name, report};
-use crate::launch::batch::{self, Call, Script, Submission};
+use crate::launch::batch::{self, BatchError, Call, Script, Submission};
+use crate::launch::scripts::{self, Called, ThisMachine};
 use crate::launch::{self, Launch, Wish, shims};
 use crate::process::{Change, Launched};
 
@@ -24,8 +26,8 @@ pub enum Way {
     Here,
     /// A launcher starts it on its ranks.
     Ranks(Launch),
-    /// A shell runs it, which may start launchers. The script is the part of this file from that line on.
-    Script(Option<usize>),
+    /// It runs a script that starts launchers. The script is the part of this file from that line on.
+    Script(Option<usize>, Called),
     /// Slurm runs it later.
     Batch(Submission),
 }
@@ -37,7 +39,11 @@ pub enum Way {
 pub fn way(request: &Record) -> Result<Way> {
     let wish = match &request.placement {
         Placement::AsTyped(wish) => *wish,
-        Placement::BatchScript(line) => return Ok(Way::Script(Some(*line))),
+        Placement::BatchScript(line) => {
+            let called = scripts::called_by(&request.command, &ThisMachine);
+            warn_of_paths(request, &called);
+            return Ok(Way::Script(Some(*line), called));
+        }
         Placement::Rank(_) => return Ok(Way::Here),
     };
     if wish == Wish::None {
@@ -46,10 +52,15 @@ pub fn way(request: &Record) -> Result<Way> {
     if let Some(submission) = batch::find(&request.command)? {
         return Ok(Way::Batch(submission));
     }
-    Ok(match launch::find(&request.command, wish)? {
-        Some(launch) => Way::Ranks(launch),
-        None if shims::runs_shell(&request.command, shims::head) => Way::Script(None),
-        None => Way::Here,
+    if let Some(launch) = launch::find(&request.command, wish)? {
+        warn_of_spawns(request);
+        return Ok(Way::Ranks(launch));
+    }
+    let called = scripts::called_by(&request.command, &ThisMachine);
+    warn_of_paths(request, &called);
+    Ok(match called.launchers.is_empty() {
+        true => Way::Here,
+        false => Way::Script(None, called),
     })
 }
 
@@ -57,7 +68,7 @@ pub fn way(request: &Record) -> Result<Way> {
 ///
 /// # Errors
 /// When it is not started.
-pub fn run_ranks(request: &Record, launch: &Launch) -> Result<u8> {
+pub fn run_ranks(request: &Record, launch: &Launch) -> Result<Ending> {
     let name = program_name::program_name(&request.command);
     let plan = plan(request, &name)?;
     let scratch = scratch(request, &name)?;
@@ -82,7 +93,7 @@ pub fn run_ranks(request: &Record, launch: &Launch) -> Result<u8> {
         .context("wait for the launcher")?
         .shell_code();
     let gathered = gather::gather(request, &scratch, plan, header, pid);
-    Ok(tell(request, gathered, code))
+    Ok(Ending::after(&launched, tell(request, gathered, code)))
 }
 
 const NO_SCRATCH: &str = "make a folder for the recordings of the ranks";
@@ -140,14 +151,14 @@ fn python_of(torchrun: Option<&OsString>) -> OsString {
 ///
 /// # Errors
 /// When it is not started.
-pub fn run_script(request: &Record, line: Option<usize>) -> Result<u8> {
+pub fn run_script(request: &Record, line: Option<usize>, called: &Called) -> Result<Ending> {
     let name = match line {
         Some(_) => job_name(),
         None => program_name::program_name(&request.command),
     };
     let plan = plan(request, &name)?;
     let scratch = scratch(request, &name)?;
-    let prepared = prepare(request, &scratch, line, &name);
+    let prepared = prepare(request, &scratch, (line, called), &name);
     let ran = prepared.and_then(|(command, changes, own)| {
         commands::record::gathered(
             &Record {
@@ -158,27 +169,88 @@ pub fn run_script(request: &Record, line: Option<usize>) -> Result<u8> {
             &changes,
         )
     });
-    let (code, pid, _launched) = match ran {
+    let (code, pid, launched) = match ran {
         Ok(ran) => ran,
         Err(error) => {
             let _ = fs::remove_dir_all(scratch.path());
             return Err(error);
         }
     };
+    if !request.quiet {
+        warn_of_unseen(request, scratch.path(), called);
+    }
     let header = gather::header(request);
     let gathered = gather::gather(request, &scratch, plan, header, pid);
-    Ok(tell(request, gathered, code))
+    Ok(Ending::after(&launched, tell(request, gathered, code)))
+}
+
+/// Says that ranks which the program starts by itself are not recorded.
+fn warn_of_spawns(request: &Record) {
+    let Some(script) = scripts::spawns_ranks(&request.command, &ThisMachine) else {
+        return;
+    };
+    let error = anyhow::anyhow!(
+        "{script:?} starts MPI processes by itself: they run without rsamp, and are not recorded"
+    );
+    let doing = Doing::Record(request.command.clone());
+    streams::complain(Severity::Warning, &error, &doing);
+    streams::say(
+        "hint: let the launcher start the workers of an MPIPoolExecutor: mpirun -n 5 python -m mpi4py.futures x.py",
+    );
+}
+
+/// Says which launchers the script names, and none of which rsamp was called for.
+fn warn_of_unseen(request: &Record, scratch: &Path, called: &Called) {
+    let folders = fs::read_dir(scratch).into_iter().flatten().flatten();
+    let names: Vec<_> = folders.map(|entry| entry.file_name()).collect();
+    let is_seen = |launcher: &&&str| {
+        let begin = format!("{launcher}-");
+        names
+            .iter()
+            .any(|name| name.to_string_lossy().starts_with(&begin))
+    };
+    let is_any = called == &Called::any();
+    if is_any || called.launchers.is_empty() || called.launchers.iter().any(|name| is_seen(&name)) {
+        return;
+    }
+    let names = called.launchers.join(", ");
+    let error = anyhow::anyhow!(
+        "the script names {names}, and did not call it by PATH: if it ran, its ranks are not recorded"
+    );
+    let doing = Doing::Record(request.command.clone());
+    streams::complain(Severity::Warning, &error, &doing);
+    streams::say(
+        "hint: env -i, exec behind a changed PATH, and sh with a PATH of its own hide rsamp: put rsamp record -- before \
+         python there",
+    );
+}
+
+/// Says which launchers run without rsamp on their ranks, before anybody waits for them.
+fn warn_of_paths(request: &Record, called: &Called) {
+    for path in &called.by_path {
+        let error = anyhow::anyhow!(
+            "the script calls {path} by its path: rsamp cannot put itself before its programs, and records none of its ranks"
+        );
+        let doing = Doing::Record(request.command.clone());
+        streams::complain(Severity::Warning, &error, &doing);
+        let name = Path::new(path).file_name().unwrap_or_default();
+        streams::say(format_args!(
+            "hint: call it {0} in the script, or put rsamp record -- before the program there: {0} … rsamp record -- python …",
+            name.to_string_lossy()
+        ));
+    }
 }
 
 /// The command, what to change in its environment, and the folder of its own recording.
 fn prepare(
     request: &Record,
     scratch: &Scratch,
-    line: Option<usize>,
+    (line, called): (Option<usize>, &Called),
     name: &str,
 ) -> Result<(Vec<OsString>, Vec<Change>, PathBuf)> {
     let options = gather::own_words(&request.command);
-    let changes = shims::install(scratch.path(), &own_path()?, &options).context(NO_SCRATCH)?;
+    let changes =
+        shims::install(scratch.path(), &own_path()?, &options, called).context(NO_SCRATCH)?;
     let own = scratch.own().context(NO_SCRATCH)?;
     let mut command = request.command.clone();
     if let Some(line) = line {
@@ -215,7 +287,7 @@ fn job_name() -> String {
 ///
 /// # Errors
 /// When `sbatch` is not started.
-pub fn submit(request: &Record, submission: &Submission) -> Result<u8> {
+pub fn submit(request: &Record, submission: &Submission) -> Result<Ending> {
     let (name, script) = read_script(&submission.script)?;
     let options = gather::own_words(&request.command);
     let rsamp = own_path()?;
@@ -223,8 +295,23 @@ pub fn submit(request: &Record, submission: &Submission) -> Result<u8> {
         rsamp: &rsamp,
         options: &options,
     };
-    // What is no script, sbatch refuses.
-    let script = batch::under_rsamp(&script, call).unwrap_or(script);
+    let script = match batch::under_rsamp(&script, call) {
+        Ok(script) => script,
+        // sbatch refuses it.
+        Err(BatchError::NoScript) => script,
+        Err(error) => {
+            let error = anyhow::Error::new(error).context("the job is submitted without rsamp");
+            streams::complain(
+                Severity::Warning,
+                &error,
+                &Doing::Record(request.command.clone()),
+            );
+            streams::say(
+                "hint: put rsamp record -- before python, or before the launcher, in the script",
+            );
+            script
+        }
+    };
     // Slurm calls the job after the file, unless it has a name.
     let folder = Scratch::create(&request.outputs, "rsamp-submit").context(NO_SCRATCH)?;
     let file = folder.path().join(name);
@@ -235,10 +322,8 @@ pub fn submit(request: &Record, submission: &Submission) -> Result<u8> {
             command.push(file.into_os_string());
             command.extend(submission.arguments.iter().cloned());
             let mut launched = Launched::spawn(&command)?;
-            Ok(launched
-                .wait(|_| ())
-                .context("wait for sbatch")?
-                .shell_code())
+            let end = launched.wait(|_| ()).context("wait for sbatch")?;
+            Ok(Ending::after(&launched, end.shell_code()))
         });
     let _ = fs::remove_dir_all(folder.path());
     submitted

@@ -1,6 +1,7 @@
 //! Turns a command into a running program, a profile of it, and its exit code.
 
 use std::any::Any;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 use super::launch::{self, Way};
+use crate::cli::ending::Ending;
 use crate::cli::hints::Doing;
 use crate::cli::kind::Kind;
 use crate::cli::naming::{Facts, Pattern};
@@ -20,7 +22,7 @@ use crate::cli::recording::{Recorded, Recording};
 use crate::cli::request::Placement;
 use crate::cli::streams::{self, Severity};
 use crate::cli::{commands, exit_code, gather, program_name, report, request};
-use crate::process::{Change, Launched, Pid, spawn};
+use crate::process::{Change, Launched, Pid, Process, spawn};
 use crate::sampler::{Children, Ended, Progress, SamplerError, Stop};
 
 /// The sampler sees the program's end by itself, within a tick or its longest wait, and knows best what it
@@ -32,34 +34,62 @@ struct Ran {
     recorded: Result<Recorded>,
     /// The program's exit code.
     code: u8,
+    /// The processes that it started and that run on.
+    left: Vec<Pid>,
     /// As long as this lives, Ctrl-C and its like are the program's: they don't end rsamp while it writes.
     launched: Launched,
 }
 
-/// Runs the program and profiles it. From its start on, its exit code is the result, whatever fails here.
+/// Runs the program and profiles it. From its start on, the result is how it ended, whatever fails here.
 ///
 /// # Errors
 /// When the program is not started.
-pub fn run(request: &request::Record) -> Result<u8> {
+pub fn run(request: &request::Record) -> Result<Ending> {
+    if runs_rsamp(&request.command) {
+        return Err(become_inner(&request.command));
+    }
     match launch::way(request)? {
         Way::Ranks(found) => return launch::run_ranks(request, &found),
-        Way::Script(line) => return launch::run_script(request, line),
+        Way::Script(line, called) => return launch::run_script(request, line, &called),
         Way::Batch(submission) => return launch::submit(request, &submission),
         Way::Here => {}
     }
     if let Placement::Rank(folder) = &request.placement {
-        let (code, _, _launched) = gathered(request, folder, &[])?;
-        return Ok(code);
+        let (code, _, launched) = gathered(request, folder, &[])?;
+        return Ok(Ending::after(&launched, code));
     }
     let name = program_name::program_name(&request.command);
     let facts = Facts::own();
     let in_files = format!("{name}{}", facts.suffix());
     let outputs = own_outputs(&request.outputs, &facts)?;
     let plan = Plan::check(&outputs, &in_files, None)?;
-    let ran = record(request, name, plan, &[])?;
+    let mut ran = record(request, name, plan, &[])?;
+    if let Ok(recorded) = &mut ran.recorded {
+        // Told below, by their names.
+        recorded.sampled.running = 0;
+    }
     let code = settle(request, ran.recorded, ran.code);
-    drop(ran.launched);
-    Ok(code)
+    if !request.quiet {
+        tell_left(&ran.left);
+    }
+    Ok(Ending::after(&ran.launched, code))
+}
+
+/// Whether the command is `rsamp record` itself, as where a script has it already.
+fn runs_rsamp(command: &[OsString]) -> bool {
+    let (program, subcommand) = (command.first(), command.get(1));
+    let name = program.map(Path::new).and_then(Path::file_name);
+    name == Some(OsStr::new("rsamp")) && subcommand.is_some_and(|word| word == "record")
+}
+
+/// Says that the inner rsamp is the one that records, and becomes it; returns only when it cannot.
+fn become_inner(command: &[OsString]) -> anyhow::Error {
+    let error = anyhow!(
+        "the command is rsamp record itself: it records, with its own options, and this rsamp does not"
+    );
+    streams::complain(Severity::Warning, &error, &Doing::Record(command.to_vec()));
+    let program = command.first().map(Path::new).unwrap_or(Path::new(""));
+    spawn::replace(program, command, &[]).into()
 }
 
 /// The files to write: where other ranks, or tasks of an array, would write the same, others than were named.
@@ -195,9 +225,12 @@ fn record(request: &request::Record, name: String, plan: Plan, changes: &[Change
         line.clear();
     }
     let code = status.context("wait for the program")?.shell_code();
+    // Now: a daemon takes a moment to become itself.
+    let left = launched.left_behind();
     Ok(Ran {
         recorded,
         code,
+        left,
         launched,
     })
 }
@@ -208,12 +241,13 @@ fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8) -> u8
         Ok(recorded) => recorded,
         Err(error) => {
             let error = error.context("the program ran, but nothing was recorded");
-            streams::complain(
-                severity(&error),
-                &error,
-                &Doing::Record(request.command.clone()),
-            );
-            return code;
+            let severity = severity(&error);
+            let doing = Doing::Record(request.command.clone());
+            streams::complain(severity, &error, &doing);
+            return match (code, severity) {
+                (exit_code::OK, Severity::Error) => exit_code::of(&error),
+                _ => code,
+            };
         }
     };
     if recorded.sampled.ended == Ended::Stopped {
@@ -229,6 +263,24 @@ fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8) -> u8
     } else {
         code
     }
+}
+
+/// Says what runs on, unrecorded, and how it would be recorded.
+fn tell_left(left: &[Pid]) {
+    let Some(first) = left.first() else {
+        return;
+    };
+    let runs = match left.len() {
+        1 => "1 process that it started runs on".to_owned(),
+        count => format!("{count} processes that it started run on"),
+    };
+    let what = Process::open(*first).map_or_else(|_| String::new(), |process| process.describe());
+    let error =
+        anyhow!("the program ended, but {runs}, unrecorded from here: {what}, process {first}");
+    streams::complain(Severity::Warning, &error, &Doing::Record(Vec::new()));
+    streams::say(format_args!(
+        "hint: rsamp attach --pid {first} records it; what the program waits for (wait, join) rsamp records to its end"
+    ));
 }
 
 /// That there is no such process means that the program had ended before the first look at it.
