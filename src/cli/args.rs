@@ -295,6 +295,12 @@ pub struct FilterArgs {
     )]
     pub rank: Vec<String>,
 
+    /// Only these steps of a job, or launches, as 42.3, 3 or 'mpirun-*'; may be given several times
+    ///
+    /// Ranks are compared within one step: one `srun` or `mpirun`. The summary names the steps there are.
+    #[arg(long, value_name = "STEP")]
+    pub step: Vec<String>,
+
     /// Only what lies behind this time since the start
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
     pub from: Option<String>,

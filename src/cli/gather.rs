@@ -1,5 +1,6 @@
 //! Turns the recordings that the ranks of a program left in a scratch folder into one profile and its files.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -15,7 +16,7 @@ use super::overview;
 use super::recording::{Recorded, Sampled};
 use super::request::{Files, Outputs, Record};
 use crate::export::Meta;
-use crate::launch::{InJob, shims};
+use crate::launch::{InJob, STEP_LAUNCH, shims};
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::filter::{Ranks, Selection};
@@ -248,13 +249,35 @@ impl Gathered {
         };
         if !is_own {
             self.missing.extend(missing(&opened, &noted));
-            let launch = folder.file_name().unwrap_or_default().to_string_lossy();
+            let launch = launch_of(&opened, folder);
             for input in &mut opened {
-                input.launch = Some(launch.clone().into_owned());
+                input.launch = Some(launch.clone());
             }
         }
         inputs.extend(opened);
     }
+}
+
+/// The step that all ranks of one launcher are of, by which users know it; else the launcher and its PID, after which
+/// the folder is named.
+fn launch_of(opened: &[Input], folder: &Path) -> String {
+    let told = opened
+        .iter()
+        .map(|input| header::in_job(&input.header).launch);
+    let told: BTreeSet<Option<String>> = told.collect();
+    let step = told
+        .first()
+        .cloned()
+        .flatten()
+        .filter(|launch| told.len() == 1 && launch.starts_with(STEP_LAUNCH));
+    let name = || {
+        folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    step.unwrap_or_else(name)
 }
 
 /// The rank in a name that [`rank_file`] made.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 
-use super::inputs::{self, Input, Trouble};
+use super::inputs::{self, Input, Trouble, with_host};
 use super::kind::Kind;
+use super::launches::Launches;
 use super::outputs::{Outcome, Plan, Saved, WriteError};
 use super::place::Place;
 use crate::process::Pid;
@@ -42,6 +43,7 @@ pub fn merge(
     let mut outputs: Vec<Output> = places.into_iter().map(open).collect();
     let mut profile = plan.empty_profile();
     let mut merger = Merger::default();
+    let mut launches = Launches::of(inputs);
     let mut seen: HashSet<(Arc<str>, u32)> = HashSet::new();
     let mut changed: HashSet<Arc<str>> = HashSet::new();
     let mut emit = |event: Event, outputs: &mut [Output]| {
@@ -55,8 +57,8 @@ pub fn merge(
         // No name: each process tells its rank and host by itself.
         merger.begin(None, since);
         let host = input.header.host.clone();
-        let read = inputs::read_one(input, trouble, &mut |event| {
-            merger.apply(with_host(event, &host), &mut |event| {
+        let read = inputs::read_one(input, &mut launches, trouble, &mut |event| {
+            merger.apply(with_host(event, Some(&host)), &mut |event| {
                 emit(event, &mut outputs)
             });
         });
@@ -85,17 +87,6 @@ pub fn merge(
                 plan.arrive(&place, output.finish())
             })
             .collect(),
-    }
-}
-
-/// The event of a recording of a host.
-fn with_host(event: Event, host: &str) -> Event {
-    match event {
-        Event::Process(id, mut process) => {
-            process.host.get_or_insert_with(|| host.to_owned());
-            Event::Process(id, process)
-        }
-        event => event,
     }
 }
 

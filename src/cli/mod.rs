@@ -26,6 +26,7 @@ pub mod surroundings;
 
 pub mod caller;
 pub mod inputs;
+pub mod launches;
 pub mod outputs;
 pub mod overview;
 pub mod place;
