@@ -578,8 +578,8 @@ Processes that descend from the program are profiled with it; see --no-children.
 rsamp's children until rsamp ends (PR_SET_CHILD_SUBREAPER), so that they are not lost from sight. rsamp ends
 when the program does, even if others run on; the summary says how many.
 
-The .rsamp file is written while the program runs, at least every 2 seconds: however rsamp ends, what it
-holds can be read. When it cannot be written any more, the other files are written all the same.
+The .rsamp file is written while the program runs: what is older than half a second is in it, or up to 2 seconds
+where writing takes more than 0.1 % of a core. However rsamp ends, what it holds can be read. When it cannot be written any more, the other files are written all the same.
 
 Before a launcher (srun, mpirun, mpiexec, mpiexec.hydra, aprun, jsrun, torchrun, also behind time, env A=B, nohup,
 timeout and the like) rsamp puts itself, by its absolute path, before the program on every rank, with the same

@@ -19,6 +19,8 @@ pub mod writer;
 
 mod worth;
 
+mod flushing;
+
 pub mod recorder;
 
 pub mod reader;

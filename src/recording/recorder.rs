@@ -1,6 +1,6 @@
 //! Turns events, as the sampler emits them, into a recording that another thread writes.
 //!
-//! The sampler only appends to a list. About once a second the thread takes the list, compresses
+//! The sampler only appends to a list. Some times a second ([`super::flushing`]) the thread takes the list, compresses
 //! and writes what was in it. The list is bounded: when the disk is so slow that it fills, the sampler
 //! waits (which shows as late ticks, whose time is in the next samples), and when nothing moves for
 //! [`PATIENCE`], the recording is given up and everything else goes on.
@@ -13,17 +13,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
 use rustc_hash::FxHashSet;
 use thiserror::Error;
 
+use super::flushing::Flushing;
 use super::schema::Header;
 use super::worth::Worth;
 use super::writer::Writer;
 use crate::profile::event::{Event, ProcessId};
-
-/// How often what was recorded is written. With the second for which the sampler holds back a stack that
-/// does not change, nothing older than two seconds is lost when rsamp is killed.
-const WRITE_EVERY: Duration = Duration::from_millis(900);
 
 /// A process that has just appeared is looked at soon, but not more often than this: a program may start
 /// hundreds of them a second.
@@ -127,6 +125,7 @@ impl Recorder {
         let writing = Writing {
             shared: Arc::clone(&shared),
             surroundings: Arc::clone(&surroundings),
+            flushing: Flushing::default(),
             worth: Worth::default(),
             seen: FxHashSet::default(),
             changed_files: FxHashSet::default(),
@@ -221,6 +220,7 @@ impl Drop for Recorder {
 struct Writing {
     shared: Arc<Shared>,
     surroundings: Arc<dyn Surroundings>,
+    flushing: Flushing,
     worth: Worth,
     /// Excerpts that are in the file: of which file, from which line, how many bytes.
     seen: FxHashSet<(String, u32, usize)>,
@@ -272,7 +272,9 @@ impl Writing {
                 self.write(writer, event)?;
             }
             // First, and apart from what is only good to have: the disk may be about to be full.
+            let before = thread_cpu();
             writer.flush()?;
+            self.flushing.wrote(thread_cpu().saturating_sub(before));
             self.write_sources(writer)?;
             if let Some(end) = self.end.take() {
                 writer.event(&end)?;
@@ -295,10 +297,11 @@ impl Writing {
         let too_early = |waiting: &mut Waiting| {
             waiting.events.len() < MANY_WAITING && !waiting.is_finished && !waiting.is_urgent
         };
-        let waited =
-            self.shared
-                .is_due
-                .wait_timeout_while(self.shared.lock(), WRITE_EVERY, too_early);
+        let waited = self.shared.is_due.wait_timeout_while(
+            self.shared.lock(),
+            self.flushing.wait(),
+            too_early,
+        );
         let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let events = replace(&mut waiting.events, empty);
         waiting.is_urgent = false;
@@ -364,6 +367,12 @@ impl Writing {
     }
 }
 
+/// The CPU time that this thread has used; none where it cannot be told.
+fn thread_cpu() -> Duration {
+    let used = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+    used.map_or(Duration::ZERO, Duration::from)
+}
+
 /// Ends the file and hears the last error of the disk.
 fn close(writer: Writer<BufWriter<File>>) -> io::Result<u64> {
     let (out, written_bytes) = writer.finish()?;
@@ -372,4 +381,106 @@ fn close(writer: Writer<BufWriter<File>>) -> io::Result<u64> {
         file.sync_all()?;
     }
     Ok(written_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{Completeness, Reader};
+    use super::*;
+    use crate::profile::event::{
+        Frame, FrameId, Nanos, Process, Sample, StackId, Thread, ThreadId,
+    };
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Surroundings for Nothing {
+        fn appeared(&self, _process: ProcessId, _pid: i32) {}
+
+        fn executable(&self, _pid: i32) -> Option<String> {
+            None
+        }
+
+        fn source(&self, _process: ProcessId, _file: &str, _deadline: Instant) -> Option<Text> {
+            None
+        }
+    }
+
+    /// A process with one thread and one stack.
+    fn definitions() -> [Event; 4] {
+        let thread = Thread {
+            process: ProcessId(0),
+            tid: None,
+            name: None,
+            is_main: true,
+        };
+        let frame = Frame {
+            name: "main".to_owned(),
+            file: None,
+            first_line: None,
+            line: None,
+        };
+        [
+            Event::Process(ProcessId(0), Process::default()),
+            Event::Thread(ThreadId(0), thread),
+            Event::Frame(FrameId(0), frame),
+            Event::Stack {
+                id: StackId(0),
+                parent: None,
+                frame: FrameId(0),
+            },
+        ]
+    }
+
+    fn sample(number: u64) -> Event {
+        Event::Sample(Sample {
+            at: Nanos((number + 1) * 1_000_000),
+            thread: ThreadId(0),
+            stack: Some(StackId(0)),
+            ticks: 1,
+            wall: Nanos(1_000_000),
+            ..Sample::default()
+        })
+    }
+
+    /// What can be read of the file, as if its writer were killed now.
+    fn events_in(path: &Path) -> Vec<Event> {
+        let mut events = Vec::new();
+        let reader = File::open(path)
+            .ok()
+            .and_then(|file| Reader::new(file).ok());
+        if let Some(mut reader) = reader {
+            let completeness = reader.read(&mut |event| events.push(event)).expect("read");
+            assert!(
+                matches!(completeness, Completeness::CutOff { .. }),
+                "{completeness:?}"
+            );
+        }
+        events
+    }
+
+    /// Nothing but the passing of time makes what was recorded readable: neither more events nor an end.
+    #[test]
+    fn what_was_recorded_gets_into_the_file_by_itself() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.rsamp");
+        let to = path.clone();
+        let open = move || Ok((File::create(to)?, Header::default()));
+        let recorder = Recorder::start(Box::new(open), Arc::new(Nothing)).expect("started");
+        let mut recorded: Vec<Event> = Vec::new();
+        for number in 0..4 {
+            let more = definitions().into_iter().filter(|_| number == 0);
+            for event in more.chain([sample(2 * number), sample(2 * number + 1)]) {
+                recorder.record(&event);
+                recorded.push(event);
+            }
+            while events_in(&path).len() < recorded.len() {
+                thread::yield_now();
+            }
+            assert_eq!(events_in(&path), recorded);
+        }
+        recorder.finish().expect("written");
+    }
 }

@@ -1,11 +1,15 @@
 //! Turns real programs into recordings, and whatever happens to rsamp, into reports of them.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use assert_cmd::cargo::cargo_bin;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rsamp::profile::Profile;
 use rsamp::recording::reader::SourceText;
 use rsamp::recording::{Completeness, Header, Reader};
@@ -226,6 +230,78 @@ fn what_was_recorded_before_rsamp_was_killed_is_read() {
     check(&report, 0);
     assert!(String::from_utf8_lossy(&report.stderr).contains("has no end"));
     assert!(String::from_utf8_lossy(&report.stdout).contains("it was cut off"));
+}
+
+/// Works in `first` until it is told to go on, then in `second`, in runs too long to end by themselves.
+const PHASES: &str = "import sys, threading
+def first():
+    while not told.is_set(): sum(range(100))
+def second():
+    while True: sum(range(100))
+told = threading.Event()
+def listen():
+    sys.stdin.readline()
+    told.set()
+threading.Thread(target=listen, daemon=True).start()
+first()
+second()
+";
+
+/// How many samples of a function can be read.
+fn samples_of(path: &Path, function: &str) -> u64 {
+    let Some(read) = read(path) else { return 0 };
+    let profile = read.profile;
+    let rows = profile.rows().iter().filter(|row| {
+        let mut frames = profile.frames_of(row.stack);
+        frames.any(|frame| frame.name == function)
+    });
+    rows.map(|row| row.totals.samples).sum()
+}
+
+/// Whether rsamp alone is killed, or its program at the same moment, as by MPI_Abort: what was in the file stays.
+#[test]
+fn what_a_program_did_last_is_in_the_file_while_it_does_it() {
+    for whole_group in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.rsamp");
+        fs::write(folder.path().join("phases.py"), PHASES).expect("written");
+        let mut command = rsamp(folder.path(), &["record", "-q", "-o", "a.rsamp", "--"]);
+        command
+            .args(python().command)
+            .arg("phases.py")
+            .stdin(Stdio::piped());
+        let mut recorded = command.process_group(0).spawn().expect("rsamp runs");
+        let mut stdin = recorded.stdin.take().expect("a pipe");
+        let mut until_seen = |function: &str| {
+            while samples_of(&path, function) == 0 {
+                assert!(
+                    recorded.try_wait().expect("waited").is_none(),
+                    "rsamp ended"
+                );
+                std::thread::yield_now();
+            }
+        };
+        until_seen("first");
+        stdin.write_all(b"go on\n").expect("written");
+        until_seen("second");
+        let before = (samples_of(&path, "first"), samples_of(&path, "second"));
+        let pid = recorded.id() as i32;
+        let killed = if whole_group { -pid } else { pid };
+        kill(Pid::from_raw(killed), Signal::SIGKILL).expect("killed");
+        recorded.wait().expect("waited");
+        let after = (samples_of(&path, "first"), samples_of(&path, "second"));
+        assert!(
+            after.0 >= before.0 && after.1 >= before.1,
+            "{before:?} {after:?}"
+        );
+        // The program runs on alone; nobody else is in its group.
+        let _ = kill(Pid::from_raw(-pid), Signal::SIGKILL);
+        let report = rsamp(folder.path(), &["report", "a.rsamp"])
+            .output()
+            .expect("rsamp runs");
+        check(&report, 0);
+        assert!(String::from_utf8_lossy(&report.stdout).contains("second"));
+    }
 }
 
 #[test]
