@@ -150,7 +150,9 @@ fn of_sampler(error: &SamplerError) -> Option<u8> {
         SamplerError::NotPython { .. } | SamplerError::NeverPython { .. } => Some(NOT_PYTHON),
         SamplerError::PermissionDenied { .. } => Some(PERMISSION),
         SamplerError::UnknownVersion { .. } => Some(UNKNOWN_VERSION),
-        SamplerError::EndedEarly(_) => Some(ENDED_EARLY),
+        SamplerError::EndedEarly(_)
+        | SamplerError::EndedInDelay { .. }
+        | SamplerError::NeverStarted { .. } => Some(ENDED_EARLY),
         // Its cause decides.
         SamplerError::Process { .. } | SamplerError::Io { .. } => None,
     }
@@ -164,7 +166,7 @@ fn of_input(error: &InputError) -> u8 {
             source: ReadError::Io(_),
             ..
         } => NO_INPUT,
-        InputError::BadPattern { .. } => USAGE,
+        InputError::BadPattern { .. } | InputError::IsOutput(_) => USAGE,
         InputError::Unreadable { .. }
         | InputError::SameTwice { .. }
         | InputError::Damaged { .. } => BAD_INPUT,

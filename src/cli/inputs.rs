@@ -1,8 +1,10 @@
 //! Turns the files named to `rsamp report` or `rsamp diff` into the events of one recording, and what is wrong with them.
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,6 +60,9 @@ pub enum InputError {
         /// The other.
         second: PathBuf,
     },
+    /// It is to be written while it is read.
+    #[error("write {0:?}: it is one of the recordings to read")]
+    IsOutput(PathBuf),
     /// It is not what was written. What comes before the damage was read.
     #[error("{path:?} is damaged from byte {at_byte} on ({what}); what comes before is shown")]
     Damaged {
@@ -169,6 +174,23 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
     Ok(inputs)
 }
 
+/// Finds out whether no recording is one of the files to write: it would be gone before it is read.
+///
+/// # Errors
+/// When one is.
+pub fn refuse_outputs(inputs: &[Input], outputs: &[PathBuf]) -> Result<(), InputError> {
+    let identity = |path: &Path| {
+        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file);
+        found.map(|found| (found.dev(), found.ino()))
+    };
+    let read: HashSet<(u64, u64)> = inputs.iter().filter_map(|i| identity(&i.path)).collect();
+    let is_read = |path: &&PathBuf| identity(path).is_some_and(|found| read.contains(&found));
+    match outputs.iter().find(is_read) {
+        Some(path) => Err(InputError::IsOutput(path.clone())),
+        None => Ok(()),
+    }
+}
+
 /// Hands every event of all recordings to `emit`, merged when there are several: with the same hosts and launches
 /// as [`merge`](super::merged::merge) gives the processes.
 fn read(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
@@ -180,6 +202,7 @@ fn read(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)
     let mut merger = Merger::default();
     let first = first_start_unix_ns(inputs);
     let tells_host = tells_host(inputs);
+    let mut texts = HashSet::new();
     for input in inputs {
         let since = Nanos(input.header.start_unix_ns.saturating_sub(first));
         let name = input.name.clone().filter(|_| !input.is_named_by_place);
@@ -188,8 +211,17 @@ fn read(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)
         read_with_source(input, &mut launches, trouble, &mut |event| {
             merger.apply(with_host(event, host.as_deref()), emit);
         });
+        // A thousand ranks run the same program.
+        input.source.retain(|text| texts.insert(digest(text)));
     }
     merger.finish(emit);
+}
+
+/// Tells a text from others of its place.
+fn digest(source: &SourceText) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&source.file, source.first_line, &source.text).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Whether the processes of several recordings are on several hosts or ranks, and so tell where they are.

@@ -37,19 +37,13 @@ pub fn merge(
     pid: Pid,
     trouble: &mut Trouble,
 ) -> Merged {
-    let places = plan.settle(pid);
+    let mut recordings = Recordings::new(plan, pid, header);
     let first = inputs::first_start_unix_ns(inputs);
-    let open = |place: Place| Output::open(plan, place, header.clone());
-    let mut outputs: Vec<Output> = places.into_iter().map(open).collect();
     let mut profile = plan.empty_profile();
     let mut merger = Merger::default();
     let mut launches = Launches::of(inputs);
-    let mut seen: HashSet<(Arc<str>, u32)> = HashSet::new();
-    let mut changed: HashSet<Arc<str>> = HashSet::new();
-    let mut emit = |event: Event, outputs: &mut [Output]| {
-        for output in outputs {
-            output.put(Piece::Event(event.clone()));
-        }
+    let mut emit = |event: Event, recordings: &mut Recordings| {
+        recordings.event(&event);
         profile.apply(event);
     };
     for input in inputs {
@@ -59,34 +53,130 @@ pub fn merge(
         let host = input.header.host.clone();
         let read = inputs::read_one(input, &mut launches, trouble, &mut |event| {
             merger.apply(with_host(event, Some(&host)), &mut |event| {
-                emit(event, &mut outputs)
+                emit(event, &mut recordings);
             });
         });
-        for file in read.iter().flat_map(|reader| reader.changed_files()) {
-            if changed.insert(Arc::clone(file)) {
-                for output in &mut outputs {
+        if let Some(reader) = read {
+            recordings.sources(reader.sources(), reader.changed_files());
+        }
+    }
+    merger.finish(&mut |event| emit(event, &mut recordings));
+    Merged {
+        profile,
+        recordings: recordings.finish(plan),
+    }
+}
+
+/// Recordings that are written while others are read. No file is made before the first process: filters let one pass only
+/// with a sample.
+pub struct Recordings {
+    header: Header,
+    waiting: Vec<(Place, Open)>,
+    /// What came before the first process.
+    held: Vec<Event>,
+    outputs: Vec<Output>,
+    seen: HashSet<(Arc<str>, u32)>,
+    changed: HashSet<Arc<str>>,
+    /// The end, behind which there must be nothing.
+    end: Option<Event>,
+}
+
+type Open = Box<dyn FnOnce() -> io::Result<File>>;
+
+impl Recordings {
+    /// Those that the plan has, with this header. `pid` names them.
+    #[must_use]
+    pub fn new(plan: &mut Plan, pid: Pid, header: &Header) -> Recordings {
+        let places = plan.settle(pid).into_iter();
+        let open =
+            |place: Place| -> (Place, Open) { (place.clone(), Box::new(plan.opener(place))) };
+        Recordings {
+            header: header.clone(),
+            waiting: places.map(open).collect(),
+            held: Vec::new(),
+            outputs: Vec::new(),
+            seen: HashSet::new(),
+            changed: HashSet::new(),
+            end: None,
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.outputs.is_empty()
+    }
+
+    /// Takes the next event.
+    pub fn event(&mut self, event: &Event) {
+        if self.is_empty() {
+            return;
+        }
+        if !self.waiting.is_empty() {
+            self.held.push(event.clone());
+            if matches!(event, Event::Process(..)) {
+                self.open();
+            }
+            return;
+        }
+        self.put(event.clone());
+    }
+
+    fn put(&mut self, event: Event) {
+        if matches!(event, Event::End(_)) {
+            self.end = Some(event);
+            return;
+        }
+        for output in &mut self.outputs {
+            output.put(Piece::Event(event.clone()));
+        }
+    }
+
+    /// Takes source texts, of each place once, and files that were changed while their program ran.
+    pub fn sources(&mut self, sources: &[SourceText], changed_files: &[Arc<str>]) {
+        for file in changed_files {
+            if self.changed.insert(Arc::clone(file)) {
+                for output in &mut self.outputs {
                     output.put(Piece::ChangedFile(Arc::clone(file)));
                 }
             }
         }
-        for source in read.iter().flat_map(|reader| reader.sources()) {
-            if seen.insert((Arc::clone(&source.file), source.first_line)) {
-                for output in &mut outputs {
+        for source in sources {
+            if self
+                .seen
+                .insert((Arc::clone(&source.file), source.first_line))
+            {
+                for output in &mut self.outputs {
                     output.put(Piece::Source(source.clone()));
                 }
             }
         }
     }
-    merger.finish(&mut |event| emit(event, &mut outputs));
-    Merged {
-        profile,
-        recordings: outputs
-            .into_iter()
-            .map(|output| {
-                let place = output.place.clone();
-                plan.arrive(&place, output.finish())
-            })
-            .collect(),
+
+    fn open(&mut self) {
+        for (place, open) in self.waiting.drain(..) {
+            let output = Output::open(open(), place, self.header.clone());
+            self.outputs.push(output);
+        }
+        for event in mem::take(&mut self.held) {
+            self.put(event);
+        }
+    }
+
+    /// Ends the files, and tells what became of each.
+    #[must_use]
+    pub fn finish(mut self, plan: &Plan) -> Vec<Outcome> {
+        self.open();
+        if let Some(end) = &self.end {
+            for output in &mut self.outputs {
+                output.put(Piece::Event(end.clone()));
+            }
+        }
+        let arrived = |output: Output| {
+            let place = output.place.clone();
+            plan.arrive(&place, output.finish())
+        };
+        self.outputs.into_iter().map(arrived).collect()
     }
 }
 
@@ -128,8 +218,7 @@ enum Piece {
 struct Written(u64, io::Result<()>);
 
 impl Output {
-    fn open(plan: &Plan, place: Place, header: Header) -> Output {
-        let file = plan.opener(place.clone())();
+    fn open(file: io::Result<File>, place: Place, header: Header) -> Output {
         let (sender, receiver) = mpsc::sync_channel(MAX_WAITING);
         let writing = move || {
             let mut bytes = 0;

@@ -1,9 +1,10 @@
 //! Turns a profile into the files that were asked for, whatever goes wrong with some of them.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::caller;
 use super::kind::Kind;
 use super::naming::{Facts, Pattern, own_variable};
 use super::place::{self, Place, Readers};
@@ -12,8 +13,12 @@ use super::scratch::Scratch;
 use crate::export::{self, ExportError, Format, Meta};
 use crate::process::Pid;
 use crate::profile::Profile;
+use crate::recording::Spare;
 
 pub use super::place::{OutputError, WriteError};
+
+/// Puts bytes into the place of a file, and opens it to write behind them.
+pub type Replace = Box<dyn FnMut(&[u8]) -> io::Result<File> + Send>;
 
 /// Names tried for a default file that must not replace one: `NAME-PID.svg`, `NAME-PID.1.svg`, …
 const MAX_NUMBERED_NAMES: u32 = 10_000;
@@ -207,10 +212,42 @@ impl Plan {
         }
     }
 
+    /// Where the recording of a place goes on when its disk takes no more.
+    #[must_use]
+    pub fn spare(&self, place: &Place) -> Spare {
+        let scratch = Scratch::for_path(&place.path);
+        Box::new(move || Ok((scratch.open()?, scratch.path)))
+    }
+
+    /// Puts other bytes into the place of a recording that [`Plan::opener`] has opened, in one go, and opens it to write
+    /// behind them.
+    #[must_use]
+    pub fn replacer(&self, place: &Place) -> Replace {
+        let (readers, has_scratch, path) = (self.readers, self.has_scratch, place.path.clone());
+        Box::new(move |bytes| {
+            if has_scratch {
+                return Scratch::for_path(&path).replace(bytes);
+            }
+            if !path.metadata()?.is_file() {
+                return Err(io::Error::other("only a regular file can be made smaller"));
+            }
+            let place = Place::named(&path, true).map_err(io::Error::other)?;
+            let written = place.write(readers, &mut |out| out.write_all(bytes));
+            written.map_err(|error| error.source)?;
+            let _acting = caller::act()?;
+            OpenOptions::new().append(true).open(&path)
+        })
+    }
+
     /// Brings a recording that was written, or what there is of it, to its place.
     #[must_use]
     pub fn arrive(&self, place: &Place, outcome: Outcome) -> Outcome {
-        if !self.has_scratch || outcome.saved.is_none() {
+        let is_there = outcome
+            .saved
+            .as_ref()
+            .is_some_and(|saved| saved.path == place.path);
+        // One that went on elsewhere stays there.
+        if !self.has_scratch || !is_there {
             return outcome;
         }
         let scratch = Scratch::for_path(&place.path);

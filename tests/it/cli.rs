@@ -118,6 +118,25 @@ fn wrong_usage_is_explained() {
         &["\"0\" is no overhead", "up to 100"],
     );
     check("record -d 0 true", 2, &["\"0\" is no duration"]);
+    check(
+        "record --delay -1 true",
+        2,
+        &["invalid --delay \"-1\": give seconds above 0"],
+    );
+    for ranks in ["x", "3-1", "-1", "1-", "99999999999"] {
+        check(
+            &format!("record --ranks {ranks} true"),
+            2,
+            &["invalid --ranks", "give numbers from 0", "0,7,100-110"],
+        );
+    }
+    for size in ["10", "0M", "1X", "-1M", "nan", "infG"] {
+        check(
+            &format!("record --max-size {size} true"),
+            2,
+            &["invalid --max-size", "at least 256K, such as 500K"],
+        );
+    }
     check("attach -d -3 42", 2, &["\"-3\" is no duration"]);
     check("record -o a.gif true", 2, &["unknown ending .gif", ".svg"]);
     check("record -f gif true", 2, &["unknown format gif"]);
@@ -246,6 +265,40 @@ fn the_programs_exit_code_is_returned() {
         let run = rsamp(&["record", "--", "sh", "-c", script]);
         assert_eq!(run.code, Some(code), "{script}: {}", run.stderr);
     }
+}
+
+/// The process that a launcher started for the rank is the program itself.
+#[test]
+fn of_rsamp_nothing_is_left_where_a_rank_is_not_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let words = [
+        "record",
+        "--ranks",
+        "0,7",
+        "--",
+        "sh",
+        "-c",
+        "echo $$; exit 3",
+    ];
+    let mut command = command(folder.path(), &words);
+    let child = command
+        .envs([("PMI_RANK", "3"), ("PMI_SIZE", "8")])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("rsamp runs");
+    let pid = child.id();
+    let output = child.wait_with_output().expect("waited");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{pid}\n"));
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    // What no launcher numbered is recorded, with a word.
+    let run = rsamp(&["record", "--ranks", "0", "--", "true"]);
+    assert_eq!(run.code, Some(0));
+    assert!(
+        run.stderr.contains("no launcher gave this process a rank"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
@@ -559,11 +612,6 @@ fn what_cannot_be_reported_is_explained() {
         2,
         &["unknown ending .gif: known are .rsamp, .svg"],
     );
-    check(
-        "report a -o a.rsamp",
-        2,
-        &["would be a recording", "hint: "],
-    );
     check("report", 2, &["FILE"]);
 }
 
@@ -861,6 +909,77 @@ fn cores_of_recordings_of_several_hosts_add_up() {
         run.stdout.contains("cores: 3.0 of 8 busy"),
         "{}",
         run.stdout
+    );
+}
+
+/// Four ranks in one recording, which is as good as the four.
+#[test]
+fn recordings_are_merged_into_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (rank, host) in [(0, "n1"), (1, "n1"), (2, "n2"), (3, "n2")] {
+        let environment = format!("SLURM_JOB_ID=42 SLURM_STEP_ID=3 PMI_RANK={rank} PMI_SIZE=4");
+        let name = format!("x-{rank}.rsamp");
+        write_rank(folder.path(), &name, &environment, host, 1 + rank, 2 + rank);
+    }
+    let run = |line: &str| rsamp_in(folder.path(), &line.split(' ').collect::<Vec<_>>());
+    let merged = run("report x-* -o all.rsamp -o all.csv");
+    assert_eq!(merged.code, Some(0), "{}", merged.stderr);
+    assert!(
+        merged.stderr.contains("wrote all.rsamp"),
+        "{}",
+        merged.stderr
+    );
+    let tables = |text: &str| {
+        let at = text.find("s recorded").expect("a summary");
+        text[at..].to_owned()
+    };
+    let (of_all, of_each) = (run("report all.rsamp"), run("report x-*"));
+    assert_eq!(tables(&of_all.stdout), tables(&of_each.stdout));
+    assert!(
+        of_all.stdout.contains("4 ranks: 2.000 to 5.000 s"),
+        "{}",
+        of_all.stdout
+    );
+    // A part of it, in a recording again.
+    let part = run("report all.rsamp --rank 1-2 --from 3 --to 4.5 -o part.rsamp");
+    assert_eq!(part.code, Some(0), "{}", part.stderr);
+    let folded = |line: &str| run(&format!("report -q -f folded {line}")).stdout;
+    let of_part = folded("part.rsamp");
+    assert_eq!(of_part, folded("x-* --rank 1-2 --from 3 --to 4.5"));
+    assert!(of_part.contains("main"), "{of_part}");
+    let steps = run("report part.rsamp --step 3 --rank 2");
+    assert_eq!(steps.code, Some(0), "{}", steps.stderr);
+}
+
+#[test]
+fn a_recording_is_never_written_over_while_it_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_recording(folder.path(), "a.rsamp", &[("main load", 1000)]);
+    fs::hard_link(
+        folder.path().join("a.rsamp"),
+        folder.path().join("same.rsamp"),
+    )
+    .expect("linked");
+    let before = fs::read(folder.path().join("a.rsamp")).expect("read");
+    for output in ["a.rsamp", "./a.rsamp", "same.rsamp"] {
+        let run = rsamp_in(
+            folder.path(),
+            &["report", "a.rsamp", "--from", "0.5", "-o", output],
+        );
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("one of the recordings to read"),
+            "{}",
+            run.stderr
+        );
+    }
+    // Nor is a file made for what leaves nothing.
+    let words = ["report", "a.rsamp", "--rank", "5", "-o", "b.rsamp"];
+    assert_eq!(rsamp_in(folder.path(), &words).code, Some(2));
+    assert!(!folder.path().join("b.rsamp").exists());
+    assert_eq!(
+        fs::read(folder.path().join("a.rsamp")).expect("read"),
+        before
     );
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use assert_cmd::cargo::cargo_bin;
 use nix::sys::signal::{Signal, kill};
@@ -305,16 +306,121 @@ fn what_a_program_did_last_is_in_the_file_while_it_does_it() {
 }
 
 #[test]
-fn a_full_disk_ends_the_recording_alone() {
+fn a_recording_whose_disk_is_full_goes_on_in_the_folder_for_temporary_files() {
     let folder = tempfile::tempdir().expect("a folder");
+    let spare = tempfile::tempdir().expect("a folder");
     symlink("/dev/full", folder.path().join("a.rsamp")).expect("a link");
-    let output = record(folder.path(), &["-o", "a.rsamp", "-o", "a.folded"]);
-    check(&output, 74);
-    let error = String::from_utf8_lossy(&output.stderr);
+    for (spare, expected) in [
+        (
+            spare.path(),
+            "No space left on device (os error 28); saved as",
+        ),
+        (Path::new("/no/such"), "No space left"),
+    ] {
+        fs::write(folder.path().join("busy.py"), BUSY).expect("written");
+        let words = ["record", "-q", "-o", "a.rsamp", "-o", "a.folded", "--"];
+        let mut command = rsamp(folder.path(), &words);
+        command
+            .args(python().command)
+            .arg("busy.py")
+            .env("TMPDIR", spare);
+        let output = command.output().expect("rsamp runs");
+        check(&output, 74);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains("error: write \"a.rsamp\""), "{error}");
+        assert!(error.contains(expected), "{error}");
+        let folded = fs::read_to_string(folder.path().join("a.folded")).expect("read");
+        assert!(folded.contains("busy"), "{folded}");
+    }
+    let names = names(spare.path());
+    assert_eq!(names.len(), 1, "{names:?}");
+    let saved = read(&spare.path().join(&names[0])).expect("a header");
+    assert_eq!(saved.completeness, Completeness::Whole);
+    assert!(saved.profile.totals().samples > 0);
+}
+
+/// Three functions, each for a while.
+const PARTS: &str = "import time
+def work(seconds):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end: sum(range(100))
+def warm(): work(0.3)
+class Solver:
+    def solve(self): work(0.4)
+def save(): work(0.3)
+warm()
+Solver().solve()
+save()
+print('done')
+";
+
+fn record_parts(folder: &Path, options: &[&str]) -> Output {
+    fs::write(folder.join("parts.py"), PARTS).expect("written");
+    let mut command = rsamp(folder, &["record", "-o", "a.rsamp"]);
+    command
+        .args(options)
+        .arg("--")
+        .args(python().command)
+        .arg("parts.py");
+    command.output().expect("rsamp runs")
+}
+
+#[test]
+fn a_part_between_two_functions_is_recorded() {
+    for (options, expected) in [
+        (
+            &["--start-at", "solve", "--stop-at", "save"][..],
+            [false, true, false],
+        ),
+        (&["--start-at", "Solver.solve"], [false, true, true]),
+        (&["--stop-at", "solve"], [true, false, false]),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let output = record_parts(folder.path(), options);
+        check(&output, 0);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "done\n");
+        let path = folder.path().join("a.rsamp");
+        let found = ["warm", "Solver.solve", "save"].map(|name| samples_of(&path, name) > 0);
+        assert_eq!(found, expected, "{options:?}");
+        let is_stopped = options.contains(&"--stop-at");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(
+            told.contains("the function of --stop-at was seen"),
+            is_stopped,
+            "{told}"
+        );
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = record_parts(folder.path(), &["--start-at", "slove"]);
+    check(&output, 0);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        error.contains("error: write \"a.rsamp\"") && error.contains("No space left"),
-        "{error}"
+        told.contains("was seen in a function named \"slove\" (--start-at)"),
+        "{told}"
     );
-    let folded = fs::read_to_string(folder.path().join("a.folded")).expect("read");
-    assert!(folded.contains("busy"), "{folded}");
+}
+
+#[test]
+fn the_sampling_begins_after_the_delay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let before = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
+    let output = record_parts(folder.path(), &["--delay", "0.5"]);
+    check(&output, 0);
+    let read = read(&folder.path().join("a.rsamp")).expect("a header");
+    let start = Duration::from_nanos(read.header.start_unix_ns);
+    assert!(
+        start >= before + Duration::from_millis(500),
+        "{start:?} {before:?}"
+    );
+    assert!(read.profile.totals().samples > 0);
+    // A program that ends before.
+    let output = record_parts(folder.path(), &["--delay", "1000"]);
+    check(&output, 0);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains("ended within the --delay of 1000 s"),
+        "{told}"
+    );
 }

@@ -1,6 +1,7 @@
 //! Turns a command into a running program, a profile of it, and its exit code.
 
 use std::any::Any;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +21,9 @@ use crate::cli::recording::{Recorded, Recording};
 use crate::cli::request::Placement;
 use crate::cli::streams::{self, Severity};
 use crate::cli::{commands, exit_code, gather, program_name, report, request};
-use crate::process::{Change, Launched, Pid, spawn};
+use crate::launch::InJob;
+use crate::process::{Change, Launched, Pid, SpawnError, spawn};
+use crate::profile::filter::Ranks;
 use crate::sampler::{Children, Ended, Progress, SamplerError, Stop};
 
 /// The sampler sees the program's end by itself, within a tick or its longest wait, and knows best what it
@@ -41,11 +44,23 @@ struct Ran {
 /// # Errors
 /// When the program is not started.
 pub fn run(request: &request::Record) -> Result<u8> {
+    let rank = InJob::own().rank;
+    let is_wanted = |rank| request.ranks.iter().any(|ranks| ranks.holds(rank));
+    if !request.ranks.is_empty() && rank.is_some_and(|rank| !is_wanted(rank)) {
+        return Err(become_program(&request.command).into());
+    }
     match launch::way(request)? {
         Way::Ranks(found) => return launch::run_ranks(request, &found),
         Way::Script(line) => return launch::run_script(request, line),
         Way::Batch(submission) => return launch::submit(request, &submission),
         Way::Here => {}
+    }
+    if !request.ranks.is_empty() && rank.is_none() {
+        let error = anyhow!(
+            "--ranks {}: no launcher gave this process a rank, so it is recorded",
+            listed(&request.ranks)
+        );
+        streams::complain(Severity::Warning, &error, &Doing::Report);
     }
     if let Placement::Rank(folder) = &request.placement {
         let (code, _, _launched) = gathered(request, folder, &[])?;
@@ -54,12 +69,28 @@ pub fn run(request: &request::Record) -> Result<u8> {
     let name = program_name::program_name(&request.command);
     let facts = Facts::own();
     let in_files = format!("{name}{}", facts.suffix());
-    let outputs = own_outputs(&request.outputs, &facts)?;
+    let mut outputs = own_outputs(&request.outputs, &facts)?;
+    let one_of_many = rank.filter(|_| facts.in_job.is_one_of_many());
+    if one_of_many.is_some() && outputs.is_default() {
+        // Graphs are of all ranks together.
+        outputs.files = request::Files::Default(vec![Kind::Recording]);
+    }
     let plan = Plan::check(&outputs, &in_files, None)?;
     let ran = record(request, name, plan, &[])?;
-    let code = settle(request, ran.recorded, ran.code);
+    let code = settle(request, ran.recorded, ran.code, &facts);
     drop(ran.launched);
     Ok(code)
+}
+
+/// Has this process become the program, without rsamp; returns only when that fails.
+fn become_program(command: &[OsString]) -> SpawnError {
+    let program = command.first().map(Path::new).unwrap_or(Path::new(""));
+    spawn::replace(program, command, &[])
+}
+
+fn listed(ranks: &[Ranks]) -> String {
+    let words: Vec<String> = ranks.iter().map(Ranks::to_string).collect();
+    words.join(",")
 }
 
 /// The files to write: where other ranks, or tasks of an array, would write the same, others than were named.
@@ -136,6 +167,15 @@ pub fn gathered(
                 gather::leave_note(&file, &error.to_string());
             } else if let Some(error) = report::errors(&recorded.outcomes).first() {
                 gather::leave_note(&file, error);
+                // Where the disk is full, the note may not have arrived.
+                let facts = Facts::own();
+                let rank = facts.in_job.rank.map(|rank| format!("rank {rank} on "));
+                let place = rank.unwrap_or_default() + &facts.host;
+                streams::complain(
+                    Severity::Error,
+                    &anyhow!("{place}: {error}"),
+                    &Doing::Report,
+                );
             }
         }
         Err(error) => gather::leave_note(&file, &format!("{error:#}")),
@@ -159,6 +199,7 @@ fn record(request: &request::Record, name: String, plan: Plan, changes: &[Change
             .map(|word| word.to_string_lossy().into_owned())
             .collect(),
         sampling: request.sampling,
+        bounds: request.bounds.clone(),
         extras: request.extras.clone(),
         drawing: request.outputs.drawing,
         start_timeout: None,
@@ -203,7 +244,7 @@ fn record(request: &request::Record, name: String, plan: Plan, changes: &[Change
 }
 
 /// Says what came of the recording, once the program has ended with `code`, and chooses the exit code.
-fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8) -> u8 {
+fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8, facts: &Facts) -> u8 {
     let mut recorded = match recorded {
         Ok(recorded) => recorded,
         Err(error) => {
@@ -221,7 +262,12 @@ fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8) -> u8
         recorded.sampled.ended = Ended::TargetEnded;
     }
     if !request.quiet {
-        streams::say(report::text(&recorded, "the program").trim_end());
+        let rank = facts.in_job.rank.filter(|_| facts.in_job.is_one_of_many());
+        let text = match rank {
+            Some(rank) => report::of_rank(&recorded, rank, &facts.host),
+            None => report::text(&recorded, "the program"),
+        };
+        streams::say(text.trim_end());
     }
     let is_whole = commands::say_errors(&recorded.outcomes);
     if code == exit_code::OK && !is_whole {
