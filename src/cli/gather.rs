@@ -243,6 +243,11 @@ impl Gathered {
         let mut noted = Vec::new();
         for path in paths.iter().filter(|path| has_ending(path, NOTE)) {
             let reason = fs::read_to_string(path).unwrap_or_default();
+            let reason = if reason.trim().is_empty() {
+                format!("there was no room for the reason in {}", folder.display())
+            } else {
+                reason
+            };
             noted.extend(rank_of_file(path));
             // That a script's shell is no Python is worth a word only when there is nothing else.
             if !is_own || inputs.is_empty() {

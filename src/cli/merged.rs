@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::mem;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
@@ -16,7 +17,7 @@ use super::place::Place;
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::event::{Event, Nanos};
-use crate::recording::{Header, Merger, SourceText, Writer};
+use crate::recording::{Header, Merger, Moved, SourceText, Spare, Spill, Writer};
 
 /// What came of the merging.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ pub fn merge(
 /// with a sample.
 pub struct Recordings {
     header: Header,
-    waiting: Vec<(Place, Open)>,
+    waiting: Vec<(Place, Open, Spare)>,
     /// What came before the first process.
     held: Vec<Event>,
     outputs: Vec<Output>,
@@ -88,8 +89,10 @@ impl Recordings {
     #[must_use]
     pub fn new(plan: &mut Plan, pid: Pid, header: &Header) -> Recordings {
         let places = plan.settle(pid).into_iter();
-        let open =
-            |place: Place| -> (Place, Open) { (place.clone(), Box::new(plan.opener(place))) };
+        let open = |place: Place| -> (Place, Open, Spare) {
+            let spare = plan.spare(&place);
+            (place.clone(), Box::new(plan.opener(place)), spare)
+        };
         Recordings {
             header: header.clone(),
             waiting: places.map(open).collect(),
@@ -154,8 +157,8 @@ impl Recordings {
     }
 
     fn open(&mut self) {
-        for (place, open) in self.waiting.drain(..) {
-            let output = Output::open(open(), place, self.header.clone());
+        for (place, open, spare) in self.waiting.drain(..) {
+            let output = Output::open(open(), spare, place, self.header.clone());
             self.outputs.push(output);
         }
         for event in mem::take(&mut self.held) {
@@ -214,16 +217,21 @@ enum Piece {
     ChangedFile(Arc<str>),
 }
 
-/// How many bytes were written, and the first thing that went wrong.
-struct Written(u64, io::Result<()>);
+/// How many bytes were written, and where else than planned, and the first thing that went wrong.
+struct Written(u64, Option<PathBuf>, io::Result<()>);
 
 impl Output {
-    fn open(file: io::Result<File>, place: Place, header: Header) -> Output {
+    fn open(file: io::Result<File>, spare: Spare, place: Place, header: Header) -> Output {
         let (sender, receiver) = mpsc::sync_channel(MAX_WAITING);
         let writing = move || {
             let mut bytes = 0;
-            let result = file.and_then(|file| write(file, header, receiver, &mut bytes));
-            Written(bytes, result)
+            let spill = file.map(|file| Spill::new(file, 0, Some(spare)));
+            let result = spill.and_then(|spill| write(spill, header, receiver, &mut bytes));
+            match result {
+                Ok(Some(Moved { to, why })) => Written(bytes, Some(to), Err(why)),
+                Ok(None) => Written(bytes, None, Ok(())),
+                Err(error) => Written(bytes, None, Err(error)),
+            }
         };
         Output {
             place,
@@ -259,18 +267,19 @@ impl Output {
         let failed = || {
             Written(
                 0,
+                None,
                 Err(io::Error::other("the thread that writes has failed")),
             )
         };
-        let Written(written_bytes, result) = match thread {
+        let Written(written_bytes, moved_to, result) = match thread {
             Ok(thread) => thread.join().unwrap_or_else(|_| failed()),
-            Err(error) => Written(0, Err(error)),
+            Err(error) => Written(0, None, Err(error)),
         };
         let path = place.path;
         Outcome {
             kind: Kind::Recording,
             saved: (written_bytes > 0).then(|| Saved {
-                path: path.clone(),
+                path: moved_to.unwrap_or_else(|| path.clone()),
                 size_bytes: written_bytes,
             }),
             error: result.err().map(|source| WriteError {
@@ -282,12 +291,13 @@ impl Output {
     }
 }
 
+/// Tells where it went on, if it did.
 fn write(
-    file: File,
+    file: Spill,
     header: Header,
     pieces: Receiver<Vec<Piece>>,
     written_bytes: &mut u64,
-) -> io::Result<()> {
+) -> io::Result<Option<Moved>> {
     let mut writer = Writer::new(BufWriter::new(file), header)?;
     for piece in pieces.into_iter().flatten() {
         let result = match piece {
@@ -304,7 +314,10 @@ fn write(
     let (mut out, all_bytes) = writer.finish()?;
     out.flush()?;
     *written_bytes = all_bytes;
-    let file = out.get_ref();
-    let is_file = file.metadata()?.is_file();
-    if is_file { file.sync_all() } else { Ok(()) }
+    let file = out.get_ref().file();
+    if file.metadata()?.is_file() {
+        file.sync_all()?;
+    }
+    let (_, moved) = out.get_mut().take_spare();
+    Ok(moved)
 }

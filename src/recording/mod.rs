@@ -40,5 +40,5 @@ pub use reader::{Completeness, ReadError, Reader, SourceText};
 pub use recorder::{Care, Recorder, Surroundings, Text};
 pub use schema::{Header, Source};
 pub use size_limit::SizeLimit;
-pub use spill::Spare;
+pub use spill::{Moved, Spare, Spill};
 pub use writer::Writer;

@@ -1,6 +1,6 @@
 //! Turns a file on a disk that takes no more into one elsewhere, with all that was written so far.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub type Spare = Box<dyn FnOnce() -> io::Result<(File, PathBuf)> + Send>;
 
 /// A file that goes on elsewhere.
-pub(super) struct Spill {
+pub struct Spill {
     file: File,
     /// How many bytes were written whole.
     written_bytes: u64,
@@ -19,14 +19,17 @@ pub(super) struct Spill {
 
 /// Where a file went on, and why.
 #[derive(Debug)]
-pub(super) struct Moved {
-    pub(super) to: PathBuf,
-    pub(super) why: io::Error,
+pub struct Moved {
+    /// Where all of it is.
+    pub to: PathBuf,
+    /// What the first disk said.
+    pub why: io::Error,
 }
 
 impl Spill {
     /// The file holds so many bytes. Without `spare` it stays where it is.
-    pub(super) fn new(file: File, written_bytes: u64, spare: Option<Spare>) -> Spill {
+    #[must_use]
+    pub fn new(file: File, written_bytes: u64, spare: Option<Spare>) -> Spill {
         Spill {
             file,
             written_bytes,
@@ -36,7 +39,8 @@ impl Spill {
     }
 
     /// The file that is written now.
-    pub(super) fn file(&self) -> &File {
+    #[must_use]
+    pub fn file(&self) -> &File {
         &self.file
     }
 
@@ -47,8 +51,17 @@ impl Spill {
     }
 
     /// What is not used yet to go on elsewhere, and what was.
-    pub(super) fn take_spare(&mut self) -> (Option<Spare>, Option<Moved>) {
+    pub fn take_spare(&mut self) -> (Option<Spare>, Option<Moved>) {
         (self.spare.take(), self.moved.take())
+    }
+
+    /// Copies what was written so far.
+    fn copy(&self, to: &mut File) -> io::Result<()> {
+        if self.written_bytes > 0 {
+            let mut before = self.reopened()?.take(self.written_bytes);
+            io::copy(&mut before, to)?;
+        }
+        Ok(())
     }
 
     /// Goes on in the spare file, because of `why`.
@@ -56,19 +69,18 @@ impl Spill {
         let Some(spare) = self.spare.take() else {
             return Err(why);
         };
-        let moved = || -> io::Result<(File, PathBuf)> {
-            let (mut file, to) = spare()?;
-            if self.written_bytes > 0 {
-                let mut before = self.reopened()?.take(self.written_bytes);
-                io::copy(&mut before, &mut file)?;
-            }
-            file.write_all(bytes)?;
-            Ok((file, to))
-        };
         // What the first disk said tells more than what is wrong with the second.
-        let Ok((file, to)) = moved() else {
+        let Ok((mut file, to)) = spare() else {
             return Err(why);
         };
+        if self
+            .copy(&mut file)
+            .and_then(|()| file.write_all(bytes))
+            .is_err()
+        {
+            let _ = fs::remove_file(&to);
+            return Err(why);
+        }
         self.file = file;
         self.moved = Some(Moved { to, why });
         Ok(())
@@ -91,8 +103,6 @@ impl Write for Spill {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -124,5 +134,21 @@ mod tests {
             let error = spill.write_all(b"x").expect_err("full");
             assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         }
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_spare_file_that_takes_nothing_either() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let to = folder.path().join("spare");
+        fs::write(&to, "").expect("written");
+        let open: Spare = Box::new({
+            let to = to.clone();
+            move || Ok((File::open(&to)?, to))
+        });
+        let file = File::create("/dev/full").expect("opened");
+        let mut spill = Spill::new(file, 0, Some(open));
+        let error = spill.write_all(b"x").expect_err("full");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(!to.exists());
     }
 }

@@ -224,6 +224,33 @@ fn a_launcher_before_rsamp_gives_a_recording_for_each_rank() {
     assert_eq!(site.ranks("rank.rsamp"), [Some(0), Some(1)]);
 }
 
+/// As when its node is lost: rsamp of rank 1 is killed once it has begun to write.
+const LOST: &str = "import glob, os, signal, sys, time
+rank = os.environ['SLURM_PROCID']
+if rank == '1':
+    while not any(os.path.getsize(path) for path in glob.glob('*.ranks/*/*-r1-*.rsamp')): pass
+    os.kill(os.getppid(), signal.SIGKILL)
+else:
+    end = time.perf_counter() + 0.3
+    while time.perf_counter() < end: sum(range(100))
+";
+
+#[test]
+fn a_rank_that_was_lost_is_named() {
+    let site = Site::new();
+    fs::write(site.path().join("lost.py"), LOST).expect("written");
+    let output = site.run("record -q -o all.rsamp srun -n 3 python lost.py", &[]);
+    let told = errors(&output);
+    assert!(
+        told.contains("warning: the recording of rank 1 on"),
+        "{told}"
+    );
+    assert!(
+        told.contains("ends early: it was killed, its node was lost"),
+        "{told}"
+    );
+}
+
 #[test]
 fn ranks_that_are_not_asked_for_run_without_rsamp() {
     let site = Site::new();
