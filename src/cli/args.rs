@@ -86,6 +86,17 @@ pub struct RecordArgs {
     #[arg(long, value_name = "LAUNCHER", value_enum)]
     pub launcher: Option<LauncherName>,
 
+    /// Record only these ranks of a parallel program, as 0,7,100-110; may be given several times
+    ///
+    /// On the other ranks the program runs alone: nothing is left of rsamp there.
+    #[arg(
+        long,
+        value_name = "RANKS",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    pub ranks: Vec<String>,
+
     /// Set by rsamp for the ranks: the folder for the rank's recording.
     #[arg(long, hide = true, value_name = "FOLDER")]
     pub gather: Option<PathBuf>,
@@ -166,8 +177,8 @@ pub struct ReportArgs {
 
     /// Write this file; may be given several times
     ///
-    /// The ending chooses the format, as for `rsamp record`. `-` is standard output and needs
-    /// --format.
+    /// The ending chooses the format, as for `rsamp record`: .rsamp is one recording of what the filters leave of
+    /// all. `-` is standard output and needs --format.
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
 
@@ -301,6 +312,12 @@ pub struct FilterArgs {
     )]
     pub rank: Vec<String>,
 
+    /// Only these steps of a job, or launches, as 42.3, 3 or 'mpirun-*'; may be given several times
+    ///
+    /// Ranks are compared within one step: one `srun` or `mpirun`. The summary names the steps there are.
+    #[arg(long, value_name = "STEP")]
+    pub step: Vec<String>,
+
     /// Only what lies behind this time since the start
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
     pub from: Option<String>,
@@ -416,7 +433,8 @@ pub struct SamplingArgs {
     /// programs of that name; .json, .csv, .lines.csv and .usage.csv for scripts; .txt summary. `-` is
     /// standard output and needs --format. Without this option NAME-PID.rsamp, NAME-PID.svg and
     /// NAME-PID.pstats are written into the current folder; in a job of a batch system
-    /// the host comes before PID, and with several ranks (MPI, srun) -rRANK too: scatter-r3-n1-1234.rsamp.
+    /// the host comes before PID. Of several ranks (MPI, srun) each writes the recording alone, with its rank in the name:
+    /// scatter-r3-n1-1234.rsamp.
     /// In FILE, %p is the PID, %h the host, %r the rank, %j the job, %q{NAME} a variable of the
     /// environment, and %% is %.
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
@@ -462,6 +480,20 @@ pub struct SamplingArgs {
     #[arg(long, short, value_name = "SECONDS", allow_hyphen_values = true)]
     pub duration: Option<String>,
 
+    /// Begin the sampling after so many seconds of the program's run; --duration counts from then
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
+    pub delay: Option<String>,
+
+    /// Record from the first moment at which a thread is in this function (Solver.solve, or solve)
+    ///
+    /// Until then rsamp samples and keeps nothing. Times are those since the start of the run.
+    #[arg(long, value_name = "FUNCTION")]
+    pub start_at: Option<String>,
+
+    /// End the sampling when a thread is in this function, after that of --start-at; the program runs on
+    #[arg(long, value_name = "FUNCTION")]
+    pub stop_at: Option<String>,
+
     /// Never pause a thread of the program, even if its stack changes too fast to be copied
     ///
     /// Without this option rsamp pauses the running thread for some samples, at most 0.5 % of the time, while more than
@@ -492,6 +524,13 @@ pub struct SamplingArgs {
     /// The job and the rank that Slurm and MPI give the program are kept without asking, no other.
     #[arg(long, value_name = "NAME")]
     pub env: Vec<String>,
+
+    /// Keep the recording below this size, such as 500K, 20M or 1G
+    ///
+    /// When it is full, equal samples of a span of time become one and the rate is halved, again and again: times stay
+    /// exact, only when they were is kept less finely. Of several ranks, each one's recording is kept below it.
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub max_size: Option<String>,
 
     /// Keep no source text of the functions seen in the recording
     #[arg(long)]
@@ -582,8 +621,8 @@ Processes that descend from the program are profiled with it; see --no-children.
 rsamp's children until rsamp ends (PR_SET_CHILD_SUBREAPER), so that they are not lost from sight. rsamp ends
 when the program does, even if others run on; the summary says how many.
 
-The .rsamp file is written while the program runs, at least every 2 seconds: however rsamp ends, what it
-holds can be read. When it cannot be written any more, the other files are written all the same.
+The .rsamp file is written while the program runs: what is older than half a second is in it, or up to 2 seconds
+where writing takes more than 0.1 % of a core. However rsamp ends, what it holds can be read. When it cannot be written any more, the other files are written all the same.
 
 Before a launcher (srun, mpirun, mpiexec, mpiexec.hydra, aprun, jsrun, torchrun, also behind time, env A=B, nohup,
 timeout and the like) rsamp puts itself, by its absolute path, before the program on every rank, with the same
@@ -631,8 +670,10 @@ Examples:
         the ending chooses the format
   rsamp report -f folded scatter-1234.rsamp | flamegraph.pl > hot.svg
         to standard output
-  rsamp report 'scatter-*.rsamp' -o all.svg
+  rsamp report 'scatter-*.rsamp' -o all.rsamp -o all.svg
         the ranks of a job, or several runs, in one
+  rsamp report all.rsamp --from 60 --to 90 --rank 0-3 -o part.rsamp
+        half a minute of four ranks
   rsamp report scatter-1234.rsamp --lines field_at_point greens
         where in these functions the time goes, line by line
   rsamp report scatter-1234.rsamp --memory

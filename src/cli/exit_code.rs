@@ -159,7 +159,9 @@ fn of_sampler(error: &SamplerError) -> Option<u8> {
             Some(PERMISSION)
         }
         SamplerError::UnknownVersion { .. } => Some(UNKNOWN_VERSION),
-        SamplerError::EndedEarly(_) => Some(ENDED_EARLY),
+        SamplerError::EndedEarly(_)
+        | SamplerError::EndedInDelay { .. }
+        | SamplerError::NeverStarted { .. } => Some(ENDED_EARLY),
         // Its cause decides.
         SamplerError::Process { .. }
         | SamplerError::Io { .. }
@@ -175,7 +177,7 @@ fn of_input(error: &InputError) -> u8 {
             source: ReadError::Io(_),
             ..
         } => NO_INPUT,
-        InputError::BadPattern { .. } => USAGE,
+        InputError::BadPattern { .. } | InputError::IsOutput(_) => USAGE,
         InputError::Unreadable { .. }
         | InputError::SameTwice { .. }
         | InputError::Damaged { .. } => BAD_INPUT,

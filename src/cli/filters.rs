@@ -7,7 +7,7 @@ use super::args::{FilterArgs, Mode};
 use super::request::MAX_DURATION_SECONDS;
 use crate::profile::View;
 use crate::profile::event::{Nanos, State};
-use crate::profile::filter::{Hidden, Name, NoRanks, Ranks, Selection};
+use crate::profile::filter::{Hidden, Name, NoRanks, Ranks, Selection, StepName};
 
 /// A filter that cannot be.
 #[derive(Debug, Error)]
@@ -45,8 +45,10 @@ pub enum FilterError {
         source: regex::Error,
     },
     /// Ranks that are none.
-    #[error("--rank: {text:?} stands for no ranks")]
+    #[error("invalid --{option} {text:?}")]
     Ranks {
+        /// The option.
+        option: &'static str,
         /// What was typed.
         text: String,
         /// What is wrong.
@@ -91,7 +93,8 @@ pub fn selection(args: &FilterArgs) -> Result<Selection, FilterError> {
         threads: patterns("thread", &args.thread, Name::new)?,
         processes: patterns("process", &args.process, Name::new)?,
         states: states(&args.state)?,
-        ranks: ranks(&args.rank)?,
+        ranks: ranks("rank", &args.rank)?,
+        steps: patterns("step", &args.step, StepName::new)?,
         from,
         to,
         function: regex("function", &args.function)?,
@@ -116,9 +119,14 @@ fn states(words: &[String]) -> Result<Vec<State>, FilterError> {
     Ok(states)
 }
 
-fn ranks(words: &[String]) -> Result<Vec<Ranks>, FilterError> {
+/// Reads the ranks of an option.
+///
+/// # Errors
+/// When a word stands for none.
+pub fn ranks(option: &'static str, words: &[String]) -> Result<Vec<Ranks>, FilterError> {
     let ranks = |text: &String| {
         Ranks::new(text).map_err(|source| FilterError::Ranks {
+            option,
             text: text.clone(),
             source,
         })
@@ -182,6 +190,7 @@ pub fn in_words(selection: &Selection) -> Vec<String> {
     let only = [
         listed("process", &selection.processes),
         listed("rank", &selection.ranks),
+        listed("step", &selection.steps),
         listed("thread", &selection.threads),
         listed_states(&selection.states),
         time("from", selection.from),

@@ -1,5 +1,6 @@
 //! Turns the recordings that the ranks of a program left in a scratch folder into one profile and its files.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -15,7 +16,7 @@ use super::overview;
 use super::recording::{Recorded, Sampled};
 use super::request::{Files, Outputs, Record};
 use crate::export::Meta;
-use crate::launch::{InJob, shims};
+use crate::launch::{InJob, STEP_LAUNCH, shims};
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::filter::{Ranks, Selection};
@@ -132,6 +133,8 @@ pub struct Gathered {
     pub trouble: Trouble,
     /// Ranks of which there is no word, one line for each launcher.
     pub missing: Vec<String>,
+    /// Ranks whose recordings end early, one line each.
+    pub cut_off: Vec<String>,
     /// Why others recorded nothing.
     pub notes: Vec<String>,
     /// Where the ranks' recordings are, when they are kept.
@@ -152,12 +155,13 @@ pub fn gather(
         recorded: None,
         trouble: Trouble::default(),
         missing: Vec::new(),
+        cut_off: Vec::new(),
         notes: Vec::new(),
         kept: None,
     };
     let mut inputs = Vec::new();
     for folder in launch_folders(&scratch.folder) {
-        gathered.take_folder(&folder, &mut inputs);
+        gathered.take_folder(&folder, &request.ranks, &mut inputs);
     }
     if !inputs.is_empty() {
         header.start_unix_ns = inputs::first_start_unix_ns(&inputs);
@@ -170,6 +174,11 @@ pub fn gather(
             &mut gathered.trouble,
         );
         gathered.recorded = Some(recorded);
+        let cut_off = std::mem::take(&mut gathered.trouble.cut_off);
+        gathered.cut_off = cut_off
+            .iter()
+            .map(|(path, _)| cut_off_in_words(path, &inputs))
+            .collect();
     }
     let outcomes = gathered
         .recorded
@@ -182,6 +191,18 @@ pub fn gather(
         gathered.kept = Some(scratch.folder.clone());
     }
     gathered
+}
+
+/// Which rank it is whose recording ends early, and why that may be.
+fn cut_off_in_words(path: &Path, inputs: &[Input]) -> String {
+    let input = inputs.iter().find(|input| input.path == path);
+    let rank = input.and_then(|input| header::rank(&input.header));
+    let whose = rank.map_or_else(|| "a process".to_owned(), |rank| format!("rank {rank}"));
+    let host = input.map_or("", |input| input.header.host.as_str());
+    format!(
+        "the recording of {whose} on {host} ends early: it was killed, its node was lost, or the disk was full; what it \
+         did before is there"
+    )
 }
 
 /// The header of the recording of all ranks: that of the command which starts them, in this process's environment.
@@ -215,13 +236,18 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 
 impl Gathered {
     /// Takes in what the ranks of one launcher left.
-    fn take_folder(&mut self, folder: &Path, inputs: &mut Vec<Input>) {
+    fn take_folder(&mut self, folder: &Path, wanted: &[Ranks], inputs: &mut Vec<Input>) {
         let has_ending = |path: &&PathBuf, ending: &str| path.extension() == Some(ending.as_ref());
         let paths = entries(folder);
         let is_own = folder.ends_with(OWN);
         let mut noted = Vec::new();
         for path in paths.iter().filter(|path| has_ending(path, NOTE)) {
             let reason = fs::read_to_string(path).unwrap_or_default();
+            let reason = if reason.trim().is_empty() {
+                format!("there was no room for the reason in {}", folder.display())
+            } else {
+                reason
+            };
             noted.extend(rank_of_file(path));
             // That a script's shell is no Python is worth a word only when there is nothing else.
             if !is_own || inputs.is_empty() {
@@ -247,14 +273,36 @@ impl Gathered {
             }
         };
         if !is_own {
-            self.missing.extend(missing(&opened, &noted));
-            let launch = folder.file_name().unwrap_or_default().to_string_lossy();
+            self.missing.extend(missing(&opened, &noted, wanted));
+            let launch = launch_of(&opened, folder);
             for input in &mut opened {
-                input.launch = Some(launch.clone().into_owned());
+                input.launch = Some(launch.clone());
             }
         }
         inputs.extend(opened);
     }
+}
+
+/// The step that all ranks of one launcher are of, by which users know it; else the launcher and its PID, after which
+/// the folder is named.
+fn launch_of(opened: &[Input], folder: &Path) -> String {
+    let told = opened
+        .iter()
+        .map(|input| header::in_job(&input.header).launch);
+    let told: BTreeSet<Option<String>> = told.collect();
+    let step = told
+        .first()
+        .cloned()
+        .flatten()
+        .filter(|launch| told.len() == 1 && launch.starts_with(STEP_LAUNCH));
+    let name = || {
+        folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    step.unwrap_or_else(name)
 }
 
 /// The rank in a name that [`rank_file`] made.
@@ -264,15 +312,17 @@ fn rank_of_file(path: &Path) -> Option<u32> {
     parts.nth(2)?.strip_prefix('r')?.parse().ok()
 }
 
-/// The ranks of which there is neither a recording nor word.
-fn missing(opened: &[Input], noted: &[u32]) -> Option<String> {
+/// The ranks of which there is neither a recording nor word, of those that are wanted: all, where that is empty.
+fn missing(opened: &[Input], noted: &[u32], wanted: &[Ranks]) -> Option<String> {
     let in_job: Vec<InJob> = opened
         .iter()
         .map(|input| header::in_job(&input.header))
         .collect();
     let size = in_job.iter().filter_map(|in_job| in_job.size).max()?;
     let there: Vec<u32> = in_job.iter().filter_map(|in_job| in_job.rank).collect();
+    let is_wanted = |rank| wanted.is_empty() || wanted.iter().any(|ranks| ranks.holds(rank));
     let missing = (0..size).filter(|rank| !there.contains(rank) && !noted.contains(rank));
+    let missing = missing.filter(|rank| is_wanted(*rank));
     let missing: Vec<u32> = missing.collect();
     (!missing.is_empty()).then(|| {
         let ranks = if missing.len() == 1 { "rank" } else { "ranks" };

@@ -4,20 +4,22 @@
 //! rsamp that is given the same name sees the lock, and takes the next one: `prof-2.rsamp`.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::anyhow;
 
+use super::caller;
 use super::hints::Doing;
 use super::outputs::{Outcome, Saved};
 use super::place::{Place, Readers, WriteError};
 use super::streams::{self, Severity};
 use crate::process::open_regular;
+use crate::recording::Replace;
 
 /// Names tried; more rsamps than this do not write one file.
 const MAX_NAMES: u32 = 1000;
@@ -27,7 +29,7 @@ const MAX_NAMES: u32 = 1000;
 pub struct Growing {
     /// Where it should be.
     pub place: Place,
-    opened: Arc<OnceLock<Opened>>,
+    opened: Arc<Mutex<Option<Opened>>>,
 }
 
 #[derive(Debug)]
@@ -35,6 +37,19 @@ struct Opened {
     /// Opened by its name, for reading: the kernel tells for such a descriptor where the file has been moved.
     file: File,
     path: PathBuf,
+}
+
+impl Opened {
+    fn at(path: PathBuf, file: &File) -> io::Result<Opened> {
+        let by_name = open_regular(&path).ok();
+        let file = by_name.map_or_else(|| file.try_clone(), Ok)?;
+        Ok(Opened { file, path })
+    }
+}
+
+fn lock(opened: &Mutex<Option<Opened>>) -> MutexGuard<'_, Option<Opened>> {
+    // It is only ever put there as a whole.
+    opened.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Growing {
@@ -57,21 +72,39 @@ impl Growing {
                 );
                 streams::complain(Severity::Warning, &error, &Doing::Report);
             }
-            let by_name = open_regular(&path).ok();
-            let file_again = by_name.map_or_else(|| file.try_clone(), Ok)?;
-            // It is opened once.
-            let _ = opened.set(Opened {
-                file: file_again,
-                path,
-            });
+            *lock(&opened) = Some(Opened::at(path, &file)?);
             Ok(file)
         }
+    }
+
+    /// Puts other bytes in its place, in one go, and opens it to write behind them.
+    #[must_use]
+    pub fn replacer(&self, readers: Readers) -> Replace {
+        let opened = Arc::clone(&self.opened);
+        Box::new(move |bytes| {
+            let mut opened = lock(&opened);
+            let path = opened.as_ref().map(|opened| opened.path.clone());
+            let path = path.ok_or(io::ErrorKind::NotFound)?;
+            if !path.metadata()?.is_file() {
+                return Err(io::Error::other("only a regular file can be made smaller"));
+            }
+            let place = Place::named(&path, true).map_err(io::Error::other)?;
+            let written = place.write(readers, &mut |out| out.write_all(bytes));
+            written.map_err(|error| error.source)?;
+            let _acting = caller::act()?;
+            let file = OpenOptions::new().append(true).open(&path)?;
+            // Where the file system knows no locks, it is written without.
+            let _ = file.try_lock();
+            *opened = Some(Opened::at(path, &file)?);
+            Ok(file)
+        })
     }
 
     /// What became of it, once all is written: where it is now. One that was deleted is copied to `spare`.
     #[must_use]
     pub fn end(self, outcome: Outcome, spare: &Path) -> Outcome {
-        let Some(opened) = self.opened.get() else {
+        let opened = lock(&self.opened);
+        let Some(opened) = opened.as_ref() else {
             return outcome;
         };
         let Some(size_bytes) = outcome.saved.as_ref().map(|saved| saved.size_bytes) else {

@@ -121,6 +121,10 @@ fn sampler_hint(error: &SamplerError, doing: &Doing, rsamp: &str) -> Option<Stri
         SamplerError::PermissionLost { pid, why, .. } => {
             Some(permission_hint(*pid, why, doing, rsamp))
         }
+        SamplerError::NeverStarted { .. } => Some(
+            "give the name as a report shows it: Solver.solve, or solve for every class".to_owned(),
+        ),
+        SamplerError::EndedInDelay { .. } => Some("give a shorter --delay".to_owned()),
         SamplerError::EndedEarly(_)
         | SamplerError::Process { .. }
         | SamplerError::Io { .. }
@@ -283,9 +287,6 @@ fn request_hint(error: &RequestError, doing: &Doing) -> String {
         }
         RequestError::Name(_) => "write %% for the character %".to_owned(),
         RequestError::SameFileTwice(_) => "give each format its own file".to_owned(),
-        RequestError::ReportToRecording(_) => {
-            "name a file of another format, such as all.svg".to_owned()
-        }
         RequestError::NoVariable(name) if name.contains('=') => {
             "give the name alone; the value is read from the program's environment".to_owned()
         }

@@ -1,15 +1,18 @@
 //! Turns the files named to `rsamp report` or `rsamp diff` into the events of one recording, and what is wrong with them.
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::header;
-use crate::profile::event::{Event, Nanos};
+use super::launches::Launches;
+use crate::profile::event::{Event, Nanos, Sample};
 use crate::profile::filter::{Filter, NothingLeft, Selection};
 use crate::recording::{Completeness, Header, Merger, ReadError, Reader, SourceText};
 
@@ -57,6 +60,9 @@ pub enum InputError {
         /// The other.
         second: PathBuf,
     },
+    /// It is to be written while it is read.
+    #[error("write {0:?}: it is one of the recordings to read")]
+    IsOutput(PathBuf),
     /// It is not what was written. What comes before the damage was read.
     #[error("{path:?} is damaged from byte {at_byte} on ({what}); what comes before is shown")]
     Damaged {
@@ -77,6 +83,8 @@ pub struct Input {
     pub header: Header,
     /// Its name among the others; `None` when there are no others.
     pub name: Option<String>,
+    /// Whether its name is its host and rank, which its processes tell too.
+    pub is_named_by_place: bool,
     /// The launch that it is of, where the name of its folder tells.
     pub launch: Option<String>,
     /// Whether to keep the source text that it holds.
@@ -142,6 +150,7 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
                 header: reader.header().clone(),
                 path,
                 name: None,
+                is_named_by_place: false,
                 launch: None,
                 wants_source: false,
                 source: Vec::new(),
@@ -157,31 +166,89 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
         return Err(trouble.errors.drain(..).next().unwrap_or(none));
     }
     refuse_twins(&inputs)?;
-    let names = names(&inputs);
+    let (names, are_places) = names(&inputs);
     for (input, name) in inputs.iter_mut().zip(names) {
         input.name = name;
+        input.is_named_by_place = are_places;
     }
     Ok(inputs)
 }
 
-/// Hands every event of all recordings to `emit`, merged when there are several.
+/// Finds out whether no recording is one of the files to write: it would be gone before it is read.
+///
+/// # Errors
+/// When one is.
+pub fn refuse_outputs(inputs: &[Input], outputs: &[PathBuf]) -> Result<(), InputError> {
+    let identity = |path: &Path| {
+        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file);
+        found.map(|found| (found.dev(), found.ino()))
+    };
+    let read: HashSet<(u64, u64)> = inputs.iter().filter_map(|i| identity(&i.path)).collect();
+    let is_read = |path: &&PathBuf| identity(path).is_some_and(|found| read.contains(&found));
+    match outputs.iter().find(is_read) {
+        Some(path) => Err(InputError::IsOutput(path.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Hands every event of all recordings to `emit`, merged when there are several: with the same hosts and launches
+/// as [`merge`](super::merged::merge) gives the processes.
 fn read(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
+    let mut launches = Launches::of(inputs);
     if let [input] = inputs {
-        read_with_source(input, trouble, emit);
+        read_with_source(input, &mut launches, trouble, emit);
         return;
     }
     let mut merger = Merger::default();
     let first = first_start_unix_ns(inputs);
+    let tells_host = tells_host(inputs);
+    let mut texts = HashSet::new();
     for input in inputs {
         let since = Nanos(input.header.start_unix_ns.saturating_sub(first));
-        merger.begin(input.name.clone(), since);
-        read_with_source(input, trouble, &mut |event| merger.apply(event, emit));
+        let name = input.name.clone().filter(|_| !input.is_named_by_place);
+        merger.begin(name, since);
+        let host = tells_host.then(|| input.header.host.clone());
+        read_with_source(input, &mut launches, trouble, &mut |event| {
+            merger.apply(with_host(event, host.as_deref()), emit);
+        });
+        // A thousand ranks run the same program.
+        input.source.retain(|text| texts.insert(digest(text)));
     }
     merger.finish(emit);
 }
 
-fn read_with_source(input: &mut Input, trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
-    let reader = read_one(input, trouble, emit);
+/// Tells a text from others of its place.
+fn digest(source: &SourceText) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&source.file, source.first_line, &source.text).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether the processes of several recordings are on several hosts or ranks, and so tell where they are.
+fn tells_host(inputs: &[Input]) -> bool {
+    let hosts: HashSet<&str> = inputs.iter().map(|i| i.header.host.as_str()).collect();
+    hosts.len() > 1 || inputs.iter().any(|input| input.is_named_by_place)
+}
+
+/// The event of a recording of a host.
+#[must_use]
+pub fn with_host(event: Event, host: Option<&str>) -> Event {
+    match (event, host) {
+        (Event::Process(id, mut process), Some(host)) => {
+            process.host.get_or_insert_with(|| host.to_owned());
+            Event::Process(id, process)
+        }
+        (event, _) => event,
+    }
+}
+
+fn read_with_source(
+    input: &mut Input,
+    launches: &mut Launches,
+    trouble: &mut Trouble,
+    emit: &mut dyn FnMut(Event),
+) {
+    let reader = read_one(input, launches, trouble, emit);
     if let Some(reader) = reader.filter(|_| input.wants_source) {
         input.source = reader.sources().to_vec();
         input.changed_files = reader.changed_files().to_vec();
@@ -210,13 +277,20 @@ pub fn read_selected(
 /// Hands every event of one recording to `emit`. What else was in it, the reader tells.
 pub(super) fn read_one(
     input: &mut Input,
+    launches: &mut Launches,
     trouble: &mut Trouble,
     emit: &mut dyn FnMut(Event),
 ) -> Option<FileReader> {
-    let path = || input.path.clone();
+    let path = input.path.clone();
+    let path = || path.clone();
     let in_job = header::in_job(&input.header);
-    let launch = input.launch.clone().or(in_job.launch);
+    let run = launches.begin(input);
+    let launch = run.name();
+    let mut end = Nanos(0);
     let mut emit = |event| {
+        if let Event::Sample(Sample { at, .. }) | Event::End(at) = event {
+            end = end.max(at);
+        }
         emit(match event {
             Event::Process(id, mut process) => {
                 process.rank = process.rank.or(in_job.rank);
@@ -241,6 +315,7 @@ pub(super) fn read_one(
             })?;
         Ok((reader, completeness))
     });
+    launches.end(&run, input.header.start_unix_ns.saturating_add(end.0));
     let (reader, completeness) = match read {
         Ok(read) => read,
         Err(error) => {
@@ -315,10 +390,11 @@ fn identity(input: &Input) -> (u64, &str, Option<u32>, &[String]) {
     )
 }
 
-/// What tells each recording from the others: host and rank where they differ, or else the file.
-fn names(inputs: &[Input]) -> Vec<Option<String>> {
+/// What tells each recording from the others: host and rank where they differ, or else the file. Tells whether it is
+/// host and rank.
+fn names(inputs: &[Input]) -> (Vec<Option<String>>, bool) {
     if inputs.len() < 2 {
-        return vec![None; inputs.len()];
+        return (vec![None; inputs.len()], false);
     }
     let differ = |words: Vec<&str>| words.iter().any(|word| *word != words[0]);
     let host = |input: &'_ Input| input.header.host.clone();
@@ -338,9 +414,10 @@ fn names(inputs: &[Input]) -> Vec<Option<String>> {
         let distinct: HashSet<&String> = names.iter().collect();
         distinct.len() == names.len() && names.iter().all(|name| !name.is_empty())
     };
-    let found = candidates.iter().find(is_distinct);
-    let names = found.unwrap_or(&candidates[2]).iter();
-    names.map(|name| Some(name.clone())).collect()
+    let found = candidates.iter().position(|names| is_distinct(&names));
+    let names = candidates[found.unwrap_or(2)].iter();
+    let names = names.map(|name| Some(name.clone())).collect();
+    (names, found == Some(0))
 }
 
 #[cfg(test)]
@@ -355,6 +432,7 @@ mod tests {
             .map(|(path, host, rank)| Input {
                 path: path.into(),
                 name: None,
+                is_named_by_place: false,
                 launch: None,
                 wants_source: false,
                 source: Vec::new(),
@@ -373,7 +451,7 @@ mod tests {
                 },
             })
             .collect();
-        let names: Vec<String> = names(&inputs).into_iter().flatten().collect();
+        let names: Vec<String> = names(&inputs).0.into_iter().flatten().collect();
         assert_eq!(names, expected);
     }
 

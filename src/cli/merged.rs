@@ -4,19 +4,21 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::mem;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 
 use super::growing::Growing;
-use super::inputs::{self, Input, Trouble};
+use super::inputs::{self, Input, Trouble, with_host};
 use super::kind::Kind;
+use super::launches::Launches;
 use super::outputs::{Outcome, Plan, Saved, WriteError};
 use super::place::Place;
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::event::{Event, Nanos};
-use crate::recording::{Header, Merger, SourceText, Writer};
+use crate::recording::{Header, Merger, Moved, SourceText, Spare, Spill, Writer};
 
 /// What came of the merging.
 #[derive(Debug)]
@@ -37,18 +39,13 @@ pub fn merge(
     pid: Pid,
     trouble: &mut Trouble,
 ) -> Merged {
-    let places = plan.settle(pid);
+    let mut recordings = Recordings::new(plan, pid, header);
     let first = inputs::first_start_unix_ns(inputs);
-    let open = |place: Place| Output::open(plan, place, header.clone());
-    let mut outputs: Vec<Output> = places.into_iter().map(open).collect();
     let mut profile = plan.empty_profile();
     let mut merger = Merger::default();
-    let mut seen: HashSet<(Arc<str>, u32)> = HashSet::new();
-    let mut changed: HashSet<Arc<str>> = HashSet::new();
-    let mut emit = |event: Event, outputs: &mut [Output]| {
-        for output in outputs {
-            output.put(Piece::Event(event.clone()));
-        }
+    let mut launches = Launches::of(inputs);
+    let mut emit = |event: Event, recordings: &mut Recordings| {
+        recordings.event(&event);
         profile.apply(event);
     };
     for input in inputs {
@@ -56,47 +53,136 @@ pub fn merge(
         // No name: each process tells its rank and host by itself.
         merger.begin(None, since);
         let host = input.header.host.clone();
-        let read = inputs::read_one(input, trouble, &mut |event| {
-            merger.apply(with_host(event, &host), &mut |event| {
-                emit(event, &mut outputs)
+        let read = inputs::read_one(input, &mut launches, trouble, &mut |event| {
+            merger.apply(with_host(event, Some(&host)), &mut |event| {
+                emit(event, &mut recordings);
             });
         });
-        for file in read.iter().flat_map(|reader| reader.changed_files()) {
-            if changed.insert(Arc::clone(file)) {
-                for output in &mut outputs {
+        if let Some(reader) = read {
+            recordings.sources(reader.sources(), reader.changed_files());
+        }
+    }
+    merger.finish(&mut |event| emit(event, &mut recordings));
+    Merged {
+        profile,
+        recordings: recordings.finish(plan),
+    }
+}
+
+/// Recordings that are written while others are read. No file is made before the first process: filters let one pass only
+/// with a sample.
+pub struct Recordings {
+    header: Header,
+    waiting: Vec<(Growing, Open, Spare)>,
+    /// What came before the first process.
+    held: Vec<Event>,
+    outputs: Vec<Output>,
+    seen: HashSet<(Arc<str>, u32)>,
+    changed: HashSet<Arc<str>>,
+    /// The end, behind which there must be nothing.
+    end: Option<Event>,
+}
+
+type Open = Box<dyn FnOnce() -> io::Result<File>>;
+
+impl Recordings {
+    /// Those that the plan has, with this header. `pid` names them.
+    #[must_use]
+    pub fn new(plan: &mut Plan, pid: Pid, header: &Header) -> Recordings {
+        let places = plan.settle(pid).into_iter();
+        let open = |place: Place| -> (Growing, Open, Spare) {
+            let spare = plan.spare(&place);
+            let growing = Growing::at(place);
+            let open = plan.opener(&growing);
+            (growing, Box::new(open), spare)
+        };
+        Recordings {
+            header: header.clone(),
+            waiting: places.map(open).collect(),
+            held: Vec::new(),
+            outputs: Vec::new(),
+            seen: HashSet::new(),
+            changed: HashSet::new(),
+            end: None,
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.outputs.is_empty()
+    }
+
+    /// Takes the next event.
+    pub fn event(&mut self, event: &Event) {
+        if self.is_empty() {
+            return;
+        }
+        if !self.waiting.is_empty() {
+            self.held.push(event.clone());
+            if matches!(event, Event::Process(..)) {
+                self.open();
+            }
+            return;
+        }
+        self.put(event.clone());
+    }
+
+    fn put(&mut self, event: Event) {
+        if matches!(event, Event::End(_)) {
+            self.end = Some(event);
+            return;
+        }
+        for output in &mut self.outputs {
+            output.put(Piece::Event(event.clone()));
+        }
+    }
+
+    /// Takes source texts, of each place once, and files that were changed while their program ran.
+    pub fn sources(&mut self, sources: &[SourceText], changed_files: &[Arc<str>]) {
+        for file in changed_files {
+            if self.changed.insert(Arc::clone(file)) {
+                for output in &mut self.outputs {
                     output.put(Piece::ChangedFile(Arc::clone(file)));
                 }
             }
         }
-        for source in read.iter().flat_map(|reader| reader.sources()) {
-            if seen.insert((Arc::clone(&source.file), source.first_line)) {
-                for output in &mut outputs {
+        for source in sources {
+            if self
+                .seen
+                .insert((Arc::clone(&source.file), source.first_line))
+            {
+                for output in &mut self.outputs {
                     output.put(Piece::Source(source.clone()));
                 }
             }
         }
     }
-    merger.finish(&mut |event| emit(event, &mut outputs));
-    Merged {
-        profile,
-        recordings: outputs
-            .into_iter()
-            .map(|output| {
-                let growing = output.growing.clone();
-                plan.arrive(growing, output.finish())
-            })
-            .collect(),
-    }
-}
 
-/// The event of a recording of a host.
-fn with_host(event: Event, host: &str) -> Event {
-    match event {
-        Event::Process(id, mut process) => {
-            process.host.get_or_insert_with(|| host.to_owned());
-            Event::Process(id, process)
+    fn open(&mut self) {
+        for (growing, open, spare) in self.waiting.drain(..) {
+            let output = Output::open(open(), spare, growing, self.header.clone());
+            self.outputs.push(output);
         }
-        event => event,
+        for event in mem::take(&mut self.held) {
+            self.put(event);
+        }
+    }
+
+    /// Ends the files, and tells what became of each.
+    #[must_use]
+    pub fn finish(mut self, plan: &Plan) -> Vec<Outcome> {
+        self.open();
+        if let Some(end) = &self.end {
+            for output in &mut self.outputs {
+                output.put(Piece::Event(end.clone()));
+            }
+        }
+        let arrived = |output: Output| {
+            let growing = output.growing.clone();
+            plan.arrive(growing, output.finish())
+        };
+        self.outputs.into_iter().map(arrived).collect()
     }
 }
 
@@ -134,18 +220,21 @@ enum Piece {
     ChangedFile(Arc<str>),
 }
 
-/// How many bytes were written, and the first thing that went wrong.
-struct Written(u64, io::Result<()>);
+/// How many bytes were written, and where else than planned, and the first thing that went wrong.
+struct Written(u64, Option<PathBuf>, io::Result<()>);
 
 impl Output {
-    fn open(plan: &Plan, place: Place, header: Header) -> Output {
-        let growing = Growing::at(place);
-        let file = plan.opener(&growing)();
+    fn open(file: io::Result<File>, spare: Spare, growing: Growing, header: Header) -> Output {
         let (sender, receiver) = mpsc::sync_channel(MAX_WAITING);
         let writing = move || {
             let mut bytes = 0;
-            let result = file.and_then(|file| write(file, header, receiver, &mut bytes));
-            Written(bytes, result)
+            let spill = file.map(|file| Spill::new(file, 0, Some(spare)));
+            let result = spill.and_then(|spill| write(spill, header, receiver, &mut bytes));
+            match result {
+                Ok(Some(Moved { to, why })) => Written(bytes, Some(to), Err(why)),
+                Ok(None) => Written(bytes, None, Ok(())),
+                Err(error) => Written(bytes, None, Err(error)),
+            }
         };
         Output {
             growing,
@@ -181,18 +270,19 @@ impl Output {
         let failed = || {
             Written(
                 0,
+                None,
                 Err(io::Error::other("the thread that writes has failed")),
             )
         };
-        let Written(written_bytes, result) = match thread {
+        let Written(written_bytes, moved_to, result) = match thread {
             Ok(thread) => thread.join().unwrap_or_else(|_| failed()),
-            Err(error) => Written(0, Err(error)),
+            Err(error) => Written(0, None, Err(error)),
         };
         let path = growing.place.path;
         Outcome {
             kind: Kind::Recording,
             saved: (written_bytes > 0).then(|| Saved {
-                path: path.clone(),
+                path: moved_to.unwrap_or_else(|| path.clone()),
                 size_bytes: written_bytes,
             }),
             error: result.err().map(|source| WriteError {
@@ -204,12 +294,13 @@ impl Output {
     }
 }
 
+/// Tells where it went on, if it did.
 fn write(
-    file: File,
+    file: Spill,
     header: Header,
     pieces: Receiver<Vec<Piece>>,
     written_bytes: &mut u64,
-) -> io::Result<()> {
+) -> io::Result<Option<Moved>> {
     let mut writer = Writer::new(BufWriter::new(file), header)?;
     for piece in pieces.into_iter().flatten() {
         let result = match piece {
@@ -226,7 +317,10 @@ fn write(
     let (mut out, all_bytes) = writer.finish()?;
     out.flush()?;
     *written_bytes = all_bytes;
-    let file = out.get_ref();
-    let is_file = file.metadata()?.is_file();
-    if is_file { file.sync_all() } else { Ok(()) }
+    let file = out.get_ref().file();
+    if file.metadata()?.is_file() {
+        file.sync_all()?;
+    }
+    let (_, moved) = out.get_mut().take_spare();
+    Ok(moved)
 }

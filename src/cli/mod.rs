@@ -27,6 +27,7 @@ pub mod surroundings;
 pub mod caller;
 pub mod growing;
 pub mod inputs;
+pub mod launches;
 pub mod outputs;
 pub mod overview;
 pub mod pipes;

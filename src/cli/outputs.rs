@@ -14,6 +14,7 @@ use crate::export::{self, ExportError, Format, Meta};
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::limits::MAX_ROWS;
+use crate::recording::{Replace, Spare};
 
 pub use super::place::{OutputError, WriteError};
 
@@ -205,15 +206,35 @@ impl Plan {
         move || if has_scratch { scratch.open() } else { open() }
     }
 
+    /// Where the recording of a place goes on when its disk takes no more.
+    #[must_use]
+    pub fn spare(&self, place: &Place) -> Spare {
+        let scratch = Scratch::for_path(&place.path);
+        Box::new(move || Ok((scratch.open()?, scratch.path)))
+    }
+
+    /// Puts other bytes into the place of a recording that [`Plan::opener`] has opened, in one go, and opens it to write
+    /// behind them.
+    #[must_use]
+    pub fn replacer(&self, growing: &Growing) -> Replace {
+        let scratch = Scratch::for_path(&growing.place.path);
+        if self.has_scratch {
+            return Box::new(move |bytes| scratch.replace(bytes));
+        }
+        growing.replacer(self.readers)
+    }
+
     /// Brings a recording that was written, or what there is of it, to its place.
     #[must_use]
     pub fn arrive(&self, growing: Growing, outcome: Outcome) -> Outcome {
+        let place = &growing.place;
+        let saved = outcome.saved.as_ref();
+        // One that went on elsewhere stays there.
+        if saved.is_none_or(|saved| saved.path != place.path) {
+            return outcome;
+        }
         if !self.has_scratch {
             return growing.end(outcome, &std::env::temp_dir());
-        }
-        let place = &growing.place;
-        if outcome.saved.is_none() {
-            return outcome;
         }
         let scratch = Scratch::for_path(&place.path);
         match scratch.settle(place, self.readers) {

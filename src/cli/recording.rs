@@ -1,6 +1,7 @@
 //! Turns a running process into a profile and its files.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -16,8 +17,8 @@ use crate::export::{Drawing, Meta, rates};
 use crate::process::Pid;
 use crate::profile::event::{Event, Nanos};
 use crate::profile::{Profile, View};
-use crate::recording::{Recorder, Surroundings};
-use crate::sampler::{self, Ended, Progress, SamplerError, Settings, Stop};
+use crate::recording::{Care, Recorder, SizeLimit, Surroundings};
+use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, Stop};
 
 /// How long a process that was named by its PID may take to become Python. It either is already or is about to
 /// be: a shell prepares its environment before it starts the program, and slow imports come after the
@@ -35,6 +36,8 @@ pub struct Recording {
     pub command: Vec<String>,
     /// How to sample.
     pub sampling: Sampling,
+    /// Which part of the run to record.
+    pub bounds: Bounds,
     /// What a recording holds beside the samples.
     pub extras: Extras,
     /// How long the process may take to start its interpreter; `None`: as long as it lives.
@@ -96,31 +99,42 @@ impl Recording {
     ///
     /// # Errors
     /// When the process cannot be sampled.
-    pub fn sample(&mut self, stop: &Stop, progress: &Progress) -> Result<Sampled, SamplerError> {
+    pub fn sample(
+        &mut self,
+        stop: &Stop,
+        progress: &Arc<Progress>,
+    ) -> Result<Sampled, SamplerError> {
         let settings = Settings {
             rate: self.sampling.rate,
             max_overhead: self.sampling.max_overhead,
             duration: self.sampling.duration,
+            delay: self.sampling.delay,
             start_timeout: self.start_timeout,
             stops: self.sampling.stops,
             children: self.sampling.children,
         };
-        let recorders = self.start_recorders();
+        let recorders = self.start_recorders(progress);
         let started = Instant::now();
-        let start_unix_ns = header::now_unix_ns();
+        let mut start_unix_ns = None;
         let mut profile = self.plan.empty_profile();
-        let mut emit = |event: Event| {
+        let mut keep = |event: Event| {
+            // As in the header, which is made when the first event is there.
+            start_unix_ns.get_or_insert_with(header::now_unix_ns);
             for recorder in recorders.iter().filter_map(|(_, r)| r.as_ref().ok()) {
                 recorder.record(&event);
             }
             profile.apply(event);
         };
-        let result = sampler::sample(self.pid, &settings, stop, progress, &mut emit);
+        let mut part = Part::new(self.bounds.clone(), stop.clone());
+        let result = {
+            let mut emit = |event: Event| part.apply(event, &mut keep);
+            sampler::sample(self.pid, &settings, stop, progress, &mut emit)
+        };
         let (ended, too_short) = match result {
-            Ok(ended) => (ended, None),
-            Err(error @ SamplerError::EndedEarly(_)) => {
+            Ok(ended) => self.ended(ended, &part),
+            Err(error @ (SamplerError::EndedEarly(_) | SamplerError::EndedInDelay { .. })) => {
                 let elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                emit(Event::End(Nanos(elapsed_ns)));
+                keep(Event::End(Nanos(elapsed_ns)));
                 (Ended::TargetEnded, Some(error))
             }
             Err(error) => return Err(error),
@@ -133,7 +147,7 @@ impl Recording {
         Ok(Sampled {
             profile,
             ended,
-            start_unix_ns,
+            start_unix_ns: start_unix_ns.unwrap_or_else(header::now_unix_ns),
             too_short,
             running: progress.running.load(Ordering::Relaxed),
             unread: progress.take_unread(),
@@ -141,8 +155,23 @@ impl Recording {
         })
     }
 
+    /// What the end of the sampling means for the part that was asked for.
+    fn ended(&self, ended: Ended, part: &Part) -> (Ended, Option<SamplerError>) {
+        let ended = match ended {
+            Ended::Stopped if part.is_over() => Ended::FunctionSeen,
+            ended => ended,
+        };
+        let function = self.bounds.start_at.clone().filter(|_| !part.has_begun());
+        let pid = self.pid;
+        let never = function.map(|function| SamplerError::NeverStarted { pid, function });
+        (ended, never)
+    }
+
     /// Starts what writes the recordings. One that cannot be started is told at the end.
-    fn start_recorders(&mut self) -> Vec<(Growing, io::Result<Recorder>)> {
+    fn start_recorders(
+        &mut self,
+        progress: &Arc<Progress>,
+    ) -> Vec<(Growing, io::Result<Recorder>)> {
         let (pid, places) = (self.pid, self.plan.settle(self.pid));
         let is_needed = self.extras.source && !places.is_empty();
         let source_files = Arc::new(SourceFiles::new(is_needed));
@@ -154,13 +183,29 @@ impl Recording {
                 rate: self.sampling.rate,
                 environment: self.extras.environment.clone(),
             };
-            let recorder = Recorder::start(
+            let recorder = Recorder::start_with(
                 Box::new(move || Ok((open()?, header::header(&asked, pid)))),
                 Arc::clone(&source_files) as Arc<dyn Surroundings>,
+                self.care(&growing, progress),
             );
             (growing, recorder)
         };
         places.into_iter().map(start).collect()
+    }
+
+    /// What is to be done where the recording in a place cannot just grow.
+    fn care(&self, growing: &Growing, progress: &Arc<Progress>) -> Care {
+        let progress = Arc::clone(progress);
+        Care {
+            spare: Some(self.plan.spare(&growing.place)),
+            limit: self.extras.max_size_bytes.map(|max_bytes| SizeLimit {
+                max_bytes,
+                replace: self.plan.replacer(growing),
+                halve_rate: Box::new(move || {
+                    progress.halvings.fetch_add(1, Ordering::Relaxed);
+                }),
+            }),
+        }
     }
 
     /// Writes the files. The recordings come last: a source file that cannot be had in time holds up nothing else.
@@ -208,9 +253,12 @@ fn finish(place: &Place, recorder: io::Result<Recorder>) -> Outcome {
         path: path(),
         size_bytes,
     };
-    let failed = |written_bytes, source| Outcome {
+    let failed = |written_bytes, moved_to: Option<PathBuf>, source| Outcome {
         kind: Kind::Recording,
-        saved: (written_bytes > 0).then(|| saved(written_bytes)),
+        saved: (written_bytes > 0).then(|| Saved {
+            path: moved_to.unwrap_or_else(path),
+            size_bytes: written_bytes,
+        }),
         error: Some(WriteError {
             path: path(),
             written_bytes,
@@ -223,7 +271,7 @@ fn finish(place: &Place, recorder: io::Result<Recorder>) -> Outcome {
             saved: written_bytes.map(saved),
             error: None,
         },
-        Ok(Err(error)) => failed(error.written_bytes, error.source),
-        Err(error) => failed(0, error),
+        Ok(Err(error)) => failed(error.written_bytes, error.moved_to, error.source),
+        Err(error) => failed(0, None, error),
     }
 }

@@ -10,6 +10,7 @@ use crate::export::Format;
 use crate::export::escape::{escaped, quoted};
 use crate::export::number::size;
 use crate::export::text::{SummaryOptions, summary};
+use crate::profile::findings::elapsed;
 use crate::sampler::{Ended, SamplerError};
 
 /// The summary that `--quiet` silences; ends with a line feed. `subject` is `process 4242` or `the program`.
@@ -20,6 +21,7 @@ pub fn text(recorded: &Recorded, subject: &str) -> String {
         Ended::TargetEnded => format!("{subject} ended\n"),
         Ended::DurationOver => format!("the duration is over; {subject} ran on\n"),
         Ended::Stopped => format!("stopped; {subject} runs on\n"),
+        Ended::FunctionSeen => format!("the function of --stop-at was seen; {subject} ran on\n"),
     });
     match recorded.sampled.running {
         0 => {}
@@ -36,10 +38,7 @@ pub fn text(recorded: &Recorded, subject: &str) -> String {
         let _ = writeln!(out, "{what}: {}", escaped(&error.to_string()));
     }
     if let Some(reason) = &recorded.sampled.too_short {
-        let _ = writeln!(
-            out,
-            "too short for a sample: {reason}; the files are valid, but empty"
-        );
+        let _ = writeln!(out, "no sample: {reason}; the files are valid, but empty");
     } else {
         out.push_str(&summary(
             &recorded.sampled.profile,
@@ -55,6 +54,58 @@ pub fn text(recorded: &Recorded, subject: &str) -> String {
         out.push_str(&wrote(kind, saved));
     }
     out
+}
+
+/// What one of many ranks says: a line, and on the first rank how to see all.
+#[must_use]
+pub fn of_rank(recorded: &Recorded, rank: u32, host: &str) -> String {
+    let sampled = &recorded.sampled;
+    let totals = sampled.profile.totals();
+    let mut said = match &sampled.too_short {
+        Some(reason) => format!("no sample: {}", escaped(&reason.to_string())),
+        None => format!(
+            "{:.1} s, {} samples",
+            elapsed(&sampled.profile).seconds(),
+            totals.samples
+        ),
+    };
+    let saved = recorded
+        .outcomes
+        .iter()
+        .filter_map(|outcome| outcome.saved.as_ref());
+    for saved in saved.clone() {
+        let _ = write!(said, "; wrote {}", shown(&saved.path));
+    }
+    let mut out = format!("rsamp: rank {rank} on {}: {said}\n", escaped(host));
+    let recording = recorded
+        .outcomes
+        .iter()
+        .find(|outcome| outcome.kind == Kind::Recording);
+    let path = recording.and_then(|outcome| Some(&outcome.saved.as_ref()?.path));
+    if let Some(path) = path.filter(|_| rank == 0) {
+        let _ = writeln!(
+            out,
+            "rsamp: all ranks in one: {}",
+            merge_command(path, rank)
+        );
+    }
+    out
+}
+
+/// How to merge the recordings of all ranks, of which this is one.
+fn merge_command(path: &Path, rank: u32) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match name.rfind(&format!("-r{rank}")) {
+        Some(at) => {
+            let begin = path.with_file_name(&name[..at]);
+            let (all, one) = (
+                shown(&begin.with_file_name(format!("{}-r*.rsamp", &name[..at]))),
+                shown(&begin.with_file_name(format!("{}.rsamp", &name[..at]))),
+            );
+            format!("rsamp report {all} -o {one}")
+        }
+        None => "rsamp report FILE_OF_EACH_RANK... -o all.rsamp".to_owned(),
+    }
 }
 
 /// The line on a file that was written.

@@ -14,12 +14,13 @@ use super::filters::{self, FilterError};
 use super::kind::{Kind, UnknownKind};
 use super::naming::{Pattern, PatternError};
 use crate::export::diff::{DiffFormat, UnknownDiffFormat};
-use crate::export::{Direction, Drawing, Format, UnknownFormat};
+use crate::export::{Direction, Drawing, Format};
 use crate::launch::{JobName, NoJobName, Wish};
 use crate::process::Pid;
 use crate::profile::diff::Scale;
-use crate::profile::filter::Selection;
-use crate::sampler::{Children, Rate, Stops};
+use crate::profile::filter::{Ranks, Selection};
+use crate::recording::size_limit::MIN_BYTES;
+use crate::sampler::{Bounds, Children, Rate, Stops};
 
 /// The clock's resolution: a tick each nanosecond. No machine holds a thousandth of it.
 pub const MAX_RATE_HZ: f64 = 1e9;
@@ -47,8 +48,12 @@ pub struct Record {
     pub command: Vec<OsString>,
     /// Where it runs.
     pub placement: Placement,
+    /// The ranks to record; empty: all.
+    pub ranks: Vec<Ranks>,
     /// How to sample.
     pub sampling: Sampling,
+    /// Which part of the run to record.
+    pub bounds: Bounds,
     /// What to write.
     pub outputs: Outputs,
     /// What a recording holds beside the samples.
@@ -77,6 +82,8 @@ pub struct Attach {
     pub pid: Pid,
     /// How to sample.
     pub sampling: Sampling,
+    /// Which part of the run to record.
+    pub bounds: Bounds,
     /// What to write.
     pub outputs: Outputs,
     /// What a recording holds beside the samples.
@@ -94,6 +101,8 @@ pub struct AttachJob {
     pub job: JobName,
     /// How to sample.
     pub sampling: Sampling,
+    /// Which part of each process's run to record.
+    pub bounds: Bounds,
     /// What to write.
     pub outputs: Outputs,
     /// What a recording holds beside the samples.
@@ -211,6 +220,8 @@ pub struct Sampling {
     pub max_overhead: Option<f64>,
     /// When to stop sampling; `None`: when the target ends.
     pub duration: Option<Duration>,
+    /// How long the target runs before the sampling begins.
+    pub delay: Option<Duration>,
     /// When a thread of the target may be stopped.
     pub stops: Stops,
     /// Whether the processes that descend from the target are sampled too, and how orphans are found.
@@ -224,6 +235,8 @@ pub struct Extras {
     pub environment: Vec<String>,
     /// Whether the source text of the functions seen.
     pub source: bool,
+    /// How large it may become, in bytes; `None`: as large as it gets.
+    pub max_size_bytes: Option<u64>,
 }
 
 /// When to draw a line of progress.
@@ -248,6 +261,14 @@ pub struct Outputs {
     pub force: bool,
     /// Whether to write into `$TMPDIR` first.
     pub scratch: bool,
+}
+
+impl Outputs {
+    /// Whether the user chose neither files nor a format.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        matches!(&self.files, Files::Default(kinds) if kinds == DEFAULT_KINDS)
+    }
 }
 
 /// Which files to write.
@@ -305,6 +326,24 @@ pub enum RequestError {
     /// The duration is no number, or not positive.
     #[error("{0:?} is no duration: seconds above 0, such as 30 or 2.5")]
     BadDuration(String),
+    /// The delay is no number, or not positive.
+    #[error(
+        "invalid --delay {0:?}: give seconds above 0 and up to {MAX_DURATION_SECONDS}, such as 30 or 2.5"
+    )]
+    BadDelay(String),
+    /// No function has such a name.
+    #[error(
+        "invalid --{option} {text:?}: give the name of one function, such as solve or Solver.solve"
+    )]
+    BadFunction {
+        /// The option.
+        option: &'static str,
+        /// What was typed.
+        text: String,
+    },
+    /// The size is none, or too small for any recording.
+    #[error("invalid --max-size {0:?}: give a size of at least {min}K, such as 500K, 20M or 1G", min = MIN_BYTES >> 10)]
+    BadSize(String),
     /// The number of functions is none.
     #[error("--top: {0:?} is no number of functions: 1 or more")]
     BadTop(String),
@@ -326,18 +365,12 @@ pub enum RequestError {
     /// `-f` names nothing known.
     #[error("read --format")]
     Format(#[source] UnknownKind),
-    /// `rsamp report` with a file or format that it does not make.
-    #[error("choose a format for the report")]
-    ReportFormat(#[source] UnknownFormat),
     /// `rsamp diff` with a file or format that it does not make.
     #[error("choose a format for the diff")]
     DiffFormat(#[source] UnknownDiffFormat),
     /// A filter that cannot be.
     #[error(transparent)]
     Filter(#[from] FilterError),
-    /// `rsamp report -o all.rsamp`.
-    #[error("{0:?} would be a recording, which report reads and does not write")]
-    ReportToRecording(PathBuf),
     /// A name that no variable of an environment can have.
     #[error("{0:?} is no name of a variable")]
     NoVariable(String),
@@ -370,6 +403,8 @@ pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
         command: args.command.clone(),
         placement: placement(args)?,
         sampling: sampling(&args.sampling, Children::Adopted)?,
+        bounds: bounds(&args.sampling)?,
+        ranks: filters::ranks("ranks", &args.ranks)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         progress: match (args.sampling.quiet, args.progress) {
@@ -402,6 +437,7 @@ pub fn attach(args: &AttachArgs) -> Result<Attach, RequestError> {
     Ok(Attach {
         pid: target("attach", &args.target)?,
         sampling: sampling(&args.sampling, Children::Followed)?,
+        bounds: bounds(&args.sampling)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         progress: if args.sampling.quiet {
@@ -436,6 +472,7 @@ pub fn attach_job(args: &AttachArgs) -> Result<Option<AttachJob>, RequestError> 
         job: job.parse()?,
         // Each process of the job is attached to by itself.
         sampling: sampling(&args.sampling, Children::Followed)?,
+        bounds: bounds(&args.sampling)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         quiet: args.sampling.quiet,
@@ -507,6 +544,7 @@ fn sampling(args: &SamplingArgs, children: Children) -> Result<Sampling, Request
         rate,
         max_overhead: asked.or((rate == Rate::Auto).then_some(DEFAULT_MAX_OVERHEAD)),
         duration: args.duration.as_deref().map(duration).transpose()?,
+        delay: args.delay.as_deref().map(delay).transpose()?,
         stops: match (args.never_stop, args.always_stop) {
             (true, _) => Stops::Never,
             (false, true) => Stops::Always,
@@ -539,14 +577,59 @@ fn max_overhead(text: &str) -> Result<f64, RequestError> {
 }
 
 fn duration(text: &str) -> Result<Duration, RequestError> {
-    let bad = || RequestError::BadDuration(text.to_owned());
-    let seconds: f64 = text.parse().map_err(|_| bad())?;
+    seconds(text).ok_or_else(|| RequestError::BadDuration(text.to_owned()))
+}
+
+fn delay(text: &str) -> Result<Duration, RequestError> {
+    seconds(text).ok_or_else(|| RequestError::BadDelay(text.to_owned()))
+}
+
+/// Seconds above 0.
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.parse().ok()?;
     if !(seconds > 0.0 && seconds <= MAX_DURATION_SECONDS) {
-        return Err(bad());
+        return None;
     }
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err(bad()),
+    let duration = Duration::try_from_secs_f64(seconds).ok()?;
+    (!duration.is_zero()).then_some(duration)
+}
+
+/// Between which functions to record.
+fn bounds(args: &SamplingArgs) -> Result<Bounds, RequestError> {
+    let function = |option, name: &Option<String>| match name.as_deref().map(str::trim) {
+        Some(name) if name.is_empty() || name.contains(char::is_whitespace) => {
+            Err(RequestError::BadFunction {
+                option,
+                text: name.to_owned(),
+            })
+        }
+        name => Ok(name.map(str::to_owned)),
+    };
+    Ok(Bounds {
+        start_at: function("start-at", &args.start_at)?,
+        stop_at: function("stop-at", &args.stop_at)?,
+    })
+}
+
+/// `500K`, `20M`, `1G`, in powers of 1024.
+fn size_bytes(text: &str) -> Result<u64, RequestError> {
+    let units = [("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)];
+    let upper = text.trim().to_ascii_uppercase();
+    let upper = upper
+        .strip_suffix("IB")
+        .or(upper.strip_suffix('B'))
+        .unwrap_or(&upper);
+    let unit = units
+        .into_iter()
+        .find_map(|(unit, bytes)| Some((upper.strip_suffix(unit)?, bytes)));
+    let (number, unit) = unit.unwrap_or((upper, 1_u64));
+    let bytes = number
+        .parse::<f64>()
+        .ok()
+        .map(|number| number * unit as f64);
+    match bytes {
+        Some(bytes) if (MIN_BYTES as f64..1e18).contains(&bytes) => Ok(bytes as u64),
+        _ => Err(RequestError::BadSize(text.to_owned())),
     }
 }
 
@@ -557,6 +640,7 @@ fn extras(args: &SamplingArgs) -> Result<Extras, RequestError> {
         None => Ok(Extras {
             environment: args.env.clone(),
             source: !args.no_source,
+            max_size_bytes: args.max_size.as_deref().map(size_bytes).transpose()?,
         }),
     }
 }
@@ -566,8 +650,8 @@ fn extras(args: &SamplingArgs) -> Result<Extras, RequestError> {
 /// # Errors
 /// When it cannot be carried out.
 pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
-    let named = args.format.as_deref().map(Format::from_name).transpose();
-    let kind = named.map_err(RequestError::ReportFormat)?.map(Kind::Export);
+    let named = args.format.as_deref().map(Kind::from_name).transpose();
+    let kind = named.map_err(RequestError::Format)?;
     let files = match (args.output.as_slice(), kind) {
         ([], None) => None,
         ([], Some(kind)) => Some(vec![Output {
@@ -577,10 +661,6 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
         }]),
         (paths, kind) => Some(named_outputs(paths, kind)?),
     };
-    let recording = files.iter().flatten().find(|o| o.kind == Kind::Recording);
-    if let Some(output) = recording {
-        return Err(RequestError::ReportToRecording(output.path.clone()));
-    }
     let drawing = drawing(&args.drawing)?;
     let (inputs, tables) = tables(&args.files, &args.tables)?;
     Ok(Report {
@@ -1007,11 +1087,7 @@ mod tests {
                 "rsamp report a -o b.svg -o -",
                 "no ending that names a format",
             ),
-            ("rsamp report a -o b.rsamp", "would be a recording"),
-            (
-                "rsamp report a -f rsamp",
-                "unknown format rsamp: known are .svg",
-            ),
+            ("rsamp report a -f gif", "unknown format gif: known are"),
             ("rsamp report", "required"),
             ("rsamp report --lines f", "no recording to report on"),
             ("rsamp report a --top 0", "--top: \"0\" is no number"),

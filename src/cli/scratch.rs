@@ -41,6 +41,23 @@ impl Scratch {
         options.open(&self.path)
     }
 
+    /// Puts other bytes into its place in one go, and opens it to write behind them.
+    ///
+    /// # Errors
+    /// When they cannot be written; it is as it was then.
+    pub fn replace(&self, bytes: &[u8]) -> io::Result<File> {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".new");
+        let beside = Scratch { path: name.into() };
+        let replaced = || {
+            let mut file = beside.open()?;
+            file.write_all(bytes)?;
+            fs::rename(&beside.path, &self.path)?;
+            Ok(file)
+        };
+        replaced().inspect_err(|_| beside.remove())
+    }
+
     /// Copies it to its place in as few writes as there can be, and removes it. Returns its size.
     ///
     /// # Errors

@@ -19,26 +19,49 @@ use super::text::{SummaryOptions, line, more, place};
 /// So many launches are told of.
 const MAX_LAUNCHES: usize = 10;
 
-/// The ranks of each launch as a whole, then the functions and the lines whose imbalance costs most in the launch
-/// that took longest; nothing for a profile of less than two ranks.
+/// Of launches other than the first, so many rows are shown at most.
+const ROWS_OF_OTHERS: usize = 5;
+
+/// For each launch its ranks as a whole, then the functions and the lines whose imbalance costs most, the launch that
+/// took longest first; nothing for a profile of less than two ranks.
 pub(super) fn tables(text: &mut String, profile: &Profile, options: &SummaryOptions) {
     let launches = OverRanks::of_launches(profile, options.view);
-    let Some(ranks) = launches.first() else {
-        return;
-    };
-    text.push('\n');
-    for launch in launches.iter().take(MAX_LAUNCHES) {
+    for (index, launch) in launches.iter().take(MAX_LAUNCHES).enumerate() {
         let name = match launch.launch() {
             _ if launches.len() == 1 => String::new(),
-            Some(name) => format!("launch {}: ", visible(name)),
-            None => "other launch: ".to_owned(),
+            Some(name) => visible(name),
+            None => "other launch".to_owned(),
         };
-        line(text, &(name + &in_words(launch, options.view)));
+        let rows = if index == 0 {
+            usize::MAX
+        } else {
+            ROWS_OF_OTHERS
+        };
+        tables_of(text, launch, &name, options, rows);
     }
     if launches.len() > MAX_LAUNCHES {
         let more = launches.len() - MAX_LAUNCHES;
-        line(text, &format!("{more} more launches"));
+        line(
+            text,
+            &format!("{more} more launches; rsamp report --step shows one"),
+        );
     }
+}
+
+/// One launch, whose name is empty where there is no other.
+fn tables_of(
+    text: &mut String,
+    ranks: &OverRanks<'_>,
+    name: &str,
+    options: &SummaryOptions,
+    max_rows: usize,
+) {
+    text.push('\n');
+    let (before, of) = match name {
+        "" => (String::new(), String::new()),
+        name => (format!("{name}: "), format!(" of {name}")),
+    };
+    line(text, &(before + &in_words(ranks, options.view)));
     let (functions, lines) = (ranks.functions(), ranks.lines());
     let files = functions.iter().filter_map(|row| row.function.file);
     let shortener = Shortener::of(files);
@@ -49,40 +72,55 @@ pub(super) fn tables(text: &mut String, profile: &Profile, options: &SummaryOpti
             place(&shortener, function, function.first_line),
         )
     });
-    let of = match ranks.launch() {
-        Some(name) if launches.len() > 1 => format!(" of launch {}", visible(name)),
-        _ => String::new(),
-    };
+    let heading = format!("functions over ranks{of}");
     table(
         text,
-        &format!("functions over ranks{of}"),
+        &heading,
         options.view,
         rows,
-        options.functions,
+        options.functions.min(max_rows),
     );
     let rows = lines
         .iter()
         .map(|row| (row.self_time, place(&shortener, &row.function, row.line)));
     let heading = format!("lines over ranks{of}");
-    table(text, &heading, options.view, rows, options.lines);
+    table(
+        text,
+        &heading,
+        options.view,
+        rows,
+        options.lines.min(max_rows),
+    );
 }
 
-/// `4 ranks, from 9.10 to 12.35 s (wall), mean 10.20 s; rank 3 is the slowest; …`
+/// What counts of a view's time.
+fn counted(view: View) -> &'static str {
+    match view {
+        View::Wall => "wall without waiting",
+        View::Cpu => "cpu",
+        View::Gil => "gil",
+    }
+}
+
+/// `4 ranks: 9.100 to 12.350 s of time (wall without waiting), mean 10.200 s; rank 3 has the most: imbalance …`
 fn in_words(ranks: &OverRanks<'_>, view: View) -> String {
     let whole = ranks.whole();
-    let slowest = whole
-        .slowest
-        .map_or_else(String::new, |rank| format!("; rank {rank} has the most"));
+    let slowest = whole.slowest.filter(|_| whole.is_significant());
+    let slowest = slowest.map_or_else(String::new, |rank| format!("; rank {rank} has the most"));
     format!(
-        "{} ranks: {:.3} to {:.3} s of {view} time, mean {:.3} s{slowest}: imbalance {} %, {:.3} core-seconds",
+        "{} ranks: {:.3} to {:.3} s of time ({}), mean {:.3} s{slowest}: imbalance {} %, {:.3} core-seconds",
         ranks.ranks().len(),
         whole.min_seconds,
         whole.max_seconds,
+        counted(view),
         whole.mean_seconds,
         percent(whole.imbalance()),
-        whole.cost_core_seconds(),
+        whole.cost_core_seconds,
     )
 }
+
+/// Stands for the cost where the slowest rank is as slow as chance may make it look.
+const NOISE: &str = "noise";
 
 /// One table of self times; no table when no rows are asked for.
 fn table(
@@ -97,26 +135,36 @@ fn table(
     }
     let _ = writeln!(
         text,
-        "\n{heading} by the cost of their imbalance (self time, {view})\n\
+        "\n{heading} by the cost of their imbalance (self time, {})\n\
          {:>9} {:>9} {:>9} {:>9} {:>7} {:>9} {:>11}",
-        "min s", "mean s", "max s", "sd s", "slowest", "imbal. %", "cost core-s"
+        counted(view),
+        "min s",
+        "mean s",
+        "max s",
+        "sd s",
+        "slowest",
+        "imbal. %",
+        "cost core-s"
     );
     let mut count = 0;
     for (spread, place) in rows.filter(|(spread, _)| spread.max_seconds > 0.0) {
         count += 1;
         if count <= max_rows {
-            let slowest = spread
-                .slowest
-                .map_or_else(|| "-".to_owned(), |rank| rank.to_string());
+            let slowest = spread.slowest.filter(|_| spread.is_significant());
+            let slowest = slowest.map_or_else(|| "-".to_owned(), |rank| rank.to_string());
+            let cost = if spread.is_significant() {
+                format!("{:.3}", spread.cost_core_seconds)
+            } else {
+                NOISE.to_owned()
+            };
             let _ = writeln!(
                 text,
-                "{:>9.3} {:>9.3} {:>9.3} {:>9.3} {slowest:>7} {:>9} {:>11.3}  {place}",
+                "{:>9.3} {:>9.3} {:>9.3} {:>9.3} {slowest:>7} {:>9} {cost:>11}  {place}",
                 spread.min_seconds,
                 spread.mean_seconds,
                 spread.max_seconds,
                 spread.deviation_seconds,
                 percent(spread.imbalance()),
-                spread.cost_core_seconds(),
             );
         }
     }
@@ -142,18 +190,22 @@ pub(super) fn write_csv(profile: &Profile, meta: &Meta, out: &mut dyn io::Write)
         let times = |own: &Spread, total: &Spread| (csv_times(own), csv_times(total));
         for row in ranks.functions() {
             let place = csv_place("function", &row.function, None);
-            writer.serialize((place, times(&row.self_time, &row.total_time), &launch))?;
+            let (own, total) = (&row.self_time, &row.total_time);
+            let significant = (own.is_significant(), total.is_significant());
+            writer.serialize((place, times(own, total), &launch, significant))?;
         }
         for row in ranks.lines() {
             let place = csv_place("line", &row.function, row.line);
-            writer.serialize((place, times(&row.self_time, &row.total_time), &launch))?;
+            let (own, total) = (&row.self_time, &row.total_time);
+            let significant = (own.is_significant(), total.is_significant());
+            writer.serialize((place, times(own, total), &launch, significant))?;
         }
     }
     writer.flush()
 }
 
 /// The names of the columns; docs/csv.md tells what they hold.
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 22] = [
     "kind",
     "function",
     "file",
@@ -174,6 +226,8 @@ const COLUMNS: [&str; 20] = [
     "total_imbalance",
     "total_cost_core_s",
     "launch",
+    "self_significant",
+    "total_significant",
 ];
 
 fn csv_place<'p>(
@@ -193,18 +247,15 @@ fn csv_times(spread: &Spread) -> impl Serialize + use<> {
         spread.deviation_seconds,
         spread.slowest,
         spread.imbalance(),
-        spread.cost_core_seconds(),
+        spread.cost_core_seconds,
     )
 }
 
 /// What rsamp's JSON tells of the ranks.
 #[derive(Serialize)]
 pub(super) struct JsonRanks<'p> {
-    launch: Option<&'p str>,
-    numbers: Vec<u32>,
-    whole: JsonSpread,
-    functions: Vec<JsonRow<'p>>,
-    lines: Vec<JsonRow<'p>>,
+    #[serde(flatten)]
+    first: JsonLaunch<'p>,
     /// The launches that took less time.
     other_launches: Vec<JsonLaunch<'p>>,
 }
@@ -214,6 +265,8 @@ struct JsonLaunch<'p> {
     launch: Option<&'p str>,
     numbers: Vec<u32>,
     whole: JsonSpread,
+    functions: Vec<JsonRow<'p>>,
+    lines: Vec<JsonRow<'p>>,
 }
 
 #[derive(Serialize)]
@@ -237,6 +290,7 @@ struct JsonSpread {
     slowest_rank: Option<u32>,
     imbalance: Option<f64>,
     cost_core_s: f64,
+    is_significant: bool,
 }
 
 impl From<Spread> for JsonSpread {
@@ -248,7 +302,8 @@ impl From<Spread> for JsonSpread {
             deviation_s: spread.deviation_seconds,
             slowest_rank: spread.slowest,
             imbalance: spread.imbalance(),
-            cost_core_s: spread.cost_core_seconds(),
+            cost_core_s: spread.cost_core_seconds,
+            is_significant: spread.is_significant(),
         }
     }
 }
@@ -256,24 +311,25 @@ impl From<Spread> for JsonSpread {
 /// `None` for a profile of less than two ranks.
 pub(super) fn json<'p>(profile: &'p Profile, view: View) -> Option<JsonRanks<'p>> {
     let launches = OverRanks::of_launches(profile, view);
-    let ranks = launches.first()?;
-    let others = launches.iter().skip(1).map(|ranks| JsonLaunch {
-        launch: ranks.launch(),
-        numbers: ranks.ranks().to_vec(),
-        whole: ranks.whole().into(),
-    });
+    let mut launches = launches.iter().map(json_launch);
+    Some(JsonRanks {
+        first: launches.next()?,
+        other_launches: launches.collect(),
+    })
+}
+
+fn json_launch<'p>(ranks: &OverRanks<'p>) -> JsonLaunch<'p> {
     let of_function =
         |r: &&FunctionSpread<'p>| json_row(r.function, None, r.self_time, r.total_time);
     let of_line =
         |r: &&LineSpread<'p>| json_row(r.function, Some(r.line), r.self_time, r.total_time);
-    Some(JsonRanks {
+    JsonLaunch {
         launch: ranks.launch(),
         numbers: ranks.ranks().to_vec(),
         whole: ranks.whole().into(),
         functions: ranks.functions().iter().map(of_function).collect(),
         lines: ranks.lines().iter().map(of_line).collect(),
-        other_launches: others.collect(),
-    })
+    }
 }
 
 fn json_row(

@@ -24,5 +24,5 @@ pub mod relay;
 
 pub use command_line::{Launch, LaunchError, Launcher, Wish, find};
 pub use members::Member;
-pub use ranks::InJob;
+pub use ranks::{InJob, STEP_LAUNCH};
 pub use slurm::{Job, JobName, NoJobName, SlurmError};

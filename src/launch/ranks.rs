@@ -92,6 +92,12 @@ const SLURM: Convention = Convention {
 
 const STEP: &str = "SLURM_STEP_ID";
 
+/// How the name of a launch begins that is a step of a Slurm job; `JOB.STEP` follows.
+pub const STEP_LAUNCH: &str = "step ";
+
+/// How Slurm's PMIx plugin begins the name of a step (`src/plugins/mpi/pmix/pmixp_info.c`); `JOB.STEP` follows.
+const SLURM_NAMESPACE: &str = "slurm.pmix.";
+
 /// Set by torchrun alone, for its workers.
 const TORCHRUN_ID: &str = "TORCHELASTIC_RUN_ID";
 
@@ -169,8 +175,16 @@ impl InJob {
         let job = JOBS.iter().find_map(|name| text(name));
         let in_step = || {
             let step = text(STEP)?;
-            Some(format!("step {}.{step}", job.as_deref().unwrap_or("?")))
+            Some(format!(
+                "{STEP_LAUNCH}{}.{step}",
+                job.as_deref().unwrap_or("?")
+            ))
         };
+        // `srun --mpi=pmix` gives each step a namespace.
+        let named = named.map(|name| match name.strip_prefix(SLURM_NAMESPACE) {
+            Some(step) => format!("{STEP_LAUNCH}{step}"),
+            None => name,
+        });
         InJob {
             rank,
             launch: rank.and_then(|_| named.or_else(in_step)),
@@ -350,6 +364,8 @@ mod tests {
         );
         assert_eq!(launch("PMIX_RANK=4 PMIX_NAMESPACE=prte@1"), named("prte@1"));
         assert_eq!(launch(STEP_2), named("step 42.3"));
+        let pmix = format!("{STEP_2} PMIX_RANK=2 PMIX_NAMESPACE=slurm.pmix.42.3");
+        assert_eq!(launch(&pmix), named("step 42.3"));
         assert_eq!(launch("PALS_RANKID=1 PALS_APID=a-b"), named("a-b"));
         assert_eq!(launch("PMI_RANK=1 PMI_SIZE=2"), None);
         // A name without a rank is none of a launch.

@@ -3,6 +3,10 @@
 //! The time of a rank is that of all threads of all processes of this rank; processes without a rank do
 //! not count. A rank in which a function never appears has 0 of it. Ranks of several launches (two `mpirun` in
 //! one script, two steps of a job) have nothing to do with each other: each launch is compared by itself.
+//!
+//! What counts of elapsed time is work: a rank that waits for a slower one has as much elapsed time as that one,
+//! and would look as slow. Waiting for the disk counts too, since no other rank causes it. MPI libraries that poll
+//! wait on a CPU, which cannot be told from work here.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -10,7 +14,7 @@ use std::hash::Hash;
 use std::mem::{replace, take};
 use std::ops::Add;
 
-use super::event::Nanos;
+use super::event::{Nanos, State};
 use super::functions::Function;
 use super::{Profile, Row, View};
 
@@ -30,6 +34,12 @@ pub struct Spread {
     pub deviation_seconds: f64,
     /// The rank with the most, the lowest of several; `None` when all have the same.
     pub slowest: Option<u32>,
+    /// By how much the slowest may exceed the mean by the chance of sampling alone, in seconds: if all ranks took the
+    /// same time, in 95 of 100 recordings none would exceed it by more.
+    pub chance_seconds: f64,
+    /// What all ranks together wait if each waits for the slowest, in core-seconds: never more than the launch as a
+    /// whole.
+    pub cost_core_seconds: f64,
 }
 
 impl Spread {
@@ -39,10 +49,27 @@ impl Spread {
         (self.mean_seconds > 0.0).then(|| self.max_seconds / self.mean_seconds - 1.0)
     }
 
-    /// What all ranks together would wait if each waited for the slowest: core-seconds.
+    /// Whether the slowest rank takes longer than chance explains.
     #[must_use]
-    pub fn cost_core_seconds(&self) -> f64 {
+    pub fn is_significant(&self) -> bool {
+        self.max_seconds - self.mean_seconds > self.chance_seconds
+    }
+
+    /// What the ranks wait for the slowest at the least, in core-seconds: without what may be chance.
+    fn certain_cost(&self) -> f64 {
+        let certain = self.excess_core_seconds() - self.chance_seconds * f64::from(self.ranks);
+        certain.clamp(0.0, self.cost_core_seconds.max(0.0))
+    }
+
+    fn excess_core_seconds(&self) -> f64 {
         (self.max_seconds - self.mean_seconds) * f64::from(self.ranks)
+    }
+
+    fn limited_to(self, core_seconds: f64) -> Spread {
+        Spread {
+            cost_core_seconds: self.excess_core_seconds().min(core_seconds),
+            ..self
+        }
     }
 }
 
@@ -107,17 +134,24 @@ impl<'p> OverRanks<'p> {
         let functions = Classes::of(profile.frames().iter().map(Function::from));
         let lines = profile.frames().iter();
         let lines = Classes::of(lines.map(|frame| (Function::from(frame), frame.line)));
-        let spreads = |of_frame: &[usize], count| spreads(profile, view, &ranks, of_frame, count);
+        let interval = interval_seconds(&ranks);
+        let spreads =
+            |of_frame: &[usize], count| spreads(profile, view, &ranks, (of_frame, count), interval);
         let of_functions = spreads(&functions.of_frame, functions.keys.len());
         let of_lines = spreads(&lines.of_frame, lines.keys.len());
         let mut whole = Spreading::default();
         for (rank, rows) in &ranks {
-            let times = rows.iter().map(|row| row.totals.time(view));
+            let times = rows.iter().map(|row| work(row, view));
             whole.push(*rank, times.fold(Nanos(0), Add::add));
         }
+        let whole = whole.finish(ranks.len(), interval);
+        let limit = launch_cost(&whole, &of_functions, waited_seconds(profile, &ranks));
         OverRanks {
             launch,
-            whole: whole.finish(ranks.len()),
+            whole: Spread {
+                cost_core_seconds: limit,
+                ..whole
+            },
             ranks: ranks.into_keys().collect(),
             functions: functions
                 .keys
@@ -125,8 +159,8 @@ impl<'p> OverRanks<'p> {
                 .zip(of_functions)
                 .map(|(function, (self_time, total_time))| FunctionSpread {
                     function,
-                    self_time,
-                    total_time,
+                    self_time: self_time.limited_to(limit),
+                    total_time: total_time.limited_to(limit),
                 })
                 .collect(),
             lines: lines
@@ -136,8 +170,8 @@ impl<'p> OverRanks<'p> {
                 .map(|((function, line), (self_time, total_time))| LineSpread {
                     function,
                     line,
-                    self_time,
-                    total_time,
+                    self_time: self_time.limited_to(limit),
+                    total_time: total_time.limited_to(limit),
                 })
                 .collect(),
         }
@@ -161,8 +195,8 @@ impl<'p> OverRanks<'p> {
         self.whole
     }
 
-    /// The functions that took time, by what the imbalance of their self time costs, most first; equal
-    /// ones by that of their total time, then by place.
+    /// The functions that took time, by what the imbalance of their self time costs, most first. What it costs for
+    /// certain counts first, then what may be chance, then that of their total time, then the place.
     #[must_use]
     pub fn functions(&self) -> Vec<&FunctionSpread<'p>> {
         let mut rows: Vec<_> = self.functions.iter().collect();
@@ -189,9 +223,72 @@ impl<'p> OverRanks<'p> {
 
 /// Compares self and total times, the costlier first.
 fn by_cost(a: (&Spread, &Spread), b: (&Spread, &Spread)) -> Ordering {
-    let costs = |spread: &Spread| spread.cost_core_seconds();
-    let by_self = costs(b.0).total_cmp(&costs(a.0));
-    by_self.then_with(|| costs(b.1).total_cmp(&costs(a.1)))
+    let by_certain = b.0.certain_cost().total_cmp(&a.0.certain_cost());
+    let excess = |spread: &Spread| spread.excess_core_seconds();
+    by_certain
+        .then_with(|| excess(b.0).total_cmp(&excess(a.0)))
+        .then_with(|| excess(b.1).total_cmp(&excess(a.1)))
+}
+
+/// The time of a row that the rank spent on its own account.
+fn work(row: &Row, view: View) -> Nanos {
+    match view {
+        View::Wall if waits_for_others(row.state) => Nanos(0),
+        view => row.totals.time(view),
+    }
+}
+
+/// Whether another rank, or another thread of this one, may be what is waited for.
+fn waits_for_others(state: State) -> bool {
+    state.is_wait() && state != State::Disk
+}
+
+/// What the main threads of the ranks waited all together, in seconds.
+fn waited_seconds(profile: &Profile, ranks: &RowsOfRanks<'_>) -> f64 {
+    let is_main = |row: &&&Row| {
+        let thread = profile.thread(row.thread);
+        waits_for_others(row.state) && thread.is_some_and(|thread| thread.is_main)
+    };
+    let rows = ranks.values().flatten();
+    rows.filter(is_main)
+        .map(|row| row.totals.wall.seconds())
+        .sum()
+}
+
+/// What imbalance costs a launch, in core-seconds: that of the work as a whole; or that of the functions, where
+/// slow ranks take turns and the whole is even, as far as ranks have waited.
+fn launch_cost(whole: &Spread, functions: &[(Spread, Spread)], waited_seconds: f64) -> f64 {
+    let certain = functions
+        .iter()
+        .map(|(own, _)| own)
+        .filter(|own| own.is_significant());
+    let by_turns: f64 = certain.map(Spread::excess_core_seconds).sum();
+    whole
+        .excess_core_seconds()
+        .max(by_turns.min(waited_seconds))
+}
+
+/// The mean time between two ticks of a thread, in seconds; 0 without any.
+fn interval_seconds(ranks: &RowsOfRanks<'_>) -> f64 {
+    let (mut wall, mut ticks) = (0.0, 0.0);
+    for row in ranks.values().flatten() {
+        wall += row.totals.wall.seconds();
+        ticks += row.totals.samples as f64;
+    }
+    if ticks > 0.0 { wall / ticks } else { 0.0 }
+}
+
+/// By how much the largest of so many counts may exceed their mean by chance, in seconds. The number of ticks in a
+/// function varies at most as if each were drawn by itself (Poisson); by Bernstein's inequality, one of `ranks`
+/// counts of mean m exceeds it by t with a probability below `ranks` * exp(-t² / (2 (m + t/3))), here 5 %.
+fn chance_seconds(mean_seconds: f64, interval_seconds: f64, ranks: u32) -> f64 {
+    if interval_seconds <= 0.0 {
+        return 0.0;
+    }
+    let mean = mean_seconds / interval_seconds;
+    let log = (f64::from(ranks.max(1)) / 0.05).ln();
+    let ticks = log / 3.0 + (log * log / 9.0 + 2.0 * log * mean).sqrt();
+    ticks * interval_seconds
 }
 
 /// The rows of each rank of one launch.
@@ -243,13 +340,13 @@ impl<K: Copy + Eq + Hash> Classes<K> {
     }
 }
 
-/// The self and the total time of each class.
+/// The self and the total time of each class, of which there are `count`.
 fn spreads(
     profile: &Profile,
     view: View,
     ranks: &RowsOfRanks<'_>,
-    of_frame: &[usize],
-    count: usize,
+    (of_frame, count): (&[usize], usize),
+    interval_seconds: f64,
 ) -> Vec<(Spread, Spread)> {
     let mut spreading = vec![(Spreading::default(), Spreading::default()); count];
     // Those of one rank, and the classes that have one.
@@ -261,7 +358,7 @@ fn spreads(
     for (rank, rows) in ranks {
         for row in rows {
             number += 1;
-            let time = row.totals.time(view);
+            let time = work(row, view);
             if time == Nanos(0) {
                 continue;
             }
@@ -284,8 +381,10 @@ fn spreads(
             spreading[class].1.push(*rank, total);
         }
     }
-    let finish =
-        |(own, total): (Spreading, Spreading)| (own.finish(ranks.len()), total.finish(ranks.len()));
+    let finish = |(own, total): (Spreading, Spreading)| {
+        let finish = |spreading: Spreading| spreading.finish(ranks.len(), interval_seconds);
+        (finish(own), finish(total))
+    };
     spreading.into_iter().map(finish).collect()
 }
 
@@ -319,7 +418,7 @@ impl Spreading {
     }
 
     /// With 0 for each rank that did not come.
-    fn finish(mut self, ranks: usize) -> Spread {
+    fn finish(mut self, ranks: usize, interval_seconds: f64) -> Spread {
         while (self.ranks as usize) < ranks {
             self.push(0, Nanos(0));
         }
@@ -330,6 +429,9 @@ impl Spreading {
             max_seconds: self.max.seconds(),
             deviation_seconds: (self.squares / f64::from(self.ranks.max(1))).sqrt(),
             slowest: self.slowest.filter(|_| self.max > self.min),
+            chance_seconds: chance_seconds(self.mean, interval_seconds, self.ranks),
+            cost_core_seconds: 0.0,
         }
+        .limited_to(f64::INFINITY)
     }
 }

@@ -21,6 +21,14 @@ pub mod writer;
 
 mod worth;
 
+mod flushing;
+
+mod spill;
+
+pub mod thin;
+
+pub mod size_limit;
+
 pub mod recorder;
 
 pub mod reader;
@@ -31,6 +39,8 @@ pub mod source;
 
 pub use merge::Merger;
 pub use reader::{Completeness, ReadError, Reader, SourceText};
-pub use recorder::{Recorder, Surroundings, Text};
+pub use recorder::{Care, Recorder, Surroundings, Text};
 pub use schema::{Header, Source};
+pub use size_limit::{Replace, SizeLimit};
+pub use spill::{Moved, Spare, Spill};
 pub use writer::Writer;

@@ -1,6 +1,6 @@
 //! Turns events, as the sampler emits them, into a recording that another thread writes.
 //!
-//! The sampler only appends to a list. About once a second the thread takes the list, compresses
+//! The sampler only appends to a list. Some times a second ([`super::flushing`]) the thread takes the list, compresses
 //! and writes what was in it. The list is bounded: when the disk is so slow that it fills, the sampler
 //! waits (which shows as late ticks, whose time is in the next samples), and when nothing moves for
 //! [`PATIENCE`], the recording is given up and everything else goes on.
@@ -9,21 +9,22 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, BufWriter, IntoInnerError};
 use std::mem::replace;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
 use rustc_hash::FxHashSet;
 use thiserror::Error;
 
+use super::flushing::Flushing;
 use super::schema::Header;
+use super::size_limit::{SizeLimit, Thinning};
+use super::spill::{Moved, Spare, Spill};
 use super::worth::Worth;
 use super::writer::Writer;
 use crate::profile::event::{Event, ProcessId};
-
-/// How often what was recorded is written. With the second for which the sampler holds back a stack that
-/// does not change, nothing older than two seconds is lost when rsamp is killed.
-const WRITE_EVERY: Duration = Duration::from_millis(900);
 
 /// A process that has just appeared is looked at soon, but not more often than this: a program may start
 /// hundreds of them a second.
@@ -73,6 +74,8 @@ pub struct Text {
 pub struct RecordError {
     /// How many bytes were written.
     pub written_bytes: u64,
+    /// Where all of it is, when it went on elsewhere.
+    pub moved_to: Option<PathBuf>,
     /// What failed.
     #[source]
     pub source: io::Error,
@@ -80,6 +83,15 @@ pub struct RecordError {
 
 /// Opens the file, and says what its header is, when the first event is there.
 pub type Open = Box<dyn FnOnce() -> io::Result<(File, Header)> + Send>;
+
+/// What to do where a recording cannot just grow.
+#[derive(Default)]
+pub struct Care {
+    /// Where to go on when the disk takes no more.
+    pub spare: Option<Spare>,
+    /// How large it may become; `None`: as large as it gets.
+    pub limit: Option<SizeLimit>,
+}
 
 /// Takes events. Dropping it ends the file where it is; [`Recorder::finish`] tells how it went.
 #[derive(Debug)]
@@ -123,10 +135,25 @@ impl Recorder {
     /// # Errors
     /// When no thread can be started.
     pub fn start(open: Open, surroundings: Arc<dyn Surroundings>) -> io::Result<Recorder> {
+        Recorder::start_with(open, surroundings, Care::default())
+    }
+
+    /// The same, for a recording that is taken care of.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start_with(
+        open: Open,
+        surroundings: Arc<dyn Surroundings>,
+        care: Care,
+    ) -> io::Result<Recorder> {
         let shared = Arc::new(Shared::default());
         let writing = Writing {
             shared: Arc::clone(&shared),
             surroundings: Arc::clone(&surroundings),
+            spare: care.spare,
+            thinning: care.limit.map(Thinning::new),
+            flushing: Flushing::default(),
             worth: Worth::default(),
             seen: FxHashSet::default(),
             changed_files: FxHashSet::default(),
@@ -199,6 +226,7 @@ impl Recorder {
         thread.join().unwrap_or_else(|_| {
             Err(RecordError {
                 written_bytes: 0,
+                moved_to: None,
                 source: io::Error::other("the writing thread panicked"),
             })
         })
@@ -217,10 +245,21 @@ impl Drop for Recorder {
     }
 }
 
+/// What a recording is written to.
+type To = Writer<BufWriter<Spill>>;
+
+/// That there is no writer, which does not happen.
+fn lost() -> io::Error {
+    io::Error::other("the recording is not open")
+}
+
 /// The other thread.
 struct Writing {
     shared: Arc<Shared>,
     surroundings: Arc<dyn Surroundings>,
+    spare: Option<Spare>,
+    thinning: Option<Thinning>,
+    flushing: Flushing,
     worth: Worth,
     /// Excerpts that are in the file: of which file, from which line, how many bytes.
     seen: FxHashSet<(String, u32, usize)>,
@@ -240,20 +279,36 @@ impl Writing {
             }
             (events, is_last) = self.take_events(events);
         }
-        let failed = |written_bytes| {
-            move |source| RecordError {
-                written_bytes,
-                source,
-            }
+        let failed = |written_bytes, source| RecordError {
+            written_bytes,
+            moved_to: None,
+            source,
         };
-        let result = open()
-            .and_then(|(file, header)| Writer::new(BufWriter::new(file), header))
-            .map_err(failed(0))
-            .and_then(|mut writer| {
+        let spare = self.spare.take();
+        let opened = open().and_then(|(file, header)| {
+            Writer::new(BufWriter::new(Spill::new(file, 0, spare)), header)
+        });
+        let result = opened
+            .map_err(|source| failed(0, source))
+            .and_then(|writer| {
+                let mut writer = Some(writer);
                 let result = self.write_all(&mut writer, events, is_last);
+                let Some(mut writer) = writer else {
+                    return Err(failed(0, result.err().unwrap_or_else(lost)));
+                };
                 let written_bytes = writer.written_bytes();
-                result.map_err(failed(written_bytes))?;
-                close(writer).map_err(failed(written_bytes))
+                let (_, moved) = writer.out_mut().get_mut().take_spare();
+                result.map_err(|source| failed(written_bytes, source))?;
+                let written_bytes =
+                    close(writer).map_err(|source| failed(written_bytes, source))?;
+                match moved {
+                    None => Ok(written_bytes),
+                    Some(Moved { to, why }) => Err(RecordError {
+                        written_bytes,
+                        moved_to: Some(to),
+                        source: why,
+                    }),
+                }
             });
         if result.is_err() {
             self.give_up();
@@ -261,18 +316,25 @@ impl Writing {
         result.map(Some)
     }
 
+    /// Writes these events, and those to come. Without an error there is a writer in `place` afterwards.
     fn write_all(
         &mut self,
-        writer: &mut Writer<BufWriter<File>>,
+        place: &mut Option<To>,
         mut events: Vec<Event>,
         mut is_last: bool,
     ) -> io::Result<()> {
         loop {
             for event in events.drain(..) {
+                self.thin_out(place)?;
+                let writer = place.as_mut().ok_or_else(lost)?;
                 self.write(writer, event)?;
             }
+            self.thin_out(place)?;
+            let writer = place.as_mut().ok_or_else(lost)?;
             // First, and apart from what is only good to have: the disk may be about to be full.
+            let before = thread_cpu();
             writer.flush()?;
+            self.flushing.wrote(thread_cpu().saturating_sub(before));
             self.write_sources(writer)?;
             if let Some(end) = self.end.take() {
                 writer.event(&end)?;
@@ -290,15 +352,37 @@ impl Writing {
         Ok(())
     }
 
+    /// Makes a recording smaller that has become too large.
+    fn thin_out(&mut self, place: &mut Option<To>) -> io::Result<()> {
+        let Some(thinning) = &mut self.thinning else {
+            return Ok(());
+        };
+        let Some(writer) = place.as_mut() else {
+            return Ok(());
+        };
+        if !thinning.is_full(writer.written_bytes()) {
+            return Ok(());
+        }
+        writer.flush()?;
+        let spill = writer.out_mut().get_mut();
+        let (thinned, file) = thinning.thin(|| spill.reopened())?;
+        let (spare, _) = spill.take_spare();
+        let bytes = thinned.written_bytes();
+        let spill = Spill::new(file, bytes, spare);
+        *place = Some(thinned.continued(BufWriter::new(spill)));
+        Ok(())
+    }
+
     /// Waits until it is time, and exchanges the list for an empty one. Tells whether it is the last.
     fn take_events(&self, empty: Vec<Event>) -> (Vec<Event>, bool) {
         let too_early = |waiting: &mut Waiting| {
             waiting.events.len() < MANY_WAITING && !waiting.is_finished && !waiting.is_urgent
         };
-        let waited =
-            self.shared
-                .is_due
-                .wait_timeout_while(self.shared.lock(), WRITE_EVERY, too_early);
+        let waited = self.shared.is_due.wait_timeout_while(
+            self.shared.lock(),
+            self.flushing.wait(),
+            too_early,
+        );
         let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let events = replace(&mut waiting.events, empty);
         waiting.is_urgent = false;
@@ -308,7 +392,7 @@ impl Writing {
         (events, is_last)
     }
 
-    fn write(&mut self, writer: &mut Writer<BufWriter<File>>, event: Event) -> io::Result<()> {
+    fn write(&mut self, writer: &mut To, event: Event) -> io::Result<()> {
         if matches!(event, Event::End(_)) {
             self.end = Some(event);
             return Ok(());
@@ -325,11 +409,21 @@ impl Writing {
         Ok(())
     }
 
+    /// Of a recording whose size is limited, sources take a quarter at most.
+    fn max_sources_bytes(&self) -> usize {
+        let limit = self
+            .thinning
+            .as_ref()
+            .map(|thinning| thinning.limit.max_bytes / 4);
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        limit.unwrap_or(usize::MAX).min(MAX_SOURCES_BYTES)
+    }
+
     /// Looks up what has become worth keeping, each file once.
-    fn write_sources(&mut self, writer: &mut Writer<BufWriter<File>>) -> io::Result<()> {
+    fn write_sources(&mut self, writer: &mut To) -> io::Result<()> {
         let deadline = Instant::now() + SOURCES_PATIENCE;
         for ((process, file), parts) in self.worth.take_due() {
-            if self.sources_bytes >= MAX_SOURCES_BYTES {
+            if self.sources_bytes >= self.max_sources_bytes() {
                 break;
             }
             let found = self.surroundings.source(process, &file, deadline);
@@ -364,12 +458,206 @@ impl Writing {
     }
 }
 
+/// The CPU time that this thread has used; none where it cannot be told.
+fn thread_cpu() -> Duration {
+    let used = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+    used.map_or(Duration::ZERO, Duration::from)
+}
+
 /// Ends the file and hears the last error of the disk.
-fn close(writer: Writer<BufWriter<File>>) -> io::Result<u64> {
+fn close(writer: To) -> io::Result<u64> {
     let (out, written_bytes) = writer.finish()?;
-    let file = out.into_inner().map_err(IntoInnerError::into_error)?;
+    let spill = out.into_inner().map_err(IntoInnerError::into_error)?;
+    let file = spill.file();
     if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
         file.sync_all()?;
     }
     Ok(written_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{Completeness, Reader};
+    use super::*;
+    use crate::profile::event::{
+        Frame, FrameId, Nanos, Process, Sample, StackId, Thread, ThreadId,
+    };
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Surroundings for Nothing {
+        fn appeared(&self, _process: ProcessId, _pid: i32) {}
+
+        fn executable(&self, _pid: i32) -> Option<String> {
+            None
+        }
+
+        fn source(&self, _process: ProcessId, _file: &str, _deadline: Instant) -> Option<Text> {
+            None
+        }
+    }
+
+    /// A process with one thread and one stack.
+    fn definitions() -> [Event; 4] {
+        let thread = Thread {
+            process: ProcessId(0),
+            tid: None,
+            name: None,
+            is_main: true,
+        };
+        let frame = Frame {
+            name: "main".to_owned(),
+            file: None,
+            first_line: None,
+            line: None,
+        };
+        [
+            Event::Process(ProcessId(0), Process::default()),
+            Event::Thread(ThreadId(0), thread),
+            Event::Frame(FrameId(0), frame),
+            Event::Stack {
+                id: StackId(0),
+                parent: None,
+                frame: FrameId(0),
+            },
+        ]
+    }
+
+    fn sample(number: u64) -> Event {
+        Event::Sample(Sample {
+            at: Nanos((number + 1) * 1_000_000),
+            thread: ThreadId(0),
+            stack: Some(StackId(0)),
+            ticks: 1,
+            wall: Nanos(1_000_000),
+            ..Sample::default()
+        })
+    }
+
+    /// What can be read of the file, as if its writer were killed now.
+    fn events_in(path: &Path) -> Vec<Event> {
+        let mut events = Vec::new();
+        let reader = File::open(path)
+            .ok()
+            .and_then(|file| Reader::new(file).ok());
+        if let Some(mut reader) = reader {
+            let completeness = reader.read(&mut |event| events.push(event)).expect("read");
+            assert!(
+                matches!(completeness, Completeness::CutOff { .. }),
+                "{completeness:?}"
+            );
+        }
+        events
+    }
+
+    /// Nothing but the passing of time makes what was recorded readable: neither more events nor an end.
+    #[test]
+    fn what_was_recorded_gets_into_the_file_by_itself() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.rsamp");
+        let to = path.clone();
+        let open = move || Ok((File::create(to)?, Header::default()));
+        let recorder = Recorder::start(Box::new(open), Arc::new(Nothing)).expect("started");
+        let mut recorded: Vec<Event> = Vec::new();
+        for number in 0..4 {
+            let more = definitions().into_iter().filter(|_| number == 0);
+            for event in more.chain([sample(2 * number), sample(2 * number + 1)]) {
+                recorder.record(&event);
+                recorded.push(event);
+            }
+            while events_in(&path).len() < recorded.len() {
+                thread::yield_now();
+            }
+            assert_eq!(events_in(&path), recorded);
+        }
+        recorder.finish().expect("written");
+    }
+
+    /// Puts bytes into the place of a file, as a limited recording asks for.
+    fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<File> {
+        let new = path.with_extension("new");
+        std::fs::write(&new, bytes)?;
+        std::fs::rename(&new, path)?;
+        File::options().append(true).open(path)
+    }
+
+    #[test]
+    fn a_recording_of_limited_size_never_exceeds_it_and_keeps_all_time() {
+        const MAX_BYTES: u64 = 256 << 10;
+        const SAMPLES: u64 = 400_000;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.rsamp");
+        let sizes: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let halvings: Arc<Mutex<u32>> = Arc::default();
+        let (to, told, halved) = (path.clone(), Arc::clone(&sizes), Arc::clone(&halvings));
+        let limit = SizeLimit {
+            max_bytes: MAX_BYTES,
+            replace: Box::new(move |bytes| {
+                let mut sizes = told.lock().expect("not poisoned");
+                sizes.extend([std::fs::metadata(&to)?.len(), bytes.len() as u64]);
+                replace_file(&to, bytes)
+            }),
+            halve_rate: Box::new(move || *halved.lock().expect("not poisoned") += 1),
+        };
+        let to = path.clone();
+        let open = move || Ok((File::create(to)?, Header::default()));
+        let care = Care {
+            limit: Some(limit),
+            ..Care::default()
+        };
+        let recorder =
+            Recorder::start_with(Box::new(open), Arc::new(Nothing), care).expect("started");
+        definitions()
+            .iter()
+            .for_each(|event| recorder.record(event));
+        for number in 1..16 {
+            recorder.record(&Event::Stack {
+                id: StackId(number),
+                parent: Some(StackId(number - 1)),
+                frame: FrameId(0),
+            });
+        }
+        let (mut at, mut chance) = (Nanos(0), 1_u64);
+        for _ in 0..SAMPLES {
+            chance = chance
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let wall = Nanos(900_000 + (chance >> 32) % 200_000);
+            at += wall;
+            recorder.record(&Event::Sample(Sample {
+                at,
+                thread: ThreadId(0),
+                stack: Some(StackId((chance >> 60) as u32)),
+                ticks: 1,
+                wall,
+                ..Sample::default()
+            }));
+        }
+        recorder.record(&Event::End(at));
+        let bytes = recorder.finish().expect("written").expect("a file");
+        assert_eq!(std::fs::metadata(&path).expect("there").len(), bytes);
+        let sizes = sizes.lock().expect("not poisoned");
+        assert!(
+            sizes.len() >= 4 && sizes.iter().all(|size| *size <= MAX_BYTES),
+            "{sizes:?}"
+        );
+        assert_eq!(
+            sizes.len() as u32 / 2,
+            *halvings.lock().expect("not poisoned")
+        );
+        assert!(bytes <= MAX_BYTES, "{bytes}");
+        let mut reader = Reader::new(File::open(&path).expect("opened")).expect("a header");
+        let (mut wall, mut ticks) = (Nanos(0), 0);
+        let completeness = reader.read(&mut |event| {
+            if let Event::Sample(sample) = event {
+                wall += sample.wall;
+                ticks += u64::from(sample.ticks);
+            }
+        });
+        assert_eq!(completeness.expect("read"), Completeness::Whole);
+        assert_eq!((wall, ticks), (at, SAMPLES));
+    }
 }

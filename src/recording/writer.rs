@@ -220,6 +220,31 @@ impl<W: Write> Writer<W> {
         Ok((self.out, self.written_bytes))
     }
 
+    /// Where it was written to.
+    pub(super) fn out(&self) -> &W {
+        &self.out
+    }
+
+    /// The same, which can be changed.
+    pub(super) fn out_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    /// Goes on elsewhere, where the same bytes are.
+    pub(super) fn continued<V: Write>(self, out: V) -> Writer<V> {
+        Writer {
+            out,
+            strings: self.strings,
+            block: self.block,
+            samples: self.samples,
+            repeated: self.repeated,
+            definitions_bytes: self.definitions_bytes,
+            budget: self.budget,
+            threads: self.threads,
+            written_bytes: self.written_bytes,
+        }
+    }
+
     /// How many bytes were written.
     #[must_use]
     pub fn written_bytes(&self) -> u64 {

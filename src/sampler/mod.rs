@@ -46,10 +46,12 @@ pub mod process_tree;
 
 pub mod record;
 
+pub mod part;
+
 pub mod dump;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -61,6 +63,7 @@ use crate::process::permission::Denied;
 use crate::profile::event::{Frame, Nanos};
 
 pub use dump::dump;
+pub use part::{Bounds, Part};
 pub use rate::Rate;
 pub use record::sample;
 
@@ -74,6 +77,8 @@ pub struct Settings {
     pub max_overhead: Option<f64>,
     /// When to stop sampling, counted from the first tick; `None`: when the target ends.
     pub duration: Option<Duration>,
+    /// How long to let the target run before it is looked at for the first time.
+    pub delay: Option<Duration>,
     /// How long to wait for the target to become a Python process with a running interpreter;
     /// `None`: for as long as it lives.
     pub start_timeout: Option<Duration>,
@@ -113,9 +118,11 @@ impl Stop {
     }
 }
 
-/// Counters that another thread can show while the sampler runs.
+/// Counters that another thread can show while the sampler runs, and one by which it tells the sampler something.
 #[derive(Debug, Default)]
 pub struct Progress {
+    /// How often the rate is to be halved, since the start: where the recording becomes too large.
+    pub halvings: AtomicU32,
     /// Samples taken (one per thread and tick).
     pub samples: AtomicU64,
     /// Samples and ticks lost, over all causes.
@@ -152,6 +159,8 @@ pub enum Ended {
     DurationOver,
     /// [`Stop::request`]; the target runs on.
     Stopped,
+    /// The function was seen at which the sampling was to end; the target runs on.
+    FunctionSeen,
 }
 
 /// What the kernel says of a thread at one moment.
@@ -268,6 +277,22 @@ pub enum SamplerError {
     /// The target ended before its interpreter could be read.
     #[error("process {0} ended before its Python interpreter was ready")]
     EndedEarly(Pid),
+    /// The target ended before it was to be sampled.
+    #[error("process {pid} ended within the --delay of {} s", .delay.as_secs_f64())]
+    EndedInDelay {
+        /// The process.
+        pid: Pid,
+        /// [`Settings::delay`].
+        delay: Duration,
+    },
+    /// No thread was seen in the function from which on it was to be sampled.
+    #[error("no thread of process {pid} was seen in a function named {function:?} (--start-at)")]
+    NeverStarted {
+        /// The process.
+        pid: Pid,
+        /// The function.
+        function: String,
+    },
     /// The process could not be looked at.
     #[error("look at process {pid}")]
     Process {

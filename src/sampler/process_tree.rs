@@ -147,11 +147,12 @@ impl ProcessTree {
         let pid = root.pid();
         let finder = Finder::start(pid, settings.start_timeout, alarm.knocker())?;
         let own = Pid(std::process::id() as i32);
+        // Launched by this process, not long ago.
+        let is_new = settings.children == Children::Adopted && settings.delay.is_none();
         let births = match settings.children {
             Children::Ignored => None,
-            Children::Followed => Some(Births::from_now()),
-            // Started by this process, not long ago.
-            Children::Adopted => Some(Births::after(pid)),
+            Children::Adopted if is_new => Some(Births::after(pid)),
+            Children::Followed | Children::Adopted => Some(Births::from_now()),
         };
         let mut tree = ProcessTree {
             root: pid,
@@ -168,13 +169,12 @@ impl ProcessTree {
         };
         tree.join(&root, own);
         // One that was launched began to run unseen; one that runs already is recorded from now on.
-        let is_launched = settings.children == Children::Adopted;
-        let launched = root.started().filter(|_| is_launched);
+        let launched = root.started().filter(|_| is_new);
         tree.finder.find(root, launched.unwrap_or(tree.looked));
         if tree.births.is_some() {
             allow_many_files();
         }
-        if settings.children == Children::Followed {
+        if settings.children != Children::Ignored && !is_new {
             tree.take_in_descendants();
         }
         Ok(tree)

@@ -62,6 +62,8 @@ pub struct RateControl {
     own_cpu: Nanos,
     dear: u32,
     cheap: u32,
+    /// No higher rate is used, in hertz.
+    ceiling: f64,
 }
 
 impl RateControl {
@@ -83,7 +85,15 @@ impl RateControl {
             own_cpu: Nanos(0),
             dear: 0,
             cheap: 0,
+            ceiling: f64::INFINITY,
         }
+    }
+
+    /// Uses half of the rate of now from the next review on, or the next lower step, but not less than the last; `times`:
+    /// how often that was asked for since the start.
+    pub fn halve(&mut self, times: u32) {
+        let top = self.steps[0];
+        self.ceiling = top / 2_f64.powi(i32::try_from(times).unwrap_or(i32::MAX));
     }
 
     /// The rate to sample at, in hertz.
@@ -109,7 +119,10 @@ impl RateControl {
             let least = LEAST / programs.max(1) as f64;
             self.weigh(share, max, least);
         }
-        self.step = self.step.max(self.highest(elapsed));
+        self.step = self
+            .step
+            .max(self.highest(elapsed))
+            .max(self.below_ceiling());
         if self.step != before {
             (self.dear, self.cheap) = (0, 0);
         }
@@ -131,6 +144,12 @@ impl RateControl {
         } else if self.cheap >= PATIENCE_UP {
             self.step -= 1;
         }
+    }
+
+    /// The highest step that is not above the ceiling.
+    fn below_ceiling(&self) -> usize {
+        let found = self.steps.iter().position(|step| *step <= self.ceiling);
+        found.unwrap_or(self.steps.len() - 1)
     }
 
     /// The highest step for a run of this age.
@@ -235,6 +254,17 @@ mod tests {
             run(&mut control, 0, 10, us_per_tick);
             assert_eq!(run(&mut control, 10, 49, us_per_tick), [], "{us_per_tick}");
         }
+    }
+
+    #[test]
+    fn a_rate_that_was_halved_stays_low() {
+        let mut control = RateControl::new(Rate::Fixed(1000.0), None);
+        control.halve(1);
+        assert_eq!(run(&mut control, 0, 9, 5.0), [(1, 500.0)]);
+        control.halve(2);
+        assert_eq!(run(&mut control, 9, 90, 5.0), [(10, 250.0)]);
+        control.halve(u32::MAX);
+        assert_eq!(run(&mut control, 99, 90, 5.0), [(100, 5.0)]);
     }
 
     #[test]

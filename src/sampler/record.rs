@@ -16,7 +16,7 @@ use super::process_tree::{Arrival, Origin, ProcessTree, TreeEnd, TreeNews};
 use super::program::{Place, Program, Unbegun};
 use super::target;
 use super::threads::ThreadIds;
-use super::ticker::{Ticker, Wake};
+use super::ticker::{Ticker, Wake, has_ended_within};
 use super::{Children, Ended, Progress, SamplerError, Settings, Stop, Stops};
 use crate::process::{Pid, Process, RunTimes};
 use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId};
@@ -49,6 +49,16 @@ pub fn sample(
     emit: &mut dyn FnMut(Event),
 ) -> Result<Ended, SamplerError> {
     let root = Arc::new(target::open(pid)?);
+    if let Some(delay) = settings.delay {
+        match pass(&root, delay, stop) {
+            Passed::All => {}
+            Passed::Stopped => {
+                emit(Event::End(Nanos(0)));
+                return Ok(Ended::Stopped);
+            }
+            Passed::Ended => return Err(SamplerError::EndedInDelay { pid, delay }),
+        }
+    }
     let seed = u64::from(std::process::id()) << 32 | root.start_ticks();
     let tree = ProcessTree::start(root, settings).map_err(|source| SamplerError::Io {
         pid,
@@ -82,6 +92,7 @@ pub fn sample(
         lost_told: Nanos(0),
         begun: 0,
         command_bytes: MAX_COMMANDS_BYTES,
+        halvings: 0,
         emit,
     };
     let ended = match recording.take_in(first) {
@@ -90,6 +101,33 @@ pub fn sample(
     };
     recording.finish();
     Ok(ended)
+}
+
+/// How a time passed.
+enum Passed {
+    /// All of it did.
+    All,
+    /// The user asked to stop.
+    Stopped,
+    /// The process ended.
+    Ended,
+}
+
+/// Lets some time of a process pass.
+fn pass(process: &Process, time: Duration, stop: &Stop) -> Passed {
+    let started = Instant::now();
+    loop {
+        let left = time.saturating_sub(started.elapsed());
+        if stop.is_requested() {
+            return Passed::Stopped;
+        }
+        if left.is_zero() {
+            return Passed::All;
+        }
+        if has_ended_within(process, left.min(LONGEST_DEAF)) {
+            return Passed::Ended;
+        }
+    }
 }
 
 /// When the first of these was seen first.
@@ -167,6 +205,8 @@ struct Recording<'a> {
     begun: u32,
     /// How many bytes of command lines may still be kept.
     command_bytes: usize,
+    /// How often the rate was halved.
+    halvings: u32,
     emit: &'a mut dyn FnMut(Event),
 }
 
@@ -191,6 +231,11 @@ impl Recording<'_> {
                         }
                     }
                     self.tick(now);
+                    let halvings = self.progress.halvings.load(Ordering::Relaxed);
+                    if halvings != self.halvings {
+                        self.halvings = halvings;
+                        self.ticker.halve(halvings);
+                    }
                     let missed = self.ticker.advance(self.programs.len(), self.emit);
                     self.lose(LostCause::Late, missed);
                     if self.last_tick - self.lost_told >= TELL_LOST {

@@ -45,8 +45,14 @@ const REFRESH: Nanos = Nanos(1_000_000_000);
 const LOOKING: u64 = 500;
 
 /// A run ends after this time even if it goes on, so that little is lost if rsamp is killed: [`HeldRuns`] lets it go when
-/// the next one ends.
-const LONGEST_RUN: Nanos = Nanos(500_000_000);
+/// the next one ends. What a program did just before it crashed or hung matters most.
+const LONGEST_RUN: Nanos = Nanos(100_000_000);
+
+/// The same for a thread that rests, once what it does is told: there may be hundreds of them.
+const LONGEST_REST: Nanos = Nanos(500_000_000);
+
+/// After so many runs of the same, what a thread does is told: the second lets the first go.
+const RUNS_UNTIL_TOLD: u8 = 2;
 
 /// The CPU time of so few threads is read whether they may have run or not.
 const FEW_THREADS: usize = 4;
@@ -75,6 +81,8 @@ struct Tracked {
     watch: Option<Watch>,
     gil_locks: Option<GilLocks>,
     run: Option<Sample>,
+    /// How many of those just before are the same, up to [`RUNS_UNTIL_TOLD`].
+    repeated: u8,
     /// Those before.
     held: HeldRuns,
     gil_wait: GilWait,
@@ -804,6 +812,7 @@ impl Tracked {
             watch: None,
             gil_locks: None,
             run: None,
+            repeated: 0,
             held: HeldRuns::default(),
             gil_wait: GilWait::default(),
             late_wait: Nanos(0),
@@ -843,7 +852,12 @@ impl Tracked {
         let seen = self.watch.as_ref().map(Watch::seen).unwrap_or_default();
         let state = state_of(seen, Some(self.is_without_frames), false);
         let run = self.run.as_ref();
-        if run.is_some_and(|run| run.state != state || run.wall >= LONGEST_RUN) {
+        let longest = if self.repeated < RUNS_UNTIL_TOLD {
+            LONGEST_RUN
+        } else {
+            LONGEST_REST
+        };
+        if run.is_some_and(|run| run.state != state || run.wall >= longest) {
             self.flush(emit);
         }
         self.doing = self.doing.map(|(stack, _)| (stack, state));
@@ -1096,6 +1110,15 @@ impl Tracked {
         if let Some(run) = self.run.take() {
             let ticks = run.ticks.max(1);
             let run = Sample { ticks, ..run };
+            let same = self
+                .held
+                .last_with(run.stack)
+                .is_some_and(|last| last.state == run.state);
+            self.repeated = if same {
+                (self.repeated + 1).min(RUNS_UNTIL_TOLD)
+            } else {
+                1
+            };
             self.held.push(run, self.account.ahead(), emit);
         }
     }
@@ -1387,9 +1410,11 @@ mod tests {
     }
 
     #[test]
-    fn the_samples_of_a_thread_that_rests_come_twice_a_second() {
+    fn the_samples_of_a_thread_that_rests_come_twice_a_second_once_it_is_told_what_it_does() {
         let [_, second] = samples(500, |tick| (tick == 1).then(|| observation(KEYS[1], 2)));
-        assert!((8..=11).contains(&second.len()), "{second:?}");
+        assert!((10..=12).contains(&second.len()), "{second:?}");
+        let early = second.iter().take(2).map(|sample| sample.wall);
+        assert!(early.max() <= Some(Nanos(200_000_000)), "{second:?}");
         assert!(
             second
                 .iter()

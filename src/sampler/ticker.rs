@@ -172,6 +172,11 @@ impl Ticker {
         missed
     }
 
+    /// Halves the rate so many times, counted from the start.
+    pub fn halve(&mut self, times: u32) {
+        self.control.halve(times);
+    }
+
     /// The rate that is held now.
     pub fn hz(&self) -> f64 {
         self.control.hz()
@@ -241,6 +246,7 @@ mod tests {
             rate: Rate::Fixed(hz),
             max_overhead: None,
             duration,
+            delay: None,
             start_timeout: None,
             stops: Stops::Never,
             children: Children::Ignored,

@@ -170,6 +170,7 @@ fn first_stack(pid: Pid) -> f64 {
         rate: Rate::Auto,
         max_overhead: None,
         duration: Some(Duration::from_millis(100)),
+        delay: None,
         start_timeout: None,
         stops: Stops::WhereNeeded,
         children: Children::Ignored,

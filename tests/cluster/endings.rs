@@ -78,8 +78,8 @@ fn check_whole(cluster: &Cluster, job: &Job<'_>) {
             .expect("rsamp");
         assert_eq!(text(&report.stderr), "");
     }
-    assert_eq!(cluster.files(".svg").len(), 2);
-    assert_eq!(cluster.files(".pstats").len(), 2);
+    assert_eq!(cluster.files(".svg"), [""; 0]);
+    assert_eq!(cluster.files(".pstats"), [""; 0]);
 }
 
 #[test]

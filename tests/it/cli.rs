@@ -118,6 +118,25 @@ fn wrong_usage_is_explained() {
         &["\"0\" is no overhead", "up to 100"],
     );
     check("record -d 0 true", 2, &["\"0\" is no duration"]);
+    check(
+        "record --delay -1 true",
+        2,
+        &["invalid --delay \"-1\": give seconds above 0"],
+    );
+    for ranks in ["x", "3-1", "-1", "1-", "99999999999"] {
+        check(
+            &format!("record --ranks {ranks} true"),
+            2,
+            &["invalid --ranks", "give numbers from 0", "0,7,100-110"],
+        );
+    }
+    for size in ["10", "0M", "1X", "-1M", "nan", "infG"] {
+        check(
+            &format!("record --max-size {size} true"),
+            2,
+            &["invalid --max-size", "at least 256K, such as 500K"],
+        );
+    }
     check("attach -d -3 42", 2, &["\"-3\" is no duration"]);
     check("record -o a.gif true", 2, &["unknown ending .gif", ".svg"]);
     check("record -f gif true", 2, &["unknown format gif"]);
@@ -240,6 +259,40 @@ fn the_programs_exit_code_is_returned() {
         let run = rsamp(&["record", "--", "sh", "-c", script]);
         assert_eq!(run.code, Some(code), "{script}: {}", run.stderr);
     }
+}
+
+/// The process that a launcher started for the rank is the program itself.
+#[test]
+fn of_rsamp_nothing_is_left_where_a_rank_is_not_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let words = [
+        "record",
+        "--ranks",
+        "0,7",
+        "--",
+        "sh",
+        "-c",
+        "echo $$; exit 3",
+    ];
+    let mut command = command(folder.path(), &words);
+    let child = command
+        .envs([("PMI_RANK", "3"), ("PMI_SIZE", "8")])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("rsamp runs");
+    let pid = child.id();
+    let output = child.wait_with_output().expect("waited");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{pid}\n"));
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    // What no launcher numbered is recorded, with a word.
+    let run = rsamp(&["record", "--ranks", "0", "--", "true"]);
+    assert_eq!(run.code, Some(0));
+    assert!(
+        run.stderr.contains("no launcher gave this process a rank"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
@@ -553,11 +606,6 @@ fn what_cannot_be_reported_is_explained() {
         2,
         &["unknown ending .gif: known are .rsamp, .svg"],
     );
-    check(
-        "report a -o a.rsamp",
-        2,
-        &["would be a recording", "hint: "],
-    );
     check("report", 2, &["FILE"]);
 }
 
@@ -685,8 +733,10 @@ fn ranks_are_compared_and_chosen() {
         let mut events = Vec::new();
         let mut build = crate::profile::Build::default();
         build.thread(Some("MainThread"));
-        let main = crate::profile::Call("main", "/scatter.py", 1, 9);
-        build.sample(0, &[main], wall_s * 1_000_000_000);
+        for _ in 0..wall_s * 1000 {
+            let main = crate::profile::Call("main", "/scatter.py", 1, 9);
+            build.sample(0, &[main], 1_000_000);
+        }
         build.replay(&mut |event| events.push(event));
         save(folder.path(), &format!("{rank}.rsamp"), header, &events);
     }
@@ -697,7 +747,7 @@ fn ranks_are_compared_and_chosen() {
     let run = report("");
     for part in [
         "rank 2: 2.rsamp",
-        "3 ranks: 1.000 to 6.000 s of wall time, mean 3.000 s; rank 2 has the most: imbalance 100.0 %, 9.000 core-seconds",
+        "3 ranks: 1.000 to 6.000 s of time (wall without waiting), mean 3.000 s; rank 2 has the most: imbalance 100.0 %, 9.000 core-seconds",
     ] {
         assert!(run.stdout.contains(part), "no {part} in {}", run.stdout);
     }
@@ -730,9 +780,200 @@ fn ranks_are_compared_and_chosen() {
     assert_eq!(run.code, Some(2));
     assert!(
         run.stderr
-            .contains("--rank: \"3-1\" stands for no ranks: a rank is a number"),
+            .contains("invalid --rank \"3-1\": give numbers from 0"),
         "{}",
         run.stderr
+    );
+}
+
+/// A recording of a rank with these options and this environment, on a host of which it may use four CPUs: it starts so many seconds after
+/// others, and works for some.
+fn write_rank(folder: &Path, name: &str, environment: &str, host: &str, start_s: u64, wall_s: u64) {
+    let words = environment.split(' ');
+    let variables = words.clone().filter_map(|pair| pair.split_once('='));
+    let header = Header {
+        command: vec!["python".to_owned(), "scatter.py".to_owned()],
+        host: host.to_owned(),
+        start_unix_ns: start_s * 1_000_000_000,
+        options: words
+            .filter(|word| !word.contains('='))
+            .map(str::to_owned)
+            .collect(),
+        environment: variables
+            .map(|(name, value)| Variable {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            })
+            .collect(),
+        ..Header::default()
+    };
+    let mut script = Script::default();
+    script.process(0, 100, "python scatter.py");
+    if let Some(Event::Process(_, process)) = script.events.last_mut() {
+        process.cpu_mask = vec![0xf];
+        process.usable_cpus = Some(4);
+    }
+    script.thread(0, 0, Some("MainThread"));
+    let wall_ns = wall_s * 1_000_000_000;
+    script.run(0, "main", wall_ns, wall_ns, wall_s as u32 * 1000);
+    script.events.push(Event::End(Nanos(wall_ns)));
+    save(folder, name, header, &script.events);
+}
+
+/// Two launches, one after the other, each of ranks 0 and 1.
+#[test]
+fn ranks_that_are_started_again_are_compared_by_themselves() {
+    for (first, second, names) in [
+        // MPICH outside of Slurm tells nothing that differs.
+        ("PMI_SIZE=2", "PMI_SIZE=2", ["run 1", "run 2"]),
+        (
+            "SLURM_JOB_ID=42 SLURM_STEP_ID=0",
+            "SLURM_JOB_ID=42 SLURM_STEP_ID=1",
+            ["step 42.0", "step 42.1"],
+        ),
+        (
+            "SLURM_JOB_ID=42 SLURM_STEP_ID=0",
+            "SLURM_JOB_ID=42 SLURM_STEP_ID=0",
+            ["step 42.0, run 1", "step 42.0, run 2"],
+        ),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (rank, of_first, of_second) in [(0, 1, 4), (1, 3, 2)] {
+            let (a, b) = (format!("a{rank}.rsamp"), format!("b{rank}.rsamp"));
+            let environment = |launch| format!("{launch} PMI_RANK={rank}");
+            write_rank(folder.path(), &a, &environment(first), "n1", 1, of_first);
+            write_rank(folder.path(), &b, &environment(second), "n1", 9, of_second);
+        }
+        let run = rsamp_in(folder.path(), &["report", "[ab]?.rsamp"]);
+        for (name, figures) in names.iter().zip([
+            "2 ranks: 1.000 to 3.000 s of time (wall without waiting), mean 2.000 s; rank 1",
+            "2 ranks: 2.000 to 4.000 s of time (wall without waiting), mean 3.000 s; rank 0",
+        ]) {
+            let line = format!("{name}: {figures}");
+            assert!(run.stdout.contains(&line), "no {line} in {}", run.stdout);
+            let heading = format!("functions over ranks of {name} by");
+            assert!(run.stdout.contains(&heading), "{}", run.stdout);
+        }
+        let words = ["report", "[ab]?.rsamp", "--step", names[1]];
+        let run = rsamp_in(folder.path(), &words);
+        assert!(
+            run.stdout.contains("\n2 ranks: 2.000 to 4.000 s"),
+            "{}",
+            run.stdout
+        );
+    }
+}
+
+/// What `attach --job` records of a process that a rank has forked is of the same launch; what `record` records at the same
+/// time is of another.
+#[test]
+fn recordings_of_one_rank_at_the_same_time_are_one_launch_only_if_attached_to() {
+    for (options, expected) in [
+        ("attach --rate=100", "\n2 ranks: 4.000 to 8.000 s"),
+        ("record", "\n2 ranks: 4.000 to 4.000 s"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, rank, start) in [("a", 0, 1), ("b", 0, 2), ("c", 1, 1)] {
+            let environment = format!("{options} PMI_RANK={rank} PMI_SIZE=2");
+            let name = format!("{name}.rsamp");
+            write_rank(folder.path(), &name, &environment, "n1", start, 4);
+        }
+        let run = rsamp_in(folder.path(), &["report", "?.rsamp"]);
+        assert!(run.stdout.contains(expected), "{options}: {}", run.stdout);
+    }
+}
+
+/// The affinity masks of different hosts are of different CPUs.
+#[test]
+fn cores_of_recordings_of_several_hosts_add_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (rank, host) in [(0, "n1"), (1, "n1"), (2, "n2")] {
+        let environment = format!("PMI_RANK={rank} PMI_SIZE=3");
+        write_rank(
+            folder.path(),
+            &format!("{rank}.rsamp"),
+            &environment,
+            host,
+            1,
+            2,
+        );
+    }
+    let run = rsamp_in(folder.path(), &["report", "?.rsamp"]);
+    assert!(
+        run.stdout.contains("cores: 3.0 of 8 busy"),
+        "{}",
+        run.stdout
+    );
+}
+
+/// Four ranks in one recording, which is as good as the four.
+#[test]
+fn recordings_are_merged_into_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (rank, host) in [(0, "n1"), (1, "n1"), (2, "n2"), (3, "n2")] {
+        let environment = format!("SLURM_JOB_ID=42 SLURM_STEP_ID=3 PMI_RANK={rank} PMI_SIZE=4");
+        let name = format!("x-{rank}.rsamp");
+        write_rank(folder.path(), &name, &environment, host, 1 + rank, 2 + rank);
+    }
+    let run = |line: &str| rsamp_in(folder.path(), &line.split(' ').collect::<Vec<_>>());
+    let merged = run("report x-* -o all.rsamp -o all.csv");
+    assert_eq!(merged.code, Some(0), "{}", merged.stderr);
+    assert!(
+        merged.stderr.contains("wrote all.rsamp"),
+        "{}",
+        merged.stderr
+    );
+    let tables = |text: &str| {
+        let at = text.find("s recorded").expect("a summary");
+        text[at..].to_owned()
+    };
+    let (of_all, of_each) = (run("report all.rsamp"), run("report x-*"));
+    assert_eq!(tables(&of_all.stdout), tables(&of_each.stdout));
+    assert!(
+        of_all.stdout.contains("4 ranks: 2.000 to 5.000 s"),
+        "{}",
+        of_all.stdout
+    );
+    // A part of it, in a recording again.
+    let part = run("report all.rsamp --rank 1-2 --from 3 --to 4.5 -o part.rsamp");
+    assert_eq!(part.code, Some(0), "{}", part.stderr);
+    let folded = |line: &str| run(&format!("report -q -f folded {line}")).stdout;
+    let of_part = folded("part.rsamp");
+    assert_eq!(of_part, folded("x-* --rank 1-2 --from 3 --to 4.5"));
+    assert!(of_part.contains("main"), "{of_part}");
+    let steps = run("report part.rsamp --step 3 --rank 2");
+    assert_eq!(steps.code, Some(0), "{}", steps.stderr);
+}
+
+#[test]
+fn a_recording_is_never_written_over_while_it_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_recording(folder.path(), "a.rsamp", &[("main load", 1000)]);
+    fs::hard_link(
+        folder.path().join("a.rsamp"),
+        folder.path().join("same.rsamp"),
+    )
+    .expect("linked");
+    let before = fs::read(folder.path().join("a.rsamp")).expect("read");
+    for output in ["a.rsamp", "./a.rsamp", "same.rsamp"] {
+        let run = rsamp_in(
+            folder.path(),
+            &["report", "a.rsamp", "--from", "0.5", "-o", output],
+        );
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("one of the recordings to read"),
+            "{}",
+            run.stderr
+        );
+    }
+    // Nor is a file made for what leaves nothing.
+    let words = ["report", "a.rsamp", "--rank", "5", "-o", "b.rsamp"];
+    assert_eq!(rsamp_in(folder.path(), &words).code, Some(2));
+    assert!(!folder.path().join("b.rsamp").exists());
+    assert_eq!(
+        fs::read(folder.path().join("a.rsamp")).expect("read"),
+        before
     );
 }
 

@@ -9,7 +9,7 @@ use rsamp::profile::event::{
     Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, State,
     Thread, ThreadId,
 };
-use rsamp::profile::filter::{Filter, Hidden, Name, NothingLeft, Ranks, Selection};
+use rsamp::profile::filter::{Filter, Hidden, Name, NothingLeft, Ranks, Selection, StepName};
 use rsamp::profile::{Profile, Totals, View};
 
 /// The events of a recording, made from words.
@@ -20,6 +20,10 @@ pub struct Script {
     stacks: HashMap<(Option<StackId>, FrameId), StackId>,
     /// Of the processes from here on.
     pub rank: Option<u32>,
+    /// Of the processes from here on.
+    pub launch: Option<String>,
+    /// Of the runs from here on.
+    pub state: State,
 }
 
 impl Script {
@@ -29,6 +33,7 @@ impl Script {
             command: command.split_whitespace().map(str::to_owned).collect(),
             python: "3.11.7".to_owned(),
             rank: self.rank,
+            launch: self.launch.clone(),
             ..Process::default()
         };
         self.events.push(Event::Process(ProcessId(id), process));
@@ -71,6 +76,7 @@ impl Script {
             wall: Nanos(wall_ns),
             cpu: Nanos(wall_ns),
             gil: Nanos(wall_ns / 2),
+            state: self.state,
             ..Sample::default()
         }));
     }
@@ -652,4 +658,41 @@ proptest! {
         prop_assert_eq!(left.rejected(), 0);
         prop_assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn steps_are_chosen_by_their_numbers() {
+    let mut script = Script::default();
+    for (id, launch) in (0..).zip(["step 42.0", "step 42.1", "mpirun-7"]) {
+        (script.rank, script.launch) = (Some(0), Some(launch.to_owned()));
+        script.process(id, 100, "python");
+        script.thread(id, id, None);
+        script.run(id, "main", 10, 10, 1);
+    }
+    let launches = |words: &[&str]| {
+        let steps = words
+            .iter()
+            .map(|word| StepName::new(word).expect("a name"));
+        let steps = steps.collect();
+        let selection = Selection {
+            steps,
+            ..Selection::default()
+        };
+        let (profile, left) = filter(&script.events, selection);
+        let launches = profile
+            .processes()
+            .iter()
+            .map(|process| process.launch.clone());
+        left.map(|()| launches.flatten().collect::<Vec<_>>().join(", "))
+    };
+    assert_eq!(launches(&["1"]).as_deref(), Ok("step 42.1"));
+    assert_eq!(
+        launches(&["42.0", "mpirun-*"]).as_deref(),
+        Ok("step 42.0, mpirun-7")
+    );
+    let error = launches(&["3"]).expect_err("no such step").to_string();
+    assert!(
+        error.contains("by the step filter (3)") && error.contains("step 42.1"),
+        "{error}"
+    );
 }

@@ -31,6 +31,7 @@ pub fn record_with(mut program: Standing, children: Children) -> (Profile, Value
         rate: Rate::Fixed(1000.0),
         max_overhead: None,
         duration: None,
+        delay: None,
         start_timeout: Some(Duration::from_secs(10)),
         children,
     };

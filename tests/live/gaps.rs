@@ -19,6 +19,7 @@ fn settings(children: Children, duration_ms: u64) -> Settings {
         rate: Rate::Fixed(1000.0),
         max_overhead: None,
         duration: Some(Duration::from_millis(duration_ms)),
+        delay: None,
         start_timeout: None,
         children,
     }

@@ -192,7 +192,7 @@ fn a_launcher_behind_rsamp_gives_one_recording() {
 fn a_launcher_before_rsamp_gives_a_recording_for_each_rank() {
     let site = Site::new();
     let rsamp = cargo_bin!("rsamp").display().to_string();
-    let line = format!("-n 2 {rsamp} record -q -- {} rank.py", site.python);
+    let line = format!("-n 2 {rsamp} record -- {} rank.py", site.python);
     let mut srun = Command::new(site.path().join("bin/srun"));
     let output = srun
         .args(line.split(' '))
@@ -205,8 +205,61 @@ fn a_launcher_before_rsamp_gives_a_recording_for_each_rank() {
     assert!(files.len() == 2 && has_rank(0) && has_rank(1), "{files:?}");
     assert_eq!(
         (site.files(".svg").len(), site.files(".pstats").len()),
-        (2, 2)
+        (0, 0)
     );
+    // Each rank says one line, and one of them how to see all.
+    let told = errors(&output);
+    let lines = |word: &str| told.lines().filter(|line| line.contains(word)).count();
+    assert_eq!(
+        (told.lines().count(), lines("; wrote rank-r")),
+        (3, 2),
+        "{told}"
+    );
+    let hint = told
+        .lines()
+        .find_map(|line| line.strip_prefix("rsamp: all ranks in one: rsamp "));
+    let hint = hint.expect("a hint").replace('\'', "");
+    let merged = site.run(&hint, &[]);
+    assert_eq!(merged.status.code(), Some(0), "{}", errors(&merged));
+    assert_eq!(site.ranks("rank.rsamp"), [Some(0), Some(1)]);
+}
+
+/// As when its node is lost: rsamp of rank 1 is killed once it has begun to write.
+const LOST: &str = "import glob, os, signal, sys, time
+rank = os.environ['SLURM_PROCID']
+if rank == '1':
+    while not any(os.path.getsize(path) for path in glob.glob('*.ranks/*/*-r1-*.rsamp')): pass
+    os.kill(os.getppid(), signal.SIGKILL)
+else:
+    end = time.perf_counter() + 0.3
+    while time.perf_counter() < end: sum(range(100))
+";
+
+#[test]
+fn a_rank_that_was_lost_is_named() {
+    let site = Site::new();
+    fs::write(site.path().join("lost.py"), LOST).expect("written");
+    let output = site.run("record -q -o all.rsamp srun -n 3 python lost.py", &[]);
+    let told = errors(&output);
+    assert!(
+        told.contains("warning: the recording of rank 1 on"),
+        "{told}"
+    );
+    assert!(
+        told.contains("ends early: it was killed, its node was lost"),
+        "{told}"
+    );
+}
+
+#[test]
+fn ranks_that_are_not_asked_for_run_without_rsamp() {
+    let site = Site::new();
+    let line = "record -q --ranks 1,7-9 -o one.rsamp srun -n 3 python rank.py";
+    let output = site.run(line, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert_eq!(said(&output.stdout), ["rank 0", "rank 1", "rank 2"]);
+    assert_eq!(errors(&output), "");
+    assert_eq!(site.ranks("one.rsamp"), [Some(1)]);
 }
 
 #[test]

@@ -44,6 +44,7 @@ impl Recording {
             rate: Rate::Fixed(rate_hz),
             max_overhead: None,
             duration,
+            delay: None,
             start_timeout: None,
             children,
         };

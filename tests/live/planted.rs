@@ -30,6 +30,7 @@ fn record(mut program: Standing) -> (Profile, Value) {
         rate: Rate::Fixed(RATE_HZ),
         max_overhead: None,
         duration: None,
+        delay: None,
         start_timeout: Some(Duration::from_secs(10)),
         children: Children::Ignored,
     };

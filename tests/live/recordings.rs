@@ -1,11 +1,16 @@
 //! Turns real programs into recordings, and whatever happens to rsamp, into reports of them.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use assert_cmd::cargo::cargo_bin;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rsamp::profile::Profile;
 use rsamp::recording::reader::SourceText;
 use rsamp::recording::{Completeness, Header, Reader};
@@ -228,17 +233,194 @@ fn what_was_recorded_before_rsamp_was_killed_is_read() {
     assert!(String::from_utf8_lossy(&report.stdout).contains("it was cut off"));
 }
 
+/// Works in `first` until it is told to go on, then in `second`, in runs too long to end by themselves.
+const PHASES: &str = "import sys, threading
+def first():
+    while not told.is_set(): sum(range(100))
+def second():
+    while True: sum(range(100))
+told = threading.Event()
+def listen():
+    sys.stdin.readline()
+    told.set()
+threading.Thread(target=listen, daemon=True).start()
+first()
+second()
+";
+
+/// How many samples of a function can be read.
+fn samples_of(path: &Path, function: &str) -> u64 {
+    let Some(read) = read(path) else { return 0 };
+    let profile = read.profile;
+    let rows = profile.rows().iter().filter(|row| {
+        let mut frames = profile.frames_of(row.stack);
+        frames.any(|frame| frame.name == function)
+    });
+    rows.map(|row| row.totals.samples).sum()
+}
+
+/// Whether rsamp alone is killed, or its program at the same moment, as by MPI_Abort: what was in the file stays.
 #[test]
-fn a_full_disk_ends_the_recording_alone() {
+fn what_a_program_did_last_is_in_the_file_while_it_does_it() {
+    for whole_group in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.rsamp");
+        fs::write(folder.path().join("phases.py"), PHASES).expect("written");
+        let mut command = rsamp(folder.path(), &["record", "-q", "-o", "a.rsamp", "--"]);
+        command
+            .args(python().command)
+            .arg("phases.py")
+            .stdin(Stdio::piped());
+        let mut recorded = command.process_group(0).spawn().expect("rsamp runs");
+        let mut stdin = recorded.stdin.take().expect("a pipe");
+        let mut until_seen = |function: &str| {
+            while samples_of(&path, function) == 0 {
+                assert!(
+                    recorded.try_wait().expect("waited").is_none(),
+                    "rsamp ended"
+                );
+                std::thread::yield_now();
+            }
+        };
+        until_seen("first");
+        stdin.write_all(b"go on\n").expect("written");
+        until_seen("second");
+        let before = (samples_of(&path, "first"), samples_of(&path, "second"));
+        let pid = recorded.id() as i32;
+        let killed = if whole_group { -pid } else { pid };
+        kill(Pid::from_raw(killed), Signal::SIGKILL).expect("killed");
+        recorded.wait().expect("waited");
+        let after = (samples_of(&path, "first"), samples_of(&path, "second"));
+        assert!(
+            after.0 >= before.0 && after.1 >= before.1,
+            "{before:?} {after:?}"
+        );
+        // The program runs on alone; nobody else is in its group.
+        let _ = kill(Pid::from_raw(-pid), Signal::SIGKILL);
+        let report = rsamp(folder.path(), &["report", "a.rsamp"])
+            .output()
+            .expect("rsamp runs");
+        check(&report, 0);
+        assert!(String::from_utf8_lossy(&report.stdout).contains("second"));
+    }
+}
+
+#[test]
+fn a_recording_whose_disk_is_full_goes_on_in_the_folder_for_temporary_files() {
     let folder = tempfile::tempdir().expect("a folder");
+    let spare = tempfile::tempdir().expect("a folder");
     symlink("/dev/full", folder.path().join("a.rsamp")).expect("a link");
-    let output = record(folder.path(), &["-o", "a.rsamp", "-o", "a.folded"]);
-    check(&output, 74);
-    let error = String::from_utf8_lossy(&output.stderr);
+    for (spare, expected) in [
+        (
+            spare.path(),
+            "No space left on device (os error 28); saved as",
+        ),
+        (Path::new("/no/such"), "No space left"),
+    ] {
+        fs::write(folder.path().join("busy.py"), BUSY).expect("written");
+        let words = ["record", "-q", "-o", "a.rsamp", "-o", "a.folded", "--"];
+        let mut command = rsamp(folder.path(), &words);
+        command
+            .args(python().command)
+            .arg("busy.py")
+            .env("TMPDIR", spare);
+        let output = command.output().expect("rsamp runs");
+        check(&output, 74);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains("error: write \"a.rsamp\""), "{error}");
+        assert!(error.contains(expected), "{error}");
+        let folded = fs::read_to_string(folder.path().join("a.folded")).expect("read");
+        assert!(folded.contains("busy"), "{folded}");
+    }
+    let names = names(spare.path());
+    assert_eq!(names.len(), 1, "{names:?}");
+    let saved = read(&spare.path().join(&names[0])).expect("a header");
+    assert_eq!(saved.completeness, Completeness::Whole);
+    assert!(saved.profile.totals().samples > 0);
+}
+
+/// Three functions, each for a while.
+const PARTS: &str = "import time
+def work(seconds):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end: sum(range(100))
+def warm(): work(0.3)
+class Solver:
+    def solve(self): work(0.4)
+def save(): work(0.3)
+warm()
+Solver().solve()
+save()
+print('done')
+";
+
+fn record_parts(folder: &Path, options: &[&str]) -> Output {
+    fs::write(folder.join("parts.py"), PARTS).expect("written");
+    let mut command = rsamp(folder, &["record", "-o", "a.rsamp"]);
+    command
+        .args(options)
+        .arg("--")
+        .args(python().command)
+        .arg("parts.py");
+    command.output().expect("rsamp runs")
+}
+
+#[test]
+fn a_part_between_two_functions_is_recorded() {
+    for (options, expected) in [
+        (
+            &["--start-at", "solve", "--stop-at", "save"][..],
+            [false, true, false],
+        ),
+        (&["--start-at", "Solver.solve"], [false, true, true]),
+        (&["--stop-at", "solve"], [true, false, false]),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let output = record_parts(folder.path(), options);
+        check(&output, 0);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "done\n");
+        let path = folder.path().join("a.rsamp");
+        let found = ["warm", "Solver.solve", "save"].map(|name| samples_of(&path, name) > 0);
+        assert_eq!(found, expected, "{options:?}");
+        let is_stopped = options.contains(&"--stop-at");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(
+            told.contains("the function of --stop-at was seen"),
+            is_stopped,
+            "{told}"
+        );
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = record_parts(folder.path(), &["--start-at", "slove"]);
+    check(&output, 0);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        error.contains("error: write \"a.rsamp\"") && error.contains("No space left"),
-        "{error}"
+        told.contains("was seen in a function named \"slove\" (--start-at)"),
+        "{told}"
     );
-    let folded = fs::read_to_string(folder.path().join("a.folded")).expect("read");
-    assert!(folded.contains("busy"), "{folded}");
+}
+
+#[test]
+fn the_sampling_begins_after_the_delay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let before = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
+    let output = record_parts(folder.path(), &["--delay", "0.5"]);
+    check(&output, 0);
+    let read = read(&folder.path().join("a.rsamp")).expect("a header");
+    let start = Duration::from_nanos(read.header.start_unix_ns);
+    assert!(
+        start >= before + Duration::from_millis(500),
+        "{start:?} {before:?}"
+    );
+    assert!(read.profile.totals().samples > 0);
+    // A program that ends before.
+    let output = record_parts(folder.path(), &["--delay", "1000"]);
+    check(&output, 0);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains("ended within the --delay of 1000 s"),
+        "{told}"
+    );
 }

@@ -31,6 +31,7 @@ pub fn run(request: &request::Attach) -> Result<u8> {
         name,
         command,
         sampling: request.sampling,
+        bounds: request.bounds.clone(),
         extras: request.extras.clone(),
         drawing: request.outputs.drawing,
         start_timeout: Some(START_TIMEOUT),

@@ -19,7 +19,7 @@ use crate::export::Meta;
 use crate::export::text::{SummaryOptions, summary};
 use crate::process::Pid;
 use crate::profile::filter::Selection;
-use crate::sampler::{Children, Rate, Stop, Stops};
+use crate::sampler::{Bounds, Children, Rate, Stop, Stops};
 
 /// Files are named after what was attached to: `job-4242.svg`.
 const NAME: &str = "job";
@@ -39,7 +39,7 @@ pub fn run(request: &request::AttachJob) -> Result<u8> {
         .turn_into(stop.clone())
         .context("watch for Ctrl-C")?;
     let mut spool = Spool::new(&request.job.job).context("make a folder for what is gathered")?;
-    let words = words(&request.sampling, &request.extras);
+    let words = words(&request.sampling, &request.bounds, &request.extras);
     let gathered = job::gather(&request.job, &words, &stop, &mut |node, told, bytes| {
         spool.put(
             &format!("{}-{}.rsamp", node.replace('/', "_"), told.pid),
@@ -105,7 +105,7 @@ fn number(job: &str) -> Pid {
 }
 
 /// The words that ask `rsamp attach` for the same.
-fn words(sampling: &Sampling, extras: &Extras) -> Vec<OsString> {
+fn words(sampling: &Sampling, bounds: &Bounds, extras: &Extras) -> Vec<OsString> {
     let mut words: Vec<OsString> = vec!["attach".into()];
     let mut option = |name: &str, value: String| words.push(format!("--{name}={value}").into());
     match sampling.rate {
@@ -118,6 +118,15 @@ fn words(sampling: &Sampling, extras: &Extras) -> Vec<OsString> {
     if let Some(duration) = sampling.duration {
         option("duration", duration.as_secs_f64().to_string());
     }
+    if let Some(delay) = sampling.delay {
+        option("delay", delay.as_secs_f64().to_string());
+    }
+    if let Some(function) = &bounds.start_at {
+        option("start-at", function.clone());
+    }
+    if let Some(function) = &bounds.stop_at {
+        option("stop-at", function.clone());
+    }
     for name in &extras.environment {
         option("env", name.clone());
     }
@@ -128,6 +137,9 @@ fn words(sampling: &Sampling, extras: &Extras) -> Vec<OsString> {
     }
     if sampling.children == Children::Ignored {
         words.push("--no-children".into());
+    }
+    if let Some(bytes) = extras.max_size_bytes {
+        words.push(format!("--max-size={bytes}").into());
     }
     if !extras.source {
         words.push("--no-source".into());
@@ -188,15 +200,21 @@ mod tests {
             rate: Rate::Fixed(250.0),
             max_overhead: Some(0.005),
             duration: Some(Duration::from_millis(2500)),
+            delay: Some(Duration::from_secs(30)),
             stops: Stops::Never,
             children: Children::Ignored,
         };
         let extras = Extras {
             environment: vec!["OMP_NUM_THREADS".to_owned()],
             source: false,
+            max_size_bytes: Some(20 << 20),
         };
-        let words = words(&sampling, &extras);
-        insta::assert_snapshot!(words.join(" ".as_ref()).to_string_lossy(), @"attach --rate=250 --max-overhead=0.5 --duration=2.5 --env=OMP_NUM_THREADS --never-stop --no-children --no-source");
+        let bounds = Bounds {
+            start_at: Some("Solver.solve".to_owned()),
+            stop_at: Some("save".to_owned()),
+        };
+        let words = words(&sampling, &bounds, &extras);
+        insta::assert_snapshot!(words.join(" ".as_ref()).to_string_lossy(), @"attach --rate=250 --max-overhead=0.5 --duration=2.5 --delay=30 --start-at=Solver.solve --stop-at=save --env=OMP_NUM_THREADS --never-stop --no-children --max-size=20971520 --no-source");
     }
 
     #[test]

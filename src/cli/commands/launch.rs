@@ -353,6 +353,7 @@ fn tell(request: &Record, gathered: Gathered, code: u8) -> u8 {
         recorded,
         trouble,
         missing,
+        cut_off,
         notes,
         kept,
     } = gathered;
@@ -374,6 +375,9 @@ fn tell(request: &Record, gathered: Gathered, code: u8) -> u8 {
         };
         let error = anyhow::anyhow!("{what}: {}{more}", reason.trim());
         streams::complain(Severity::Warning, &error, &doing);
+    }
+    for line in &cut_off {
+        streams::complain(Severity::Warning, &anyhow::anyhow!("{line}"), &doing);
     }
     for line in &missing {
         streams::complain(Severity::Error, &anyhow::anyhow!("{line}"), &doing);

@@ -22,7 +22,9 @@ use crate::cli::recording::{Recorded, Recording};
 use crate::cli::request::Placement;
 use crate::cli::streams::{self, Severity};
 use crate::cli::{commands, exit_code, gather, program_name, report, request};
-use crate::process::{Change, Launched, Pid, Process, spawn};
+use crate::launch::InJob;
+use crate::process::{Change, Launched, Pid, Process, SpawnError, spawn};
+use crate::profile::filter::Ranks;
 use crate::sampler::{Children, Ended, Progress, SamplerError, Stop};
 
 /// The sampler sees the program's end by itself, within a tick or its longest wait, and knows best what it
@@ -45,14 +47,31 @@ struct Ran {
 /// # Errors
 /// When the program is not started.
 pub fn run(request: &request::Record) -> Result<Ending> {
+    let rank = InJob::own().rank;
+    let is_wanted = |rank| request.ranks.iter().any(|ranks| ranks.holds(rank));
+    if !request.ranks.is_empty() && rank.is_some_and(|rank| !is_wanted(rank)) {
+        return Err(become_program(&request.command).into());
+    }
     if runs_rsamp(&request.command) {
-        return Err(become_inner(&request.command));
+        let error = anyhow!(
+            "the command is rsamp record itself: it records, with its own options, and this rsamp does not"
+        );
+        let doing = Doing::Record(request.command.clone());
+        streams::complain(Severity::Warning, &error, &doing);
+        return Err(become_program(&request.command).into());
     }
     match launch::way(request)? {
         Way::Ranks(found) => return launch::run_ranks(request, &found),
         Way::Script(line, called) => return launch::run_script(request, line, &called),
         Way::Batch(submission) => return launch::submit(request, &submission),
         Way::Here => {}
+    }
+    if !request.ranks.is_empty() && rank.is_none() {
+        let error = anyhow!(
+            "--ranks {}: no launcher gave this process a rank, so it is recorded",
+            listed(&request.ranks)
+        );
+        streams::complain(Severity::Warning, &error, &Doing::Report);
     }
     if let Placement::Rank(folder) = &request.placement {
         let (code, _, launched) = gathered(request, folder, &[])?;
@@ -61,14 +80,19 @@ pub fn run(request: &request::Record) -> Result<Ending> {
     let name = program_name::program_name(&request.command);
     let facts = Facts::own();
     let in_files = format!("{name}{}", facts.suffix());
-    let outputs = own_outputs(&request.outputs, &facts)?;
+    let mut outputs = own_outputs(&request.outputs, &facts)?;
+    let one_of_many = rank.filter(|_| facts.in_job.is_one_of_many());
+    if one_of_many.is_some() && outputs.is_default() {
+        // Graphs are of all ranks together.
+        outputs.files = request::Files::Default(vec![Kind::Recording]);
+    }
     let plan = Plan::check(&outputs, &in_files, None)?;
     let mut ran = record(request, name, plan, &[])?;
     if let Ok(recorded) = &mut ran.recorded {
         // Told below, by their names.
         recorded.sampled.running = 0;
     }
-    let code = settle(request, ran.recorded, ran.code);
+    let code = settle(request, ran.recorded, ran.code, &facts);
     if !request.quiet {
         tell_left(&ran.left);
     }
@@ -82,14 +106,15 @@ fn runs_rsamp(command: &[OsString]) -> bool {
     name == Some(OsStr::new("rsamp")) && subcommand.is_some_and(|word| word == "record")
 }
 
-/// Says that the inner rsamp is the one that records, and becomes it; returns only when it cannot.
-fn become_inner(command: &[OsString]) -> anyhow::Error {
-    let error = anyhow!(
-        "the command is rsamp record itself: it records, with its own options, and this rsamp does not"
-    );
-    streams::complain(Severity::Warning, &error, &Doing::Record(command.to_vec()));
+/// Has this process become the program, without rsamp; returns only when that fails.
+fn become_program(command: &[OsString]) -> SpawnError {
     let program = command.first().map(Path::new).unwrap_or(Path::new(""));
-    spawn::replace(program, command, &[]).into()
+    spawn::replace(program, command, &[])
+}
+
+fn listed(ranks: &[Ranks]) -> String {
+    let words: Vec<String> = ranks.iter().map(Ranks::to_string).collect();
+    words.join(",")
 }
 
 /// The files to write: where other ranks, or tasks of an array, would write the same, others than were named.
@@ -166,6 +191,15 @@ pub fn gathered(
                 gather::leave_note(&file, &error.to_string());
             } else if let Some(error) = report::errors(&recorded.outcomes).first() {
                 gather::leave_note(&file, error);
+                // Where the disk is full, the note may not have arrived.
+                let facts = Facts::own();
+                let rank = facts.in_job.rank.map(|rank| format!("rank {rank} on "));
+                let place = rank.unwrap_or_default() + &facts.host;
+                streams::complain(
+                    Severity::Error,
+                    &anyhow!("{place}: {error}"),
+                    &Doing::Report,
+                );
             }
         }
         Err(error) => gather::leave_note(&file, &format!("{error:#}")),
@@ -189,6 +223,7 @@ fn record(request: &request::Record, name: String, plan: Plan, changes: &[Change
             .map(|word| word.to_string_lossy().into_owned())
             .collect(),
         sampling: request.sampling,
+        bounds: request.bounds.clone(),
         extras: request.extras.clone(),
         drawing: request.outputs.drawing,
         start_timeout: None,
@@ -236,7 +271,7 @@ fn record(request: &request::Record, name: String, plan: Plan, changes: &[Change
 }
 
 /// Says what came of the recording, once the program has ended with `code`, and chooses the exit code.
-fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8) -> u8 {
+fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8, facts: &Facts) -> u8 {
     let mut recorded = match recorded {
         Ok(recorded) => recorded,
         Err(error) => {
@@ -255,7 +290,12 @@ fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8) -> u8
         recorded.sampled.ended = Ended::TargetEnded;
     }
     if !request.quiet {
-        streams::say(report::text(&recorded, "the program").trim_end());
+        let rank = facts.in_job.rank.filter(|_| facts.in_job.is_one_of_many());
+        let text = match rank {
+            Some(rank) => report::of_rank(&recorded, rank, &facts.host),
+            None => report::text(&recorded, "the program"),
+        };
+        streams::say(text.trim_end());
     }
     let is_whole = commands::say_errors(&recorded.outcomes);
     if code == exit_code::OK && !is_whole {

@@ -1,10 +1,11 @@
-//! Turns recordings into a summary on standard output, or into files of other formats.
+//! Turns recordings into a summary on standard output, or into files: one recording of all, or other formats.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::cli::inputs::{self, Input, Trouble};
+use crate::cli::merged::{Recordings, common_header};
 use crate::cli::outputs::Plan;
 use crate::cli::request;
 use crate::cli::streams;
@@ -23,14 +24,23 @@ use crate::profile::diff::Side;
 pub fn run(request: &request::Report) -> Result<u8> {
     let mut trouble = Trouble::default();
     let mut inputs = inputs::open(inputs::expand(&request.inputs)?, &mut trouble)?;
-    for input in &mut inputs {
-        input.wants_source = request.tables.is_any();
-    }
     let name = overview::name(&inputs);
-    let plan = match &request.outputs {
-        Some(outputs) => Some(Plan::check(outputs, &name, None)?),
+    let mut plan = match &request.outputs {
+        Some(outputs) => {
+            inputs::refuse_outputs(&inputs, &named(outputs))?;
+            Some(Plan::check(outputs, &name, None)?)
+        }
         None => None,
     };
+    // Files that were named are not named after a process.
+    let header = common_header(&inputs);
+    let mut recordings = plan
+        .as_mut()
+        .map(|plan| Recordings::new(plan, Pid(0), &header));
+    recordings = recordings.filter(|recordings| !recordings.is_empty());
+    for input in &mut inputs {
+        input.wants_source = request.tables.is_any() || recordings.is_some();
+    }
     let mut profile = match &plan {
         Some(plan) => plan.empty_profile(),
         None => Profile::default(),
@@ -45,13 +55,23 @@ pub fn run(request: &request::Report) -> Result<u8> {
         &mut inputs,
         &request.selection,
         &mut trouble,
-        &mut |event| match &mut side {
-            Some(side) => side.apply(event),
-            None => profile.apply(event),
+        &mut |event| {
+            if let Some(recordings) = &mut recordings {
+                recordings.event(&event);
+            }
+            match &mut side {
+                Some(side) => side.apply(event),
+                None => profile.apply(event),
+            }
         },
     );
     let code = commands::say_trouble(trouble);
     left?;
+    for input in &inputs {
+        if let Some(recordings) = &mut recordings {
+            recordings.sources(&input.source, &input.changed_files);
+        }
+    }
     let profile = side.as_ref().map_or(&profile, Side::profile);
     let confidence = side.as_ref().map(Confidence::of);
     if request.tables.is_any() {
@@ -62,7 +82,7 @@ pub fn run(request: &request::Report) -> Result<u8> {
         let text = overview::text(&inputs, profile, selection, confidence.as_ref());
         streams::print(&text).context("write to standard output")?;
     }
-    let is_written = plan.is_none_or(|plan| write(&plan, &inputs, profile, request));
+    let is_written = plan.is_none_or(|plan| write(&plan, recordings, &inputs, profile, request));
     Ok(if is_written {
         code
     } else {
@@ -70,8 +90,22 @@ pub fn run(request: &request::Report) -> Result<u8> {
     })
 }
 
+/// The files that the user named.
+fn named(outputs: &request::Outputs) -> Vec<PathBuf> {
+    match &outputs.files {
+        request::Files::Named(files) => files.iter().map(|file| file.path.clone()).collect(),
+        request::Files::Default(_) => Vec::new(),
+    }
+}
+
 /// Whether everything was written.
-fn write(plan: &Plan, inputs: &[Input], profile: &Profile, request: &request::Report) -> bool {
+fn write(
+    plan: &Plan,
+    recordings: Option<Recordings>,
+    inputs: &[Input],
+    profile: &Profile,
+    request: &request::Report,
+) -> bool {
     // Names a file that could not be written where it should be.
     let pid = Pid(profile.processes().first().map_or(0, |process| process.pid));
     let drawing = request.outputs.as_ref().map(|outputs| outputs.drawing);
@@ -79,7 +113,8 @@ fn write(plan: &Plan, inputs: &[Input], profile: &Profile, request: &request::Re
         drawing: drawing.unwrap_or_default(),
         ..overview::meta(inputs, profile, &request.selection)
     };
-    let outcomes = plan.write(profile, &meta, pid, Vec::new);
+    let recordings = || recordings.map_or_else(Vec::new, |recordings| recordings.finish(plan));
+    let outcomes = plan.write(profile, &meta, pid, recordings);
     if !request.quiet {
         for outcome in &outcomes {
             let saved = outcome.saved.as_ref();

@@ -1,7 +1,7 @@
 //! Turns a stream of events into the part of it that was asked for.
 //!
 //! ```text
-//! Event ─► Filter: owners (process, rank, thread) ─► window (time) ─► stacks (frames) ─► Event
+//! Event ─► Filter: owners (process, rank, step, thread) ─► window (time) ─► stacks (frames) ─► Event
 //! ```
 //!
 //! What comes out is a stream of events like any other, for a [`super::Profile`] or whatever else
@@ -23,6 +23,8 @@ use super::event::{Event, Nanos, Sample, StackId, State, ThreadId};
 
 mod ranks;
 
+mod step_name;
+
 mod owners;
 
 mod stacks;
@@ -33,9 +35,10 @@ mod nothing_left;
 
 pub use nothing_left::{Criterion, NothingLeft};
 pub use ranks::{NoRanks, Ranks};
+pub use step_name::StepName;
 
 use nothing_left::Passed;
-use owners::Owners;
+use owners::{Owners, Wanted};
 use stacks::{Kept, Stacks};
 use window::Window;
 
@@ -54,6 +57,8 @@ pub struct Selection {
     pub states: Vec<State>,
     /// Ranks of which one must be the process's; empty: all, and processes that have none.
     pub ranks: Vec<Ranks>,
+    /// Launches or steps of which the process's must be one; empty: all, and processes whose launch is not known.
+    pub steps: Vec<StepName>,
     /// Only what lies behind this time since the start of the recording.
     pub from: Option<Nanos>,
     /// Only what lies before this time since the start of the recording. A run across one of the
@@ -132,13 +137,15 @@ impl Selection {
             processes,
             states,
             ranks,
+            steps,
             from,
             to,
             function,
             focus,
             hidden,
         } = self;
-        let owners = threads.is_empty() && processes.is_empty() && ranks.is_empty();
+        let places = ranks.is_empty() && steps.is_empty();
+        let owners = threads.is_empty() && processes.is_empty() && places;
         let window = from.is_none() && to.is_none();
         let stacks = function.is_none() && focus.is_none() && hidden.is_empty();
         *view == View::Wall && owners && states.is_empty() && window && stacks
@@ -169,7 +176,12 @@ impl Filter {
                 from: selection.from,
                 to: selection.to,
             },
-            owners: Owners::new(selection.processes, selection.ranks, selection.threads),
+            owners: Owners::new(Wanted {
+                processes: selection.processes,
+                ranks: selection.ranks,
+                steps: selection.steps,
+                threads: selection.threads,
+            }),
             stacks: Stacks::new(selection.function, selection.focus, selection.hidden),
             passed: Passed::default(),
         }
@@ -210,6 +222,7 @@ impl Filter {
         let (asked, names) = match criterion {
             Criterion::Process => self.owners.processes(),
             Criterion::Rank => self.owners.ranks(),
+            Criterion::Step => self.owners.steps(),
             Criterion::Thread => self.owners.threads(),
             Criterion::State => {
                 let asked: Vec<&str> = self.states.iter().map(|state| state.word()).collect();

@@ -17,6 +17,8 @@ pub enum Criterion {
     Process,
     /// [`super::Selection::ranks`].
     Rank,
+    /// [`super::Selection::steps`].
+    Step,
     /// [`super::Selection::threads`].
     Thread,
     /// [`super::Selection::function`].
@@ -34,6 +36,7 @@ impl fmt::Display for Criterion {
             Criterion::Window => "time span",
             Criterion::Process => "process",
             Criterion::Rank => "rank",
+            Criterion::Step => "step",
             Criterion::Thread => "thread",
             Criterion::Function => "function",
             Criterion::Focus => "focus",

@@ -1,20 +1,28 @@
 //! Turns processes and threads into those that were asked for, numbered anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Name;
 use super::nothing_left::{Criterion, Passed};
 use super::ranks::Ranks;
+use super::step_name::StepName;
 use crate::profile::event::{
     Event, Missing, Process, ProcessId, Sample, StackId, State, Thread, ThreadId, Usage,
 };
 
+/// What was asked for; an empty list asks for all.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) processes: Vec<Name>,
+    pub(super) ranks: Vec<Ranks>,
+    pub(super) steps: Vec<StepName>,
+    pub(super) threads: Vec<Name>,
+}
+
 /// The processes and threads seen, and which of them were asked for.
 #[derive(Debug)]
 pub(super) struct Owners {
-    wanted_processes: Vec<Name>,
-    wanted_ranks: Vec<Ranks>,
-    wanted_threads: Vec<Name>,
+    wanted: Wanted,
     processes: Vec<OwnProcess>,
     threads: Vec<OwnThread>,
     processes_out: u32,
@@ -43,16 +51,10 @@ struct OwnThread {
 }
 
 impl Owners {
-    /// Nobody has appeared yet. An empty list asks for all.
-    pub(super) fn new(
-        wanted_processes: Vec<Name>,
-        wanted_ranks: Vec<Ranks>,
-        wanted_threads: Vec<Name>,
-    ) -> Owners {
+    /// Nobody has appeared yet.
+    pub(super) fn new(wanted: Wanted) -> Owners {
         Owners {
-            wanted_processes,
-            wanted_ranks,
-            wanted_threads,
+            wanted,
             processes: Vec::new(),
             threads: Vec::new(),
             processes_out: 0,
@@ -77,15 +79,22 @@ impl Owners {
     }
 
     fn lacks(&self, id: ProcessId, process: &Process) -> Option<Criterion> {
-        let names = &self.wanted_processes;
+        let names = &self.wanted.processes;
         let is_named = names.is_empty() || names.iter().any(|name| is_process(name, id, process));
         if !is_named {
             return Some(Criterion::Process);
         }
-        let ranks = &self.wanted_ranks;
+        let ranks = &self.wanted.ranks;
         let holds = |rank| ranks.iter().any(|ranks| ranks.holds(rank));
         let is_of_rank = ranks.is_empty() || process.rank.is_some_and(holds);
-        (!is_of_rank).then_some(Criterion::Rank)
+        if !is_of_rank {
+            return Some(Criterion::Rank);
+        }
+        let steps = &self.wanted.steps;
+        let launch = process.launch.as_deref();
+        let fits = |launch| steps.iter().any(|step| step.fits(launch));
+        let is_of_step = steps.is_empty() || launch.is_some_and(fits);
+        (!is_of_step).then_some(Criterion::Step)
     }
 
     /// Something was counted of a process; it is told once there are samples of it.
@@ -128,7 +137,7 @@ impl Owners {
             emit(Event::Thread(ThreadId(u32::MAX), thread));
             return Vec::new();
         }
-        let wanted = &self.wanted_threads;
+        let wanted = &self.wanted.threads;
         let is_wanted = wanted.is_empty() || wanted.iter().any(|name| is_thread(name, id, &thread));
         let Some(known) = self.threads.get_mut(index) else {
             self.threads.push(OwnThread {
@@ -239,13 +248,23 @@ impl Owners {
             }
             format!("{} ({})", process.pid, process.command.join(" "))
         });
-        (listed(&self.wanted_processes), there.collect())
+        (listed(&self.wanted.processes), there.collect())
     }
 
     /// What was asked for of ranks, and what there is.
     pub(super) fn ranks(&self) -> (String, Vec<String>) {
         let there = self.processes.iter().filter_map(|known| known.process.rank);
-        (listed(&self.wanted_ranks), Ranks::joined(there))
+        (listed(&self.wanted.ranks), Ranks::joined(there))
+    }
+
+    /// What was asked for of steps, and what there is.
+    pub(super) fn steps(&self) -> (String, Vec<String>) {
+        let there = self
+            .processes
+            .iter()
+            .filter_map(|known| known.process.launch.clone());
+        let there: BTreeSet<String> = there.collect();
+        (listed(&self.wanted.steps), there.into_iter().collect())
     }
 
     /// What was asked for of threads, and what there is.
@@ -260,7 +279,7 @@ impl Owners {
                 (None, None) => number.to_string(),
             }
         });
-        (listed(&self.wanted_threads), there.collect())
+        (listed(&self.wanted.threads), there.collect())
     }
 }
 

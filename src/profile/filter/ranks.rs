@@ -14,7 +14,7 @@ pub struct Ranks {
 
 /// Text that stands for no ranks.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("a rank is a number from 0 on, and several are 0-3")]
+#[error("give numbers from 0 to 4294967295, or first-last, as 0,7,100-110")]
 pub struct NoRanks;
 
 impl Ranks {

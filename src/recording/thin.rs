@@ -1,0 +1,274 @@
+//! Turns the events of a recording into fewer: equal samples of a span of time become one.
+//!
+//! No time is lost, and what each stack has in all stays exact; only when it was is kept less finely.
+
+use std::collections::BTreeMap;
+use std::mem::take;
+
+use rustc_hash::FxHashMap;
+
+use crate::profile::event::{
+    Event, Loss, LostCause, Nanos, ProcessId, RateSpan, Sample, StackId, State, ThreadId, Usage,
+};
+
+/// Thins out a stream of events.
+#[derive(Debug)]
+pub struct Thinner {
+    span: Nanos,
+    threads: BTreeMap<ThreadId, Sums>,
+    usage: BTreeMap<ProcessId, Usage>,
+    lost: BTreeMap<LostCause, Loss>,
+    rate: Option<RateSpan>,
+}
+
+/// What a thread did within one span.
+#[derive(Debug, Default)]
+struct Sums {
+    number: u64,
+    began: Nanos,
+    sums: Vec<Sample>,
+    index_of: FxHashMap<(Option<StackId>, State), usize>,
+}
+
+impl Thinner {
+    /// Keeps one sample of each stack and state of a thread in each `span` of time.
+    #[must_use]
+    pub fn new(span: Nanos) -> Thinner {
+        Thinner {
+            span: Nanos(span.0.max(1)),
+            threads: BTreeMap::new(),
+            usage: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            rate: None,
+        }
+    }
+
+    /// Takes the next event.
+    pub fn apply(&mut self, event: Event, emit: &mut dyn FnMut(Event)) {
+        match event {
+            Event::Sample(sample) => {
+                let number = self.number(sample.at);
+                let sums = self.threads.entry(sample.thread).or_default();
+                if sums.number != number {
+                    sums.emit(emit);
+                    sums.number = number;
+                }
+                sums.add(sample);
+            }
+            Event::Usage(usage) => {
+                let number = self.number(usage.at);
+                let before = self.usage.insert(usage.process, usage);
+                if let Some(before) = before.filter(|before| self.number(before.at) != number) {
+                    emit(Event::Usage(before));
+                }
+            }
+            Event::Lost(loss) => {
+                let number = self.number(loss.at);
+                let same = self.lost.get(&loss.cause).copied();
+                let same = same.filter(|before| self.number(before.at) == number);
+                let before = self.lost.insert(
+                    loss.cause,
+                    Loss {
+                        count: same.map_or(0, |same| same.count).saturating_add(loss.count),
+                        ..loss
+                    },
+                );
+                if let Some(before) = before.filter(|_| same.is_none()) {
+                    emit(Event::Lost(before));
+                }
+            }
+            Event::Rate(span) => self.rate(span, emit),
+            Event::End(end) => {
+                self.finish(emit);
+                emit(Event::End(end));
+            }
+            event => emit(event),
+        }
+    }
+
+    /// Hands on what is held.
+    pub fn finish(&mut self, emit: &mut dyn FnMut(Event)) {
+        for (_, mut sums) in take(&mut self.threads) {
+            sums.emit(emit);
+        }
+        take(&mut self.usage)
+            .into_values()
+            .for_each(|usage| emit(Event::Usage(usage)));
+        take(&mut self.lost)
+            .into_values()
+            .for_each(|loss| emit(Event::Lost(loss)));
+        if let Some(span) = self.rate.take() {
+            emit(Event::Rate(span));
+        }
+    }
+
+    /// The number of the span that a time ends.
+    fn number(&self, at: Nanos) -> u64 {
+        at.0.saturating_sub(1) / self.span.0
+    }
+
+    fn rate(&mut self, span: RateSpan, emit: &mut dyn FnMut(Event)) {
+        let sum = match self.rate {
+            Some(before) if before.millihertz == span.millihertz => RateSpan {
+                millihertz: span.millihertz,
+                time: before.time + span.time,
+                ticks: before.ticks.saturating_add(span.ticks),
+                own_cpu: before.own_cpu + span.own_cpu,
+            },
+            before => {
+                if let Some(before) = before {
+                    emit(Event::Rate(before));
+                }
+                span
+            }
+        };
+        self.rate = Some(sum);
+    }
+}
+
+impl Sums {
+    fn add(&mut self, sample: Sample) {
+        if self.sums.is_empty() {
+            self.began = sample.at - sample.wall;
+        }
+        let key = (sample.stack, sample.state);
+        let next = self.sums.len();
+        let index = *self.index_of.entry(key).or_insert(next);
+        let Some(sum) = self.sums.get_mut(index) else {
+            self.sums.push(sample);
+            return;
+        };
+        sum.ticks = sum.ticks.saturating_add(sample.ticks);
+        sum.wall += sample.wall;
+        sum.cpu += sample.cpu;
+        sum.gil += sample.gil;
+        sum.helpers_cpu += sample.helpers_cpu;
+        sum.blocked_others += sample.blocked_others;
+        sum.grown_bytes = sum.grown_bytes.saturating_add(sample.grown_bytes);
+        sum.shrunk_bytes = sum.shrunk_bytes.saturating_add(sample.shrunk_bytes);
+        sum.unsure_bytes = sum.unsure_bytes.saturating_add(sample.unsure_bytes);
+    }
+
+    /// Hands on the sums, one after the other in the time that they took together.
+    fn emit(&mut self, emit: &mut dyn FnMut(Event)) {
+        self.index_of.clear();
+        let mut at = self.began;
+        for sum in self.sums.drain(..) {
+            at += sum.wall;
+            emit(Event::Sample(Sample { at, ..sum }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// Two threads that change between three stacks every millisecond, with what else is counted.
+    fn events() -> Vec<Event> {
+        let mut events = Vec::new();
+        for number in 0..1000_u64 {
+            for thread in 0..2 {
+                events.push(Event::Sample(Sample {
+                    at: Nanos((number + 1) * MS),
+                    thread: ThreadId(thread),
+                    stack: Some(StackId((number % 3) as u32)),
+                    ticks: 1,
+                    wall: Nanos(MS),
+                    cpu: Nanos(number),
+                    grown_bytes: 1,
+                    ..Sample::default()
+                }));
+            }
+            let at = Nanos((number + 1) * MS);
+            events.push(Event::Usage(Usage {
+                at,
+                resident: Some(number),
+                ..Usage::default()
+            }));
+            let cause = LostCause::Late;
+            events.push(Event::Lost(Loss {
+                at,
+                cause,
+                count: 2,
+            }));
+            events.push(Event::Rate(RateSpan {
+                millihertz: 1_000_000,
+                time: Nanos(MS),
+                ticks: 1,
+                own_cpu: Nanos(1),
+            }));
+        }
+        events.push(Event::End(Nanos(1000 * MS)));
+        events
+    }
+
+    fn thinned(events: &[Event], span: Nanos) -> Vec<Event> {
+        let mut thinner = Thinner::new(span);
+        let mut thin = Vec::new();
+        for event in events {
+            thinner.apply(event.clone(), &mut |event| thin.push(event));
+        }
+        thin
+    }
+
+    /// Time, CPU time and growth of each stack of each thread, and how much was lost.
+    fn sums(events: &[Event]) -> (BTreeMap<(u32, Option<StackId>), [u64; 4]>, u64) {
+        let (mut sums, mut lost): (BTreeMap<_, [u64; 4]>, u64) = (BTreeMap::new(), 0);
+        for event in events {
+            match event {
+                Event::Sample(sample) => {
+                    let sum = sums.entry((sample.thread.0, sample.stack)).or_default();
+                    let own = [
+                        u64::from(sample.ticks),
+                        sample.wall.0,
+                        sample.cpu.0,
+                        sample.grown_bytes,
+                    ];
+                    sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+                }
+                Event::Lost(loss) => lost += loss.count,
+                _ => {}
+            }
+        }
+        (sums, lost)
+    }
+
+    #[test]
+    fn sums_stay_exact_whatever_the_span() {
+        let events = events();
+        for (span_ms, most) in [(1, 5001), (10, 1000), (100, 120), (10_000, 10)] {
+            let thin = thinned(&events, Nanos(span_ms * MS));
+            assert_eq!(sums(&thin), sums(&events), "{span_ms} ms");
+            assert!(thin.len() <= most, "{span_ms} ms: {}", thin.len());
+            assert_eq!(thin.last(), events.last());
+        }
+    }
+
+    #[test]
+    fn samples_of_a_thread_follow_each_other_without_overlap() {
+        let thin = thinned(&events(), Nanos(100 * MS));
+        let mut end = BTreeMap::new();
+        for event in thin {
+            if let Event::Sample(sample) = event {
+                let end = end.entry(sample.thread).or_insert(Nanos(0));
+                assert_eq!(sample.at - sample.wall, *end);
+                *end = sample.at;
+            }
+        }
+        assert!(end.values().all(|end| *end == Nanos(1000 * MS)));
+    }
+
+    #[test]
+    fn the_last_reading_of_each_span_is_kept() {
+        let thin = thinned(&events(), Nanos(100 * MS));
+        let kept = thin.iter().filter_map(|event| match event {
+            Event::Usage(usage) => usage.resident,
+            _ => None,
+        });
+        let expected: Vec<u64> = (0..10).map(|span| span * 100 + 99).collect();
+        assert_eq!(kept.collect::<Vec<_>>(), expected);
+    }
+}
