@@ -4,16 +4,21 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
+
 use super::growing::Growing;
+use super::hints::Doing;
 use super::kind::Kind;
 use super::naming::{Facts, Pattern, own_variable};
 use super::place::{self, Place, Readers};
 use super::request::{Files, Outputs};
 use super::scratch::Scratch;
+use super::streams::{self, Severity};
 use crate::export::{self, ExportError, Format, Meta};
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::limits::MAX_ROWS;
+use crate::profile::timeline::MAX_RUNS;
 use crate::recording::{Replace, Spare};
 
 pub use super::place::{OutputError, WriteError};
@@ -267,6 +272,13 @@ impl Plan {
         pid: Pid,
         recordings: impl FnOnce() -> Vec<Outcome>,
     ) -> Vec<Outcome> {
+        if profile.has_lost_timeline() {
+            let error = anyhow!(
+                "there are more than {MAX_RUNS} changes of stacks: files with a time axis show each stack once instead; \
+                 a part that --from and --to choose has one"
+            );
+            streams::complain(Severity::Warning, &error, &Doing::Report);
+        }
         let render: Render<'_> = &mut |format, out| {
             export::write(format, profile, meta, out)
                 .map_err(|ExportError::Write { source, .. }| source)

@@ -12,7 +12,9 @@ use super::event::{
     Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, Process, ProcessId, RateSpan,
     Sample, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
-use super::limits::MORE_STACKS;
+use super::limits::{MAX_FRAMES_OF_ROWS, MAX_READ_ROWS, MORE_STACKS};
+#[cfg(doc)]
+use super::timeline::MAX_RUNS;
 use super::timeline::Timeline;
 use super::usage::Readings;
 
@@ -186,8 +188,12 @@ pub struct Profile {
     threads: Vec<Thread>,
     frames: Vec<Frame>,
     stacks: Vec<Stack>,
+    /// How many frames each stack has.
+    depths: Vec<u32>,
     rows: Vec<Row>,
-    /// How many rows there may be; `None`: any number.
+    /// How many frames the stacks of all rows have.
+    frames_of_rows: u64,
+    /// How many rows there may be; `None`: [`MAX_READ_ROWS`].
     max_rows: Option<usize>,
     /// The stack that is the mark [`MORE_STACKS`] alone.
     more_stacks: Option<StackId>,
@@ -212,6 +218,7 @@ pub struct Profile {
     end: Option<Nanos>,
     rejected: u64,
     timeline: Option<Timeline>,
+    has_lost_timeline: bool,
 }
 
 impl Profile {
@@ -263,9 +270,13 @@ impl Profile {
                 if parent.is_none() && self.frame(frame).is_some_and(is_more) {
                     self.more_stacks = Some(id);
                 }
-                self.frame(frame).is_some()
-                    && self.is_stack(parent)
-                    && push(&mut self.stacks, id.0, Stack { parent, frame })
+                let is_known = self.frame(frame).is_some() && self.is_stack(parent);
+                let depth = self.depth(parent).saturating_add(1);
+                let accepted = is_known && push(&mut self.stacks, id.0, Stack { parent, frame });
+                if accepted {
+                    self.depths.push(depth);
+                }
+                accepted
             }
             Event::Sample(sample) => self.apply_sample(&sample),
             Event::Lost(loss) => {
@@ -332,9 +343,12 @@ impl Profile {
             self.squares += wall * wall / f64::from(sample.ticks.max(1));
         }
         let mut key = (sample.thread, sample.stack, sample.state);
-        let is_full = self.max_rows.is_some_and(|most| self.rows.len() >= most);
+        let most = self.max_rows.unwrap_or(MAX_READ_ROWS);
+        let is_full = self.rows.len() >= most || self.frames_of_rows > MAX_FRAMES_OF_ROWS;
         if is_full && !self.row_of.contains_key(&key) {
             key.1 = self.more_stacks;
+            let cut = self.lost.entry(LostCause::TooMany).or_default();
+            *cut = cut.saturating_add(u64::from(sample.ticks));
         }
         self.add_to_row(key, totals);
         if let Some(sum) = self.thread_totals.get_mut(sample.thread.0 as usize) {
@@ -347,6 +361,10 @@ impl Profile {
         self.covered.push(sample.at - sample.wall, sample.at);
         if let Some(timeline) = &mut self.timeline {
             timeline.push(*sample);
+            if timeline.is_too_long() {
+                self.timeline = None;
+                self.has_lost_timeline = true;
+            }
         }
         true
     }
@@ -358,6 +376,7 @@ impl Profile {
             Some(row) => row.totals += totals,
             None => {
                 self.row_of.insert(key, self.rows.len());
+                self.frames_of_rows += u64::from(self.depth(key.1));
                 let (thread, stack, state) = key;
                 self.rows.push(Row {
                     thread,
@@ -367,6 +386,11 @@ impl Profile {
                 });
             }
         }
+    }
+
+    fn depth(&self, stack: Option<StackId>) -> u32 {
+        let depth = stack.and_then(|stack| self.depths.get(stack.0 as usize));
+        depth.copied().unwrap_or(0)
     }
 
     fn apply_rate(&mut self, span: RateSpan) {
@@ -467,6 +491,12 @@ impl Profile {
     #[must_use]
     pub fn timeline(&self) -> Option<&Timeline> {
         self.timeline.as_ref()
+    }
+
+    /// Whether what was seen when was to be kept, and was given up: there were more than [`MAX_RUNS`] runs.
+    #[must_use]
+    pub fn has_lost_timeline(&self) -> bool {
+        self.has_lost_timeline
     }
 
     /// What was lost, by cause; a cause that never came up is not in it.

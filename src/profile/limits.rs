@@ -31,6 +31,13 @@ pub const MAX_COMMANDS_BYTES: usize = 4 << 20;
 /// The most rows of a profile that is made while the program runs.
 pub const MAX_ROWS: usize = 400_000;
 
+/// The most rows of a profile that is made of recordings: a thousand ranks have a thousand each.
+pub const MAX_READ_ROWS: usize = 1_500_000;
+
+/// The most frames that the stacks of all rows may have: every table goes through them, which takes some seconds for so
+/// many. A thousand rows of the deepest stacks have some thirty million.
+pub const MAX_FRAMES_OF_ROWS: u64 = 1 << 31;
+
 /// The frame that stands for what is cut off a stack when there are too many of them.
 pub const MORE_STACKS: &str = "[more stacks]";
 

@@ -6,6 +6,9 @@
 use super::event::{Loss, Nanos, Sample, ThreadId};
 use super::{Profile, Row};
 
+/// So many runs are kept, which take some 400 MB: those of a day of one thread at 50 Hz.
+pub const MAX_RUNS: usize = 4_000_000;
+
 /// So many losses are told apart: those of a day in which there is one of ten. Later ones count with the last of their cause.
 const MAX_LOSSES: usize = 1 << 20;
 
@@ -13,6 +16,8 @@ const MAX_LOSSES: usize = 1 << 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Timeline {
     runs: Vec<Vec<Sample>>,
+    /// How many runs there are.
+    count: usize,
     losses: Vec<Loss>,
 }
 
@@ -55,6 +60,12 @@ impl Timeline {
             self.runs.resize_with(thread + 1, Vec::new);
         }
         self.runs[thread].push(run);
+        self.count += 1;
+    }
+
+    /// Whether there are more runs than a viewer can show, or a machine may have memory for.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.count > MAX_RUNS
     }
 
     pub(super) fn lose(&mut self, loss: Loss) {

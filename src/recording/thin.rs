@@ -214,8 +214,11 @@ mod tests {
         thin
     }
 
-    /// Time, CPU time and growth of each stack of each thread, and how much was lost.
-    fn sums(events: &[Event]) -> (BTreeMap<(u32, Option<StackId>), [u64; 4]>, u64) {
+    /// Ticks, time, CPU time and growth of each stack of each thread.
+    type Sums = BTreeMap<(u32, Option<StackId>), [u64; 4]>;
+
+    /// The sums, and how much was lost.
+    fn sums(events: &[Event]) -> (Sums, u64) {
         let (mut sums, mut lost): (BTreeMap<_, [u64; 4]>, u64) = (BTreeMap::new(), 0);
         for event in events {
             match event {

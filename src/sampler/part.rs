@@ -143,7 +143,7 @@ impl Part {
         let (is_first, is_last) = self.marks(sample.stack);
         let began = sample.at - sample.wall;
         match self.phase {
-            Phase::Before => return,
+            Phase::Before => {}
             Phase::Beginning if is_first => {
                 (self.phase, self.from) = (Phase::Within, began);
                 self.wait(sample);

@@ -9,6 +9,7 @@ use rsamp::profile::event::{
     ThreadId,
 };
 use rsamp::profile::functions::Functions;
+use rsamp::profile::limits::MORE_STACKS;
 use rsamp::profile::lines::Lines;
 use rsamp::profile::timeline::Timeline;
 use rsamp::profile::{Profile, Totals, View};
@@ -280,6 +281,73 @@ fn views_choose_the_time() {
     let profile = fold(&[("a", 400)]);
     let times = [View::Wall, View::Cpu, View::Gil].map(|view| profile.totals().time(view));
     assert_eq!(times, [Nanos(400), Nanos(200), Nanos(100)]);
+}
+
+#[test]
+fn rows_beyond_the_limit_go_to_a_name_that_says_so() {
+    let mut profile = Profile::default().with_max_rows(2);
+    let thread = |id| {
+        let thread = Thread {
+            process: ProcessId(0),
+            tid: None,
+            name: None,
+            is_main: id == 0,
+        };
+        Event::Thread(ThreadId(id), thread)
+    };
+    let names = ["a", MORE_STACKS, "b", "c"];
+    let frames = names.iter().zip(0..).map(|(name, id)| {
+        let frame = Frame {
+            name: (*name).to_owned(),
+            file: None,
+            first_line: None,
+            line: None,
+        };
+        Event::Frame(FrameId(id), frame)
+    });
+    let stacks = (0..4).map(|id| Event::Stack {
+        id: StackId(id),
+        parent: None,
+        frame: FrameId(id),
+    });
+    let sample = |thread, stack| {
+        Event::Sample(Sample {
+            thread: ThreadId(thread),
+            stack: Some(StackId(stack)),
+            ticks: 3,
+            wall: Nanos(10),
+            ..Sample::default()
+        })
+    };
+    let process = [
+        Event::Process(ProcessId(0), Process::default()),
+        thread(0),
+        thread(1),
+    ];
+    let samples = [(0, 0), (0, 2), (0, 3), (0, 2), (1, 0), (0, 3)];
+    let samples = samples.map(|(thread, stack)| sample(thread, stack));
+    let events = process
+        .into_iter()
+        .chain(frames)
+        .chain(stacks)
+        .chain(samples);
+    events.for_each(|event| profile.apply(event));
+    let rows: Vec<_> = profile
+        .rows()
+        .iter()
+        .map(|row| {
+            let frame = profile.frames_of(row.stack).next().expect("a frame");
+            (row.thread.0, &*frame.name, row.totals.wall.0)
+        })
+        .collect();
+    let expected = [
+        (0, "a", 10),
+        (0, "b", 20),
+        (0, MORE_STACKS, 20),
+        (1, MORE_STACKS, 10),
+    ];
+    assert_eq!(rows, expected);
+    assert_eq!(profile.lost().get(&LostCause::TooMany), Some(&9));
 }
 
 #[test]
