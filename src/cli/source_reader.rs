@@ -20,15 +20,17 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::{OFlag, ResolveFlag};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
+use zip::ZipArchive;
 
 use super::caller;
 use crate::process::{
@@ -38,6 +40,10 @@ use crate::process::{
 
 /// Larger files are data, not source that a person reads.
 const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// The most memory that the child which reads a file may take, in bytes of its address space: an archive may say that it has
+/// millions of members.
+const MAX_MEMORY: u64 = 512 << 20;
 
 /// The folders of so many processes are kept open. Of one that appeared before them no file is read.
 const MAX_PROCESSES: usize = 256;
@@ -120,6 +126,7 @@ fn answer(reading: Option<Reading<'_>>, file: &str) -> io::Result<()> {
     let found = reading.and_then(|reading| {
         reading.credentials.take_on().ok()?;
         end_with_parent().ok()?;
+        setrlimit(Resource::RLIMIT_AS, MAX_MEMORY, MAX_MEMORY).ok()?;
         reading.read(Path::new(file)).ok()
     });
     write_out(&serde_json::to_vec(&found)?)
@@ -282,16 +289,14 @@ fn is_unknown_call(error: &io::Error) -> bool {
 
 impl Reading<'_> {
     fn read(&self, path: &Path) -> io::Result<Found> {
-        let file = match self.folders {
-            Some(folders) => folders.open(path)?,
-            None => open_regular(path)?,
+        let (file, bytes) = match self.open(path) {
+            Ok(file) => {
+                let bytes = read_all(&file)?;
+                (file, bytes)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => self.unpack(path)?,
+            Err(error) => return Err(error),
         };
-        let too_large = || io::Error::from(io::ErrorKind::FileTooLarge);
-        let mut bytes = Vec::new();
-        (&file).take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(too_large());
-        }
         // What is no text is no source.
         let text = String::from_utf8(bytes)
             .ok()
@@ -312,6 +317,39 @@ impl Reading<'_> {
     }
 }
 
+impl Reading<'_> {
+    fn open(&self, path: &Path) -> io::Result<File> {
+        match self.folders {
+            Some(folders) => folders.open(path),
+            None => open_regular(path),
+        }
+    }
+
+    /// Reads a file in an archive (zipapp, zipimport): `app.pyz/package/module.py`. Returns the archive too.
+    fn unpack(&self, path: &Path) -> io::Result<(File, Vec<u8>)> {
+        let mut parents = path.ancestors().skip(1);
+        let (archive, at) = parents
+            .find_map(|parent| Some((self.open(parent).ok()?, parent)))
+            .ok_or(io::ErrorKind::NotFound)?;
+        let name = path.strip_prefix(at).map_err(io::Error::other)?;
+        let name = name.to_str().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut members = ZipArchive::new(BufReader::new(&archive)).map_err(io::Error::other)?;
+        let bytes = read_all(members.by_name(name).map_err(io::Error::other)?)?;
+        drop(members);
+        Ok((archive, bytes))
+    }
+}
+
+/// Up to [`MAX_FILE_BYTES`].
+fn read_all(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        0..=MAX_FILE_BYTES => Ok(bytes),
+        _ => Err(io::ErrorKind::FileTooLarge.into()),
+    }
+}
+
 /// When a file's text was changed last. What replaces a file by a copy with an older time, as `mv` and `cp -p` do,
 /// shows in the time at which its inode was changed.
 fn changed_at(metadata: &fs::Metadata) -> SystemTime {
@@ -325,6 +363,9 @@ fn changed_at(metadata: &fs::Metadata) -> SystemTime {
 
 #[cfg(test)]
 mod tests {
+    use zip::write::SimpleFileOptions;
+    use zip::{CompressionMethod, ZipWriter};
+
     use super::*;
 
     fn own() -> Reading<'static> {
@@ -333,6 +374,37 @@ mod tests {
             folders: None,
             started: None,
         }
+    }
+
+    #[test]
+    fn a_file_in_an_archive_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("app.pyz");
+        let mut archive = ZipWriter::new(File::create(&path).expect("a file"));
+        let methods = [CompressionMethod::Stored, CompressionMethod::Deflated];
+        let large = " ".repeat(MAX_FILE_BYTES as usize + 1);
+        let texts = [
+            ("a/b.py", "x = 1\n"),
+            ("c.py", "y = 2\n"),
+            ("large.py", &large),
+        ];
+        for ((name, text), method) in texts.into_iter().zip(methods.into_iter().cycle()) {
+            let options = SimpleFileOptions::default().compression_method(method);
+            archive.start_file(name, options).expect("begun");
+            archive.write_all(text.as_bytes()).expect("written");
+        }
+        archive.finish().expect("written");
+        let text = |name: &str| {
+            let found = own().read(&path.join(name));
+            found.ok().map(|found| found.text)
+        };
+        assert_eq!(text("a/b.py").as_deref(), Some("x = 1\n"));
+        assert_eq!(text("c.py").as_deref(), Some("y = 2\n"));
+        for none in ["large.py", "a", "d.py", "../app.pyz"] {
+            assert_eq!(text(none), None, "{none}");
+        }
+        fs::write(&path, "no archive").expect("written");
+        assert_eq!(text("c.py"), None);
     }
 
     #[test]

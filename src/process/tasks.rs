@@ -548,7 +548,8 @@ mod tests {
         let tid = Tid(nix::unistd::gettid().as_raw());
         let mut faults = FaultCount::open(own, tid).unwrap();
         let before = faults.minor_faults().unwrap();
-        let room = vec![1_u8; 8 << 20];
+        // More than malloc ever takes from memory that was used before (`DEFAULT_MMAP_THRESHOLD_MAX`, 32 MiB).
+        let room = vec![1_u8; 64 << 20];
         let after = faults.minor_faults().unwrap();
         // Pages may be huge: there are a few faults at least.
         assert!(after > before, "{before} {after} {}", room[1]);

@@ -1,23 +1,23 @@
 //! Turns a signal to rsamp's process group into a message: by a process of the same group that gets what the group gets.
 //!
 //! The witness is a copy of rsamp, a child of it, that holds no file and no memory of its own, waits without using the CPU, and
-//! ends when rsamp does, however that is. To whoever chooses processes by their name or command line it looks like
-//! the command, not like rsamp: `pkill -f x.py` reaches both, `pkill rsamp` neither. It is older than the command, so
-//! that `pgrep --newest` finds the command.
+//! ends when rsamp does, however that is. To whoever chooses processes by their command line it looks like the command,
+//! as rsamp does, whose words hold those of the command: `pkill -f x.py` reaches all three. It has a name of its own: `pkill rsamp`
+//! does not reach it, and who counts processes named `python` does not count it. It is older than the command, so that
+//! `pgrep --newest` finds the command.
 //!
 //! kill(2) signals all members of a group while it holds the lock of the process list for reading. setpgid(2) takes
 //! that lock for writing (`tasklist_lock` in the kernel's `kernel/signal.c`, `kernel/sys.c`), even when it changes nothing.
 //! So once a setpgid returns, a signal that has come to one member has come to all: [`await_senders`].
 
 use std::cell::Cell;
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -36,8 +36,8 @@ const ANSWER: Duration = Duration::from_millis(500);
 /// A message of the witness: signal and sender; that which ends an answer has the signal 0.
 const MESSAGE_BYTES: usize = 8;
 
-/// The longest name of a thread that the kernel keeps (`TASK_COMM_LEN` less one).
-const NAME_BYTES: usize = 15;
+/// Its name, of which the kernel keeps 15 bytes (`TASK_COMM_LEN` less one).
+const NAME: &CStr = c"signal-witness";
 
 /// A process that gets the signals of rsamp's group, and of every process of the job.
 #[derive(Debug)]
@@ -153,7 +153,8 @@ fn witness(mut channel: &UnixStream, command: &[OsString], watched: &SigSet) -> 
     SigSet::all().thread_set_mask()?;
     // A pipe of the user's must not stay open for it.
     sys::close_all_but(channel.as_raw_fd())?;
-    look_like(command);
+    let _ = prctl::set_name(NAME);
+    let _ = write_words(command);
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let signals = SignalFd::with_flags(watched, flags)?;
     loop {
@@ -192,18 +193,8 @@ fn tell(mut channel: &UnixStream, sent: Sent) -> io::Result<()> {
     channel.write_all(&message(sent))
 }
 
-/// Gives this process the command's name and words, as far as they fit where rsamp's are.
-fn look_like(command: &[OsString]) {
-    let program = command.first().map(Path::new).and_then(Path::file_name);
-    let name = program.unwrap_or_default().as_bytes();
-    let name = &name[..name.len().min(NAME_BYTES)];
-    if let Ok(name) = std::ffi::CString::new(name) {
-        let _ = prctl::set_name(&name);
-    }
-    let _ = write_words(command);
-}
-
-/// Overwrites the words of this process where the kernel looks for them (`arg_start` and `arg_end` in proc(5)).
+/// Puts the words of the command, as far as they fit, over those of this process, where the kernel looks for them
+/// (`arg_start` and `arg_end` in proc(5)).
 fn write_words(command: &[OsString]) -> io::Result<()> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let (start, length) = words_at(&stat).ok_or(io::ErrorKind::InvalidData)?;

@@ -232,7 +232,7 @@ fn a_signal_to_each_process_reaches_the_command_once_in_any_order() {
 }
 
 #[test]
-fn the_witness_of_the_groups_signals_looks_like_the_command_and_ends_with_rsamp() {
+fn the_witness_of_the_groups_signals_has_the_words_of_the_command_and_ends_with_rsamp() {
     let words = ["sh", "-c", "echo $$; read x"];
     let mut talk = Talk::start(&mut launched(&words));
     let command = Pid(talk.hear().parse().unwrap());
@@ -241,7 +241,9 @@ fn the_witness_of_the_groups_signals_looks_like_the_command_and_ends_with_rsamp(
     let text = |name: &str| fs::read(format!("/proc/{witness}/{name}")).unwrap();
     // It may not have come to it yet.
     let start = Instant::now();
-    while text("comm") != b"sh\n" || !text("cmdline").starts_with(b"sh\0-c\0echo $$; read x\0") {
+    while text("comm") != b"signal-witness\n"
+        || !text("cmdline").starts_with(b"sh\0-c\0echo $$; read x\0")
+    {
         assert!(start.elapsed() < Duration::from_millis(PATIENCE_MS.into()));
         std::thread::yield_now();
     }
