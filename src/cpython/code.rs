@@ -41,7 +41,7 @@ const LONG_LINE_TABLE: usize = 64 << 10;
 const MAX_UNITS: u64 = 1 << 29;
 
 /// The longest name of a function that is read, in characters. That of generated code may be longer.
-const MAX_NAME: usize = 1000;
+const MAX_NAME: usize = 4096;
 
 /// The longest name of a file that is read, in characters: `PATH_MAX` of `linux/limits.h`.
 const MAX_FILE: usize = 4096;

@@ -265,19 +265,7 @@ impl Profile {
                 accepted
             }
             Event::Frame(id, frame) => push(&mut self.frames, id.0, frame),
-            Event::Stack { id, parent, frame } => {
-                let is_more = |frame: &Frame| frame.file.is_none() && frame.name == MORE_STACKS;
-                if parent.is_none() && self.frame(frame).is_some_and(is_more) {
-                    self.more_stacks = Some(id);
-                }
-                let is_known = self.frame(frame).is_some() && self.is_stack(parent);
-                let depth = self.depth(parent).saturating_add(1);
-                let accepted = is_known && push(&mut self.stacks, id.0, Stack { parent, frame });
-                if accepted {
-                    self.depths.push(depth);
-                }
-                accepted
-            }
+            Event::Stack { id, parent, frame } => self.apply_stack(id, Stack { parent, frame }),
             Event::Sample(sample) => self.apply_sample(&sample),
             Event::Lost(loss) => {
                 let lost = self.lost.entry(loss.cause).or_default();
@@ -326,6 +314,22 @@ impl Profile {
         if !accepted {
             self.rejected += 1;
         }
+    }
+
+    fn apply_stack(&mut self, id: StackId, stack: Stack) -> bool {
+        let Some(frame) = self.frame(stack.frame) else {
+            return false;
+        };
+        let is_more = frame.file.is_none() && frame.name == MORE_STACKS;
+        let depth = self.depth(stack.parent).saturating_add(1);
+        let accepted = self.is_stack(stack.parent) && push(&mut self.stacks, id.0, stack);
+        if accepted {
+            self.depths.push(depth);
+        }
+        if accepted && is_more && stack.parent.is_none() {
+            self.more_stacks = Some(id);
+        }
+        accepted
     }
 
     fn apply_sample(&mut self, sample: &Sample) -> bool {

@@ -24,7 +24,11 @@ fn check(cluster: &Cluster, job: &Job<'_>) {
     let recordings = cluster.files(".rsamp");
     assert_eq!(recordings.len(), 2, "{recordings:?}\n{}", job.errors());
     for recording in &recordings {
-        let report = stdout(cluster.command("rsamp").args(["report", recording]));
+        let report = stdout(
+            cluster
+                .command("rsamp")
+                .args(["report", "--top", "1000", recording]),
+        );
         assert!(report.contains("field_at_point"), "{report}");
     }
     // Nobody took the other's name.
