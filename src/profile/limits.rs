@@ -36,7 +36,7 @@ pub const MAX_READ_ROWS: usize = 1_500_000;
 
 /// The most frames that the stacks of all rows may have: every table goes through them, which takes some seconds for so
 /// many. A thousand rows of the deepest stacks have some thirty million.
-pub const MAX_FRAMES_OF_ROWS: u64 = 1 << 31;
+pub const MAX_FRAMES_OF_ROWS: u64 = 1 << 28;
 
 /// The frame that stands for what is cut off a stack when there are too many of them.
 pub const MORE_STACKS: &str = "[more stacks]";
