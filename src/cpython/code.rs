@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use super::frames::{FrameFormat, RawFrame};
 use super::layout::Layout;
 use super::line_table::{LineFormat, LineIndex, LineTable};
-use super::text::{read_str, text_range};
+use super::text::{TextError, read_str, text_range};
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory};
 
@@ -502,6 +502,16 @@ fn shown_name(name: String, qualname: Option<String>) -> String {
     }
 }
 
+/// What is shown of both names; `None` where that of the code object is no `str`: it was freed, and the code object with it.
+fn name_of(name: Result<String, TextError>, qualname: Option<String>) -> Option<String> {
+    match name {
+        Ok(name) => Some(shown_name(name, qualname)),
+        // Saved memory may hold the other one alone.
+        Err(TextError::Read(_)) => qualname,
+        Err(_) => None,
+    }
+}
+
 fn read_code(
     at: Address,
     bytes: &[u8],
@@ -521,16 +531,12 @@ fn read_code(
         }),
         None => LineIndex::default(),
     };
-    let text = |address, most| read_str(memory, layout, Address(address), most).ok();
-    let file = text(fingerprint.filename, MAX_FILE)?;
+    let text = |address, most| read_str(memory, layout, Address(address), most);
+    let file = text(fingerprint.filename, MAX_FILE).ok()?;
     let qualname = (fingerprint.qualname != fingerprint.name)
-        .then(|| text(fingerprint.qualname, MAX_NAME))
+        .then(|| text(fingerprint.qualname, MAX_NAME).ok())
         .flatten();
-    let name = match text(fingerprint.name, MAX_NAME) {
-        Some(name) => shown_name(name, qualname),
-        // Saved memory may hold the other one alone.
-        None => qualname?,
-    };
+    let name = name_of(text(fingerprint.name, MAX_NAME), qualname)?;
     let first_line = u32::try_from(fingerprint.first_line).ok();
     let first_line = first_line.filter(|line| *line > 0);
     let is_init = name == "__init__" && file == "__init__";
@@ -738,6 +744,20 @@ mod tests {
         assert_eq!(check("", ""), None);
         // Used as a key since, it has a hash, and is the same.
         assert_eq!(checks_until_noticed((NO_HASH, "a1"), (5, "a1")), None);
+    }
+
+    #[test]
+    fn a_name_that_was_freed_is_not_replaced_by_the_qualified_one() {
+        let qualname = || Some("C.f".to_owned());
+        assert_eq!(name_of(Ok("f".to_owned()), qualname()), qualname());
+        let garbage = [TextError::Kind(0), TextError::Length(u64::MAX)];
+        for error in garbage {
+            assert_eq!(name_of(Err(error), qualname()), None);
+        }
+        let unreadable = SavedMemory::default()
+            .word(NAME)
+            .expect_err("nothing there");
+        assert_eq!(name_of(Err(unreadable.into()), qualname()), qualname());
     }
 
     #[test]
