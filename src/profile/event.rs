@@ -187,6 +187,22 @@ pub struct Sample {
     pub unsure_bytes: u64,
 }
 
+impl Sample {
+    /// Adds a run of the same thread and stack. A sum that no number can hold stays at the largest.
+    pub fn add(&mut self, other: &Sample) {
+        self.at = self.at.max(other.at);
+        self.ticks = self.ticks.saturating_add(other.ticks);
+        self.wall += other.wall;
+        self.cpu += other.cpu;
+        self.gil += other.gil;
+        self.helpers_cpu += other.helpers_cpu;
+        self.blocked_others += other.blocked_others;
+        self.grown_bytes = self.grown_bytes.saturating_add(other.grown_bytes);
+        self.shrunk_bytes = self.shrunk_bytes.saturating_add(other.shrunk_bytes);
+        self.unsure_bytes = self.unsure_bytes.saturating_add(other.unsure_bytes);
+    }
+}
+
 /// What the kernel counts of a process, at one moment. Counters run from the start of the process;
 /// `None`: the kernel does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -138,15 +138,7 @@ impl Sums {
             self.sums.push(sample);
             return;
         };
-        sum.ticks = sum.ticks.saturating_add(sample.ticks);
-        sum.wall += sample.wall;
-        sum.cpu += sample.cpu;
-        sum.gil += sample.gil;
-        sum.helpers_cpu += sample.helpers_cpu;
-        sum.blocked_others += sample.blocked_others;
-        sum.grown_bytes = sum.grown_bytes.saturating_add(sample.grown_bytes);
-        sum.shrunk_bytes = sum.shrunk_bytes.saturating_add(sample.shrunk_bytes);
-        sum.unsure_bytes = sum.unsure_bytes.saturating_add(sample.unsure_bytes);
+        sum.add(&sample);
     }
 
     /// Hands on the sums, one after the other in the time that they took together.

@@ -181,7 +181,7 @@ impl Owners {
         }
         passed.until(Criterion::Thread);
         let held = thread.held.entry((sample.stack, sample.state));
-        held.and_modify(|sum| add(sum, &sample)).or_insert(sample);
+        held.and_modify(|sum| sum.add(&sample)).or_insert(sample);
         None
     }
 
@@ -305,21 +305,6 @@ fn is_thread(name: &Name, id: ThreadId, thread: &Thread) -> bool {
             None => thread.is_main && pattern.matches("MainThread"),
         },
     }
-}
-
-/// Adds a run to one of the same stack, which ends before it. A sum that no number can hold is left
-/// to the profile, which rejects it.
-fn add(sum: &mut Sample, sample: &Sample) {
-    sum.at = sum.at.max(sample.at);
-    sum.ticks = sum.ticks.saturating_add(sample.ticks);
-    sum.wall += sample.wall;
-    sum.cpu += sample.cpu;
-    sum.gil += sample.gil;
-    sum.helpers_cpu += sample.helpers_cpu;
-    sum.blocked_others += sample.blocked_others;
-    sum.grown_bytes = sum.grown_bytes.saturating_add(sample.grown_bytes);
-    sum.shrunk_bytes = sum.shrunk_bytes.saturating_add(sample.shrunk_bytes);
-    sum.unsure_bytes = sum.unsure_bytes.saturating_add(sample.unsure_bytes);
 }
 
 fn listed(names: &[impl ToString]) -> String {
