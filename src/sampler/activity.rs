@@ -297,10 +297,14 @@ mod tests {
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let (mut watch, watched) = watch(&child);
         watch.syscall = None;
-        while watch.ask(Nanos(0), None, &watched) == Seen::Running {
-            std::thread::yield_now();
+        // Until it waits for its input it runs, and waits for the pages of its program that must be read.
+        loop {
+            match watch.ask(Nanos(0), None, &watched) {
+                Seen::Running | Seen::Waiting(State::Disk) => std::thread::yield_now(),
+                seen => break assert_eq!(seen, Seen::Unknown),
+            }
         }
-        assert_eq!(watch.ask(Nanos(0), None, &watched), Seen::Unknown);
+        assert!(watch.stat.is_some(), "its state was read");
         child.kill().unwrap();
         child.wait().unwrap();
     }
