@@ -9,7 +9,7 @@
 //!                                                 profile::Profile ◄── events read back
 //!                                                         │
 //!                                                         ▼
-//!                                       export/* (svg, pstats, …)   cli summary
+//!                                       export/* (svg, pstats, …)   run (files)   cli (summary)
 //! ```
 //!
 //! Data flows one way. [`profile::event::Event`] is the hinge: the sampler emits events, a recording
@@ -28,7 +28,8 @@
 //! | [`recording`] | events into the bytes of a `.rsamp` file and back | `profile` |
 //! | [`export`] | a profile into the bytes of a file format | `profile` |
 //! | [`launch`] | environments into ranks, and a launcher's command line into one with rsamp before the program; a job into its processes | `process` |
-//! | [`cli`] | what the user typed into all of the above | all but `sys` |
+//! | [`run`] | a request into finished files: samples or recordings into sinks, and those into outputs | all above but `sys` |
+//! | [`cli`] | what the user typed into requests, and what came of them into text, hints and exit codes | all but `sys` |
 //!
 //! The test `tests/it/architecture.rs` fails when a room names one that its row does not list.
 //!
@@ -71,7 +72,7 @@
 //! - The target is not changed. It is not stopped either, but one thread for one reading as the last
 //!   resort, and the running threads of a Python before 3.6 for every reading; `--never-stop` forbids both.
 //! - rsamp lends nobody its rights. A file that the target named is read with the target's
-//!   ([`cli::source_reader`]), and one that the user named is made with the user's ([`cli::place`]).
+//!   ([`run::sources::reader`]), and one that the user named is made with the user's ([`run::outputs`]).
 //! - Time is measured, never counted: a sample stands for the interval since the tick before.
 
 pub mod sys;
@@ -91,5 +92,7 @@ pub mod recording;
 pub mod export;
 
 pub mod launch;
+
+pub mod run;
 
 pub mod cli;

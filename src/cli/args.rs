@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::exit_code;
+use crate::cli::errors::exit_code;
 use crate::launch::Wish;
 
 /// A sampling profiler for Python that works from outside the process.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::exit_code;
+use crate::cli::errors::exit_code;
 use crate::process::{Launched, end_by_signal};
 
 /// How rsamp ends.

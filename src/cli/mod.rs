@@ -6,57 +6,27 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub mod args;
-pub mod filters;
-pub mod kind;
-pub mod naming;
-pub mod request;
+mod args;
+mod request;
 
-pub mod commands;
+mod commands;
 
-pub mod gather;
-pub mod interrupt;
-pub mod program_name;
-pub mod progress;
-pub mod recording;
+mod interrupt;
 
-pub mod header;
-pub mod source_reader;
-pub mod surroundings;
-
-pub mod caller;
-pub mod growing;
-pub mod inputs;
-pub mod launches;
-pub mod outputs;
-pub mod overview;
-pub mod pipes;
-pub mod place;
-pub mod report;
-pub mod scratch;
-pub mod sources;
-pub mod tables;
-
-pub mod dump_json;
-pub mod dump_text;
-
-pub mod dump_ranks;
-pub mod job;
-pub mod merged;
-
-pub mod ending;
-pub mod exit_code;
-pub mod hints;
-pub mod streams;
+mod ending;
+mod errors;
+mod terminal;
 
 use crate::cpython::legacy_helper;
 use crate::launch::shims;
 use crate::process::outlive_file_size_limit;
+use crate::run::sources::{READ_SOURCES, reader};
 use args::{Args, Command};
 use ending::Ending;
-use hints::Doing;
+use errors::exit_code;
+use errors::hints::Doing;
 use request::RequestError;
-use streams::Severity;
+use terminal::streams::{self, Severity};
 
 /// Runs the command line of this process.
 #[must_use]
@@ -123,9 +93,9 @@ fn run(command: &Command) -> Result<Ending, (anyhow::Error, Doing)> {
             let request = request::on_node(args).map_err(misread("on-node"))?;
             commands::on_node::run(&request).map_err(|error| (error, Doing::Job))
         }
-        Command::ReadSources => source_reader::serve()
+        Command::ReadSources => reader::serve()
             .map(|()| exit_code::OK)
-            .map_err(|error| (error.into(), Doing::Reading(surroundings::READ_SOURCES))),
+            .map_err(|error| (error.into(), Doing::Reading(READ_SOURCES))),
         Command::ReadLegacy { pid } => legacy_helper::serve(*pid)
             .map(|()| exit_code::OK)
             .map_err(|error| (error.into(), Doing::Reading(legacy_helper::READ_LEGACY))),

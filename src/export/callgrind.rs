@@ -13,12 +13,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
-use crate::profile::callers;
+use super::Meta;
+use crate::export::words::{labels, lost};
 use crate::profile::functions::{Function, FunctionId, Functions};
 use crate::profile::lines::Lines;
-use crate::profile::{Profile, Totals, View};
-
-use super::{Meta, labels, text};
+use crate::profile::{Profile, Totals, View, callers};
 
 /// callgrind's own name for a file that is not known.
 const UNKNOWN_FILE: &str = "???";
@@ -146,7 +145,7 @@ impl Writer<'_> {
             self.out,
             "# callgrind format\nversion: 1\ncreator: rsamp\ncmd: {command}\n"
         )?;
-        let lost = text::lost_in_words(profile);
+        let lost = lost::lost_in_words(profile);
         for fact in [&meta.title].into_iter().chain(&meta.facts).chain([&lost]) {
             writeln!(self.out, "desc: rsamp: {}", labels::one_line(fact))?;
         }

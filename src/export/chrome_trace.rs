@@ -18,12 +18,12 @@ use std::io;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::Meta;
+use crate::export::frame_groups::{PlaceId, Places};
+use crate::export::words::{labels, lost};
 use crate::profile::Profile;
 use crate::profile::event::{Nanos, Sample, ThreadId};
 use crate::profile::timeline::Timeline;
-
-use super::places::{PlaceId, Places};
-use super::{Meta, labels, text};
 
 /// A frame that opens or closes, an instant or a name.
 #[derive(Serialize)]
@@ -58,7 +58,7 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
         "title": meta.title,
         "command": meta.command,
         "facts": meta.facts,
-        "lost": text::lost_in_words(profile),
+        "lost": lost::lost_in_words(profile),
     });
     write!(
         out,

@@ -11,12 +11,11 @@ use std::io::{self, Read, Write as _};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use crate::profile::callers;
+use super::Meta;
+use crate::export::words::{labels, lost};
 use crate::profile::event::Nanos;
 use crate::profile::functions::{Function, FunctionId, Functions};
-use crate::profile::{Profile, Totals};
-
-use super::{Meta, labels, text};
+use crate::profile::{Profile, Totals, callers};
 
 /// The program that draws.
 pub(super) const PROGRAM: &str = "dot";
@@ -141,7 +140,7 @@ impl Graph<'_> {
     fn heading(&self, profile: &Profile, hidden: usize) -> String {
         let mut lines = vec![self.meta.headline(profile)];
         if self.whole == Nanos(0) {
-            lines.push(text::why_empty(profile, self.meta.view));
+            lines.push(lost::why_empty(profile, self.meta.view));
         }
         if hidden > 0 {
             let threshold = self.meta.drawing.node_threshold_percent;

@@ -19,12 +19,12 @@ use fxprof_processed_profile::{
     StringHandle, ThreadHandle, Timestamp, WeightType,
 };
 
+use super::Meta;
+use crate::export::frame_groups::Places;
+use crate::export::words::labels;
 use crate::profile::event::{Loss, Nanos, Sample, StackId, Thread, ThreadId};
 use crate::profile::timeline::Timeline;
 use crate::profile::{Profile, Totals, View};
-
-use super::places::Places;
-use super::{Meta, labels};
 
 /// Writes the file.
 ///

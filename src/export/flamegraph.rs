@@ -11,14 +11,12 @@ use std::io;
 use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
 use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
 
-use crate::profile::Profile;
-
-use super::Meta;
-use super::labels;
-use super::paths::Shortener;
-use super::places::Places;
 use super::tree::{Path, Tree};
-use super::{Direction, folded, text};
+use super::{Direction, Meta, folded};
+use crate::export::frame_groups::Places;
+use crate::export::words::paths::Shortener;
+use crate::export::words::{labels, lost};
+use crate::profile::Profile;
 
 /// Narrower frames than this part of the whole are not drawn: at a width of 1200 pixels, an eighth
 /// of one. inferno's own default.
@@ -50,7 +48,7 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
         let lines = [
             title(meta),
             subtitle(profile, meta, Vec::new()),
-            text::why_empty(profile, meta.view),
+            lost::why_empty(profile, meta.view),
         ];
         return write_notice(&lines, out);
     }
@@ -145,7 +143,7 @@ fn subtitle(profile: &Profile, meta: &Meta, left_out: Vec<String>) -> String {
     }
     parts.push(format!("{} time", meta.view));
     parts.extend(meta.facts.iter().map(|fact| labels::clean(fact)));
-    parts.push(text::lost_briefly(profile));
+    parts.push(lost::lost_briefly(profile));
     if meta.drawing.is_reversed {
         parts.push("from the innermost function on".to_owned());
     }

@@ -7,11 +7,10 @@
 
 use std::io;
 
-use crate::profile::Profile;
-
 use super::Meta;
-use super::places::Places;
 use super::tree::{Path, Tree};
+use crate::export::frame_groups::Places;
+use crate::profile::Profile;
 
 /// Writes the stacks.
 ///
@@ -31,7 +30,8 @@ pub(super) fn line(path: &Path<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::text::{SummaryOptions, summary};
+    use crate::export::SummaryOptions;
+    use crate::export::text::summary;
     use crate::profile::event::{
         Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
     };

@@ -9,16 +9,15 @@ use std::io;
 
 use serde::Serialize;
 
+use super::Meta;
+use super::over_ranks::json::{self as ranks, JsonRanks};
+use super::sequence::Sequence;
+use crate::export::words::findings;
 use crate::profile::event::{Frame, Missing, Process, Thread, Usage};
 use crate::profile::functions::Function;
 use crate::profile::line_tables::{self, LineTable};
 use crate::profile::states::{self, StateTimes};
 use crate::profile::{Profile, Row, Stack, Totals};
-
-use super::Meta;
-use super::findings;
-use super::over_ranks::{self, JsonRanks};
-use super::sequence::Sequence;
 
 /// The number of the meaning of the fields.
 const SCHEMA: u32 = 1;
@@ -331,7 +330,7 @@ pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> 
         functions: function_rows(&tables, meta),
         lines: line_rows(&tables, meta),
         usage: profile.usage().iter().map(UsageRow::from).collect(),
-        ranks: over_ranks::json(profile, meta.view),
+        ranks: ranks::ranks(profile, meta.view),
         frames: Sequence(|| profile.frames().iter().map(FrameRow::from)),
         stacks: Sequence(|| profile.stacks().iter().map(StackRow::from)),
         samples: Sequence(|| profile.rows().iter().map(SampleRow::from)),

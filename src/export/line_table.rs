@@ -7,17 +7,17 @@
 
 use std::fmt::Write as _;
 
+use super::source_text::SourceText;
+use super::words::escape::visible;
+use super::words::table::line;
+use super::words::units::{seconds, significant};
+use crate::export::words::facts;
+use crate::export::words::number::bytes_with_sign;
 use crate::profile::confidence::Confidence;
 use crate::profile::event::Nanos;
 use crate::profile::line_tables::{LineTable, TableLine};
 use crate::profile::states::StateTimes;
 use crate::profile::{Profile, Totals, View};
-
-use super::escape;
-use super::facts;
-use super::number::bytes_with_sign;
-use super::source_text::SourceText;
-use super::text::{line, seconds};
 
 /// How tables are printed.
 #[derive(Debug, Clone, Copy)]
@@ -284,25 +284,4 @@ impl Columns {
         let cells: Vec<String> = self.0.iter().map(cell).collect();
         format!("{}  {content}", cells.join(" "))
     }
-}
-
-/// A line of source that cannot steer the terminal; tabs stay.
-pub(super) fn visible(text: &str) -> String {
-    let visible = |c: char| match c {
-        '\t' => c,
-        c if escape::is_unsafe(c) => char::REPLACEMENT_CHARACTER,
-        c => c,
-    };
-    text.chars().map(visible).collect()
-}
-
-/// Seconds with four significant digits, as line_profiler's `%g`.
-pub(super) fn significant(seconds: f64) -> String {
-    let digits = seconds.abs().log10().floor();
-    let decimals = if digits.is_finite() {
-        3.0 - digits
-    } else {
-        0.0
-    };
-    format!("{seconds:.0$}", decimals.clamp(0.0, 9.0) as usize)
 }

@@ -6,17 +6,16 @@
 
 use std::fmt::Write as _;
 
+use super::source_text::SourceText;
+use super::words::escape::visible;
+use super::words::table::{line, place};
+use crate::export::words::facts;
+use crate::export::words::paths::Shortener;
 use crate::profile::event::StackId;
 use crate::profile::functions::Function;
 use crate::profile::line_tables::{LineTable, TableLine};
 use crate::profile::memory::{Memory, Peak};
 use crate::profile::{Profile, Totals};
-
-use super::facts;
-use super::line_table::visible;
-use super::paths::Shortener;
-use super::source_text::SourceText;
-use super::text::{line, place};
 
 const MIB: f64 = 1024.0 * 1024.0;
 

@@ -25,6 +25,8 @@
 //! A profile without a single sample is legal in every one. What differs between two profiles has
 //! formats of its own, in [`diff`].
 
+use crate::export::words::labels;
+use crate::export::words::lost;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -34,8 +36,11 @@ use thiserror::Error;
 use crate::profile::{Profile, View};
 
 pub use drawing::{Direction, Drawing};
+pub use summary_options::SummaryOptions;
 
 pub mod drawing;
+
+mod summary_options;
 
 pub mod flamegraph;
 
@@ -63,7 +68,7 @@ pub mod lprof;
 
 pub mod mprof;
 
-pub mod over_ranks;
+mod over_ranks;
 
 pub mod firefox;
 
@@ -75,23 +80,15 @@ pub mod line_table;
 
 pub mod memory_table;
 
-pub mod findings;
-
 pub mod diff;
 
-pub mod rates;
+pub mod dump;
 
-pub mod number;
+pub mod words;
 
-pub mod escape;
-
-mod facts;
-mod labels;
-mod paths;
-mod places;
+mod frame_groups;
 mod sequence;
 mod tree;
-mod usage;
 
 /// What the outputs say beyond the profile itself.
 #[derive(Debug, Clone, Default)]
@@ -116,7 +113,7 @@ impl Meta {
     /// One line of whatever the format has room for: the title, the command, the facts and, in any
     /// case, what was lost.
     fn headline(&self, profile: &Profile) -> String {
-        let lost = text::lost_briefly(profile);
+        let lost = lost::lost_briefly(profile);
         let parts = [&self.title, &self.command].into_iter().chain(&self.facts);
         let parts = parts.filter(|part| !part.is_empty()).chain([&lost]);
         let parts: Vec<String> = parts.map(|part| labels::clean(part)).collect();
@@ -365,7 +362,7 @@ pub fn write(
         Format::UsageCsv => usage_csv::write(profile, out),
         Format::Lprof => lprof::write(profile, meta, out),
         Format::Mprof => mprof::write(profile, meta, out),
-        Format::RanksCsv => over_ranks::write_csv(profile, meta, out),
+        Format::RanksCsv => over_ranks::csv::write(profile, meta, out),
         Format::Firefox => firefox::write(profile, meta, out),
         Format::ChromeTrace => chrome_trace::write(profile, meta, out),
     };

@@ -7,11 +7,10 @@
 
 use std::io;
 
+use super::Meta;
+use crate::export::words::labels::one_line;
 use crate::profile::Profile;
 use crate::profile::event::ProcessId;
-
-use super::Meta;
-use super::labels::one_line;
 
 const MIB: f64 = 1024.0 * 1024.0;
 

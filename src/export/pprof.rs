@@ -14,11 +14,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;
 
+use super::Meta;
+use crate::export::words::{labels, lost};
 use crate::profile::event::{FrameId, ThreadId};
 use crate::profile::functions::{Function, Functions};
 use crate::profile::{self, Row, View};
-
-use super::{Meta, labels, text};
 
 #[derive(Message)]
 struct Profile {
@@ -148,7 +148,7 @@ fn head(profile: &profile::Profile, meta: &Meta, mut strings: Strings) -> Profil
     let comments = [&meta.title, &meta.command].into_iter().chain(&meta.facts);
     let comments = comments.filter(|comment| !comment.is_empty());
     let mut comment: Vec<i64> = comments.map(|fact| strings.number(fact)).collect();
-    comment.push(strings.number(&text::lost_in_words(profile)));
+    comment.push(strings.number(&lost::lost_in_words(profile)));
     let totals = profile.totals();
     let mut value_type = |r#type: &str, unit: &str| ValueType {
         r#type: strings.number(r#type),

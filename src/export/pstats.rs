@@ -17,11 +17,10 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use crate::export::words::labels::NO_PYTHON_FRAMES;
 use crate::profile::callers::{self, Edge};
 use crate::profile::functions::{Function, FunctionId, Functions};
 use crate::profile::{Profile, Totals, View};
-
-use super::labels::NO_PYTHON_FRAMES;
 
 /// The row that called whatever is outermost in a stack.
 const ROOT: &str = "<all threads>";

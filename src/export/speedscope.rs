@@ -11,13 +11,13 @@ use std::io;
 
 use serde::{Serialize, Serializer};
 
+use super::Meta;
+use super::sequence::Sequence;
+use crate::export::frame_groups::Places;
+use crate::export::words::labels;
 use crate::profile::event::{Sample, ThreadId};
 use crate::profile::timeline::Timeline;
 use crate::profile::{Profile, Totals, View};
-
-use super::places::Places;
-use super::sequence::Sequence;
-use super::{Meta, labels};
 
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
 

@@ -3,49 +3,21 @@
 use std::fmt::Write as _;
 use std::io;
 
+use super::{Meta, over_ranks};
+use crate::export::SummaryOptions;
+use crate::export::words::lost::{lost_in_words, why_empty};
+use crate::export::words::paths::Shortener;
+use crate::export::words::table::{line, more, place};
+use crate::export::words::units::{seconds, span};
+use crate::export::words::{findings, labels, rates, usage};
 use crate::profile::confidence::{Confidence, Error};
-use crate::profile::event::{LostCause, Nanos};
+use crate::profile::event::Nanos;
 use crate::profile::functions::{Function, FunctionRow, Functions};
 use crate::profile::lines::Lines;
 use crate::profile::{Profile, Totals, View};
 
-use super::Meta;
-use super::findings;
-use super::labels;
-use super::over_ranks;
-use super::paths::Shortener;
-use super::rates;
-use super::usage;
-
 /// How many rows a table of the written report has at most.
 const REPORT_ROWS: usize = 100;
-
-/// What a summary shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SummaryOptions {
-    /// Rows per table of functions.
-    pub functions: usize,
-    /// Rows of the table of lines; 0: no such table.
-    pub lines: usize,
-    /// Rows of the table of threads; 0: no such table, and none for a single thread.
-    pub threads: usize,
-    /// Which time is shown.
-    pub view: View,
-    /// Whether threads, states or stacks were left out: then nothing is said of the whole.
-    pub is_part: bool,
-}
-
-impl Default for SummaryOptions {
-    fn default() -> SummaryOptions {
-        SummaryOptions {
-            functions: 10,
-            lines: 10,
-            threads: 10,
-            view: View::Wall,
-            is_part: false,
-        }
-    }
-}
 
 /// Writes the report.
 ///
@@ -214,90 +186,6 @@ fn tables(
         let heading = format!("lines by self time ({view})");
         table.write(text, &heading, rows, options.lines);
     }
-}
-
-/// Why there is nothing to show, for a profile without any time in `view`.
-pub(super) fn why_empty(profile: &Profile, view: View) -> String {
-    if profile.totals().samples > 0 {
-        return format!("no {view} time was seen in any sample");
-    }
-    let duration = span(profile.duration());
-    let lost: u64 = profile.lost().values().sum();
-    if lost > 0 {
-        return format!("no samples in {duration}: all that were due were lost");
-    }
-    format!("no samples: {duration} is too short for a sample; a higher rate may catch one")
-}
-
-/// What was lost, in words: `nothing lost`, or each cause with its count.
-#[must_use]
-pub fn lost_in_words(profile: &Profile) -> String {
-    let has_gaps = !profile.not_sampled().is_empty();
-    let counted = profile.lost().iter().filter(|(_, count)| **count > 0);
-    let mut causes: Vec<String> = counted
-        .map(|(cause, count)| {
-            let (one, many) = match cause {
-                LostCause::Late if has_gaps => (
-                    "tick skipped (late; its time is in the next sample, or not sampled)",
-                    "ticks skipped (late; their time is in the next samples, or not sampled)",
-                ),
-                LostCause::Late => (
-                    "tick skipped (late; its time is in the next sample)",
-                    "ticks skipped (late; their time is in the next samples)",
-                ),
-                LostCause::Unreadable => ("sample unreadable", "samples unreadable"),
-                LostCause::Torn => (
-                    "sample torn (the stack changed while it was read)",
-                    "samples torn (the stack changed while it was read)",
-                ),
-                LostCause::TooDeep => (
-                    "stack too deep (its middle is left out)",
-                    "stacks too deep (their middles are left out)",
-                ),
-                LostCause::GeneratorCallers => (
-                    "stack without the callers of a generator (it was being resumed or was yielding)",
-                    "stacks without the callers of a generator (it was being resumed or was yielding)",
-                ),
-                LostCause::BrokenLink => (
-                    "stack broken off (a frame could not be read)",
-                    "stacks broken off (a frame could not be read)",
-                ),
-                LostCause::NoEntry => (
-                    "stack without an entry frame (a greenlet, or compiled code)",
-                    "stacks without an entry frame (greenlets, or compiled code)",
-                ),
-                LostCause::TooMany => (
-                    "stack cut short (the program has more different stacks than a recording holds)",
-                    "stacks cut short (the program has more different stacks than a recording holds)",
-                ),
-            };
-            format!("{count} {}", if *count == 1 { one } else { many })
-        })
-        .collect();
-    match profile.rejected() {
-        0 => {}
-        1 => causes.push("1 damaged event".to_owned()),
-        count => causes.push(format!("{count} damaged events")),
-    }
-    if causes.is_empty() {
-        return "nothing lost".to_owned();
-    }
-    format!("lost: {}", causes.join(", "))
-}
-
-/// What was lost, in as few words as a headline has room for: `lost: 3 late, 1 torn`.
-pub(super) fn lost_briefly(profile: &Profile) -> String {
-    let counted = profile.lost().iter().filter(|(_, count)| **count > 0);
-    let mut causes: Vec<String> = counted
-        .map(|(cause, count)| format!("{count} {cause}"))
-        .collect();
-    if profile.rejected() > 0 {
-        causes.push(format!("{} damaged", profile.rejected()));
-    }
-    if causes.is_empty() {
-        return "nothing lost".to_owned();
-    }
-    format!("lost: {}", causes.join(", "))
 }
 
 pub(super) fn head(text: &mut String, profile: &Profile) {
@@ -492,50 +380,5 @@ impl Table {
 
     fn place(&self, function: &Function<'_>, line: Option<u32>) -> String {
         place(&self.shortener, function, line)
-    }
-}
-
-/// `name (file:line)`.
-pub(super) fn place(shortener: &Shortener, function: &Function<'_>, line: Option<u32>) -> String {
-    let name = labels::clean(function.name);
-    let file = function
-        .file
-        .map(|file| labels::clean(shortener.shorten(file)));
-    match (file, line) {
-        (Some(file), Some(line)) => format!("{name} ({file}:{line})"),
-        (Some(file), None) => format!("{name} ({file})"),
-        (None, _) => name,
-    }
-}
-
-pub(super) fn more(text: &mut String, count: usize, max_rows: usize) {
-    if count > max_rows {
-        let _ = writeln!(text, "{:>9} {} more", "…", count - max_rows);
-    }
-}
-
-pub(super) fn line(text: &mut String, content: &str) {
-    text.push_str(content);
-    text.push('\n');
-}
-
-/// Seconds with as many digits as the whole deserves: about four of the whole.
-pub(super) fn seconds(part: Nanos, whole: Nanos) -> String {
-    let decimals = match whole.0 / 1_000_000_000 {
-        0 => 4,
-        1..=9 => 3,
-        10..=999 => 2,
-        _ => 1,
-    };
-    format!("{:.decimals$}", part.seconds())
-}
-
-/// A span for a sentence: `12.3 s`, `450 ms`, `80 µs`.
-pub(super) fn span(time: Nanos) -> String {
-    match time.0 {
-        0..1_000_000 => format!("{} µs", time.0 / 1000),
-        1_000_000..1_000_000_000 => format!("{} ms", time.0 / 1_000_000),
-        1_000_000_000..100_000_000_000 => format!("{:.2} s", time.seconds()),
-        _ => format!("{:.1} s", time.seconds()),
     }
 }

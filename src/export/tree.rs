@@ -8,12 +8,11 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
+use super::Meta;
+use crate::export::frame_groups::{PlaceId, Places};
+use crate::export::words::labels;
 use crate::profile::event::{Nanos, StackId, ThreadId};
 use crate::profile::{Profile, Row, View};
-
-use super::Meta;
-use super::labels;
-use super::places::{PlaceId, Places};
 
 /// A label: an index into [`Tree::labels`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

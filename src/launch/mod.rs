@@ -16,13 +16,8 @@ pub mod scripts;
 
 pub mod shims;
 
-pub mod slurm;
-
-pub mod members;
-
-pub mod relay;
+pub mod job;
 
 pub use command_line::{Launch, LaunchError, Launcher, Wish, find};
-pub use members::Member;
+pub use job::{Job, JobName, NoJobName, SlurmError};
 pub use ranks::{InJob, STEP_LAUNCH};
-pub use slurm::{Job, JobName, NoJobName, SlurmError};

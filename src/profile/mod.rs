@@ -12,6 +12,8 @@ pub mod event;
 
 pub mod limits;
 
+pub mod dump;
+
 mod blocks;
 mod covered;
 mod fold;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::observe::{Observation, Observer, identify, observe};
 use super::target::{self, Target};
-use super::{Activity, Dump, SamplerError, Stops, ThreadDump};
+use super::{SamplerError, Stops};
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process, TaskState};
 use crate::profile::Profile;
+use crate::profile::dump::{Activity, Dump, ThreadDump};
 use crate::profile::event::{Event, LostCause};
 
 /// How long an interpreter that has just been started gets until it has a thread.
@@ -32,7 +33,7 @@ pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
     threads.sort_by_key(|thread| (!thread.is_main, thread.tid, thread.interpreter));
     let command = process.command_line();
     Ok(Dump {
-        pid,
+        pid: pid.0,
         python: target.python,
         command,
         threads,

@@ -50,18 +50,17 @@ pub mod part;
 
 pub mod dump;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
 
-pub use crate::cpython::reader::Stops;
 use crate::process::Pid;
 use crate::process::permission::Denied;
-use crate::profile::event::{Frame, Nanos};
+use crate::profile::event::Nanos;
 
+pub use crate::cpython::reader::Stops;
 pub use dump::dump;
 pub use part::{Bounds, Part};
 pub use rate::Rate;
@@ -163,49 +162,6 @@ pub enum Ended {
     FunctionSeen,
 }
 
-/// What the kernel says of a thread at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activity {
-    /// On a CPU or waiting for one (state `R`).
-    Running,
-    /// Waiting for anything else.
-    Waiting,
-}
-
-/// One thread at one moment.
-#[derive(Debug, Clone)]
-pub struct ThreadDump {
-    /// The kernel's thread id in rsamp's PID namespace.
-    pub tid: Option<i32>,
-    /// The name that the program gave it.
-    pub name: Option<String>,
-    /// Whether it is the main thread.
-    pub is_main: bool,
-    /// Whether it holds the GIL; `None` where there is no GIL or it cannot be told.
-    pub holds_gil: Option<bool>,
-    /// Whether it runs; `None` when its thread id is not known.
-    pub activity: Option<Activity>,
-    /// The id of the (sub)interpreter it runs in, 0 for the main one.
-    pub interpreter: i64,
-    /// The frames, innermost first.
-    pub frames: Vec<Frame>,
-    /// Why the stack is not whole, when it is not.
-    pub incomplete: Option<String>,
-}
-
-/// All Python threads of a process at one moment.
-#[derive(Debug, Clone)]
-pub struct Dump {
-    /// The process.
-    pub pid: Pid,
-    /// The interpreter's version as `3.11.7`, with `t` behind it for a free-threaded build.
-    pub python: String,
-    /// The command line, word by word.
-    pub command: Vec<String>,
-    /// The threads, the main thread first.
-    pub threads: Vec<ThreadDump>,
-}
-
 fn of_tracer(tracer: &Option<String>) -> String {
     let traced = |tracer| format!(": {tracer} traces it, and a process has one tracer");
     tracer.as_ref().map_or_else(String::new, traced)
@@ -213,7 +169,7 @@ fn of_tracer(tracer: &Option<String>) -> String {
 
 /// Why a process could not be sampled.
 ///
-/// What is in braces is what `cli/hints.rs` needs to say what the user can do.
+/// What is in braces is what `cli/errors/hints.rs` needs to say what the user can do.
 #[derive(Debug, Error)]
 pub enum SamplerError {
     /// There is no process with this id.

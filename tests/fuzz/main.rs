@@ -9,7 +9,8 @@ use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rsamp::export::text::{SummaryOptions, summary};
+use rsamp::export::SummaryOptions;
+use rsamp::export::text::summary;
 use rsamp::profile::Profile;
 use rsamp::profile::event::{
     Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, Sample, StackId,

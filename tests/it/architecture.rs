@@ -20,6 +20,20 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tui", &["profile"]),
     ("launch", &["process"]),
     (
+        "run",
+        &[
+            "process",
+            "memory",
+            "cpython",
+            "native",
+            "profile",
+            "sampler",
+            "recording",
+            "export",
+            "launch",
+        ],
+    ),
+    (
         "cli",
         &[
             "process",
@@ -32,6 +46,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "export",
             "tui",
             "launch",
+            "run",
         ],
     ),
 ];

@@ -1118,7 +1118,7 @@ fn nothing_that_a_program_names_steers_hides_or_reorders_the_text_of_a_terminal(
     ] {
         let run = rsamp_in(folder.path(), words);
         let told = run.stdout + &run.stderr;
-        let is_unsafe = |c: char| c != '\n' && rsamp::export::escape::is_unsafe(c);
+        let is_unsafe = |c: char| c != '\n' && rsamp::export::words::escape::is_unsafe(c);
         let found: Vec<char> = told.chars().filter(|c| is_unsafe(*c)).collect();
         assert_eq!(found, [], "{words:?}: {told:?}");
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rsamp::export::text::{SummaryOptions, summary};
+use rsamp::export::SummaryOptions;
+use rsamp::export::text::summary;
 use rsamp::export::{Direction, Drawing, Format, Meta, write};
 use rsamp::profile::event::{Event, Loss, LostCause, Nanos, Process, ProcessId, Thread, ThreadId};
 use rsamp::profile::{Profile, View};

@@ -1,6 +1,6 @@
 //! What stands out in a profile, and what does not.
 
-use rsamp::export::findings::sentences;
+use rsamp::export::words::findings::sentences;
 use rsamp::profile::event::{
     Event, Nanos, Process, ProcessId, Sample, State, Thread, ThreadId, Usage,
 };

@@ -7,7 +7,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::ExitCode;
 
-use rsamp::process::{Launched, Tid, pause};
+use rsamp::process::{Launched, ProcessError, Tid, pause};
 
 fn main() -> ExitCode {
     let command: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -27,9 +27,11 @@ fn main() -> ExitCode {
         let (pid, main_thread) = (launched.pid(), Tid(launched.pid().0));
         std::thread::spawn(move || {
             loop {
-                // Ends with the command, which is gone then.
-                if let Err(error) = pause(pid, main_thread) {
-                    return error.is_gone();
+                match pause(pid, main_thread) {
+                    // On a busy machine it has no CPU to stop on; it is let go as soon as it has.
+                    Ok(_) | Err(ProcessError::PauseTimeout { .. }) => {}
+                    // Ends with the command, which is gone then.
+                    Err(error) => return error.is_gone(),
                 }
             }
         })

@@ -246,7 +246,7 @@ fn intervals_stand_beside_shares() {
     };
     let text = line_tables(side.profile(), &chosen, &options);
     assert!(text.contains("±95%"), "{text}");
-    let options = rsamp::export::text::SummaryOptions::default();
+    let options = rsamp::export::SummaryOptions::default();
     let text = rsamp::export::text::summary_with(side.profile(), &options, Some(&confidence));
     assert_eq!(text.matches("±95%").count(), 6, "{text}");
     let text = rsamp::export::text::summary(side.profile(), &options);
@@ -323,7 +323,7 @@ fn the_summary_tells_states_cores_and_memory() {
         minor_faults: Some(1),
         ..Usage::default()
     }));
-    let options = rsamp::export::text::SummaryOptions::default();
+    let options = rsamp::export::SummaryOptions::default();
     let text = rsamp::export::text::summary(&profile, &options);
     assert!(
         !text.contains("/proc/PID/stat:"),

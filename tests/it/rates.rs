@@ -1,7 +1,8 @@
 //! What is said of the rates at which was sampled.
 
-use rsamp::export::rates::in_words;
-use rsamp::export::text::{SummaryOptions, summary};
+use rsamp::export::SummaryOptions;
+use rsamp::export::text::summary;
+use rsamp::export::words::rates::in_words;
 use rsamp::profile::Profile;
 use rsamp::profile::event::{Event, Nanos, RateSpan, UndeterminedCause};
 

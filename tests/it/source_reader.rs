@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use assert_cmd::cargo::cargo_bin;
-use rsamp::cli::source_reader::{Appeared, Found, Request, Whose};
 use rsamp::process::{Pid, Process};
+use rsamp::run::sources::reader::{Appeared, Found, Request, Whose};
 use tempfile::TempDir;
 
 use crate::talk::{Talk, await_zombie};

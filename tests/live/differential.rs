@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use rsamp::sampler::Dump;
+use rsamp::profile::dump::Dump;
 
 use crate::oracle::{Oracle, OracleThread, Stopped};
 use crate::programs::{run, stand};

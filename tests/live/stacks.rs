@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 
 use rsamp::process::Pid;
-use rsamp::sampler::{self, Activity, Dump, ThreadDump};
+use rsamp::profile::dump::{Activity, Dump, ThreadDump};
+use rsamp::sampler;
 
 use crate::programs::{Standing, Started, ToldFrame, ToldThread, run, start};
 use crate::pythons::{Python, pythons};

@@ -4,19 +4,23 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use crate::cli::caller;
-use crate::cli::outputs::Plan;
-use crate::cli::progress::ProgressLine;
-use crate::cli::recording::{Recording, START_TIMEOUT};
-use crate::cli::{commands, exit_code, interrupt::Interrupts, program_name, request, streams};
+use crate::cli::commands;
+use crate::cli::errors::exit_code;
+use crate::cli::interrupt::Interrupts;
+use crate::cli::terminal::progress::ProgressLine;
+use crate::cli::terminal::streams;
 use crate::process::Process;
+use crate::run::outputs::Plan;
+use crate::run::pipeline::{Recording, START_TIMEOUT};
+use crate::run::request::Attach;
+use crate::run::{caller, program_name};
 use crate::sampler::{Progress, Stop};
 
 /// Profiles the process.
 ///
 /// # Errors
 /// When it cannot be profiled, or a file cannot be written and nothing was sampled.
-pub fn run(request: &request::Attach) -> Result<u8> {
+pub fn run(request: &Attach) -> Result<u8> {
     let interrupts = Interrupts::hold_back().context("hold back Ctrl-C")?;
     let process = Process::open(request.pid)?;
     let command = process.command_line();
@@ -24,7 +28,7 @@ pub fn run(request: &request::Attach) -> Result<u8> {
         .credentials()?
         .is_none_or(|its| its.uid() != caller::uid());
     let words: Vec<_> = command.iter().map(Into::into).collect();
-    let name = program_name::program_name(&words);
+    let name = program_name(&words);
     let mut recording = Recording {
         pid: request.pid,
         plan: Plan::check(&request.outputs, &name, Some(request.pid))?.private(is_foreign),
@@ -51,7 +55,8 @@ pub fn run(request: &request::Attach) -> Result<u8> {
     let recorded = recorded?;
     if !request.quiet {
         streams::say(
-            crate::cli::report::text(&recorded, &format!("process {}", request.pid)).trim_end(),
+            crate::cli::terminal::summary::text(&recorded, &format!("process {}", request.pid))
+                .trim_end(),
         );
     }
     let is_whole = commands::say_errors(&recorded.outcomes);

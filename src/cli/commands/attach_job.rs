@@ -9,16 +9,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::unistd::geteuid;
 
-use crate::cli::inputs::{self, Trouble};
+use crate::cli::commands;
+use crate::cli::errors::exit_code;
 use crate::cli::interrupt::Interrupts;
-use crate::cli::merged::{Merged, common_header, merge};
-use crate::cli::outputs::Plan;
-use crate::cli::request::{self, Extras, Sampling};
-use crate::cli::{commands, exit_code, job, overview, report, streams};
-use crate::export::Meta;
-use crate::export::text::{SummaryOptions, summary};
+use crate::cli::terminal::{streams, summary};
+use crate::export::text::summary;
+use crate::export::{Meta, SummaryOptions};
 use crate::process::Pid;
 use crate::profile::filter::Selection;
+use crate::run::inputs::{self, Trouble};
+use crate::run::merge::{Merged, common_header, merge};
+use crate::run::outputs::Plan;
+use crate::run::request::{AttachJob, Extras, Sampling};
+use crate::run::{headlines, job};
 use crate::sampler::{Bounds, Children, Rate, Stop, Stops};
 
 /// Files are named after what was attached to: `job-4242.svg`.
@@ -28,7 +31,7 @@ const NAME: &str = "job";
 ///
 /// # Errors
 /// When the job cannot be reached or runs no Python, or a file cannot be written and nothing was sampled.
-pub fn run(request: &request::AttachJob) -> Result<u8> {
+pub fn run(request: &AttachJob) -> Result<u8> {
     let interrupts = Interrupts::hold_back().context("hold back Ctrl-C")?;
     let number = number(&request.job.job);
     let plan = Plan::check(&request.outputs, NAME, Some(number))?;
@@ -61,7 +64,7 @@ pub fn run(request: &request::AttachJob) -> Result<u8> {
     let meta = Meta {
         title: title.clone(),
         drawing: request.outputs.drawing,
-        ..overview::meta(&inputs, &profile, &Selection::default())
+        ..headlines::meta(&inputs, &profile, &Selection::default())
     };
     let outcomes = plan.write(&profile, &meta, number, || recordings);
     if !request.quiet {
@@ -71,7 +74,7 @@ pub fn run(request: &request::AttachJob) -> Result<u8> {
         let saved = outcomes
             .iter()
             .filter_map(|o| Some((o.kind, o.saved.as_ref()?)));
-        text.extend(saved.map(|(kind, saved)| report::wrote(kind, saved)));
+        text.extend(saved.map(|(kind, saved)| summary::wrote(kind, saved)));
         streams::say(text.trim_end());
     }
     let is_whole = commands::say_errors(&outcomes);
@@ -89,7 +92,7 @@ pub fn run(request: &request::AttachJob) -> Result<u8> {
     } else {
         streams::say(format_args!(
             "rsamp: the recordings of the ranks are in {}",
-            report::shown(&spool.folder)
+            summary::shown(&spool.folder)
         ));
     }
     Ok(codes

@@ -5,7 +5,8 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::cli::args::Args;
-use crate::cli::{exit_code, streams};
+use crate::cli::errors::exit_code;
+use crate::cli::terminal::streams;
 
 /// Prints the script.
 ///

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::cli::commands;
-use crate::cli::inputs::{self, Trouble};
-use crate::cli::place::{Place, Readers};
-use crate::cli::report::shown;
-use crate::cli::streams::{self, Severity};
-use crate::cli::{exit_code, request};
+use crate::cli::errors::exit_code;
+use crate::cli::terminal::streams::{self, Severity};
+use crate::cli::terminal::summary::shown;
+use crate::cli::{commands, request};
 use crate::export::diff::{self as export, DiffFormat, Names, table};
-use crate::export::escape::escaped;
-use crate::export::number::size;
+use crate::export::words::escape::escaped;
+use crate::export::words::number::size;
 use crate::profile::diff::{Diff, Side};
 use crate::profile::filter::{NothingLeft, Selection};
+use crate::run::inputs::{self, Trouble};
+use crate::run::outputs::{Place, Readers};
 
 /// How many rows the tables have on a terminal.
 const ROWS: usize = 20;

@@ -2,8 +2,10 @@
 
 use anyhow::{Context, Result};
 
+use crate::cli::errors::exit_code;
 use crate::cli::request::{self, DumpForm};
-use crate::cli::{dump_json, dump_text, exit_code, streams};
+use crate::cli::terminal::streams;
+use crate::export::dump::{json, text};
 use crate::process::Process;
 use crate::sampler;
 
@@ -16,8 +18,8 @@ pub fn run(request: request::Dump) -> Result<u8> {
     Process::open(request.pid)?;
     let dump = sampler::dump(request.pid)?;
     let text = match request.form {
-        DumpForm::Text => dump_text::text(&dump),
-        DumpForm::Json => dump_json::json(&dump).context("build the JSON")?,
+        DumpForm::Text => text::text(&dump),
+        DumpForm::Json => json::json(&dump).context("build the JSON")?,
     };
     streams::print(&text).context("write to standard output")?;
     Ok(exit_code::OK)

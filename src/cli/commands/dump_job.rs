@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
-use crate::cli::dump_ranks::{self, OfJob, Origin};
+use crate::cli::commands;
 use crate::cli::request::{self, DumpForm};
-use crate::cli::{commands, dump_json, job, streams};
+use crate::cli::terminal::streams;
+use crate::export::dump::json;
+use crate::export::dump::ranks::{self, OfJob, Origin};
+use crate::run::job;
 use crate::sampler::Stop;
 
 /// Prints the stacks.
@@ -20,7 +23,12 @@ pub fn run(request: &request::DumpJob) -> Result<u8> {
         &["dump".into()],
         &Stop::default(),
         &mut |node, told, bytes| {
-            let origin = Origin::new(node, told);
+            let origin = Origin {
+                step: told.step.clone(),
+                rank: told.rank,
+                node: node.to_owned(),
+                pid: told.pid,
+            };
             texts.entry(origin).or_default().extend_from_slice(bytes);
             Ok(())
         },
@@ -36,12 +44,12 @@ pub fn run(request: &request::DumpJob) -> Result<u8> {
         processes: Vec::new(),
     };
     for (origin, text) in texts {
-        let dump = dump_json::read(&text).with_context(|| format!("read what {origin} sent"))?;
+        let dump = json::read(&text).with_context(|| format!("read what {origin} sent"))?;
         of_job.processes.push((origin, dump));
     }
     let text = match request.form {
-        DumpForm::Text => dump_ranks::text(&of_job),
-        DumpForm::Json => dump_ranks::json(&of_job).context("build the JSON")?,
+        DumpForm::Text => ranks::text(&of_job),
+        DumpForm::Json => ranks::json(&of_job).context("build the JSON")?,
     };
     streams::print(&text).context("write to standard output")?;
     Ok(commands::say_job_errors(gathered.errors()))

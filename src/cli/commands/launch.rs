@@ -7,17 +7,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::cli::commands;
 use crate::cli::ending::Ending;
-use crate::cli::gather::{self, Gathered, Scratch};
-use crate::cli::hints::Doing;
-use crate::cli::outputs::Plan;
-use crate::cli::request::{Placement, Record};
-use crate::cli::streams::{self, Severity};
-use crate::cli::{commands, exit_code, naming::Facts, program_name, report};
+use crate::cli::errors::exit_code;
+use crate::cli::errors::hints::Doing;
+use crate::cli::terminal::streams::{self, Severity};
+use crate::cli::terminal::summary;
 use crate::launch::batch::{self, BatchError, Call, Script, Submission};
 use crate::launch::scripts::{self, Called, ThisMachine};
 use crate::launch::{self, Launch, Wish, shims};
 use crate::process::{Change, Launched};
+use crate::run::gather::{self, Gathered, Scratch};
+use crate::run::outputs::{Facts, Plan};
+use crate::run::program_name;
+use crate::run::request::{Placement, Record};
 
 /// Which way a command is profiled.
 #[derive(Debug)]
@@ -69,7 +72,7 @@ pub fn way(request: &Record) -> Result<Way> {
 /// # Errors
 /// When it is not started.
 pub fn run_ranks(request: &Record, launch: &Launch) -> Result<Ending> {
-    let name = program_name::program_name(&request.command);
+    let name = program_name(&request.command);
     let plan = plan(request, &name)?;
     let scratch = scratch(request, &name)?;
     let first = request
@@ -154,7 +157,7 @@ fn python_of(torchrun: Option<&OsString>) -> OsString {
 pub fn run_script(request: &Record, line: Option<usize>, called: &Called) -> Result<Ending> {
     let name = match line {
         Some(_) => job_name(),
-        None => program_name::program_name(&request.command),
+        None => program_name(&request.command),
     };
     let plan = plan(request, &name)?;
     let scratch = scratch(request, &name)?;
@@ -280,7 +283,7 @@ fn put_script(command: &mut [OsString], line: usize, file: &Path) -> Result<()> 
 /// The script's name, for files named after it: the job's, which is the script's if the user gave no other.
 fn job_name() -> String {
     let name = std::env::var_os("SLURM_JOB_NAME").unwrap_or_default();
-    program_name::program_name(&["sh".into(), name])
+    program_name(&["sh".into(), name])
 }
 
 /// Submits the script, so that it runs under rsamp on the node.
@@ -358,7 +361,7 @@ fn tell(request: &Record, gathered: Gathered, code: u8) -> u8 {
         kept,
     } = gathered;
     if let Some(recorded) = recorded.as_ref().filter(|_| !request.quiet) {
-        streams::say(report::text(recorded, "the program").trim_end());
+        streams::say(summary::text(recorded, "the program").trim_end());
     }
     let doing = Doing::Record(request.command.clone());
     let what = match &recorded {
@@ -394,7 +397,7 @@ fn tell(request: &Record, gathered: Gathered, code: u8) -> u8 {
     if let Some(folder) = kept {
         streams::say(format_args!(
             "rsamp: the recordings of the ranks are kept in {}",
-            report::shown(&folder)
+            summary::shown(&folder)
         ));
     }
     match (code, is_written, is_whole) {

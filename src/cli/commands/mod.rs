@@ -22,14 +22,14 @@ pub mod on_node;
 
 pub mod completions;
 
-use super::exit_code;
-use super::hints::Doing;
-use super::inputs::Trouble;
-use super::job::JobError;
-use super::outputs::Outcome;
-use super::report as summary;
-use super::streams::{self, Severity};
-use crate::export::escape::escaped;
+use crate::cli::errors::exit_code;
+use crate::cli::errors::hints::Doing;
+use crate::cli::terminal::streams::{self, Severity};
+use crate::cli::terminal::summary;
+use crate::export::words::escape::escaped;
+use crate::run::inputs::Trouble;
+use crate::run::job::JobError;
+use crate::run::outputs::Outcome;
 
 /// Says which files could not be written; whether all could.
 fn say_errors(outcomes: &[Outcome]) -> bool {

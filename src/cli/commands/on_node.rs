@@ -11,11 +11,11 @@ use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid as NixPid, gethostname};
 
+use crate::cli::errors::exit_code;
 use crate::cli::request::{self, OnNodeWork};
-use crate::cli::{dump_json, exit_code};
-use crate::launch::Member;
-use crate::launch::members::{Top, members, tops};
-use crate::launch::relay::{self, MAX_DATA_BYTES, Message, Told, What};
+use crate::export::dump::json;
+use crate::launch::job::relay::{self, MAX_DATA_BYTES, Message, Told, What};
+use crate::launch::job::{Member, Top, members, tops};
 use crate::sampler::{self, SamplerError};
 
 /// The option of `rsamp attach`, which it takes once.
@@ -96,7 +96,7 @@ fn dump(members: &[Member], teller: &Teller) -> io::Result<()> {
         match sampler::dump(member.pid) {
             Ok(dump) => {
                 teller.begin(member)?;
-                for piece in dump_json::json(&dump)?.as_bytes().chunks(MAX_DATA_BYTES) {
+                for piece in json::json(&dump)?.as_bytes().chunks(MAX_DATA_BYTES) {
                     teller.tell(What::data(member.pid.0, piece))?;
                 }
                 teller.end(member, None)

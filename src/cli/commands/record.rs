@@ -2,29 +2,29 @@
 
 use std::any::Any;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
 use anyhow::{Context, Result, anyhow};
 
 use super::launch::{self, Way};
+use crate::cli::commands;
 use crate::cli::ending::Ending;
-use crate::cli::hints::Doing;
-use crate::cli::kind::Kind;
-use crate::cli::naming::{Facts, Pattern};
-use crate::cli::outputs::Plan;
-use crate::cli::progress::ProgressLine;
-use crate::cli::recording::{Recorded, Recording};
-use crate::cli::request::Placement;
-use crate::cli::streams::{self, Severity};
-use crate::cli::{commands, exit_code, gather, program_name, report, request};
+use crate::cli::errors::exit_code;
+use crate::cli::errors::hints::Doing;
+use crate::cli::terminal::progress::ProgressLine;
+use crate::cli::terminal::streams::{self, Severity};
+use crate::cli::terminal::summary;
 use crate::launch::InJob;
 use crate::process::{Change, Launched, Pid, Process, SpawnError, spawn};
 use crate::profile::filter::Ranks;
+use crate::run::outputs::{Facts, Kind, Pattern, Plan};
+use crate::run::pipeline::{Recorded, Recording};
+use crate::run::request::{Files, Output, Outputs, Placement, ProgressWish, Record};
+use crate::run::{gather, program_name};
 use crate::sampler::{Children, Ended, Progress, SamplerError, Stop};
 
 /// The sampler sees the program's end by itself, within a tick or its longest wait, and knows best what it
@@ -46,7 +46,7 @@ struct Ran {
 ///
 /// # Errors
 /// When the program is not started.
-pub fn run(request: &request::Record) -> Result<Ending> {
+pub fn run(request: &Record) -> Result<Ending> {
     let rank = InJob::own().rank;
     let is_wanted = |rank| request.ranks.iter().any(|ranks| ranks.holds(rank));
     if !request.ranks.is_empty() && rank.is_some_and(|rank| !is_wanted(rank)) {
@@ -77,14 +77,14 @@ pub fn run(request: &request::Record) -> Result<Ending> {
         let (code, _, launched) = gathered(request, folder, &[])?;
         return Ok(Ending::after(&launched, code));
     }
-    let name = program_name::program_name(&request.command);
+    let name = program_name(&request.command);
     let facts = Facts::own();
     let in_files = format!("{name}{}", facts.suffix());
     let mut outputs = own_outputs(&request.outputs, &facts)?;
     let one_of_many = rank.filter(|_| facts.in_job.is_one_of_many());
     if one_of_many.is_some() && outputs.is_default() {
         // Graphs are of all ranks together.
-        outputs.files = request::Files::Default(vec![Kind::Recording]);
+        outputs.files = Files::Default(vec![Kind::Recording]);
     }
     let plan = Plan::check(&outputs, &in_files, None)?;
     let mut ran = record(request, name, plan, &[])?;
@@ -118,9 +118,9 @@ fn listed(ranks: &[Ranks]) -> String {
 }
 
 /// The files to write: where other ranks, or tasks of an array, would write the same, others than were named.
-fn own_outputs(outputs: &request::Outputs, facts: &Facts) -> Result<request::Outputs> {
+fn own_outputs(outputs: &Outputs, facts: &Facts) -> Result<Outputs> {
     let mut own = outputs.clone();
-    let request::Files::Named(files) = &mut own.files else {
+    let Files::Named(files) = &mut own.files else {
         return Ok(own);
     };
     for file in files {
@@ -151,14 +151,14 @@ fn own_outputs(outputs: &request::Outputs, facts: &Facts) -> Result<request::Out
 /// # Errors
 /// When the program is not started.
 pub fn gathered(
-    request: &request::Record,
+    request: &Record,
     folder: &Path,
     changes: &[Change],
 ) -> Result<(u8, Pid, Launched)> {
-    let name = program_name::program_name(&request.command);
+    let name = program_name(&request.command);
     let mut file = gather::rank_file(folder);
-    let outputs = |file: &Path| request::Outputs {
-        files: request::Files::Named(vec![request::Output {
+    let outputs = |file: &Path| Outputs {
+        files: Files::Named(vec![Output {
             path: file.to_owned(),
             kind: Kind::Recording,
             pattern: None,
@@ -177,8 +177,8 @@ pub fn gathered(
             Plan::check(&outputs(&file), &name, None)?
         }
     };
-    let quiet = request::Record {
-        progress: request::ProgressWish::Never,
+    let quiet = Record {
+        progress: ProgressWish::Never,
         quiet: true,
         ..request.clone()
     };
@@ -189,7 +189,7 @@ pub fn gathered(
                 // What has no samples and no process is no recording.
                 let _ = fs::remove_file(&file);
                 gather::leave_note(&file, &error.to_string());
-            } else if let Some(error) = report::errors(&recorded.outcomes).first() {
+            } else if let Some(error) = summary::errors(&recorded.outcomes).first() {
                 gather::leave_note(&file, error);
                 // Where the disk is full, the note may not have arrived.
                 let facts = Facts::own();
@@ -208,7 +208,7 @@ pub fn gathered(
 }
 
 /// Runs the program, in an environment with these changes, and profiles it.
-fn record(request: &request::Record, name: String, plan: Plan, changes: &[Change]) -> Result<Ran> {
+fn record(request: &Record, name: String, plan: Plan, changes: &[Change]) -> Result<Ran> {
     if request.sampling.children == Children::Adopted {
         spawn::adopt_orphans();
     }
@@ -271,7 +271,7 @@ fn record(request: &request::Record, name: String, plan: Plan, changes: &[Change
 }
 
 /// Says what came of the recording, once the program has ended with `code`, and chooses the exit code.
-fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8, facts: &Facts) -> u8 {
+fn settle(request: &Record, recorded: Result<Recorded>, code: u8, facts: &Facts) -> u8 {
     let mut recorded = match recorded {
         Ok(recorded) => recorded,
         Err(error) => {
@@ -292,8 +292,8 @@ fn settle(request: &request::Record, recorded: Result<Recorded>, code: u8, facts
     if !request.quiet {
         let rank = facts.in_job.rank.filter(|_| facts.in_job.is_one_of_many());
         let text = match rank {
-            Some(rank) => report::of_rank(&recorded, rank, &facts.host),
-            None => report::text(&recorded, "the program"),
+            Some(rank) => summary::of_rank(&recorded, rank, &facts.host),
+            None => summary::text(&recorded, "the program"),
         };
         streams::say(text.trim_end());
     }

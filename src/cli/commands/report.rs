@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::cli::inputs::{self, Input, Trouble};
-use crate::cli::merged::{Recordings, common_header};
-use crate::cli::outputs::Plan;
-use crate::cli::request;
-use crate::cli::streams;
-use crate::cli::tables;
-use crate::cli::{commands, exit_code, overview, report as summary};
+use crate::cli::errors::exit_code;
+use crate::cli::terminal::{overview, streams, summary, tables};
+use crate::cli::{commands, request};
 use crate::export::Meta;
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
 use crate::profile::diff::Side;
+use crate::run::headlines;
+use crate::run::inputs::{self, Input, Trouble};
+use crate::run::merge::{Recordings, common_header};
+use crate::run::outputs::Plan;
+use crate::run::request::{Files, Outputs};
 
 /// Makes the report.
 ///
@@ -24,7 +25,7 @@ use crate::profile::diff::Side;
 pub fn run(request: &request::Report) -> Result<u8> {
     let mut trouble = Trouble::default();
     let mut inputs = inputs::open(inputs::expand(&request.inputs)?, &mut trouble)?;
-    let name = overview::name(&inputs);
+    let name = headlines::name(&inputs);
     let mut plan = match &request.outputs {
         Some(outputs) => {
             inputs::refuse_outputs(&inputs, &named(outputs))?;
@@ -91,10 +92,10 @@ pub fn run(request: &request::Report) -> Result<u8> {
 }
 
 /// The files that the user named.
-fn named(outputs: &request::Outputs) -> Vec<PathBuf> {
+fn named(outputs: &Outputs) -> Vec<PathBuf> {
     match &outputs.files {
-        request::Files::Named(files) => files.iter().map(|file| file.path.clone()).collect(),
-        request::Files::Default(_) => Vec::new(),
+        Files::Named(files) => files.iter().map(|file| file.path.clone()).collect(),
+        Files::Default(_) => Vec::new(),
     }
 }
 
@@ -111,7 +112,7 @@ fn write(
     let drawing = request.outputs.as_ref().map(|outputs| outputs.drawing);
     let meta = Meta {
         drawing: drawing.unwrap_or_default(),
-        ..overview::meta(inputs, profile, &request.selection)
+        ..headlines::meta(inputs, profile, &request.selection)
     };
     let recordings = || recordings.map_or_else(Vec::new, |recordings| recordings.finish(plan));
     let outcomes = plan.write(profile, &meta, pid, recordings);

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::cli::hints::Doing;
-use crate::cli::streams::{self, Severity};
-use crate::cli::{commands, exit_code, gather};
+use crate::cli::commands;
+use crate::cli::errors::exit_code;
+use crate::cli::errors::hints::Doing;
+use crate::cli::terminal::streams::{self, Severity};
 use crate::launch::{self, Wish, shims};
 use crate::process::spawn;
+use crate::run::gather;
 
 /// Becomes the launcher; returns the exit code of a shell when there is none.
 #[must_use]

@@ -13,14 +13,13 @@ use std::io;
 use inferno::flamegraph::color::BackgroundColor;
 use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
 
+use super::Names;
 use crate::export::flamegraph::{MAX_DEPTH, MIN_WIDTH, write_notice};
-use crate::export::labels;
 use crate::export::tree::in_units;
+use crate::export::words::labels;
 use crate::profile::Profile;
 use crate::profile::diff::{Diff, Scale};
 use crate::profile::event::Nanos;
-
-use super::Names;
 
 /// inferno shows whole numbers only: from so many nanoseconds on they are milliseconds.
 const MILLISECONDS_FROM_NS: u64 = 10_000_000_000;

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::export::labels;
-use crate::export::paths::Shortener;
-use crate::export::text::{head, line, more, place};
+use super::Names;
+use crate::export::text::head;
+use crate::export::words::labels;
+use crate::export::words::paths::Shortener;
+use crate::export::words::table::{line, more, place};
 use crate::profile::Profile;
 use crate::profile::diff::{Change, Diff, Scale, Time};
 use crate::profile::event::Nanos;
-
-use super::Names;
 
 /// How many rows a table of a written report has at most.
 pub const REPORT_ROWS: usize = 100;

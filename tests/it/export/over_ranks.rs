@@ -1,7 +1,8 @@
 //! What the reports over ranks hold.
 
 use rsamp::export::Format;
-use rsamp::export::text::{SummaryOptions, summary};
+use rsamp::export::SummaryOptions;
+use rsamp::export::text::summary;
 
 use super::{json, meta, one_thread, text};
 use crate::over_ranks::four_ranks;

@@ -1,0 +1,563 @@
+//! Turns an error into what the user can do about it.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::cli::request::RequestError;
+use crate::launch::{LaunchError, SlurmError};
+use crate::process::permission::Confinement;
+use crate::process::{Denied, Pid, ProcessError, SpawnError};
+use crate::profile::filter::NothingLeft;
+use crate::recording::ReadError;
+use crate::run::inputs::InputError;
+use crate::run::job::JobError;
+use crate::run::outputs::OutputError;
+use crate::sampler::SamplerError;
+
+/// Folders that `sudo` searches with the `secure_path` of Debian, Fedora and Arch.
+const SUDO_PATH: &[&str] = &[
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+
+const NO_SUCH_PROCESS: &str = "list the Python processes with: pgrep -a python; a PID from inside a \
+                               container is another one outside";
+
+/// What was being done when the error came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doing {
+    /// Reading the command line of this subcommand.
+    Reading(&'static str),
+    /// `rsamp record` of this command.
+    Record(Vec<OsString>),
+    /// `rsamp attach` to this process.
+    Attach(Pid),
+    /// `rsamp dump` of this process.
+    Dump(Pid),
+    /// `rsamp attach` to a job, or `rsamp dump` of one.
+    Job,
+    /// `rsamp report` or `rsamp diff`.
+    Report,
+}
+
+/// What the user can do about `error`, if anything; without `hint:` in front.
+///
+/// `rsamp` is how `sudo` finds this program, see [`sudo_name`].
+#[must_use]
+pub fn hint(error: &anyhow::Error, doing: &Doing, rsamp: &str) -> Option<String> {
+    error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<SamplerError>() {
+            sampler_hint(error, doing, rsamp)
+        } else if let Some(error) = cause.downcast_ref::<ProcessError>() {
+            process_hint(error, doing)
+        } else if let Some(error) = cause.downcast_ref::<SpawnError>() {
+            spawn_hint(error, doing)
+        } else if let Some(error) = cause.downcast_ref::<RequestError>() {
+            Some(request_hint(error, doing))
+        } else if let Some(error) = cause.downcast_ref::<OutputError>() {
+            output_hint(error)
+        } else if let Some(error) = cause.downcast_ref::<InputError>() {
+            input_hint(error)
+        } else if let Some(error) = cause.downcast_ref::<LaunchError>() {
+            Some(launch_hint(error))
+        } else if let Some(error) = cause.downcast_ref::<SlurmError>() {
+            slurm_hint(error, rsamp)
+        } else if let Some(error) = cause.downcast_ref::<JobError>() {
+            job_hint(error, rsamp)
+        } else if cause.is::<NothingLeft>() {
+            Some("without a filter, rsamp report shows what there is".to_owned())
+        } else {
+            None
+        }
+    })
+}
+
+/// How `sudo` finds the program at `exe`: by name in the folders it searches, else by its whole path.
+#[must_use]
+pub fn sudo_name(exe: Option<&Path>) -> String {
+    let outside = exe.filter(|exe| {
+        let folder = exe.parent().and_then(Path::to_str);
+        !folder.is_some_and(|folder| SUDO_PATH.contains(&folder))
+    });
+    outside.map_or_else(|| "rsamp".to_owned(), |exe| exe.display().to_string())
+}
+
+/// What to do about `EMFILE`.
+const MORE_FILES: &str = "let rsamp open more files: ulimit -n 4096";
+
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(nix::libc::EMFILE)
+}
+
+fn sampler_hint(error: &SamplerError, doing: &Doing, rsamp: &str) -> Option<String> {
+    if let Doing::Record(command) = doing
+        && let Some(submitter) = submitter(command)
+    {
+        return Some(format!(
+            "{submitter} hands the job to machines where it runs without rsamp: put rsamp record -- in front of python, or \
+             of the launcher, inside the job script"
+        ));
+    }
+    match error {
+        SamplerError::NoSuchProcess(_) => Some(NO_SUCH_PROCESS.to_owned()),
+        SamplerError::NotPython { pid, .. } | SamplerError::NeverPython { pid, .. } => {
+            Some(not_python_hint(*pid, doing))
+        }
+        SamplerError::PermissionDenied { pid, why } => {
+            Some(permission_hint(*pid, why, doing, rsamp))
+        }
+        SamplerError::UnknownVersion { .. } => {
+            Some("a newer rsamp may know this version".to_owned())
+        }
+        SamplerError::Process {
+            source: ProcessError::Read { source, .. },
+            ..
+        } if is_out_of_files(source) => Some(MORE_FILES.to_owned()),
+        SamplerError::Io { source, .. } if is_out_of_files(source) => Some(MORE_FILES.to_owned()),
+        SamplerError::PermissionLost { pid, why, .. } => {
+            Some(permission_hint(*pid, why, doing, rsamp))
+        }
+        SamplerError::NeverStarted { .. } => Some(
+            "give the name as a report shows it: Solver.solve, or solve for every class".to_owned(),
+        ),
+        SamplerError::EndedInDelay { .. } => Some("give a shorter --delay".to_owned()),
+        SamplerError::EndedEarly(_)
+        | SamplerError::Process { .. }
+        | SamplerError::Io { .. }
+        | SamplerError::Unstoppable { .. } => None,
+    }
+}
+
+fn process_hint(error: &ProcessError, doing: &Doing) -> Option<String> {
+    match (error, doing) {
+        (ProcessError::NoSuchProcess(_), _) => Some(NO_SUCH_PROCESS.to_owned()),
+        (ProcessError::NotAProcess(_, pid), Doing::Dump(_)) => {
+            Some(format!("rsamp dump --pid {pid} shows all its threads"))
+        }
+        (ProcessError::NotAProcess(_, pid), _) => {
+            Some(format!("rsamp attach --pid {pid} profiles all its threads"))
+        }
+        _ => None,
+    }
+}
+
+fn not_python_hint(pid: Pid, doing: &Doing) -> String {
+    let verb = if matches!(doing, Doing::Dump(_)) {
+        "dump"
+    } else {
+        "attach"
+    };
+    match doing {
+        Doing::Record(_) => {
+            "when a script or launcher starts Python, put rsamp record -- in front of \
+                             python inside it"
+                .to_owned()
+        }
+        _ => format!(
+            "if it started a Python program, name that one: rsamp {verb} --pid $(pgrep -n -P {pid} python)"
+        ),
+    }
+}
+
+/// Commands that hand a job, or a program, to a batch system and are no launchers that rsamp knows.
+const SUBMITTERS: &[&str] = &[
+    "qsub",
+    "bsub",
+    "msub",
+    "flux",
+    "condor_submit",
+    "oarsub",
+    "ccc_msub",
+    "pjsub",
+    "llsubmit",
+];
+
+fn submitter(command: &[std::ffi::OsString]) -> Option<String> {
+    let name = Path::new(command.first()?).file_name()?.to_string_lossy();
+    SUBMITTERS
+        .contains(&name.as_ref())
+        .then(|| name.into_owned())
+}
+
+fn permission_hint(pid: Pid, why: &Denied, doing: &Doing, rsamp: &str) -> String {
+    let again = match doing {
+        Doing::Dump(_) => format!("sudo {rsamp} dump --pid {pid}"),
+        // The process has ended.
+        Doing::Record(command) => format!("sudo {rsamp} record -- {}", without_sudo(command)),
+        _ => format!("sudo {rsamp} attach --pid {pid}"),
+    };
+    let container = "start the container with docker run --cap-add=SYS_PTRACE, and with --pid=host to \
+                     profile processes of the host";
+    match why {
+        Denied::OtherUser { .. } | Denied::NotDumpable => format!("run as root ({again})"),
+        Denied::PtraceScope(0 | 1) => format!(
+            "run as root ({again}), or set kernel.yama.ptrace_scope to 0 \
+             (sudo sysctl kernel.yama.ptrace_scope=0), or start the program with rsamp record"
+        ),
+        Denied::PtraceScope(2) => format!(
+            "run as root ({again}), or set kernel.yama.ptrace_scope to 0 \
+             (sudo sysctl kernel.yama.ptrace_scope=0)"
+        ),
+        Denied::PtraceScope(_) => {
+            "scope 3 forbids it to everybody, root too, until the next boot; \
+                                   look for kernel.yama.ptrace_scope in /etc/sysctl.d"
+                .to_owned()
+        }
+        Denied::Container(Confinement::NoCapability | Confinement::Seccomp) => container.to_owned(),
+        Denied::Container(Confinement::UserNamespace) => {
+            format!("run rsamp inside that container, or as root of the host ({again})")
+        }
+        Denied::Unknown => format!("run as root ({again}); in a container, {container}"),
+    }
+}
+
+/// The words of a command, without a sudo(8) in front that has no options.
+fn without_sudo(command: &[std::ffi::OsString]) -> String {
+    let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
+    let words = match words.split_first() {
+        Some((first, rest))
+            if first == "sudo" && rest.first().is_some_and(|word| !word.starts_with('-')) =>
+        {
+            rest
+        }
+        _ => &words,
+    };
+    words.join(" ")
+}
+
+fn spawn_hint(error: &SpawnError, doing: &Doing) -> Option<String> {
+    let Doing::Record(command) = doing else {
+        return None;
+    };
+    let first = command.first()?.to_string_lossy();
+    if first.contains(' ') {
+        return Some(format!("leave out the quotes: rsamp record -- {first}"));
+    }
+    if first.parse::<u32>().is_ok() {
+        return Some(format!(
+            "to profile the running process {first}: rsamp attach --pid {first}"
+        ));
+    }
+    let is_of_slurm = ["srun", "sbatch", "salloc"].contains(&first.as_ref());
+    if is_of_slurm && error.exit_code() == crate::cli::errors::exit_code::NOT_FOUND {
+        return Some(format!(
+            "there is no Slurm on this machine, or it is not in PATH; without it: rsamp record -- {}",
+            if first == "sbatch" {
+                "bash JOB"
+            } else {
+                "PROGRAM"
+            }
+        ));
+    }
+    if first.ends_with(".py") {
+        return Some(format!(
+            "name the interpreter: rsamp record -- python {first}"
+        ));
+    }
+    (error.exit_code() == crate::cli::errors::exit_code::NOT_FOUND && first == "python")
+        .then(|| "on many systems it is called python3".to_owned())
+}
+
+fn launch_hint(error: &LaunchError) -> String {
+    let LaunchError::UnknownOption { launcher, .. } = error else {
+        return "put rsamp record -- before the programs in the file, and run the launcher with --launcher none".to_owned();
+    };
+    if launcher == "sbatch" {
+        return "write the option and its value as one word, with = between".to_owned();
+    }
+    format!(
+        "put -- before the program: rsamp record -- {launcher} OPTIONS -- PROGRAM; or run the launcher without rsamp on \
+         the ranks: rsamp record --launcher none -- …; --launcher srun or mpirun says whose options these are"
+    )
+}
+
+fn request_hint(error: &RequestError, doing: &Doing) -> String {
+    match error {
+        RequestError::RecordWithPid { pid } => {
+            format!(
+                "to profile the running process: rsamp attach --pid {pid}; to start a program, leave out --pid"
+            )
+        }
+        RequestError::PidAndCommand { words, .. } => {
+            format!("to start a program and profile it: rsamp record -- {words}")
+        }
+        RequestError::Name(_) => "write %% for the character %".to_owned(),
+        RequestError::SameFileTwice(_) => "give each format its own file".to_owned(),
+        RequestError::NoVariable(name) if name.contains('=') => {
+            "give the name alone; the value is read from the program's environment".to_owned()
+        }
+        _ => match doing {
+            Doing::Reading(subcommand) => format!("see rsamp {subcommand} --help"),
+            _ => "see rsamp --help".to_owned(),
+        },
+    }
+}
+
+fn slurm_hint(error: &SlurmError, rsamp: &str) -> Option<String> {
+    match error {
+        SlurmError::NoSlurm { .. } => Some(
+            "run rsamp where srun and scontrol are in PATH: on a login node of the cluster, or in the job; \
+             for one process of this machine, rsamp attach --pid or rsamp dump --pid"
+                .to_owned(),
+        ),
+        SlurmError::NoAnswer { .. } => Some("does squeue work here?".to_owned()),
+        SlurmError::NoSuchJob(_) | SlurmError::NotRunning { .. } => {
+            Some("squeue --me --states=running lists your jobs that run".to_owned())
+        }
+        SlurmError::NotYet { .. } => Some(
+            "wait until it runs; to profile it from its start, put rsamp record -- in front of python in its \
+             script"
+                .to_owned(),
+        ),
+        SlurmError::Array { job, .. } => {
+            Some(format!("name one task of it, such as {}_1; squeue --me lists them", job.job))
+        }
+        SlurmError::OtherUser { owner, .. } => Some(format!(
+            "Slurm lets only the owner into a job: sudo -u {owner} {rsamp} …"
+        )),
+        SlurmError::NoSuchStep { job, .. } => {
+            Some(format!("without a step, all are meant: --job {}", job.job))
+        }
+    }
+}
+
+fn job_hint(error: &JobError, rsamp: &str) -> Option<String> {
+    match error {
+        JobError::Missing { said, .. } if said.contains("execve") => Some(format!(
+            "rsamp must have the same path on all nodes: copy it to a folder that they share, such as your home, \
+             and run it from there (now it is {rsamp})"
+        )),
+        JobError::NoPython { .. } => Some(
+            "it may not have begun, or have ended; rsamp reads CPython, under whatever name it runs".to_owned(),
+        ),
+        JobError::Run { .. } | JobError::Missing { .. } | JobError::Process { .. } => None,
+    }
+}
+
+fn output_hint(error: &OutputError) -> Option<String> {
+    match error {
+        OutputError::Exists(_) => Some("--force overwrites it, -o FILE names another".to_owned()),
+        OutputError::Protected(_) => Some("--force replaces it, -o FILE names another".to_owned()),
+        OutputError::Refused { .. } | OutputError::Foreign(_) => {
+            Some("name a file in another folder with -o FILE".to_owned())
+        }
+        OutputError::IsFolder(_) | OutputError::Name(_) => None,
+        OutputError::NoProgram { .. } => Some(
+            "install Graphviz (apt install graphviz), or write a .dot file and draw it elsewhere"
+                .to_owned(),
+        ),
+    }
+}
+
+fn input_hint(error: &InputError) -> Option<String> {
+    match error {
+        InputError::NoMatch(_) => Some("rsamp record writes NAME-PID.rsamp".to_owned()),
+        InputError::SameTwice { .. } => Some("name each recording once".to_owned()),
+        InputError::Unreadable { source, .. } => match source {
+            ReadError::NewerFormat { rsamp, .. } => Some(format!("rsamp {rsamp} reads it")),
+            ReadError::NotARecording => {
+                Some("report reads the .rsamp files of rsamp record and rsamp attach".to_owned())
+            }
+            ReadError::Empty | ReadError::NoHeader(_) => {
+                Some("rsamp ended, or the disk was full, before anything was recorded".to_owned())
+            }
+            ReadError::Io(_) => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PID: Pid = Pid(4242);
+
+    fn hint_of(error: impl Into<anyhow::Error>, doing: &Doing) -> String {
+        let error = error.into().context("profile it");
+        format!(
+            "{error:#}\n{}",
+            hint(&error, doing, "rsamp").unwrap_or_else(|| "no hint".to_owned())
+        )
+    }
+
+    #[test]
+    fn a_refusal_says_what_helps() {
+        let root = || Denied::OtherUser {
+            owner: 0,
+            name: Some("root".to_owned()),
+        };
+        let table = [
+            (
+                root(),
+                "belongs to user root",
+                "sudo rsamp attach --pid 4242",
+            ),
+            (
+                Denied::PtraceScope(1),
+                "ptrace_scope is 1",
+                "or set kernel.yama.ptrace_scope to 0 (sudo sysctl kernel.yama.ptrace_scope=0)",
+            ),
+            (
+                Denied::PtraceScope(2),
+                "ptrace_scope is 2",
+                "sudo rsamp attach --pid 4242",
+            ),
+            (
+                Denied::PtraceScope(3),
+                "ptrace_scope is 3",
+                "until the next boot",
+            ),
+            (
+                Denied::NotDumpable,
+                "protects itself",
+                "sudo rsamp attach --pid 4242",
+            ),
+            (
+                Denied::Container(Confinement::NoCapability),
+                "capability SYS_PTRACE",
+                "docker run --cap-add=SYS_PTRACE",
+            ),
+            (
+                Denied::Container(Confinement::Seccomp),
+                "seccomp filter",
+                "--pid=host",
+            ),
+            (
+                Denied::Container(Confinement::UserNamespace),
+                "another user namespace",
+                "inside that container",
+            ),
+            (
+                Denied::Unknown,
+                "gives no reason",
+                "docker run --cap-add=SYS_PTRACE",
+            ),
+        ];
+        for (why, reason, help) in table {
+            let named = format!("{why:?}");
+            let text = hint_of(
+                SamplerError::PermissionDenied { pid: PID, why },
+                &Doing::Attach(PID),
+            );
+            assert!(text.contains(reason), "{named}: no {reason} in {text}");
+            assert!(text.contains(help), "{named}: no {help} in {text}");
+        }
+        let dump = hint_of(
+            SamplerError::PermissionDenied {
+                pid: PID,
+                why: root(),
+            },
+            &Doing::Dump(PID),
+        );
+        assert!(dump.contains("sudo rsamp dump --pid 4242"), "{dump}");
+    }
+
+    #[test]
+    fn what_is_not_python_is_named() {
+        let error = || SamplerError::NotPython {
+            pid: PID,
+            what: "bash (/usr/bin/bash)".to_owned(),
+        };
+        insta::assert_snapshot!(hint_of(error(), &Doing::Attach(PID)), @r"
+        profile it: process 4242 is bash (/usr/bin/bash), not a Python program
+        if it started a Python program, name that one: rsamp attach --pid $(pgrep -n -P 4242 python)
+        ");
+        insta::assert_snapshot!(hint_of(error(), &Doing::Record(vec!["bash".into()])), @r"
+        profile it: process 4242 is bash (/usr/bin/bash), not a Python program
+        when a script or launcher starts Python, put rsamp record -- in front of python inside it
+        ");
+    }
+
+    #[test]
+    fn what_submits_a_job_is_told_where_rsamp_belongs() {
+        for command in [
+            &["qsub", "job.sl"][..],
+            &["/opt/lsf/bin/bsub", "x"],
+            &["flux", "run"],
+        ] {
+            let command = command.iter().map(Into::into).collect();
+            let text = hint_of(SamplerError::EndedEarly(PID), &Doing::Record(command));
+            assert!(text.contains("inside the job script"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_version_names_the_known() {
+        let error = SamplerError::UnknownVersion {
+            pid: PID,
+            found: "3.16.0".to_owned(),
+            known: "2.7 and 3.3 to 3.15".to_owned(),
+        };
+        insta::assert_snapshot!(hint_of(error, &Doing::Attach(PID)), @r"
+        profile it: process 4242 runs Python 3.16.0; rsamp knows 2.7 and 3.3 to 3.15
+        a newer rsamp may know this version
+        ");
+    }
+
+    #[test]
+    fn a_command_that_cannot_start_is_corrected() {
+        let table: &[(&[&str], &str)] = &[
+            (
+                &["no such program x.py"],
+                "leave out the quotes: rsamp record -- no such program x.py",
+            ),
+            (&["4242"], "rsamp attach --pid 4242"),
+            (&["/no/such/x.py"], "rsamp record -- python /no/such/x.py"),
+            (&["/no/such/program"], "no hint"),
+        ];
+        for (command, expected) in table {
+            let command: Vec<OsString> = command.iter().map(OsString::from).collect();
+            let Err(error) = crate::process::Launched::spawn(&command) else {
+                panic!("{command:?} started")
+            };
+            let text = hint_of(error, &Doing::Record(command));
+            assert!(text.contains(expected), "no {expected} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_line_is_corrected() {
+        let reading = Doing::Reading("record");
+        let table = [
+            (
+                RequestError::RecordWithPid {
+                    pid: "42".to_owned(),
+                },
+                "rsamp attach --pid 42",
+            ),
+            (
+                RequestError::PidAndCommand {
+                    subcommand: "attach",
+                    words: "python x.py".to_owned(),
+                },
+                "rsamp record -- python x.py",
+            ),
+            (
+                RequestError::BadRate("0".to_owned()),
+                "see rsamp record --help",
+            ),
+            (RequestError::SameFileTwice("a".into()), "its own file"),
+        ];
+        for (error, expected) in table {
+            let text = hint_of(error, &reading);
+            assert!(text.contains(expected), "no {expected} in {text}");
+        }
+    }
+
+    #[test]
+    fn sudo_finds_the_program() {
+        for (exe, expected) in [
+            ("/usr/local/bin/rsamp", "rsamp"),
+            ("/usr/bin/rsamp", "rsamp"),
+            ("/home/me/.cargo/bin/rsamp", "/home/me/.cargo/bin/rsamp"),
+        ] {
+            assert_eq!(sudo_name(Some(Path::new(exe))), expected);
+        }
+        assert_eq!(sudo_name(None), "rsamp");
+    }
+}

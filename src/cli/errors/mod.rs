@@ -1,0 +1,4 @@
+//! Turns an error into an exit code, and into what the user can do about it.
+
+pub mod exit_code;
+pub mod hints;

@@ -1,0 +1,48 @@
+//! Turns the arguments of `rsamp attach` into a run that reads a running process.
+
+use super::error::RequestError;
+use super::outputs::outputs;
+use super::sampling::{bounds, extras, sampling};
+use crate::cli::args::{AttachArgs, TargetArgs};
+use crate::process::Pid;
+use crate::run::request::{Attach, ProgressWish};
+use crate::sampler::Children;
+
+/// Builds what `rsamp attach` asks for.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn attach(args: &AttachArgs) -> Result<Attach, RequestError> {
+    Ok(Attach {
+        pid: target("attach", &args.target)?,
+        sampling: sampling(&args.sampling, Children::Followed)?,
+        bounds: bounds(&args.sampling)?,
+        outputs: outputs(&args.sampling)?,
+        extras: extras(&args.sampling)?,
+        progress: if args.sampling.quiet {
+            ProgressWish::Never
+        } else {
+            ProgressWish::AnyTerminal
+        },
+        quiet: args.sampling.quiet,
+    })
+}
+
+pub(super) fn target(subcommand: &'static str, args: &TargetArgs) -> Result<Pid, RequestError> {
+    let (pid, surplus) = match (&args.pid, args.words.as_slice()) {
+        (Some(pid), words) => (pid.clone(), words),
+        (None, [pid, words @ ..]) => (pid.to_string_lossy().into_owned(), words),
+        (None, []) => return Err(RequestError::NoPid(String::new())),
+    };
+    if !surplus.is_empty() {
+        let words: Vec<_> = surplus.iter().map(|word| word.to_string_lossy()).collect();
+        return Err(RequestError::PidAndCommand {
+            subcommand,
+            words: words.join(" "),
+        });
+    }
+    match pid.parse::<i32>() {
+        Ok(number) if number > 0 => Ok(Pid(number)),
+        _ => Err(RequestError::NoPid(pid)),
+    }
+}

@@ -1,0 +1,65 @@
+//! Turns the arguments of `rsamp diff` into two recordings and how to compare them.
+
+use std::path::PathBuf;
+
+use super::error::RequestError;
+use super::filters;
+use crate::cli::args::DiffArgs;
+use crate::export::diff::DiffFormat;
+use crate::profile::diff::Scale;
+use crate::profile::filter::Selection;
+
+/// `rsamp diff`, ready to be carried out.
+#[derive(Debug, Clone)]
+pub struct Diff {
+    /// The recording before, as typed: a path, or a pattern that the shell did not expand.
+    pub base: PathBuf,
+    /// The recording after.
+    pub new: PathBuf,
+    /// What to write; nothing: tables, to standard output.
+    pub outputs: Vec<(PathBuf, DiffFormat)>,
+    /// Whether a write-protected file may be replaced.
+    pub force: bool,
+    /// How to compare.
+    pub scale: Scale,
+    /// What to compare.
+    pub selection: Selection,
+    /// Whether to say what was written.
+    pub quiet: bool,
+}
+
+/// Builds what `rsamp diff` asks for.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn diff(args: &DiffArgs) -> Result<Diff, RequestError> {
+    let named = args.format.as_deref().map(DiffFormat::from_name);
+    let named = named.transpose().map_err(RequestError::DiffFormat)?;
+    let mut outputs: Vec<(PathBuf, DiffFormat)> = Vec::new();
+    for path in &args.output {
+        if outputs.iter().any(|(other, _)| other == path) {
+            return Err(RequestError::SameFileTwice(path.clone()));
+        }
+        let format = match named {
+            Some(format) => format,
+            None => DiffFormat::from_path(path).map_err(RequestError::DiffFormat)?,
+        };
+        outputs.push((path.clone(), format));
+    }
+    if let (Some(format), true) = (named, outputs.is_empty()) {
+        outputs.push((PathBuf::from("-"), format));
+    }
+    Ok(Diff {
+        base: args.base.clone(),
+        new: args.new.clone(),
+        outputs,
+        force: args.force,
+        scale: if args.normalize {
+            Scale::Normalized
+        } else {
+            Scale::Seconds
+        },
+        selection: filters::selection(&args.filters)?,
+        quiet: args.quiet,
+    })
+}

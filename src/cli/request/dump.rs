@@ -1,0 +1,43 @@
+//! Turns the arguments of `rsamp dump` into a process and a form.
+
+use super::attach::target;
+use super::error::RequestError;
+use crate::cli::args::DumpArgs;
+use crate::process::Pid;
+
+/// `rsamp dump`, ready to be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dump {
+    /// The process.
+    pub pid: Pid,
+    /// What to print.
+    pub form: DumpForm,
+}
+
+/// The form of a dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DumpForm {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Builds what `rsamp dump` asks for.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn dump(args: &DumpArgs) -> Result<Dump, RequestError> {
+    Ok(Dump {
+        pid: target("dump", &args.target)?,
+        form: form(args),
+    })
+}
+
+pub(super) fn form(args: &DumpArgs) -> DumpForm {
+    if args.json {
+        DumpForm::Json
+    } else {
+        DumpForm::Text
+    }
+}

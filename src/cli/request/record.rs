@@ -1,0 +1,50 @@
+//! Turns the arguments of `rsamp record` into a run of a program.
+
+use super::error::RequestError;
+use super::filters;
+use super::outputs::outputs;
+use super::sampling::{bounds, extras, sampling};
+use crate::cli::args::RecordArgs;
+use crate::run::request::{Placement, ProgressWish, Record};
+use crate::sampler::Children;
+
+/// Builds what `rsamp record` asks for.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
+    if let Some(pid) = &args.pid {
+        return Err(RequestError::RecordWithPid { pid: pid.clone() });
+    }
+    if args.command.is_empty() {
+        return Err(RequestError::NoCommand);
+    }
+    Ok(Record {
+        command: args.command.clone(),
+        placement: placement(args)?,
+        sampling: sampling(&args.sampling, Children::Adopted)?,
+        bounds: bounds(&args.sampling)?,
+        ranks: filters::ranks("ranks", &args.ranks)?,
+        outputs: outputs(&args.sampling)?,
+        extras: extras(&args.sampling)?,
+        progress: match (args.sampling.quiet, args.progress) {
+            (true, _) => ProgressWish::Never,
+            (false, true) => ProgressWish::AnyTerminal,
+            (false, false) => ProgressWish::OwnTerminal,
+        },
+        quiet: args.sampling.quiet,
+    })
+}
+
+fn placement(args: &RecordArgs) -> Result<Placement, RequestError> {
+    if let Some(folder) = &args.gather {
+        return Ok(Placement::Rank(folder.clone()));
+    }
+    let Some(line) = &args.batch_script else {
+        return Ok(Placement::AsTyped(args.launcher.unwrap_or_default().into()));
+    };
+    let line = line
+        .parse()
+        .map_err(|_| RequestError::NoLine(line.clone()))?;
+    Ok(Placement::BatchScript(line))
+}

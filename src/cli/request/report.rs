@@ -1,0 +1,114 @@
+//! Turns the arguments of `rsamp report` into recordings, a selection, and what to make of them.
+
+use std::path::{Path, PathBuf};
+
+use super::error::RequestError;
+use super::filters;
+use super::outputs::{drawing, named_outputs};
+use crate::cli::args::{ReportArgs, TableArgs};
+use crate::profile::filter::Selection;
+use crate::run::outputs::Kind;
+use crate::run::request::{Files, Output, Outputs};
+
+/// How many functions are shown line by line when none is named.
+const DEFAULT_TOP: usize = 5;
+
+/// `rsamp report`, ready to be carried out.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The recordings, as typed: paths, or patterns that the shell did not expand.
+    pub inputs: Vec<PathBuf>,
+    /// What to write; `None`: a summary or tables, to standard output.
+    pub outputs: Option<Outputs>,
+    /// What to print in the place of the summary.
+    pub tables: Tables,
+    /// What to show.
+    pub selection: Selection,
+    /// Whether to say what was written.
+    pub quiet: bool,
+}
+
+/// Which tables to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tables {
+    /// Functions line by line: those of these names, or the hottest.
+    pub lines: Option<Vec<String>>,
+    /// Their memory: that of functions of these names, or of those where it changed most.
+    pub memory: Option<Vec<String>>,
+    /// How many functions, when none is named.
+    pub top: usize,
+    /// Whether shares come with their confidence interval.
+    pub with_confidence: bool,
+}
+
+impl Tables {
+    /// Whether one is asked for.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.lines.is_some() || self.memory.is_some()
+    }
+}
+
+/// Builds what `rsamp report` asks for.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
+    let named = args.format.as_deref().map(Kind::from_name).transpose();
+    let kind = named.map_err(RequestError::Format)?;
+    let files = match (args.output.as_slice(), kind) {
+        ([], None) => None,
+        ([], Some(kind)) => Some(vec![Output {
+            path: PathBuf::from("-"),
+            kind,
+            pattern: None,
+        }]),
+        (paths, kind) => Some(named_outputs(paths, kind)?),
+    };
+    let drawing = drawing(&args.drawing)?;
+    let (inputs, tables) = tables(&args.files, &args.tables)?;
+    Ok(Report {
+        inputs,
+        tables,
+        outputs: files.map(|files| Outputs {
+            files: Files::Named(files),
+            drawing,
+            force: args.force,
+            scratch: false,
+        }),
+        selection: filters::selection(&args.filters)?,
+        quiet: args.quiet,
+    })
+}
+
+/// Sorts the words behind `--lines` and `--memory` into names and recordings.
+fn tables(files: &[PathBuf], args: &TableArgs) -> Result<(Vec<PathBuf>, Tables), RequestError> {
+    let mut inputs = files.to_vec();
+    let mut names = |words: &Option<Vec<String>>| {
+        let words = words.as_ref()?.iter();
+        let is_recording = |word: &&String| {
+            let kind = Kind::from_path(Path::new(word));
+            matches!(kind, Ok(Kind::Recording))
+        };
+        let (recordings, names): (Vec<_>, Vec<_>) = words.partition(is_recording);
+        inputs.extend(recordings.into_iter().map(PathBuf::from));
+        Some(names.into_iter().cloned().collect())
+    };
+    let tables = Tables {
+        lines: names(&args.lines),
+        memory: names(&args.memory),
+        top: args.top.as_deref().map_or(Ok(DEFAULT_TOP), top)?,
+        with_confidence: args.ci,
+    };
+    if inputs.is_empty() {
+        return Err(RequestError::NoRecording);
+    }
+    Ok((inputs, tables))
+}
+
+fn top(text: &str) -> Result<usize, RequestError> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(RequestError::BadTop(text.to_owned())),
+    }
+}

@@ -1,0 +1,60 @@
+//! Turns recordings that were read into the headlines and the text of their report.
+
+use chrono::DateTime;
+
+use crate::export::SummaryOptions;
+use crate::export::text::summary_with;
+use crate::export::words::escape::escaped;
+use crate::profile::Profile;
+use crate::profile::confidence::Confidence;
+use crate::profile::filter::Selection;
+use crate::recording::Header;
+use crate::run::headlines;
+use crate::run::inputs::Input;
+
+/// The most recordings that are listed one by one.
+const MAX_LISTED: usize = 20;
+
+/// The report as text, for a terminal.
+#[must_use]
+pub fn text(
+    inputs: &[Input],
+    profile: &Profile,
+    selection: &Selection,
+    confidence: Option<&Confidence<'_>>,
+) -> String {
+    let meta = headlines::meta(inputs, profile, selection);
+    let mut lines = vec![meta.title, meta.command, meta.facts.join(", ")];
+    for input in inputs.iter().take(MAX_LISTED) {
+        let name = input.name.iter().map(|name| format!("{name}: "));
+        lines.push(name.collect::<String>() + &origin(input));
+    }
+    if inputs.len() > MAX_LISTED {
+        lines.push(format!("and {} more", inputs.len() - MAX_LISTED));
+    }
+    let lines: Vec<_> = lines.iter().map(|line| escaped(line)).collect();
+    let options = SummaryOptions {
+        view: selection.view,
+        is_part: !selection.leaves_all_threads(),
+        ..SummaryOptions::default()
+    };
+    let summary = summary_with(profile, &options, confidence);
+    format!("{}\n\n{summary}", lines.join("\n"))
+}
+
+/// `scatter-42.rsamp, recorded 2026-01-31 12:00:00 UTC by ada on node01 in /home/ada`
+fn origin(input: &Input) -> String {
+    let Header {
+        user,
+        host,
+        working_folder,
+        ..
+    } = &input.header;
+    let when = i64::try_from(input.header.start_unix_ns).map(DateTime::from_timestamp_nanos);
+    let when = when.map_or_else(
+        |_| String::new(),
+        |time| time.format(" %Y-%m-%d %H:%M:%S UTC").to_string(),
+    );
+    let path = input.path.display();
+    format!("{path}, recorded{when} by {user} on {host} in {working_folder}")
+}

@@ -1,0 +1,78 @@
+//! Turns the wish for tables of lines or of memory into their text.
+
+use std::io::IsTerminal;
+
+use crate::cli::request::Report;
+use crate::export::line_table::{LineTableOptions, line_tables};
+use crate::export::memory_table::memory_tables;
+use crate::profile::Profile;
+use crate::profile::confidence::Confidence;
+use crate::profile::line_tables::{self, Heat, LineTable, NoSuchName};
+use crate::run::inputs::Input;
+use crate::run::sources;
+
+/// The tables that were asked for.
+///
+/// # Errors
+/// When a name is that of nothing.
+pub fn text(
+    request: &Report,
+    inputs: &[Input],
+    profile: &Profile,
+    confidence: Option<&Confidence<'_>>,
+) -> Result<String, NoSuchName> {
+    let tables = line_tables::of(profile);
+    let mut text = String::new();
+    if let Some(names) = &request.tables.lines {
+        let heat = Heat::SelfTime(request.selection.view);
+        let chosen = choose(&tables, names, heat, request.tables.top)?;
+        let options = LineTableOptions {
+            view: request.selection.view,
+            source: &sources::gather(inputs, &chosen),
+            confidence,
+            with_colour: has_colour(),
+        };
+        text.push_str(&line_tables(profile, &chosen, &options));
+    }
+    if let Some(names) = &request.tables.memory {
+        let chosen = choose(&tables, names, Heat::Memory, request.tables.top)?;
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let source = sources::gather(inputs, &chosen);
+        text.push_str(&memory_tables(profile, &chosen, &source));
+    }
+    Ok(text)
+}
+
+/// Those of the names, each once; without any, the hottest.
+fn choose<'t, 'p>(
+    tables: &'t [LineTable<'p>],
+    names: &[String],
+    heat: Heat,
+    top: usize,
+) -> Result<Vec<&'t LineTable<'p>>, NoSuchName> {
+    let mut hottest = line_tables::hottest(tables, heat);
+    if names.is_empty() {
+        // `<frozen importlib._bootstrap>` and its like have no text to show.
+        hottest.retain(|table| !table.row.function.file.unwrap_or("<").starts_with('<'));
+        hottest.truncate(top);
+        return Ok(hottest);
+    }
+    let mut chosen: Vec<&LineTable<'_>> = Vec::new();
+    for name in names {
+        for table in line_tables::named(&hottest, name)? {
+            if !chosen.iter().any(|known| std::ptr::eq(*known, table)) {
+                chosen.push(table);
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+/// Colour is for a terminal whose user did not ask for none (<https://no-color.org>).
+fn has_colour() -> bool {
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    std::io::stdout().is_terminal() && !is_unwanted && !is_dumb
+}

@@ -1,0 +1,5 @@
+//! Turns stacks that were read once into text for people and JSON for programs.
+
+pub mod json;
+pub mod ranks;
+pub mod text;

@@ -1,0 +1,263 @@
+//! Turns a [`Dump`] into lines for people.
+
+use std::fmt::Write;
+
+use crate::export::words::escape::{escaped, quoted};
+use crate::export::words::number::grouped;
+use crate::profile::dump::{Activity, Dump, ThreadDump};
+use crate::profile::event::Frame;
+
+/// From this many equal frames in a row on, one line stands for all but the first; the line would
+/// not be shorter than one frame.
+const MIN_COLLAPSED_FRAMES: usize = 3;
+
+const INDENT: &str = "    ";
+
+/// A header, and a paragraph for each thread: its frames innermost first.
+///
+/// Every name and path is escaped: none can steer the terminal.
+#[must_use]
+pub fn text(dump: &Dump) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "Process {}, Python {}",
+        dump.pid,
+        escaped(&dump.python)
+    );
+    let command: Vec<String> = dump.command.iter().map(|word| quoted(word)).collect();
+    let _ = writeln!(out, "Command: {}", command.join(" "));
+    if dump.threads.is_empty() {
+        out.push_str("\nNo Python thread\n");
+    }
+    for thread in &dump.threads {
+        write_thread(&mut out, thread);
+    }
+    out
+}
+
+fn write_thread(out: &mut String, thread: &ThreadDump) {
+    let tid = thread
+        .tid
+        .map_or_else(|| "unknown".to_owned(), |tid| tid.to_string());
+    let _ = write!(out, "\nThread {tid}");
+    if let Some(name) = &thread.name {
+        let _ = write!(out, " \"{}\"", escaped(name));
+    }
+    let marks = marks(thread);
+    if !marks.is_empty() {
+        let _ = write!(out, " ({})", marks.join(", "));
+    }
+    out.push('\n');
+    if thread.frames.is_empty() {
+        out.push_str("    no Python frame\n");
+    }
+    for run in thread.frames.chunk_by(|one, next| one == next) {
+        write_run(out, INDENT, run);
+    }
+    if let Some(reason) = &thread.incomplete {
+        let _ = writeln!(out, "    (incomplete: {})", escaped(reason));
+    }
+}
+
+fn marks(thread: &ThreadDump) -> Vec<String> {
+    let mut marks = Vec::new();
+    if thread.is_main {
+        marks.push("main".to_owned());
+    }
+    match thread.activity {
+        Some(Activity::Running) => marks.push("running".to_owned()),
+        Some(Activity::Waiting) => marks.push("waiting".to_owned()),
+        None => {}
+    }
+    if thread.holds_gil == Some(true) {
+        marks.push("holds the GIL".to_owned());
+    }
+    if thread.interpreter != 0 {
+        marks.push(format!("subinterpreter {}", thread.interpreter));
+    }
+    marks
+}
+
+/// Writes equal frames that follow one another; recursion is the usual reason.
+pub(super) fn write_run(out: &mut String, indent: &str, run: &[Frame]) {
+    let Some(frame) = run.first() else { return };
+    if run.len() < MIN_COLLAPSED_FRAMES {
+        for frame in run {
+            write_frame(out, indent, frame);
+        }
+        return;
+    }
+    write_frame(out, indent, frame);
+    let _ = writeln!(
+        out,
+        "{indent}… previous frame repeated {} times",
+        grouped(run.len() as u64 - 1)
+    );
+}
+
+fn write_frame(out: &mut String, indent: &str, frame: &Frame) {
+    let _ = write!(out, "{indent}{}", escaped(&frame.name));
+    match (&frame.file, frame.line) {
+        (Some(file), Some(line)) => {
+            let _ = write!(out, " ({}:{line})", escaped(file));
+        }
+        (Some(file), None) => {
+            let _ = write!(out, " ({})", escaped(file));
+        }
+        (None, _) => {}
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    fn frame(name: &str, file: &str, line: u32) -> Frame {
+        Frame {
+            name: name.to_owned(),
+            file: Some(file.to_owned()),
+            first_line: Some(1),
+            line: Some(line),
+        }
+    }
+
+    fn thread(tid: i32, name: &str) -> ThreadDump {
+        ThreadDump {
+            tid: Some(tid),
+            name: Some(name.to_owned()),
+            is_main: false,
+            holds_gil: Some(false),
+            activity: Some(Activity::Waiting),
+            interpreter: 0,
+            frames: Vec::new(),
+            incomplete: None,
+        }
+    }
+
+    /// One thread of each kind.
+    pub(crate) fn sample_dump() -> Dump {
+        let main = ThreadDump {
+            is_main: true,
+            holds_gil: Some(true),
+            activity: Some(Activity::Running),
+            frames: vec![
+                frame("Field.add", "/home/me/scatter.py", 17),
+                frame("<module>", "/home/me/scatter.py", 90),
+            ],
+            ..thread(4242, "MainThread")
+        };
+        let mut unknown = thread(0, "");
+        unknown.tid = None;
+        unknown.name = None;
+        unknown.activity = None;
+        unknown.holds_gil = None;
+        unknown.frames = vec![Frame {
+            name: "<native>".to_owned(),
+            file: None,
+            first_line: None,
+            line: None,
+        }];
+        unknown.incomplete = Some("memory at 0x7f10 could not be read".to_owned());
+        let sub = ThreadDump {
+            interpreter: 2,
+            ..thread(4250, "worker 散乱")
+        };
+        Dump {
+            pid: 4242,
+            python: "3.11.7".to_owned(),
+            command: ["python", "scatter.py", "a b", "it's"]
+                .map(str::to_owned)
+                .to_vec(),
+            threads: vec![main, unknown, sub],
+        }
+    }
+
+    /// A program that would like to own the terminal and to break the JSON.
+    pub(crate) fn attack() -> Dump {
+        let evil = "\u{1b}]0;owned\u{7}\u{1b}[2J\"},\n\u{202e}\0";
+        let mut thread = thread(7, evil);
+        thread.frames = vec![frame(evil, evil, 1)];
+        thread.incomplete = Some(evil.to_owned());
+        Dump {
+            pid: 7,
+            python: "3.11.7".to_owned(),
+            command: vec!["python".to_owned(), evil.to_owned()],
+            threads: vec![thread],
+        }
+    }
+
+    #[test]
+    fn a_dump_reads_well() {
+        insta::assert_snapshot!(text(&sample_dump()), @r#"
+        Process 4242, Python 3.11.7
+        Command: python scatter.py 'a b' 'it'\''s'
+
+        Thread 4242 "MainThread" (main, running, holds the GIL)
+            Field.add (/home/me/scatter.py:17)
+            <module> (/home/me/scatter.py:90)
+
+        Thread unknown
+            <native>
+            (incomplete: memory at 0x7f10 could not be read)
+
+        Thread 4250 "worker 散乱" (waiting, subinterpreter 2)
+            no Python frame
+        "#);
+    }
+
+    #[test]
+    fn no_name_steers_the_terminal() {
+        let text = text(&attack());
+        assert!(
+            text.chars().all(|c| c == '\n' || !c.is_control()),
+            "{text:?}"
+        );
+        assert!(!text.contains('\u{202e}'));
+        insta::assert_snapshot!(text, @r#"
+        Process 7, Python 3.11.7
+        Command: python '\u{1b}]0;owned\u{7}\u{1b}[2J"},\n\u{202e}\u{0}'
+
+        Thread 7 "\u{1b}]0;owned\u{7}\u{1b}[2J"},\n\u{202e}\u{0}" (waiting)
+            \u{1b}]0;owned\u{7}\u{1b}[2J"},\n\u{202e}\u{0} (\u{1b}]0;owned\u{7}\u{1b}[2J"},\n\u{202e}\u{0}:1)
+            (incomplete: \u{1b}]0;owned\u{7}\u{1b}[2J"},\n\u{202e}\u{0})
+        "#);
+    }
+
+    #[test]
+    fn recursion_is_told_once() {
+        let mut deep = thread(7, "deep");
+        let (inner, twice, outer) = (
+            frame("fib", "fib.py", 3),
+            frame("walk", "fib.py", 9),
+            frame("<module>", "fib.py", 12),
+        );
+        deep.frames = vec![inner; 9997];
+        deep.frames.extend([twice.clone(), twice, outer]);
+        let dump = Dump {
+            threads: vec![deep],
+            ..sample_dump()
+        };
+        insta::assert_snapshot!(text(&dump), @r#"
+        Process 4242, Python 3.11.7
+        Command: python scatter.py 'a b' 'it'\''s'
+
+        Thread 7 "deep" (waiting)
+            fib (fib.py:3)
+            … previous frame repeated 9,996 times
+            walk (fib.py:9)
+            walk (fib.py:9)
+            <module> (fib.py:12)
+        "#);
+    }
+
+    #[test]
+    fn a_process_without_threads_says_so() {
+        let dump = Dump {
+            threads: Vec::new(),
+            ..sample_dump()
+        };
+        assert!(text(&dump).ends_with("\nNo Python thread\n"));
+    }
+}

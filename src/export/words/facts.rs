@@ -1,0 +1,128 @@
+//! Turns what is known of cores, states and memory into words, and says why where nothing is.
+
+use std::collections::BTreeSet;
+
+use crate::export::words::escape::visible;
+use crate::export::words::units::significant;
+use crate::profile::event::{Missing, Nanos, State, Usage};
+use crate::profile::states::{self, StateTimes};
+use crate::profile::{Profile, Totals};
+
+/// Shares below it are not told.
+const MIN_SHARE: f64 = 0.005;
+
+/// How many states are told of a function.
+const MAX_STATES: usize = 4;
+
+/// CPU time of a thread and of those that worked for it.
+pub(crate) fn busy(totals: &Totals) -> Nanos {
+    totals.cpu + totals.helpers_cpu
+}
+
+/// Cores busy: CPU time over wall time of the threads that were there.
+pub(crate) fn cores(totals: &Totals) -> Option<f64> {
+    let wall = totals.wall.seconds();
+    (wall > 0.0).then(|| busy(totals).seconds() / wall)
+}
+
+/// How many cores the processes may use; where they differ, the most. `None`: not known.
+pub(crate) fn usable_cores(profile: &Profile) -> Option<u32> {
+    let known = profile.processes().iter().filter_map(|p| p.usable_cpus);
+    known.max()
+}
+
+/// `CPU time: 12.3 s, 3.1 of 16 cores busy`
+pub(crate) fn cores_in_words(profile: &Profile, totals: &Totals) -> String {
+    let of = usable_cores(profile).map_or_else(String::new, |cores| format!(" of {cores}"));
+    let cores = cores(totals).unwrap_or_default();
+    let cpu = significant(busy(totals).seconds());
+    let each = match profile.threads().len() {
+        0 | 1 => "",
+        _ => " (the mean of a thread that is in it)",
+    };
+    format!("CPU time: {cpu} s, {cores:.1}{of} cores busy{each}")
+}
+
+/// Whether the states of threads are known.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn states(profile: &Profile) -> Result<(), String> {
+    if states::whole(profile).is_known() {
+        return Ok(());
+    }
+    let why = why_missing(profile, &["syscall", "stat", "schedstat"]);
+    Err(why.unwrap_or_else(|| "the recording does not tell what threads did".to_owned()))
+}
+
+/// Why one of these files below `/proc` could not be read.
+fn why_missing(profile: &Profile, files: &[&str]) -> Option<String> {
+    let is_meant = |what: &str| {
+        let file = what.rsplit('/').next().unwrap_or(what);
+        files.contains(&file)
+    };
+    let mut missing = profile.missing().iter();
+    let found = missing.find(|missing| is_meant(&missing.what))?;
+    Some(in_words(found))
+}
+
+fn in_words(missing: &Missing) -> String {
+    let (what, why) = (visible(&missing.what), visible(&missing.why));
+    format!("/proc/PID/{what}: {why}")
+}
+
+/// What the kernel refused, each once. What it told before is not refused: the process had ended.
+pub(crate) fn refused(profile: &Profile) -> BTreeSet<String> {
+    let missing = profile.missing().iter();
+    let never_told = missing.filter(|missing| {
+        let usage = profile.usage().iter();
+        let mut own = usage.filter(|usage| usage.process == missing.process);
+        !own.any(|usage| tells(usage, &missing.what))
+    });
+    never_told.map(in_words).collect()
+}
+
+/// Whether a reading holds what a file below `/proc/PID` tells.
+fn tells(usage: &Usage, file: &str) -> bool {
+    match file {
+        "io" => usage.read_calls_bytes.is_some() || usage.storage_read_bytes.is_some(),
+        "stat" => usage.minor_faults.is_some(),
+        "statm" => usage.resident.is_some(),
+        "status" => usage.voluntary_switches.is_some() || usage.peak.is_some(),
+        "task" => usage.runnable.is_some(),
+        _ => false,
+    }
+}
+
+/// `62 % running native code, 37 % running Python`
+pub(crate) fn states_in_words(times: &StateTimes) -> String {
+    let ranked = times.ranked();
+    let told = ranked
+        .iter()
+        .filter(|(state, _)| times.share(*state) >= MIN_SHARE);
+    let words = told.take(MAX_STATES).map(|(state, _)| {
+        let share = 100.0 * times.share(*state);
+        match state {
+            State::Unknown => format!("{share:.0} % not known"),
+            state => format!("{share:.0} % {state}"),
+        }
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether anything is known of resident memory.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn memory(profile: &Profile) -> Result<(), String> {
+    let has = |usage: &Usage| usage.resident.is_some();
+    let totals = profile.totals();
+    if profile.usage().iter().any(has) || totals.grown_bytes + totals.shrunk_bytes > 0 {
+        return Ok(());
+    }
+    let why = match profile.usage() {
+        [] => "the recording holds no reading of it",
+        _ => "the kernel did not tell",
+    };
+    Err(why_missing(profile, &["statm", "status"]).unwrap_or_else(|| why.to_owned()))
+}

@@ -1,0 +1,14 @@
+//! Turns what a profile holds into the words that several formats share.
+
+pub mod escape;
+pub mod facts;
+pub mod findings;
+pub mod labels;
+pub mod lost;
+pub mod number;
+pub mod paths;
+pub mod rates;
+pub mod selection;
+pub mod table;
+pub mod units;
+pub mod usage;

@@ -1,0 +1,38 @@
+//! Turns a request into finished files: a run, from the first sample or the first recording read to the last file.
+//!
+//! ```text
+//! request ─► pipeline ─► events ─► sinks (recorders, profile) ─► outputs (the files)
+//!            inputs   ──►          merge ────────────────────►
+//! ```
+//!
+//! What the user typed, exit codes, and what is said on the terminal are not here: the command line asks this room.
+
+pub mod request;
+
+pub mod pipeline;
+
+pub mod inputs;
+
+pub mod merge;
+
+pub mod gather;
+
+pub mod job;
+
+pub mod outputs;
+
+pub mod sources;
+
+pub mod header;
+
+pub mod headlines;
+
+pub mod caller;
+
+mod launches;
+
+mod program_name;
+
+mod warning;
+
+pub use program_name::program_name;

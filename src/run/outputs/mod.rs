@@ -1,0 +1,15 @@
+//! Turns a profile into the files that were asked for: each whole, and where the user may write, or not at all.
+
+mod destination;
+mod growing;
+mod kind;
+mod naming;
+mod pipes;
+mod plan;
+mod temporary;
+
+pub use destination::{OutputError, Place, Readers, WriteError};
+pub use growing::Growing;
+pub use kind::{Kind, UnknownKind};
+pub use naming::{Facts, Pattern, PatternError};
+pub use plan::{Outcome, Plan, Saved};

@@ -1,0 +1,275 @@
+//! Turns a running process into a profile and its files.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::export::words::rates;
+use crate::export::{Drawing, Meta};
+use crate::process::Pid;
+use crate::profile::event::{Event, Nanos};
+use crate::profile::{Profile, View};
+use crate::recording::{Care, Recorder, SizeLimit, Surroundings};
+use crate::run::header::{self, Asked};
+use crate::run::outputs::{Growing, Kind, Outcome, Place, Plan, Saved, WriteError};
+use crate::run::request::{Extras, Sampling};
+use crate::run::sources::SourceFiles;
+use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, Stop};
+
+/// How long a process that was named by its PID may take to become Python. It either is already or is about to
+/// be: a shell prepares its environment before it starts the program, and slow imports come after the
+/// interpreter's start.
+pub const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What to record, and where it goes.
+#[derive(Debug)]
+pub struct Recording {
+    /// The process.
+    pub pid: Pid,
+    /// NAME of `NAME-PID`.
+    pub name: String,
+    /// The command line, for the headlines.
+    pub command: Vec<String>,
+    /// How to sample.
+    pub sampling: Sampling,
+    /// Which part of the run to record.
+    pub bounds: Bounds,
+    /// What a recording holds beside the samples.
+    pub extras: Extras,
+    /// How long the process may take to start its interpreter; `None`: as long as it lives.
+    pub start_timeout: Option<Duration>,
+    /// How graphs are drawn.
+    pub drawing: Drawing,
+    /// Where the files go.
+    pub plan: Plan,
+}
+
+/// What the sampling gave.
+#[derive(Debug)]
+pub struct Sampled {
+    /// The samples.
+    pub profile: Profile,
+    /// Why the sampling ended.
+    pub ended: Ended,
+    /// When it began, in ns since 1970.
+    pub start_unix_ns: u64,
+    /// Why there is no sample, when the process ended too early for one.
+    pub too_short: Option<SamplerError>,
+    /// How many processes that descend from it ran on.
+    pub running: u64,
+    /// Why others that descend from it could not be read.
+    pub unread: Vec<SamplerError>,
+    /// What writes the recordings.
+    recorders: Vec<(Growing, io::Result<Recorder>)>,
+}
+
+/// What came of it all.
+#[derive(Debug)]
+pub struct Recorded {
+    /// What the sampling gave.
+    pub sampled: Sampled,
+    /// What became of the files.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Sampled {
+    /// What others sampled and recorded, until the program had ended.
+    #[must_use]
+    pub fn merged(profile: Profile, start_unix_ns: u64) -> Sampled {
+        Sampled {
+            profile,
+            start_unix_ns,
+            ended: Ended::TargetEnded,
+            too_short: None,
+            running: 0,
+            unread: Vec::new(),
+            recorders: Vec::new(),
+        }
+    }
+}
+
+impl Recording {
+    /// Samples until the process ends, the duration is over or `stop` is requested.
+    ///
+    /// A process that ends before its interpreter was ready gives an empty profile.
+    ///
+    /// # Errors
+    /// When the process cannot be sampled.
+    pub fn sample(
+        &mut self,
+        stop: &Stop,
+        progress: &Arc<Progress>,
+    ) -> Result<Sampled, SamplerError> {
+        let settings = Settings {
+            rate: self.sampling.rate,
+            max_overhead: self.sampling.max_overhead,
+            duration: self.sampling.duration,
+            delay: self.sampling.delay,
+            start_timeout: self.start_timeout,
+            stops: self.sampling.stops,
+            children: self.sampling.children,
+        };
+        let recorders = self.start_recorders(progress);
+        let started = Instant::now();
+        let mut start_unix_ns = None;
+        let mut profile = self.plan.empty_profile();
+        let mut keep = |event: Event| {
+            // As in the header, which is made when the first event is there.
+            start_unix_ns.get_or_insert_with(header::now_unix_ns);
+            for recorder in recorders.iter().filter_map(|(_, r)| r.as_ref().ok()) {
+                recorder.record(&event);
+            }
+            profile.apply(event);
+        };
+        let mut part = Part::new(self.bounds.clone(), stop.clone());
+        let result = {
+            let mut emit = |event: Event| part.apply(event, &mut keep);
+            sampler::sample(self.pid, &settings, stop, progress, &mut emit)
+        };
+        let (ended, too_short) = match result {
+            Ok(ended) => self.ended(ended, &part),
+            Err(error @ (SamplerError::EndedEarly(_) | SamplerError::EndedInDelay { .. })) => {
+                let elapsed_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                keep(Event::End(Nanos(elapsed_ns)));
+                (Ended::TargetEnded, Some(error))
+            }
+            Err(error) => return Err(error),
+        };
+        // What is left is written while the other files are.
+        recorders
+            .iter()
+            .filter_map(|(_, r)| r.as_ref().ok())
+            .for_each(Recorder::end);
+        Ok(Sampled {
+            profile,
+            ended,
+            start_unix_ns: start_unix_ns.unwrap_or_else(header::now_unix_ns),
+            too_short,
+            running: progress.running.load(Ordering::Relaxed),
+            unread: progress.take_unread(),
+            recorders,
+        })
+    }
+
+    /// What the end of the sampling means for the part that was asked for.
+    fn ended(&self, ended: Ended, part: &Part) -> (Ended, Option<SamplerError>) {
+        let ended = match ended {
+            Ended::Stopped if part.is_over() => Ended::FunctionSeen,
+            ended => ended,
+        };
+        let function = self.bounds.start_at.clone().filter(|_| !part.has_begun());
+        let pid = self.pid;
+        let never = function.map(|function| SamplerError::NeverStarted { pid, function });
+        (ended, never)
+    }
+
+    /// Starts what writes the recordings. One that cannot be started is told at the end.
+    fn start_recorders(
+        &mut self,
+        progress: &Arc<Progress>,
+    ) -> Vec<(Growing, io::Result<Recorder>)> {
+        let (pid, places) = (self.pid, self.plan.settle(self.pid));
+        let is_needed = self.extras.source && !places.is_empty();
+        let source_files = Arc::new(SourceFiles::new(is_needed));
+        let start = |place: Place| {
+            let growing = Growing::at(place);
+            let open = self.plan.opener(&growing);
+            let asked = Asked {
+                command: self.command.clone(),
+                rate: self.sampling.rate,
+                environment: self.extras.environment.clone(),
+            };
+            let recorder = Recorder::start_with(
+                Box::new(move || Ok((open()?, header::header(&asked, pid)))),
+                Arc::clone(&source_files) as Arc<dyn Surroundings>,
+                self.care(&growing, progress),
+            );
+            (growing, recorder)
+        };
+        places.into_iter().map(start).collect()
+    }
+
+    /// What is to be done where the recording in a place cannot just grow.
+    fn care(&self, growing: &Growing, progress: &Arc<Progress>) -> Care {
+        let progress = Arc::clone(progress);
+        Care {
+            spare: Some(self.plan.spare(&growing.place)),
+            limit: self.extras.max_size_bytes.map(|max_bytes| SizeLimit {
+                max_bytes,
+                replace: self.plan.replacer(growing),
+                halve_rate: Box::new(move || {
+                    progress.halvings.fetch_add(1, Ordering::Relaxed);
+                }),
+            }),
+        }
+    }
+
+    /// Writes the files. The recordings come last: a source file that cannot be had in time holds up nothing else.
+    #[must_use]
+    pub fn write(&self, mut sampled: Sampled) -> Recorded {
+        let recorders = std::mem::take(&mut sampled.recorders).into_iter();
+        let recordings = || {
+            recorders
+                .map(|(growing, recorder)| {
+                    let outcome = finish(&growing.place, recorder);
+                    self.plan.arrive(growing, outcome)
+                })
+                .collect()
+        };
+        let meta = self.meta(&sampled);
+        let outcomes = self
+            .plan
+            .write(&sampled.profile, &meta, self.pid, recordings);
+        Recorded { sampled, outcomes }
+    }
+
+    fn meta(&self, sampled: &Sampled) -> Meta {
+        let profile = &sampled.profile;
+        let mut facts = Vec::new();
+        if let Some(process) = profile.processes().first() {
+            facts.push(format!("Python {}", process.python));
+        }
+        facts.extend(rates::in_words(profile));
+        Meta {
+            title: format!("{} (process {})", self.name, self.pid),
+            command: self.command.join(" "),
+            facts,
+            start_unix_ns: sampled.start_unix_ns,
+            is_part: false,
+            view: View::Wall,
+            drawing: self.drawing,
+        }
+    }
+}
+
+/// Hears how a recording went.
+fn finish(place: &Place, recorder: io::Result<Recorder>) -> Outcome {
+    let path = || place.path.clone();
+    let saved = |size_bytes| Saved {
+        path: path(),
+        size_bytes,
+    };
+    let failed = |written_bytes, moved_to: Option<PathBuf>, source| Outcome {
+        kind: Kind::Recording,
+        saved: (written_bytes > 0).then(|| Saved {
+            path: moved_to.unwrap_or_else(path),
+            size_bytes: written_bytes,
+        }),
+        error: Some(WriteError {
+            path: path(),
+            written_bytes,
+            source,
+        }),
+    };
+    match recorder.map(Recorder::finish) {
+        Ok(Ok(written_bytes)) => Outcome {
+            kind: Kind::Recording,
+            saved: written_bytes.map(saved),
+            error: None,
+        },
+        Ok(Err(error)) => failed(error.written_bytes, error.moved_to, error.source),
+        Err(error) => failed(0, None, error),
+    }
+}

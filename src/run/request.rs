@@ -1,0 +1,169 @@
+//! What a run is asked for: which program or process, how to sample it, and which files to write.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::outputs::{Kind, Pattern};
+use crate::export::{Drawing, Format};
+use crate::launch::{JobName, Wish};
+use crate::process::Pid;
+use crate::profile::filter::Ranks;
+use crate::sampler::{Bounds, Children, Rate, Stops};
+
+/// What is written when no file is named.
+pub const DEFAULT_KINDS: &[Kind] = &[
+    Kind::Recording,
+    Kind::Export(Format::FlameGraph),
+    Kind::Export(Format::Pstats),
+];
+
+/// `rsamp record`, ready to be carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The program and its arguments; never empty.
+    pub command: Vec<OsString>,
+    /// Where it runs.
+    pub placement: Placement,
+    /// The ranks to record; empty: all.
+    pub ranks: Vec<Ranks>,
+    /// How to sample.
+    pub sampling: Sampling,
+    /// Which part of the run to record.
+    pub bounds: Bounds,
+    /// What to write.
+    pub outputs: Outputs,
+    /// What a recording holds beside the samples.
+    pub extras: Extras,
+    /// When to draw progress.
+    pub progress: ProgressWish,
+    /// Whether to print the summary.
+    pub quiet: bool,
+}
+
+/// Where a program runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placement {
+    /// Here, or where the launcher in the command starts it.
+    AsTyped(Wish),
+    /// Here; rsamp was started by a launcher that another rsamp started, and leaves its recording in this folder.
+    Rank(PathBuf),
+    /// Here; it is a job script, which begins in this line of the file that the command names.
+    BatchScript(usize),
+}
+
+/// `rsamp attach`, ready to be carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attach {
+    /// The process.
+    pub pid: Pid,
+    /// How to sample.
+    pub sampling: Sampling,
+    /// Which part of the run to record.
+    pub bounds: Bounds,
+    /// What to write.
+    pub outputs: Outputs,
+    /// What a recording holds beside the samples.
+    pub extras: Extras,
+    /// When to draw progress.
+    pub progress: ProgressWish,
+    /// Whether to print the summary.
+    pub quiet: bool,
+}
+
+/// `rsamp attach --job`, ready to be carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttachJob {
+    /// The job.
+    pub job: JobName,
+    /// How to sample.
+    pub sampling: Sampling,
+    /// Which part of each process's run to record.
+    pub bounds: Bounds,
+    /// What to write.
+    pub outputs: Outputs,
+    /// What a recording holds beside the samples.
+    pub extras: Extras,
+    /// Whether to print the summary.
+    pub quiet: bool,
+}
+
+/// How to sample.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// How often; within [`MIN_RATE_HZ`] and [`MAX_RATE_HZ`].
+    pub rate: Rate,
+    /// The part of one core that rsamp may use, above 0 and up to 1; `None`: as much as the rate takes.
+    pub max_overhead: Option<f64>,
+    /// When to stop sampling; `None`: when the target ends.
+    pub duration: Option<Duration>,
+    /// How long the target runs before the sampling begins.
+    pub delay: Option<Duration>,
+    /// When a thread of the target may be stopped.
+    pub stops: Stops,
+    /// Whether the processes that descend from the target are sampled too, and how orphans are found.
+    pub children: Children,
+}
+
+/// What a recording holds beside the samples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extras {
+    /// The variables of the program's environment that were asked for.
+    pub environment: Vec<String>,
+    /// Whether the source text of the functions seen.
+    pub source: bool,
+    /// How large it may become, in bytes; `None`: as large as it gets.
+    pub max_size_bytes: Option<u64>,
+}
+
+/// When to draw a line of progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgressWish {
+    /// Never.
+    Never,
+    /// When standard error is a terminal that the profiled program does not write to.
+    OwnTerminal,
+    /// Whenever standard error is a terminal.
+    AnyTerminal,
+}
+
+/// What to write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outputs {
+    /// Which files.
+    pub files: Files,
+    /// How graphs are drawn.
+    pub drawing: Drawing,
+    /// Whether an existing file may be overwritten although the user did not name it.
+    pub force: bool,
+    /// Whether to write into `$TMPDIR` first.
+    pub scratch: bool,
+}
+
+impl Outputs {
+    /// Whether the user chose neither files nor a format.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        matches!(&self.files, Files::Default(kinds) if kinds == DEFAULT_KINDS)
+    }
+}
+
+/// Which files to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Files {
+    /// `NAME-PID` with the ending of each kind, in the current folder.
+    Default(Vec<Kind>),
+    /// The files that were named.
+    Named(Vec<Output>),
+}
+
+/// A file that the user named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Where; `-` is standard output.
+    pub path: PathBuf,
+    /// What.
+    pub kind: Kind,
+    /// The marks in the path, where they stand for something.
+    pub pattern: Option<Pattern>,
+}

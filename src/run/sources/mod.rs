@@ -1,0 +1,8 @@
+//! Turns the names of source files into their text, read with the rights of the process that named them.
+
+mod files;
+pub mod reader;
+mod text;
+
+pub use files::{READ_SOURCES, SourceFiles};
+pub use text::gather;
