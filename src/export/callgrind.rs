@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
 use super::Meta;
+use crate::export::ReportInput;
+use crate::export::spec::Spec;
 use crate::export::words::{labels, lost};
 use crate::profile::functions::{Function, FunctionId, Functions};
 use crate::profile::lines::Lines;
@@ -61,11 +63,21 @@ impl Subject {
     }
 }
 
+/// The format of Valgrind's callgrind.
+pub(super) const CALLGRIND: Spec = Spec::new(
+    "callgrind",
+    &["callgrind"],
+    "callgrind_annotate {path}; KCachegrind opens it too",
+    write,
+);
+
 /// Writes the file.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
     let subjects = subjects(profile);
     let mut writer = Writer {
         file_ids: HashMap::new(),

@@ -18,8 +18,9 @@ use std::io;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Meta;
+use crate::export::ReportInput;
 use crate::export::frame_groups::{PlaceId, Places};
+use crate::export::spec::Spec;
 use crate::export::words::{labels, lost};
 use crate::profile::Profile;
 use crate::profile::event::{Nanos, Sample, ThreadId};
@@ -41,15 +42,25 @@ struct Event<'n> {
     args: Option<Value>,
 }
 
+/// Chrome's Trace Event Format.
+pub(super) const CHROME_TRACE: Spec = Spec::new(
+    "chrome-trace",
+    &["trace.json"],
+    "open it on ui.perfetto.dev or in chrome://tracing",
+    write,
+)
+.with_time_axis();
+
 /// Writes the file.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
-    let timeline = profile.timeline().map_or_else(
-        || Cow::Owned(Timeline::without_order(profile)),
-        Cow::Borrowed,
-    );
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
+    let timeline = profile
+        .timeline()
+        .map_or_else(|| Cow::Owned(profile.unordered()), Cow::Borrowed);
     let places = Places::of(profile, meta.drawing.by_line);
     let mut names = labels::of_functions(places.rows());
     names.push(labels::NO_PYTHON_FRAMES.to_owned());

@@ -9,14 +9,12 @@ use std::io;
 
 use csv::Writer;
 
-use crate::profile::Profile;
-use crate::profile::Totals;
+use crate::export::ReportInput;
+use crate::export::spec::Spec;
 use crate::profile::event::{Nanos, State};
 use crate::profile::functions::Function;
-use crate::profile::line_tables;
 use crate::profile::states::StateTimes;
-
-use super::Meta;
+use crate::profile::{Totals, line_tables};
 
 /// The columns that name a function.
 const FUNCTION: [&str; 3] = ["function", "file", "first_line"];
@@ -44,15 +42,21 @@ fn sum_columns() -> impl Iterator<Item = String> {
     })
 }
 
+/// A table of functions.
+pub(super) const FUNCTIONS_CSV: Spec = Spec::new(
+    "csv",
+    &["csv", "functions.csv"],
+    "table of functions, for spreadsheets and pandas",
+    write_functions,
+);
+
 /// Writes the table of functions.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write_functions(
-    profile: &Profile,
-    meta: &Meta,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
+fn write_functions(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
     let mut writer = Writer::from_writer(out);
     writer.write_record(head(&FUNCTION).chain(sum_columns()))?;
     for table in line_tables::by_self(&line_tables::of(profile), meta.view) {
@@ -64,15 +68,21 @@ pub(super) fn write_functions(
     writer.flush()
 }
 
+/// A table of lines.
+pub(super) const LINES_CSV: Spec = Spec::new(
+    "lines-csv",
+    &["lines.csv"],
+    "table of lines, for spreadsheets and pandas",
+    write_lines,
+);
+
 /// Writes the table of lines.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write_lines(
-    profile: &Profile,
-    meta: &Meta,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
+fn write_lines(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
     let mut writer = Writer::from_writer(out);
     let columns = head(&FUNCTION).chain(head(&["line"]));
     writer.write_record(columns.chain(sum_columns()))?;

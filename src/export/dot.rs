@@ -12,13 +12,15 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use super::Meta;
+use crate::export::ReportInput;
+use crate::export::spec::Spec;
 use crate::export::words::{labels, lost};
 use crate::profile::event::Nanos;
 use crate::profile::functions::{Function, FunctionId, Functions};
 use crate::profile::{Profile, Totals, callers};
 
 /// The program that draws.
-pub(super) const PROGRAM: &str = "dot";
+const PROGRAM: &str = "dot";
 
 /// From this share of the whole on, self time is shown in the hottest colour, in percent.
 const HOTTEST_PERCENT: f64 = 50.0;
@@ -26,25 +28,56 @@ const HOTTEST_PERCENT: f64 = 50.0;
 /// Longer edges are drawn no thicker than this, in points.
 const THICKEST_POINTS: f64 = 4.0;
 
+/// A call graph in Graphviz's DOT.
+pub(super) const DOT: Spec = Spec::new(
+    "dot",
+    &["dot", "gv"],
+    "call graph: dot -Tsvg {path} -O; xdot opens it too",
+    write,
+);
+
 /// Writes the DOT source.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
     out.write_all(source(profile, meta).as_bytes())
+}
+
+/// The same, drawn by `dot`.
+pub(super) const DOT_SVG: Spec = Spec::new(
+    "dot-svg",
+    &["dot.svg"],
+    "call graph, open it in a browser",
+    draw_svg,
+)
+.drawn_by(PROGRAM);
+
+fn draw_svg(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    draw(input, "svg", out)
+}
+
+/// The same as an image.
+pub(super) const DOT_PNG: Spec = Spec::new(
+    "dot-png",
+    &["png", "dot.png"],
+    "call graph, an image",
+    draw_png,
+)
+.drawn_by(PROGRAM);
+
+fn draw_png(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    draw(input, "png", out)
 }
 
 /// Writes what `dot -Tkind` draws.
 ///
 /// # Errors
 /// When `dot` is not there or fails, or `out` does.
-pub(super) fn draw(
-    profile: &Profile,
-    meta: &Meta,
-    kind: &str,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
-    let source = source(profile, meta);
+fn draw(input: &ReportInput<'_>, kind: &str, out: &mut dyn io::Write) -> io::Result<()> {
+    let source = source(input.profile, input.meta);
     let mut dot = Command::new(PROGRAM)
         .arg(format!("-T{kind}"))
         .stdin(Stdio::piped())

@@ -20,21 +20,32 @@ use fxprof_processed_profile::{
 };
 
 use super::Meta;
+use crate::export::ReportInput;
 use crate::export::frame_groups::Places;
+use crate::export::spec::Spec;
 use crate::export::words::labels;
 use crate::profile::event::{Loss, Nanos, Sample, StackId, Thread, ThreadId};
-use crate::profile::timeline::Timeline;
 use crate::profile::{Profile, Totals, View};
+
+/// The Firefox Profiler's processed profile.
+pub(super) const FIREFOX: Spec = Spec::new(
+    "firefox",
+    &["firefox.json"],
+    "open it on profiler.firefox.com",
+    write,
+)
+.with_time_axis();
 
 /// Writes the file.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
-    let timeline = profile.timeline().map_or_else(
-        || Cow::Owned(Timeline::without_order(profile)),
-        Cow::Borrowed,
-    );
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
+    let timeline = profile
+        .timeline()
+        .map_or_else(|| Cow::Owned(profile.unordered()), Cow::Borrowed);
     let places = Places::of(profile, meta.drawing.by_line);
     let mut builder = Builder::new(profile, meta, &places);
     let mut first_thread = None;

@@ -13,7 +13,9 @@ use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
 
 use super::tree::{Path, Tree};
 use super::{Direction, Meta, folded};
+use crate::export::ReportInput;
 use crate::export::frame_groups::Places;
+use crate::export::spec::Spec;
 use crate::export::words::paths::Shortener;
 use crate::export::words::{labels, lost};
 use crate::profile::Profile;
@@ -36,11 +38,21 @@ const MILLISECONDS_FROM_US: u64 = 10_000_000;
 /// How much of a command the subtitle has room for.
 const MAX_COMMAND_CHARS: usize = 90;
 
+/// An interactive flame graph.
+pub(super) const FLAME_GRAPH: Spec = Spec::new(
+    "flamegraph",
+    &["svg"],
+    "flame graph, open it in a browser",
+    write,
+);
+
 /// Writes the SVG.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
     let places = Places::of(profile, meta.drawing.by_line);
     let mut tree = Tree::of(profile, &places, meta);
     let total_us = tree.total_us();

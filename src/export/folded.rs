@@ -7,16 +7,26 @@
 
 use std::io;
 
-use super::Meta;
 use super::tree::{Path, Tree};
+use crate::export::ReportInput;
 use crate::export::frame_groups::Places;
-use crate::profile::Profile;
+use crate::export::spec::Spec;
+
+/// Collapsed stacks, one per line, with microseconds.
+pub(super) const FOLDED: Spec = Spec::new(
+    "folded",
+    &["folded"],
+    "collapsed stacks, for speedscope and flamegraph.pl",
+    write,
+);
 
 /// Writes the stacks.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
     let places = Places::of(profile, meta.drawing.by_line);
     let tree = Tree::of(profile, &places, meta);
     tree.visit(|path| writeln!(out, "{}", line(path)))
@@ -30,8 +40,10 @@ pub(super) fn line(path: &Path<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::export::Meta;
     use crate::export::SummaryOptions;
     use crate::export::text::summary;
+    use crate::profile::Profile;
     use crate::profile::event::{
         Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
     };
@@ -85,7 +97,7 @@ mod tests {
         let mut meta = Meta::default();
         meta.drawing.merges_processes = merges_processes;
         let mut out = Vec::new();
-        write(&family(), &meta, &mut out).unwrap();
+        write(&ReportInput::new(&family(), &meta), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

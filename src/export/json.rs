@@ -12,12 +12,14 @@ use serde::Serialize;
 use super::Meta;
 use super::over_ranks::json::{self as ranks, JsonRanks};
 use super::sequence::Sequence;
+use crate::export::ReportInput;
+use crate::export::spec::Spec;
 use crate::export::words::findings;
 use crate::profile::event::{Frame, Missing, Process, Thread, Usage};
 use crate::profile::functions::Function;
 use crate::profile::line_tables::{self, LineTable};
 use crate::profile::states::{self, StateTimes};
-use crate::profile::{Profile, Row, Stack, Totals};
+use crate::profile::{Row, Stack, Totals};
 
 /// The number of the meaning of the fields.
 const SCHEMA: u32 = 1;
@@ -291,11 +293,21 @@ impl From<&Usage> for UsageRow {
     }
 }
 
+/// rsamp's own JSON (docs/json.md).
+pub(super) const JSON: Spec = Spec::new(
+    "json",
+    &["json"],
+    "for scripts: jq '.functions[0]' {path}",
+    write,
+);
+
 /// Writes the file.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
     let tables = line_tables::of(profile);
     let lost = profile.lost().iter();
     let repeated = profile.undetermined().iter();

@@ -17,11 +17,12 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use super::Meta;
+use crate::export::ReportInput;
+use crate::export::spec::Spec;
 use crate::profile::functions::{Function, Functions};
 use crate::profile::lines::Lines;
 use crate::profile::{Profile, Totals};
-
-use super::Meta;
 
 const MODULE_AND_CLASS: &[u8] = b"cline_profiler._line_profiler\nLineStats\n";
 
@@ -37,11 +38,21 @@ type Timings = BTreeMap<u32, (u64, u64)>;
 /// The name of a module's code object.
 const MODULE: &str = "<module>";
 
+/// line_profiler's pickled line timings.
+pub(super) const LPROF: Spec = Spec::new(
+    "lprof",
+    &["lprof"],
+    "python -m line_profiler -t {path}",
+    write,
+);
+
 /// Writes the file. Functions without a file have no lines to show and are left out.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
     let functions = timings(profile, meta);
     let mut pickle = Pickle { out };
     pickle.raw(b"\x80\x02")?;

@@ -7,18 +7,23 @@
 
 use std::io;
 
-use super::Meta;
+use crate::export::ReportInput;
+use crate::export::spec::Spec;
 use crate::export::words::labels::one_line;
-use crate::profile::Profile;
 use crate::profile::event::ProcessId;
 
 const MIB: f64 = 1024.0 * 1024.0;
+
+/// memory_profiler's record of resident memory over time.
+pub(super) const MPROF: Spec = Spec::new("mprof", &["dat"], "mprof plot {path}", write);
 
 /// Writes the file.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
     writeln!(out, "CMDLINE {}", one_line(&meta.command))?;
     // A child that was read before its parent is still a child.
     let first = profile.usage().iter().filter(|u| u.resident.is_some());

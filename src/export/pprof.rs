@@ -15,6 +15,8 @@ use flate2::write::GzEncoder;
 use prost::Message;
 
 use super::Meta;
+use crate::export::ReportInput;
+use crate::export::spec::Spec;
 use crate::export::words::{labels, lost};
 use crate::profile::event::{FrameId, ThreadId};
 use crate::profile::functions::{Function, Functions};
@@ -104,15 +106,21 @@ struct FunctionRow {
     start_line: i64,
 }
 
+/// pprof's gzipped profile.proto.
+pub(super) const PPROF: Spec = Spec::new(
+    "pprof",
+    &["pb.gz", "pprof"],
+    "go tool pprof -top {path}",
+    write,
+);
+
 /// Writes the file.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(
-    profile: &profile::Profile,
-    meta: &Meta,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
     let mut gzip = GzEncoder::new(out, Compression::default());
     let mut strings = Strings::new();
     let labels = labels(profile, &mut strings);

@@ -17,6 +17,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use crate::export::ReportInput;
+use crate::export::spec::Spec;
 use crate::export::words::labels::NO_PYTHON_FRAMES;
 use crate::profile::callers::{self, Edge};
 use crate::profile::functions::{Function, FunctionId, Functions};
@@ -35,11 +37,21 @@ struct Entry<'p> {
     callers: BTreeMap<Key<'p>, (Totals, Totals)>,
 }
 
+/// The marshalled dictionary of Python's `pstats` module.
+pub(super) const PSTATS: Spec = Spec::new(
+    "pstats",
+    &["pstats"],
+    "python -m pstats {path}; gprof2dot, snakeviz and tuna open it too",
+    write,
+);
+
 /// Writes the file.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(profile: &Profile, view: View, out: &mut dyn io::Write) -> io::Result<()> {
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let view = input.meta.view;
     let functions = Functions::of(profile);
     let edges = callers::edges(profile, &functions);
     let entries = entries(profile, &functions, &edges);

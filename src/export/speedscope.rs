@@ -11,12 +11,12 @@ use std::io;
 
 use serde::{Serialize, Serializer};
 
-use super::Meta;
 use super::sequence::Sequence;
+use crate::export::ReportInput;
 use crate::export::frame_groups::Places;
+use crate::export::spec::Spec;
 use crate::export::words::labels;
 use crate::profile::event::{Sample, ThreadId};
-use crate::profile::timeline::Timeline;
 use crate::profile::{Profile, Totals, View};
 
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
@@ -43,15 +43,25 @@ struct SampledProfile<'n, S, W> {
     weights: W,
 }
 
+/// speedscope's own JSON.
+pub(super) const SPEEDSCOPE: Spec = Spec::new(
+    "speedscope",
+    &["speedscope.json"],
+    "open it on www.speedscope.app",
+    write,
+)
+.with_time_axis();
+
 /// Writes the file.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
-    let timeline = profile.timeline().map_or_else(
-        || Cow::Owned(Timeline::without_order(profile)),
-        Cow::Borrowed,
-    );
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
+    let timeline = profile
+        .timeline()
+        .map_or_else(|| Cow::Owned(profile.unordered()), Cow::Borrowed);
     let places = Places::of(profile, meta.drawing.by_line);
     let mut names = labels::of_threads(profile);
     if names.is_empty() {

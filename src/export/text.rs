@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::io;
 
-use super::{Meta, over_ranks};
-use crate::export::SummaryOptions;
+use super::over_ranks;
+use crate::export::spec::Spec;
 use crate::export::words::lost::{lost_in_words, why_empty};
 use crate::export::words::paths::Shortener;
 use crate::export::words::table::{line, more, place};
 use crate::export::words::units::{seconds, span};
 use crate::export::words::{findings, labels, rates, usage};
+use crate::export::{ReportInput, SummaryOptions};
 use crate::profile::confidence::{Confidence, Error};
 use crate::profile::event::Nanos;
 use crate::profile::functions::{Function, FunctionRow, Functions};
@@ -19,11 +20,16 @@ use crate::profile::{Profile, Totals, View};
 /// How many rows a table of the written report has at most.
 const REPORT_ROWS: usize = 100;
 
+/// A plain-text report.
+pub(super) const TEXT: Spec = Spec::new("text", &["txt"], "report", write);
+
 /// Writes the report.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
     let options = SummaryOptions {
         functions: REPORT_ROWS,
         lines: REPORT_ROWS,

@@ -7,10 +7,10 @@ use std::io;
 
 use csv::Writer;
 
-use crate::profile::Profile;
-use crate::profile::event::Usage;
-
 use super::csv::{number, seconds};
+use crate::export::ReportInput;
+use crate::export::spec::Spec;
+use crate::profile::event::Usage;
 
 /// The columns behind the process id.
 const COLUMNS: [&str; 14] = [
@@ -30,11 +30,20 @@ const COLUMNS: [&str; 14] = [
     "forced_switches",
 ];
 
+/// A table of what the kernel counted of processes over time.
+pub(super) const USAGE_CSV: Spec = Spec::new(
+    "usage-csv",
+    &["usage.csv"],
+    "memory, I/O, faults, switches over time, for pandas",
+    write,
+);
+
 /// Writes the table.
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(profile: &Profile, out: &mut dyn io::Write) -> io::Result<()> {
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
     let mut writer = Writer::from_writer(out);
     writer.write_record(["pid"].iter().chain(&COLUMNS))?;
     for usage in profile.usage() {

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::options::SBATCH;
 use super::wrappers::{self, base_name};
-use super::{LaunchError, scripts, shims};
+use super::{LaunchError, scripts};
 
 /// An `sbatch` in a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,7 +159,7 @@ fn first_line(line: &[u8]) -> Vec<u8> {
         .next()
         .unwrap_or_default();
     let name = String::from_utf8_lossy(program);
-    let is_alone = base_name(&name).is_some_and(|name| shims::SHELLS.contains(&name));
+    let is_alone = base_name(&name).is_some_and(|name| wrappers::SHELLS.contains(&name));
     let line = if is_alone { program } else { line };
     [b"#!", line, b"\n"].concat()
 }
@@ -181,7 +181,7 @@ impl Language {
         match name {
             "csh" | "tcsh" => Ok(Language::CShell),
             "fish" => Err(BatchError::Interpreter(name.to_owned())),
-            name if shims::SHELLS.contains(&name) => Ok(Language::Shell),
+            name if wrappers::SHELLS.contains(&name) => Ok(Language::Shell),
             // That has to come first in a file.
             name if name.starts_with("python")
                 && !script

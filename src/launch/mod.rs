@@ -14,6 +14,8 @@ pub mod batch;
 
 pub mod scripts;
 
+pub mod programs;
+
 pub mod shims;
 
 pub mod job;

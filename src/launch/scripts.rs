@@ -10,8 +10,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::command_line::Launcher;
-use super::shims::{SHELLS, find_next};
-use super::wrappers::{self, base_name};
+use super::programs::find_next;
+use super::wrappers::{self, SHELLS, base_name};
 use crate::process::open_regular;
 
 /// A job script is some kilobytes; what is longer is read up to here.

@@ -11,13 +11,10 @@
 //! environment: there `PATH` has to stay. A function of the user's of the same name is left alone.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-
-use nix::unistd::{AccessFlags, eaccess};
+use std::path::Path;
+use std::{fs, io};
 
 use super::command_line::Launcher;
 use super::scripts::Called;
@@ -32,29 +29,6 @@ const PATH: &str = "PATH";
 pub const LINKS: &str = "bin";
 /// The words that rsamp was given, a file in the scratch folder.
 const OPTIONS: &str = "options";
-
-/// Shells, whose scripts start launchers.
-pub const SHELLS: &[&str] = &[
-    "sh", "bash", "dash", "ksh", "ksh93", "mksh", "zsh", "csh", "tcsh", "fish", "ash",
-];
-
-/// The most that is read of a program to see whether it is a script: as much as the kernel reads (`BINPRM_BUF_SIZE`).
-const HEAD_BYTES: usize = 256;
-
-/// The first bytes of a program, looked up in `PATH` when it is named without a folder.
-#[must_use]
-pub fn head(program: &str) -> Option<Vec<u8>> {
-    use std::io::Read;
-    let path = if program.contains('/') {
-        PathBuf::from(program)
-    } else {
-        find_next(OsStr::new(program), &std::env::var_os(PATH)?, None)?
-    };
-    let mut head = Vec::new();
-    let file = fs::File::open(path).ok()?;
-    file.take(HEAD_BYTES as u64).read_to_end(&mut head).ok()?;
-    Some(head)
-}
 
 /// Makes links to `rsamp` for what a script calls in the scratch folder, and keeps the words that rsamp shall be given there. Returns
 /// what to change in the environment of the script: nothing, when it calls no launcher.
@@ -153,15 +127,6 @@ pub fn called_as(program: &OsStr) -> Option<&'static str> {
     Launcher::names().find(|known| name == *known)
 }
 
-/// The program of that name in `path`, a value of `PATH`; not the one in the links of `scratch`.
-#[must_use]
-pub fn find_next(name: &OsStr, path: &OsStr, scratch: Option<&Path>) -> Option<PathBuf> {
-    let links = scratch.map(|scratch| scratch.join(LINKS));
-    let folders = std::env::split_paths(path).filter(|folder| Some(folder) != links.as_ref());
-    let mut programs = folders.map(|folder| folder.join(name));
-    programs.find(|program| program.is_file() && eaccess(program, AccessFlags::X_OK).is_ok())
-}
-
 /// What to change in the environment, so that it is as before [`install`] for `program`, the launcher.
 #[must_use]
 pub fn removed(scratch: &Path, program: &Path) -> Vec<Change> {
@@ -194,6 +159,7 @@ pub fn removed(scratch: &Path, program: &Path) -> Vec<Change> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::launch::programs::find_next;
 
     #[test]
     fn a_launcher_is_found_behind_its_link() {
@@ -219,7 +185,7 @@ mod tests {
         let path = [path.as_os_str(), real.as_os_str()].join(OsStr::new(":"));
         let name = OsStr::new("srun");
         assert_eq!(find_next(name, &path, None), Some(scratch.join("bin/srun")));
-        let behind = find_next(name, &path, Some(&scratch)).expect("found");
+        let behind = find_next(name, &path, Some(&scratch.join(LINKS))).expect("found");
         assert_ne!(behind, scratch.join("bin/srun"));
         assert_eq!(find_next(OsStr::new("jsrun"), real.as_os_str(), None), None);
     }

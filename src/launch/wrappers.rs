@@ -5,6 +5,11 @@ use std::path::Path;
 
 use super::options::SBATCH;
 
+/// Shells, whose scripts start launchers.
+pub const SHELLS: &[&str] = &[
+    "sh", "bash", "dash", "ksh", "ksh93", "mksh", "zsh", "csh", "tcsh", "fish", "ash",
+];
+
 /// Commands in front of commands in front of commands: nobody stacks more.
 const MAX_WRAPPERS: usize = 8;
 

@@ -6,9 +6,11 @@ use std::io;
 
 use nix::unistd::{SysconfVar, sysconf};
 
-use super::identity::{status_field, with_memory};
+use super::identity::with_memory;
 use super::kept_file::KeptFile;
-use super::tasks::{CpuClock, parse_stat};
+use super::stat::parse_stat;
+use super::status::status_field;
+use super::tasks::CpuClock;
 use super::{Pid, Process, TaskState, Tid};
 
 /// With more threads than this, what only their own files tell is left out: reading them takes some ten

@@ -7,7 +7,8 @@ use std::marker::PhantomData;
 
 use nix::unistd::{Gid, Uid, User, getegid, geteuid, getgrouplist, getgroups};
 
-use super::identity::{read_proc, read_stat, status_field};
+use super::identity::{read_proc, read_stat};
+use super::status::status_field;
 use super::{Process, ProcessError};
 use crate::sys;
 

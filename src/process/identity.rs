@@ -14,7 +14,8 @@ use nix::unistd::{SysconfVar, sysconf};
 use serde::{Deserialize, Serialize};
 
 use super::kept_file::Slot;
-use super::tasks::{Stat, TaskState, parse_stat};
+use super::stat::{Stat, TaskState, parse_stat};
+use super::status::status_number;
 use super::{Pid, ProcessError, Tid};
 use crate::sys;
 
@@ -278,23 +279,6 @@ pub(super) fn read_error(pid: Pid, path: String, source: io::Error) -> ProcessEr
     }
 }
 
-/// The first number behind `key` in a `status` file.
-pub(super) fn status_number(status: &[u8], key: &str) -> Option<i32> {
-    status_field(status, key)?
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
-}
-
-/// What stands behind `key` (with its colon) in a `status` file.
-pub(super) fn status_field<'a>(status: &'a [u8], key: &str) -> Option<&'a str> {
-    let line = status
-        .split(|&byte| byte == b'\n')
-        .find_map(|line| line.strip_prefix(key.as_bytes()))?;
-    std::str::from_utf8(line).ok().map(str::trim)
-}
-
 /// Whether a `stat` read later is of the process that started at `start_ticks`, and that process still runs.
 fn is_same_and_alive(stat: &Stat, start_ticks: u64) -> bool {
     // A leader that called pthread_exit is a zombie while its process runs on.
@@ -359,14 +343,6 @@ mod tests {
         assert_eq!(split_command_line(b"title\0\0\0\0"), ["title"]);
         assert!(split_command_line(b"").is_empty());
         assert!(split_command_line(b"\0\0").is_empty());
-    }
-
-    #[test]
-    fn status_fields_are_found_by_their_whole_key() {
-        let status = b"Name:\tTgid: 9\nTgid:\t42\nNSpid:\t42\t7\n";
-        assert_eq!(status_number(status, "Tgid:"), Some(42));
-        assert_eq!(status_field(status, "NSpid:"), Some("42\t7"));
-        assert_eq!(status_field(status, "NoSuch:"), None);
     }
 
     #[test]

@@ -12,6 +12,10 @@ mod kept_file;
 
 pub mod maps;
 
+pub mod stat;
+
+mod status;
+
 pub mod tasks;
 
 pub mod syscall;
@@ -64,11 +68,9 @@ pub use regular_file::{open_regular, open_regular_below};
 pub use spawn::{
     Change, ExitStatusKind, Launched, SpawnError, WaitEvent, end_by_signal, outlive_file_size_limit,
 };
+pub use stat::{Stat, StatError, TaskState};
 pub use syscall::{Doing, Syscall, SyscallWatch, Wait, parse_syscall, wait_of};
-pub use tasks::{
-    CpuClock, CpuCount, FaultCount, RunTimes, Stat, StatError, TaskClock, TaskState, TaskTurns,
-    TaskWatch,
-};
+pub use tasks::{CpuClock, CpuCount, FaultCount, RunTimes, TaskClock, TaskTurns, TaskWatch};
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

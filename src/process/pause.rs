@@ -14,7 +14,8 @@ use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 
-use super::identity::{read_stat, status_number};
+use super::identity::read_stat;
+use super::status::status_number;
 use super::{Pid, ProcessError, Tid};
 use crate::sys::{self, Waited};
 
@@ -258,7 +259,7 @@ fn has_ended(pid: Pid, tid: Tid) -> bool {
     let path = format!("/proc/{pid}/task/{tid}/stat");
     let stat = std::fs::read(path)
         .ok()
-        .and_then(|bytes| super::tasks::parse_stat(&bytes).ok());
+        .and_then(|bytes| super::stat::parse_stat(&bytes).ok());
     stat.is_none_or(|stat| matches!(stat.state, Zombie | Dead))
 }
 

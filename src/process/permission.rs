@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use nix::unistd::{Uid, User, geteuid};
 
 use super::Pid;
-use super::identity::{status_field, status_number};
+use super::status::{status_field, status_number};
 
 /// Why the kernel does not let us read a process (ptrace(2), "Ptrace access mode checking").
 #[derive(Debug, Clone, PartialEq, Eq)]

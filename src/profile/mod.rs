@@ -19,6 +19,7 @@ mod covered;
 mod fold;
 mod nearest;
 mod sums;
+mod unordered;
 mod usage;
 
 pub mod functions;
@@ -30,6 +31,8 @@ pub mod states;
 pub mod line_tables;
 
 pub mod memory;
+
+pub mod cores;
 
 pub mod findings;
 

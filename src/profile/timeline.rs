@@ -3,8 +3,7 @@
 //! A [`Profile`] forgets when a stack was seen. One made by [`Profile::with_timeline`] keeps this as
 //! well, for the formats that have a time axis; its size grows with the number of runs.
 
-use super::event::{Loss, Nanos, Sample, ThreadId};
-use super::{Profile, Row};
+use super::event::{Loss, Sample, ThreadId};
 
 /// So many runs are kept, which take some 400 MB: those of a day of one thread at 50 Hz.
 pub const MAX_RUNS: usize = 4_000_000;
@@ -22,25 +21,6 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// The stacks of a profile without a timeline, each once, laid end to end: widths are right,
-    /// the order is that in which the stacks were first seen.
-    #[must_use]
-    pub fn without_order(profile: &Profile) -> Timeline {
-        let mut timeline = Timeline::default();
-        for row in profile.rows() {
-            let start = timeline.runs(row.thread).last().map(|run| run.at);
-            timeline.push(whole_row(row, start.unwrap_or_default()));
-        }
-        for (cause, count) in profile.lost() {
-            timeline.lose(Loss {
-                at: Nanos(0),
-                cause: *cause,
-                count: *count,
-            });
-        }
-        timeline
-    }
-
     /// The runs of a thread, in the order of their ends.
     #[must_use]
     pub fn runs(&self, thread: ThreadId) -> &[Sample] {
@@ -81,23 +61,5 @@ impl Timeline {
             Some(last) => last.count = last.count.saturating_add(loss.count),
             None => self.losses.push(loss),
         }
-    }
-}
-
-fn whole_row(row: &Row, start: Nanos) -> Sample {
-    Sample {
-        at: start + row.totals.wall,
-        thread: row.thread,
-        stack: row.stack,
-        ticks: u32::try_from(row.totals.samples).unwrap_or(u32::MAX),
-        wall: row.totals.wall,
-        cpu: row.totals.cpu,
-        gil: row.totals.gil,
-        state: row.state,
-        helpers_cpu: row.totals.helpers_cpu,
-        blocked_others: row.totals.blocked_others,
-        grown_bytes: row.totals.grown_bytes,
-        shrunk_bytes: row.totals.shrunk_bytes,
-        unsure_bytes: row.totals.unsure_bytes,
     }
 }

@@ -6,15 +6,17 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::input::FileReader;
 use crate::profile::event::{Event, Nanos, Sample};
 use crate::profile::filter::{Filter, NothingLeft, Selection};
-use crate::recording::{Completeness, Header, Merger, ReadError, Reader, SourceText};
+use crate::recording::{Completeness, Merger, ReadError, Reader, SourceText};
 use crate::run::header;
 use crate::run::launches::Launches;
+
+pub use super::input::Input;
 
 /// Two system calls a second of recording are enough.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -74,31 +76,6 @@ pub enum InputError {
         what: &'static str,
     },
 }
-
-/// A recording whose header was read.
-pub struct Input {
-    /// The file, as typed or as the pattern gave it.
-    pub path: PathBuf,
-    /// What it says of itself.
-    pub header: Header,
-    /// Its name among the others; `None` when there are no others.
-    pub name: Option<String>,
-    /// Whether its name is its host and rank, which its processes tell too.
-    pub is_named_by_place: bool,
-    /// The launch that it is of, where the name of its folder tells.
-    pub launch: Option<String>,
-    /// Whether to keep the source text that it holds.
-    pub wants_source: bool,
-    /// The source text that it holds, if it is wanted, once it was read.
-    pub source: Vec<SourceText>,
-    /// The files that were changed after the program had started.
-    pub changed_files: Vec<Arc<str>>,
-    /// A pipe cannot be opened again for the rest. (All files would be too many to keep open.)
-    kept: Option<FileReader>,
-}
-
-/// Reads one recording from a file or pipe.
-pub(super) type FileReader = Reader<BufReader<File>>;
 
 /// What came of the reading.
 #[derive(Debug, Default)]
@@ -423,6 +400,7 @@ fn names(inputs: &[Input]) -> (Vec<Option<String>>, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recording::Header;
     use crate::recording::schema::Variable;
 
     /// Inputs of file, host and rank.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::recording::Header;
 use crate::run::header;
-use crate::run::inputs::Input;
+use crate::run::input::Input;
 
 /// What recordings of one launch share, as far as they tell: its name and how many ranks it has.
 type Key = (Option<String>, Option<u32>);

@@ -29,6 +29,8 @@ pub mod headlines;
 
 pub mod caller;
 
+mod input;
+
 mod launches;
 
 mod program_name;

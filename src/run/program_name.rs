@@ -3,8 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use crate::launch::shims::SHELLS;
-use crate::launch::wrappers::{self, base_name};
+use crate::launch::wrappers::{self, SHELLS, base_name};
 use crate::launch::{self, Wish};
 
 /// Enough for any real script; well below the 255 bytes of a file name with PID, number and ending.

@@ -11,6 +11,15 @@ use crate::process::Pid;
 use crate::profile::filter::Ranks;
 use crate::sampler::{Bounds, Children, Rate, Stops};
 
+/// The clock's resolution: a tick each nanosecond. No machine holds a thousandth of it.
+pub const MAX_RATE_HZ: f64 = 1e9;
+/// Less than one sample in 1000 seconds profiles nothing.
+pub const MIN_RATE_HZ: f64 = 0.001;
+/// The part of one core that rsamp may use when neither that nor a rate is asked for.
+pub const DEFAULT_MAX_OVERHEAD: f64 = 0.01;
+/// About 31 years: far above any run, far below where time arithmetic overflows.
+pub const MAX_DURATION_SECONDS: f64 = 1e9;
+
 /// What is written when no file is named.
 pub const DEFAULT_KINDS: &[Kind] = &[
     Kind::Recording,

@@ -1,6 +1,6 @@
 //! Turns the stacks at which one thread was read into the intervals between readings of memory.
 
-use super::growth::Change;
+use super::change::Change;
 use crate::profile::event::{Nanos, StackId};
 
 /// What one thread did between two readings of memory at which its stack was known.

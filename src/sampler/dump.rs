@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::observe::{Observation, Observer, identify, observe};
+use super::observation::Observation;
+use super::observe::{Observer, identify, observe};
 use super::target::{self, Target};
 use super::{SamplerError, Stops};
 use crate::memory::LiveMemory;

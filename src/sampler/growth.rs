@@ -12,9 +12,10 @@
 
 use rustc_hash::FxHashMap;
 
+use super::change::Change;
 use super::course::Interval;
 use super::held::HELD;
-use super::roles::ThreadKey;
+use super::observation::ThreadKey;
 use crate::profile::event::{Nanos, StackId, ThreadId};
 
 /// The rates of so many stacks are kept, some 400 KB. Beyond, they are learnt anew.
@@ -30,41 +31,6 @@ const GUESSED_PART: f64 = 1.0 / 16.0;
 /// A stack that was not seen may have grown memory by at most so many times as much as in any interval with it at one
 /// end.
 const MOST_UNSEEN: u64 = 2;
-
-/// By how many bytes memory grew, or shrank.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Change {
-    /// By how much it grew.
-    pub grown_bytes: u64,
-    /// By how much it shrank.
-    pub shrunk_bytes: u64,
-}
-
-impl Change {
-    /// From one size to another, in bytes.
-    #[must_use]
-    pub fn between(before: u64, now: u64) -> Change {
-        Change {
-            grown_bytes: now.saturating_sub(before),
-            shrunk_bytes: before.saturating_sub(now),
-        }
-    }
-
-    /// Both changes, one after the other.
-    #[must_use]
-    pub fn plus(self, next: Change) -> Change {
-        Change {
-            grown_bytes: self.grown_bytes.saturating_add(next.grown_bytes),
-            shrunk_bytes: self.shrunk_bytes.saturating_add(next.shrunk_bytes),
-        }
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_none(self) -> bool {
-        self == Change::default()
-    }
-}
 
 /// A thread of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,8 @@ pub mod gaps;
 
 pub mod target;
 
+pub mod observation;
+
 pub mod observe;
 
 pub mod intern;
@@ -29,6 +31,8 @@ pub mod roles;
 pub mod resident;
 
 pub mod faults;
+
+mod change;
 
 pub mod course;
 

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::intern::{Interned, Interner, Recent};
+use super::observation::Observation;
 use super::target::Source;
 use super::thread_states::{Runner, StateFields, ThreadStates, threads_of};
-use crate::cpython::gil::GilLocks;
 use crate::cpython::legacy::LegacyThread;
 use crate::cpython::legacy_helper::LegacySource;
 use crate::cpython::native_ids::native_ids;
@@ -22,30 +22,6 @@ const KNOWN_BESIDE: usize = 8;
 
 /// The kernel keeps so much of a name (`TASK_COMM_LEN` less the final 0).
 const KERNEL_NAME_BYTES: usize = 15;
-
-/// What one tick tells of one thread.
-#[derive(Debug, Clone, Copy)]
-pub struct Observation {
-    /// Tells the threads of one interpreter process apart: the `PyThreadState` and the `pthread_t`.
-    pub key: (u64, u64),
-    /// Its stack, or why there is none.
-    pub stack: Result<Option<StackId>, LostCause>,
-    /// Why a part of the stack is missing, if one is.
-    pub cut: Option<LostCause>,
-    /// Whether the stack was read at an earlier tick and stands for this one too, as the thread is stopped for its
-    /// samples at other ticks.
-    pub is_carried: bool,
-    /// Whether the stack was read: not when the thread cannot have run Python code since the last tick.
-    pub was_read: bool,
-    /// Whether it holds the GIL; `None` when it cannot be told.
-    pub holds_gil: Option<bool>,
-    /// Where it would wait for the GIL, where that is known.
-    pub gil_locks: Option<GilLocks>,
-    /// Whether its interpreter is collecting garbage.
-    pub is_collecting: bool,
-    /// Which (sub)interpreter it runs in, 0 for the main one.
-    pub interpreter: usize,
-}
 
 /// What one tick tells of all threads, and what it took.
 #[derive(Debug, Default)]

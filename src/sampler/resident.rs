@@ -1,6 +1,6 @@
 //! Turns the resident memory of a process into its changes from one reading to the next.
 
-use super::growth::Change;
+use super::change::Change;
 use crate::process::{Process, ResidentMemory};
 use crate::profile::event::Nanos;
 

@@ -1,11 +1,8 @@
 //! Turns one tick's threads into those that held the GIL, ran without it, or waited for it.
 
-use super::observe::Observation;
+use super::observation::{Observation, ThreadKey};
 use crate::cpython::gil::GilLocks;
 use crate::profile::event::{Nanos, State};
-
-/// Tells the threads of one process apart.
-pub type ThreadKey = (u64, u64);
 
 /// Threads that ran native code so recently still get what others do for them, though they pause.
 const NATIVE_HOLDS: Nanos = Nanos(50_000_000);

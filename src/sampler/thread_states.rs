@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use rustc_hash::FxHashMap;
 
 use super::intern::Interner;
-use super::observe::Observation;
-use super::roles::ThreadKey;
+use super::observation::{Observation, ThreadKey};
 use crate::memory::Address;
 use crate::profile::event::Event;
 

@@ -13,13 +13,14 @@
 
 use std::collections::HashMap;
 
-use rsamp::export::{self, Format, Meta};
+use rsamp::export::{self, Format, Meta, ReportInput};
 use rsamp::process::{Pid, Process};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{self, Event, Frame, Nanos, ProcessId};
 use rsamp::sampler::Rate;
 use rsamp::sampler::intern::Interner;
-use rsamp::sampler::observe::{Identity, Observation, Observed};
+use rsamp::sampler::observation::Observation;
+use rsamp::sampler::observe::{Identity, Observed};
 use rsamp::sampler::rate::RateControl;
 use rsamp::sampler::schedule::Schedule;
 use rsamp::sampler::threads::{Moment, ThreadIds, Threads};
@@ -49,7 +50,11 @@ fn main() {
         }
     }
     for format in [Format::FlameGraph, Format::Pstats] {
-        let written = export::write(format, &day.profile, &Meta::default(), &mut std::io::sink());
+        let written = export::write(
+            format,
+            &ReportInput::new(&day.profile, &Meta::default()),
+            &mut std::io::sink(),
+        );
         written.expect("nothing refuses it");
         println!(
             "{:.1} MB at most until the {format} is written",

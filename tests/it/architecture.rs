@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod circles;
+
 /// Each room and those that it may name, as on the crate's documentation page.
 const ROOMS: &[(&str, &[&str])] = &[
     ("sys", &[]),
@@ -56,8 +58,8 @@ const NO_ROOMS: &[&str] = &[
     "utils", "util", "core", "common", "shared", "types", "helpers", "misc",
 ];
 
-/// A function fits on a screen: about 70 lines. Here is where the test says no.
-const MAX_FUNCTION_LINES: usize = 80;
+/// A function fits on a screen.
+const MAX_FUNCTION_LINES: usize = 70;
 
 /// A file of the source, without comments and text in quotes.
 struct Source {
@@ -132,12 +134,23 @@ fn functions_fit_on_a_screen() {
     });
 }
 
-/// Applies `rule` to every file of the source and fails with all that break it.
-fn check(rule: impl Fn(&Source) -> Option<String>) {
+#[test]
+fn files_of_a_room_name_each_other_in_one_direction() {
+    let found = circles::circles(&sources());
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut sources = Vec::new();
     read_folder(&root, &root, &mut sources);
     assert!(sources.len() > 10, "the source was not found");
+    sources
+}
+
+/// Applies `rule` to every file of the source and fails with all that break it.
+fn check(rule: impl Fn(&Source) -> Option<String>) {
+    let sources = sources();
     let broken = sources
         .iter()
         .filter_map(|source| Some(format!("{}: {}", source.path.display(), rule(source)?)));
@@ -378,8 +391,8 @@ mod of_itself {
                 "        x;\n".repeat(lines)
             )
         };
-        assert_eq!(long_functions(&of(78)), ["long has 81 lines"]);
-        assert!(long_functions(&of(77)).is_empty());
+        assert_eq!(long_functions(&of(68)), ["long has 71 lines"]);
+        assert!(long_functions(&of(67)).is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
-use rsamp::export::{self, Drawing, Format, Meta};
+use rsamp::export::{self, Drawing, Format, Meta, ReportInput};
 use rsamp::profile::event::{Event, Frame, Loss, LostCause, Nanos, RateSpan};
 use rsamp::profile::{Profile, View};
 use rsamp::recording::schema::Variable;
@@ -493,7 +493,8 @@ fn a_report_has_the_bytes_of_files_written_at_once() {
     };
     // Those that need no other program.
     for format in Format::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|format| format.program().is_none())
     {
         let profile = match format.has_time_axis() {
@@ -501,7 +502,8 @@ fn a_report_has_the_bytes_of_files_written_at_once() {
             false => fold(Profile::default()),
         };
         let mut at_once = Vec::new();
-        export::write(format, &profile, &meta, &mut at_once).expect("a Vec takes all");
+        export::write(format, &ReportInput::new(&profile, &meta), &mut at_once)
+            .expect("a Vec takes all");
         let words = ["report", "a.rsamp", "--by-line", "-f", format.name()];
         let output = command(folder.path(), &words).output().expect("rsamp runs");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{format}");
@@ -1222,4 +1224,144 @@ fn a_file_that_another_user_made_before_does_not_become_the_output() {
     assert_eq!(text, "planted", "the other user's file is as it was");
     let mode = fs::metadata(&path).expect("metadata").mode();
     assert_eq!(mode & 0o022, 0, "nor has the new one its permissions");
+}
+
+/// What each wrong command line is told.
+const WRONG_LINES: &[(&str, &str)] = &[
+    ("rsamp record --pid 42 -- python x.py", "takes no --pid"),
+    ("rsamp record --pid 42", "takes no --pid"),
+    (
+        "rsamp attach --pid 42 -- python x.py",
+        "takes no command: python x.py",
+    ),
+    (
+        "rsamp attach 42 python x.py",
+        "takes no command: python x.py",
+    ),
+    (
+        "rsamp dump 42 43",
+        "`dump` reads a running process and takes no command: 43",
+    ),
+    ("rsamp attach 0", "\"0\" is no process id"),
+    ("rsamp attach -- -42", "\"-42\" is no process id"),
+    ("rsamp attach --pid -42", "\"-42\" is no process id"),
+    ("rsamp attach scatter.py", "\"scatter.py\" is no process id"),
+    (
+        "rsamp attach 99999999999",
+        "\"99999999999\" is no process id",
+    ),
+    (
+        "rsamp record -r 0 x",
+        "\"0\" is no rate: samples per second, from 0.001 to 1000000000, or auto",
+    ),
+    ("rsamp record -r -5 x", "\"-5\" is no rate"),
+    ("rsamp record -r NaN x", "\"NaN\" is no rate"),
+    ("rsamp record -r inf x", "\"inf\" is no rate"),
+    ("rsamp record -r 1000000001 x", "\"1000000001\" is no rate"),
+    ("rsamp record --rate= x", "\"\" is no rate"),
+    ("rsamp record -r 1e-300 x", "\"1e-300\" is no rate"),
+    ("rsamp record -r fast x", "\"fast\" is no rate"),
+    (
+        "rsamp record --max-overhead 0 x",
+        "\"0\" is no overhead: per cent of one core, above 0 and up to 100",
+    ),
+    ("rsamp record --max-overhead -1 x", "\"-1\" is no overhead"),
+    (
+        "rsamp record --max-overhead 101 x",
+        "\"101\" is no overhead",
+    ),
+    (
+        "rsamp record --max-overhead NaN x",
+        "\"NaN\" is no overhead",
+    ),
+    (
+        "rsamp record --max-overhead inf x",
+        "\"inf\" is no overhead",
+    ),
+    (
+        "rsamp record --max-overhead low x",
+        "\"low\" is no overhead",
+    ),
+    ("rsamp record -d 0 x", "\"0\" is no duration"),
+    ("rsamp record -d -1 x", "\"-1\" is no duration"),
+    ("rsamp record -d NaN x", "\"NaN\" is no duration"),
+    ("rsamp record -d 1e300 x", "\"1e300\" is no duration"),
+    ("rsamp record -d 1e-300 x", "\"1e-300\" is no duration"),
+    (
+        "rsamp record -o a.gif x",
+        "choose a format for \"a.gif\": unknown ending .gif: known are .rsamp, .svg (flamegraph), .pstats",
+    ),
+    (
+        "rsamp record -o a x",
+        "\"a\": no ending that names a format",
+    ),
+    (
+        "rsamp record -f gif x",
+        "--format: unknown format gif: known are .rsamp, .svg (flamegraph)",
+    ),
+    (
+        "rsamp record -o a.svg -o a.svg x",
+        "\"a.svg\" is named twice",
+    ),
+    ("rsamp record --output= -f svg x", "isn't valid"),
+    (
+        "rsamp report a -o b.svg -o -",
+        "no ending that names a format",
+    ),
+    ("rsamp report a -f gif", "unknown format gif: known are"),
+    ("rsamp report", "required"),
+    ("rsamp report --lines f", "no recording to report on"),
+    ("rsamp report a --top 0", "--top: \"0\" is no number"),
+    ("rsamp report a --top -1", "--top: \"-1\" is no number"),
+    ("rsamp report a --mode user", "isn't valid"),
+    (
+        "rsamp report a --from -1",
+        "--from: \"-1\" is no time: seconds since the start, from 0 to 1000000000",
+    ),
+    ("rsamp report a --to NaN", "--to: \"NaN\" is no time"),
+    (
+        "rsamp report a --from 2 --to 2",
+        "nothing lies between --from 2 and --to 2",
+    ),
+    (
+        "rsamp report a --function (",
+        "--function: \"(\" is no regular expression: regex parse error",
+    ),
+    ("rsamp report a --hide [x", "--hide: \"[x\" is no pattern"),
+    ("rsamp diff a", "required"),
+    (
+        "rsamp diff a b -o c.pstats",
+        "choose a format for the diff: a diff cannot be written as \"c.pstats\"",
+    ),
+    ("rsamp diff a b -o c.svg -o c.svg", "is named twice"),
+    ("rsamp record --env A=1 x", "\"A=1\" is no name"),
+    (
+        "rsamp record --node-thres 101 x",
+        "\"101\" is no threshold: percent, from 0 to 100",
+    ),
+    ("rsamp record --edge-thres -1 x", "\"-1\" is no threshold"),
+    ("rsamp report a --edge-thres -1", "\"-1\" is no threshold"),
+    ("rsamp record --edge-thres NaN x", "\"NaN\" is no threshold"),
+    ("rsamp record", "required"),
+    ("rsamp attach", "required"),
+    ("rsamp record --progress --quiet x", "cannot be used with"),
+];
+
+#[test]
+fn a_wrong_line_says_why_and_nothing_is_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (line, expected) in WRONG_LINES {
+        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        let output = command(folder.path(), &words).output().expect("rsamp runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{line}: {said}");
+        assert!(
+            said.contains(expected),
+            "{line}: no {expected:?} in {said:?}"
+        );
+    }
+    let left = std::fs::read_dir(folder.path())
+        .expect("the folder")
+        .count();
+    assert_eq!(left, 0, "files that nobody asked for");
 }

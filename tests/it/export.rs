@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use rsamp::export::ReportInput;
 use rsamp::export::SummaryOptions;
 use rsamp::export::text::summary;
 use rsamp::export::{Direction, Drawing, Format, Meta, write};
@@ -35,7 +36,7 @@ fn meta() -> Meta {
 
 fn bytes(format: Format, profile: &Profile) -> Vec<u8> {
     let mut out = Vec::new();
-    write(format, profile, &meta(), &mut out).expect("a Vec takes all");
+    write(format, &ReportInput::new(profile, &meta()), &mut out).expect("a Vec takes all");
     out
 }
 
@@ -45,7 +46,7 @@ fn text(format: Format, profile: &Profile) -> String {
 
 fn json(format: Format, profile: &Profile, meta: &Meta) -> Value {
     let mut out = Vec::new();
-    write(format, profile, meta, &mut out).expect("a Vec takes all");
+    write(format, &ReportInput::new(profile, meta), &mut out).expect("a Vec takes all");
     serde_json::from_slice(&out).expect("JSON")
 }
 
@@ -257,7 +258,12 @@ fn flame_graph_is_the_same_each_time_and_shows_every_function() {
 fn flame_graph(profile: &Profile, drawing: Drawing) -> String {
     let mut out = Vec::new();
     let meta = Meta { drawing, ..meta() };
-    write(Format::FlameGraph, profile, &meta, &mut out).expect("a Vec takes all");
+    write(
+        Format::FlameGraph,
+        &ReportInput::new(profile, &meta),
+        &mut out,
+    )
+    .expect("a Vec takes all");
     String::from_utf8(out).expect("UTF-8")
 }
 
@@ -320,7 +326,12 @@ fn lines_are_frames_of_graphs_when_asked_for() {
     assert_eq!(fills[0], fills[1]);
     let mut folded = Vec::new();
     let meta = Meta { drawing, ..meta() };
-    write(Format::Folded, &one_thread(), &meta, &mut folded).expect("a Vec takes all");
+    write(
+        Format::Folded,
+        &ReportInput::new(&one_thread(), &meta),
+        &mut folded,
+    )
+    .expect("a Vec takes all");
     let folded = String::from_utf8(folded).expect("UTF-8");
     assert!(
         folded.contains("main (scatter.py:14);Solver.solve (solver.py:5);"),
@@ -395,7 +406,7 @@ fn stacks_deeper_than_the_picture_keep_their_time() {
 
 #[test]
 fn formats_are_known_by_ending_and_by_name() {
-    for format in Format::ALL {
+    for format in Format::ALL.iter().copied() {
         let file = format!("a.b/out.{}", format.ending());
         assert_eq!(Format::from_path(Path::new(&file)), Ok(format));
         assert_eq!(

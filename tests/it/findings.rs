@@ -1,10 +1,11 @@
 //! What stands out in a profile, and what does not.
 
 use rsamp::export::words::findings::sentences;
+use rsamp::profile::Profile;
+use rsamp::profile::cores;
 use rsamp::profile::event::{
     Event, Nanos, Process, ProcessId, Sample, State, Thread, ThreadId, Usage,
 };
-use rsamp::profile::{Profile, findings};
 
 use crate::profile::{Build, Call};
 
@@ -93,7 +94,7 @@ fn many_cores_of_sixteen() {
     let mut build = process(1);
     build.run(0, &[MAIN, SOLVE, DOT], busy(100, 12, State::Native));
     check(&build, &[]);
-    assert!((findings::cores_busy(&build.profile) - 12.0).abs() < 1e-9);
+    assert!((cores::cores_busy(&build.profile) - 12.0).abs() < 1e-9);
 }
 
 #[test]
@@ -382,37 +383,37 @@ fn is_oversubscribed(profile: &Profile) -> bool {
 fn ranks_that_are_bound_to_a_core_each_have_as_many_as_they_are() {
     let bound = |cpu: u64| (vec![1 << cpu], None, [0, 20], 1);
     let profile = processes(&[bound(0), bound(1)]);
-    assert_eq!(findings::usable_cores(&profile), Some(2));
-    assert!((findings::cores_busy(&profile) - 2.0).abs() < 1e-9);
+    assert_eq!(cores::usable_cores(&profile), Some(2));
+    assert!((cores::cores_busy(&profile) - 2.0).abs() < 1e-9);
     assert!(!is_oversubscribed(&profile));
     // Both on the same core.
     let profile = processes(&[bound(3), bound(3)]);
-    assert_eq!(findings::usable_cores(&profile), Some(1));
+    assert_eq!(cores::usable_cores(&profile), Some(1));
     assert!(is_oversubscribed(&profile));
     // Masks of several words, which overlap.
     let wide = |words: Vec<u64>| (words, None, [0, 20], 1);
     let profile = processes(&[wide(vec![3, 1]), wide(vec![6])]);
-    assert_eq!(findings::usable_cores(&profile), Some(4));
+    assert_eq!(cores::usable_cores(&profile), Some(4));
 }
 
 #[test]
 fn a_quota_bounds_all_processes_of_a_host() {
     let of_group = |cpu: u64, quota| (vec![1 << cpu], quota, [0, 20], 1);
     let all = [0, 1, 2, 3].map(|cpu| of_group(cpu, Some(2)));
-    assert_eq!(findings::usable_cores(&processes(&all)), Some(2));
+    assert_eq!(cores::usable_cores(&processes(&all)), Some(2));
     let one = [of_group(0, Some(1)), of_group(1, None)];
-    assert_eq!(findings::usable_cores(&processes(&one)), Some(2));
+    assert_eq!(cores::usable_cores(&processes(&one)), Some(2));
 }
 
 #[test]
 fn processes_one_after_another_are_not_busy_at_the_same_time() {
     let each = |from: u64| (vec![1], None, [from, from + 8], 1);
     let profile = processes(&[each(0), each(9), each(18), each(27)]);
-    assert!((findings::cores_busy(&profile) - 1.0).abs() < 1e-9);
-    assert_eq!(findings::elapsed(&profile), Nanos(3_200_000_000));
+    assert!((cores::cores_busy(&profile) - 1.0).abs() < 1e-9);
+    assert_eq!(cores::elapsed(&profile), Nanos(3_200_000_000));
     assert!(!is_oversubscribed(&profile));
     // Two of them at the same time, twice.
     let profile = processes(&[each(0), each(0), each(9), each(9)]);
-    assert!((findings::cores_busy(&profile) - 2.0).abs() < 1e-9);
+    assert!((cores::cores_busy(&profile) - 2.0).abs() < 1e-9);
     assert!(is_oversubscribed(&profile));
 }

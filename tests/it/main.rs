@@ -14,6 +14,7 @@ mod launch;
 mod line_tables;
 mod manners;
 mod memory;
+mod old_recordings;
 mod over_ranks;
 mod process;
 mod profile;

@@ -1,5 +1,6 @@
 //! Resident memory by line and over time, from readings and from what runs were booked.
 
+use rsamp::export::ReportInput;
 use rsamp::export::memory_table::memory_tables;
 use rsamp::export::source_text::SourceText;
 use rsamp::export::{Format, Meta, write};
@@ -191,7 +192,12 @@ fn mprof_has_children_and_times_since_1970() {
         ..Meta::default()
     };
     let mut out = Vec::new();
-    write(Format::Mprof, &build.profile, &meta, &mut out).expect("a Vec takes all");
+    write(
+        Format::Mprof,
+        &ReportInput::new(&build.profile, &meta),
+        &mut out,
+    )
+    .expect("a Vec takes all");
     let expected = "CMDLINE python a.py 'x y'\n\
                     MEM 20.000000 1700000000.1234\n\
                     CHLD 0 3.000000 1700000000.1734\n\

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use rsamp::profile::callers;
 use rsamp::profile::event::{
     Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
     ThreadId,
@@ -11,8 +10,7 @@ use rsamp::profile::event::{
 use rsamp::profile::functions::Functions;
 use rsamp::profile::limits::MORE_STACKS;
 use rsamp::profile::lines::Lines;
-use rsamp::profile::timeline::Timeline;
-use rsamp::profile::{Profile, Totals, View};
+use rsamp::profile::{Profile, Totals, View, callers};
 
 /// A frame: name, file, first line, line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -560,7 +558,7 @@ fn without_a_timeline_stacks_lie_end_to_end() {
         build.sample(0, &[call], 10);
     }
     assert!(build.profile.timeline().is_none());
-    let timeline = Timeline::without_order(&build.profile);
+    let timeline = build.profile.unordered();
     let runs = timeline.runs(ThreadId(0)).iter();
     let runs: Vec<_> = runs.map(|run| (run.at.0, run.wall.0)).collect();
     assert_eq!(runs, [(20, 20), (30, 10)]);

@@ -5,6 +5,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use rsamp::export::ReportInput;
 use rsamp::export::{Format, Meta, write};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{
@@ -148,7 +149,7 @@ fn with_file<T>(format: Format, profile: &Profile, run: impl FnOnce(&Path) -> T)
         facts: vec!["100 Hz".to_owned()],
         ..Meta::default()
     };
-    write(format, profile, &meta, &mut out).expect("written");
+    write(format, &ReportInput::new(profile, &meta), &mut out).expect("written");
     run(&path)
 }
 

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rsamp::export::ReportInput;
 use rsamp::export::{Format, Meta, write};
 use rsamp::process::Pid;
 use rsamp::profile::functions::Functions;
@@ -140,7 +141,12 @@ fn check_sums(python: &Python, profile: &Profile) {
         ..Meta::default()
     };
     let mut bytes = Vec::new();
-    write(Format::Pstats, profile, &meta, &mut bytes).expect("a file");
+    write(
+        Format::Pstats,
+        &ReportInput::new(profile, &meta),
+        &mut bytes,
+    )
+    .expect("a file");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("profile.pstats");
     std::fs::write(&file, bytes).expect("written");

@@ -137,7 +137,7 @@ fn own_path() -> Result<PathBuf> {
 /// The interpreter with which torchrun runs scripts: that of its own first line.
 fn python_of(torchrun: Option<&OsString>) -> OsString {
     let named = std::env::var_os("PYTHON_EXEC");
-    let head = || shims::head(&torchrun?.to_string_lossy());
+    let head = || crate::launch::programs::head(&torchrun?.to_string_lossy());
     let of_head = || {
         let head = head()?;
         let line = head

@@ -21,8 +21,9 @@ pub fn run(launcher: &'static str) -> u8 {
         *first = launcher.into();
     }
     let scratch = std::env::var_os(shims::VARIABLE).map(PathBuf::from);
+    let links = scratch.as_ref().map(|scratch| scratch.join(shims::LINKS));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let program = shims::find_next(OsStr::new(launcher), &path, scratch.as_deref());
+    let program = crate::launch::programs::find_next(OsStr::new(launcher), &path, links.as_deref());
     let Some(program) = program else {
         streams::say(format_args!("rsamp: error: {launcher}: command not found"));
         return exit_code::NOT_FOUND;

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::filters::FilterError;
-use super::sampling::{MAX_DURATION_SECONDS, MAX_RATE_HZ, MIN_RATE_HZ};
 use crate::export::diff::UnknownDiffFormat;
 use crate::launch::NoJobName;
 use crate::recording::size_limit::MIN_BYTES;
 use crate::run::outputs::{PatternError, UnknownKind};
+use crate::run::request::{MAX_DURATION_SECONDS, MAX_RATE_HZ, MIN_RATE_HZ};
 
 /// Why a command line cannot be carried out.
 #[derive(Debug, Error)]

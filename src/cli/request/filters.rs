@@ -4,10 +4,10 @@ use regex::Regex;
 use thiserror::Error;
 
 use crate::cli::args::{FilterArgs, Mode};
-use crate::cli::request::MAX_DURATION_SECONDS;
 use crate::profile::View;
 use crate::profile::event::{Nanos, State};
 use crate::profile::filter::{Hidden, Name, NoRanks, Ranks, Selection, StepName};
+use crate::run::request::MAX_DURATION_SECONDS;
 
 /// A filter that cannot be.
 #[derive(Debug, Error)]

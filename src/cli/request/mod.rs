@@ -21,4 +21,3 @@ pub use error::RequestError;
 pub use job::{DumpJob, OnNode, OnNodeWork, attach_job, dump_job, on_node};
 pub use record::record;
 pub use report::{Report, report};
-pub use sampling::MAX_DURATION_SECONDS;

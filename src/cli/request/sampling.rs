@@ -5,17 +5,10 @@ use std::time::Duration;
 use super::error::RequestError;
 use crate::cli::args::SamplingArgs;
 use crate::recording::size_limit::MIN_BYTES;
-use crate::run::request::{Extras, Sampling};
+use crate::run::request::{
+    DEFAULT_MAX_OVERHEAD, Extras, MAX_DURATION_SECONDS, MAX_RATE_HZ, MIN_RATE_HZ, Sampling,
+};
 use crate::sampler::{Bounds, Children, Rate, Stops};
-
-/// The clock's resolution: a tick each nanosecond. No machine holds a thousandth of it.
-pub const MAX_RATE_HZ: f64 = 1e9;
-/// Less than one sample in 1000 seconds profiles nothing.
-pub const MIN_RATE_HZ: f64 = 0.001;
-/// The part of one core that rsamp may use when neither that nor a rate is asked for.
-pub const DEFAULT_MAX_OVERHEAD: f64 = 0.01;
-/// About 31 years: far above any run, far below where time arithmetic overflows.
-pub const MAX_DURATION_SECONDS: f64 = 1e9;
 
 /// `children` is how they are followed, if they are.
 pub(super) fn sampling(args: &SamplingArgs, children: Children) -> Result<Sampling, RequestError> {

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use crate::export::SummaryOptions;
 use crate::export::text::summary;
 use crate::export::words::escape::{escaped, quoted};
 use crate::export::words::number::size;
-use crate::export::{Format, SummaryOptions};
-use crate::profile::findings::elapsed;
+use crate::profile::cores::elapsed;
 use crate::run::outputs::{Kind, Outcome, Saved};
 use crate::run::pipeline::Recorded;
 use crate::sampler::{Ended, SamplerError};
@@ -142,29 +142,7 @@ fn use_of(kind: Kind, saved: &Saved) -> String {
     let Kind::Export(format) = kind else {
         return format!("recording, rsamp report {path} shows it and makes every other format");
     };
-    match format {
-        Format::FlameGraph => "flame graph, open it in a browser".to_owned(),
-        Format::Pstats => {
-            format!("python -m pstats {path}; gprof2dot, snakeviz and tuna open it too")
-        }
-        Format::Folded => "collapsed stacks, for speedscope and flamegraph.pl".to_owned(),
-        Format::Text => "report".to_owned(),
-        Format::Speedscope => "open it on www.speedscope.app".to_owned(),
-        Format::Callgrind => format!("callgrind_annotate {path}; KCachegrind opens it too"),
-        Format::Pprof => format!("go tool pprof -top {path}"),
-        Format::Dot => format!("call graph: dot -Tsvg {path} -O; xdot opens it too"),
-        Format::DotSvg => "call graph, open it in a browser".to_owned(),
-        Format::DotPng => "call graph, an image".to_owned(),
-        Format::Json => format!("for scripts: jq '.functions[0]' {path}"),
-        Format::FunctionsCsv => "table of functions, for spreadsheets and pandas".to_owned(),
-        Format::LinesCsv => "table of lines, for spreadsheets and pandas".to_owned(),
-        Format::UsageCsv => "memory, I/O, faults, switches over time, for pandas".to_owned(),
-        Format::Lprof => format!("python -m line_profiler -t {path}"),
-        Format::Mprof => format!("mprof plot {path}"),
-        Format::RanksCsv => "table of ranks, for spreadsheets and pandas".to_owned(),
-        Format::Firefox => "open it on profiler.firefox.com".to_owned(),
-        Format::ChromeTrace => "open it on ui.perfetto.dev or in chrome://tracing".to_owned(),
-    }
+    format.open_with(&path)
 }
 
 /// A path as it can be pasted into a shell, and cannot steer the terminal.

@@ -15,6 +15,10 @@ use thiserror::Error;
 
 use crate::profile::diff::Diff;
 
+mod names;
+
+pub use names::Names;
+
 pub mod flamegraph;
 
 pub mod table;
@@ -22,15 +26,6 @@ pub mod table;
 pub mod csv;
 
 pub mod json;
-
-/// What the two recordings are called.
-#[derive(Debug, Clone, Default)]
-pub struct Names {
-    /// The one before.
-    pub base: String,
-    /// The one after.
-    pub new: String,
-}
 
 /// A file format of a diff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

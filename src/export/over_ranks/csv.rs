@@ -4,18 +4,28 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::export::Meta;
+use crate::export::ReportInput;
 use crate::export::csv::clean;
-use crate::profile::Profile;
+use crate::export::spec::Spec;
 use crate::profile::functions::Function;
 use crate::profile::over_ranks::{OverRanks, Spread};
+
+/// A table of functions and lines over the ranks.
+pub(crate) const RANKS_CSV: Spec = Spec::new(
+    "ranks-csv",
+    &["ranks.csv"],
+    "table of ranks, for spreadsheets and pandas",
+    write,
+);
 
 /// Writes the functions and lines as comma-separated values: a header alone for a profile of less than two
 /// ranks.
 ///
 /// # Errors
 /// When `out` fails.
-pub(crate) fn write(profile: &Profile, meta: &Meta, out: &mut dyn io::Write) -> io::Result<()> {
+fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let profile = input.profile;
+    let meta = input.meta;
     let mut writer = csv::WriterBuilder::new()
         .has_headers(false)
         .from_writer(out);

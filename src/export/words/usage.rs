@@ -5,8 +5,8 @@
 use super::table::line;
 use crate::export::words::facts;
 use crate::export::words::number::{grouped, size};
+use crate::profile::cores::{cores_busy, elapsed, usable_cores};
 use crate::profile::event::{Nanos, ProcessId, Usage};
-use crate::profile::findings::{cores_busy, elapsed, usable_cores};
 use crate::profile::{Profile, states};
 
 /// Fewer context switches or faults a second say nothing.

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::Name;
 use super::nothing_left::{Criterion, Passed};
 use super::ranks::Ranks;
+use super::selection::Name;
 use super::step_name::StepName;
 use crate::profile::event::{
     Event, Missing, Process, ProcessId, Sample, StackId, State, Thread, ThreadId, Usage,

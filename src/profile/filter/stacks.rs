@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use regex::Regex;
 
 use super::nothing_left::Criterion;
-use super::{HIDDEN, Hidden};
+use super::selection::{HIDDEN, Hidden};
 use crate::profile::event::{Event, Frame, FrameId, StackId};
 use crate::profile::paths;
 

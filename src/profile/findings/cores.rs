@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, OwnLines, cores_busy, usable_cores, usable_of_host};
+use super::finding::Finding;
+use super::own_lines::OwnLines;
 use crate::profile::Profile;
+use crate::profile::cores::{cores_busy, usable_cores, usable_of_host};
 use crate::profile::event::{Nanos, ProcessId, Usage};
 
 /// With fewer cores there is little to gain.

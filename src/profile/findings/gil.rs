@@ -1,6 +1,7 @@
 //! Turns the time that threads waited for the GIL into whether it is the bottleneck.
 
-use super::{Finding, OwnLines};
+use super::finding::Finding;
+use super::own_lines::OwnLines;
 use crate::profile::Profile;
 use crate::profile::event::{Nanos, State};
 

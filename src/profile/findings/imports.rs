@@ -1,10 +1,11 @@
 //! Turns stacks with frames of the import system into the part of the time that imports take.
 
-use super::{Finding, HotLine};
+use std::collections::HashMap;
+
+use super::finding::{Finding, HotLine};
 use crate::profile::event::{FrameId, Nanos};
 use crate::profile::functions::Function;
 use crate::profile::{Profile, paths};
-use std::collections::HashMap;
 
 /// Below it, start-up is nothing to think about.
 const MIN_SHARE: f64 = 0.2;
@@ -14,7 +15,10 @@ const MIN_TIME: Nanos = Nanos(50_000_000);
 
 /// Whether imports take much, and for which statement of the program: the frame below the outermost one
 /// of the import system.
-pub(super) fn finding<'p>(profile: &'p Profile, _: &super::OwnLines<'p>) -> Option<Finding<'p>> {
+pub(super) fn finding<'p>(
+    profile: &'p Profile,
+    _: &super::own_lines::OwnLines<'p>,
+) -> Option<Finding<'p>> {
     let importer = importers(profile);
     let mut by_thread = vec![Nanos(0); profile.threads().len()];
     let mut by_line: HashMap<(Function<'p>, Option<u32>), u64> = HashMap::new();

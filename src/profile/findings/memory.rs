@@ -1,6 +1,7 @@
 //! Turns readings of resident memory into whether a process came near its limit.
 
-use super::{Finding, OwnLines};
+use super::finding::Finding;
+use super::own_lines::OwnLines;
 use crate::profile::Profile;
 use crate::profile::event::ProcessId;
 

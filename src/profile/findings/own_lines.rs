@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::HotLine;
+use super::finding::HotLine;
 use crate::profile::event::FrameId;
 use crate::profile::functions::Function;
 use crate::profile::{Profile, Row, paths};

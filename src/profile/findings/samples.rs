@@ -4,7 +4,7 @@
 //! itself. They come in runs, so that it may be more; random intervals spread them, so that it may be less.
 //! [`crate::profile::confidence`] measures it, where the samples are at hand in their order.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::profile::functions::Functions;
 use crate::profile::{Profile, View};
 

@@ -1,7 +1,9 @@
 //! Turns what main threads did into whether they mostly wait, and for what.
 
-use super::{Finding, OwnLines, cores_busy};
+use super::finding::Finding;
+use super::own_lines::OwnLines;
 use crate::profile::Profile;
+use crate::profile::cores::cores_busy;
 use crate::profile::event::{Nanos, State};
 use crate::profile::states::StateTimes;
 

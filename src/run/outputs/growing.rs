@@ -15,7 +15,7 @@ use crate::process::open_regular;
 use crate::recording::Replace;
 use crate::run::caller;
 use crate::run::outputs::destination::{Place, Readers, WriteError};
-use crate::run::outputs::plan::{Outcome, Saved};
+use crate::run::outputs::outcome::{Outcome, Saved};
 use crate::run::warning::warn;
 
 /// Names tried; more rsamps than this do not write one file.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::export::{self, ExportError, Format, Meta};
+use crate::export::{self, ExportError, Format, Meta, ReportInput};
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::limits::MAX_ROWS;
@@ -14,6 +14,7 @@ use crate::run::outputs::destination::{self, Place, Readers};
 use crate::run::outputs::growing::Growing;
 use crate::run::outputs::kind::Kind;
 use crate::run::outputs::naming::{Facts, Pattern, own_variable};
+use crate::run::outputs::outcome::{Outcome, Saved};
 use crate::run::outputs::temporary::Scratch;
 use crate::run::request::{Files, Outputs};
 use crate::run::warning::warn;
@@ -54,26 +55,6 @@ struct Named {
     kind: Kind,
     /// Its name, when the PID is in it; and whether a write-protected file may be replaced.
     late: Option<(Pattern, bool)>,
-}
-
-/// What became of one file.
-#[derive(Debug)]
-pub struct Outcome {
-    /// What it holds.
-    pub kind: Kind,
-    /// Where it is, when it is anywhere.
-    pub saved: Option<Saved>,
-    /// Why it is not where it should be.
-    pub error: Option<WriteError>,
-}
-
-/// A file that was written.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Saved {
-    /// Where.
-    pub path: PathBuf,
-    /// Its size.
-    pub size_bytes: u64,
 }
 
 impl Plan {
@@ -278,7 +259,7 @@ impl Plan {
             warn(error);
         }
         let render: Render<'_> = &mut |format, out| {
-            export::write(format, profile, meta, out)
+            export::write(format, &ReportInput::new(profile, meta), out)
                 .map_err(|ExportError::Write { source, .. }| source)
         };
         self.write_with(pid, &std::env::temp_dir(), recordings, render)

@@ -1,5 +1,6 @@
 //! What a call graph holds.
 
+use rsamp::export::ReportInput;
 use rsamp::export::{Drawing, Format, Meta, write};
 use rsamp::profile::Profile;
 
@@ -26,7 +27,7 @@ fn drawn(
     };
     let mut out = Vec::new();
     let meta = Meta { drawing, ..meta() };
-    write(Format::Dot, profile, &meta, &mut out).expect("a Vec takes all");
+    write(Format::Dot, &ReportInput::new(profile, &meta), &mut out).expect("a Vec takes all");
     let dot = String::from_utf8(out).expect("UTF-8");
     let edges = dot.lines().filter(|line| line.contains(" -> ")).count();
     (dot.matches("fillcolor=").count(), edges)
