@@ -17,7 +17,7 @@ use super::Meta;
 use crate::export::ReportInput;
 use crate::export::spec::Spec;
 use crate::export::words::{labels, lost};
-use crate::profile::functions::{Function, FunctionId, Functions};
+use crate::profile::functions::{Function, FunctionId, FunctionKind, Functions};
 use crate::profile::lines::Lines;
 use crate::profile::{Profile, Totals, View, callers};
 
@@ -46,6 +46,7 @@ impl Subject {
             file: None,
             first_line: None,
             name,
+            kind: FunctionKind::Mark,
         };
         Subject::new(&function, name.to_owned())
     }

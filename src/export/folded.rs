@@ -44,6 +44,7 @@ mod tests {
     use crate::export::SummaryOptions;
     use crate::export::text::summary;
     use crate::profile::Profile;
+    use crate::profile::event::FrameKind;
     use crate::profile::event::{
         Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
     };
@@ -54,6 +55,7 @@ mod tests {
         profile.apply(Event::Frame(
             FrameId(0),
             Frame {
+                kind: FrameKind::Python,
                 name: "run".to_owned(),
                 file: Some("run.py".to_owned()),
                 first_line: Some(1),

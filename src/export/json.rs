@@ -4,6 +4,7 @@
 //! known is `null`. Fields may be added; none is removed or changes its meaning without a new
 //! `schema`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -97,7 +98,7 @@ impl From<&StateTimes> for StatesRow {
 #[derive(Serialize)]
 struct ProcessRow<'p> {
     pid: i32,
-    command: &'p [String],
+    command: Vec<Cow<'p, str>>,
     python: &'p str,
     usable_cpus: Option<u32>,
     memory_limit: Option<u64>,
@@ -112,7 +113,7 @@ impl<'p> From<&'p Process> for ProcessRow<'p> {
     fn from(process: &'p Process) -> ProcessRow<'p> {
         ProcessRow {
             pid: process.pid,
-            command: &process.command,
+            command: process.words().collect(),
             python: &process.python,
             usable_cpus: process.usable_cpus,
             memory_limit: process.memory_limit,

@@ -1,5 +1,6 @@
 //! The events of a recording: what the sampler emits and a profile folds.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
@@ -51,17 +52,62 @@ pub struct FrameId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StackId(pub u32);
 
-/// One line of one function, as it appears in a stack.
+/// One line of one function, or what stands in its place, as it appears in a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Frame {
-    /// The function's name: qualified (`Class.method`) where the version knows it (3.11 on).
+    /// What it stands for.
+    pub kind: FrameKind,
+    /// The function's name: qualified (`Class.method`) where the version of Python knows it (3.11 on); the symbol of
+    /// native code, or the name of its module where there is none; the words of a mark.
     pub name: String,
-    /// `co_filename`; `None` for a mark that is no Python function (frames left out, native).
+    /// The source file: `co_filename`, or what the debug information of native code says; `None`: not known.
     pub file: Option<String>,
     /// The first line of the function; `None` when the version or the memory does not tell.
     pub first_line: Option<u32>,
     /// The line being executed.
     pub line: Option<u32>,
+}
+
+/// What a frame stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum FrameKind {
+    /// A function of Python code.
+    Python,
+    /// A function of native code.
+    Native(NativeCode),
+    /// No function: frames that were left out or could not be read, time that was not sampled.
+    Mark,
+}
+
+/// Where native code is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NativeCode {
+    /// The path of the program or library, as the process has it mapped.
+    pub module: String,
+    /// The offset in that file of an instruction whose function has no symbol; `None` where it has one.
+    pub offset: Option<u64>,
+    /// Whether the compiler put the function into its caller.
+    pub is_inlined: bool,
+}
+
+impl Frame {
+    /// What is no function; `name` says what, in square brackets.
+    #[must_use]
+    pub fn mark(name: &str) -> Frame {
+        Frame {
+            kind: FrameKind::Mark,
+            name: name.to_owned(),
+            file: None,
+            first_line: None,
+            line: None,
+        }
+    }
+
+    /// Whether it is no function.
+    #[must_use]
+    pub fn is_mark(&self) -> bool {
+        self.kind == FrameKind::Mark
+    }
 }
 
 /// How the name of the frame begins that stands for time that was not sampled. The cause and `]` follow.
@@ -98,6 +144,23 @@ pub struct Process {
     /// How much memory it may use before the kernel or the batch system ends it, in bytes; `None`: no
     /// such limit is known.
     pub memory_limit: Option<u64>,
+    /// The name of the recording that it comes from; `None`: there is no other, or its host and rank tell.
+    pub recording: Option<String>,
+}
+
+impl Process {
+    /// The words by which it is shown and found: those of its command, behind the name of its recording where it has one.
+    pub fn words(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let recording = self.recording.iter().map(|name| format!("{name}:").into());
+        let command = self.command.iter().map(|word| Cow::from(word.as_str()));
+        recording.chain(command)
+    }
+
+    /// The same as one line.
+    #[must_use]
+    pub fn command_line(&self) -> String {
+        self.words().collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// A thread that samples belong to.

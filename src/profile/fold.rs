@@ -320,7 +320,7 @@ impl Profile {
         let Some(frame) = self.frame(stack.frame) else {
             return false;
         };
-        let is_more = frame.file.is_none() && frame.name == MORE_STACKS;
+        let is_more = frame.is_mark() && frame.name == MORE_STACKS;
         let depth = self.depth(stack.parent).saturating_add(1);
         let accepted = self.is_stack(stack.parent) && push(&mut self.stacks, id.0, stack);
         if accepted {
@@ -602,7 +602,7 @@ impl Profile {
     #[must_use]
     pub fn why_not_sampled(&self, stack: Option<StackId>) -> Option<&str> {
         let frame = self.frame(self.stack(stack?)?.frame)?;
-        let name = frame.file.is_none().then_some(&frame.name)?;
+        let name = frame.is_mark().then_some(&frame.name)?;
         name.strip_prefix(NOT_SAMPLED)?.strip_suffix(']')
     }
 

@@ -3,19 +3,43 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::event::{Frame, FrameId, StackId};
+use super::event::{Frame, FrameId, FrameKind, StackId};
 use super::sums::{self, Sums};
 use super::{Profile, Totals, View};
 
 /// What makes two frames the same function. Ordered by file, then line, then name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Function<'p> {
-    /// `co_filename`; `None` for a mark that is no Python function.
+    /// The source file; `None`: not known, or a mark.
     pub file: Option<&'p str>,
     /// The first line of its definition.
     pub first_line: Option<u32>,
     /// Its name, qualified where the version knows it.
     pub name: &'p str,
+    /// What it is.
+    pub kind: FunctionKind<'p>,
+}
+
+/// What stands in a table of functions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FunctionKind<'p> {
+    /// A function of Python code.
+    #[default]
+    Python,
+    /// A function of native code in the program or library of this path.
+    Native(&'p str),
+    /// No function: a mark.
+    Mark,
+}
+
+impl<'p> From<&'p FrameKind> for FunctionKind<'p> {
+    fn from(kind: &'p FrameKind) -> FunctionKind<'p> {
+        match kind {
+            FrameKind::Python => FunctionKind::Python,
+            FrameKind::Native(native) => FunctionKind::Native(&native.module),
+            FrameKind::Mark => FunctionKind::Mark,
+        }
+    }
 }
 
 impl<'p> From<&'p Frame> for Function<'p> {
@@ -24,6 +48,7 @@ impl<'p> From<&'p Frame> for Function<'p> {
             file: frame.file.as_deref(),
             first_line: frame.first_line,
             name: &frame.name,
+            kind: (&frame.kind).into(),
         }
     }
 }

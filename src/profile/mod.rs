@@ -32,6 +32,8 @@ pub mod line_tables;
 
 pub mod memory;
 
+pub mod annotation;
+
 pub mod cores;
 
 pub mod findings;

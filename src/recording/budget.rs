@@ -4,7 +4,7 @@
 //! [`MAX_BYTES`], and the writer, which counts alike, never writes it. Each definition counts with what it takes in the
 //! tables of a reader, of a profile and of an exporter, about.
 
-use crate::profile::event::{Frame, Missing, Process, Thread};
+use crate::profile::event::{Frame, FrameKind, Missing, Process, Thread};
 
 /// The most that all definitions may take, in bytes.
 const MAX_BYTES: u64 = 240 << 20;
@@ -55,7 +55,8 @@ impl Budget {
             .host
             .as_deref()
             .into_iter()
-            .chain(process.launch.as_deref());
+            .chain(process.launch.as_deref())
+            .chain(process.recording.as_deref());
         let texts = command.chain(others).chain([&*process.python]);
         self.take(PROCESS + size_of_val(&*process.cpu_mask), texts)
     }
@@ -72,10 +73,12 @@ impl Budget {
 
     /// Every frame has its texts to itself.
     pub fn frame(&mut self, frame: &Frame) -> Option<()> {
-        self.take(
-            FRAME,
-            [&*frame.name].into_iter().chain(frame.file.as_deref()),
-        )
+        let module = match &frame.kind {
+            FrameKind::Native(native) => Some(&*native.module),
+            FrameKind::Python | FrameKind::Mark => None,
+        };
+        let texts = [&*frame.name].into_iter().chain(frame.file.as_deref());
+        self.take(FRAME, texts.chain(module))
     }
 
     pub fn stack(&mut self) -> Option<()> {
@@ -101,7 +104,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::profile::event::{Event, FrameId, Nanos, ProcessId, StackId, ThreadId};
+    use crate::profile::event::{Event, FrameId, Nanos, NativeCode, ProcessId, StackId, ThreadId};
     use crate::profile::limits;
     use crate::recording::{Completeness, Header, Reader, Writer};
 
@@ -139,6 +142,15 @@ mod tests {
             2 => Event::Frame(
                 FrameId(frames),
                 Frame {
+                    kind: match number % 3 {
+                        0 => FrameKind::Python,
+                        1 => FrameKind::Mark,
+                        _ => FrameKind::Native(NativeCode {
+                            module: text.clone(),
+                            offset: None,
+                            is_inlined: false,
+                        }),
+                    },
                     name: text.clone(),
                     file: (number % 2 == 0).then_some(text),
                     first_line: None,

@@ -1,16 +1,17 @@
 //! Turns the events of several recordings into those of one.
 //!
-//! Processes and threads stay apart; equal frames and stacks become one. Times are since the start of the
-//! first recording, by the clocks of the machines.
+//! Processes and threads stay apart; equal frames and stacks become one. What comes in tells where it is from, and has
+//! its times since the start of the first recording, by the clocks of the machines
+//! ([`Annotation`](crate::profile::annotation::Annotation)).
 
 use rustc_hash::FxHashMap;
 
 use crate::profile::event::{
-    Event, Frame, FrameId, Loss, Missing, Nanos, Process, ProcessId, Sample, StackId, Thread,
-    ThreadId, Usage,
+    Event, Frame, FrameId, Missing, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Usage,
 };
 
-/// Merges recordings, one after the other. Takes events as a [`super::Reader`] gives them.
+/// Merges recordings, one after the other. Takes events as a [`super::Reader`] gives them, annotated.
 #[derive(Debug, Default)]
 pub struct Merger {
     frames: FxHashMap<Frame, FrameId>,
@@ -27,9 +28,6 @@ pub struct Merger {
 /// The recording that is being read: the numbers that its numbers became.
 #[derive(Debug, Default)]
 struct Current {
-    name: Option<String>,
-    /// When it was started, since the start of the first.
-    since: Nanos,
     first_process: u32,
     first_thread: u32,
     frames: Vec<FrameId>,
@@ -39,13 +37,10 @@ struct Current {
 }
 
 impl Merger {
-    /// Begins the next recording, which was started `since` after the first. Its `name` stands before the command
-    /// of each of its processes.
-    pub fn begin(&mut self, name: Option<String>, since: Nanos) {
+    /// Begins the next recording.
+    pub fn begin(&mut self) {
         self.end_current();
         self.current = Current {
-            name,
-            since,
             first_process: self.processes,
             first_thread: self.threads,
             is_begun: true,
@@ -66,27 +61,19 @@ impl Merger {
                 }
             }
             Event::End(duration) => {
-                self.duration = self.duration.max(duration + self.current.since);
+                self.duration = self.duration.max(duration);
                 self.current.has_end = true;
             }
             Event::Usage(usage) => {
                 let process = self.process_id(usage.process);
-                let at = usage.at + self.current.since;
-                emit(Event::Usage(Usage {
-                    process,
-                    at,
-                    ..usage
-                }));
+                emit(Event::Usage(Usage { process, ..usage }));
             }
             Event::Missing(missing) => {
                 let process = self.process_id(missing.process);
                 emit(Event::Missing(Missing { process, ..missing }));
             }
-            Event::Lost(loss) => {
-                let at = loss.at + self.current.since;
-                emit(Event::Lost(Loss { at, ..loss }));
-            }
-            event @ (Event::Undetermined(..)
+            event @ (Event::Lost(_)
+            | Event::Undetermined(..)
             | Event::Stopped(_)
             | Event::Skipped(_)
             | Event::Rate(_)) => emit(event),
@@ -106,10 +93,6 @@ impl Merger {
     }
 
     fn process(&mut self, id: ProcessId, mut process: Process) -> Event {
-        if let Some(name) = &self.current.name {
-            process.command.insert(0, format!("{name}:"));
-        }
-        process.seen += self.current.since;
         process.parent = process.parent.map(|parent| self.process_id(parent));
         let id = self.process_id(id);
         self.processes = self.processes.max(id.0.saturating_add(1));
@@ -170,7 +153,6 @@ impl Merger {
         Some(Sample {
             thread: ThreadId(thread),
             stack,
-            at: sample.at + self.current.since,
             ..sample
         })
     }

@@ -13,8 +13,8 @@ use super::format::{Blocks, Preamble, Unreadable, VERSION, read_preamble};
 use super::schema::{self, Block, Header};
 use super::unpacked;
 use crate::profile::event::{
-    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, StackId,
-    Thread, ThreadId, UndeterminedCause, Usage,
+    Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode, Process,
+    ProcessId, RateSpan, StackId, Thread, ThreadId, UndeterminedCause, Usage,
 };
 
 /// Frames and stacks have numbers below this.
@@ -256,8 +256,10 @@ impl<R: Read> Reader<R> {
         self.define_missing(&mut block, &mut events)?;
         self.take_sources(&mut block)?;
         events.into_iter().for_each(&mut *emit);
+        let mut natives = 0;
         for (index, id) in (0..block.frame_name.len()).zip(frames as u32..) {
-            emit(Event::Frame(FrameId(id), self.frame(&block, index)?));
+            let frame = self.frame(&block, index, &mut natives)?;
+            emit(Event::Frame(FrameId(id), frame));
         }
         for (index, id) in (0..block.stack_frame.len()).zip(stacks as u32..) {
             let distance = block.stack_parent[index];
@@ -324,6 +326,7 @@ impl<R: Read> Reader<R> {
                 launch: process.launch,
                 cpu_mask: process.cpu_mask,
                 cpu_quota: process.cpu_quota,
+                recording: process.recording,
             };
             self.budget.process(&process)?;
             self.budget.executable(&executable)?;
@@ -384,25 +387,47 @@ impl<R: Read> Reader<R> {
         if lengths.iter().any(|length| *length != count) {
             return None;
         }
+        if !block.frame_kind.is_empty() && block.frame_kind.len() != count {
+            return None;
+        }
+        let mut natives = 0;
         for index in 0..count {
             next(&mut self.frames, MAX_NUMBER)?;
-            let frame = self.frame(block, index)?;
+            let frame = self.frame(block, index, &mut natives)?;
             self.budget.frame(&frame)?;
         }
         Some(())
     }
 
-    /// A frame of a block.
-    fn frame(&self, block: &Block, index: usize) -> Option<Frame> {
+    /// A frame of a block, before which there are so many `natives`.
+    fn frame(&self, block: &Block, index: usize, natives: &mut usize) -> Option<Frame> {
         let file = match block.frame_file[index].checked_sub(1) {
             Some(file) => Some(self.string(file)?.to_string()),
             None => None,
         };
+        let kind = match (block.frame_kind.get(index), &file) {
+            (Some(0), _) | (None, Some(_)) => FrameKind::Python,
+            (Some(1), _) => FrameKind::Native(self.native(block, natives)?),
+            (Some(2), _) | (None, None) => FrameKind::Mark,
+            (Some(_), _) => return None,
+        };
         Some(Frame {
+            kind,
             name: self.string(block.frame_name[index])?.to_string(),
             file,
             first_line: line(block.frame_first_line[index])?,
             line: line(block.frame_line[index])?,
+        })
+    }
+
+    /// The native code of the next native frame of a block.
+    fn native(&self, block: &Block, natives: &mut usize) -> Option<NativeCode> {
+        let index = *natives;
+        *natives += 1;
+        Some(NativeCode {
+            module: self.string(*block.native_module.get(index)?)?.to_string(),
+            offset: block.native_offset.get(index)?.checked_sub(1),
+            is_inlined: *block.native_inlined.get(index)? > 0,
         })
     }
 

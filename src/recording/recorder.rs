@@ -508,12 +508,7 @@ mod tests {
             name: None,
             is_main: true,
         };
-        let frame = Frame {
-            name: "main".to_owned(),
-            file: None,
-            first_line: None,
-            line: None,
-        };
+        let frame = Frame::mark("main");
         [
             Event::Process(ProcessId(0), Process::default()),
             Event::Thread(ThreadId(0), thread),

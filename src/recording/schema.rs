@@ -76,6 +76,14 @@ pub struct Block {
     pub changed_files: Vec<u32>,
     #[prost(uint64, repeated, tag = "35")]
     pub sample_unsure_bytes: Vec<u64>,
+    #[prost(uint32, repeated, tag = "36")]
+    pub frame_kind: Vec<u32>,
+    #[prost(uint32, repeated, tag = "37")]
+    pub native_module: Vec<u32>,
+    #[prost(uint64, repeated, tag = "38")]
+    pub native_offset: Vec<u64>,
+    #[prost(uint32, repeated, tag = "39")]
+    pub native_inlined: Vec<u32>,
 }
 
 /// What is known of a recording before its first sample.
@@ -157,6 +165,8 @@ pub struct Process {
     pub cpu_mask: Vec<u64>,
     #[prost(uint32, optional, tag = "13")]
     pub cpu_quota: Option<u32>,
+    #[prost(string, optional, tag = "14")]
+    pub recording: Option<String>,
 }
 
 /// What the kernel counted of a process.

@@ -199,6 +199,7 @@ impl Worth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::event::FrameKind;
     use crate::profile::event::Thread;
 
     /// A short function at line 1, and one of 40 lines at line 3.
@@ -238,6 +239,7 @@ mod tests {
 
     fn frame(id: u32, name: &str, first_line: u32, line: u32) -> Event {
         let frame = Frame {
+            kind: FrameKind::Python,
             name: name.to_owned(),
             file: Some("/run.py".to_owned()),
             first_line: Some(first_line),

@@ -12,8 +12,8 @@ use super::columns;
 use super::format::{Preamble, write_block};
 use super::schema::{self, Block, Header, Source, Variable};
 use crate::profile::event::{
-    Event, Frame, FrameId, LostCause, Missing, Process, Sample, StackId, Thread, UndeterminedCause,
-    Usage,
+    Event, Frame, FrameId, FrameKind, LostCause, Missing, Process, Sample, StackId, Thread,
+    UndeterminedCause, Usage,
 };
 
 /// Longer texts of the target (names of generated code) lose their end, so that a block has a bound.
@@ -254,10 +254,12 @@ impl<W: Write> Writer<W> {
     fn process(&mut self, process: &Process) -> Option<()> {
         let mut process = process.clone();
         shorten_all(&mut process.command);
-        for text in [&mut process.host, &mut process.launch]
-            .into_iter()
-            .flatten()
-        {
+        let texts = [
+            &mut process.host,
+            &mut process.launch,
+            &mut process.recording,
+        ];
+        for text in texts.into_iter().flatten() {
             shorten(text);
         }
         shorten(&mut process.python);
@@ -268,7 +270,8 @@ impl<W: Write> Writer<W> {
             .command
             .iter()
             .chain(&process.host)
-            .chain(&process.launch);
+            .chain(&process.launch)
+            .chain(&process.recording);
         let texts = texts.map(|text| DEFINITION_BYTES + text.len());
         self.definitions_bytes += DEFINITION_BYTES + texts.sum::<usize>();
         self.block.processes.push(schema::Process {
@@ -285,6 +288,7 @@ impl<W: Write> Writer<W> {
             launch: process.launch,
             cpu_mask: process.cpu_mask,
             cpu_quota: process.cpu_quota,
+            recording: process.recording,
         });
         Some(())
     }
@@ -329,6 +333,9 @@ impl<W: Write> Writer<W> {
         if let Some(file) = &mut frame.file {
             shorten(file);
         }
+        if let FrameKind::Native(native) = &mut frame.kind {
+            shorten(&mut native.module);
+        }
         self.budget.frame(&frame)?;
         let name = self.string(&frame.name)?;
         let file = match &frame.file {
@@ -340,6 +347,19 @@ impl<W: Write> Writer<W> {
         self.block.frame_file.push(file);
         self.block.frame_first_line.push(plus_one(frame.first_line));
         self.block.frame_line.push(plus_one(frame.line));
+        self.block.frame_kind.push(match &frame.kind {
+            FrameKind::Python => 0,
+            FrameKind::Native(_) => 1,
+            FrameKind::Mark => 2,
+        });
+        if let FrameKind::Native(native) = &frame.kind {
+            let module = self.string(&native.module)?;
+            self.block.native_module.push(module);
+            let offset = native.offset.map_or(0, |offset| offset.saturating_add(1));
+            self.block.native_offset.push(offset);
+            let inlined = u32::from(native.is_inlined);
+            self.block.native_inlined.push(inlined);
+        }
         self.definitions_bytes += DEFINITION_BYTES;
         Some(())
     }
@@ -427,7 +447,8 @@ fn parts(mut block: Block) -> Vec<Vec<u8>> {
         };
     }
     let columns = columns![
-        strings frame_name frame_file frame_first_line frame_line stack_parent stack_frame
+        strings frame_name frame_file frame_first_line frame_line frame_kind
+        native_module native_offset native_inlined stack_parent stack_frame
         sampled_stacks sample_at sample_thread sample_stack sample_ticks sample_wall sample_cpu sample_gil
         sample_state sample_helpers_cpu_ns sample_blocked_others_ns sample_grown_bytes sample_shrunk_bytes
         sample_unsure_bytes sources

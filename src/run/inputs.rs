@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::input::FileReader;
+use crate::profile::annotation::Annotation;
 use crate::profile::event::{Event, Nanos, Sample};
 use crate::profile::filter::{Filter, NothingLeft, Selection};
 use crate::recording::{Completeness, Merger, ReadError, Reader, SourceText};
@@ -173,7 +174,8 @@ pub fn refuse_outputs(inputs: &[Input], outputs: &[PathBuf]) -> Result<(), Input
 fn read(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
     let mut launches = Launches::of(inputs);
     if let [input] = inputs {
-        read_with_source(input, &mut launches, trouble, emit);
+        let annotation = Annotation::default();
+        read_with_source(input, &mut launches, annotation, trouble, emit);
         return;
     }
     let mut merger = Merger::default();
@@ -181,12 +183,15 @@ fn read(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)
     let tells_host = tells_host(inputs);
     let mut texts = HashSet::new();
     for input in inputs {
-        let since = Nanos(input.header.start_unix_ns.saturating_sub(first));
-        let name = input.name.clone().filter(|_| !input.is_named_by_place);
-        merger.begin(name, since);
-        let host = tells_host.then(|| input.header.host.clone());
-        read_with_source(input, &mut launches, trouble, &mut |event| {
-            merger.apply(with_host(event, host.as_deref()), emit);
+        merger.begin();
+        let annotation = Annotation {
+            since: Nanos(input.header.start_unix_ns.saturating_sub(first)),
+            host: tells_host.then(|| input.header.host.clone()),
+            recording: input.name.clone().filter(|_| !input.is_named_by_place),
+            ..Annotation::default()
+        };
+        read_with_source(input, &mut launches, annotation, trouble, &mut |event| {
+            merger.apply(event, emit);
         });
         // A thousand ranks run the same program.
         input.source.retain(|text| texts.insert(digest(text)));
@@ -207,25 +212,14 @@ fn tells_host(inputs: &[Input]) -> bool {
     hosts.len() > 1 || inputs.iter().any(|input| input.is_named_by_place)
 }
 
-/// The event of a recording of a host.
-#[must_use]
-pub fn with_host(event: Event, host: Option<&str>) -> Event {
-    match (event, host) {
-        (Event::Process(id, mut process), Some(host)) => {
-            process.host.get_or_insert_with(|| host.to_owned());
-            Event::Process(id, process)
-        }
-        (event, _) => event,
-    }
-}
-
 fn read_with_source(
     input: &mut Input,
     launches: &mut Launches,
+    annotation: Annotation,
     trouble: &mut Trouble,
     emit: &mut dyn FnMut(Event),
 ) {
-    let reader = read_one(input, launches, trouble, emit);
+    let reader = read_one(input, launches, annotation, trouble, emit);
     if let Some(reader) = reader.filter(|_| input.wants_source) {
         input.source = reader.sources().to_vec();
         input.changed_files = reader.changed_files().to_vec();
@@ -251,10 +245,12 @@ pub fn read_selected(
     filter.check()
 }
 
-/// Hands every event of one recording to `emit`. What else was in it, the reader tells.
+/// Hands every event of one recording to `emit`, annotated: `annotation` says what the recording is among the others,
+/// and its header and launch what its processes are. What else was in it, the reader tells.
 pub(super) fn read_one(
     input: &mut Input,
     launches: &mut Launches,
+    annotation: Annotation,
     trouble: &mut Trouble,
     emit: &mut dyn FnMut(Event),
 ) -> Option<FileReader> {
@@ -262,22 +258,17 @@ pub(super) fn read_one(
     let path = || path.clone();
     let in_job = header::in_job(&input.header);
     let run = launches.begin(input);
-    let launch = run.name();
+    let annotation = Annotation {
+        rank: in_job.rank,
+        launch: run.name(),
+        ..annotation
+    };
     let mut end = Nanos(0);
     let mut emit = |event| {
         if let Event::Sample(Sample { at, .. }) | Event::End(at) = event {
             end = end.max(at);
         }
-        emit(match event {
-            Event::Process(id, mut process) => {
-                process.rank = process.rank.or(in_job.rank);
-                if process.rank.is_some() {
-                    process.launch = process.launch.or_else(|| launch.clone());
-                }
-                Event::Process(id, process)
-            }
-            event => event,
-        });
+        emit(annotation.annotate(event));
     };
     let opened = match input.kept.take() {
         Some(reader) => Ok(reader),

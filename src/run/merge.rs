@@ -11,9 +11,10 @@ use std::thread::{self, JoinHandle};
 
 use crate::process::Pid;
 use crate::profile::Profile;
+use crate::profile::annotation::Annotation;
 use crate::profile::event::{Event, Nanos};
 use crate::recording::{Header, Merger, Moved, SourceText, Spare, Spill, Writer};
-use crate::run::inputs::{self, Input, Trouble, with_host};
+use crate::run::inputs::{self, Input, Trouble};
 use crate::run::launches::Launches;
 use crate::run::outputs::{Growing, Kind, Outcome, Place, Plan, Saved, WriteError};
 
@@ -46,14 +47,15 @@ pub fn merge(
         profile.apply(event);
     };
     for input in inputs {
-        let since = Nanos(input.header.start_unix_ns.saturating_sub(first));
+        merger.begin();
         // No name: each process tells its rank and host by itself.
-        merger.begin(None, since);
-        let host = input.header.host.clone();
-        let read = inputs::read_one(input, &mut launches, trouble, &mut |event| {
-            merger.apply(with_host(event, Some(&host)), &mut |event| {
-                emit(event, &mut recordings);
-            });
+        let annotation = Annotation {
+            since: Nanos(input.header.start_unix_ns.saturating_sub(first)),
+            host: Some(input.header.host.clone()),
+            ..Annotation::default()
+        };
+        let read = inputs::read_one(input, &mut launches, annotation, trouble, &mut |event| {
+            merger.apply(event, &mut |event| emit(event, &mut recordings));
         });
         if let Some(reader) = read {
             recordings.sources(reader.sources(), reader.changed_files());

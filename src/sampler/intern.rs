@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use crate::cpython::code::CodeCache;
 use crate::cpython::frames::{KEPT_AT_EACH_END, RawFrame, RawStack, StackEnd};
 use crate::memory::Address;
+use crate::profile::event::FrameKind;
 use crate::profile::event::{Event, Frame, FrameId, LostCause, StackId};
 use crate::profile::limits::{self, MORE_FUNCTIONS, MORE_STACKS};
 
@@ -85,7 +86,7 @@ impl Numbers {
         if let Some(file) = &frame.file {
             let bytes = limits::frame_bytes(frame.name.len() + file.len());
             if self.frames_bytes + bytes > self.limits.frames_bytes {
-                let more = self.frame(mark(MORE_FUNCTIONS), emit);
+                let more = self.frame(Frame::mark(MORE_FUNCTIONS), emit);
                 self.more_functions = Some(more);
                 return more;
             }
@@ -126,7 +127,7 @@ impl Numbers {
         innermost: Option<FrameId>,
         emit: &mut dyn FnMut(Event),
     ) -> Option<StackId> {
-        let mark = self.frame(mark(MORE_STACKS), emit);
+        let mark = self.frame(Frame::mark(MORE_STACKS), emit);
         let most = self.limits.stacks + self.limits.cut_stacks;
         let mut push = |parent, frame| self.stack(parent, frame, most, emit);
         let alone = push(None, mark);
@@ -338,10 +339,10 @@ impl Interner {
                 instruction,
                 copy,
             } => (codes.get(code), instruction, copy),
-            Shown::Mark(name) => return Some(self.frame(mark(name), emit)),
+            Shown::Mark(name) => return Some(self.frame(Frame::mark(name), emit)),
         };
         let Some(code) = code else {
-            return Some(self.frame(mark(UNKNOWN), emit));
+            return Some(self.frame(Frame::mark(UNKNOWN), emit));
         };
         let place = Place {
             code: code.number,
@@ -352,6 +353,7 @@ impl Interner {
             return *id;
         }
         let frame = || Frame {
+            kind: FrameKind::Python,
             name: code.name.clone(),
             file: Some(code.file.clone()),
             first_line: code.first_line,
@@ -397,7 +399,7 @@ impl Interner {
     /// no limit.
     pub fn mark(&mut self, name: &str, emit: &mut dyn FnMut(Event)) -> Option<StackId> {
         let mut numbers = self.numbers.borrow_mut();
-        let frame = numbers.frame(mark(name), emit);
+        let frame = numbers.frame(Frame::mark(name), emit);
         numbers.stack(None, frame, usize::MAX, emit)
     }
 
@@ -429,16 +431,6 @@ fn why_cut(raw: &RawStack, codes: &CodeCache) -> Option<LostCause> {
         StackEnd::Outermost => {
             (!left_out(raw.frames.len()).is_empty()).then_some(LostCause::TooDeep)
         }
-    }
-}
-
-/// A frame that is no function.
-pub fn mark(name: &str) -> Frame {
-    Frame {
-        name: name.to_owned(),
-        file: None,
-        first_line: None,
-        line: None,
     }
 }
 
@@ -481,8 +473,9 @@ mod tests {
 
     fn function(name: &str) -> Frame {
         Frame {
+            kind: FrameKind::Python,
             file: Some("f".to_owned()),
-            ..mark(name)
+            ..Frame::mark(name)
         }
     }
 

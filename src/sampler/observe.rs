@@ -15,6 +15,7 @@ use crate::cpython::reader::{KnownThread, Reader, Reading, Undetermined};
 use crate::cpython::thread_names::{self, thread_names};
 use crate::memory::LiveMemory;
 use crate::process::{Process, Tid};
+use crate::profile::event::FrameKind;
 use crate::profile::event::{Event, Frame, LostCause, StackId};
 
 /// So many threads whose ids are known are looked at beside those that are wanted.
@@ -296,6 +297,7 @@ fn legacy_observation(
     emit: &mut dyn FnMut(Event),
 ) -> Observation {
     let frames = thread.frames.into_iter().map(|frame| Frame {
+        kind: FrameKind::Python,
         name: frame.name,
         file: Some(frame.filename),
         first_line: frame.first_line,

@@ -236,12 +236,7 @@ mod tests {
             let id = known.unwrap_or(names.len()) as u32;
             if known.is_none() {
                 names.push(name);
-                let frame = Frame {
-                    name: (*name).to_owned(),
-                    file: None,
-                    first_line: None,
-                    line: None,
-                };
+                let frame = Frame::mark(name);
                 part.apply(Event::Frame(FrameId(id), frame), &mut emit);
                 let parent = (id > 0).then_some(StackId(0));
                 let (id, frame) = (StackId(id), FrameId(id));

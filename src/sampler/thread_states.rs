@@ -342,12 +342,7 @@ mod tests {
         let mut emit = |event| profile.apply(event);
         let mut interner = Interner::default();
         let mut stack = |names: &[&str]| {
-            let frame = |name: &&str| Frame {
-                name: (*name).to_owned(),
-                file: None,
-                first_line: None,
-                line: None,
-            };
+            let frame = |name: &&str| Frame::mark(name);
             interner.ready_stack(names.iter().map(frame), &mut emit)
         };
         let stacks = [

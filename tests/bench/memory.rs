@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use rsamp::export::{self, Format, Meta, ReportInput};
 use rsamp::process::{Pid, Process};
 use rsamp::profile::Profile;
+use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{self, Event, Frame, Nanos, ProcessId};
 use rsamp::sampler::Rate;
 use rsamp::sampler::intern::Interner;
@@ -175,6 +176,7 @@ fn frames(stack: u64) -> impl DoubleEndedIterator<Item = Frame> {
         let first_line = u32::try_from(20 * function + 1).expect("a line");
         let offset = if level == 0 { 0 } else { stack % LINES };
         Frame {
+            kind: FrameKind::Python,
             name: format!("Simulation.step_{function}"),
             file: Some("/srv/project/lib/python3.11/site-packages/simulation/step.py".to_owned()),
             first_line: Some(first_line),

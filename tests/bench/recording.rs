@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use rsamp::profile::Profile;
+use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{
     Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
 };
@@ -65,6 +66,7 @@ fn events(samples: u32, interval_ns: u64, seed: u64) -> impl Iterator<Item = Eve
     ];
     let stacks = (0..STACKS).flat_map(|id| {
         let frame = Frame {
+            kind: FrameKind::Python,
             name: format!("Class{}.method{id}", id / 10),
             file: Some(format!("/home/ada/project/package/module{}.py", id / 40)),
             first_line: Some(id * 7),

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rsamp::export::SummaryOptions;
 use rsamp::export::text::summary;
 use rsamp::profile::Profile;
+use rsamp::profile::annotation::Annotation;
+use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{
     Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, Sample, StackId,
     State, Thread, ThreadId, Usage,
@@ -56,9 +58,17 @@ fn look_at(file: &[u8]) {
         let Ok(mut reader) = Reader::new(file) else {
             return;
         };
-        merger.begin(Some("twice".to_owned()), Nanos(0));
+        merger.begin();
+        let annotation = Annotation {
+            recording: Some("twice".to_owned()),
+            ..Annotation::default()
+        };
         reader
-            .read(&mut |event| merger.apply(event, &mut |event| profile.apply(event)))
+            .read(&mut |event| {
+                merger.apply(annotation.annotate(event), &mut |event| {
+                    profile.apply(event)
+                });
+            })
             .expect("memory does not fail");
     }
     merger.finish(&mut |event| profile.apply(event));
@@ -195,6 +205,7 @@ fn events(threads: u32, block: u32, stacks: u32) -> Vec<Event> {
         events.push(Event::Frame(
             FrameId(id),
             Frame {
+                kind: FrameKind::Python,
                 name,
                 file,
                 first_line,

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
 use rsamp::export::{self, Drawing, Format, Meta, ReportInput};
+use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{Event, Frame, Loss, LostCause, Nanos, RateSpan};
 use rsamp::profile::{Profile, View};
 use rsamp::recording::schema::Variable;
@@ -1084,6 +1085,7 @@ fn nothing_that_a_program_names_steers_hides_or_reorders_the_text_of_a_terminal(
         script.thread(0, 0, Some(hostile));
         script.thread(1, 0, Some(&format!("{hostile}2")));
         let frame = |line| Frame {
+            kind: FrameKind::Python,
             name: format!("{hostile}.{line}"),
             file: Some(format!("/home/{hostile}/{hostile}.py")),
             first_line: Some(1),

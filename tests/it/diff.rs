@@ -7,6 +7,7 @@ use rsamp::export::diff::table::table;
 use rsamp::export::diff::{DiffFormat, Names, write};
 use rsamp::profile::View;
 use rsamp::profile::diff::{Change, Diff, Scale, Side};
+use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{Event, Frame, Nanos, Sample, ThreadId};
 use rsamp::profile::functions::Function;
 
@@ -200,6 +201,7 @@ fn places(places: &[Place<'_>]) -> Side {
     script.thread(0, 0, Some("MainThread"));
     for (at, (name, file, first_line, line)) in (1..).zip(places) {
         let frame = Frame {
+            kind: FrameKind::Python,
             name: (*name).to_owned(),
             file: Some((*file).to_owned()),
             first_line: Some(*first_line),
@@ -590,6 +592,7 @@ fn hostile_names_break_no_format_of_a_diff() {
         script.thread(0, 0, Some("MainThread"));
         for (at, name) in (1..).zip(hostile) {
             let frame = Frame {
+                kind: FrameKind::Python,
                 name: name.to_owned(),
                 file: Some(format!("/{name}.py")),
                 first_line: None,

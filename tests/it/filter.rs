@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use glob::Pattern;
 use proptest::prelude::*;
 use regex::Regex;
+use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{
     Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, State,
     Thread, ThreadId,
@@ -105,6 +106,7 @@ fn frame_of(word: &str) -> Frame {
         _ => "/home/ada/run.py",
     };
     Frame {
+        kind: FrameKind::Python,
         name: name.to_owned(),
         file: Some(file.to_owned()),
         first_line: Some(1),

@@ -5,6 +5,7 @@ use rsamp::export::source_text::SourceText;
 use rsamp::profile::confidence::Confidence;
 use rsamp::profile::diff::Side;
 use rsamp::profile::event::{Event, Missing, Nanos, Process, ProcessId, Sample, State, Usage};
+use rsamp::profile::functions::FunctionKind;
 use rsamp::profile::functions::Functions;
 use rsamp::profile::line_tables::{self, Heat, LineTable};
 use rsamp::profile::lines::Lines;
@@ -259,6 +260,7 @@ fn a_module_shows_the_lines_around() {
     let text: String = (1..=40).map(|line| format!("x = {line}\n")).collect();
     source.add(FILE, 1, &text);
     let module = rsamp::profile::functions::Function {
+        kind: FunctionKind::Python,
         file: Some(FILE),
         first_line: Some(1),
         name: "<module>",
@@ -273,6 +275,7 @@ fn a_module_shows_the_lines_around() {
 #[test]
 fn a_function_that_is_not_whole_shows_the_lines_around() {
     let function = rsamp::profile::functions::Function {
+        kind: FunctionKind::Python,
         file: Some(FILE),
         first_line: Some(10),
         name: "f",

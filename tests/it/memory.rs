@@ -7,6 +7,7 @@ use rsamp::export::{Format, Meta, write};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{Event, Nanos, Process, ProcessId, Sample, Usage};
 use rsamp::profile::functions::Function;
+use rsamp::profile::functions::FunctionKind;
 use rsamp::profile::line_tables::{self, Heat};
 use rsamp::profile::memory::Memory;
 
@@ -67,6 +68,7 @@ fn profile() -> Profile {
 
 fn of_line(memory: &Memory<'_>, name: &str, first_line: u32, line: u32) -> Option<u64> {
     let function = Function {
+        kind: FunctionKind::Python,
         file: Some(FILE),
         first_line: Some(first_line),
         name,

@@ -2,6 +2,7 @@
 
 use rsamp::profile::event::{Event, Process, State, Thread};
 use rsamp::profile::functions::Function;
+use rsamp::profile::functions::FunctionKind;
 use rsamp::profile::over_ranks::{OverRanks, Spread};
 use rsamp::profile::{Profile, View};
 
@@ -174,6 +175,7 @@ fn a_rank_without_samples_counts() {
     assert_eq!(
         rows[0].function,
         Function {
+            kind: FunctionKind::Python,
             file: Some("/home/ada/run.py"),
             first_line: Some(1),
             name: "main"

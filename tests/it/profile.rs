@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
+use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{
     Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
     ThreadId,
@@ -125,12 +126,7 @@ impl Build {
     /// A sample in frames without a file.
     pub fn mark_sample(&mut self, thread: u32, names: &[&str], wall_ns: u64) {
         let stack = names.iter().fold(None, |parent, name| {
-            let frame = Frame {
-                name: (*name).to_owned(),
-                file: None,
-                first_line: None,
-                line: None,
-            };
+            let frame = Frame::mark(name);
             Some(self.push(parent, frame))
         });
         self.emit(thread, stack, 1, wall_ns);
@@ -155,6 +151,7 @@ impl Build {
     fn stack(&mut self, calls: &[Call<'_>]) -> Option<StackId> {
         calls.iter().fold(None, |parent, call| {
             let frame = Frame {
+                kind: FrameKind::Python,
                 name: call.0.to_owned(),
                 file: Some(call.1.to_owned()),
                 first_line: Some(call.2),
@@ -295,12 +292,7 @@ fn rows_beyond_the_limit_go_to_a_name_that_says_so() {
     };
     let names = ["a", MORE_STACKS, "b", "c"];
     let frames = names.iter().zip(0..).map(|(name, id)| {
-        let frame = Frame {
-            name: (*name).to_owned(),
-            file: None,
-            first_line: None,
-            line: None,
-        };
+        let frame = Frame::mark(name);
         Event::Frame(FrameId(id), frame)
     });
     let stacks = (0..4).map(|id| Event::Stack {

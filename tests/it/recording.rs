@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use proptest::prelude::*;
+use rsamp::profile::annotation::Annotation;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, RateSpan, Sample,
-    StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
+    Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode, Process,
+    ProcessId, RateSpan, Sample, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
 use rsamp::profile::{Profile, Totals};
 use rsamp::recording::format::{MAX_MESSAGE_BYTES, Preamble};
@@ -190,6 +191,7 @@ impl Made {
                     pid: 4242,
                     command: vec!["python".to_owned(), python.clone()],
                     host: seen.map(|_| python.clone()),
+                    recording: parent.map(|_| python.clone()),
                     python,
                     seen: Nanos(seen.map_or(0, u64::from)),
                     parent: parent.map(ProcessId),
@@ -226,6 +228,15 @@ impl Made {
                 Event::Frame(
                     id,
                     Frame {
+                        kind: match line.map(|line| line % 3) {
+                            None => FrameKind::Mark,
+                            Some(0) => FrameKind::Native(NativeCode {
+                                module: format!("/lib/{name}"),
+                                offset: first_line.map(u64::from),
+                                is_inlined: file.is_some(),
+                            }),
+                            Some(_) => FrameKind::Python,
+                        },
                         name,
                         file,
                         first_line,
@@ -343,9 +354,10 @@ proptest! {
         let mut merged = Profile::default();
         let mut merger = Merger::default();
         for (events, name) in [(&a, "node01"), (&b, "node02")] {
-            merger.begin(Some(name.to_owned()), Nanos(0));
+            merger.begin();
+            let annotation = Annotation { recording: Some(name.to_owned()), ..Annotation::default() };
             for event in events.iter() {
-                merger.apply(event.clone(), &mut |event| merged.apply(event));
+                merger.apply(annotation.annotate(event.clone()), &mut |event| merged.apply(event));
             }
         }
         merger.finish(&mut |event| merged.apply(event));
@@ -596,12 +608,7 @@ fn sources_and_executables_come_back() {
 #[test]
 fn a_text_too_long_loses_its_end() {
     let name = "é".repeat(1 << 20);
-    let frame = Frame {
-        name: name.clone(),
-        file: None,
-        first_line: None,
-        line: None,
-    };
+    let frame = Frame::mark(&name);
     let (profile, _) = read(&write(&[Event::Frame(FrameId(0), frame)], 1)).expect("read");
     let read = &profile.frames()[0].name;
     assert_eq!(read.len(), 1 << 20);
@@ -613,9 +620,15 @@ fn merged_processes_are_told_apart() {
     let mut profile = Profile::default();
     let mut merger = Merger::default();
     for name in [Some("node01 rank 0"), None] {
-        merger.begin(name.map(str::to_owned), Nanos(0));
+        merger.begin();
+        let annotation = Annotation {
+            recording: name.map(str::to_owned),
+            ..Annotation::default()
+        };
         for event in small() {
-            merger.apply(event, &mut |event| profile.apply(event));
+            merger.apply(annotation.annotate(event), &mut |event| {
+                profile.apply(event);
+            });
         }
     }
     merger.finish(&mut |event| profile.apply(event));
@@ -623,7 +636,7 @@ fn merged_processes_are_told_apart() {
     let commands: Vec<String> = profile
         .processes()
         .iter()
-        .map(|p| p.command.join(" "))
+        .map(|p| p.command_line())
         .collect();
     assert_eq!(commands, ["node01 rank 0: python 3.11.7", "python 3.11.7"]);
     assert_eq!(
@@ -643,9 +656,13 @@ fn merged_recordings_are_aligned_by_their_clocks() {
     let mut merger = Merger::default();
     let mut seen = Vec::new();
     for since in [Nanos(0), Nanos(7000)] {
-        merger.begin(None, since);
+        merger.begin();
+        let annotation = Annotation {
+            since,
+            ..Annotation::default()
+        };
         for event in small() {
-            merger.apply(event, &mut |event| {
+            merger.apply(annotation.annotate(event), &mut |event| {
                 if let Event::Lost(loss) = &event {
                     seen.push(loss.at);
                 }
@@ -763,4 +780,80 @@ fn fields_of_structs(text: &str) -> Vec<String> {
         }
     }
     fields
+}
+
+/// Version 1 knew no kinds: what had no file was a mark.
+#[test]
+fn frames_of_version_1_are_functions_or_marks_by_their_file() {
+    let block = Block {
+        strings: vec![
+            "[left out]".to_owned(),
+            "main".to_owned(),
+            "x.py".to_owned(),
+        ],
+        frame_name: vec![0, 1],
+        frame_file: vec![0, 3],
+        frame_first_line: vec![0, 2],
+        frame_line: vec![0, 8],
+        ..Block::default()
+    };
+    let kinds = |block: &Block| {
+        let message = prost::Message::encode_to_vec(block);
+        let mut file = write(&[], 1);
+        file.extend(self::block(&message, message.len() as u32));
+        let mut reader = Reader::new(file.as_slice()).expect("a header");
+        let mut kinds = Vec::new();
+        let completeness = reader.read(&mut |event| {
+            if let Event::Frame(_, frame) = event {
+                kinds.push(frame.kind);
+            }
+        });
+        (completeness.expect("read"), kinds)
+    };
+    assert_eq!(kinds(&block).1, [FrameKind::Mark, FrameKind::Python]);
+    let native = NativeCode {
+        module: "x.py".to_owned(),
+        offset: Some(6),
+        is_inlined: false,
+    };
+    let newer = Block {
+        frame_kind: vec![2, 1],
+        native_module: vec![2],
+        native_offset: vec![7],
+        native_inlined: vec![0],
+        ..block
+    };
+    assert_eq!(
+        kinds(&newer).1,
+        [FrameKind::Mark, FrameKind::Native(native)]
+    );
+    for damaged in [
+        Block {
+            frame_kind: vec![2],
+            ..newer.clone()
+        },
+        Block {
+            frame_kind: vec![2, 3],
+            ..newer.clone()
+        },
+        Block {
+            native_module: vec![3],
+            ..newer.clone()
+        },
+        Block {
+            native_offset: vec![],
+            ..newer.clone()
+        },
+        Block {
+            native_inlined: vec![],
+            ..newer
+        },
+    ] {
+        let (completeness, kinds) = kinds(&damaged);
+        assert!(
+            matches!(completeness, Completeness::Damaged { .. }),
+            "{completeness:?}"
+        );
+        assert!(kinds.is_empty(), "{kinds:?}");
+    }
 }

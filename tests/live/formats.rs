@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use rsamp::export::ReportInput;
 use rsamp::export::{Format, Meta, write};
 use rsamp::profile::Profile;
+use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{
     Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
     ThreadId,
@@ -50,6 +51,7 @@ fn tool(name: &str) -> PathBuf {
 
 fn frame(name: &str, file: Option<&str>, line: u32) -> Frame {
     Frame {
+        kind: FrameKind::Python,
         name: name.to_owned(),
         file: file.map(str::to_owned),
         first_line: file.map(|_| line),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::profile::dump::{Activity, Dump, ThreadDump};
 use crate::profile::event::Frame;
+use crate::profile::event::FrameKind;
 
 /// The number of the schema; a removed, renamed or reinterpreted field needs a new one.
 pub const SCHEMA: u32 = 1;
@@ -115,6 +116,11 @@ fn thread(thread: JsonThread<'_>) -> ThreadDump {
 
 fn frame(frame: JsonFrame<'_>) -> Frame {
     Frame {
+        // Every function of Python has a file, and native code is not dumped.
+        kind: match frame.file {
+            Some(_) => FrameKind::Python,
+            None => FrameKind::Mark,
+        },
         name: frame.name.into_owned(),
         file: frame.file.map(Cow::into_owned),
         first_line: frame.first_line,

@@ -245,9 +245,11 @@ pub fn json(of_job: &OfJob) -> Result<String, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::event::FrameKind;
 
     fn frame(name: &str, line: u32) -> Frame {
         Frame {
+            kind: FrameKind::Python,
             name: name.to_owned(),
             file: Some("hung.py".to_owned()),
             first_line: Some(1),

@@ -113,9 +113,11 @@ fn write_frame(out: &mut String, indent: &str, frame: &Frame) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::profile::event::FrameKind;
 
     fn frame(name: &str, file: &str, line: u32) -> Frame {
         Frame {
+            kind: FrameKind::Python,
             name: name.to_owned(),
             file: Some(file.to_owned()),
             first_line: Some(1),
@@ -153,12 +155,7 @@ pub(crate) mod tests {
         unknown.name = None;
         unknown.activity = None;
         unknown.holds_gil = None;
-        unknown.frames = vec![Frame {
-            name: "<native>".to_owned(),
-            file: None,
-            first_line: None,
-            line: None,
-        }];
+        unknown.frames = vec![Frame::mark("<native>")];
         unknown.incomplete = Some("memory at 0x7f10 could not be read".to_owned());
         let sub = ThreadDump {
             interpreter: 2,

@@ -1,5 +1,6 @@
 //! Turns functions, threads and processes into the labels of frames in a graph.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::export::words::escape;
@@ -94,10 +95,15 @@ pub(crate) fn of_process(process: &Process) -> String {
 /// A command as short as it may be told apart from others: the program without its folder, and of a long one
 /// both ends, as `multiprocessing` says at the end what it does.
 fn command(process: &Process) -> String {
-    let mut words = process.command.iter().map(String::as_str);
-    let program = words.next().unwrap_or_default();
-    let program = program.rsplit('/').next().unwrap_or_default();
-    let words: Vec<&str> = std::iter::once(program).chain(words).collect();
+    let mut words: Vec<Cow<'_, str>> = process.words().collect();
+    if let Some(program) = words.first_mut() {
+        *program = program
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+            .into();
+    }
     let line = words.join(" ");
     let count = line.chars().count();
     if count <= MAX_COMMAND_CHARS {

@@ -243,10 +243,10 @@ impl Owners {
     pub(super) fn processes(&self) -> (String, Vec<String>) {
         let there = self.processes.iter().map(|known| {
             let process = &known.process;
-            if process.command.is_empty() {
+            if process.words().next().is_none() {
                 return process.pid.to_string();
             }
-            format!("{} ({})", process.pid, process.command.join(" "))
+            format!("{} ({})", process.pid, process.command_line())
         });
         (listed(&self.wanted.processes), there.collect())
     }
@@ -287,9 +287,12 @@ fn is_process(name: &Name, id: ProcessId, process: &Process) -> bool {
     match name {
         Name::Number(number) => *number == id.0 || i64::from(*number) == i64::from(process.pid),
         Name::Pattern(pattern) => {
-            let file_name = |word: &String| word.rsplit('/').next().map(str::to_owned);
-            let mut words = process.command.iter().filter_map(file_name);
-            pattern.matches(&process.command.join(" ")) || words.any(|word| pattern.matches(&word))
+            let is_name = |word: &str| {
+                word.rsplit('/')
+                    .next()
+                    .is_some_and(|name| pattern.matches(name))
+            };
+            pattern.matches(&process.command_line()) || process.words().any(|word| is_name(&word))
         }
     }
 }

@@ -211,12 +211,7 @@ impl Stacks {
         }
         let frame = FrameId(self.frames_out);
         self.frames_out += 1;
-        let mark = Frame {
-            name: HIDDEN.to_owned(),
-            file: None,
-            first_line: None,
-            line: None,
-        };
+        let mark = Frame::mark(HIDDEN);
         emit(Event::Frame(frame, mark));
         let id = self.emit_stack(None, frame, emit);
         self.mark = Some(id);

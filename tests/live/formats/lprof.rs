@@ -74,6 +74,7 @@ fn line_profiler_prints_a_module_with_a_docstring() {
     profile.apply(Event::Thread(ThreadId(0), thread));
     for (id, line) in [(0, 3), (1, 5)] {
         let frame = Frame {
+            kind: FrameKind::Python,
             name: "<module>".to_owned(),
             file: Some(script.to_string_lossy().into_owned()),
             first_line: Some(3),
@@ -116,6 +117,7 @@ fn a_function_that_calls_itself_has_its_own_time() {
     profile.apply(Event::Thread(ThreadId(0), thread));
     for (id, line) in [(0, 3), (1, 4)] {
         let frame = Frame {
+            kind: FrameKind::Python,
             name: "walk".to_owned(),
             file: Some(script.to_string_lossy().into_owned()),
             first_line: Some(1),
