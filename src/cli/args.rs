@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cli::errors::exit_code;
-use crate::launch::Wish;
+use crate::launch::LauncherChoice;
 
 /// A sampling profiler for Python that works from outside the process.
 ///
@@ -139,13 +139,13 @@ pub enum LauncherName {
     Mpirun,
 }
 
-impl From<LauncherName> for Wish {
-    fn from(name: LauncherName) -> Wish {
+impl From<LauncherName> for LauncherChoice {
+    fn from(name: LauncherName) -> LauncherChoice {
         match name {
-            LauncherName::Auto => Wish::Auto,
-            LauncherName::None => Wish::None,
-            LauncherName::Srun => Wish::Srun,
-            LauncherName::Mpirun => Wish::Mpirun,
+            LauncherName::Auto => LauncherChoice::Auto,
+            LauncherName::None => LauncherChoice::None,
+            LauncherName::Srun => LauncherChoice::Srun,
+            LauncherName::Mpirun => LauncherChoice::Mpirun,
         }
     }
 }

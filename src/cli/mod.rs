@@ -24,7 +24,7 @@ use crate::run::sources::{READ_SOURCES, reader};
 use args::{Args, Command};
 use ending::Ending;
 use errors::exit_code;
-use errors::hints::Doing;
+use errors::hints::Action;
 use request::RequestError;
 use terminal::streams::{self, Severity};
 
@@ -56,55 +56,55 @@ pub fn main() -> ExitCode {
 }
 
 /// Carries out what was typed; an error comes with what was being done.
-fn run(command: &Command) -> Result<Ending, (anyhow::Error, Doing)> {
+fn run(command: &Command) -> Result<Ending, (anyhow::Error, Action)> {
     let code = match command {
         Command::Record(args) => {
             let request = request::record(args).map_err(misread("record"))?;
-            let doing = Doing::Record(request.command.clone());
+            let doing = Action::Record(request.command.clone());
             return commands::record::run(&request).map_err(|error| (error, doing));
         }
         Command::Attach(args) => {
             if let Some(request) = request::attach_job(args).map_err(misread("attach"))? {
                 return commands::attach_job::run(&request)
                     .map(Ending::from)
-                    .map_err(|error| (error, Doing::Job));
+                    .map_err(|error| (error, Action::Job));
             }
             let request = request::attach(args).map_err(misread("attach"))?;
-            commands::attach::run(&request).map_err(|error| (error, Doing::Attach(request.pid)))
+            commands::attach::run(&request).map_err(|error| (error, Action::Attach(request.pid)))
         }
         Command::Report(args) => {
             let request = request::report(args).map_err(misread("report"))?;
-            commands::report::run(&request).map_err(|error| (error, Doing::Report))
+            commands::report::run(&request).map_err(|error| (error, Action::Report))
         }
         Command::Diff(args) => {
             let request = request::diff(args).map_err(misread("diff"))?;
-            commands::diff::run(&request).map_err(|error| (error, Doing::Report))
+            commands::diff::run(&request).map_err(|error| (error, Action::Report))
         }
         Command::Dump(args) => {
             if let Some(request) = request::dump_job(args).map_err(misread("dump"))? {
                 return commands::dump_job::run(&request)
                     .map(Ending::from)
-                    .map_err(|error| (error, Doing::Job));
+                    .map_err(|error| (error, Action::Job));
             }
             let request = request::dump(args).map_err(misread("dump"))?;
-            commands::dump::run(request).map_err(|error| (error, Doing::Dump(request.pid)))
+            commands::dump::run(request).map_err(|error| (error, Action::Dump(request.pid)))
         }
         Command::OnNode(args) => {
             let request = request::on_node(args).map_err(misread("on-node"))?;
-            commands::on_node::run(&request).map_err(|error| (error, Doing::Job))
+            commands::on_node::run(&request).map_err(|error| (error, Action::Job))
         }
         Command::ReadSources => reader::serve()
             .map(|()| exit_code::OK)
-            .map_err(|error| (error.into(), Doing::Reading(READ_SOURCES))),
+            .map_err(|error| (error.into(), Action::Reading(READ_SOURCES))),
         Command::ReadLegacy { pid } => legacy_helper::serve(*pid)
             .map(|()| exit_code::OK)
-            .map_err(|error| (error.into(), Doing::Reading(legacy_helper::READ_LEGACY))),
+            .map_err(|error| (error.into(), Action::Reading(legacy_helper::READ_LEGACY))),
         Command::Completions(args) => commands::completions::run(args.shell)
-            .map_err(|error| (error, Doing::Reading("completions"))),
+            .map_err(|error| (error, Action::Reading("completions"))),
     };
     code.map(Ending::from)
 }
 
-fn misread(subcommand: &'static str) -> impl FnOnce(RequestError) -> (anyhow::Error, Doing) {
-    move |error| (error.into(), Doing::Reading(subcommand))
+fn misread(subcommand: &'static str) -> impl FnOnce(RequestError) -> (anyhow::Error, Action) {
+    move |error| (error.into(), Action::Reading(subcommand))
 }

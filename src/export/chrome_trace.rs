@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::export::ReportInput;
-use crate::export::frame_groups::{PlaceId, Places};
+use crate::export::frame_groups::{FrameGroupId, FrameGroups};
 use crate::export::spec::Spec;
 use crate::export::words::{labels, lost};
 use crate::profile::Profile;
@@ -61,7 +61,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let timeline = profile
         .timeline()
         .map_or_else(|| Cow::Owned(profile.unordered()), Cow::Borrowed);
-    let places = Places::of(profile, meta.drawing.by_line);
+    let places = FrameGroups::of(profile, meta.drawing.by_line);
     let mut names = labels::of_functions(places.rows());
     names.push(labels::NO_PYTHON_FRAMES.to_owned());
     let tracks = Tracks::of(profile);
@@ -132,7 +132,7 @@ fn distinct(numbers: impl Iterator<Item = Option<i32>>) -> Vec<i64> {
 
 struct Writer<'w> {
     profile: &'w Profile,
-    places: &'w Places<'w>,
+    places: &'w FrameGroups<'w>,
     /// The labels of the places, and behind them that of no frames.
     names: &'w [String],
     is_first: bool,
@@ -174,7 +174,7 @@ impl Writer<'_> {
 
     fn thread(&mut self, track: Track, runs: &[Sample]) -> io::Result<()> {
         // The places that are open, outermost first, and until when they were seen.
-        let mut open: Vec<PlaceId> = Vec::new();
+        let mut open: Vec<FrameGroupId> = Vec::new();
         let mut seen_until = Nanos(0);
         for run in runs {
             let start = (run.at - run.wall).max(seen_until);
@@ -200,12 +200,12 @@ impl Writer<'_> {
     }
 
     /// The places of a run, outermost first.
-    fn stack(&self, run: &Sample) -> Vec<PlaceId> {
+    fn stack(&self, run: &Sample) -> Vec<FrameGroupId> {
         if run.stack.is_none() {
             return vec![self.places.rows().len()];
         }
         let ids = self.profile.frame_ids_of(run.stack);
-        let mut stack: Vec<PlaceId> = ids.filter_map(|id| self.places.of_frame(id)).collect();
+        let mut stack: Vec<FrameGroupId> = ids.filter_map(|id| self.places.of_frame(id)).collect();
         stack.reverse();
         stack
     }
@@ -214,7 +214,7 @@ impl Writer<'_> {
         &mut self,
         ph: &'static str,
         (pid, tid): Track,
-        place: PlaceId,
+        place: FrameGroupId,
         at: Nanos,
     ) -> io::Result<()> {
         self.event(&Event {

@@ -21,7 +21,7 @@ use fxprof_processed_profile::{
 
 use super::Meta;
 use crate::export::ReportInput;
-use crate::export::frame_groups::Places;
+use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::labels;
 use crate::profile::event::{Loss, Nanos, Sample, StackId, Thread, ThreadId};
@@ -46,7 +46,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let timeline = profile
         .timeline()
         .map_or_else(|| Cow::Owned(profile.unordered()), Cow::Borrowed);
-    let places = Places::of(profile, meta.drawing.by_line);
+    let places = FrameGroups::of(profile, meta.drawing.by_line);
     let mut builder = Builder::new(profile, meta, &places);
     let mut first_thread = None;
     for (id, thread) in (0_u32..).map(ThreadId).zip(profile.threads()) {
@@ -64,7 +64,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
 
 struct Builder<'p> {
     profile: &'p Profile,
-    places: &'p Places<'p>,
+    places: &'p FrameGroups<'p>,
     view: View,
     output: Output,
     processes: Vec<ProcessHandle>,
@@ -74,7 +74,7 @@ struct Builder<'p> {
 }
 
 impl<'p> Builder<'p> {
-    fn new(profile: &'p Profile, meta: &Meta, places: &'p Places<'p>) -> Builder<'p> {
+    fn new(profile: &'p Profile, meta: &Meta, places: &'p FrameGroups<'p>) -> Builder<'p> {
         let totals = profile.totals();
         let interval_ns = totals.wall.0 / totals.samples.max(1);
         // When the recording began is not known: times are since then.

@@ -14,7 +14,7 @@ use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
 use super::tree::{Path, Tree};
 use super::{Direction, Meta, folded};
 use crate::export::ReportInput;
-use crate::export::frame_groups::Places;
+use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::paths::Shortener;
 use crate::export::words::{labels, lost};
@@ -53,7 +53,7 @@ pub(super) const FLAME_GRAPH: Spec = Spec::new(
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let profile = input.profile;
     let meta = input.meta;
-    let places = Places::of(profile, meta.drawing.by_line);
+    let places = FrameGroups::of(profile, meta.drawing.by_line);
     let mut tree = Tree::of(profile, &places, meta);
     let total_us = tree.total_us();
     if total_us == 0 {
@@ -164,7 +164,7 @@ fn subtitle(profile: &Profile, meta: &Meta, left_out: Vec<String>) -> String {
 }
 
 /// A colour for every label; grey for what is no Python function.
-fn palette(tree: &Tree, places: &Places<'_>) -> PaletteMap {
+fn palette(tree: &Tree, places: &FrameGroups<'_>) -> PaletteMap {
     let files = places.rows().iter().filter_map(|place| place.file);
     let shortener = Shortener::of(files);
     let mut palette = PaletteMap::default();

@@ -9,7 +9,7 @@ use std::io;
 
 use super::tree::{Path, Tree};
 use crate::export::ReportInput;
-use crate::export::frame_groups::Places;
+use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 
 /// Collapsed stacks, one per line, with microseconds.
@@ -27,7 +27,7 @@ pub(super) const FOLDED: Spec = Spec::new(
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let profile = input.profile;
     let meta = input.meta;
-    let places = Places::of(profile, meta.drawing.by_line);
+    let places = FrameGroups::of(profile, meta.drawing.by_line);
     let tree = Tree::of(profile, &places, meta);
     tree.visit(|path| writeln!(out, "{}", line(path)))
 }

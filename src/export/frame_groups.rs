@@ -7,40 +7,40 @@ use crate::profile::Profile;
 use crate::profile::event::FrameId;
 use crate::profile::functions::Function;
 
-/// A place: an index into [`Places::rows`].
-pub(super) type PlaceId = usize;
+/// A place: an index into [`FrameGroups::rows`].
+pub(super) type FrameGroupId = usize;
 
 /// The places of a profile.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Places<'p> {
+pub(super) struct FrameGroups<'p> {
     rows: Vec<Function<'p>>,
-    of_frame: Vec<PlaceId>,
+    of_frame: Vec<FrameGroupId>,
 }
 
-impl<'p> Places<'p> {
+impl<'p> FrameGroups<'p> {
     /// The functions; each with its first line.
-    pub(super) fn functions(profile: &'p Profile) -> Places<'p> {
-        Places::new(profile.frames().iter().map(Function::from))
+    pub(super) fn functions(profile: &'p Profile) -> FrameGroups<'p> {
+        FrameGroups::new(profile.frames().iter().map(Function::from))
     }
 
     /// The executed lines; each stands in the place of the first line.
-    pub(super) fn lines(profile: &'p Profile) -> Places<'p> {
-        Places::new(profile.frames().iter().map(|frame| Function {
+    pub(super) fn lines(profile: &'p Profile) -> FrameGroups<'p> {
+        FrameGroups::new(profile.frames().iter().map(|frame| Function {
             first_line: frame.line,
             ..Function::from(frame)
         }))
     }
 
     /// Lines if they are asked for, or else functions.
-    pub(super) fn of(profile: &'p Profile, by_line: bool) -> Places<'p> {
+    pub(super) fn of(profile: &'p Profile, by_line: bool) -> FrameGroups<'p> {
         if by_line {
-            Places::lines(profile)
+            FrameGroups::lines(profile)
         } else {
-            Places::functions(profile)
+            FrameGroups::functions(profile)
         }
     }
 
-    fn new(frames: impl Iterator<Item = Function<'p>>) -> Places<'p> {
+    fn new(frames: impl Iterator<Item = Function<'p>>) -> FrameGroups<'p> {
         let mut rows = Vec::new();
         let mut ids = HashMap::new();
         let of_frame = frames.map(|place| {
@@ -50,7 +50,7 @@ impl<'p> Places<'p> {
             })
         });
         let of_frame = of_frame.collect();
-        Places { rows, of_frame }
+        FrameGroups { rows, of_frame }
     }
 
     /// The places, in the order in which they were first seen.
@@ -59,7 +59,7 @@ impl<'p> Places<'p> {
     }
 
     /// The place that a frame belongs to.
-    pub(super) fn of_frame(&self, frame: FrameId) -> Option<PlaceId> {
+    pub(super) fn of_frame(&self, frame: FrameId) -> Option<FrameGroupId> {
         self.of_frame.get(frame.0 as usize).copied()
     }
 }

@@ -146,15 +146,15 @@ fn thread_row<'p>((thread, totals): (&'p Thread, &Totals)) -> ThreadRow<'p> {
 }
 
 #[derive(Serialize)]
-struct Place<'p> {
+struct FunctionRef<'p> {
     name: &'p str,
     file: Option<&'p str>,
     first_line: Option<u32>,
 }
 
-impl<'p> From<Function<'p>> for Place<'p> {
-    fn from(function: Function<'p>) -> Place<'p> {
-        Place {
+impl<'p> From<Function<'p>> for FunctionRef<'p> {
+    fn from(function: Function<'p>) -> FunctionRef<'p> {
+        FunctionRef {
             name: function.name,
             file: function.file,
             first_line: function.first_line,
@@ -165,7 +165,7 @@ impl<'p> From<Function<'p>> for Place<'p> {
 #[derive(Serialize)]
 struct FunctionRow<'p> {
     #[serde(flatten)]
-    place: Place<'p>,
+    place: FunctionRef<'p>,
     #[serde(rename = "self")]
     own: TotalsRow,
     total: TotalsRow,
@@ -176,7 +176,7 @@ struct FunctionRow<'p> {
 #[derive(Serialize)]
 struct LineRow<'p> {
     #[serde(flatten)]
-    place: Place<'p>,
+    place: FunctionRef<'p>,
     line: Option<u32>,
     #[serde(rename = "self")]
     own: TotalsRow,
@@ -188,7 +188,7 @@ struct LineRow<'p> {
 #[derive(Serialize)]
 struct FrameRow<'p> {
     #[serde(flatten)]
-    place: Place<'p>,
+    place: FunctionRef<'p>,
     line: Option<u32>,
 }
 

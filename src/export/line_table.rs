@@ -253,7 +253,7 @@ const HEAD: [&str; 11] = [
 
 const WIDTHS: [usize; 11] = [6, 9, 10, 7, 6, 10, 10, 6, 14, 16, 9];
 
-/// Places in [`HEAD`].
+/// FrameGroups in [`HEAD`].
 const ERROR: usize = 4;
 const GROWTH: usize = 8;
 const STATE: usize = 9;

@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 
 use super::sequence::Sequence;
 use crate::export::ReportInput;
-use crate::export::frame_groups::Places;
+use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::labels;
 use crate::profile::event::{Sample, ThreadId};
@@ -62,7 +62,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let timeline = profile
         .timeline()
         .map_or_else(|| Cow::Owned(profile.unordered()), Cow::Borrowed);
-    let places = Places::of(profile, meta.drawing.by_line);
+    let places = FrameGroups::of(profile, meta.drawing.by_line);
     let mut names = labels::of_threads(profile);
     if names.is_empty() {
         // speedscope refuses a file without profiles.
@@ -107,7 +107,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
 struct Thread<'p> {
     profile: &'p Profile,
     view: View,
-    places: &'p Places<'p>,
+    places: &'p FrameGroups<'p>,
     name: &'p str,
     runs: &'p [Sample],
 }
@@ -152,7 +152,7 @@ impl Serialize for Thread<'_> {
 }
 
 /// The places, and behind them what stands for a thread without any Python frame.
-fn frame_rows<'p>(places: &Places<'p>) -> Vec<FrameRow<'p>> {
+fn frame_rows<'p>(places: &FrameGroups<'p>) -> Vec<FrameRow<'p>> {
     let rows = places.rows().iter().map(|place| FrameRow {
         name: place.name,
         file: place.file,

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashMap;
 
 use super::Meta;
-use crate::export::frame_groups::{PlaceId, Places};
+use crate::export::frame_groups::{FrameGroupId, FrameGroups};
 use crate::export::words::labels;
 use crate::profile::event::{Nanos, StackId, ThreadId};
 use crate::profile::{Profile, Row, View};
@@ -43,7 +43,7 @@ impl Node {
 pub(super) struct Tree {
     labels: Vec<String>,
     /// Which place a label was first made for; `None` for threads, processes and marks.
-    place_of_label: Vec<Option<PlaceId>>,
+    place_of_label: Vec<Option<FrameGroupId>>,
     nodes: Vec<Node>,
     self_us: Vec<u64>,
 }
@@ -58,7 +58,7 @@ pub(super) struct Path<'t> {
 
 impl Tree {
     /// Makes the tree, with its processes merged if they are drawn so.
-    pub(super) fn of(profile: &Profile, places: &Places<'_>, meta: &Meta) -> Tree {
+    pub(super) fn of(profile: &Profile, places: &FrameGroups<'_>, meta: &Meta) -> Tree {
         let mut builder = Builder::new(profile, places);
         if meta.drawing.merges_processes {
             builder.add_names();
@@ -74,7 +74,7 @@ impl Tree {
     }
 
     /// Every label, with the place that it stands for.
-    pub(super) fn labels(&self) -> impl Iterator<Item = (&str, Option<PlaceId>)> {
+    pub(super) fn labels(&self) -> impl Iterator<Item = (&str, Option<FrameGroupId>)> {
         let labels = self.labels.iter().map(String::as_str);
         labels.zip(self.place_of_label.iter().copied())
     }
@@ -201,7 +201,7 @@ pub(super) fn in_units(times: &[Nanos], unit_ns: u64) -> Vec<u64> {
 
 struct Builder<'p> {
     profile: &'p Profile,
-    places: &'p Places<'p>,
+    places: &'p FrameGroups<'p>,
     tree: Tree,
     label_ids: FxHashMap<String, LabelId>,
     place_labels: Vec<LabelId>,
@@ -216,7 +216,7 @@ struct Builder<'p> {
 }
 
 impl<'p> Builder<'p> {
-    fn new(profile: &'p Profile, places: &'p Places<'p>) -> Builder<'p> {
+    fn new(profile: &'p Profile, places: &'p FrameGroups<'p>) -> Builder<'p> {
         let mut builder = Builder {
             profile,
             places,
@@ -284,7 +284,7 @@ impl<'p> Builder<'p> {
         }
     }
 
-    fn label(&mut self, label: String, place: Option<PlaceId>) -> LabelId {
+    fn label(&mut self, label: String, place: Option<FrameGroupId>) -> LabelId {
         let next = LabelId(self.tree.labels.len() as u32);
         *self.label_ids.entry(label).or_insert_with_key(|label| {
             self.tree.labels.push(label.clone());

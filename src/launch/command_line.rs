@@ -84,7 +84,7 @@ impl Launcher {
 
 /// What the user says of the launcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Wish {
+pub enum LauncherChoice {
     /// It is known by its name.
     #[default]
     Auto,
@@ -144,7 +144,7 @@ pub enum LaunchError {
 ///
 /// # Errors
 /// When there is one, and its programs cannot be told.
-pub fn find(words: &[OsString], wish: Wish) -> Result<Option<Launch>, LaunchError> {
+pub fn find(words: &[OsString], wish: LauncherChoice) -> Result<Option<Launch>, LaunchError> {
     let words: Vec<Cow<'_, str>> = words.iter().map(|word| word.to_string_lossy()).collect();
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     let at = wrappers::length(&words);
@@ -153,11 +153,11 @@ pub fn find(words: &[OsString], wish: Wish) -> Result<Option<Launch>, LaunchErro
     };
     let named = base_name(first).and_then(Launcher::from_name);
     let (launcher, options_at) = match (wish, named) {
-        (Wish::None, _) => return Ok(None),
-        (Wish::Srun, _) => (Launcher::Srun, at + 1),
-        (Wish::Mpirun, _) => (Launcher::Mpirun, at + 1),
-        (Wish::Auto, Some(launcher)) => (launcher, at + 1),
-        (Wish::Auto, None) => match torch_module(&words[at..]) {
+        (LauncherChoice::None, _) => return Ok(None),
+        (LauncherChoice::Srun, _) => (Launcher::Srun, at + 1),
+        (LauncherChoice::Mpirun, _) => (Launcher::Mpirun, at + 1),
+        (LauncherChoice::Auto, Some(launcher)) => (launcher, at + 1),
+        (LauncherChoice::Auto, None) => match torch_module(&words[at..]) {
             Some(length) => (Launcher::Torchrun, at + length),
             None => return Ok(None),
         },
@@ -351,7 +351,7 @@ mod tests {
     }
 
     /// The line with `@` in front of each program; `=` when there is nothing to put it before.
-    fn inserted(line: &str, wish: Wish) -> String {
+    fn inserted(line: &str, wish: LauncherChoice) -> String {
         let line = words(line);
         match find(&line, wish) {
             Ok(Some(launch)) => {
@@ -422,7 +422,7 @@ mod tests {
             ),
             ("srun torchrun x.py", "srun @ torchrun x.py"),
         ] {
-            assert_eq!(inserted(line, Wish::Auto), expected);
+            assert_eq!(inserted(line, LauncherChoice::Auto), expected);
         }
     }
 
@@ -464,20 +464,23 @@ mod tests {
             "srun -N 1 orted --daemon",
             "mpirun -n 2 /opt/bin/rsamp record -- python x.py",
         ] {
-            assert_eq!(inserted(line, Wish::Auto), "=", "{line}");
+            assert_eq!(inserted(line, LauncherChoice::Auto), "=", "{line}");
         }
-        assert_eq!(inserted("srun python x.py", Wish::None), "=");
+        assert_eq!(inserted("srun python x.py", LauncherChoice::None), "=");
     }
 
     #[test]
     fn a_launcher_of_another_name_is_one_when_the_user_says_so() {
-        assert_eq!(inserted("site-run -n 2 python x.py", Wish::Auto), "=");
         assert_eq!(
-            inserted("site-run -n 2 python x.py", Wish::Srun),
+            inserted("site-run -n 2 python x.py", LauncherChoice::Auto),
+            "="
+        );
+        assert_eq!(
+            inserted("site-run -n 2 python x.py", LauncherChoice::Srun),
             "site-run -n 2 @ python x.py"
         );
         assert_eq!(
-            inserted("site-run -np 2 python x.py", Wish::Mpirun),
+            inserted("site-run -np 2 python x.py", LauncherChoice::Mpirun),
             "site-run -np 2 @ python x.py"
         );
     }
@@ -485,13 +488,13 @@ mod tests {
     #[test]
     fn an_unknown_option_is_named() {
         assert_eq!(
-            inserted("srun --frobnicate 3 python x.py", Wish::Auto),
+            inserted("srun --frobnicate 3 python x.py", LauncherChoice::Auto),
             "--frobnicate is an option of srun that rsamp does not know, so where the program begins is not clear"
         );
         assert_eq!(
-            inserted("srun --multi-prog x.conf", Wish::Auto),
+            inserted("srun --multi-prog x.conf", LauncherChoice::Auto),
             "srun --multi-prog reads the programs from a file, where rsamp cannot put itself before them"
         );
-        assert!(inserted("mpirun --app x", Wish::Auto).contains("from a file"));
+        assert!(inserted("mpirun --app x", LauncherChoice::Auto).contains("from a file"));
     }
 }

@@ -20,6 +20,6 @@ pub mod shims;
 
 pub mod job;
 
-pub use command_line::{Launch, LaunchError, Launcher, Wish, find};
-pub use job::{Job, JobName, NoJobName, SlurmError};
-pub use ranks::{InJob, STEP_LAUNCH};
+pub use command_line::{Launch, LaunchError, Launcher, LauncherChoice, find};
+pub use job::{InvalidJobName, Job, JobName, SlurmError};
+pub use ranks::{JobContext, STEP_LAUNCH};

@@ -120,7 +120,7 @@ const ARRAY_TASK_OR_0: &str = "LSB_JOBINDEX";
 
 /// What the environment says of a process's place in a job; `None` where it says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InJob {
+pub struct JobContext {
     /// Its number among the processes that were launched together, from 0.
     pub rank: Option<u32>,
     /// How many there are.
@@ -139,10 +139,10 @@ pub struct InJob {
     pub launch: Option<String>,
 }
 
-impl InJob {
+impl JobContext {
     /// Reads the variables that `variable` gives by name.
     #[must_use]
-    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> InJob {
+    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> JobContext {
         let number = |name: &&str| variable(name)?.trim().parse::<u32>().ok();
         let first = |names: &[&str]| names.iter().find_map(number);
         let text = |name: &str| variable(name).filter(|value| !value.is_empty());
@@ -185,7 +185,7 @@ impl InJob {
             Some(step) => format!("{STEP_LAUNCH}{step}"),
             None => name,
         });
-        InJob {
+        JobContext {
             rank,
             launch: rank.and_then(|_| named.or_else(in_step)),
             size: told
@@ -204,8 +204,8 @@ impl InJob {
 
     /// Reads this process's own environment.
     #[must_use]
-    pub fn own() -> InJob {
-        InJob::from_environment(|name| std::env::var(name).ok())
+    pub fn own() -> JobContext {
+        JobContext::from_environment(|name| std::env::var(name).ok())
     }
 
     /// Whether other processes were, or may have been, launched together with this one.
@@ -244,8 +244,8 @@ mod tests {
         );
     }
 
-    fn in_job(environment: &str) -> InJob {
-        InJob::from_environment(|wanted| {
+    fn in_job(environment: &str) -> JobContext {
+        JobContext::from_environment(|wanted| {
             let pairs = environment
                 .split_whitespace()
                 .filter_map(|pair| pair.split_once('='));
@@ -407,12 +407,12 @@ mod tests {
     #[test]
     fn every_variable_that_is_read_is_named() {
         let read = std::cell::RefCell::new(Vec::new());
-        let _ = InJob::from_environment(|name| {
+        let _ = JobContext::from_environment(|name| {
             read.borrow_mut().push(name.to_owned());
             // As if all were set, and so all asked for.
             Some("1".to_owned())
         });
-        let named: Vec<&str> = InJob::variables().collect();
+        let named: Vec<&str> = JobContext::variables().collect();
         let unnamed = read
             .into_inner()
             .into_iter()

@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use super::diff::Side;
+use super::diff::SampledProfile;
 use super::diff::noise::{Column, Variation};
 use super::functions::{Function, Functions};
 use super::lines::Lines;
@@ -41,7 +41,7 @@ pub struct Confidence<'p> {
 impl<'p> Confidence<'p> {
     /// Of the profile of `side`, in its view.
     #[must_use]
-    pub fn of(side: &'p Side) -> Confidence<'p> {
+    pub fn of(side: &'p SampledProfile) -> Confidence<'p> {
         let profile = side.profile();
         let functions = Functions::of(profile);
         let lines = Lines::of(profile, &functions);
@@ -75,7 +75,7 @@ impl<'p> Confidence<'p> {
     }
 }
 
-fn errors(side: &Side, class_of: &[usize], count: usize) -> Vec<Error> {
+fn errors(side: &SampledProfile, class_of: &[usize], count: usize) -> Vec<Error> {
     let profile = side.profile();
     let view: View = side.blocks().view();
     let whole = profile.totals().time(view).0 as f64;

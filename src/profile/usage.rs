@@ -16,12 +16,12 @@ const MIN_READINGS: usize = 1_024;
 pub(super) struct Readings {
     kept: Vec<Usage>,
     /// By process.
-    places: Vec<Place>,
+    processes: Vec<OfProcess>,
 }
 
 /// Where a process is in its readings.
 #[derive(Debug, Clone, Copy, Default)]
-struct Place {
+struct OfProcess {
     /// How many are kept for good.
     count: usize,
     /// How many readings one of them stands for, as a power of two.
@@ -36,10 +36,10 @@ impl Readings {
     /// Takes in one more.
     pub fn push(&mut self, usage: Usage) {
         let process = usage.process.0 as usize;
-        if self.places.len() <= process {
-            self.places.resize(process + 1, Place::default());
+        if self.processes.len() <= process {
+            self.processes.resize(process + 1, OfProcess::default());
         }
-        let place = &mut self.places[process];
+        let place = &mut self.processes[process];
         let is_kept = place.seen.trailing_zeros() >= place.doubled;
         place.seen += 1;
         match place.last {
@@ -61,7 +61,7 @@ impl Readings {
 
     /// How many readings of a process may be kept.
     fn most(&self) -> usize {
-        let share = MAX_OF_ALL / self.places.len().max(1);
+        let share = MAX_OF_ALL / self.processes.len().max(1);
         share.clamp(MIN_READINGS, MAX_READINGS)
     }
 
@@ -73,11 +73,11 @@ impl Readings {
             number += usize::from(is_its);
             !is_its || number % 2 == 1
         });
-        let place = &mut self.places[process];
+        let place = &mut self.processes[process];
         place.count = number.div_ceil(2);
         place.doubled += 1;
         // What was kept for the time being lies elsewhere now, and stays.
-        for place in &mut self.places {
+        for place in &mut self.processes {
             place.last = None;
         }
     }

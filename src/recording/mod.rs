@@ -39,7 +39,7 @@ pub mod source;
 
 pub use merge::Merger;
 pub use reader::{Completeness, ReadError, Reader, SourceText};
-pub use recorder::{Care, Recorder, Surroundings, Text};
+pub use recorder::{Care, ProcessFiles, Recorder, Text};
 pub use schema::{Header, Source};
 pub use size_limit::{Replace, SizeLimit};
 pub use spill::{Moved, Spare, Spill};

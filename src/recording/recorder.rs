@@ -22,7 +22,7 @@ use super::flushing::Flushing;
 use super::schema::Header;
 use super::size_limit::{SizeLimit, Thinning};
 use super::spill::{Moved, Spare, Spill};
-use super::worth::Worth;
+use super::worth::SourceSelector;
 use super::writer::Writer;
 use crate::profile::event::{Event, ProcessId};
 
@@ -46,7 +46,7 @@ const SOURCES_PATIENCE: Duration = Duration::from_secs(3);
 const MAX_SOURCES_BYTES: usize = 16 << 20;
 
 /// What a recording wants to know beyond the events.
-pub trait Surroundings: Debug + Send + Sync {
+pub trait ProcessFiles: Debug + Send + Sync {
     /// A process has just been defined. Called on the sampler's thread, so that what answers sees the process
     /// that was sampled, not what has its PID later.
     fn appeared(&self, process: ProcessId, pid: i32);
@@ -97,7 +97,7 @@ pub struct Care {
 #[derive(Debug)]
 pub struct Recorder {
     shared: Arc<Shared>,
-    surroundings: Arc<dyn Surroundings>,
+    surroundings: Arc<dyn ProcessFiles>,
     thread: Option<JoinHandle<Result<Option<u64>, RecordError>>>,
 }
 
@@ -134,7 +134,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(open: Open, surroundings: Arc<dyn Surroundings>) -> io::Result<Recorder> {
+    pub fn start(open: Open, surroundings: Arc<dyn ProcessFiles>) -> io::Result<Recorder> {
         Recorder::start_with(open, surroundings, Care::default())
     }
 
@@ -144,7 +144,7 @@ impl Recorder {
     /// When no thread can be started.
     pub fn start_with(
         open: Open,
-        surroundings: Arc<dyn Surroundings>,
+        surroundings: Arc<dyn ProcessFiles>,
         care: Care,
     ) -> io::Result<Recorder> {
         let shared = Arc::new(Shared::default());
@@ -154,7 +154,7 @@ impl Recorder {
             spare: care.spare,
             thinning: care.limit.map(Thinning::new),
             flushing: Flushing::default(),
-            worth: Worth::default(),
+            worth: SourceSelector::default(),
             seen: FxHashSet::default(),
             changed_files: FxHashSet::default(),
             sources_bytes: 0,
@@ -256,11 +256,11 @@ fn lost() -> io::Error {
 /// The other thread.
 struct Writing {
     shared: Arc<Shared>,
-    surroundings: Arc<dyn Surroundings>,
+    surroundings: Arc<dyn ProcessFiles>,
     spare: Option<Spare>,
     thinning: Option<Thinning>,
     flushing: Flushing,
-    worth: Worth,
+    worth: SourceSelector,
     /// Excerpts that are in the file: of which file, from which line, how many bytes.
     seen: FxHashSet<(String, u32, usize)>,
     /// Files that were found to have been changed.
@@ -488,7 +488,7 @@ mod tests {
     #[derive(Debug)]
     struct Nothing;
 
-    impl Surroundings for Nothing {
+    impl ProcessFiles for Nothing {
         fn appeared(&self, _process: ProcessId, _pid: i32) {}
 
         fn executable(&self, _pid: i32) -> Option<String> {

@@ -27,7 +27,7 @@ const MANY_TICKS: u32 = 10;
 
 /// The functions seen, and what of them has not been looked up yet.
 #[derive(Debug, Default)]
-pub(super) struct Worth {
+pub(super) struct SourceSelector {
     functions: Vec<Arc<Function>>,
     ids: FxHashMap<Arc<Function>, usize>,
     seen: Vec<Seen>,
@@ -77,7 +77,7 @@ pub(super) struct Part {
     line: Option<u32>,
 }
 
-impl Worth {
+impl SourceSelector {
     /// Takes in an event, in the order in which all are written.
     pub(super) fn event(&mut self, event: &Event) {
         match event {
@@ -211,8 +211,8 @@ mod tests {
     }
 
     /// With thread 0 in process 7, and thread 1 in process 8.
-    fn worth() -> Worth {
-        let mut worth = Worth::default();
+    fn worth() -> SourceSelector {
+        let mut worth = SourceSelector::default();
         for (id, process) in [(0, 7), (1, 8)] {
             let thread = Thread {
                 process: ProcessId(process),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     /// The first lines and lengths of what is kept of `long` and `short` after these events.
-    fn check(worth: &mut Worth, events: &[Event], expected: &[(u32, usize)]) {
+    fn check(worth: &mut SourceSelector, events: &[Event], expected: &[(u32, usize)]) {
         events.iter().for_each(|event| worth.event(event));
         let text = text();
         let due = worth.take_due().into_values().flatten();
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn a_file_is_read_for_the_process_whose_sample_named_it_first() {
         let worth = &mut worth();
-        let due = |worth: &mut Worth, events: &[Event]| {
+        let due = |worth: &mut SourceSelector, events: &[Event]| {
             events.iter().for_each(|event| worth.event(event));
             let due = worth.take_due().into_iter();
             due.map(|((process, _), parts)| (process.0, parts.len()))

@@ -9,7 +9,7 @@ use nix::unistd::gethostname;
 
 use super::headlines;
 use crate::export::Meta;
-use crate::launch::{InJob, STEP_LAUNCH, shims};
+use crate::launch::{JobContext, STEP_LAUNCH, shims};
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::filter::{Ranks, Selection};
@@ -33,20 +33,20 @@ const OWN: &str = "own";
 
 /// The folder in which the ranks leave their recordings, below which each launcher has one.
 #[derive(Debug)]
-pub struct Scratch {
+pub struct RanksDir {
     folder: PathBuf,
 }
 
-impl Scratch {
+impl RanksDir {
     /// Makes the folder `NAME-PID.ranks` beside the first file that is to be written.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn create(outputs: &Outputs, name: &str) -> io::Result<Scratch> {
+    pub fn create(outputs: &Outputs, name: &str) -> io::Result<RanksDir> {
         let beside = std::path::absolute(folder_of(outputs))?;
         let name = format!("{name}-{}", std::process::id());
         let folder = new_folder(&beside, &name, ".ranks")?;
-        Ok(Scratch { folder })
+        Ok(RanksDir { folder })
     }
 
     /// The folder.
@@ -109,7 +109,7 @@ fn new_folder(beside: &Path, name: &str, ending: &str) -> io::Result<PathBuf> {
 #[must_use]
 pub fn rank_file(folder: &Path) -> PathBuf {
     let host = gethostname().unwrap_or_default();
-    let rank = InJob::own().rank;
+    let rank = JobContext::own().rank;
     let rank = rank.map_or_else(String::new, |rank| format!("-r{rank}"));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let now = now.map_or(0, |time| time.as_nanos());
@@ -145,7 +145,7 @@ pub struct Gathered {
 #[must_use]
 pub fn gather(
     request: &Record,
-    scratch: &Scratch,
+    scratch: &RanksDir,
     mut plan: Plan,
     mut header: Header,
     pid: Pid,
@@ -313,7 +313,7 @@ fn rank_of_file(path: &Path) -> Option<u32> {
 
 /// The ranks of which there is neither a recording nor word, of those that are wanted: all, where that is empty.
 fn missing(opened: &[Input], noted: &[u32], wanted: &[Ranks]) -> Option<String> {
-    let in_job: Vec<InJob> = opened
+    let in_job: Vec<JobContext> = opened
         .iter()
         .map(|input| header::in_job(&input.header))
         .collect();
@@ -391,6 +391,6 @@ mod tests {
             );
         }
         let own = rank_file(Path::new("/x"));
-        assert_eq!(rank_of_file(&own), InJob::own().rank);
+        assert_eq!(rank_of_file(&own), JobContext::own().rank);
     }
 }

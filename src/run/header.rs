@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::unistd::{User, geteuid, gethostname};
 
-use crate::launch::InJob;
+use crate::launch::JobContext;
 use crate::process::Pid;
 use crate::recording::Header;
 use crate::recording::schema::Variable;
@@ -68,7 +68,7 @@ fn environment(names: &[String], pid: Pid) -> Vec<Variable> {
         return Vec::new();
     };
     let is_kept = |name: &str| {
-        InJob::variables().any(|known| known == name) || names.iter().any(|n| n == name)
+        JobContext::variables().any(|known| known == name) || names.iter().any(|n| n == name)
     };
     let pairs = bytes.split(|byte| *byte == 0).filter_map(|pair| {
         let pair = String::from_utf8_lossy(pair);
@@ -83,8 +83,8 @@ fn environment(names: &[String], pid: Pid) -> Vec<Variable> {
 
 /// What a recording's variables say of its program's place in a job.
 #[must_use]
-pub fn in_job(header: &Header) -> InJob {
-    InJob::from_environment(|name| {
+pub fn in_job(header: &Header) -> JobContext {
+    JobContext::from_environment(|name| {
         let variable = header.environment.iter().find(|v| v.name == name)?;
         Some(variable.value.clone())
     })
@@ -106,7 +106,7 @@ mod tests {
         assert!(std::env::var("PATH").is_ok());
         let kept = environment(&["PATH".to_owned()], own);
         let known =
-            |v: &Variable| v.name == "PATH" || InJob::variables().any(|known| known == v.name);
+            |v: &Variable| v.name == "PATH" || JobContext::variables().any(|known| known == v.name);
         assert!(
             kept.iter().any(|v| v.name == "PATH") && kept.iter().all(known),
             "{kept:?}"

@@ -13,7 +13,7 @@ use std::time::Duration;
 use nix::unistd::geteuid;
 use thiserror::Error;
 
-use crate::launch::job::relay::{self, Message, Told, What};
+use crate::launch::job::relay::{self, Message, Payload, ProcessTag};
 use crate::launch::job::slurm;
 use crate::launch::{Job, JobName};
 use crate::sampler::Stop;
@@ -32,7 +32,7 @@ pub enum JobError {
     Run {
         /// The job as typed.
         job: JobName,
-        /// What the kernel said.
+        /// Payload the kernel said.
         #[source]
         source: io::Error,
     },
@@ -47,7 +47,7 @@ pub enum JobError {
         of: u32,
         /// Which these are.
         nodes: String,
-        /// What srun said, with a colon before it.
+        /// Payload srun said, with a colon before it.
         said: String,
     },
     /// There is nothing to read.
@@ -72,7 +72,7 @@ pub enum JobError {
     },
 }
 
-/// What was gathered, beside the data.
+/// Payload was gathered, beside the data.
 #[derive(Debug)]
 pub struct Gathered {
     name: JobName,
@@ -87,7 +87,7 @@ pub struct Gathered {
 }
 
 /// Takes a process and a piece of its data, which is empty the first time.
-pub type Take<'a> = &'a mut dyn FnMut(&str, &Told, &[u8]) -> io::Result<()>;
+pub type Take<'a> = &'a mut dyn FnMut(&str, &ProcessTag, &[u8]) -> io::Result<()>;
 
 /// Has `words` carried out on each node of the job, and hands what comes back to `take`, until all is done
 /// or `stop` is requested.
@@ -145,30 +145,30 @@ pub fn gather(
 
 impl Gathered {
     fn listen(&mut self, stdout: impl Read, take: Take<'_>) -> io::Result<()> {
-        let mut begun: BTreeMap<(u32, i32), Told> = BTreeMap::new();
+        let mut begun: BTreeMap<(u32, i32), ProcessTag> = BTreeMap::new();
         for line in BufReader::new(stdout).split(b'\n') {
             let line = line?;
             let Some(Message { node, what }) = relay::read(&String::from_utf8_lossy(&line)) else {
                 continue;
             };
             match what {
-                What::Hello(host) => {
+                Payload::Hello(host) => {
                     self.hosts.insert(node, host);
                 }
-                What::Begin(told) => {
+                Payload::Begin(told) => {
                     self.found += 1;
                     take(&self.host(node), &told, &[])?;
                     begun.insert((node, told.pid), told);
                 }
-                What::Data(pid, text) => {
+                Payload::Data(pid, text) => {
                     if let Some(told) = begun.get(&(node, pid)) {
                         take(&self.host(node), told, &relay::bytes(&text)?)?;
                     }
                 }
-                What::End(pid, why) => {
+                Payload::End(pid, why) => {
                     self.failed.extend(why.map(|why| (node, pid, why)));
                 }
-                What::Done(not_python) => {
+                Payload::Done(not_python) => {
                     self.not_python += not_python;
                     self.done.insert(node);
                 }
@@ -191,7 +191,7 @@ impl Gathered {
         }
     }
 
-    /// What is missing, the worst first; nothing when all of the job was read.
+    /// Payload is missing, the worst first; nothing when all of the job was read.
     #[must_use]
     pub fn errors(&self) -> Vec<JobError> {
         let of = self.job.node_count;

@@ -16,7 +16,7 @@ use crate::profile::event::{Event, Nanos};
 use crate::recording::{Header, Merger, Moved, SourceText, Spare, Spill, Writer};
 use crate::run::inputs::{self, Input, Trouble};
 use crate::run::launches::Launches;
-use crate::run::outputs::{Growing, Kind, Outcome, Place, Plan, Saved, WriteError};
+use crate::run::outputs::{Destination, Growing, Kind, Outcome, Plan, Saved, WriteError};
 
 /// What came of the merging.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Recordings {
     #[must_use]
     pub fn new(plan: &mut Plan, pid: Pid, header: &Header) -> Recordings {
         let places = plan.settle(pid).into_iter();
-        let open = |place: Place| -> (Growing, Open, Spare) {
+        let open = |place: Destination| -> (Growing, Open, Spare) {
             let spare = plan.spare(&place);
             let growing = Growing::at(place);
             let open = plan.opener(&growing);
@@ -277,7 +277,7 @@ impl Output {
             Ok(thread) => thread.join().unwrap_or_else(|_| failed()),
             Err(error) => Written(0, None, Err(error)),
         };
-        let path = growing.place.path;
+        let path = growing.destination.path;
         Outcome {
             kind: Kind::Recording,
             saved: (written_bytes > 0).then(|| Saved {

@@ -11,9 +11,9 @@ use crate::export::{Drawing, Meta};
 use crate::process::Pid;
 use crate::profile::event::{Event, Nanos};
 use crate::profile::{Profile, View};
-use crate::recording::{Care, Recorder, SizeLimit, Surroundings};
+use crate::recording::{Care, ProcessFiles, Recorder, SizeLimit};
 use crate::run::header::{self, Asked};
-use crate::run::outputs::{Growing, Kind, Outcome, Place, Plan, Saved, WriteError};
+use crate::run::outputs::{Destination, Growing, Kind, Outcome, Plan, Saved, WriteError};
 use crate::run::request::{Extras, Sampling};
 use crate::run::sources::SourceFiles;
 use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, Stop};
@@ -173,7 +173,7 @@ impl Recording {
         let (pid, places) = (self.pid, self.plan.settle(self.pid));
         let is_needed = self.extras.source && !places.is_empty();
         let source_files = Arc::new(SourceFiles::new(is_needed));
-        let start = |place: Place| {
+        let start = |place: Destination| {
             let growing = Growing::at(place);
             let open = self.plan.opener(&growing);
             let asked = Asked {
@@ -183,7 +183,7 @@ impl Recording {
             };
             let recorder = Recorder::start_with(
                 Box::new(move || Ok((open()?, header::header(&asked, pid)))),
-                Arc::clone(&source_files) as Arc<dyn Surroundings>,
+                Arc::clone(&source_files) as Arc<dyn ProcessFiles>,
                 self.care(&growing, progress),
             );
             (growing, recorder)
@@ -195,7 +195,7 @@ impl Recording {
     fn care(&self, growing: &Growing, progress: &Arc<Progress>) -> Care {
         let progress = Arc::clone(progress);
         Care {
-            spare: Some(self.plan.spare(&growing.place)),
+            spare: Some(self.plan.spare(&growing.destination)),
             limit: self.extras.max_size_bytes.map(|max_bytes| SizeLimit {
                 max_bytes,
                 replace: self.plan.replacer(growing),
@@ -213,7 +213,7 @@ impl Recording {
         let recordings = || {
             recorders
                 .map(|(growing, recorder)| {
-                    let outcome = finish(&growing.place, recorder);
+                    let outcome = finish(&growing.destination, recorder);
                     self.plan.arrive(growing, outcome)
                 })
                 .collect()
@@ -245,7 +245,7 @@ impl Recording {
 }
 
 /// Hears how a recording went.
-fn finish(place: &Place, recorder: io::Result<Recorder>) -> Outcome {
+fn finish(place: &Destination, recorder: io::Result<Recorder>) -> Outcome {
     let path = || place.path.clone();
     let saved = |size_bytes| Saved {
         path: path(),

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::launch::wrappers::{self, SHELLS, base_name};
-use crate::launch::{self, Wish};
+use crate::launch::{self, LauncherChoice};
 
 /// Enough for any real script; well below the 255 bytes of a file name with PID, number and ending.
 const MAX_NAME_BYTES: usize = 100;
@@ -25,7 +25,7 @@ const MAX_LAUNCHERS: usize = 4;
 pub fn program_name(command: &[OsString]) -> String {
     let mut command = command;
     for _ in 0..MAX_LAUNCHERS {
-        match launch::find(command, Wish::Auto) {
+        match launch::find(command, LauncherChoice::Auto) {
             Ok(Some(launch)) => command = launch.program(command),
             Ok(None) | Err(_) => break,
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::outputs::{Kind, Pattern};
 use crate::export::{Drawing, Format};
-use crate::launch::{JobName, Wish};
+use crate::launch::{JobName, LauncherChoice};
 use crate::process::Pid;
 use crate::profile::filter::Ranks;
 use crate::sampler::{Bounds, Children, Rate, Stops};
@@ -45,7 +45,7 @@ pub struct Record {
     /// What a recording holds beside the samples.
     pub extras: Extras,
     /// When to draw progress.
-    pub progress: ProgressWish,
+    pub progress: ShowProgress,
     /// Whether to print the summary.
     pub quiet: bool,
 }
@@ -54,7 +54,7 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Placement {
     /// Here, or where the launcher in the command starts it.
-    AsTyped(Wish),
+    AsTyped(LauncherChoice),
     /// Here; rsamp was started by a launcher that another rsamp started, and leaves its recording in this folder.
     Rank(PathBuf),
     /// Here; it is a job script, which begins in this line of the file that the command names.
@@ -75,7 +75,7 @@ pub struct Attach {
     /// What a recording holds beside the samples.
     pub extras: Extras,
     /// When to draw progress.
-    pub progress: ProgressWish,
+    pub progress: ShowProgress,
     /// Whether to print the summary.
     pub quiet: bool,
 }
@@ -127,7 +127,7 @@ pub struct Extras {
 
 /// When to draw a line of progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProgressWish {
+pub enum ShowProgress {
     /// Never.
     Never,
     /// When standard error is a terminal that the profiled program does not write to.

@@ -7,7 +7,7 @@
 //! CPU, a part of such ticks is booked, everywhere the same part.
 //!
 //! What the process used beyond its Python threads is the work of others: OpenMP, BLAS, pools of native
-//! threads ([`Helpers`]).
+//! threads ([`NativeThreadCpu`]).
 
 use crate::process::{CpuClock, CpuCount, Process, TaskClock};
 use crate::profile::event::Nanos;
@@ -243,12 +243,12 @@ impl Ledger {
 
 /// Counts the CPU time of threads without Python frames.
 #[derive(Debug)]
-pub struct Helpers {
+pub struct NativeThreadCpu {
     clock: Option<CpuClock>,
     /// The process's CPU time when it was last read.
     used: Option<Nanos>,
     /// What is neither booked nor the Python threads'.
-    owed_ns: i64,
+    unattributed_ns: i64,
     /// Whether such threads have been found at work, all Python threads having been asked.
     are_at_work: bool,
     counted: Nanos,
@@ -266,14 +266,14 @@ pub enum Due {
     All,
 }
 
-impl Helpers {
-    /// Begins to count at the first [`Helpers::begin`].
+impl NativeThreadCpu {
+    /// Begins to count at the first [`NativeThreadCpu::begin`].
     #[must_use]
-    pub fn new(process: &Process) -> Helpers {
-        Helpers {
+    pub fn new(process: &Process) -> NativeThreadCpu {
+        NativeThreadCpu {
             clock: process.cpu_clock(),
             used: None,
-            owed_ns: 0,
+            unattributed_ns: 0,
             are_at_work: false,
             counted: Nanos(0),
             reviewed: Nanos(0),
@@ -303,7 +303,7 @@ impl Helpers {
         let Some(now) = self.clock.and_then(CpuClock::cpu_ns).map(Nanos) else {
             return false;
         };
-        self.owed_ns += signed(now - self.used.unwrap_or(now));
+        self.unattributed_ns += signed(now - self.used.unwrap_or(now));
         self.used = Some(now);
         true
     }
@@ -319,8 +319,8 @@ impl Helpers {
     pub fn share_out(&mut self, ended: &[Uncounted]) -> Vec<Nanos> {
         let sum = |of: fn(&Uncounted) -> Nanos| ended.iter().map(|e| of(e).0).sum::<u64>();
         let (guess, most) = (sum(|e| e.guess), sum(|e| e.most));
-        let owed = u64::try_from(self.owed_ns).unwrap_or(0);
-        let known = owed.min(if self.are_at_work { guess } else { most });
+        let unattributed = u64::try_from(self.unattributed_ns).unwrap_or(0);
+        let known = unattributed.min(if self.are_at_work { guess } else { most });
         let more = known.saturating_sub(guess);
         let part = |of: u64, part: u64, whole: u64| match whole {
             0 => 0,
@@ -331,34 +331,34 @@ impl Helpers {
             Nanos(certain + part((ended.most - ended.guess).0, more, most - guess))
         });
         let shares: Vec<Nanos> = shares.collect();
-        shares.iter().for_each(|share| self.explain(*share));
+        shares.iter().for_each(|share| self.attribute_used(*share));
         shares
     }
 
     /// A Python thread used this much of it.
-    pub fn explain(&mut self, used: Nanos) {
-        self.owed_ns -= signed(used);
+    pub fn attribute_used(&mut self, used: Nanos) {
+        self.unattributed_ns -= signed(used);
     }
 
-    /// Whether the threads asked so far do not explain what the process used.
+    /// Whether the threads asked so far do not attribute_used what the process used.
     #[must_use]
-    pub fn is_unexplained(&self) -> bool {
-        self.owed_ns > UNSURE_NS
+    pub fn is_unattributed(&self) -> bool {
+        self.unattributed_ns > UNSURE_NS
     }
 
     /// All Python threads were asked: what is left is the others'.
-    pub fn conclude(&mut self) {
-        self.are_at_work = self.is_unexplained();
+    pub fn end_review(&mut self) {
+        self.are_at_work = self.is_unattributed();
     }
 
     /// What is to be booked to those for whom they work.
-    pub fn take_owed(&mut self) -> Nanos {
+    pub fn take_unattributed(&mut self) -> Nanos {
         if !self.are_at_work {
             return Nanos(0);
         }
-        let owed = u64::try_from(self.owed_ns).unwrap_or(0);
-        self.owed_ns -= signed(Nanos(owed));
-        Nanos(owed)
+        let unattributed = u64::try_from(self.unattributed_ns).unwrap_or(0);
+        self.unattributed_ns -= signed(Nanos(unattributed));
+        Nanos(unattributed)
     }
 }
 
@@ -434,10 +434,10 @@ mod tests {
             (100, false, [12_000_000, 14_000_000]),
             (100, true, [1_000_000, 3_000_000]),
         ] {
-            let mut helpers = Helpers {
+            let mut helpers = NativeThreadCpu {
                 clock: None,
                 used: Some(Nanos(0)),
-                owed_ns: signed(ms(owed_ms)),
+                unattributed_ns: signed(ms(owed_ms)),
                 are_at_work: at_work,
                 counted: Nanos(0),
                 reviewed: Nanos(0),
@@ -445,7 +445,7 @@ mod tests {
             let shares = helpers.share_out(&ended);
             assert_eq!(shares, expected.map(Nanos), "{owed_ms} ms");
             let left = signed(ms(owed_ms)) - signed(shares[0] + shares[1]);
-            assert_eq!(helpers.owed_ns, left);
+            assert_eq!(helpers.unattributed_ns, left);
             assert!(helpers.share_out(&[]).is_empty());
         }
     }

@@ -35,7 +35,7 @@ pub const UNKNOWN: &str = "[unknown function]";
 pub struct Interner {
     numbers: Rc<RefCell<Numbers>>,
     /// By the numbers that one program's code objects have; `None` for a place that is not shown.
-    places: FxHashMap<Place, Option<FrameId>>,
+    places: FxHashMap<CodeSite, Option<FrameId>>,
 }
 
 /// The numbers given so far.
@@ -195,7 +195,7 @@ fn left_out(frames: usize) -> Range<usize> {
 
 /// A place in code: the code object by its number in the cache, and the instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Place {
+struct CodeSite {
     code: u64,
     instruction: i64,
     copy: i32,
@@ -344,7 +344,7 @@ impl Interner {
         let Some(code) = code else {
             return Some(self.frame(Frame::mark(UNKNOWN), emit));
         };
-        let place = Place {
+        let place = CodeSite {
             code: code.number,
             instruction,
             copy,

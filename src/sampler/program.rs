@@ -42,7 +42,7 @@ enum Image {
 
 /// What a program is in its recording.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct ProgramEntry {
     /// Its number.
     pub id: ProcessId,
     /// Its command line, as far as it is kept.
@@ -56,18 +56,18 @@ pub struct Place {
 }
 
 /// A program that was found, before the recording knows of it.
-pub struct Unbegun {
+pub struct PendingProgram {
     process: Arc<Process>,
     memory: LiveMemory,
     target: Target,
     observer: Observer,
 }
 
-impl Unbegun {
+impl PendingProgram {
     /// One to be read so.
     #[must_use]
-    pub fn new(process: Arc<Process>, (target, observer): (Target, Observer)) -> Unbegun {
-        Unbegun {
+    pub fn new(process: Arc<Process>, (target, observer): (Target, Observer)) -> PendingProgram {
+        PendingProgram {
             memory: LiveMemory::new(process.pid()),
             process,
             target,
@@ -89,8 +89,13 @@ impl Unbegun {
     }
 
     /// Begins with it, and tells of it.
-    pub fn begin(self, place: Place, ids: ThreadIds, emit: &mut dyn FnMut(Event)) -> Program {
-        let Unbegun {
+    pub fn begin(
+        self,
+        place: ProgramEntry,
+        ids: ThreadIds,
+        emit: &mut dyn FnMut(Event),
+    ) -> Program {
+        let PendingProgram {
             process,
             memory,
             target,

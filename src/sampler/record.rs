@@ -13,7 +13,7 @@ use nix::sys::prctl::set_timerslack;
 use super::gaps::{Cause, Gap, Gaps};
 use super::observe::{Observed, Observer};
 use super::process_tree::{Arrival, Origin, ProcessTree, TreeEnd, TreeNews};
-use super::program::{Place, Program, Unbegun};
+use super::program::{PendingProgram, Program, ProgramEntry};
 use super::target;
 use super::threads::ThreadIds;
 use super::ticker::{Ticker, Wake, has_ended_within};
@@ -325,7 +325,7 @@ impl Recording<'_> {
                 parent.and_then(|parent| parent.for_fork(pid, stops))
             }
         };
-        let mut found = readers.map(|readers| Unbegun::new(Arc::clone(&process), readers));
+        let mut found = readers.map(|readers| PendingProgram::new(Arc::clone(&process), readers));
         let first = found.as_mut().and_then(|found| found.read(self.emit));
         let Some(found) = found.filter(|_| first.is_some() || !is_forked) else {
             // What looked like a fork has ended or runs another program by now.
@@ -336,7 +336,7 @@ impl Recording<'_> {
             return;
         }
         let seen = self.ticker.at(seen);
-        let place = Place {
+        let place = ProgramEntry {
             id: ProcessId(self.begun),
             command: self.kept_command(process.command_line()),
             parent: self.tree.parent_of(pid),

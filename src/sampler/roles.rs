@@ -12,7 +12,7 @@ const MAX_ALLOCATORS: usize = 8;
 
 /// Who did what at a tick, and who had done so before.
 #[derive(Debug, Default)]
-pub struct Roles {
+pub struct GilRoles {
     /// Those that ran, with the GIL or without.
     running: Vec<ThreadKey>,
     /// Those that did when memory was read last.
@@ -26,7 +26,7 @@ pub struct Roles {
     native_at: Option<Nanos>,
 }
 
-impl Roles {
+impl GilRoles {
     /// Begins a tick.
     pub fn begin(&mut self) {
         self.last_holder = self
@@ -107,7 +107,7 @@ impl Roles {
     }
 
     /// Puts those into `allocators` that may have changed memory since it was read last, who most likely did
-    /// first: [`Roles::allocator`], and those that ran at either reading. Memory is read now.
+    /// first: [`GilRoles::allocator`], and those that ran at either reading. Memory is read now.
     pub fn take_allocators(&mut self, allocators: &mut Vec<ThreadKey>) {
         allocators.clear();
         let running = self.running.iter().chain(&self.ran).copied();
@@ -159,7 +159,7 @@ mod tests {
         }
     }
 
-    fn tick(roles: &mut Roles, at: Nanos, threads: &[(u64, bool, State)]) {
+    fn tick(roles: &mut GilRoles, at: Nanos, threads: &[(u64, bool, State)]) {
         roles.begin();
         for (number, holds_gil, state) in threads {
             roles.note(&thread(*number, *holds_gil), *state, at);
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_holder_of_the_gil_blocks_those_that_wait_for_it() {
-        let mut roles = Roles::default();
+        let mut roles = GilRoles::default();
         let (gil, python) = (State::Gil, State::Python);
         tick(
             &mut roles,
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn who_ran_at_either_end_of_an_interval_may_have_changed_memory() {
-        let mut roles = Roles::default();
+        let mut roles = GilRoles::default();
         let mut allocators = vec![(7, 7)];
         let (python, native, lock) = (State::Python, State::Native, State::Lock);
         tick(&mut roles, AT, &[(1, true, python), (2, false, native)]);
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn helpers_work_for_native_code_and_else_for_who_had_the_gil_last() {
-        let mut roles = Roles::default();
+        let mut roles = GilRoles::default();
         tick(&mut roles, AT, &[(1, false, State::Lock)]);
         assert_eq!(roles.helped(AT), [None]);
         let (native, python) = (State::Native, State::Python);

@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 use super::activity::{Seen, Watch, Watched};
 use super::change::Change;
 use super::course::Course;
-use super::cpu::{Account, Due, Helpers, Uncounted};
+use super::cpu::{Account, Due, NativeThreadCpu, Uncounted};
 use super::faults::{Faults, shares};
 use super::gil_waits::{GilWait, Look};
 use super::growth::{Growth, Share, Undecided, Whose};
@@ -21,7 +21,7 @@ use super::held::HeldRuns;
 use super::observation::{Observation, ThreadKey};
 use super::observe::{Identity, Observed};
 use super::resident::MemoryMeter;
-use super::roles::Roles;
+use super::roles::GilRoles;
 use super::usage::UsageMeter;
 use crate::cpython::gil::GilLocks;
 use crate::process::{Pid, Process, TaskState, TaskWatch, Tid};
@@ -97,7 +97,7 @@ struct Tracked {
     /// Since when it rests; `None`: it is awake.
     resting: Option<Clock>,
     /// Time for which there is no stack: the next one stands for it too.
-    owed: Nanos,
+    unattributed: Nanos,
     /// Whether the interpreter has ended it: the main thread, while the process goes on.
     is_without_frames: bool,
     /// Whether it was read since the last review of CPU times.
@@ -158,8 +158,8 @@ pub struct Threads {
     refresh_at: Nanos,
     clock: Clock,
     watched: Watched,
-    helpers: Helpers,
-    roles: Roles,
+    helpers: NativeThreadCpu,
+    roles: GilRoles,
     memory: MemoryMeter,
     growth: Growth,
     /// The threads that may have changed memory since the reading before.
@@ -198,8 +198,8 @@ impl Threads {
             refresh_at: Nanos(0),
             clock: Clock::default(),
             watched: Watched::new(target.pid()),
-            helpers: Helpers::new(target),
-            roles: Roles::default(),
+            helpers: NativeThreadCpu::new(target),
+            roles: GilRoles::default(),
             memory: MemoryMeter::new(target),
             growth: Growth::default(),
             allocators: Vec::new(),
@@ -320,7 +320,7 @@ impl Threads {
             self.roles.wake(other);
             self.awake.retain(|awake| *awake != other);
             if self.tracked.contains_key(&key) {
-                self.helpers.explain(tracked.account.ahead());
+                self.helpers.attribute_used(tracked.account.ahead());
                 tracked.flush(emit);
             } else {
                 self.awake.push(key);
@@ -365,7 +365,7 @@ impl Threads {
             if self.helpers.has_begun() {
                 let uncounted = -tracked.account.ahead_ns();
                 let used = Nanos(u64::try_from(uncounted).unwrap_or(0));
-                self.helpers.explain(used);
+                self.helpers.attribute_used(used);
             }
         }
         let thread = match self.shared_id == Some(tracked.id) {
@@ -400,10 +400,10 @@ impl Threads {
             tracked.wake(before);
             self.awake.push(*key);
             let used = tracked.skip(moment, mark, emit);
-            self.helpers.explain(used);
+            self.helpers.attribute_used(used);
         }
         self.let_go(moment.at, emit);
-        self.helpers.conclude();
+        self.helpers.end_review();
         self.charge_memory_of_gap(moment.at);
         self.charge_helpers(moment);
         // What is observed next is a run of its own.
@@ -590,14 +590,14 @@ impl Threads {
     /// Books what threads without Python frames did to those for whom they did it.
     fn charge_helpers(&mut self, moment: Moment) {
         if !self.leaving.is_empty() {
-            // What is owed may be theirs.
+            // What is unattributed may be theirs.
             return;
         }
         let helped = self.roles.helped(moment.at);
         if helped.is_empty() {
             return;
         }
-        let share = Nanos(self.helpers.take_owed().0 / helped.len() as u64);
+        let share = Nanos(self.helpers.take_unattributed().0 / helped.len() as u64);
         for key in helped.into_iter().filter(|_| share > Nanos(0)) {
             if let Some(run) = self.run_of(key) {
                 run.helpers_cpu += share;
@@ -624,7 +624,7 @@ impl Threads {
     }
 
     /// Reads counts of CPU time that are due: those of threads that may be running, and at a review, if these
-    /// do not explain what the process used, of all.
+    /// do not attribute_used what the process used, of all.
     fn count_cpu(&mut self, at: Nanos, emit: &mut dyn FnMut(Event)) {
         let due = self.helpers.begin(at);
         if due == Due::Nothing {
@@ -633,27 +633,27 @@ impl Threads {
         let are_few = self.tracked.len() <= FEW_THREADS;
         if are_few {
             for tracked in self.tracked.values_mut() {
-                self.helpers.explain(tracked.count_cpu(at));
+                self.helpers.attribute_used(tracked.count_cpu(at));
             }
         }
         for key in self.awake.iter().filter(|_| !are_few) {
             let tracked = self.tracked.get_mut(key);
             if let Some(tracked) = tracked.filter(|tracked| tracked.is_asked()) {
-                self.helpers.explain(tracked.count_cpu(at));
+                self.helpers.attribute_used(tracked.count_cpu(at));
             }
         }
         self.let_go(at, emit);
         if due == Due::All {
             self.review(at, are_few, emit);
         } else if are_few {
-            self.helpers.conclude();
+            self.helpers.end_review();
         }
     }
 
     /// Finds the threads that run though they were not read, and what others wait for now. Who neither runs nor
     /// was read rests from now on.
     fn review(&mut self, at: Nanos, are_few: bool, emit: &mut dyn FnMut(Event)) {
-        let are_all_asked = are_few || self.helpers.is_unexplained();
+        let are_all_asked = are_few || self.helpers.is_unattributed();
         let count = self.tracked.len();
         self.awake.clear();
         self.roles.wake_all();
@@ -661,7 +661,7 @@ impl Threads {
             tracked.wake(self.clock);
             let was_asked = tracked.is_asked();
             if are_all_asked && !are_few && !was_asked {
-                self.helpers.explain(tracked.count_cpu(at));
+                self.helpers.attribute_used(tracked.count_cpu(at));
             }
             tracked.is_busy = std::mem::take(&mut tracked.used) > Nanos(0);
             tracked.was_read = false;
@@ -677,7 +677,7 @@ impl Threads {
             }
         }
         self.next_idle = (self.next_idle + IDLE_LOOKS) % count.max(1);
-        self.helpers.conclude();
+        self.helpers.end_review();
         self.tell_refusal(emit);
     }
 
@@ -703,7 +703,7 @@ impl Threads {
         for (since, mut tracked) in std::mem::take(&mut self.leaving) {
             match tracked.account.count(at) {
                 Some(used) => {
-                    self.helpers.explain(used);
+                    self.helpers.attribute_used(used);
                     if at < since + LEAVING {
                         self.leaving.push((since, tracked));
                     } else {
@@ -721,7 +721,7 @@ impl Threads {
         let is_it = |(_, tracked): &mut (Nanos, Tracked)| tracked.identity.tid == Some(tid);
         for (_, mut tracked) in self.leaving.extract_if(.., is_it) {
             let used = tracked.account.count(at).unwrap_or_default();
-            self.helpers.explain(used);
+            self.helpers.attribute_used(used);
             tracked.settle(Nanos(0), emit);
         }
     }
@@ -755,7 +755,7 @@ impl Threads {
         for mut tracked in all {
             match tracked.account.count(moment.at) {
                 Some(used) => {
-                    self.helpers.explain(used);
+                    self.helpers.attribute_used(used);
                     there.push(tracked);
                 }
                 None => gone.push(tracked),
@@ -822,7 +822,7 @@ impl Tracked {
             faults: Faults::default(),
             doing: None,
             resting: Some(Clock::default()),
-            owed: Nanos(0),
+            unattributed: Nanos(0),
             is_without_frames: false,
             was_read: false,
             is_busy: false,
@@ -953,13 +953,13 @@ impl Tracked {
         match observation.stack {
             Ok(stack) => {
                 let holds_gil = observation.holds_gil.unwrap_or(false);
-                let weight = moment.weight + std::mem::take(&mut self.owed);
+                let weight = moment.weight + std::mem::take(&mut self.unattributed);
                 self.extend(stack, Moment { weight, ..moment }, holds_gil, state, emit);
                 if let Some(run) = self.run.as_mut().filter(|_| observation.is_carried) {
                     run.ticks -= 1;
                 }
             }
-            Err(_) => self.owed += moment.weight,
+            Err(_) => self.unattributed += moment.weight,
         }
         state
     }
@@ -1032,7 +1032,7 @@ impl Tracked {
         let is_waiting = self.doing.is_some_and(|(_, state)| state == State::Gil);
         let runs = self.is_running() && !is_waiting;
         let cpu = self.account.book(moment.weight, runs);
-        let wall = moment.weight + std::mem::take(&mut self.owed);
+        let wall = moment.weight + std::mem::take(&mut self.unattributed);
         if let Some(run) = self.run(moment.at) {
             run.wall += wall;
             run.cpu += cpu;

@@ -19,7 +19,7 @@ use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{
     Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
 };
-use rsamp::recording::{Header, Reader, Recorder, Surroundings, Text, Writer};
+use rsamp::recording::{Header, ProcessFiles, Reader, Recorder, Text, Writer};
 
 /// About as many as a program of a few thousand lines shows in a minute.
 const STACKS: u32 = 1000;
@@ -214,7 +214,7 @@ fn read_and_fold(samples: u32) {
 #[derive(Debug)]
 struct Nothing;
 
-impl Surroundings for Nothing {
+impl ProcessFiles for Nothing {
     fn appeared(&self, _: ProcessId, _: i32) {}
     fn executable(&self, _: i32) -> Option<String> {
         None
@@ -224,7 +224,7 @@ impl Surroundings for Nothing {
     }
 }
 
-/// What it costs the sampler's thread to hand over its samples, at once and with a pause now and then.
+/// Payload it costs the sampler's thread to hand over its samples, at once and with a pause now and then.
 fn record(folder: &Path, samples: u32) {
     let path = folder.join("recorded.rsamp");
     let open = move || Ok((File::create(path)?, header(1)));

@@ -115,7 +115,7 @@ fn forks(
     command
 }
 
-/// What the program said.
+/// Payload the program said.
 fn run(command: &mut Command) -> Value {
     let output = command
         .stderr(Stdio::inherit())

@@ -15,7 +15,7 @@ use rsamp::recording::{Header, Writer};
 
 use crate::filter::Script;
 
-/// What came of one run.
+/// Payload came of one run.
 struct Run {
     code: Option<i32>,
     stdout: String,
@@ -286,7 +286,7 @@ fn of_rsamp_nothing_is_left_where_a_rank_is_not_asked_for() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{pid}\n"));
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
-    // What no launcher numbered is recorded, with a word.
+    // Payload no launcher numbered is recorded, with a word.
     let run = rsamp(&["record", "--ranks", "0", "--", "true"]);
     assert_eq!(run.code, Some(0));
     assert!(
@@ -867,7 +867,7 @@ fn ranks_that_are_started_again_are_compared_by_themselves() {
     }
 }
 
-/// What `attach --job` records of a process that a rank has forked is of the same launch; what `record` records at the same
+/// Payload `attach --job` records of a process that a rank has forked is of the same launch; what `record` records at the same
 /// time is of another.
 #[test]
 fn recordings_of_one_rank_at_the_same_time_are_one_launch_only_if_attached_to() {
@@ -1163,7 +1163,7 @@ fn under_sudo_files_are_made_with_the_rights_of_the_user() {
     let run = report_by_sudo(own.path(), "a.folded");
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(owned_by(&own.path().join("a.folded"), USER));
-    // What the user may not write, root does not write for it: not by its name, and not by a link.
+    // Payload the user may not write, root does not write for it: not by its name, and not by a link.
     let of_root = folder_of(0, 0o755);
     let secret = of_root.path().join("secret.folded");
     fs::write(&secret, "root's").expect("written");
@@ -1228,7 +1228,7 @@ fn a_file_that_another_user_made_before_does_not_become_the_output() {
     assert_eq!(mode & 0o022, 0, "nor has the new one its permissions");
 }
 
-/// What each wrong command line is told.
+/// Payload each wrong command line is told.
 const WRONG_LINES: &[(&str, &str)] = &[
     ("rsamp record --pid 42 -- python x.py", "takes no --pid"),
     ("rsamp record --pid 42", "takes no --pid"),

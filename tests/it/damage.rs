@@ -128,7 +128,7 @@ enum Value {
     Word(u64),
     /// Where another word is, or near it.
     Place(Index, i64),
-    /// What another word says.
+    /// Payload another word says.
     Copy(Index),
 }
 
@@ -308,7 +308,7 @@ proptest! {
         });
     }
 
-    /// What the interpreter says of its own offsets is as hostile as the rest.
+    /// Payload the interpreter says of its own offsets is as hostile as the rest.
     #[test]
     fn damaged_offsets_are_refused_or_survived(
         which in 1..4usize,

@@ -1,4 +1,4 @@
-//! What differs between two recordings, and how sure it is.
+//! Payload differs between two recordings, and how sure it is.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rsamp::export::diff::table::table;
 use rsamp::export::diff::{DiffFormat, Names, write};
 use rsamp::profile::View;
-use rsamp::profile::diff::{Change, Diff, Scale, Side};
+use rsamp::profile::diff::{Change, Diff, SampledProfile, Scale};
 use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{Event, Frame, Nanos, Sample, ThreadId};
 use rsamp::profile::functions::Function;
@@ -16,7 +16,7 @@ use crate::filter::Script;
 const MS: u64 = 1_000_000;
 
 /// A recording of one thread: `name name … milliseconds` per run of one tick per millisecond.
-fn side(runs: &str) -> Side {
+fn side(runs: &str) -> SampledProfile {
     fold(events(runs))
 }
 
@@ -35,8 +35,8 @@ fn events(runs: &str) -> Vec<Event> {
     script.events
 }
 
-fn fold(events: Vec<Event>) -> Side {
-    let mut side = Side::new(View::Wall);
+fn fold(events: Vec<Event>) -> SampledProfile {
+    let mut side = SampledProfile::new(View::Wall);
     events.into_iter().for_each(|event| side.apply(event));
     side
 }
@@ -67,7 +67,7 @@ struct Program {
     shares: Vec<f64>,
     /// The mean length of a visit.
     visit_ms: f64,
-    /// What it does first, for so long.
+    /// Payload it does first, for so long.
     startup_ms: f64,
     duration_ms: f64,
     /// The mean time between ticks.
@@ -77,7 +77,7 @@ struct Program {
 impl Program {
     /// Runs and samples it as the sampler does: at intervals of 0.5 to 1.5 times their mean, each
     /// tick standing for the interval before it, equal stacks as one run.
-    fn record(&self, random: &mut Random) -> Side {
+    fn record(&self, random: &mut Random) -> SampledProfile {
         let mut script = Script::default();
         script.process(0, 100, "python run.py");
         script.thread(0, 0, Some("MainThread"));
@@ -173,7 +173,7 @@ fn normalized_sides_are_equally_long() {
     let other = side("b 50, c 150");
     let diff = Diff::of(&base, &other, Scale::Normalized);
     assert_eq!(show(&diff), "c 0→150, b 150→50, a 50→0");
-    let nothing = Side::new(View::Wall);
+    let nothing = SampledProfile::new(View::Wall);
     let diff = Diff::of(&base, &nothing, Scale::Normalized);
     assert_eq!(show(&diff), "a 0→0, b 0→0");
 }
@@ -181,7 +181,7 @@ fn normalized_sides_are_equally_long() {
 #[test]
 fn the_view_chooses_the_time() {
     let sides = [100, 300].map(|ms| {
-        let mut side = Side::new(View::Gil);
+        let mut side = SampledProfile::new(View::Gil);
         events(&format!("a {ms}"))
             .into_iter()
             .for_each(|event| side.apply(event));
@@ -195,7 +195,7 @@ fn the_view_chooses_the_time() {
 type Place<'f> = (&'f str, &'f str, u32, u32);
 
 /// A recording with one tick of a millisecond in each place.
-fn places(places: &[Place<'_>]) -> Side {
+fn places(places: &[Place<'_>]) -> SampledProfile {
     let mut script = Script::default();
     script.process(0, 100, "python run.py");
     script.thread(0, 0, Some("MainThread"));
@@ -480,7 +480,7 @@ fn names() -> Names {
     }
 }
 
-fn text(format: DiffFormat, base: &Side, new: &Side) -> String {
+fn text(format: DiffFormat, base: &SampledProfile, new: &SampledProfile) -> String {
     let mut out = Vec::new();
     let diff = Diff::of(base, new, Scale::Seconds);
     write(format, &diff, &names(), &mut out).expect("a Vec takes all");
@@ -488,7 +488,7 @@ fn text(format: DiffFormat, base: &Side, new: &Side) -> String {
 }
 
 /// `load` is shorter, `check` is gone, `solve` is as it was, `report` is new.
-fn edited() -> (Side, Side) {
+fn edited() -> (SampledProfile, SampledProfile) {
     (
         side("main load 2000, main check std.dump 500, main solve:7 6000, 500"),
         side("main load 1500, main solve:7 6000, main report 700, 500"),
@@ -501,7 +501,7 @@ fn table_of_a_diff() {
     insta::assert_snapshot!(text(DiffFormat::Text, &base, &new));
     let diff = Diff::of(&base, &new, Scale::Normalized);
     insta::assert_snapshot!(table(&diff, &names(), 2));
-    let (base, new) = (side("a 3"), Side::new(View::Wall));
+    let (base, new) = (side("a 3"), SampledProfile::new(View::Wall));
     insta::assert_snapshot!(text(DiffFormat::Text, &base, &new));
     insta::assert_snapshot!(text(DiffFormat::Text, &new, &new));
 }
@@ -562,12 +562,16 @@ fn flame_graph_of_a_diff_loses_nothing() {
     }
     let equal = text(DiffFormat::FlameGraph, &base, &base);
     assert!(!equal.contains("lost since") && equal.contains("nothing lost"));
-    let gone = text(DiffFormat::FlameGraph, &base, &Side::new(View::Wall));
+    let gone = text(
+        DiffFormat::FlameGraph,
+        &base,
+        &SampledProfile::new(View::Wall),
+    );
     assert!(
         gone.contains("solve (run.py:1) (6,000,000 µs, 66.67%; -66.67%)"),
         "{gone}"
     );
-    let empty = Side::new(View::Wall);
+    let empty = SampledProfile::new(View::Wall);
     assert!(
         text(DiffFormat::FlameGraph, &empty, &empty).contains("no wall time was seen in either")
     );

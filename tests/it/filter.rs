@@ -1,4 +1,4 @@
-//! What a selection leaves of a recording.
+//! Payload a selection leaves of a recording.
 
 use std::collections::HashMap;
 

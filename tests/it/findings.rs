@@ -1,4 +1,4 @@
-//! What stands out in a profile, and what does not.
+//! Payload stands out in a profile, and what does not.
 
 use rsamp::export::words::findings::sentences;
 use rsamp::profile::Profile;

@@ -3,7 +3,7 @@
 use rsamp::export::line_table::{LineTableOptions, line_tables};
 use rsamp::export::source_text::SourceText;
 use rsamp::profile::confidence::Confidence;
-use rsamp::profile::diff::Side;
+use rsamp::profile::diff::SampledProfile;
 use rsamp::profile::event::{Event, Missing, Nanos, Process, ProcessId, Sample, State, Usage};
 use rsamp::profile::functions::FunctionKind;
 use rsamp::profile::functions::Functions;
@@ -187,7 +187,7 @@ fn states_of_a_function_hold_those_of_what_it_calls() {
 /// A share of one half, visited in turns: with `ticks` samples that stand for themselves, the error is
 /// that of so many draws.
 fn errors_of(ticks: u32) -> (f64, f64) {
-    let mut side = Side::new(View::Wall);
+    let mut side = SampledProfile::new(View::Wall);
     let mut build = Build::default();
     build.thread(None);
     build.sample(0, &[Call("a", FILE, 1, 1)], 1);
@@ -231,7 +231,7 @@ fn the_more_samples_the_narrower_the_intervals() {
 
 #[test]
 fn intervals_stand_beside_shares() {
-    let mut side = Side::new(View::Wall);
+    let mut side = SampledProfile::new(View::Wall);
     let mut build = Build::default();
     build.thread(None);
     build.sample(0, &[Call("a", FILE, 1, 1)], 5_000_000_000);

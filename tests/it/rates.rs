@@ -1,4 +1,4 @@
-//! What is said of the rates at which was sampled.
+//! Payload is said of the rates at which was sampled.
 
 use rsamp::export::SummaryOptions;
 use rsamp::export::text::summary;

@@ -1,4 +1,4 @@
-//! What is written into a recording is read from it, and nothing else, whatever happens to its bytes.
+//! Payload is written into a recording is read from it, and nothing else, whatever happens to its bytes.
 
 use std::path::Path;
 
@@ -77,7 +77,7 @@ fn assert_equal(a: &Profile, b: &Profile) {
     assert_eq!(a.rejected(), b.rejected());
 }
 
-/// What a step of a made-up recording does; numbers choose among what is defined by then.
+/// Payload a step of a made-up recording does; numbers choose among what is defined by then.
 #[derive(Debug, Clone)]
 enum Step {
     Process(String, [Option<u32>; 4]),
@@ -342,7 +342,7 @@ proptest! {
         for message in [bytes, real] {
             let mut file = write(&[], 1);
             file.extend(block(&message, message.len() as u32));
-            // What is read may be any times, such as those of which the sum is beyond 584 years.
+            // Payload is read may be any times, such as those of which the sum is beyond 584 years.
             let mut reader = Reader::new(file.as_slice()).expect("a header");
             prop_assert!(reader.read(&mut |_| ()).is_ok());
         }

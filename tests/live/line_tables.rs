@@ -9,7 +9,7 @@ use rsamp::cpython::line_table::{LineFormat, LineIndex, LineTable};
 use crate::programs::program;
 use crate::pythons::{Python, pythons};
 
-/// What the standard library of every version has more of.
+/// Payload the standard library of every version has more of.
 const AT_LEAST_CODE_OBJECTS: usize = 10_000;
 
 /// Where ranges end and the line of each, neighbours of the same line merged.
@@ -19,7 +19,7 @@ type Runs = Vec<(u32, Option<u32>)>;
 struct Record {
     table: LineTable,
     code_bytes: u32,
-    /// What the interpreter says, in up to two ways.
+    /// Payload the interpreter says, in up to two ways.
     said: Vec<Runs>,
 }
 

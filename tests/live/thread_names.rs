@@ -17,7 +17,7 @@ use rsamp::recording::Reader;
 
 use crate::pythons::{Python, pythons};
 
-/// What the program says.
+/// Payload the program says.
 #[derive(serde::Deserialize)]
 struct Said {
     /// `id(sys.modules)`.

@@ -11,10 +11,10 @@ use crate::cli::{commands, request};
 use crate::export::diff::{self as export, DiffFormat, Names, table};
 use crate::export::words::escape::escaped;
 use crate::export::words::number::size;
-use crate::profile::diff::{Diff, Side};
+use crate::profile::diff::{Diff, SampledProfile};
 use crate::profile::filter::{NothingLeft, Selection};
 use crate::run::inputs::{self, Trouble};
-use crate::run::outputs::{Place, Readers};
+use crate::run::outputs::{Destination, Readers};
 
 /// How many rows the tables have on a terminal.
 const ROWS: usize = 20;
@@ -25,10 +25,10 @@ const ROWS: usize = 20;
 /// When one of the recordings cannot be read, nothing is left of both, or nothing can be written.
 pub fn run(request: &request::Diff) -> Result<u8> {
     let places = request.outputs.iter().map(|(path, format)| {
-        let place = Place::named(path, request.force)?;
+        let place = Destination::named(path, request.force)?;
         Ok((place, *format))
     });
-    let places: Vec<(Place, DiffFormat)> = places.collect::<Result<_>>()?;
+    let places: Vec<(Destination, DiffFormat)> = places.collect::<Result<_>>()?;
     let mut trouble = Trouble::default();
     let (base, base_left) = side(&request.base, &request.selection, &mut trouble)?;
     let (new, new_left) = side(&request.new, &request.selection, &mut trouble)?;
@@ -51,21 +51,21 @@ pub fn run(request: &request::Diff) -> Result<u8> {
     })
 }
 
-/// What one word of the command line stands for, and whether the filters left something of it.
+/// Payload one word of the command line stands for, and whether the filters left something of it.
 fn side(
     word: &PathBuf,
     selection: &Selection,
     trouble: &mut Trouble,
-) -> Result<(Side, Result<(), NothingLeft>)> {
+) -> Result<(SampledProfile, Result<(), NothingLeft>)> {
     let mut inputs = inputs::open(inputs::expand(std::slice::from_ref(word))?, trouble)?;
-    let mut side = Side::new(selection.view);
+    let mut side = SampledProfile::new(selection.view);
     let left = inputs::read_selected(&mut inputs, selection, trouble, &mut |event| {
         side.apply(event)
     });
     Ok((side, left))
 }
 
-/// What only one side has is a difference; what none has is an error.
+/// Payload only one side has is a difference; what none has is an error.
 fn say_nothing_left(
     request: &request::Diff,
     base: Result<(), NothingLeft>,
@@ -83,7 +83,12 @@ fn say_nothing_left(
 }
 
 /// Whether everything was written.
-fn write(places: &[(Place, DiffFormat)], diff: &Diff<'_>, names: &Names, is_quiet: bool) -> bool {
+fn write(
+    places: &[(Destination, DiffFormat)],
+    diff: &Diff<'_>,
+    names: &Names,
+    is_quiet: bool,
+) -> bool {
     let mut is_whole = true;
     for (place, format) in places {
         let written = place.write(Readers::Usual, &mut |out| {

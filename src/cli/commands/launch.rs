@@ -10,21 +10,21 @@ use anyhow::{Context, Result};
 use crate::cli::commands;
 use crate::cli::ending::Ending;
 use crate::cli::errors::exit_code;
-use crate::cli::errors::hints::Doing;
+use crate::cli::errors::hints::Action;
 use crate::cli::terminal::streams::{self, Severity};
 use crate::cli::terminal::summary;
 use crate::launch::batch::{self, BatchError, Call, Script, Submission};
 use crate::launch::scripts::{self, Called, ThisMachine};
-use crate::launch::{self, Launch, Wish, shims};
+use crate::launch::{self, Launch, LauncherChoice, shims};
 use crate::process::{Change, Launched};
-use crate::run::gather::{self, Gathered, Scratch};
+use crate::run::gather::{self, Gathered, RanksDir};
 use crate::run::outputs::{Facts, Plan};
 use crate::run::program_name;
 use crate::run::request::{Placement, Record};
 
 /// Which way a command is profiled.
 #[derive(Debug)]
-pub enum Way {
+pub enum RunMode {
     /// It runs here, with all that descends from it.
     Here,
     /// A launcher starts it on its ranks.
@@ -39,31 +39,31 @@ pub enum Way {
 ///
 /// # Errors
 /// When the program cannot be told from the launcher's options.
-pub fn way(request: &Record) -> Result<Way> {
+pub fn run_mode(request: &Record) -> Result<RunMode> {
     let wish = match &request.placement {
         Placement::AsTyped(wish) => *wish,
         Placement::BatchScript(line) => {
             let called = scripts::called_by(&request.command, &ThisMachine);
             warn_of_paths(request, &called);
-            return Ok(Way::Script(Some(*line), called));
+            return Ok(RunMode::Script(Some(*line), called));
         }
-        Placement::Rank(_) => return Ok(Way::Here),
+        Placement::Rank(_) => return Ok(RunMode::Here),
     };
-    if wish == Wish::None {
-        return Ok(Way::Here);
+    if wish == LauncherChoice::None {
+        return Ok(RunMode::Here);
     }
     if let Some(submission) = batch::find(&request.command)? {
-        return Ok(Way::Batch(submission));
+        return Ok(RunMode::Batch(submission));
     }
     if let Some(launch) = launch::find(&request.command, wish)? {
         warn_of_spawns(request);
-        return Ok(Way::Ranks(launch));
+        return Ok(RunMode::Ranks(launch));
     }
     let called = scripts::called_by(&request.command, &ThisMachine);
     warn_of_paths(request, &called);
     Ok(match called.launchers.is_empty() {
-        true => Way::Here,
-        false => Way::Script(None, called),
+        true => RunMode::Here,
+        false => RunMode::Script(None, called),
     })
 }
 
@@ -106,8 +106,8 @@ fn plan(request: &Record, name: &str) -> Result<Plan> {
     Ok(Plan::check(&request.outputs, &name, None)?)
 }
 
-fn scratch(request: &Record, name: &str) -> Result<Scratch> {
-    Scratch::create(&request.outputs, name).context(NO_SCRATCH)
+fn scratch(request: &Record, name: &str) -> Result<RanksDir> {
+    RanksDir::create(&request.outputs, name).context(NO_SCRATCH)
 }
 
 /// The launcher's command with rsamp before each program. `options` are those of `rsamp record`.
@@ -195,7 +195,7 @@ fn warn_of_spawns(request: &Record) {
     let error = anyhow::anyhow!(
         "{script:?} starts MPI processes by itself: they run without rsamp, and are not recorded"
     );
-    let doing = Doing::Record(request.command.clone());
+    let doing = Action::Record(request.command.clone());
     streams::complain(Severity::Warning, &error, &doing);
     streams::say(
         "hint: let the launcher start the workers of an MPIPoolExecutor: mpirun -n 5 python -m mpi4py.futures x.py",
@@ -220,7 +220,7 @@ fn warn_of_unseen(request: &Record, scratch: &Path, called: &Called) {
     let error = anyhow::anyhow!(
         "the script names {names}, and did not call it by PATH: if it ran, its ranks are not recorded"
     );
-    let doing = Doing::Record(request.command.clone());
+    let doing = Action::Record(request.command.clone());
     streams::complain(Severity::Warning, &error, &doing);
     streams::say(
         "hint: env -i, exec behind a changed PATH, and sh with a PATH of its own hide rsamp: put rsamp record -- before \
@@ -234,7 +234,7 @@ fn warn_of_paths(request: &Record, called: &Called) {
         let error = anyhow::anyhow!(
             "the script calls {path} by its path: rsamp cannot put itself before its programs, and records none of its ranks"
         );
-        let doing = Doing::Record(request.command.clone());
+        let doing = Action::Record(request.command.clone());
         streams::complain(Severity::Warning, &error, &doing);
         let name = Path::new(path).file_name().unwrap_or_default();
         streams::say(format_args!(
@@ -247,7 +247,7 @@ fn warn_of_paths(request: &Record, called: &Called) {
 /// The command, what to change in its environment, and the folder of its own recording.
 fn prepare(
     request: &Record,
-    scratch: &Scratch,
+    scratch: &RanksDir,
     (line, called): (Option<usize>, &Called),
     name: &str,
 ) -> Result<(Vec<OsString>, Vec<Change>, PathBuf)> {
@@ -307,7 +307,7 @@ pub fn submit(request: &Record, submission: &Submission) -> Result<Ending> {
             streams::complain(
                 Severity::Warning,
                 &error,
-                &Doing::Record(request.command.clone()),
+                &Action::Record(request.command.clone()),
             );
             streams::say(
                 "hint: put rsamp record -- before python, or before the launcher, in the script",
@@ -316,7 +316,7 @@ pub fn submit(request: &Record, submission: &Submission) -> Result<Ending> {
         }
     };
     // Slurm calls the job after the file, unless it has a name.
-    let folder = Scratch::create(&request.outputs, "rsamp-submit").context(NO_SCRATCH)?;
+    let folder = RanksDir::create(&request.outputs, "rsamp-submit").context(NO_SCRATCH)?;
     let file = folder.path().join(name);
     let submitted = fs::write(&file, script)
         .context("write the job script")
@@ -363,7 +363,7 @@ fn tell(request: &Record, gathered: Gathered, code: u8) -> u8 {
     if let Some(recorded) = recorded.as_ref().filter(|_| !request.quiet) {
         streams::say(summary::text(recorded, "the program").trim_end());
     }
-    let doing = Doing::Record(request.command.clone());
+    let doing = Action::Record(request.command.clone());
     let what = match &recorded {
         Some(_) => "nothing was recorded of a part of the program",
         None => "the program ran, but nothing was recorded",

@@ -23,7 +23,7 @@ pub mod on_node;
 pub mod completions;
 
 use crate::cli::errors::exit_code;
-use crate::cli::errors::hints::Doing;
+use crate::cli::errors::hints::Action;
 use crate::cli::terminal::streams::{self, Severity};
 use crate::cli::terminal::summary;
 use crate::export::words::escape::escaped;
@@ -56,7 +56,7 @@ fn say_trouble(trouble: Trouble) -> u8 {
     let mut code = exit_code::OK;
     for error in trouble.errors {
         let error = anyhow::Error::new(error);
-        streams::complain(Severity::Error, &error, &Doing::Report);
+        streams::complain(Severity::Error, &error, &Action::Report);
         if code == exit_code::OK {
             code = exit_code::of(&error);
         }
@@ -69,7 +69,7 @@ fn say_job_errors(errors: Vec<JobError>) -> u8 {
     let mut code = exit_code::OK;
     for error in errors {
         let error = anyhow::Error::new(error);
-        streams::complain(Severity::Error, &error, &Doing::Job);
+        streams::complain(Severity::Error, &error, &Action::Job);
         if code == exit_code::OK {
             code = exit_code::of(&error);
         }

@@ -14,7 +14,7 @@ use nix::unistd::{Pid as NixPid, gethostname};
 use crate::cli::errors::exit_code;
 use crate::cli::request::{self, OnNodeWork};
 use crate::export::dump::json;
-use crate::launch::job::relay::{self, MAX_DATA_BYTES, Message, Told, What};
+use crate::launch::job::relay::{self, MAX_DATA_BYTES, Message, Payload, ProcessTag};
 use crate::launch::job::{Member, Top, members, tops};
 use crate::sampler::{self, SamplerError};
 
@@ -27,36 +27,36 @@ const NO_CHILDREN: &str = "--no-children";
 /// When the processes cannot be listed, or nobody reads what was found.
 pub fn run(request: &request::OnNode) -> Result<u8> {
     let number = std::env::var("SLURM_NODEID").ok();
-    let teller = Teller {
+    let teller = NodeReporter {
         node: number.and_then(|number| number.parse().ok()).unwrap_or(0),
         not_python: AtomicU32::new(0),
     };
     let host = gethostname().context("ask for the name of this node")?;
-    teller.tell(What::Hello(relay::short(&host.to_string_lossy())))?;
+    teller.tell(Payload::Hello(relay::short(&host.to_string_lossy())))?;
     let members = members(request.step.as_deref());
     let members = members.context("list the processes of this node")?;
     match &request.work {
         OnNodeWork::Dump => dump(&members, &teller)?,
         OnNodeWork::Attach(options) => attach(members, options, &teller)?,
     }
-    teller.tell(What::Done(teller.not_python.load(Ordering::Relaxed)))?;
+    teller.tell(Payload::Done(teller.not_python.load(Ordering::Relaxed)))?;
     Ok(exit_code::OK)
 }
 
 /// Says what was found, from several threads.
-struct Teller {
+struct NodeReporter {
     node: u32,
     not_python: AtomicU32,
 }
 
-impl Teller {
-    fn tell(&self, what: What) -> io::Result<()> {
+impl NodeReporter {
+    fn tell(&self, what: Payload) -> io::Result<()> {
         let node = self.node;
         relay::write(&Message { node, what }, &mut io::stdout().lock())
     }
 
     fn begin(&self, member: &Member) -> io::Result<()> {
-        self.tell(What::Begin(Told {
+        self.tell(Payload::Begin(ProcessTag {
             pid: member.pid.0,
             step: relay::short(&member.step),
             rank: member.in_job().rank,
@@ -64,7 +64,7 @@ impl Teller {
     }
 
     fn end(&self, member: &Member, why: Option<&str>) -> io::Result<()> {
-        self.tell(What::End(member.pid.0, why.map(relay::short)))
+        self.tell(Payload::End(member.pid.0, why.map(relay::short)))
     }
 
     fn skip(&self, count: usize) {
@@ -91,13 +91,13 @@ fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) -> io::Result<()> + Sync) -
     })
 }
 
-fn dump(members: &[Member], teller: &Teller) -> io::Result<()> {
+fn dump(members: &[Member], teller: &NodeReporter) -> io::Result<()> {
     for_each(members.iter().collect(), |member| {
         match sampler::dump(member.pid) {
             Ok(dump) => {
                 teller.begin(member)?;
                 for piece in json::json(&dump)?.as_bytes().chunks(MAX_DATA_BYTES) {
-                    teller.tell(What::data(member.pid.0, piece))?;
+                    teller.tell(Payload::data(member.pid.0, piece))?;
                 }
                 teller.end(member, None)
             }
@@ -124,7 +124,7 @@ fn is_no_python(error: &SamplerError) -> bool {
 }
 
 /// Has a further rsamp attach to each rank, so that what happens to one does not touch the others.
-fn attach(members: Vec<Member>, options: &[OsString], teller: &Teller) -> io::Result<()> {
+fn attach(members: Vec<Member>, options: &[OsString], teller: &NodeReporter) -> io::Result<()> {
     let (members, others) = apart(members);
     teller.skip(others.len());
     let rsamp = std::env::current_exe()?;
@@ -187,7 +187,7 @@ fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn relay_recording(member: &Member, mut child: Child, teller: &Teller) -> io::Result<()> {
+fn relay_recording(member: &Member, mut child: Child, teller: &NodeReporter) -> io::Result<()> {
     let mut piece = [0; MAX_DATA_BYTES];
     let mut is_begun = false;
     if let Some(mut recording) = child.stdout.take() {
@@ -200,7 +200,7 @@ fn relay_recording(member: &Member, mut child: Child, teller: &Teller) -> io::Re
                 teller.begin(member)?;
                 is_begun = true;
             }
-            teller.tell(What::data(member.pid.0, &piece[..length]))?;
+            teller.tell(Payload::data(member.pid.0, &piece[..length]))?;
         }
     }
     let mut said = String::new();

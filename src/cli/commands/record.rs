@@ -10,20 +10,20 @@ use std::{fs, thread};
 
 use anyhow::{Context, Result, anyhow};
 
-use super::launch::{self, Way};
+use super::launch::{self, RunMode};
 use crate::cli::commands;
 use crate::cli::ending::Ending;
 use crate::cli::errors::exit_code;
-use crate::cli::errors::hints::Doing;
+use crate::cli::errors::hints::Action;
 use crate::cli::terminal::progress::ProgressLine;
 use crate::cli::terminal::streams::{self, Severity};
 use crate::cli::terminal::summary;
-use crate::launch::InJob;
+use crate::launch::JobContext;
 use crate::process::{Change, Launched, Pid, Process, SpawnError, spawn};
 use crate::profile::filter::Ranks;
 use crate::run::outputs::{Facts, Kind, Pattern, Plan};
 use crate::run::pipeline::{Recorded, Recording};
-use crate::run::request::{Files, Output, Outputs, Placement, ProgressWish, Record};
+use crate::run::request::{Files, Output, Outputs, Placement, Record, ShowProgress};
 use crate::run::{gather, program_name};
 use crate::sampler::{Children, Ended, Progress, SamplerError, Stop};
 
@@ -31,7 +31,7 @@ use crate::sampler::{Children, Ended, Progress, SamplerError, Stop};
 /// means. Past this time it is told to stop.
 const SEE_END: Duration = Duration::from_secs(5);
 
-/// What came of a program that ran.
+/// Payload came of a program that ran.
 struct Ran {
     recorded: Result<Recorded>,
     /// The program's exit code.
@@ -47,7 +47,7 @@ struct Ran {
 /// # Errors
 /// When the program is not started.
 pub fn run(request: &Record) -> Result<Ending> {
-    let rank = InJob::own().rank;
+    let rank = JobContext::own().rank;
     let is_wanted = |rank| request.ranks.iter().any(|ranks| ranks.holds(rank));
     if !request.ranks.is_empty() && rank.is_some_and(|rank| !is_wanted(rank)) {
         return Err(become_program(&request.command).into());
@@ -56,22 +56,22 @@ pub fn run(request: &Record) -> Result<Ending> {
         let error = anyhow!(
             "the command is rsamp record itself: it records, with its own options, and this rsamp does not"
         );
-        let doing = Doing::Record(request.command.clone());
+        let doing = Action::Record(request.command.clone());
         streams::complain(Severity::Warning, &error, &doing);
         return Err(become_program(&request.command).into());
     }
-    match launch::way(request)? {
-        Way::Ranks(found) => return launch::run_ranks(request, &found),
-        Way::Script(line, called) => return launch::run_script(request, line, &called),
-        Way::Batch(submission) => return launch::submit(request, &submission),
-        Way::Here => {}
+    match launch::run_mode(request)? {
+        RunMode::Ranks(found) => return launch::run_ranks(request, &found),
+        RunMode::Script(line, called) => return launch::run_script(request, line, &called),
+        RunMode::Batch(submission) => return launch::submit(request, &submission),
+        RunMode::Here => {}
     }
     if !request.ranks.is_empty() && rank.is_none() {
         let error = anyhow!(
             "--ranks {}: no launcher gave this process a rank, so it is recorded",
             listed(&request.ranks)
         );
-        streams::complain(Severity::Warning, &error, &Doing::Report);
+        streams::complain(Severity::Warning, &error, &Action::Report);
     }
     if let Placement::Rank(folder) = &request.placement {
         let (code, _, launched) = gathered(request, folder, &[])?;
@@ -89,7 +89,7 @@ pub fn run(request: &Record) -> Result<Ending> {
     let plan = Plan::check(&outputs, &in_files, None)?;
     let mut ran = record(request, name, plan, &[])?;
     if let Ok(recorded) = &mut ran.recorded {
-        // Told below, by their names.
+        // ProcessTag below, by their names.
         recorded.sampled.running = 0;
     }
     let code = settle(request, ran.recorded, ran.code, &facts);
@@ -137,7 +137,7 @@ fn own_outputs(outputs: &Outputs, facts: &Facts) -> Result<Outputs> {
                 "the other ranks or tasks of this job would write {:?} too: each writes one of its own, this one {path:?}",
                 file.path
             );
-            streams::complain(Severity::Warning, &error, &Doing::Report);
+            streams::complain(Severity::Warning, &error, &Action::Report);
         }
         file.pattern = Pattern::with_marks(&path)?;
         file.path = path;
@@ -173,12 +173,12 @@ pub fn gathered(
             let host = Facts::own().host;
             let error = anyhow::Error::new(error)
                 .context(format!("the recording is left on {host}, as {file:?}"));
-            streams::complain(Severity::Warning, &error, &Doing::Report);
+            streams::complain(Severity::Warning, &error, &Action::Report);
             Plan::check(&outputs(&file), &name, None)?
         }
     };
     let quiet = Record {
-        progress: ProgressWish::Never,
+        progress: ShowProgress::Never,
         quiet: true,
         ..request.clone()
     };
@@ -186,7 +186,7 @@ pub fn gathered(
     match ran.recorded {
         Ok(recorded) => {
             if let Some(error) = &recorded.sampled.too_short {
-                // What has no samples and no process is no recording.
+                // Payload has no samples and no process is no recording.
                 let _ = fs::remove_file(&file);
                 gather::leave_note(&file, &error.to_string());
             } else if let Some(error) = summary::errors(&recorded.outcomes).first() {
@@ -198,7 +198,7 @@ pub fn gathered(
                 streams::complain(
                     Severity::Error,
                     &anyhow!("{place}: {error}"),
-                    &Doing::Report,
+                    &Action::Report,
                 );
             }
         }
@@ -277,7 +277,7 @@ fn settle(request: &Record, recorded: Result<Recorded>, code: u8, facts: &Facts)
         Err(error) => {
             let error = error.context("the program ran, but nothing was recorded");
             let severity = severity(&error);
-            let doing = Doing::Record(request.command.clone());
+            let doing = Action::Record(request.command.clone());
             streams::complain(severity, &error, &doing);
             return match (code, severity) {
                 (exit_code::OK, Severity::Error) => exit_code::of(&error),
@@ -317,7 +317,7 @@ fn tell_left(left: &[Pid]) {
     let what = Process::open(*first).map_or_else(|_| String::new(), |process| process.describe());
     let error =
         anyhow!("the program ended, but {runs}, unrecorded from here: {what}, process {first}");
-    streams::complain(Severity::Warning, &error, &Doing::Record(Vec::new()));
+    streams::complain(Severity::Warning, &error, &Action::Record(Vec::new()));
     streams::say(format_args!(
         "hint: rsamp attach --pid {first} records it; what the program waits for (wait, join) rsamp records to its end"
     ));

@@ -11,7 +11,7 @@ use crate::export::Meta;
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
-use crate::profile::diff::Side;
+use crate::profile::diff::SampledProfile;
 use crate::run::headlines;
 use crate::run::inputs::{self, Input, Trouble};
 use crate::run::merge::{Recordings, common_header};
@@ -51,7 +51,7 @@ pub fn run(request: &request::Report) -> Result<u8> {
     }
     // Intervals are made of how the times are spread, which takes longer to fold.
     let mut side = (request.tables.with_confidence)
-        .then(|| Side::folding_into(profile.clone(), request.selection.view));
+        .then(|| SampledProfile::folding_into(profile.clone(), request.selection.view));
     let left = inputs::read_selected(
         &mut inputs,
         &request.selection,
@@ -73,7 +73,7 @@ pub fn run(request: &request::Report) -> Result<u8> {
             recordings.sources(&input.source, &input.changed_files);
         }
     }
-    let profile = side.as_ref().map_or(&profile, Side::profile);
+    let profile = side.as_ref().map_or(&profile, SampledProfile::profile);
     let confidence = side.as_ref().map(Confidence::of);
     if request.tables.is_any() {
         let text = tables::text(request, &inputs, profile, confidence.as_ref())?;

@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 
 use crate::cli::commands;
 use crate::cli::errors::exit_code;
-use crate::cli::errors::hints::Doing;
+use crate::cli::errors::hints::Action;
 use crate::cli::terminal::streams::{self, Severity};
-use crate::launch::{self, Wish, shims};
+use crate::launch::{self, LauncherChoice, shims};
 use crate::process::spawn;
 use crate::run::gather;
 
@@ -34,14 +34,14 @@ pub fn run(launcher: &'static str) -> u8 {
     // Whatever rsamp cannot do here, the script goes on.
     let words = with_rsamp(&words, launcher, &scratch).unwrap_or_else(|error| {
         let error = error.context(format!("{launcher} runs without rsamp on the ranks"));
-        streams::complain(Severity::Warning, &error, &Doing::Record(words.clone()));
+        streams::complain(Severity::Warning, &error, &Action::Record(words.clone()));
         words
     });
     become_launcher(&program, &words, Some(&scratch))
 }
 
 fn with_rsamp(words: &[OsString], launcher: &str, scratch: &Path) -> Result<Vec<OsString>> {
-    let Some(launch) = launch::find(words, Wish::Auto)? else {
+    let Some(launch) = launch::find(words, LauncherChoice::Auto)? else {
         return Ok(words.to_vec());
     };
     let options = shims::options(scratch).context("read rsamp's options")?;
@@ -58,7 +58,7 @@ fn become_launcher(program: &Path, words: &[OsString], scratch: Option<&Path>) -
     streams::complain(
         Severity::Error,
         &error.into(),
-        &Doing::Record(words.to_vec()),
+        &Action::Record(words.to_vec()),
     );
     code
 }

@@ -29,7 +29,7 @@ const NO_SUCH_PROCESS: &str = "list the Python processes with: pgrep -a python; 
 
 /// What was being done when the error came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Doing {
+pub enum Action {
     /// Reading the command line of this subcommand.
     Reading(&'static str),
     /// `rsamp record` of this command.
@@ -48,7 +48,7 @@ pub enum Doing {
 ///
 /// `rsamp` is how `sudo` finds this program, see [`sudo_name`].
 #[must_use]
-pub fn hint(error: &anyhow::Error, doing: &Doing, rsamp: &str) -> Option<String> {
+pub fn hint(error: &anyhow::Error, doing: &Action, rsamp: &str) -> Option<String> {
     error.chain().find_map(|cause| {
         if let Some(error) = cause.downcast_ref::<SamplerError>() {
             sampler_hint(error, doing, rsamp)
@@ -93,8 +93,8 @@ fn is_out_of_files(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(nix::libc::EMFILE)
 }
 
-fn sampler_hint(error: &SamplerError, doing: &Doing, rsamp: &str) -> Option<String> {
-    if let Doing::Record(command) = doing
+fn sampler_hint(error: &SamplerError, doing: &Action, rsamp: &str) -> Option<String> {
+    if let Action::Record(command) = doing
         && let Some(submitter) = submitter(command)
     {
         return Some(format!(
@@ -132,10 +132,10 @@ fn sampler_hint(error: &SamplerError, doing: &Doing, rsamp: &str) -> Option<Stri
     }
 }
 
-fn process_hint(error: &ProcessError, doing: &Doing) -> Option<String> {
+fn process_hint(error: &ProcessError, doing: &Action) -> Option<String> {
     match (error, doing) {
         (ProcessError::NoSuchProcess(_), _) => Some(NO_SUCH_PROCESS.to_owned()),
-        (ProcessError::NotAProcess(_, pid), Doing::Dump(_)) => {
+        (ProcessError::NotAProcess(_, pid), Action::Dump(_)) => {
             Some(format!("rsamp dump --pid {pid} shows all its threads"))
         }
         (ProcessError::NotAProcess(_, pid), _) => {
@@ -145,14 +145,14 @@ fn process_hint(error: &ProcessError, doing: &Doing) -> Option<String> {
     }
 }
 
-fn not_python_hint(pid: Pid, doing: &Doing) -> String {
-    let verb = if matches!(doing, Doing::Dump(_)) {
+fn not_python_hint(pid: Pid, doing: &Action) -> String {
+    let verb = if matches!(doing, Action::Dump(_)) {
         "dump"
     } else {
         "attach"
     };
     match doing {
-        Doing::Record(_) => {
+        Action::Record(_) => {
             "when a script or launcher starts Python, put rsamp record -- in front of \
                              python inside it"
                 .to_owned()
@@ -183,11 +183,11 @@ fn submitter(command: &[std::ffi::OsString]) -> Option<String> {
         .then(|| name.into_owned())
 }
 
-fn permission_hint(pid: Pid, why: &Denied, doing: &Doing, rsamp: &str) -> String {
+fn permission_hint(pid: Pid, why: &Denied, doing: &Action, rsamp: &str) -> String {
     let again = match doing {
-        Doing::Dump(_) => format!("sudo {rsamp} dump --pid {pid}"),
+        Action::Dump(_) => format!("sudo {rsamp} dump --pid {pid}"),
         // The process has ended.
-        Doing::Record(command) => format!("sudo {rsamp} record -- {}", without_sudo(command)),
+        Action::Record(command) => format!("sudo {rsamp} record -- {}", without_sudo(command)),
         _ => format!("sudo {rsamp} attach --pid {pid}"),
     };
     let container = "start the container with docker run --cap-add=SYS_PTRACE, and with --pid=host to \
@@ -229,8 +229,8 @@ fn without_sudo(command: &[std::ffi::OsString]) -> String {
     words.join(" ")
 }
 
-fn spawn_hint(error: &SpawnError, doing: &Doing) -> Option<String> {
-    let Doing::Record(command) = doing else {
+fn spawn_hint(error: &SpawnError, doing: &Action) -> Option<String> {
+    let Action::Record(command) = doing else {
         return None;
     };
     let first = command.first()?.to_string_lossy();
@@ -275,7 +275,7 @@ fn launch_hint(error: &LaunchError) -> String {
     )
 }
 
-fn request_hint(error: &RequestError, doing: &Doing) -> String {
+fn request_hint(error: &RequestError, doing: &Action) -> String {
     match error {
         RequestError::RecordWithPid { pid } => {
             format!(
@@ -291,7 +291,7 @@ fn request_hint(error: &RequestError, doing: &Doing) -> String {
             "give the name alone; the value is read from the program's environment".to_owned()
         }
         _ => match doing {
-            Doing::Reading(subcommand) => format!("see rsamp {subcommand} --help"),
+            Action::Reading(subcommand) => format!("see rsamp {subcommand} --help"),
             _ => "see rsamp --help".to_owned(),
         },
     }
@@ -377,7 +377,7 @@ mod tests {
 
     const PID: Pid = Pid(4242);
 
-    fn hint_of(error: impl Into<anyhow::Error>, doing: &Doing) -> String {
+    fn hint_of(error: impl Into<anyhow::Error>, doing: &Action) -> String {
         let error = error.into().context("profile it");
         format!(
             "{error:#}\n{}",
@@ -442,7 +442,7 @@ mod tests {
             let named = format!("{why:?}");
             let text = hint_of(
                 SamplerError::PermissionDenied { pid: PID, why },
-                &Doing::Attach(PID),
+                &Action::Attach(PID),
             );
             assert!(text.contains(reason), "{named}: no {reason} in {text}");
             assert!(text.contains(help), "{named}: no {help} in {text}");
@@ -452,7 +452,7 @@ mod tests {
                 pid: PID,
                 why: root(),
             },
-            &Doing::Dump(PID),
+            &Action::Dump(PID),
         );
         assert!(dump.contains("sudo rsamp dump --pid 4242"), "{dump}");
     }
@@ -463,11 +463,11 @@ mod tests {
             pid: PID,
             what: "bash (/usr/bin/bash)".to_owned(),
         };
-        insta::assert_snapshot!(hint_of(error(), &Doing::Attach(PID)), @r"
+        insta::assert_snapshot!(hint_of(error(), &Action::Attach(PID)), @r"
         profile it: process 4242 is bash (/usr/bin/bash), not a Python program
         if it started a Python program, name that one: rsamp attach --pid $(pgrep -n -P 4242 python)
         ");
-        insta::assert_snapshot!(hint_of(error(), &Doing::Record(vec!["bash".into()])), @r"
+        insta::assert_snapshot!(hint_of(error(), &Action::Record(vec!["bash".into()])), @r"
         profile it: process 4242 is bash (/usr/bin/bash), not a Python program
         when a script or launcher starts Python, put rsamp record -- in front of python inside it
         ");
@@ -481,7 +481,7 @@ mod tests {
             &["flux", "run"],
         ] {
             let command = command.iter().map(Into::into).collect();
-            let text = hint_of(SamplerError::EndedEarly(PID), &Doing::Record(command));
+            let text = hint_of(SamplerError::EndedEarly(PID), &Action::Record(command));
             assert!(text.contains("inside the job script"), "{text}");
         }
     }
@@ -493,7 +493,7 @@ mod tests {
             found: "3.16.0".to_owned(),
             known: "2.7 and 3.3 to 3.15".to_owned(),
         };
-        insta::assert_snapshot!(hint_of(error, &Doing::Attach(PID)), @r"
+        insta::assert_snapshot!(hint_of(error, &Action::Attach(PID)), @r"
         profile it: process 4242 runs Python 3.16.0; rsamp knows 2.7 and 3.3 to 3.15
         a newer rsamp may know this version
         ");
@@ -515,14 +515,14 @@ mod tests {
             let Err(error) = crate::process::Launched::spawn(&command) else {
                 panic!("{command:?} started")
             };
-            let text = hint_of(error, &Doing::Record(command));
+            let text = hint_of(error, &Action::Record(command));
             assert!(text.contains(expected), "no {expected} in {text}");
         }
     }
 
     #[test]
     fn a_wrong_line_is_corrected() {
-        let reading = Doing::Reading("record");
+        let reading = Action::Reading("record");
         let table = [
             (
                 RequestError::RecordWithPid {

@@ -5,7 +5,7 @@ use super::outputs::outputs;
 use super::sampling::{bounds, extras, sampling};
 use crate::cli::args::{AttachArgs, TargetArgs};
 use crate::process::Pid;
-use crate::run::request::{Attach, ProgressWish};
+use crate::run::request::{Attach, ShowProgress};
 use crate::sampler::Children;
 
 /// Builds what `rsamp attach` asks for.
@@ -20,9 +20,9 @@ pub fn attach(args: &AttachArgs) -> Result<Attach, RequestError> {
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         progress: if args.sampling.quiet {
-            ProgressWish::Never
+            ShowProgress::Never
         } else {
-            ProgressWish::AnyTerminal
+            ShowProgress::AnyTerminal
         },
         quiet: args.sampling.quiet,
     })
@@ -32,7 +32,7 @@ pub(super) fn target(subcommand: &'static str, args: &TargetArgs) -> Result<Pid,
     let (pid, surplus) = match (&args.pid, args.words.as_slice()) {
         (Some(pid), words) => (pid.clone(), words),
         (None, [pid, words @ ..]) => (pid.to_string_lossy().into_owned(), words),
-        (None, []) => return Err(RequestError::NoPid(String::new())),
+        (None, []) => return Err(RequestError::InvalidPid(String::new())),
     };
     if !surplus.is_empty() {
         let words: Vec<_> = surplus.iter().map(|word| word.to_string_lossy()).collect();
@@ -43,6 +43,6 @@ pub(super) fn target(subcommand: &'static str, args: &TargetArgs) -> Result<Pid,
     }
     match pid.parse::<i32>() {
         Ok(number) if number > 0 => Ok(Pid(number)),
-        _ => Err(RequestError::NoPid(pid)),
+        _ => Err(RequestError::InvalidPid(pid)),
     }
 }

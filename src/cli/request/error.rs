@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::filters::FilterError;
 use crate::export::diff::UnknownDiffFormat;
-use crate::launch::NoJobName;
+use crate::launch::InvalidJobName;
 use crate::recording::size_limit::MIN_BYTES;
 use crate::run::outputs::{PatternError, UnknownKind};
 use crate::run::request::{MAX_DURATION_SECONDS, MAX_RATE_HZ, MIN_RATE_HZ};
@@ -30,10 +30,10 @@ pub enum RequestError {
     },
     /// The PID is no number, or none that a process can have.
     #[error("{0:?} is no process id: a whole number above 0")]
-    NoPid(String),
+    InvalidPid(String),
     /// What is behind `--job` names no job.
     #[error(transparent)]
-    NoJob(#[from] NoJobName),
+    InvalidJob(#[from] InvalidJobName),
     /// `rsamp on-node` was typed by hand.
     #[error("on-node is what rsamp starts by itself for --job")]
     OnNode,

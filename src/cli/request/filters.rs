@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::cli::args::{FilterArgs, Mode};
 use crate::profile::View;
 use crate::profile::event::{Nanos, State};
-use crate::profile::filter::{Hidden, Name, NoRanks, Ranks, Selection, StepName};
+use crate::profile::filter::{Hidden, InvalidRanks, Name, Ranks, Selection, StepName};
 use crate::run::request::MAX_DURATION_SECONDS;
 
 /// A filter that cannot be.
@@ -53,7 +53,7 @@ pub enum FilterError {
         text: String,
         /// What is wrong.
         #[source]
-        source: NoRanks,
+        source: InvalidRanks,
     },
     /// A pattern that is none.
     #[error("--{option}: {text:?} is no pattern")]

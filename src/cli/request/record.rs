@@ -5,7 +5,7 @@ use super::filters;
 use super::outputs::outputs;
 use super::sampling::{bounds, extras, sampling};
 use crate::cli::args::RecordArgs;
-use crate::run::request::{Placement, ProgressWish, Record};
+use crate::run::request::{Placement, Record, ShowProgress};
 use crate::sampler::Children;
 
 /// Builds what `rsamp record` asks for.
@@ -28,9 +28,9 @@ pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
         progress: match (args.sampling.quiet, args.progress) {
-            (true, _) => ProgressWish::Never,
-            (false, true) => ProgressWish::AnyTerminal,
-            (false, false) => ProgressWish::OwnTerminal,
+            (true, _) => ShowProgress::Never,
+            (false, true) => ShowProgress::AnyTerminal,
+            (false, false) => ShowProgress::OwnTerminal,
         },
         quiet: args.sampling.quiet,
     })

@@ -15,7 +15,7 @@ use crate::profile::diff::Scale;
 use crate::profile::event::Nanos;
 use crate::profile::filter::{Hidden, Name};
 use crate::run::outputs::Kind;
-use crate::run::request::{Attach, Files, Output, ProgressWish, Record};
+use crate::run::request::{Attach, Files, Output, Record, ShowProgress};
 use crate::sampler::Rate;
 
 fn command(line: &str) -> Command {
@@ -196,13 +196,13 @@ fn graphs_are_drawn_as_asked() {
 #[test]
 fn progress_is_drawn_where_it_disturbs_nobody() {
     let table = [
-        ("rsamp record x", ProgressWish::OwnTerminal, false),
+        ("rsamp record x", ShowProgress::OwnTerminal, false),
         (
             "rsamp record --progress x",
-            ProgressWish::AnyTerminal,
+            ShowProgress::AnyTerminal,
             false,
         ),
-        ("rsamp record --quiet x", ProgressWish::Never, true),
+        ("rsamp record --quiet x", ShowProgress::Never, true),
     ];
     for (line, progress, quiet) in table {
         let request = recorded(line);
@@ -214,11 +214,11 @@ fn progress_is_drawn_where_it_disturbs_nobody() {
     }
     assert_eq!(
         attached("rsamp attach 42").progress,
-        ProgressWish::AnyTerminal
+        ShowProgress::AnyTerminal
     );
     assert_eq!(
         attached("rsamp attach -p 42 -q").progress,
-        ProgressWish::Never
+        ShowProgress::Never
     );
 }
 

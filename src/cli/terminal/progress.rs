@@ -12,7 +12,7 @@ use nix::unistd::{self, getpgid, getpgrp, tcgetpgrp};
 
 use crate::export::words::number::grouped;
 use crate::process::Pid;
-use crate::run::request::ProgressWish;
+use crate::run::request::ShowProgress;
 use crate::sampler::Progress;
 
 /// Four times a second is smooth enough to read.
@@ -32,7 +32,7 @@ impl ProgressLine {
     /// `program` is the one that shares the terminal, if any: while some other job has it, nothing is drawn.
     #[must_use]
     pub fn start(
-        wish: ProgressWish,
+        wish: ShowProgress,
         counters: Arc<Progress>,
         program: Option<Pid>,
     ) -> Option<ProgressLine> {
@@ -65,11 +65,11 @@ struct Terminals {
     stdout: bool,
 }
 
-fn is_drawn(wish: ProgressWish, terminals: Terminals) -> bool {
+fn is_drawn(wish: ShowProgress, terminals: Terminals) -> bool {
     match wish {
-        ProgressWish::Never => false,
-        ProgressWish::OwnTerminal => terminals.stderr && !terminals.stdout,
-        ProgressWish::AnyTerminal => terminals.stderr,
+        ShowProgress::Never => false,
+        ShowProgress::OwnTerminal => terminals.stderr && !terminals.stdout,
+        ShowProgress::AnyTerminal => terminals.stderr,
     }
 }
 
@@ -154,12 +154,12 @@ mod tests {
     #[test]
     fn a_terminal_of_the_program_is_left_alone() {
         let table = [
-            (ProgressWish::Never, true, false, false),
-            (ProgressWish::OwnTerminal, true, false, true),
-            (ProgressWish::OwnTerminal, true, true, false),
-            (ProgressWish::OwnTerminal, false, false, false),
-            (ProgressWish::AnyTerminal, true, true, true),
-            (ProgressWish::AnyTerminal, false, true, false),
+            (ShowProgress::Never, true, false, false),
+            (ShowProgress::OwnTerminal, true, false, true),
+            (ShowProgress::OwnTerminal, true, true, false),
+            (ShowProgress::OwnTerminal, false, false, false),
+            (ShowProgress::AnyTerminal, true, true, true),
+            (ShowProgress::AnyTerminal, false, true, false),
         ];
         for (wish, stderr, stdout, expected) in table {
             assert_eq!(

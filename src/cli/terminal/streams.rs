@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 
-use crate::cli::errors::hints::{self, Doing};
+use crate::cli::errors::hints::{self, Action};
 use crate::export::words::escape::escaped;
 
 /// How bad it is.
@@ -42,7 +42,7 @@ pub fn print(text: &str) -> io::Result<()> {
 }
 
 /// Writes an error with its causes, once, and what the user can do about it, to standard error.
-pub fn complain(severity: Severity, error: &anyhow::Error, doing: &Doing) {
+pub fn complain(severity: Severity, error: &anyhow::Error, doing: &Action) {
     say(format_args!(
         "rsamp: {severity}: {}",
         escaped(&format!("{error:#}"))

@@ -35,14 +35,14 @@ use super::Names;
 /// When `out` fails.
 pub(super) fn write(diff: &Diff<'_>, names: &Names, out: &mut dyn io::Write) -> io::Result<()> {
     let functions = diff.functions().into_iter().map(|row| Row {
-        base: row.base.map(Place::of_function),
-        new: row.new.map(Place::of_function),
+        base: row.base.map(FunctionRef::of_function),
+        new: row.new.map(FunctionRef::of_function),
         self_time: Times::of(&row.self_time),
         total_time: Times::of(&row.total_time),
     });
     let lines = diff.lines().into_iter().map(|row| Row {
-        base: row.base.map(Place::of_line),
-        new: row.new.map(Place::of_line),
+        base: row.base.map(FunctionRef::of_line),
+        new: row.new.map(FunctionRef::of_line),
         self_time: Times::of(&row.self_time),
         total_time: Times::of(&row.total_time),
     });
@@ -81,8 +81,8 @@ struct Recording<'p> {
 
 #[derive(Debug, Serialize)]
 struct Row<'p> {
-    base: Option<Place<'p>>,
-    new: Option<Place<'p>>,
+    base: Option<FunctionRef<'p>>,
+    new: Option<FunctionRef<'p>>,
     #[serde(rename = "self")]
     self_time: Times,
     #[serde(rename = "total")]
@@ -90,7 +90,7 @@ struct Row<'p> {
 }
 
 #[derive(Debug, Serialize)]
-struct Place<'p> {
+struct FunctionRef<'p> {
     name: &'p str,
     file: Option<&'p str>,
     first_line: Option<u32>,
@@ -126,9 +126,9 @@ impl Times {
     }
 }
 
-impl<'p> Place<'p> {
-    fn of_function(function: Function<'p>) -> Place<'p> {
-        Place {
+impl<'p> FunctionRef<'p> {
+    fn of_function(function: Function<'p>) -> FunctionRef<'p> {
+        FunctionRef {
             name: function.name,
             file: function.file,
             first_line: function.first_line,
@@ -136,10 +136,10 @@ impl<'p> Place<'p> {
         }
     }
 
-    fn of_line((function, line): (Function<'p>, Option<u32>)) -> Place<'p> {
-        Place {
+    fn of_line((function, line): (Function<'p>, Option<u32>)) -> FunctionRef<'p> {
+        FunctionRef {
             line: Some(line),
-            ..Place::of_function(function)
+            ..FunctionRef::of_function(function)
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use nix::unistd::geteuid;
 
-use crate::launch::ranks::InJob;
+use crate::launch::ranks::JobContext;
 use crate::process::Pid;
 
 /// A process of a job.
@@ -26,7 +26,7 @@ pub struct Member {
 
 /// Which job on which node, and which step of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
+struct JobStep {
     /// Equal for processes of one job on one node, of which a machine may have several.
     job: String,
     step: String,
@@ -72,8 +72,8 @@ pub fn members(step: Option<&str>) -> io::Result<Vec<Member>> {
 impl Member {
     /// Where the environment says that it is.
     #[must_use]
-    pub fn in_job(&self) -> InJob {
-        InJob::from_environment(|wanted| {
+    pub fn in_job(&self) -> JobContext {
+        JobContext::from_environment(|wanted| {
             let mut found = self.environment.iter().filter(|(name, _)| name == wanted);
             found.next().map(|(_, value)| value.clone())
         })
@@ -140,7 +140,7 @@ fn owner(pid: Pid) -> Option<u32> {
     Some(metadata.uid())
 }
 
-fn look(pid: Pid) -> Option<(Place, Vec<(String, String)>)> {
+fn look(pid: Pid) -> Option<(JobStep, Vec<(String, String)>)> {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let environment = parse_environment(&environment);
@@ -149,13 +149,13 @@ fn look(pid: Pid) -> Option<(Place, Vec<(String, String)>)> {
 }
 
 /// The first path like `/slurm/uid_0/job_4242/step_0/task_0` in a text like `5:freezer:PATH` (cgroups(7)).
-fn place_in_groups(text: &str) -> Option<Place> {
+fn place_in_groups(text: &str) -> Option<JobStep> {
     text.lines().find_map(|line| {
         let path = line.splitn(3, ':').nth(2)?;
         let (job, step) = path.split_once("/step_")?;
         let (_, number) = job.rsplit_once("/job_")?;
         let is_job = !number.contains('/');
-        is_job.then(|| Place {
+        is_job.then(|| JobStep {
             job: job.to_owned(),
             step: step.split('/').next().unwrap_or_default().to_owned(),
         })
@@ -163,12 +163,12 @@ fn place_in_groups(text: &str) -> Option<Place> {
 }
 
 /// What srun and sbatch set; a batch script has no SLURM_STEP_ID.
-fn place_in_environment(environment: &[(String, String)]) -> Option<Place> {
+fn place_in_environment(environment: &[(String, String)]) -> Option<JobStep> {
     let value = |name: &str| {
         let found = environment.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.clone())
     };
-    Some(Place {
+    Some(JobStep {
         job: format!(
             "{} on {}",
             value("SLURM_JOB_ID")?,

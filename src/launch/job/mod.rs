@@ -5,4 +5,4 @@ pub mod relay;
 pub mod slurm;
 
 pub use members::{Member, Top, members, tops};
-pub use slurm::{Job, JobName, NoJobName, SlurmError};
+pub use slurm::{InvalidJobName, Job, JobName, SlurmError};

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-/// What begins each line; whatever else comes out of srun is somebody else's (a site's prologue).
+/// Payload begins each line; whatever else comes out of srun is somebody else's (a site's prologue).
 const MARK: &str = "rsamp:1 ";
 
 /// How much data goes into a line, in bytes; base64 makes a third more of it.
@@ -18,22 +18,22 @@ pub const MAX_DATA_BYTES: usize = 600;
 /// Texts are cut to this, escaped characters (six bytes each) included.
 const MAX_TEXT_BYTES: usize = 120;
 
-/// What a node has to say.
+/// Payload a node has to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Its number in the step (SLURM_NODEID).
     pub node: u32,
-    /// What it is.
-    pub what: What,
+    /// Payload it is.
+    pub what: Payload,
 }
 
-/// What a message says.
+/// Payload a message says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum What {
+pub enum Payload {
     /// rsamp runs on the node of this name.
     Hello(String),
     /// A Python process was found.
-    Begin(Told),
+    Begin(ProcessTag),
     /// More data of a process.
     Data(i32, String),
     /// All that there is of a process, and what went wrong with it.
@@ -42,9 +42,9 @@ pub enum What {
     Done(u32),
 }
 
-/// What is told of a process.
+/// Payload is told of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct ProcessTag {
     /// Its id as its node sees it; also names its data.
     pub pid: i32,
     /// The step of the job that it belongs to.
@@ -53,15 +53,15 @@ pub struct Told {
     pub rank: Option<u32>,
 }
 
-impl What {
+impl Payload {
     /// Data as it travels.
     #[must_use]
-    pub fn data(pid: i32, bytes: &[u8]) -> What {
-        What::Data(pid, STANDARD.encode(bytes))
+    pub fn data(pid: i32, bytes: &[u8]) -> Payload {
+        Payload::Data(pid, STANDARD.encode(bytes))
     }
 }
 
-/// The bytes of [`What::Data`].
+/// The bytes of [`Payload::Data`].
 ///
 /// # Errors
 /// When the text is no base64.
@@ -103,16 +103,16 @@ mod tests {
     fn every_message_is_a_short_line_and_comes_back() {
         let long = "\u{1}".repeat(5000);
         let all = [
-            What::Hello(short(&long)),
-            What::Begin(Told {
+            Payload::Hello(short(&long)),
+            Payload::Begin(ProcessTag {
                 pid: i32::MAX,
                 step: "4294967295".to_owned(),
                 rank: Some(u32::MAX),
             }),
-            What::data(i32::MAX, &[0xfb; MAX_DATA_BYTES]),
-            What::End(7, Some(short(&long))),
-            What::End(7, None),
-            What::Done(3),
+            Payload::data(i32::MAX, &[0xfb; MAX_DATA_BYTES]),
+            Payload::End(7, Some(short(&long))),
+            Payload::End(7, None),
+            Payload::Done(3),
         ];
         for what in all {
             let message = Message {

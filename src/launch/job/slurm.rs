@@ -22,12 +22,12 @@ pub struct JobName {
 /// A text that is no [`JobName`].
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("{0:?} is no job: its number, or that with a step, such as 4242 or 4242.0")]
-pub struct NoJobName(pub String);
+pub struct InvalidJobName(pub String);
 
 impl FromStr for JobName {
-    type Err = NoJobName;
+    type Err = InvalidJobName;
 
-    fn from_str(text: &str) -> Result<JobName, NoJobName> {
+    fn from_str(text: &str) -> Result<JobName, InvalidJobName> {
         let (job, step) = match text.split_once('.') {
             Some((job, step)) => (job, Some(step.to_owned())),
             None => (text, None),
@@ -39,7 +39,7 @@ impl FromStr for JobName {
             let job = job.to_owned();
             Ok(JobName { job, step })
         } else {
-            Err(NoJobName(text.to_owned()))
+            Err(InvalidJobName(text.to_owned()))
         }
     }
 }
@@ -317,7 +317,10 @@ mod tests {
             "4242_1_1",
             "4242[1-2]",
         ] {
-            assert_eq!(text.parse::<JobName>(), Err(NoJobName(text.to_owned())));
+            assert_eq!(
+                text.parse::<JobName>(),
+                Err(InvalidJobName(text.to_owned()))
+            );
         }
     }
 

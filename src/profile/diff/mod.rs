@@ -23,22 +23,22 @@ pub use stacks::{StackNode, Stacks};
 /// One of the two recordings. Takes events as a [`Profile`] does, and grows with the number of
 /// distinct stacks, not with that of samples.
 #[derive(Debug, Clone)]
-pub struct Side {
+pub struct SampledProfile {
     profile: Profile,
     blocks: Blocks,
 }
 
-impl Side {
+impl SampledProfile {
     /// Nothing has come yet; the time of `view` will be compared.
     #[must_use]
-    pub fn new(view: View) -> Side {
-        Side::folding_into(Profile::default(), view)
+    pub fn new(view: View) -> SampledProfile {
+        SampledProfile::folding_into(Profile::default(), view)
     }
 
     /// The same with a profile that keeps more; it is empty.
     #[must_use]
-    pub fn folding_into(profile: Profile, view: View) -> Side {
-        Side {
+    pub fn folding_into(profile: Profile, view: View) -> SampledProfile {
+        SampledProfile {
             profile,
             blocks: Blocks::new(view),
         }
@@ -165,8 +165,8 @@ impl<'p> LineChange<'p> {
 /// What differs between two recordings.
 #[derive(Debug)]
 pub struct Diff<'p> {
-    base: &'p Side,
-    new: &'p Side,
+    base: &'p SampledProfile,
+    new: &'p SampledProfile,
     scale: Scale,
     functions: Vec<FunctionChange<'p>>,
     lines: Vec<LineChange<'p>>,
@@ -176,7 +176,7 @@ pub struct Diff<'p> {
 impl<'p> Diff<'p> {
     /// Compares; both sides are of the same view.
     #[must_use]
-    pub fn of(base: &'p Side, new: &'p Side, scale: Scale) -> Diff<'p> {
+    pub fn of(base: &'p SampledProfile, new: &'p SampledProfile, scale: Scale) -> Diff<'p> {
         let sides = Sides { base, new, scale };
         let functions = pairs::functions(base.profile(), new.profile());
         let lines = pairs::lines(base.profile(), new.profile(), &functions);
@@ -272,8 +272,8 @@ fn sorted<T>(rows: &[T], changes: impl Fn(&T) -> (&Change, &Change)) -> Vec<&T> 
 
 /// Both sides and how they are compared.
 struct Sides<'p> {
-    base: &'p Side,
-    new: &'p Side,
+    base: &'p SampledProfile,
+    new: &'p SampledProfile,
     scale: Scale,
 }
 
@@ -315,7 +315,7 @@ impl Sides<'_> {
         let (base_ns, new_ns) = (base.time_ns(id, column), new.time_ns(id, column));
         let base_variance = factor * factor * base.variance(id, column, self.scale);
         let variance = base_variance + new.variance(id, column, self.scale);
-        let time = |side: &Side, ns: f64, factor: f64| Time {
+        let time = |side: &SampledProfile, ns: f64, factor: f64| Time {
             seconds: ns * factor / 1e9,
             share: share(ns, side.whole_ns()),
         };
@@ -331,13 +331,13 @@ impl Sides<'_> {
 
 /// The times of one side by class, and how they vary.
 struct Measured<'p> {
-    side: &'p Side,
+    side: &'p SampledProfile,
     sums: Vec<Sums>,
     variation: Variation,
 }
 
 impl<'p> Measured<'p> {
-    fn of(side: &'p Side, class_of_frame: &[usize], class_count: usize) -> Measured<'p> {
+    fn of(side: &'p SampledProfile, class_of_frame: &[usize], class_count: usize) -> Measured<'p> {
         let profile = side.profile();
         let nodes = profile.stacks().iter();
         let class_of: Vec<usize> = nodes

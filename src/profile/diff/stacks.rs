@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::pairs::Pairs;
-use super::{Side, Sides};
+use super::{SampledProfile, Sides};
 use crate::profile::functions::Function;
 
 /// A node of the tree: a function, called from its parent.
@@ -45,7 +45,12 @@ impl Stacks {
         stacks
     }
 
-    fn add(&mut self, side: &Side, function_of_frame: &[usize], add: impl Fn(&mut StackNode, u64)) {
+    fn add(
+        &mut self,
+        side: &SampledProfile,
+        function_of_frame: &[usize],
+        add: impl Fn(&mut StackNode, u64),
+    ) {
         let stacks = side.profile().stacks();
         let mut node_of_stack: Vec<usize> = Vec::with_capacity(stacks.len());
         for stack in stacks {

@@ -33,7 +33,7 @@ mod window;
 mod nothing_left;
 
 pub use nothing_left::{Criterion, NothingLeft};
-pub use ranks::{NoRanks, Ranks};
+pub use ranks::{InvalidRanks, Ranks};
 pub use selection::{HIDDEN, Hidden, Name, Selection};
 pub use step_name::StepName;
 

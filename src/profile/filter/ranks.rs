@@ -15,21 +15,21 @@ pub struct Ranks {
 /// Text that stands for no ranks.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("give numbers from 0 to 4294967295, or first-last, as 0,7,100-110")]
-pub struct NoRanks;
+pub struct InvalidRanks;
 
 impl Ranks {
     /// Takes ranks as they were typed: `3`, or `0-3` for the first four.
     ///
     /// # Errors
     /// When it is neither, or the first is above the last.
-    pub fn new(text: &str) -> Result<Ranks, NoRanks> {
-        let number = |text: &str| text.trim().parse::<u32>().map_err(|_| NoRanks);
+    pub fn new(text: &str) -> Result<Ranks, InvalidRanks> {
+        let number = |text: &str| text.trim().parse::<u32>().map_err(|_| InvalidRanks);
         let (first, last) = match text.split_once('-') {
             Some((first, last)) => (number(first)?, number(last)?),
             None => (number(text)?, number(text)?),
         };
         if first > last {
-            return Err(NoRanks);
+            return Err(InvalidRanks);
         }
         Ok(Ranks { first, last })
     }
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(holds("2-5", 5), Ok(true));
         assert_eq!(holds("2-5", 6), Ok(false));
         for text in ["", "-", "-1", "3-", "5-2", "a", "1-2-3", "4294967296"] {
-            assert_eq!(Ranks::new(text), Err(NoRanks), "{text:?}");
+            assert_eq!(Ranks::new(text), Err(InvalidRanks), "{text:?}");
         }
     }
 

@@ -32,10 +32,10 @@ const MAX_TEMPORARY_NAMES: u32 = 100;
 
 /// A path that was found writable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Destination {
     /// As the user named it.
     pub path: PathBuf,
-    way: Way,
+    way: WriteMethod,
 }
 
 /// Who may read a new file.
@@ -58,7 +58,7 @@ impl Readers {
 
 /// How bytes get there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Way {
+enum WriteMethod {
     /// A new file beside this one takes its name once it is whole.
     Rename(PathBuf),
     /// As `Rename`, but never over a file that appeared in the meantime.
@@ -127,15 +127,15 @@ pub struct WriteError {
     pub source: io::Error,
 }
 
-impl Place {
+impl Destination {
     /// Finds out whether a file that the user named can be written, without changing it.
     ///
     /// # Errors
     /// When it cannot. `is_forced`: a write-protected file is replaced all the same.
-    pub fn named(path: &Path, is_forced: bool) -> Result<Place, OutputError> {
+    pub fn named(path: &Path, is_forced: bool) -> Result<Destination, OutputError> {
         let _acting = caller::act().map_err(|source| refused(path, source))?;
-        let way = way_to(path, is_forced)?;
-        Ok(Place {
+        let way = write_method(path, is_forced)?;
+        Ok(Destination {
             path: path.to_owned(),
             way,
         })
@@ -143,10 +143,10 @@ impl Place {
 
     /// A file that must not exist yet. Nothing is checked: that happens when it is written.
     #[must_use]
-    pub fn new(path: &Path) -> Place {
-        Place {
+    pub fn new(path: &Path) -> Destination {
+        Destination {
             path: path.to_owned(),
-            way: Way::New(path.to_owned()),
+            way: WriteMethod::New(path.to_owned()),
         }
     }
 
@@ -158,23 +158,23 @@ impl Place {
     pub fn open(&self, readers: Readers) -> io::Result<File> {
         let _acting = caller::act()?;
         match &self.way {
-            Way::Rename(target) => {
+            WriteMethod::Rename(target) => {
                 let file = NewFile::beside(target, readers)?;
                 file.dress(target, readers)?;
                 // Nobody has it yet. Where the file system knows no locks, it is written without.
                 let _ = file.file.try_lock();
                 file.replace_unused(target)
             }
-            Way::New(target) => {
+            WriteMethod::New(target) => {
                 let mut options = OpenOptions::new();
                 options.write(true).create_new(true).mode(readers.mode());
                 let file = options.open(target)?;
                 let _ = file.try_lock();
                 Ok(file)
             }
-            Way::Direct(target) => direct(target),
-            Way::Stdout => descriptor(io::stdout()),
-            Way::Stderr => descriptor(io::stderr()),
+            WriteMethod::Direct(target) => direct(target),
+            WriteMethod::Stdout => descriptor(io::stdout()),
+            WriteMethod::Stderr => descriptor(io::stderr()),
         }
     }
 
@@ -191,7 +191,7 @@ impl Place {
         let mut written_bytes = 0;
         let result = self.write_counted(readers, &mut written_bytes, render);
         let is_read_no_more = |error: &io::Error| {
-            self.way == Way::Stdout && error.kind() == io::ErrorKind::BrokenPipe
+            self.way == WriteMethod::Stdout && error.kind() == io::ErrorKind::BrokenPipe
         };
         match result {
             Err(source) if !is_read_no_more(&source) => Err(WriteError {
@@ -204,7 +204,7 @@ impl Place {
     }
 }
 
-impl Place {
+impl Destination {
     fn write_counted(
         &self,
         readers: Readers,
@@ -213,17 +213,17 @@ impl Place {
     ) -> io::Result<()> {
         let _acting = caller::act()?;
         match &self.way {
-            Way::Rename(target) => {
+            WriteMethod::Rename(target) => {
                 let file = NewFile::written(target, readers, written_bytes, render)?;
                 file.dress(target, readers)?;
                 file.replace(target).map(drop)
             }
-            Way::New(target) => NewFile::written(target, readers, written_bytes, render)?
+            WriteMethod::New(target) => NewFile::written(target, readers, written_bytes, render)?
                 .become_new(target)
                 .map(drop),
-            Way::Direct(target) => copy(&direct(target)?, written_bytes, render),
-            Way::Stdout => copy(&descriptor(io::stdout())?, written_bytes, render),
-            Way::Stderr => copy(&descriptor(io::stderr())?, written_bytes, render),
+            WriteMethod::Direct(target) => copy(&direct(target)?, written_bytes, render),
+            WriteMethod::Stdout => copy(&descriptor(io::stdout())?, written_bytes, render),
+            WriteMethod::Stderr => copy(&descriptor(io::stderr())?, written_bytes, render),
         }
     }
 }
@@ -247,14 +247,14 @@ fn refused(path: &Path, source: io::Error) -> OutputError {
     }
 }
 
-fn way_to(path: &Path, is_forced: bool) -> Result<Way, OutputError> {
+fn write_method(path: &Path, is_forced: bool) -> Result<WriteMethod, OutputError> {
     let refused = |source| refused(path, source);
     if path == Path::new("-") {
-        return Ok(Way::Stdout);
+        return Ok(WriteMethod::Stdout);
     }
     let (target, is_open) = match follow(path).map_err(refused)? {
-        Followed::Descriptor(1) => return Ok(Way::Stdout),
-        Followed::Descriptor(2) => return Ok(Way::Stderr),
+        Followed::Descriptor(1) => return Ok(WriteMethod::Stdout),
+        Followed::Descriptor(2) => return Ok(WriteMethod::Stderr),
         Followed::Descriptor(_) => (path.to_owned(), true),
         Followed::Path(target) => (target, false),
     };
@@ -265,7 +265,7 @@ fn way_to(path: &Path, is_forced: bool) -> Result<Way, OutputError> {
                 OutputError::Refused { source, .. } => refused(source),
                 other => other,
             })?;
-            return Ok(Way::Rename(target));
+            return Ok(WriteMethod::Rename(target));
         }
         Err(error) => return Err(refused(error)),
     };
@@ -277,11 +277,11 @@ fn way_to(path: &Path, is_forced: bool) -> Result<Way, OutputError> {
     } else if kind.is_fifo() {
         // Opening it would wait for a reader, before the program has even started.
         is_writable
-            .map(|()| Way::Direct(target))
+            .map(|()| WriteMethod::Direct(target))
             .map_err(|errno| refused(errno.into()))
     } else if !kind.is_file() {
         direct(&target)
-            .map(|_| Way::Direct(target))
+            .map(|_| WriteMethod::Direct(target))
             .map_err(refused)
     } else if is_writable.is_err() && !is_forced {
         Err(OutputError::Protected(path.to_owned()))
@@ -292,9 +292,9 @@ fn way_to(path: &Path, is_forced: bool) -> Result<Way, OutputError> {
         Err(OutputError::Foreign(path.to_owned()))
     } else {
         match (check_folder(&folder_of(&target)), is_writable) {
-            (Ok(()), _) => Ok(Way::Rename(target)),
+            (Ok(()), _) => Ok(WriteMethod::Rename(target)),
             (Err(_), _) if is_foreign => Err(OutputError::Foreign(path.to_owned())),
-            (Err(_), Ok(())) => Ok(Way::Direct(target)),
+            (Err(_), Ok(())) => Ok(WriteMethod::Direct(target)),
             (Err(_), Err(errno)) => Err(refused(errno.into())),
         }
     }
@@ -598,7 +598,11 @@ mod tests {
     use super::*;
 
     /// Writes `text` and fails afterwards when asked to.
-    fn write(place: &Place, text: &str, failure: Option<io::ErrorKind>) -> Result<u64, WriteError> {
+    fn write(
+        place: &Destination,
+        text: &str,
+        failure: Option<io::ErrorKind>,
+    ) -> Result<u64, WriteError> {
         place.write(Readers::Usual, &mut |out| {
             out.write_all(text.as_bytes())?;
             out.flush()?;
@@ -623,7 +627,7 @@ mod tests {
         let path = folder.path().join("a.svg");
         fs::write(&path, "old").expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("permissions");
-        let place = Place::named(&path, false).expect("writable");
+        let place = Destination::named(&path, false).expect("writable");
         assert_eq!(fs::read_to_string(&path).expect("read"), "old");
 
         let error = write(&place, "half", Some(io::ErrorKind::StorageFull)).expect_err("full");
@@ -644,18 +648,22 @@ mod tests {
     fn what_is_written_bit_by_bit_is_there_at_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.rsamp");
-        let mut file = Place::new(&path).open(Readers::Usual).expect("opened");
+        let mut file = Destination::new(&path)
+            .open(Readers::Usual)
+            .expect("opened");
         file.write_all(b"new").expect("written");
         assert_eq!(fs::read(&path).expect("read"), b"new");
-        let error = Place::new(&path).open(Readers::Usual).expect_err("exists");
+        let error = Destination::new(&path)
+            .open(Readers::Usual)
+            .expect_err("exists");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
-        let busy = Place::named(&path, false).expect("writable");
+        let busy = Destination::named(&path, false).expect("writable");
         let error = busy.open(Readers::Usual).expect_err("being written");
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         drop(file);
 
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).expect("permissions");
-        let forced = Place::named(&path, true).expect("writable");
+        let forced = Destination::named(&path, true).expect("writable");
         forced
             .open(Readers::Usual)
             .expect("opened")
@@ -671,7 +679,7 @@ mod tests {
         for target in ["real.svg", "dangling.svg"] {
             let _ = fs::remove_file(&link);
             symlink(target, &link).expect("a link");
-            let place = Place::named(&link, false).expect("writable");
+            let place = Destination::named(&link, false).expect("writable");
             write(&place, target, None).expect("written");
             assert!(link.symlink_metadata().expect("metadata").is_symlink());
             assert_eq!(
@@ -685,8 +693,8 @@ mod tests {
     fn a_new_file_never_replaces_one() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.svg");
-        write(&Place::new(&path), "first", None).expect("written");
-        let error = write(&Place::new(&path), "second", None).expect_err("exists");
+        write(&Destination::new(&path), "first", None).expect("written");
+        let error = write(&Destination::new(&path), "second", None).expect_err("exists");
         assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&path).expect("read"), "first");
         assert_eq!(names(folder.path()), ["a.svg"]);
@@ -695,7 +703,7 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_found_out_before() {
         let folder = tempfile::tempdir().expect("a folder");
-        let refused = |path: &Path| Place::named(path, false).expect_err("refused");
+        let refused = |path: &Path| Destination::named(path, false).expect_err("refused");
         assert!(matches!(refused(folder.path()), OutputError::IsFolder(_)));
         assert!(matches!(
             refused(&folder.path().join("no/such/a.svg")),
@@ -714,9 +722,9 @@ mod tests {
 
     #[test]
     fn a_device_is_written_directly() {
-        let null = Place::named(Path::new("/dev/null"), false).expect("writable");
+        let null = Destination::named(Path::new("/dev/null"), false).expect("writable");
         assert_eq!(write(&null, "abc", None).expect("written"), 3);
-        let full = Place::named(Path::new("/dev/full"), false).expect("can be opened");
+        let full = Destination::named(Path::new("/dev/full"), false).expect("can be opened");
         let error = write(&full, "abc", None).expect_err("full");
         assert_eq!(
             (error.written_bytes, error.source.kind()),
@@ -752,8 +760,8 @@ mod tests {
     fn a_file_has_no_name_before_it_is_whole() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("old.svg"), "old").expect("written");
-        let old = Place::named(&folder.path().join("old.svg"), false).expect("writable");
-        for place in [Place::new(&folder.path().join("new.svg")), old] {
+        let old = Destination::named(&folder.path().join("old.svg"), false).expect("writable");
+        for place in [Destination::new(&folder.path().join("new.svg")), old] {
             let mut seen = Vec::new();
             let written = place.write(Readers::Usual, &mut |out| {
                 out.write_all(b"new")?;
@@ -772,12 +780,12 @@ mod tests {
         let path = folder.path().join("a.svg");
         fs::write(&path, "old").expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("permissions");
-        let place = Place::named(&path, false).expect("writable");
+        let place = Destination::named(&path, false).expect("writable");
         let written = place.write(Readers::Owner, &mut |out| out.write_all(b"new"));
         written.expect("written");
         assert_eq!(fs::metadata(&path).expect("metadata").mode() & 0o777, 0o600);
         let bit_by_bit = folder.path().join("a.rsamp");
-        Place::new(&bit_by_bit)
+        Destination::new(&bit_by_bit)
             .open(Readers::Owner)
             .expect("opened");
         assert_eq!(

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::process::open_regular;
 use crate::recording::Replace;
 use crate::run::caller;
-use crate::run::outputs::destination::{Place, Readers, WriteError};
+use crate::run::outputs::destination::{Destination, Readers, WriteError};
 use crate::run::outputs::outcome::{Outcome, Saved};
 use crate::run::warning::warn;
 
@@ -25,7 +25,7 @@ const MAX_NAMES: u32 = 1000;
 #[derive(Debug, Clone)]
 pub struct Growing {
     /// Where it should be.
-    pub place: Place,
+    pub destination: Destination,
     opened: Arc<Mutex<Option<Opened>>>,
 }
 
@@ -52,14 +52,17 @@ fn lock(opened: &Mutex<Option<Opened>>) -> MutexGuard<'_, Option<Opened>> {
 impl Growing {
     /// Nothing is opened yet.
     #[must_use]
-    pub fn at(place: Place) -> Growing {
+    pub fn at(destination: Destination) -> Growing {
         let opened = Arc::default();
-        Growing { place, opened }
+        Growing {
+            destination,
+            opened,
+        }
     }
 
     /// Opens it, or the next name where another rsamp writes it, which is said.
     pub fn opener(&self, readers: Readers) -> impl FnOnce() -> io::Result<File> + Send + 'static {
-        let (place, opened) = (self.place.clone(), Arc::clone(&self.opened));
+        let (place, opened) = (self.destination.clone(), Arc::clone(&self.opened));
         move || {
             let (file, path) = open(&place, readers)?;
             if path != place.path {
@@ -85,7 +88,7 @@ impl Growing {
             if !path.metadata()?.is_file() {
                 return Err(io::Error::other("only a regular file can be made smaller"));
             }
-            let place = Place::named(&path, true).map_err(io::Error::other)?;
+            let place = Destination::named(&path, true).map_err(io::Error::other)?;
             let written = place.write(readers, &mut |out| out.write_all(bytes));
             written.map_err(|error| error.source)?;
             let _acting = caller::act()?;
@@ -117,7 +120,7 @@ impl Growing {
     }
 }
 
-fn open(place: &Place, readers: Readers) -> io::Result<(File, PathBuf)> {
+fn open(place: &Destination, readers: Readers) -> io::Result<(File, PathBuf)> {
     let mut result = place.open(readers).map(|file| (file, place.path.clone()));
     for number in 2..MAX_NAMES {
         let kind = result.as_ref().map_err(io::Error::kind).err();
@@ -130,7 +133,9 @@ fn open(place: &Place, readers: Readers) -> io::Result<(File, PathBuf)> {
             break;
         }
         let path = numbered(&place.path, number);
-        result = Place::new(&path).open(readers).map(|file| (file, path));
+        result = Destination::new(&path)
+            .open(readers)
+            .map(|file| (file, path));
     }
     result
 }
@@ -171,7 +176,7 @@ fn rescued(file: &File, path: &Path, spare: &Path, outcome: Outcome) -> Outcome 
     let copy = spare.join(name);
     // From its beginning, wherever others read.
     let copied = File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).and_then(|mut from| {
-        let place = Place::new(&copy);
+        let place = Destination::new(&copy);
         let mut to = place.open(Readers::Owner)?;
         io::copy(&mut from, &mut to)
     });
@@ -208,7 +213,7 @@ mod tests {
     use crate::run::outputs::kind::Kind;
 
     fn grown(folder: &Path, name: &str) -> (Growing, File) {
-        let place = Place::named(&folder.join(name), false).expect("a place");
+        let place = Destination::named(&folder.join(name), false).expect("a place");
         let growing = Growing::at(place);
         let file = growing.opener(Readers::Usual)().expect("opened");
         (growing, file)
@@ -218,7 +223,7 @@ mod tests {
         let outcome = Outcome {
             kind: Kind::Recording,
             saved: Some(Saved {
-                path: growing.place.path.clone(),
+                path: growing.destination.path.clone(),
                 size_bytes: 4,
             }),
             error: None,

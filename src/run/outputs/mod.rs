@@ -9,7 +9,7 @@ mod pipes;
 mod plan;
 mod temporary;
 
-pub use destination::{OutputError, Place, Readers, WriteError};
+pub use destination::{Destination, OutputError, Readers, WriteError};
 pub use growing::Growing;
 pub use kind::{Kind, UnknownKind};
 pub use naming::{Facts, Pattern, PatternError};

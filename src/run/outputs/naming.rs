@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::gethostname;
 use thiserror::Error;
 
-use crate::launch::InJob;
+use crate::launch::JobContext;
 use crate::process::Pid;
 
 /// A name whose marks stand for something of the process.
@@ -54,7 +54,7 @@ pub struct Facts {
     /// The name of the machine, as gethostname(2) tells it, up to the first dot.
     pub host: String,
     /// Rank and job.
-    pub in_job: InJob,
+    pub in_job: JobContext,
 }
 
 impl Facts {
@@ -66,7 +66,7 @@ impl Facts {
         let host = host.split('.').next().unwrap_or_default();
         Facts {
             host: if host.is_empty() { "host" } else { host }.to_owned(),
-            in_job: InJob::own(),
+            in_job: JobContext::own(),
         }
     }
 
@@ -256,11 +256,11 @@ mod tests {
         let job = job.map(str::to_owned);
         Facts {
             host: "n1".to_owned(),
-            in_job: InJob {
+            in_job: JobContext {
                 rank,
                 size,
                 job,
-                ..InJob::default()
+                ..JobContext::default()
             },
         }
     }

@@ -10,12 +10,12 @@ use crate::profile::Profile;
 use crate::profile::limits::MAX_ROWS;
 use crate::profile::timeline::MAX_RUNS;
 use crate::recording::{Replace, Spare};
-use crate::run::outputs::destination::{self, Place, Readers};
+use crate::run::outputs::destination::{self, Destination, Readers};
 use crate::run::outputs::growing::Growing;
 use crate::run::outputs::kind::Kind;
 use crate::run::outputs::naming::{Facts, Pattern, own_variable};
 use crate::run::outputs::outcome::{Outcome, Saved};
-use crate::run::outputs::temporary::Scratch;
+use crate::run::outputs::temporary::TempOutput;
 use crate::run::request::{Files, Outputs};
 use crate::run::warning::warn;
 
@@ -51,7 +51,7 @@ enum PlannedFiles {
 /// A file that the user named.
 #[derive(Debug)]
 struct Named {
-    place: Place,
+    place: Destination,
     kind: Kind,
     /// Its name, when the PID is in it; and whether a write-protected file may be replaced.
     late: Option<(Pattern, bool)>,
@@ -79,7 +79,7 @@ impl Plan {
                 let files = named.iter().map(|output| {
                     let Some(pattern) = &output.pattern else {
                         return Ok(Named {
-                            place: Place::named(&output.path, outputs.force)?,
+                            place: Destination::named(&output.path, outputs.force)?,
                             kind: output.kind,
                             late: None,
                         });
@@ -87,7 +87,7 @@ impl Plan {
                     let path = pattern.path(&facts, pid.unwrap_or(Pid(0)), own_variable)?;
                     let is_late = pid.is_none() && pattern.has_pid();
                     Ok(Named {
-                        place: Place::named(&path, outputs.force)?,
+                        place: Destination::named(&path, outputs.force)?,
                         kind: output.kind,
                         late: is_late.then(|| (pattern.clone(), outputs.force)),
                     })
@@ -151,7 +151,7 @@ impl Plan {
     }
 
     /// Chooses the names for process `pid`, and tells where its recordings go, in the order of the plan.
-    pub fn settle(&mut self, pid: Pid) -> Vec<Place> {
+    pub fn settle(&mut self, pid: Pid) -> Vec<Destination> {
         let name = &self.name;
         match &mut self.files {
             PlannedFiles::Named(files) => {
@@ -171,9 +171,9 @@ impl Plan {
                 let recordings = kinds.iter().filter(|kind| **kind == Kind::Recording);
                 let places = recordings.map(|kind| {
                     let path = folder.join(default_name(name, pid, *number, *kind));
-                    match Place::named(&path, true) {
+                    match Destination::named(&path, true) {
                         Ok(place) if *is_forced => place,
-                        _ => Place::new(&path),
+                        _ => Destination::new(&path),
                     }
                 });
                 places.collect()
@@ -184,7 +184,7 @@ impl Plan {
     /// Opens a place that [`Plan::settle`] told; or its scratch file, from which
     /// [`Plan::arrive`] brings it there.
     pub fn opener(&self, growing: &Growing) -> impl FnOnce() -> io::Result<File> + Send + 'static {
-        let scratch = Scratch::for_path(&growing.place.path);
+        let scratch = TempOutput::for_path(&growing.destination.path);
         let open = growing.opener(self.readers);
         let has_scratch = self.has_scratch;
         move || if has_scratch { scratch.open() } else { open() }
@@ -192,8 +192,8 @@ impl Plan {
 
     /// Where the recording of a place goes on when its disk takes no more.
     #[must_use]
-    pub fn spare(&self, place: &Place) -> Spare {
-        let scratch = Scratch::for_path(&place.path);
+    pub fn spare(&self, place: &Destination) -> Spare {
+        let scratch = TempOutput::for_path(&place.path);
         Box::new(move || Ok((scratch.open()?, scratch.path)))
     }
 
@@ -201,7 +201,7 @@ impl Plan {
     /// behind them.
     #[must_use]
     pub fn replacer(&self, growing: &Growing) -> Replace {
-        let scratch = Scratch::for_path(&growing.place.path);
+        let scratch = TempOutput::for_path(&growing.destination.path);
         if self.has_scratch {
             return Box::new(move |bytes| scratch.replace(bytes));
         }
@@ -211,7 +211,7 @@ impl Plan {
     /// Brings a recording that was written, or what there is of it, to its place.
     #[must_use]
     pub fn arrive(&self, growing: Growing, outcome: Outcome) -> Outcome {
-        let place = &growing.place;
+        let place = &growing.destination;
         let saved = outcome.saved.as_ref();
         // One that went on elsewhere stays there.
         if saved.is_none_or(|saved| saved.path != place.path) {
@@ -220,7 +220,7 @@ impl Plan {
         if !self.has_scratch {
             return growing.end(outcome, &std::env::temp_dir());
         }
-        let scratch = Scratch::for_path(&place.path);
+        let scratch = TempOutput::for_path(&place.path);
         match scratch.settle(place, self.readers) {
             Ok(size_bytes) => Outcome {
                 saved: Some(Saved {
@@ -297,7 +297,7 @@ impl Plan {
                 for kind in kinds {
                     add(*kind, &mut |format| {
                         let path = folder.join(default_name(&self.name, pid, *number, *kind));
-                        let result = match Place::named(&path, true) {
+                        let result = match Destination::named(&path, true) {
                             Ok(place) if *is_forced => self.write_one(&place, format, render),
                             _ => self.write_new(folder, *number, format, pid, render),
                         };
@@ -340,7 +340,7 @@ impl Plan {
 
     fn write_one(
         &self,
-        place: &Place,
+        place: &Destination,
         format: Format,
         render: Render<'_>,
     ) -> Result<Saved, WriteError> {
@@ -357,11 +357,11 @@ impl Plan {
 
     fn write_by_scratch(
         &self,
-        place: &Place,
+        place: &Destination,
         format: Format,
         render: Render<'_>,
     ) -> Result<u64, WriteError> {
-        let scratch = Scratch::for_path(&place.path);
+        let scratch = TempOutput::for_path(&place.path);
         let rendered = scratch.open().and_then(|file| {
             let mut out = BufWriter::new(file);
             render(format, &mut out)?;
@@ -394,7 +394,7 @@ impl Plan {
             let path = folder.join(default_name(&self.name, pid, number, kind));
             let is_last = number >= MAX_NUMBERED_NAMES;
             if is_last || !is_taken(&path) {
-                match self.write_one(&Place::new(&path), format, render) {
+                match self.write_one(&Destination::new(&path), format, render) {
                     Err(error)
                         if !is_last && error.source.kind() == io::ErrorKind::AlreadyExists => {}
                     result => return result,
@@ -413,7 +413,8 @@ impl Named {
         };
         // All but the PID was there a moment ago.
         if let Ok(path) = pattern.path(&Facts::own(), pid, own_variable) {
-            self.place = Place::named(&path, is_forced).unwrap_or_else(|_| Place::new(&path));
+            self.place =
+                Destination::named(&path, is_forced).unwrap_or_else(|_| Destination::new(&path));
         }
     }
 }
@@ -640,7 +641,7 @@ mod tests {
         assert_eq!(read("by-scratch-42.svg"), "flamegraph");
         assert_eq!(read("by-scratch-42.1.pstats"), "pstats");
         let path = folder.path().join("x.rsamp");
-        let growing = Growing::at(Place::new(&path));
+        let growing = Growing::at(Destination::new(&path));
         plan.opener(&growing)()
             .expect("opened")
             .write_all(b"recorded")

@@ -5,28 +5,28 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::run::outputs::destination::{Place, Readers, WriteError};
+use crate::run::outputs::destination::{Destination, Readers, WriteError};
 
 /// How much goes to a network file system in one write: as much as the largest that NFS and Lustre send at once.
 const PIECE_BYTES: usize = 4 << 20;
 
 /// A file for scratch in `$TMPDIR`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scratch {
+pub struct TempOutput {
     /// Where it is until it is settled. It stays there when rsamp is killed before, or the place takes nothing.
     pub path: PathBuf,
 }
 
-impl Scratch {
+impl TempOutput {
     /// The one for what belongs to `path`: named after it, so that whoever finds it knows what it is.
     #[must_use]
-    pub fn for_path(path: &Path) -> Scratch {
-        Scratch::in_folder(&std::env::temp_dir(), path)
+    pub fn for_path(path: &Path) -> TempOutput {
+        TempOutput::in_folder(&std::env::temp_dir(), path)
     }
 
-    fn in_folder(folder: &Path, path: &Path) -> Scratch {
+    fn in_folder(folder: &Path, path: &Path) -> TempOutput {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        Scratch {
+        TempOutput {
             path: folder.join(format!("rsamp-{}-{name}", std::process::id())),
         }
     }
@@ -48,7 +48,7 @@ impl Scratch {
     pub fn replace(&self, bytes: &[u8]) -> io::Result<File> {
         let mut name = self.path.clone().into_os_string();
         name.push(".new");
-        let beside = Scratch { path: name.into() };
+        let beside = TempOutput { path: name.into() };
         let replaced = || {
             let mut file = beside.open()?;
             file.write_all(bytes)?;
@@ -62,7 +62,7 @@ impl Scratch {
     ///
     /// # Errors
     /// When not all of it arrived; it is still there then.
-    pub fn settle(&self, place: &Place, readers: Readers) -> Result<u64, WriteError> {
+    pub fn settle(&self, place: &Destination, readers: Readers) -> Result<u64, WriteError> {
         // Now: who makes the file that it is copied to may have no right to this one.
         let file = File::open(&self.path).map_err(|source| WriteError {
             path: self.path.clone(),
@@ -123,7 +123,7 @@ mod tests {
         let target = folder.path().join("out");
         fs::create_dir(&target).expect("a folder");
         let target = target.join("a.rsamp");
-        let scratch = Scratch::in_folder(folder.path(), &target);
+        let scratch = TempOutput::in_folder(folder.path(), &target);
         let mut file = scratch.open().expect("opened");
         assert!(scratch.open().is_err(), "nobody's file is taken");
         for _ in 0..1000 {
@@ -136,7 +136,7 @@ mod tests {
             [PIECE_BYTES, PIECE_BYTES, 10_000_000 - 2 * PIECE_BYTES]
         );
         assert!(!target.exists());
-        let place = Place::new(&target);
+        let place = Destination::new(&target);
         assert_eq!(
             scratch.settle(&place, Readers::Usual).expect("settled"),
             10_000_000
@@ -149,14 +149,14 @@ mod tests {
     fn what_does_not_arrive_stays() {
         let folder = tempfile::tempdir().expect("a folder");
         let target = Path::new("/no/such/a.rsamp");
-        let scratch = Scratch::in_folder(folder.path(), target);
+        let scratch = TempOutput::in_folder(folder.path(), target);
         scratch
             .open()
             .expect("opened")
             .write_all(b"x")
             .expect("written");
         scratch
-            .settle(&Place::new(target), Readers::Usual)
+            .settle(&Destination::new(target), Readers::Usual)
             .expect_err("no folder");
         assert_eq!(fs::read(&scratch.path).expect("read"), b"x");
     }

@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::process::{Pid, Process};
 use crate::profile::event::ProcessId;
-use crate::recording::{Surroundings, Text};
+use crate::recording::{ProcessFiles, Text};
 use crate::run::sources::reader::{Appeared, Found, Request, Whose};
 use crate::run::warning::warn;
 
@@ -42,7 +42,7 @@ impl SourceFiles {
     }
 }
 
-impl Surroundings for SourceFiles {
+impl ProcessFiles for SourceFiles {
     fn appeared(&self, process: ProcessId, pid: i32) {
         let Some(reader) = &self.0 else { return };
         let Ok(found) = Process::open(Pid(pid)) else {

@@ -1,4 +1,4 @@
-//! What a callgrind file holds.
+//! Payload a callgrind file holds.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What a file in Chrome's Trace Event Format holds.
+//! Payload a file in Chrome's Trace Event Format holds.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! What the tables of comma-separated values hold.
+//! Payload the tables of comma-separated values hold.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What a call graph holds.
+//! Payload a call graph holds.
 
 use rsamp::export::ReportInput;
 use rsamp::export::{Drawing, Format, Meta, write};

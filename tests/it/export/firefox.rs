@@ -1,4 +1,4 @@
-//! What a profile for the Firefox Profiler holds.
+//! Payload a profile for the Firefox Profiler holds.
 
 use rsamp::export::Format;
 use rsamp::profile::Profile;

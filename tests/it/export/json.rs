@@ -1,4 +1,4 @@
-//! What rsamp's own JSON holds.
+//! Payload rsamp's own JSON holds.
 
 use rsamp::export::Format;
 use rsamp::profile::event::{Event, Missing, ProcessId, Usage};

@@ -1,4 +1,4 @@
-//! What the reports over ranks hold.
+//! Payload the reports over ranks hold.
 
 use rsamp::export::Format;
 use rsamp::export::SummaryOptions;

@@ -1,4 +1,4 @@
-//! What a speedscope file holds.
+//! Payload a speedscope file holds.
 
 use rsamp::export::{Drawing, Format, Meta};
 use rsamp::profile::Profile;

@@ -95,7 +95,7 @@ impl Setup {
         setup
     }
 
-    /// What `locate` would say of it.
+    /// Payload `locate` would say of it.
     pub fn interpreter(&self) -> Interpreter {
         let version = Version::from_hex(self.python.hex, false);
         let (layout, gil) = if self.python.runtime_start.is_empty() {

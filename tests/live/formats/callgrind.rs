@@ -1,4 +1,4 @@
-//! What Valgrind's callgrind_annotate makes of callgrind files.
+//! Payload Valgrind's callgrind_annotate makes of callgrind files.
 
 use std::process::Command;
 

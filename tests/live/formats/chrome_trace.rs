@@ -1,4 +1,4 @@
-//! What speedscope makes of files in Chrome's Trace Event Format.
+//! Payload speedscope makes of files in Chrome's Trace Event Format.
 
 use rsamp::export::Format;
 use rsamp::profile::event::{Event, FrameId, StackId};

@@ -1,4 +1,4 @@
-//! What Python's csv module makes of tables.
+//! Payload Python's csv module makes of tables.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What Graphviz makes of call graphs.
+//! Payload Graphviz makes of call graphs.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What a JSON parser other than ours makes of profiles for the Firefox Profiler.
+//! Payload a JSON parser other than ours makes of profiles for the Firefox Profiler.
 
 use std::process::Command;
 

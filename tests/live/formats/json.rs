@@ -1,4 +1,4 @@
-//! What a script makes of rsamp's own JSON.
+//! Payload a script makes of rsamp's own JSON.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What memory_profiler's mprof makes of its file.
+//! Payload memory_profiler's mprof makes of its file.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What Go's pprof makes of pprof files.
+//! Payload Go's pprof makes of pprof files.
 
 use std::process::Command;
 

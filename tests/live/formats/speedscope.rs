@@ -1,4 +1,4 @@
-//! What speedscope makes of the files that are its own.
+//! Payload speedscope makes of the files that are its own.
 
 use std::process::Command;
 
