@@ -318,7 +318,7 @@ pub struct FilterArgs {
     #[arg(long, value_name = "STEP")]
     pub step: Vec<String>,
 
-    /// Only what lies behind this time since the start
+    /// Skip everything before this time since the start
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
     pub from: Option<String>,
 

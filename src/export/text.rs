@@ -210,7 +210,8 @@ pub(super) fn head(text: &mut String, profile: &Profile) {
     match profile.skipped() {
         0 => {}
         count => parts.push(format!(
-            "{count} more without Python or too short for a sample"
+            "{count} other {} ran no Python or ended too soon",
+            if count == 1 { "process" } else { "processes" }
         )),
     }
     line(text, &parts.join(", "));

@@ -118,9 +118,7 @@ struct Program {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LaunchError {
     /// An option that is in no list: its value could be taken for the program.
-    #[error(
-        "{option} is an option of {launcher} that rsamp does not know, so where the program begins is not clear"
-    )]
+    #[error("unknown {launcher} option {option}: put -- before the program")]
     UnknownOption {
         /// The launcher, as typed.
         launcher: String,
@@ -489,7 +487,7 @@ mod tests {
     fn an_unknown_option_is_named() {
         assert_eq!(
             inserted("srun --frobnicate 3 python x.py", LauncherChoice::Auto),
-            "--frobnicate is an option of srun that rsamp does not know, so where the program begins is not clear"
+            "unknown srun option --frobnicate: put -- before the program"
         );
         assert_eq!(
             inserted("srun --multi-prog x.conf", LauncherChoice::Auto),

@@ -30,7 +30,7 @@ pub enum ReadError {
     #[error("the file is empty")]
     Empty,
     /// It does not begin as a recording does.
-    #[error("this is no recording of rsamp")]
+    #[error("not an rsamp recording")]
     NotARecording,
     /// It is of a later version of the format.
     #[error(

@@ -32,7 +32,7 @@ pub enum JobError {
     Run {
         /// The job as typed.
         job: JobName,
-        /// Payload the kernel said.
+        /// What the kernel said.
         #[source]
         source: io::Error,
     },
@@ -47,7 +47,7 @@ pub enum JobError {
         of: u32,
         /// Which these are.
         nodes: String,
-        /// Payload srun said, with a colon before it.
+        /// What srun said, with a colon before it.
         said: String,
     },
     /// There is nothing to read.
@@ -72,7 +72,7 @@ pub enum JobError {
     },
 }
 
-/// Payload was gathered, beside the data.
+/// What was gathered, beside the data.
 #[derive(Debug)]
 pub struct Gathered {
     name: JobName,
@@ -191,7 +191,7 @@ impl Gathered {
         }
     }
 
-    /// Payload is missing, the worst first; nothing when all of the job was read.
+    /// What is missing, the worst first; nothing when all of the job was read.
     #[must_use]
     pub fn errors(&self) -> Vec<JobError> {
         let of = self.job.node_count;

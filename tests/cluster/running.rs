@@ -113,7 +113,7 @@ fn users_see_through_their_own_jobs() {
     assert_eq!(refused.status.code(), Some(5));
     let said = text(&refused.stderr);
     assert!(
-        said.contains(" is that of user ") && said.contains("hint: "),
+        said.contains(" belongs to user ") && said.contains("hint: "),
         "{said}"
     );
 }
@@ -191,7 +191,7 @@ fn what_cannot_be_reached_is_said() {
     check(
         &mut dump(&cluster, &["--job", "x"]),
         2,
-        &["\"x\" is no job"],
+        &["invalid --job \"x\""],
     );
     let pending = cluster.submit(&["--begin=now+1hour"], "#!/bin/bash\nsleep 1\n");
     check(

@@ -512,8 +512,8 @@ fn what_is_no_recording_is_refused() {
     .to_bytes();
     let table: [(&[u8], &str); 5] = [
         (b"", "the file is empty"),
-        (b"{\"a\": 1}", "this is no recording of rsamp"),
-        (b"\x89PNG\r\n\x1a\n", "this is no recording of rsamp"),
+        (b"{\"a\": 1}", "not an rsamp recording"),
+        (b"\x89PNG\r\n\x1a\n", "not an rsamp recording"),
         (&newer[..15], "the recording is cut off within its header"),
         (
             &newer,

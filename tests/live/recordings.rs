@@ -229,7 +229,7 @@ fn what_was_recorded_before_rsamp_was_killed_is_read() {
         .output()
         .expect("rsamp runs");
     check(&report, 0);
-    assert!(String::from_utf8_lossy(&report.stderr).contains("has no end"));
+    assert!(String::from_utf8_lossy(&report.stderr).contains("is incomplete"));
     assert!(String::from_utf8_lossy(&report.stdout).contains("it was cut off"));
 }
 

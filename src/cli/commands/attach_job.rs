@@ -101,7 +101,7 @@ pub fn run(request: &AttachJob) -> Result<u8> {
         .unwrap_or(exit_code::OK))
 }
 
-/// Payload names the files in place of a PID: the first number of `4242_3`.
+/// What names the files in place of a PID: the first number of `4242_3`.
 fn number(job: &str) -> Pid {
     let digits = job.split(|c: char| !c.is_ascii_digit()).next();
     Pid(digits.and_then(|digits| digits.parse().ok()).unwrap_or(0))

@@ -51,7 +51,7 @@ pub fn run(request: &request::Diff) -> Result<u8> {
     })
 }
 
-/// Payload one word of the command line stands for, and whether the filters left something of it.
+/// What one word of the command line stands for, and whether the filters left something of it.
 fn side(
     word: &PathBuf,
     selection: &Selection,
@@ -65,7 +65,7 @@ fn side(
     Ok((side, left))
 }
 
-/// Payload only one side has is a difference; what none has is an error.
+/// What only one side has is a difference; what none has is an error.
 fn say_nothing_left(
     request: &request::Diff,
     base: Result<(), NothingLeft>,

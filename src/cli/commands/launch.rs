@@ -387,8 +387,8 @@ fn tell(request: &Record, gathered: Gathered, code: u8) -> u8 {
     }
     if !missing.is_empty() {
         streams::say(
-            "hint: a rank leaves none when rsamp is not on its node, its node does not share the folder of the output \
-             files (name one that it does with -o), or it was killed at once",
+            "hint: check that rsamp is installed on every node and that the output folder is shared (name one that is with \
+             -o); a rank that was killed at once leaves none either",
         );
     }
     let is_readable = commands::say_trouble(trouble) == exit_code::OK;

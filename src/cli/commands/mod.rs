@@ -44,8 +44,8 @@ fn say_errors(outcomes: &[Outcome]) -> bool {
 fn say_trouble(trouble: Trouble) -> u8 {
     for (path, read_bytes) in trouble.cut_off {
         let warning = format!(
-            "{path:?} has no end: rsamp was killed, or the disk was full, or it is still being \
-             recorded; the {read_bytes} bytes that can be read are shown"
+            "{path:?} is incomplete (rsamp was killed, the disk was full, or it is still recording): showing the \
+             first {read_bytes} bytes"
         );
         streams::say(format_args!(
             "rsamp: {}: {}",

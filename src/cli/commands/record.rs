@@ -31,7 +31,7 @@ use crate::sampler::{Children, Ended, Progress, SamplerError, Stop};
 /// means. Past this time it is told to stop.
 const SEE_END: Duration = Duration::from_secs(5);
 
-/// Payload came of a program that ran.
+/// What came of a program that ran.
 struct Ran {
     recorded: Result<Recorded>,
     /// The program's exit code.
@@ -186,7 +186,7 @@ pub fn gathered(
     match ran.recorded {
         Ok(recorded) => {
             if let Some(error) = &recorded.sampled.too_short {
-                // Payload has no samples and no process is no recording.
+                // What has no samples and no process is no recording.
                 let _ = fs::remove_file(&file);
                 gather::leave_note(&file, &error.to_string());
             } else if let Some(error) = summary::errors(&recorded.outcomes).first() {

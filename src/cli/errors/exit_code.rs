@@ -63,7 +63,7 @@ pub const TABLE: &[(u8, &str)] = &[
     ),
     (
         NOT_PYTHON,
-        "the process is no Python program, or the job runs none",
+        "not a Python process; no Python process in the job",
     ),
     (
         PERMISSION,
@@ -76,7 +76,7 @@ pub const TABLE: &[(u8, &str)] = &[
     (ENDED_EARLY, "the process ended before it could be read"),
     (
         BAD_INPUT,
-        "report, diff: a file is no recording, or is damaged; record: recordings of ranks are \
+        "report, diff: a file is not a recording, or is damaged; record: recordings of ranks are \
          missing or damaged; what could be read was written",
     ),
     (NO_INPUT, "report, diff: a file cannot be read"),

@@ -29,7 +29,7 @@ pub enum RequestError {
         words: String,
     },
     /// The PID is no number, or none that a process can have.
-    #[error("{0:?} is no process id: a whole number above 0")]
+    #[error("invalid process id {0:?}: give a whole number above 0")]
     InvalidPid(String),
     /// What is behind `--job` names no job.
     #[error(transparent)]
@@ -38,13 +38,17 @@ pub enum RequestError {
     #[error("on-node is what rsamp starts by itself for --job")]
     OnNode,
     /// The rate is no number, or none that can be kept.
-    #[error("{0:?} is no rate: samples per second, from {MIN_RATE_HZ} to {MAX_RATE_HZ}, or auto")]
+    #[error(
+        "invalid --rate {0:?}: give {MIN_RATE_HZ} to {MAX_RATE_HZ} samples per second, or auto"
+    )]
     BadRate(String),
     /// The overhead is no number, or no part of a core.
-    #[error("{0:?} is no overhead: per cent of one core, above 0 and up to 100, such as 1 or 0.5")]
+    #[error(
+        "invalid --max-overhead {0:?}: give a percentage of one core above 0 and up to 100, such as 1 or 0.5"
+    )]
     BadOverhead(String),
     /// The duration is no number, or not positive.
-    #[error("{0:?} is no duration: seconds above 0, such as 30 or 2.5")]
+    #[error("invalid --duration {0:?}: give seconds above 0, such as 30 or 2.5")]
     BadDuration(String),
     /// The delay is no number, or not positive.
     #[error(
@@ -65,14 +69,19 @@ pub enum RequestError {
     #[error("invalid --max-size {0:?}: give a size of at least {min}K, such as 500K, 20M or 1G", min = MIN_BYTES >> 10)]
     BadSize(String),
     /// The number of functions is none.
-    #[error("--top: {0:?} is no number of functions: 1 or more")]
+    #[error("invalid --top {0:?}: give a number of functions from 1 on")]
     BadTop(String),
     /// There are only names, and no recording.
     #[error("no recording to report on: name one before --lines or --memory")]
     NoRecording,
     /// A threshold is no number, or none from 0 to 100.
-    #[error("{0:?} is no threshold: percent, from 0 to 100")]
-    BadPercent(String),
+    #[error("invalid --{option} {text:?}: give a percentage from 0 to 100")]
+    BadPercent {
+        /// The option.
+        option: &'static str,
+        /// What was typed.
+        text: String,
+    },
     /// The ending of a file stands for no format.
     #[error("choose a format for {path:?}")]
     Ending {
@@ -92,13 +101,13 @@ pub enum RequestError {
     #[error(transparent)]
     Filter(#[from] FilterError),
     /// A name that no variable of an environment can have.
-    #[error("{0:?} is no name of a variable")]
+    #[error("invalid --env {0:?}: give the name of a variable, without =")]
     NoVariable(String),
     /// A mark in the name of a file that stands for nothing.
     #[error(transparent)]
     Name(#[from] PatternError),
     /// `--batch-script` is for scripts that rsamp made.
-    #[error("{0:?} is no line of a job script")]
+    #[error("invalid --batch-script {0:?}: give the number of a line")]
     NoLine(String),
     /// The same file twice.
     #[error("{0:?} is named twice with --output")]

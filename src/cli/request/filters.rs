@@ -14,7 +14,7 @@ use crate::run::request::MAX_DURATION_SECONDS;
 pub enum FilterError {
     /// A time that is none.
     #[error(
-        "--{option}: {text:?} is no time: seconds since the start, from 0 to {MAX_DURATION_SECONDS}"
+        "invalid --{option} {text:?}: give seconds since the start, from 0 to {MAX_DURATION_SECONDS}"
     )]
     Time {
         /// The option.
@@ -23,7 +23,7 @@ pub enum FilterError {
         text: String,
     },
     /// A state that is none.
-    #[error("--state: {0:?} is no state: known are {known}, blocked", known = State::ALL.map(State::word).join(", "))]
+    #[error("invalid --state {0:?}: give one or more of {known}, blocked", known = State::ALL.map(State::word).join(", "))]
     State(String),
     /// An end at or before the start.
     #[error("nothing lies between --from {from} and --to {to}")]
@@ -34,7 +34,7 @@ pub enum FilterError {
         to: f64,
     },
     /// A regular expression that is none.
-    #[error("--{option}: {text:?} is no regular expression")]
+    #[error("invalid --{option} {text:?}: give a regular expression")]
     Regex {
         /// The option.
         option: &'static str,
@@ -56,7 +56,7 @@ pub enum FilterError {
         source: InvalidRanks,
     },
     /// A pattern that is none.
-    #[error("--{option}: {text:?} is no pattern")]
+    #[error("invalid --{option} {text:?}: give a name or a pattern")]
     Pattern {
         /// The option.
         option: &'static str,

@@ -30,7 +30,10 @@ pub(super) fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
 
 pub(super) fn drawing(args: &DrawingArgs) -> Result<Drawing, RequestError> {
     let default = Drawing::default();
-    let percent = |text: &Option<String>, default| text.as_deref().map_or(Ok(default), percent);
+    let percent = |option, text: &Option<String>, default| {
+        text.as_deref()
+            .map_or(Ok(default), |text| percent(option, text))
+    };
     Ok(Drawing {
         direction: if args.icicle {
             Direction::Down
@@ -40,15 +43,26 @@ pub(super) fn drawing(args: &DrawingArgs) -> Result<Drawing, RequestError> {
         is_reversed: args.reversed,
         by_line: args.by_line,
         merges_processes: args.merge_processes,
-        node_threshold_percent: percent(&args.node_thres, default.node_threshold_percent)?,
-        edge_threshold_percent: percent(&args.edge_thres, default.edge_threshold_percent)?,
+        node_threshold_percent: percent(
+            "node-thres",
+            &args.node_thres,
+            default.node_threshold_percent,
+        )?,
+        edge_threshold_percent: percent(
+            "edge-thres",
+            &args.edge_thres,
+            default.edge_threshold_percent,
+        )?,
     })
 }
 
-fn percent(text: &str) -> Result<f64, RequestError> {
+fn percent(option: &'static str, text: &str) -> Result<f64, RequestError> {
     match text.trim_end_matches('%').parse::<f64>() {
         Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
-        _ => Err(RequestError::BadPercent(text.to_owned())),
+        _ => Err(RequestError::BadPercent {
+            option,
+            text: text.to_owned(),
+        }),
     }
 }
 

@@ -140,7 +140,7 @@ pub fn errors(outcomes: &[Outcome]) -> Vec<String> {
 fn use_of(kind: Kind, saved: &Saved) -> String {
     let path = shown(&saved.path);
     let Kind::Export(format) = kind else {
-        return format!("recording, rsamp report {path} shows it and makes every other format");
+        return format!("recording; to view or convert it: rsamp report {path}");
     };
     format.open_with(&path)
 }

@@ -38,7 +38,7 @@ pub(crate) fn cores_in_words(profile: &Profile, totals: &Totals) -> String {
     let cpu = significant(busy(totals).seconds());
     let each = match profile.threads().len() {
         0 | 1 => "",
-        _ => " (the mean of a thread that is in it)",
+        _ => " (average per thread)",
     };
     format!("CPU time: {cpu} s, {cores:.1}{of} cores busy{each}")
 }

@@ -1,5 +1,6 @@
 //! Turns what was lost of a profile into words.
 
+use super::number::grouped;
 use super::units::span;
 use crate::profile::event::LostCause;
 use crate::profile::{Profile, View};
@@ -20,19 +21,11 @@ pub(crate) fn why_empty(profile: &Profile, view: View) -> String {
 /// What was lost, in words: `nothing lost`, or each cause with its count.
 #[must_use]
 pub fn lost_in_words(profile: &Profile) -> String {
-    let has_gaps = !profile.not_sampled().is_empty();
     let counted = profile.lost().iter().filter(|(_, count)| **count > 0);
     let mut causes: Vec<String> = counted
-        .map(|(cause, count)| {
+        .filter_map(|(cause, count)| {
             let (one, many) = match cause {
-                LostCause::Late if has_gaps => (
-                    "tick skipped (late; its time is in the next sample, or not sampled)",
-                    "ticks skipped (late; their time is in the next samples, or not sampled)",
-                ),
-                LostCause::Late => (
-                    "tick skipped (late; its time is in the next sample)",
-                    "ticks skipped (late; their time is in the next samples)",
-                ),
+                LostCause::Late => return None,
                 LostCause::Unreadable => ("sample unreadable", "samples unreadable"),
                 LostCause::Torn => (
                     "sample torn (the stack changed while it was read)",
@@ -59,7 +52,7 @@ pub fn lost_in_words(profile: &Profile) -> String {
                     "stacks cut short (the program has more different stacks than a recording holds)",
                 ),
             };
-            format!("{count} {}", if *count == 1 { one } else { many })
+            Some(format!("{} {}", grouped(*count), if *count == 1 { one } else { many }))
         })
         .collect();
     match profile.rejected() {
@@ -67,10 +60,26 @@ pub fn lost_in_words(profile: &Profile) -> String {
         1 => causes.push("1 damaged event".to_owned()),
         count => causes.push(format!("{count} damaged events")),
     }
-    if causes.is_empty() {
-        return "nothing lost".to_owned();
+    let lost = (!causes.is_empty()).then(|| format!("lost: {}", causes.join(", ")));
+    match (lost, late(profile)) {
+        (None, None) => "nothing lost".to_owned(),
+        (Some(part), None) | (None, Some(part)) => part,
+        (Some(lost), Some(late)) => format!("{lost}; {late}"),
     }
-    format!("lost: {}", causes.join(", "))
+}
+
+/// How many samples were late, and what became of their time.
+fn late(profile: &Profile) -> Option<String> {
+    let count = profile
+        .lost()
+        .get(&LostCause::Late)
+        .filter(|count| **count > 0)?;
+    let samples = if *count == 1 { "sample" } else { "samples" };
+    let time = match profile.not_sampled().is_empty() {
+        true => "no time is lost: the next sample covers it",
+        false => "the next sample covers the time, or it is marked as not sampled",
+    };
+    Some(format!("{} {samples} late ({time})", grouped(*count)))
 }
 
 /// What was lost, in as few words as a headline has room for: `lost: 3 late, 1 torn`.

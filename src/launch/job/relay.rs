@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-/// Payload begins each line; whatever else comes out of srun is somebody else's (a site's prologue).
+/// What begins each line; whatever else comes out of srun is somebody else's (a site's prologue).
 const MARK: &str = "rsamp:1 ";
 
 /// How much data goes into a line, in bytes; base64 makes a third more of it.
@@ -18,16 +18,16 @@ pub const MAX_DATA_BYTES: usize = 600;
 /// Texts are cut to this, escaped characters (six bytes each) included.
 const MAX_TEXT_BYTES: usize = 120;
 
-/// Payload a node has to say.
+/// What a node has to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Its number in the step (SLURM_NODEID).
     pub node: u32,
-    /// Payload it is.
+    /// What it is.
     pub what: Payload,
 }
 
-/// Payload a message says.
+/// What a message says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Payload {
     /// rsamp runs on the node of this name.
@@ -42,7 +42,7 @@ pub enum Payload {
     Done(u32),
 }
 
-/// Payload is told of a process.
+/// What is told of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessTag {
     /// Its id as its node sees it; also names its data.

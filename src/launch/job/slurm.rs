@@ -21,7 +21,7 @@ pub struct JobName {
 
 /// A text that is no [`JobName`].
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("{0:?} is no job: its number, or that with a step, such as 4242 or 4242.0")]
+#[error("invalid --job {0:?}: give the number of a job, or of a step, such as 4242 or 4242.0")]
 pub struct InvalidJobName(pub String);
 
 impl FromStr for JobName {
@@ -118,7 +118,7 @@ pub enum SlurmError {
         count: usize,
     },
     /// Slurm lets only its owner run something in a job; root neither.
-    #[error("job {job} is that of user {owner}")]
+    #[error("job {job} belongs to user {owner}")]
     OtherUser {
         /// The job as typed.
         job: JobName,
@@ -126,7 +126,7 @@ pub enum SlurmError {
         owner: String,
     },
     /// The job runs without such a step.
-    #[error("job {job} has no step {step} that runs; there is {others}", job = .job.job, step = .job.step.as_deref().unwrap_or_default())]
+    #[error("job {job} has no running step {step}; running: {others}", job = .job.job, step = .job.step.as_deref().unwrap_or_default())]
     NoSuchStep {
         /// The job and step as typed.
         job: JobName,
@@ -334,7 +334,7 @@ mod tests {
         let step = parse_step(&name("4242_3.batch"), job.clone(), "batch", STEPS).expect("a step");
         assert_eq!((step.nodes.as_str(), step.node_count), ("n1", 1));
         let error = parse_step(&name("4242_3.7"), job, "7", STEPS).expect_err("no step");
-        insta::assert_snapshot!(error, @"job 4242_3 has no step 7 that runs; there is 4243.batch, 4243.0");
+        insta::assert_snapshot!(error, @"job 4242_3 has no running step 7; running: 4243.batch, 4243.0");
     }
 
     #[test]
@@ -345,9 +345,9 @@ mod tests {
                 .to_string()
         };
         let with = |state: &str| JOB.replace("RUNNING Reason=None", state);
-        insta::assert_snapshot!(told(JOB, 0), @"job 4242 is that of user ada");
+        insta::assert_snapshot!(told(JOB, 0), @"job 4242 belongs to user ada");
         // A user whose number ends like the owner's is another.
-        insta::assert_snapshot!(told(JOB, 0), @"job 4242 is that of user ada");
+        insta::assert_snapshot!(told(JOB, 0), @"job 4242 belongs to user ada");
         insta::assert_snapshot!(told(&with("PENDING Reason=Resources"), 1000), @"job 4242 does not run yet: it is PENDING, because of Resources");
         insta::assert_snapshot!(told(&with("COMPLETED"), 1000), @"job 4242 does not run: it is COMPLETED");
         insta::assert_snapshot!(told(&format!("{JOB}\n{JOB}"), 1000), @"job 4242 is an array, of which 2 tasks run");
