@@ -11,25 +11,21 @@ use super::source_text::SourceText;
 use super::words::escape::visible;
 use super::words::table::line;
 use super::words::units::{seconds, significant};
+use crate::export::ReportInput;
 use crate::export::words::facts;
 use crate::export::words::number::bytes_with_sign;
-use crate::profile::confidence::Confidence;
 use crate::profile::event::Nanos;
 use crate::profile::line_tables::{LineTable, TableLine};
 use crate::profile::states::StateTimes;
-use crate::profile::{Profile, Totals, View};
+use crate::profile::{Profile, Totals};
 
-/// How tables are printed.
-#[derive(Debug, Clone, Copy)]
-pub struct LineTableOptions<'o> {
-    /// Which time counts.
-    pub view: View,
-    /// The text of the functions.
-    pub source: &'o SourceText,
-    /// The intervals to print beside the shares, if any.
-    pub confidence: Option<&'o Confidence<'o>>,
-    /// Whether hot lines are coloured, for a terminal.
-    pub with_colour: bool,
+/// How hot lines are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// As all others.
+    None,
+    /// Coloured, for a terminal.
+    Terminal,
 }
 
 /// From this part of the function's time on, a line is red; see [`WARM`].
@@ -43,11 +39,10 @@ const PLAIN: &str = "\x1b[0m";
 
 /// Writes the tables, each with a head as line_profiler's.
 #[must_use]
-pub fn line_tables(
-    profile: &Profile,
-    tables: &[&LineTable<'_>],
-    options: &LineTableOptions<'_>,
-) -> String {
+pub fn line_tables(input: &ReportInput<'_>, tables: &[&LineTable<'_>], colour: Colour) -> String {
+    let profile = input.profile;
+    let none = SourceText::default();
+    let source = input.sources.unwrap_or(&none);
     let mut text = String::from("Timer unit: 1 s\n");
     if let Err(reason) = facts::memory(profile) {
         line(&mut text, &format!("Growth: not available: {reason}"));
@@ -59,7 +54,9 @@ pub fn line_tables(
         let sheet = Sheet {
             profile,
             table,
-            options,
+            input,
+            source,
+            colour,
         };
         text.push('\n');
         sheet.head(&mut text);
@@ -72,12 +69,14 @@ pub fn line_tables(
 struct Sheet<'o> {
     profile: &'o Profile,
     table: &'o LineTable<'o>,
-    options: &'o LineTableOptions<'o>,
+    input: &'o ReportInput<'o>,
+    source: &'o SourceText,
+    colour: Colour,
 }
 
 impl Sheet<'_> {
     fn head(&self, text: &mut String) {
-        let (row, view) = (&self.table.row, self.options.view);
+        let (row, view) = (&self.table.row, self.input.meta.view);
         let whole = self.profile.totals().time(view);
         let (total, own) = (row.total_time.time(view), row.self_time.time(view));
         let share = |part: Nanos| 100.0 * part.seconds() / whole.seconds().max(1e-9);
@@ -109,24 +108,21 @@ impl Sheet<'_> {
                 &format!("Blocked others for {blocked} s, holding the GIL"),
             );
         }
-        for note in self.options.source.notes(file) {
+        for note in self.source.notes(file) {
             line(text, &format!("Note: {note}"));
         }
     }
 
     fn rows(&self, text: &mut String) {
         let lines = &self.table.lines;
-        let columns = Columns::of(self.profile, self.table, self.options.confidence.is_some());
+        let columns = Columns::of(self.profile, self.table, self.input.confidence.is_some());
         let head = columns.row(&HEAD.map(str::to_owned), "Line Contents");
         let _ = writeln!(text, "\n{head}\n{}", "=".repeat(head.chars().count()));
         for line in lines.iter().filter(|line| line.row.line.is_none()) {
             self.row(text, &columns, "?", Some(line), "(line not known)");
         }
         let seen: Vec<u32> = lines.iter().filter_map(|line| line.row.line).collect();
-        let shown = self
-            .options
-            .source
-            .lines_of(&self.table.row.function, &seen);
+        let shown = self.source.lines_of(&self.table.row.function, &seen);
         let mut last = None;
         for number in shown {
             if last.is_some_and(|last: u32| last + 1 < number) {
@@ -135,7 +131,7 @@ impl Sheet<'_> {
             last = Some(number);
             let of_line = lines.iter().find(|line| line.row.line == Some(number));
             let file = self.table.row.function.file.unwrap_or_default();
-            let content = self.options.source.line(file, number).unwrap_or_default();
+            let content = self.source.line(file, number).unwrap_or_default();
             self.row(text, &columns, &number.to_string(), of_line, content);
         }
     }
@@ -160,7 +156,7 @@ impl Sheet<'_> {
         let row = row.trim_end();
         let share = of_line.map_or(0.0, |line| self.share(&line.row.total_time));
         let colour = match share {
-            _ if !self.options.with_colour => "",
+            _ if self.colour == Colour::None => "",
             HOT.. => RED,
             WARM.. => YELLOW,
             _ => "",
@@ -171,7 +167,7 @@ impl Sheet<'_> {
 
     /// The part of the function's time.
     fn share(&self, totals: &Totals) -> f64 {
-        let view = self.options.view;
+        let view = self.input.meta.view;
         let whole = self.table.row.total_time.time(view).seconds();
         if whole > 0.0 {
             totals.time(view).seconds() / whole
@@ -183,10 +179,10 @@ impl Sheet<'_> {
     /// Half the width of the interval of a line's share. That of the function is taken as known: the
     /// interval is too wide rather than too narrow.
     fn error(&self, of_line: &TableLine<'_>) -> String {
-        let Some(confidence) = self.options.confidence else {
+        let Some(confidence) = self.input.confidence else {
             return String::new();
         };
-        let view = self.options.view;
+        let view = self.input.meta.view;
         let row = &of_line.row;
         let error = confidence.of_line(&row.function, row.line);
         let whole = self.profile.totals().time(view).seconds();
@@ -200,7 +196,7 @@ impl Sheet<'_> {
 
     fn cells(&self, number: &str, of_line: &TableLine<'_>) -> Cells {
         let (own, total) = (&of_line.row.self_time, &of_line.row.total_time);
-        let view = self.options.view;
+        let view = self.input.meta.view;
         let whole = self.profile.totals().wall;
         let cpu = facts::busy(total);
         [

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use super::source_text::SourceText;
 use super::words::escape::visible;
 use super::words::table::{line, place};
+use crate::export::ReportInput;
 use crate::export::words::facts;
 use crate::export::words::paths::Shortener;
 use crate::profile::event::StackId;
@@ -29,7 +30,10 @@ const NOT_AVAILABLE: &str = "n/a";
 
 /// Writes the highest point, and the tables. The profile kept what was seen when.
 #[must_use]
-pub fn memory_tables(profile: &Profile, tables: &[&LineTable<'_>], source: &SourceText) -> String {
+pub fn memory_tables(input: &ReportInput<'_>, tables: &[&LineTable<'_>]) -> String {
+    let profile = input.profile;
+    let none = SourceText::default();
+    let source = input.sources.unwrap_or(&none);
     let memory = Memory::of(profile);
     let mut text = String::from(
         "Resident memory: what the kernel holds for the process, not what the program allocated. \

@@ -10,7 +10,7 @@ use crate::export::words::paths::Shortener;
 use crate::export::words::table::{line, more, place};
 use crate::export::words::units::{seconds, span};
 use crate::export::words::{findings, labels, rates, usage};
-use crate::export::{ReportInput, SummaryOptions};
+use crate::export::{Meta, ReportInput, SummaryOptions};
 use crate::profile::confidence::{Confidence, Error};
 use crate::profile::event::Nanos;
 use crate::profile::functions::{Function, FunctionRow, Functions};
@@ -28,7 +28,6 @@ pub(super) const TEXT: Spec = Spec::new("text", &["txt"], "report", write);
 /// # Errors
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let profile = input.profile;
     let meta = input.meta;
     let options = SummaryOptions {
         functions: REPORT_ROWS,
@@ -44,7 +43,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         writeln!(out, "{}", labels::clean(head))?;
     }
     out.write_all(b"\n")?;
-    out.write_all(summary(profile, &options).as_bytes())
+    out.write_all(summary_of(input, &options).as_bytes())
 }
 
 /// Duration, samples, what was lost, the threads, and the hottest functions and lines, with a line
@@ -53,16 +52,13 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
 /// Shares are of the time of all threads together.
 #[must_use]
 pub fn summary(profile: &Profile, options: &SummaryOptions) -> String {
-    summary_with(profile, options, None)
+    summary_of(&ReportInput::new(profile, &Meta::default()), options)
 }
 
-/// The same, with the confidence intervals of the shares in the tables of functions and lines.
+/// The same, with the confidence intervals of the shares in the tables of functions and lines, where they are asked for.
 #[must_use]
-pub fn summary_with(
-    profile: &Profile,
-    options: &SummaryOptions,
-    confidence: Option<&Confidence<'_>>,
-) -> String {
+pub fn summary_of(input: &ReportInput<'_>, options: &SummaryOptions) -> String {
+    let (profile, confidence) = (input.profile, input.confidence);
     let mut text = String::new();
     head(&mut text, profile);
     if profile.totals().time(options.view) == Nanos(0) {

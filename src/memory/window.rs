@@ -42,12 +42,6 @@ impl Window {
         self.wanted
     }
 
-    /// Whether nothing was asked for.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
-    }
-
     /// Copies all pieces, in order. A piece that cannot be read is left out; the rest still comes.
     ///
     /// Returns whether every piece came in one go, so that all of it is of one moment.

@@ -154,15 +154,6 @@ pub enum ProcessError {
         /// The bound.
         milliseconds: u64,
     },
-    /// No thread of our own could be started to do the tracing.
-    #[error("start a thread that stops process {pid}")]
-    Tracer {
-        /// The process that was to be stopped.
-        pid: Pid,
-        /// What the kernel said.
-        #[source]
-        source: io::Error,
-    },
 }
 
 impl ProcessError {

@@ -1,8 +1,7 @@
 //! Turns `/proc/PID/task` into threads, their states and their CPU time.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
+use std::{fs, io};
 
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::{SysconfVar, sysconf};
@@ -253,7 +252,6 @@ impl FaultCount {
 /// A thread's `stat`.
 #[derive(Debug)]
 pub struct TaskWatch {
-    tid: Tid,
     stat: KeptFile,
     buffer: [u8; STAT_PREFIX],
 }
@@ -265,21 +263,9 @@ impl TaskWatch {
     /// What the kernel says.
     pub fn open(pid: super::Pid, tid: Tid) -> io::Result<TaskWatch> {
         Ok(TaskWatch {
-            tid,
             stat: KeptFile::open(format!("/proc/{pid}/task/{tid}/stat"))?,
             buffer: [0; STAT_PREFIX],
         })
-    }
-
-    /// The thread.
-    #[must_use]
-    pub fn tid(&self) -> Tid {
-        self.tid
-    }
-
-    /// Closes the file until it is read again, where many are open.
-    pub fn close(&mut self) {
-        self.stat.close();
     }
 
     /// What it is doing now; `None` when it ended.

@@ -26,8 +26,6 @@ pub struct TableLine<'p> {
     pub row: LineRow<'p>,
     /// What was done in it.
     pub states: StateSums,
-    /// Its number in [`Lines::rows`].
-    pub id: usize,
 }
 
 /// The tables of all functions with samples, in the order in which they were first seen.
@@ -39,14 +37,10 @@ pub fn of<'p>(profile: &'p Profile) -> Vec<LineTable<'p>> {
     let of_functions = states::by_class(profile, function_of, functions.rows().len());
     let of_lines = states::by_class(profile, |frame| lines.of_frame(frame), lines.rows().len());
     let mut lines_of: HashMap<Function<'p>, Vec<TableLine<'p>>> = HashMap::new();
-    for (id, (row, states)) in lines.rows().iter().zip(of_lines).enumerate() {
+    for (row, states) in lines.rows().iter().zip(of_lines) {
         if row.total_time.samples > 0 {
             let lines = lines_of.entry(row.function).or_default();
-            lines.push(TableLine {
-                row: *row,
-                states,
-                id,
-            });
+            lines.push(TableLine { row: *row, states });
         }
     }
     let rows = functions.rows().iter().zip(of_functions);

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use super::event::FrameId;
 use super::functions::{Function, FunctionId, Functions};
-use super::sums::Classes;
-use super::{Profile, Totals, View, sums};
+use super::sums::{self, Classes};
+use super::{Profile, Totals, View};
 
 /// A line and its times, over all threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,12 +96,6 @@ impl<'p> Lines<'p> {
     #[must_use]
     pub fn by_self(&self, view: View) -> Vec<&LineRow<'p>> {
         self.sorted(|row| (row.self_time.time(view), row.total_time.time(view)))
-    }
-
-    /// The lines by total time, longest first; equal ones by self time, then by place.
-    #[must_use]
-    pub fn by_total(&self, view: View) -> Vec<&LineRow<'p>> {
-        self.sorted(|row| (row.total_time.time(view), row.self_time.time(view)))
     }
 
     fn sorted<K: Ord>(&self, heat: impl Fn(&LineRow<'p>) -> K) -> Vec<&LineRow<'p>> {

@@ -97,7 +97,7 @@ pub struct Care {
 #[derive(Debug)]
 pub struct Recorder {
     shared: Arc<Shared>,
-    surroundings: Arc<dyn ProcessFiles>,
+    files: Arc<dyn ProcessFiles>,
     thread: Option<JoinHandle<Result<Option<u64>, RecordError>>>,
 }
 
@@ -134,23 +134,11 @@ impl Recorder {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(open: Open, surroundings: Arc<dyn ProcessFiles>) -> io::Result<Recorder> {
-        Recorder::start_with(open, surroundings, Care::default())
-    }
-
-    /// The same, for a recording that is taken care of.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub fn start_with(
-        open: Open,
-        surroundings: Arc<dyn ProcessFiles>,
-        care: Care,
-    ) -> io::Result<Recorder> {
+    pub fn start(open: Open, files: Arc<dyn ProcessFiles>, care: Care) -> io::Result<Recorder> {
         let shared = Arc::new(Shared::default());
         let writing = Writing {
             shared: Arc::clone(&shared),
-            surroundings: Arc::clone(&surroundings),
+            files: Arc::clone(&files),
             spare: care.spare,
             thinning: care.limit.map(Thinning::new),
             flushing: Flushing::default(),
@@ -165,7 +153,7 @@ impl Recorder {
             .spawn(move || writing.run(open))?;
         Ok(Recorder {
             shared,
-            surroundings,
+            files,
             thread: Some(thread),
         })
     }
@@ -173,7 +161,7 @@ impl Recorder {
     /// Takes in one event, most often in some tens of nanoseconds.
     pub fn record(&self, event: &Event) {
         if let Event::Process(id, process) = event {
-            self.surroundings.appeared(*id, process.pid);
+            self.files.appeared(*id, process.pid);
         }
         let mut waiting = self.shared.lock();
         if waiting.events.len() >= MAX_WAITING && !waiting.is_given_up {
@@ -256,7 +244,7 @@ fn lost() -> io::Error {
 /// The other thread.
 struct Writing {
     shared: Arc<Shared>,
-    surroundings: Arc<dyn ProcessFiles>,
+    files: Arc<dyn ProcessFiles>,
     spare: Option<Spare>,
     thinning: Option<Thinning>,
     flushing: Flushing,
@@ -400,7 +388,7 @@ impl Writing {
         writer.event(&event)?;
         match event {
             Event::Process(_, process) => {
-                if let Some(path) = self.surroundings.executable(process.pid) {
+                if let Some(path) = self.files.executable(process.pid) {
                     writer.executable(path);
                 }
             }
@@ -426,7 +414,7 @@ impl Writing {
             if self.sources_bytes >= self.max_sources_bytes() {
                 break;
             }
-            let found = self.surroundings.source(process, &file, deadline);
+            let found = self.files.source(process, &file, deadline);
             let Some(Text { text, is_changed }) = found else {
                 continue;
             };
@@ -555,7 +543,8 @@ mod tests {
         let path = folder.path().join("a.rsamp");
         let to = path.clone();
         let open = move || Ok((File::create(to)?, Header::default()));
-        let recorder = Recorder::start(Box::new(open), Arc::new(Nothing)).expect("started");
+        let recorder =
+            Recorder::start(Box::new(open), Arc::new(Nothing), Care::default()).expect("started");
         let mut recorded: Vec<Event> = Vec::new();
         for number in 0..4 {
             let more = definitions().into_iter().filter(|_| number == 0);
@@ -603,8 +592,7 @@ mod tests {
             limit: Some(limit),
             ..Care::default()
         };
-        let recorder =
-            Recorder::start_with(Box::new(open), Arc::new(Nothing), care).expect("started");
+        let recorder = Recorder::start(Box::new(open), Arc::new(Nothing), care).expect("started");
         definitions()
             .iter()
             .for_each(|event| recorder.record(event));

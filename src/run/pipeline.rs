@@ -181,7 +181,7 @@ impl Recording {
                 rate: self.sampling.rate,
                 environment: self.extras.environment.clone(),
             };
-            let recorder = Recorder::start_with(
+            let recorder = Recorder::start(
                 Box::new(move || Ok((open()?, header::header(&asked, pid)))),
                 Arc::clone(&source_files) as Arc<dyn ProcessFiles>,
                 self.care(&growing, progress),

@@ -15,11 +15,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use rsamp::profile::Profile;
-use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Event, Frame, FrameId, FrameKind, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
 };
-use rsamp::recording::{Header, ProcessFiles, Reader, Recorder, Text, Writer};
+use rsamp::recording::{Care, Header, ProcessFiles, Reader, Recorder, Text, Writer};
 
 /// About as many as a program of a few thousand lines shows in a minute.
 const STACKS: u32 = 1000;
@@ -228,7 +227,8 @@ impl ProcessFiles for Nothing {
 fn record(folder: &Path, samples: u32) {
     let path = folder.join("recorded.rsamp");
     let open = move || Ok((File::create(path)?, header(1)));
-    let recorder = Recorder::start(Box::new(open), Arc::new(Nothing)).expect("started");
+    let recorder =
+        Recorder::start(Box::new(open), Arc::new(Nothing), Care::default()).expect("started");
     let mut spent = Duration::ZERO;
     for (number, event) in events(samples, 1_000_000, 7).enumerate() {
         let start = Instant::now();

@@ -1,16 +1,15 @@
 //! Functions line by line: which, and how they are printed.
 
-use rsamp::export::line_table::{LineTableOptions, line_tables};
+use rsamp::export::line_table::{Colour, line_tables};
 use rsamp::export::source_text::SourceText;
+use rsamp::export::{Meta, ReportInput};
 use rsamp::profile::confidence::Confidence;
 use rsamp::profile::diff::SampledProfile;
 use rsamp::profile::event::{Event, Missing, Nanos, Process, ProcessId, Sample, State, Usage};
-use rsamp::profile::functions::FunctionKind;
-use rsamp::profile::functions::Functions;
+use rsamp::profile::functions::{FunctionKind, Functions};
 use rsamp::profile::line_tables::{self, Heat, LineTable};
 use rsamp::profile::lines::Lines;
-use rsamp::profile::states;
-use rsamp::profile::{Profile, View};
+use rsamp::profile::{Profile, View, states};
 
 use crate::profile::{Build, Call};
 
@@ -68,43 +67,42 @@ fn source() -> SourceText {
     source
 }
 
-fn shown(profile: &Profile, names: &[&str], with_colour: bool) -> String {
+fn shown(profile: &Profile, names: &[&str], colour: Colour) -> String {
     let tables = line_tables::of(profile);
     let hottest = line_tables::hottest(&tables, Heat::SelfTime(View::Wall));
     let chosen = names
         .iter()
         .flat_map(|name| line_tables::named(&hottest, name).expect("a function"));
     let chosen: Vec<&LineTable<'_>> = chosen.collect();
-    let options = LineTableOptions {
-        view: View::Wall,
-        source: &source(),
-        confidence: None,
-        with_colour,
+    let meta = Meta::default();
+    let input = ReportInput {
+        sources: Some(&source()),
+        ..ReportInput::new(profile, &meta)
     };
-    line_tables(profile, &chosen, &options)
+    line_tables(&input, &chosen, colour)
 }
 
 #[test]
 fn a_function_is_shown_whole() {
-    insta::assert_snapshot!(shown(&profile(true), &["solve"], false));
+    insta::assert_snapshot!(shown(&profile(true), &["solve"], Colour::None));
 }
 
 #[test]
 fn what_is_not_known_is_said() {
-    let text = shown(&profile(false), &["solve"], false);
+    let text = shown(&profile(false), &["solve"], Colour::None);
     insta::assert_snapshot!(text);
     let mut refused = profile(false);
     refused.apply(Event::Usage(Usage::default()));
-    let text = shown(&refused, &["solve"], false);
+    let text = shown(&refused, &["solve"], Colour::None);
     let reason = "Growth: not available: the kernel did not tell";
     assert!(text.contains(reason), "{text}");
 }
 
 #[test]
 fn only_hot_lines_are_coloured_and_only_where_asked() {
-    let plain = shown(&profile(true), &["solve"], false);
+    let plain = shown(&profile(true), &["solve"], Colour::None);
     assert!(!plain.contains('\x1b'), "{plain}");
-    let coloured = shown(&profile(true), &["solve"], true);
+    let coloured = shown(&profile(true), &["solve"], Colour::Terminal);
     let of = |text: &str| {
         let line = coloured.lines().find(|line| line.contains(text));
         line.expect(text).to_owned()
@@ -124,13 +122,12 @@ fn source_cannot_steer_the_terminal() {
     let profile = profile(true);
     let tables = line_tables::of(&profile);
     let chosen: Vec<&LineTable<'_>> = tables.iter().collect();
-    let options = LineTableOptions {
-        view: View::Wall,
-        source: &source,
-        confidence: None,
-        with_colour: false,
+    let meta = Meta::default();
+    let input = ReportInput {
+        sources: Some(&source),
+        ..ReportInput::new(&profile, &meta)
     };
-    let text = line_tables(&profile, &chosen, &options);
+    let text = line_tables(&input, &chosen, Colour::None);
     assert!(
         !text.contains(['\x1b', '\u{202e}']) && text.contains("\tx"),
         "{text}"
@@ -239,16 +236,15 @@ fn intervals_stand_beside_shares() {
     let confidence = Confidence::of(&side);
     let tables = line_tables::of(side.profile());
     let chosen: Vec<&LineTable<'_>> = tables.iter().collect();
-    let options = LineTableOptions {
-        view: View::Wall,
-        source: &SourceText::default(),
+    let meta = Meta::default();
+    let input = ReportInput {
         confidence: Some(&confidence),
-        with_colour: false,
+        ..ReportInput::new(side.profile(), &meta)
     };
-    let text = line_tables(side.profile(), &chosen, &options);
+    let text = line_tables(&input, &chosen, Colour::None);
     assert!(text.contains("±95%"), "{text}");
     let options = rsamp::export::SummaryOptions::default();
-    let text = rsamp::export::text::summary_with(side.profile(), &options, Some(&confidence));
+    let text = rsamp::export::text::summary_of(&input, &options);
     assert_eq!(text.matches("±95%").count(), 6, "{text}");
     let text = rsamp::export::text::summary(side.profile(), &options);
     assert!(!text.contains("±95%"), "{text}");

@@ -1,13 +1,11 @@
 //! Resident memory by line and over time, from readings and from what runs were booked.
 
-use rsamp::export::ReportInput;
 use rsamp::export::memory_table::memory_tables;
 use rsamp::export::source_text::SourceText;
-use rsamp::export::{Format, Meta, write};
+use rsamp::export::{Format, Meta, ReportInput, write};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{Event, Nanos, Process, ProcessId, Sample, Usage};
-use rsamp::profile::functions::Function;
-use rsamp::profile::functions::FunctionKind;
+use rsamp::profile::functions::{Function, FunctionKind};
 use rsamp::profile::line_tables::{self, Heat};
 use rsamp::profile::memory::Memory;
 
@@ -149,11 +147,12 @@ fn shown(profile: &Profile) -> String {
     let tables = line_tables::of(profile);
     let mut source = SourceText::default();
     source.add(FILE, 1, TEXT);
-    memory_tables(
-        profile,
-        &line_tables::hottest(&tables, Heat::Memory),
-        &source,
-    )
+    let meta = Meta::default();
+    let input = ReportInput {
+        sources: Some(&source),
+        ..ReportInput::new(profile, &meta)
+    };
+    memory_tables(&input, &line_tables::hottest(&tables, Heat::Memory))
 }
 
 #[test]

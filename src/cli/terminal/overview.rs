@@ -2,9 +2,9 @@
 
 use chrono::DateTime;
 
-use crate::export::SummaryOptions;
-use crate::export::text::summary_with;
+use crate::export::text::summary_of;
 use crate::export::words::escape::escaped;
+use crate::export::{ReportInput, SummaryOptions};
 use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
 use crate::profile::filter::Selection;
@@ -24,7 +24,11 @@ pub fn text(
     confidence: Option<&Confidence<'_>>,
 ) -> String {
     let meta = headlines::meta(inputs, profile, selection);
-    let mut lines = vec![meta.title, meta.command, meta.facts.join(", ")];
+    let mut lines = vec![
+        meta.title.clone(),
+        meta.command.clone(),
+        meta.facts.join(", "),
+    ];
     for input in inputs.iter().take(MAX_LISTED) {
         let name = input.name.iter().map(|name| format!("{name}: "));
         lines.push(name.collect::<String>() + &origin(input));
@@ -38,7 +42,13 @@ pub fn text(
         is_part: !selection.leaves_all_threads(),
         ..SummaryOptions::default()
     };
-    let summary = summary_with(profile, &options, confidence);
+    let summary = summary_of(
+        &ReportInput {
+            confidence,
+            ..ReportInput::new(profile, &meta)
+        },
+        &options,
+    );
     format!("{}\n\n{summary}", lines.join("\n"))
 }
 

@@ -3,13 +3,14 @@
 use std::io::IsTerminal;
 
 use crate::cli::request::Report;
-use crate::export::line_table::{LineTableOptions, line_tables};
+use crate::export::ReportInput;
+use crate::export::line_table::{Colour, line_tables};
 use crate::export::memory_table::memory_tables;
 use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
 use crate::profile::line_tables::{self, Heat, LineTable, NoSuchName};
 use crate::run::inputs::Input;
-use crate::run::sources;
+use crate::run::{headlines, sources};
 
 /// The tables that were asked for.
 ///
@@ -22,25 +23,28 @@ pub fn text(
     confidence: Option<&Confidence<'_>>,
 ) -> Result<String, NoSuchName> {
     let tables = line_tables::of(profile);
+    let meta = headlines::meta(inputs, profile, &request.selection);
     let mut text = String::new();
     if let Some(names) = &request.tables.lines {
         let heat = Heat::SelfTime(request.selection.view);
         let chosen = choose(&tables, names, heat, request.tables.top)?;
-        let options = LineTableOptions {
-            view: request.selection.view,
-            source: &sources::gather(inputs, &chosen),
+        let input = ReportInput {
+            sources: Some(&sources::gather(inputs, &chosen)),
             confidence,
-            with_colour: has_colour(),
+            ..ReportInput::new(profile, &meta)
         };
-        text.push_str(&line_tables(profile, &chosen, &options));
+        text.push_str(&line_tables(&input, &chosen, colour()));
     }
     if let Some(names) = &request.tables.memory {
         let chosen = choose(&tables, names, Heat::Memory, request.tables.top)?;
         if !text.is_empty() {
             text.push('\n');
         }
-        let source = sources::gather(inputs, &chosen);
-        text.push_str(&memory_tables(profile, &chosen, &source));
+        let input = ReportInput {
+            sources: Some(&sources::gather(inputs, &chosen)),
+            ..ReportInput::new(profile, &meta)
+        };
+        text.push_str(&memory_tables(&input, &chosen));
     }
     Ok(text)
 }
@@ -71,8 +75,11 @@ fn choose<'t, 'p>(
 }
 
 /// Colour is for a terminal whose user did not ask for none (<https://no-color.org>).
-fn has_colour() -> bool {
+fn colour() -> Colour {
     let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    std::io::stdout().is_terminal() && !is_unwanted && !is_dumb
+    match std::io::stdout().is_terminal() && !is_unwanted && !is_dumb {
+        true => Colour::Terminal,
+        false => Colour::None,
+    }
 }
