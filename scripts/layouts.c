@@ -6,6 +6,8 @@
  *     rust group field value
  * and, for 3.13 on, one line per field of `_Py_DebugOffsets` that rsamp reads:
  *     debug group.field offset
+ * and one line per trait of src/cpython/layout/traits.rs that the headers tell as a number:
+ *     trait NAME type value
  * A field that the version lacks is not printed. scripts/layouts runs this and writes Rust.
  */
 #define Py_BUILD_CORE 1
@@ -52,6 +54,7 @@
 #if V(14)
 #include "internal/pycore_interpframe.h"
 #include "internal/pycore_debug_offsets.h"
+#include "internal/pycore_stackref.h"
 #endif
 
 #if !V(11)
@@ -77,6 +80,27 @@ typedef struct {
 _Static_assert(offsetof(Module, md_dict) == offsetof(PyModuleObject, md_dict), "PyModuleObject");
 #endif
 
+/* What the code takes for granted in every version, beside the tables. */
+#define GRANTED(fact) _Static_assert(fact, "src/cpython takes this for granted")
+#define FOLLOWS(type, before, after) \
+    GRANTED(offsetof(type, after) == offsetof(type, before) + sizeof(((type *)0)->before))
+FOLLOWS(PyASCIIObject, length, hash); /* code.rs */
+GRANTED((CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR) == (0x20 | 0x80 | 0x200)); /* code.rs */
+#if V(11)
+FOLLOWS(PyThreadState, datastack_chunk, datastack_top); /* frames.rs */
+GRANTED(sizeof(_Py_CODEUNIT) == 2); /* code.rs, line_table.rs */
+GRANTED(offsetof(_PyStackChunk, data) == 24); /* chunks.rs */
+GRANTED(FRAME_OWNED_BY_THREAD == 0); /* frames.rs */
+GRANTED(Py_TPFLAGS_MANAGED_DICT == 1 << 4); /* objects.rs */
+GRANTED(DICT_KEYS_GENERAL == 0); /* objects.rs */
+GRANTED(sizeof(PyDictUnicodeEntry) == 16 && sizeof(PyDictKeyEntry) == 24); /* objects.rs */
+#else
+GRANTED(offsetof(PyObject, ob_refcnt) == 0); /* frames.rs */
+#endif
+#if V(13)
+GRANTED(Py_TPFLAGS_INLINE_VALUES == 1 << 2); /* objects.rs */
+#endif
+
 #define RAW(group, field, offset, bytes) \
     printf("%s %s %zu %zu\n", group, field, (size_t)(offset), (size_t)(bytes))
 #define AT(group, field, type, member) \
@@ -93,7 +117,7 @@ static void print_runtime(void)
 #endif
 #if V(7) && !V(12)
     AT("runtime", "gil_holder", _PyRuntimeState, gilstate.tstate_current);
-    AT("runtime", "gil_locked", _PyRuntimeState, ceval.gil.locked);
+    AT("runtime", "gil_last_holder", _PyRuntimeState, ceval.gil.last_holder);
     AT("runtime", "gil_switch_number", _PyRuntimeState, ceval.gil.switch_number);
 #endif
 #if V(7) && !V(9)
@@ -163,6 +187,13 @@ static void print_frame(void)
     AT("frame", "instruction", _PyInterpreterFrame, prev_instr);
 #endif
     AT("frame", "owner", _PyInterpreterFrame, owner);
+#if V(12)
+    AT("frame", "function", _PyInterpreterFrame, f_funcobj);
+    AT("frame", "return_offset", _PyInterpreterFrame, return_offset);
+#else
+    AT("frame", "function", _PyInterpreterFrame, f_func);
+    AT("frame", "is_entry", _PyInterpreterFrame, is_entry);
+#endif
 #if V(14)
     AT("frame", "stackpointer", _PyInterpreterFrame, stackpointer);
 #else
@@ -286,6 +317,25 @@ static void print_managed(void)
 #endif
 }
 
+/* `enum _frameowner`, and the low bits of a `_PyStackRef` that are not part of the address. */
+static void print_traits(void)
+{
+#if V(11)
+#if V(15)
+    int last = FRAME_OWNED_BY_INTERPRETER;
+#elif V(12)
+    int last = FRAME_OWNED_BY_CSTACK;
+#else
+    int last = FRAME_OWNED_BY_FRAME_OBJECT;
+#endif
+    printf("trait OWNERS Owners Owners { last_of_function: %d, last: %d }\n",
+           (int)FRAME_OWNED_BY_FRAME_OBJECT, last);
+#endif
+#if V(14)
+    printf("trait REFERENCE_TAGS u64 %d\n", (int)Py_TAG_BITS);
+#endif
+}
+
 #if V(13)
 #define WORD(group, field) \
     printf("debug %s.%s %zu\n", #group, #field, offsetof(struct _Py_DebugOffsets, group.field))
@@ -357,6 +407,7 @@ int main(void)
     print_code();
     print_object();
     print_managed();
+    print_traits();
 #if V(13)
     print_debug_offsets();
 #endif

@@ -11,7 +11,8 @@ use rustc_hash::FxHashMap;
 
 use super::frames::{FrameFormat, RawFrame};
 use super::layout::Layout;
-use super::line_table::{LineFormat, LineIndex, LineTable};
+use super::layout::traits::InstructionForm;
+use super::line_table::{LineIndex, LineTable};
 use super::text::{TextError, read_str, text_range};
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory};
@@ -230,7 +231,7 @@ impl Extent {
         // `ob_size`: a code object is a `PyVarObject` of code units (`cpython/code.h`).
         let units =
             word_at(bytes, layout.object.ob_size).filter(|units| (1..=MAX_UNITS).contains(units));
-        match units.filter(|_| format.version.at_least(11)) {
+        match units.filter(|_| format.traits.instruction == InstructionForm::Address) {
             Some(units) => Extent {
                 from: (at + layout.code.code).0.wrapping_sub(CODE_UNIT),
                 length: (units + 1) * CODE_UNIT,
@@ -520,12 +521,11 @@ fn read_code(
     format: FrameFormat<'_>,
     may_read_table: impl FnOnce(usize) -> bool,
 ) -> Option<Code> {
-    let FrameFormat { layout, version } = format;
+    let FrameFormat { layout, traits } = format;
     let table_at = Address(fingerprint.line_table);
-    let line_format = LineFormat::of(version.minor)?;
     let lines = match read_table(table_at, memory, layout, may_read_table)? {
         Some(bytes) => LineIndex::new(&LineTable {
-            format: line_format,
+            format: traits.line_format,
             first_line: fingerprint.first_line,
             bytes,
         }),
@@ -541,15 +541,16 @@ fn read_code(
     let first_line = first_line.filter(|line| *line > 0);
     let is_init = name == "__init__" && file == "__init__";
     let copies = read_copies(bytes, memory, layout);
+    let has_addresses = traits.instruction == InstructionForm::Address;
     let taken = [name.len(), file.len(), copies.len() * 8, lines.bytes()];
     Some(Code {
         room: Room::take(ENTRY_BYTES + taken.iter().sum::<usize>()),
         number: 0,
-        is_trampoline: version.at_least(12) && is_init && first_line.is_none(),
+        is_trampoline: traits.has_init_frame && is_init && first_line.is_none(),
         name,
         file,
         first_line,
-        start: version.at_least(11).then_some(at + layout.code.code),
+        start: has_addresses.then_some(at + layout.code.code),
         extent: Extent::of(at, bytes, format),
         copies,
         lines,
@@ -629,7 +630,8 @@ fn read_copies(bytes: &[u8], memory: &impl ReadMemory, layout: &Layout) -> Vec<A
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpython::layout::for_version;
+    use crate::cpython::layout::rows::Row;
+    use crate::cpython::line_table::LineFormat;
     use crate::memory::SavedMemory;
 
     const NAME: Address = Address(0x1000);
@@ -647,7 +649,7 @@ mod tests {
 
     /// In so many checks at most it is noticed that `new` lies where `old` lay.
     fn checks_until_noticed(old: (u64, &str), new: (u64, &str)) -> Option<usize> {
-        let layout = for_version(3, 9).expect("a table");
+        let layout = Row::of_minor(3, 9).expect("a row").layout;
         let fingerprint = Fingerprint {
             filename: 1,
             name: NAME.0,
@@ -678,7 +680,7 @@ mod tests {
 
     fn code() -> Code {
         let table = LineTable {
-            format: LineFormat::of(9).expect("a format"),
+            format: LineFormat::Lnotab,
             first_line: 3,
             bytes: Vec::new(),
         };

@@ -7,7 +7,7 @@
 use rustc_hash::FxHashSet;
 
 use super::layout::Layout;
-use super::version::Version;
+use super::layout::traits::{CallMark, EntryMark, InstructionForm, TopRule, Traits};
 use crate::memory::Address;
 use crate::memory::window::{int_at, word_at};
 
@@ -54,17 +54,6 @@ impl RawFrame {
     pub(super) fn is_executing(&self) -> bool {
         self.stacktop == Some(-1)
     }
-}
-
-/// What tells which frame of a copy was the innermost one; [`top`](super::top) says how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TopRule {
-    /// Up to 3.10: the current-frame pointer alone, before and after.
-    Pointer,
-    /// 3.11–3.13: the executing frame has no stack pointer saved.
-    StackTop,
-    /// 3.14 on: a frame that returned names no code object.
-    ClearedCode,
 }
 
 /// Why a walk ended.
@@ -180,8 +169,8 @@ impl ThreadFields {
 pub struct FrameFormat<'a> {
     /// The offsets.
     pub layout: &'a Layout,
-    /// The version, for what offsets do not say.
-    pub version: Version,
+    /// What offsets do not say.
+    pub traits: &'a Traits,
 }
 
 impl FrameFormat<'_> {
@@ -190,22 +179,17 @@ impl FrameFormat<'_> {
         (self.layout.frame.size as usize).min(MAX_FRAME_HEADER)
     }
 
-    /// What an `owner` says: whether the frame belongs to a function, or is an entry frame, which does not
-    /// (`FRAME_OWNED_BY_CSTACK`, 3 in 3.12 and 3.13, 4 in 3.14; `FRAME_OWNED_BY_INTERPRETER`, 3 in 3.14 on).
-    /// `None` where it is no owner at all (`enum _frameowner` in `internal/pycore_frame.h`, from 3.14 on in
-    /// `pycore_interpframe_structs.h`).
+    /// What an `owner` says: whether the frame belongs to a function, or is an entry frame, which does not;
+    /// `None` where it is not an owner at all.
     fn has_function(&self, owner: u8) -> Option<bool> {
-        match (owner, self.version.minor_pair()) {
-            (0..=2, _) => Some(true),
-            (3, (3, 12..)) | (4, (3, 14)) => Some(false),
-            _ => None,
-        }
+        let owners = &self.traits.owners;
+        (owner <= owners.last).then_some(owner <= owners.last_of_function)
     }
 
-    /// Whether the outermost frame of a stack was entered from C, and says so (3.11) or has an entry frame before
-    /// it (3.12 on): every one is, through `_PyEval_EvalFrameDefault` (`ceval.c`).
+    /// Whether the outermost frame of a stack shows that it was entered from C: every one is, through
+    /// `_PyEval_EvalFrameDefault` (`ceval.c`).
     fn is_outermost_entered(&self) -> bool {
-        self.layout.frame.owner.is_some()
+        self.traits.entry_mark != EntryMark::Nothing
     }
 
     /// Splits the bytes of a frame into what it is and the frame that called it. Inlined, as returning it costs as
@@ -221,44 +205,38 @@ impl FrameFormat<'_> {
         if !self.has_function(owner)? {
             return Some((None, previous));
         }
-        let code = Address(word_at(bytes, frame.code)? & !self.tag_bits());
-        let instruction = if self.version.at_least(11) {
-            word_at(bytes, frame.instruction)? as i64
-        } else {
-            let unit = if self.version.at_least(10) { 2 } else { 1 };
-            i64::from(int_at(bytes, frame.instruction)?) * unit
+        let code = Address(word_at(bytes, frame.code)? & !self.traits.reference_tags);
+        let instruction = match self.traits.instruction {
+            InstructionForm::Address => word_at(bytes, frame.instruction)? as i64,
+            InstructionForm::Index { unit_bytes } => {
+                i64::from(int_at(bytes, frame.instruction)?) * unit_bytes
+            }
         };
         let stacktop = match frame.stacktop {
             Some(offset) => Some(int_at(bytes, offset)?),
             None => None,
         };
-        // `is_entry` (3.11 alone) is the byte before `owner` (`internal/pycore_frame.h`).
-        let entered_from_c = match frame.owner {
-            Some(offset) if self.version.minor_pair() == (3, 11) => {
-                *bytes.get(offset as usize - 1)? != 0
-            }
-            _ => false,
+        let entered_from_c = match frame.is_entry {
+            Some(offset) => *bytes.get(offset as usize)? != 0,
+            None => false,
         };
         let bytecode_copy = match frame.tlbc_index {
             Some(offset) => int_at(bytes, offset)?,
             None => 0,
         };
-        let is_over = match self.rule() {
-            // `ob_refcnt`, the first word of every object before 3.12 (`object.h`).
+        let is_over = match self.traits.top_rule {
+            // `ob_refcnt`, the first word of an object (`object.h`).
             TopRule::Pointer => word_at(bytes, 0)? == 0,
             TopRule::StackTop => false,
-            // `clear_thread_frame` in `ceval.c` does it with `PyStackRef_CLEAR`.
             TopRule::ClearedCode => code.is_null(),
         };
-        // `return_offset`, a 16-bit number before `owner`, is 0 until the first call (3.13 on); `prev_instr`
-        // lies before the code until the frame begins (3.11, 3.12; `internal/pycore_frame.h`).
-        let has_called = match frame.owner {
-            Some(owner) if self.version.at_least(13) => {
-                let start = owner as usize - 2;
+        let has_called = match (self.traits.call_mark, frame.return_offset) {
+            (CallMark::ReturnOffset, Some(offset)) => {
+                let start = offset as usize;
                 bytes.get(start..start + 2)? != [0, 0]
             }
-            Some(_) => instruction >= (code + self.layout.code.code).0 as i64,
-            None => true,
+            (CallMark::HasBegun, _) => instruction >= (code + self.layout.code.code).0 as i64,
+            _ => true,
         };
         let raw = RawFrame {
             at,
@@ -272,23 +250,6 @@ impl FrameFormat<'_> {
             is_over,
         };
         Some((Some(raw), previous))
-    }
-
-    /// What tells which frame was executing when the copy was taken.
-    #[must_use]
-    pub fn rule(&self) -> TopRule {
-        if self.version.at_least(14) {
-            TopRule::ClearedCode
-        } else if self.layout.frame.stacktop.is_some() {
-            TopRule::StackTop
-        } else {
-            TopRule::Pointer
-        }
-    }
-
-    /// The low bits of `f_executable` that are no part of the address: a `_PyStackRef` from 3.14 on.
-    fn tag_bits(&self) -> u64 {
-        if self.version.at_least(14) { 3 } else { 0 }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Turns the state of the GIL into the thread that holds it, and into whether another one held it meanwhile.
 
 use super::locate::{GilPlace, Interpreter};
-use super::version::Version;
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory};
 
@@ -133,8 +132,8 @@ impl GilState {
         }
     }
 
-    /// 3.7–3.11: `gilstate.tstate_current` is the holder; `ceval.gil`, some hundred bytes before it, has the
-    /// turn: `last_holder`, `locked` and `switch_number`, one after another (`internal/pycore_gil.h`).
+    /// Of [`GilPlace::Runtime`]: `gilstate.tstate_current` is the holder; `ceval.gil`, some hundred bytes before it, has
+    /// the turn, `last_holder` and `switch_number` (`internal/pycore_gil.h`).
     fn in_runtime(
         interpreter: &Interpreter,
         runtime: Address,
@@ -142,12 +141,7 @@ impl GilState {
     ) -> Option<GilState> {
         let fields = &interpreter.layout.runtime;
         let holder = fields.gil_holder?;
-        let turn = match (fields.gil_locked, fields.gil_switch_number) {
-            (Some(locked), Some(switches)) if has_turn(interpreter.version) => {
-                Some((locked.checked_sub(8)?, switches))
-            }
-            _ => None,
-        };
+        let turn = fields.gil_last_holder.zip(fields.gil_switch_number);
         let start = turn.map_or(holder, |(last_holder, _)| last_holder.min(holder));
         let end = turn.map_or(holder, |(_, switches)| switches.max(holder)) + 8;
         let state = GilState {
@@ -204,11 +198,6 @@ impl GilState {
             switches: word_at(bytes, switches)?,
         })
     }
-}
-
-/// Whether the offsets of `ceval.gil` are sure: in 3.7.0–3.7.3 `_PyRuntime` differs around there.
-fn has_turn(version: Version) -> bool {
-    version.minor_pair() != (3, 7) || version.micro >= 4
 }
 
 #[cfg(test)]

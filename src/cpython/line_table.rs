@@ -1,6 +1,7 @@
 //! Turns a code object's line table and an instruction offset into a line number.
 //!
-//! Three formats, one decoder each, chosen by [`LineFormat::of`]:
+//! Three formats, one decoder each; which one a version has is a trait of it
+//! ([`Traits::line_format`](super::layout::traits::Traits::line_format)):
 //!
 //! | versions | field | format |
 //! |---|---|---|
@@ -45,19 +46,6 @@ pub enum LineFormat {
     Pairs,
     /// `co_linetable` of 3.11 on: location entries, PEP 657 and `Objects/locations.md`.
     Locations,
-}
-
-impl LineFormat {
-    /// The format of CPython 3.`minor`, `None` before 3.6.
-    #[must_use]
-    pub fn of(minor: u8) -> Option<LineFormat> {
-        match minor {
-            0..=5 => None,
-            6..=9 => Some(LineFormat::Lnotab),
-            10 => Some(LineFormat::Pairs),
-            11.. => Some(LineFormat::Locations),
-        }
-    }
 }
 
 /// The line table of one code object, as the target has it.
@@ -278,16 +266,6 @@ mod tests {
             bytes: bytes.to_vec(),
         };
         assert_eq!(table.ranges().collect::<Vec<_>>(), expect);
-    }
-
-    #[test]
-    fn each_minor_version_has_its_format() {
-        assert_eq!(LineFormat::of(5), None);
-        assert_eq!(LineFormat::of(6), Some(LineFormat::Lnotab));
-        assert_eq!(LineFormat::of(9), Some(LineFormat::Lnotab));
-        assert_eq!(LineFormat::of(10), Some(LineFormat::Pairs));
-        assert_eq!(LineFormat::of(11), Some(LineFormat::Locations));
-        assert_eq!(LineFormat::of(15), Some(LineFormat::Locations));
     }
 
     #[test]

@@ -8,8 +8,10 @@
 use thiserror::Error;
 
 use super::landmarks::{KnownFiles, Landmarks};
+use super::layout::Layout;
 use super::layout::debug_offsets::{self, DebugOffsets};
-use super::layout::{self, Layout};
+use super::layout::rows::{self, Row};
+use super::layout::traits::{GilHome, Traits};
 use super::limited::Limited;
 use super::objects::{dict_entries, find};
 use super::version::Version;
@@ -52,6 +54,8 @@ pub struct Interpreter {
     pub version: Version,
     /// Its offsets.
     pub layout: Layout,
+    /// What offsets do not say.
+    pub traits: &'static Traits,
     /// The variable that points to the first `PyInterpreterState`.
     pub interpreters_head: Address,
     /// Where to look for the holder of the GIL.
@@ -190,27 +194,33 @@ fn in_image(
             Ok(None)
         };
     };
-    if version.minor_pair() < (3, 6) {
+    if rows::is_legacy(version) {
         return Ok(Some(Found::Legacy(version)));
     }
-    let Some(layout) = layout::for_release(version.major, version.minor, version.micro) else {
+    // One that describes itself was found by that, or cannot be read.
+    let row = Row::of(version).filter(|row| !row.describes_itself());
+    let Some(Row { layout, traits, .. }) = row else {
         return Err(unknown_version(process, version.to_string()));
     };
-    let (interpreters_head, gil) = match runtime {
-        Some(runtime) => (
-            runtime + layout.runtime.interpreters_head,
-            GilPlace::Runtime(runtime),
-        ),
-        None => variables(image, layout, memory).ok_or(LocateError::NotReady(pid))?,
+    let head_offset = layout.runtime.interpreters_head;
+    let interpreters_head = match (runtime, image.symbol("interp_head")) {
+        (Some(runtime), _) => runtime + head_offset,
+        (None, Some(head)) => Address(head),
+        (None, None) => search_head(image, layout, memory).ok_or(LocateError::NotReady(pid))?,
     };
-    let gil = if version.at_least(12) {
-        GilPlace::PerInterpreter
-    } else {
-        gil
+    let gil = match traits.gil {
+        GilHome::Variable => image
+            .symbol("_PyThreadState_Current")
+            .map_or(GilPlace::Unknown, |at| GilPlace::Variable(Address(at))),
+        GilHome::Runtime => {
+            GilPlace::Runtime(Address(interpreters_head.0.wrapping_sub(head_offset)))
+        }
+        GilHome::Interpreter => GilPlace::PerInterpreter,
     };
     Ok(Some(Found::Native(Box::new(Interpreter {
         version,
-        layout: layout.clone(),
+        layout: Layout::clone(layout),
+        traits,
         interpreters_head,
         gil,
     }))))
@@ -276,6 +286,7 @@ fn from_debug_offsets(
         version_hex,
         free_threaded,
         layout,
+        traits,
     } = debug_offsets::parse(bytes).map_err(|error| unknown_version(process, error.to_string()))?;
     let version = Version::from_hex(version_hex as u32, free_threaded);
     let interpreters_head = runtime + layout.runtime.interpreters_head;
@@ -287,6 +298,7 @@ fn from_debug_offsets(
     Ok(Found::Native(Box::new(Interpreter {
         version,
         layout,
+        traits,
         interpreters_head,
         gil,
     })))
@@ -303,7 +315,7 @@ fn unknown_version(process: &Process, found: String) -> LocateError {
 /// The versions that can be read, as errors name them.
 #[must_use]
 pub fn known_versions() -> String {
-    format!("2.7, 3.3 to 3.5 and {}", layout::KNOWN)
+    format!("2.7, 3.3 to 3.5 and {}", rows::known())
 }
 
 /// The version of an interpreter without debug offsets: the constant `Py_Version` (3.11 on), or the
@@ -317,29 +329,8 @@ fn version_of(image: &Landmarks, memory: &impl ReadMemory) -> Option<Version> {
     find_in_data(image, memory, |_, bytes| Version::scan(bytes))
 }
 
-/// The variables of an interpreter without a visible `_PyRuntime`: 3.6, or any that is stripped and
-/// static.
-fn variables(
-    image: &Landmarks,
-    layout: &Layout,
-    memory: &impl ReadMemory,
-) -> Option<(Address, GilPlace)> {
-    let current = image.symbol("_PyThreadState_Current").map(Address);
-    let head = match image.symbol("interp_head") {
-        Some(head) => Address(head),
-        None => search_head(image, layout, memory)?,
-    };
-    let gil = match (current, layout.runtime.gil_holder) {
-        (Some(current), _) => GilPlace::Variable(current),
-        (None, Some(_)) => GilPlace::Runtime(Address(
-            head.0.wrapping_sub(layout.runtime.interpreters_head),
-        )),
-        (None, None) => GilPlace::Unknown,
-    };
-    Some((head, gil))
-}
-
-/// The first word of the writable data that points to an interpreter state: to something whose
+/// Where `interpreters.head` (3.6: `interp_head`) lies in an image without symbols: the first word of the writable data that
+/// points to an interpreter state: to something whose
 /// first thread points back to it. `interpreters.head` comes before the other such words of
 /// `_PyRuntime`.
 fn search_head(image: &Landmarks, layout: &Layout, memory: &impl ReadMemory) -> Option<Address> {

@@ -382,7 +382,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cpython::layout::{debug_offsets, for_version};
+    use crate::cpython::layout::debug_offsets;
+    use crate::cpython::layout::rows::{ROWS, Row};
     use crate::memory::SavedMemory;
 
     const DICT: Address = Address(0x1000);
@@ -408,7 +409,7 @@ mod tests {
     }
 
     fn read(memory: &SavedMemory) -> Result<Vec<(u64, u64)>, ObjectError> {
-        let entries = dict_entries(memory, for_version(3, 8).expect("a table"), DICT)?;
+        let entries = dict_entries(memory, Row::of_minor(3, 8).expect("a row").layout, DICT)?;
         Ok(entries
             .into_iter()
             .map(|entry| (entry.key.0, entry.value.0))
@@ -461,7 +462,7 @@ mod tests {
             bytes.extend(digits.iter().flat_map(|digit| digit.to_le_bytes()));
             let mut memory = SavedMemory::default();
             memory.insert(DICT, bytes);
-            int_value(&memory, for_version(3, 8).expect("a table"), DICT).ok()
+            int_value(&memory, Row::of_minor(3, 8).expect("a row").layout, DICT).ok()
         };
         assert_eq!(value(0, &[]), Some(0));
         assert_eq!(value(2, &[5, 3]), Some((3 << 30) + 5));
@@ -480,7 +481,7 @@ mod tests {
             bytes.extend(digits.iter().flat_map(|digit| digit.to_le_bytes()));
             let mut memory = SavedMemory::default();
             memory.insert(DICT, bytes);
-            int_value(&memory, for_version(3, 12).expect("a table"), DICT).ok()
+            int_value(&memory, Row::of_minor(3, 12).expect("a row").layout, DICT).ok()
         };
         assert_eq!(value(1, [0, 0]), Some(0));
         assert_eq!(value(2 << 3, [5, 3]), Some((3 << 30) + 5));
@@ -507,7 +508,7 @@ mod tests {
         fn noise_is_survived(seed in any::<u64>(), at in any::<u64>()) {
             let own = debug_offsets::parse(include_bytes!("../../tests/images/debug_offsets_3.15.2"));
             let own = own.expect("debug offsets").layout;
-            let tables = (6..13).filter_map(|minor| for_version(3, minor)).chain([&own]);
+            let tables = ROWS.iter().map(|row| row.layout).chain([&own]);
             for layout in tables {
                 let (memory, at) = (Noise(seed), Address(at));
                 let entries = dict_entries(&memory, layout, at).unwrap_or_default();

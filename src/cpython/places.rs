@@ -9,9 +9,8 @@ use rustc_hash::FxHashMap;
 
 use super::chunks::Chunks;
 use super::code::{CodeCache, Moment};
-use super::frames::{
-    Ends, FrameFormat, RawFrame, RawStack, ThreadFields, TopRule, walk, walk_live,
-};
+use super::frames::{Ends, FrameFormat, RawFrame, RawStack, ThreadFields, walk, walk_live};
+use super::layout::traits::TopRule;
 use super::outside::Outside;
 use super::shape::Shape;
 use super::top::{self, Known, Open, Slot, Verdict};
@@ -114,7 +113,8 @@ impl Places {
         let cframe = layout.thread.cframe_current_frame;
         let cframe = cframe.map(|_| window.want(pointer, 8));
         let (ranges, chunks) = self.plan_frames(window);
-        let asks_again = format.rule() == TopRule::Pointer || !self.outside.ranges().is_empty();
+        let asks_again =
+            format.traits.top_rule == TopRule::Pointer || !self.outside.ranges().is_empty();
         // A `_PyCFrame` lies on the C stack: it may be over, and still name the frame that it named last.
         let cframe_again = cframe.filter(|_| asks_again);
         let cframe_again = cframe_again.map(|_| window.want(thread + layout.thread.frame, 8));
@@ -202,7 +202,7 @@ impl Places {
         };
         walk(current, format, self.ends, stack, find, is_on_data_stack)?;
         stack.may_end_bare(is_still && self.may_be_outermost(stack.frames.last()));
-        if format.rule() == TopRule::Pointer {
+        if format.traits.top_rule == TopRule::Pointer {
             self.outside.has_seen(stack.frames.len(), format.header());
         }
         let cframe_stands = planned
@@ -324,7 +324,7 @@ impl Places {
         } else {
             self.learn_outside(current, format, memory);
         }
-        let are_used_again = format.rule() == TopRule::Pointer;
+        let are_used_again = format.traits.top_rule == TopRule::Pointer;
         self.outside
             .lay_out(format.header(), are_used_again, memory);
         Some(fields)
@@ -438,11 +438,8 @@ fn has_called<'w>(
     bytes: impl Fn(Address, usize) -> Option<&'w [u8]>,
 ) -> bool {
     let layout = &format.layout.frame;
-    // `f_func` is the first field in 3.11; `f_funcobj` comes after `f_executable` and `previous` later on.
-    let function_at = if format.version.at_least(12) { 16 } else { 0 };
     let word = |at: Address| word_at(bytes(at, 8)?, 0);
-    // From 3.14 on these are `_PyStackRef`s, with tag bits.
-    let untagged = |word: u64| word & !7;
+    let untagged = |word: u64| word & !format.traits.reference_tags;
     let header = bytes(caller.at, format.header());
     let saved = match (layout.stackpointer, layout.stacktop) {
         (Some(offset), _) => header.and_then(|bytes| word_at(bytes, offset)).map(Address),
@@ -452,7 +449,8 @@ fn has_called<'w>(
             .map(|words| caller.at + (layout.size.next_multiple_of(8) + words * 8)),
         (None, None) => None,
     };
-    let (Some(function), Some(saved)) = (word(callee.at + function_at), saved) else {
+    let function = layout.function.and_then(|at| word(callee.at + at));
+    let (Some(function), Some(saved)) = (function, saved) else {
         return false;
     };
     // What lies above the caller is the callee itself, which names its own function.

@@ -530,6 +530,6 @@ impl Reader {
 pub(super) fn format_of(interpreter: &Interpreter) -> FrameFormat<'_> {
     FrameFormat {
         layout: &interpreter.layout,
-        version: interpreter.version,
+        traits: interpreter.traits,
     }
 }

@@ -157,7 +157,7 @@ fn bit(state: u32, bit: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpython::layout::for_version;
+    use crate::cpython::layout::rows::Row;
     use crate::memory::SavedMemory;
 
     const AT: Address = Address(0x1000);
@@ -182,7 +182,12 @@ mod tests {
     }
 
     fn read(memory: &SavedMemory, max_chars: usize) -> Result<String, TextError> {
-        read_str(memory, for_version(3, 8).expect("a table"), AT, max_chars)
+        read_str(
+            memory,
+            Row::of_minor(3, 8).expect("a row").layout,
+            AT,
+            max_chars,
+        )
     }
 
     fn units(text: &str, bytes_each: usize) -> Vec<u8> {
@@ -252,7 +257,7 @@ mod tests {
 
     #[test]
     fn names_are_compared_whole() {
-        let layout = for_version(3, 8).expect("a table");
+        let layout = Row::of_minor(3, 8).expect("a row").layout;
         let is = |memory: &SavedMemory, name: &str| {
             let mut bytes = vec![0; ascii_str_bytes(layout, name.len())];
             memory.read(AT, &mut bytes).is_ok() && is_ascii_str(layout, &bytes, name)

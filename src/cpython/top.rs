@@ -30,7 +30,8 @@
 
 use super::chunks::Chunks;
 use super::code::{CodeCache, Moment};
-use super::frames::{FrameFormat, RawFrame, RawStack, StackEnd, TopRule};
+use super::frames::{FrameFormat, RawFrame, RawStack, StackEnd};
+use super::layout::traits::TopRule;
 use super::links::Link;
 use super::shape::Shape;
 use crate::memory::Address;
@@ -117,7 +118,7 @@ pub(super) fn settle(
     let (chunks, codes, now) = (known.chunks, known.codes, known.now);
     let mut examine = |stack: &RawStack| shape.examine(stack, chunks, codes, now, &has_trace);
     let (mut findings, found) = (examine(stack), stack.frames.len());
-    let top = match (known.format.rule(), findings.next_slot) {
+    let top = match (known.format.traits.top_rule, findings.next_slot) {
         _ if known.is_still => TopFrame::Found,
         (TopRule::Pointer, _) => TopFrame::Found,
         (TopRule::StackTop, _) if is_executing(stack) => TopFrame::Found,
@@ -137,7 +138,7 @@ pub(super) fn settle(
     let has_moved = is_torn || !pointer_stands(stack, named, known);
     let is_moving = top != TopFrame::Found || has_moved && !known.is_still;
     let is_whole = stack.is_whole();
-    let is_marked = known.format.rule() == TopRule::StackTop;
+    let is_marked = known.format.traits.top_rule == TopRule::StackTop;
     let is_corrected = !is_marked && stack.frames.first().map(|frame| frame.at) != named;
     if is_whole && !is_moving && !is_corrected && findings.is_in_order() {
         return Verdict::Settled;
@@ -160,7 +161,7 @@ pub(super) fn settle(
 
 /// Removes the frames that were over when they were copied.
 fn cut_dead(stack: &mut RawStack, known: Known<'_>) {
-    match known.format.rule() {
+    match known.format.traits.top_rule {
         TopRule::Pointer => {}
         TopRule::StackTop => cut_returned(&mut stack.frames),
         TopRule::ClearedCode => {
@@ -178,7 +179,7 @@ fn pointer_stands(stack: &RawStack, named: Option<Address>, known: Known<'_>) ->
     let innermost = stack.frames.first().map(|frame| frame.at);
     let in_chunk = |at: Address| known.chunks.hold(at);
     let is_told_by_copy =
-        known.format.rule() != TopRule::Pointer && innermost.is_some_and(in_chunk);
+        known.format.traits.top_rule != TopRule::Pointer && innermost.is_some_and(in_chunk);
     is_told_by_copy || known.pointer_stands == Some(true) && innermost == named
 }
 
@@ -304,14 +305,15 @@ fn is_at_call(frame: &RawFrame, known: Known<'_>) -> bool {
         return false;
     };
     let is_in_chunk = known.chunks.hold(frame.at);
-    let has_operands = stacktop > variables || clears_variables(known) && stacktop > 0;
+    let has_operands = stacktop > variables || known.format.traits.clears_stacktop && stacktop > 0;
     has_operands && is_in_chunk && !frame.entered_from_c
 }
 
 /// Whether a frame is over, as its variables are gone (3.13).
 fn is_cleared(frame: &RawFrame, known: Known<'_>) -> bool {
     let saved = saved(frame, known);
-    clears_variables(known) && saved.is_some_and(|(stacktop, variables)| stacktop < variables)
+    known.format.traits.clears_stacktop
+        && saved.is_some_and(|(stacktop, variables)| stacktop < variables)
 }
 
 /// Whether a frame that was called has not begun, or is about to return: it has saved no operands, and nothing
@@ -335,11 +337,6 @@ fn is_at_edge(
 fn saved(frame: &RawFrame, known: Known<'_>) -> Option<(u32, u32)> {
     let stacktop = u32::try_from(frame.stacktop?).ok()?;
     Some((stacktop, known.codes.get(frame.code)?.variables?))
-}
-
-/// `_PyFrame_ClearLocals` (`frame.c`, 3.13) sets `stacktop` to 0 before it frees the variables.
-fn clears_variables(known: Known<'_>) -> bool {
-    known.format.version.at_least(13)
 }
 
 /// 3.14 on: adds the callees that have not returned, until it is sure that there are no more.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The version of an interpreter build.
+/// The version of an interpreter build. What follows from it is in its [row](super::layout::rows).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version {
     /// 2 or 3.
@@ -45,18 +45,6 @@ impl Version {
             let line = line.split(|byte| *byte == 0).next()?;
             parse_sys_version(std::str::from_utf8(line).ok()?)
         })
-    }
-
-    /// `(3, 11)` for 3.11.7: what chooses the layout.
-    #[must_use]
-    pub fn minor_pair(self) -> (u8, u8) {
-        (self.major, self.minor)
-    }
-
-    /// Whether it is 3.`minor` or later.
-    #[must_use]
-    pub fn at_least(self, minor: u8) -> bool {
-        self.minor_pair() >= (3, minor)
     }
 }
 

@@ -8,6 +8,7 @@ use super::intern::{Interned, Interner, Recent};
 use super::observation::Observation;
 use super::target::Source;
 use super::thread_states::{Runner, StateFields, ThreadStates, threads_of};
+use crate::cpython::layout::traits::StateOwner;
 use crate::cpython::legacy::LegacyThread;
 use crate::cpython::legacy_helper::LegacySource;
 use crate::cpython::native_ids::native_ids;
@@ -142,9 +143,10 @@ impl Observer {
         self.owners = owners;
     }
 
-    /// Whether a thread has entered or left a sub-interpreter, in a version that makes no thread state for that.
+    /// Whether a thread has entered or left a sub-interpreter, in a version that makes no thread state for that and
+    /// still tells which thread it is.
     fn have_owners_changed(&self, reader: &Reader) -> bool {
-        if reader.interpreter().layout.thread.cframe.is_none() {
+        if reader.interpreter().traits.state_owner != StateOwner::CStack {
             return false;
         }
         let threads = reader.threads();
@@ -155,11 +157,13 @@ impl Observer {
 }
 
 fn states_of(reader: &Reader) -> Vec<StateFields> {
-    let version = reader.interpreter().version;
-    let runner = |thread: &KnownThread| match thread.place_on_c_stack() {
-        Some(at) => Runner::OnStack(at),
-        None if version.at_least(10) => Runner::Named,
-        None => Runner::Unknown,
+    let state_owner = reader.interpreter().traits.state_owner;
+    let runner = |thread: &KnownThread| match state_owner {
+        StateOwner::Unknown => Runner::Unknown,
+        StateOwner::CStack => thread
+            .place_on_c_stack()
+            .map_or(Runner::Named, Runner::OnStack),
+        StateOwner::ThreadId => Runner::Named,
     };
     let fields = |thread: &KnownThread| StateFields {
         key: native_key(thread),

@@ -362,7 +362,7 @@ fn look(
             }
             Readable::Native(interpreter)
         }
-        Found::Legacy(version) => Readable::Legacy(version, Box::new(open_legacy(pid, version)?)),
+        Found::Legacy(version) => Readable::Legacy(version, Box::new(open_legacy(pid)?)),
     };
     Ok(Located {
         interpreter,
@@ -449,15 +449,7 @@ fn tid_of(pid: Pid, thread: &KnownThread) -> Option<Tid> {
     tids.get(&inner).copied()
 }
 
-fn open_legacy(pid: Pid, version: Version) -> Result<LegacySource, LocateError> {
-    let known = [(2, 7), (3, 3), (3, 4), (3, 5)];
-    if !known.contains(&version.minor_pair()) {
-        return Err(LocateError::UnknownVersion {
-            pid,
-            found: version.to_string(),
-            known: crate::cpython::locate::known_versions(),
-        });
-    }
+fn open_legacy(pid: Pid) -> Result<LegacySource, LocateError> {
     LegacySource::open(pid.0).map_err(|_| LocateError::NotReady(pid))
 }
 

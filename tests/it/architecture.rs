@@ -408,3 +408,68 @@ mod of_itself {
         }
     }
 }
+
+mod versions {
+    //! A CPython version is a row of data: nothing but the rows asks which version it is.
+
+    use super::*;
+
+    /// What may look at the numbers of a version: the type, the rows, and what hands on those that py-spy found.
+    const MAY_KNOW_VERSIONS: &[&str] = &[
+        "cpython/version.rs",
+        "cpython/layout/rows.rs",
+        "cpython/legacy.rs",
+    ];
+
+    #[test]
+    fn versions_are_told_apart_in_their_rows_only() {
+        check(|source| {
+            let path = source.path.to_string_lossy();
+            if MAY_KNOW_VERSIONS.contains(&path.as_ref()) {
+                return None;
+            }
+            // Tests may name versions.
+            let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
+            let found = version_tests(code);
+            (!found.is_empty()).then(|| format!("asks for a version: {}", found.join(", ")))
+        });
+    }
+
+    /// What in `code` asks for the numbers of a version.
+    fn version_tests(code: &str) -> Vec<String> {
+        let numbers = [".minor", ".micro", ".minor_pair", ".version_hex"];
+        let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+        let mut found = Vec::new();
+        for number in numbers {
+            let mut ends = code.match_indices(number).map(|(at, _)| at + number.len());
+            if ends.any(|end| !goes_on(&code[end..])) {
+                found.push(number.to_owned());
+            }
+        }
+        // As in `version.at_least(12)`, in `match … { (3, 12..) => …`, and in `&tables::V3_11`.
+        for call in ["at_least(", "(3, ", "tables::V"] {
+            let mut rests = code.split(call).skip(1);
+            if rests.any(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+                found.push(format!("{call}…"));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn version_tests_are_found() {
+        let table: &[(&str, &[&str])] = &[
+            ("if version.minor >= 12 {}", &[".minor"]),
+            ("v.minor_pair() == (3, 11)", &[".minor_pair", "(3, …"]),
+            ("format.version.at_least(13)", &["at_least(…"]),
+            ("match pair { (3, 7..) => {} }", &["(3, …"]),
+            ("let layout = &tables::V3_11;", &["tables::V…"]),
+            ("blocks.at_least(Nanos(9))", &[]),
+            ("device.minor_number", &[]),
+            ("traits.clears_stacktop", &[]),
+        ];
+        for (code, expected) in table {
+            assert_eq!(&version_tests(code), expected, "{code}");
+        }
+    }
+}

@@ -330,6 +330,7 @@ proptest! {
                 version: Version::from_hex(parsed.version_hex as u32, parsed.free_threaded),
                 interpreters_head: runtime + parsed.layout.runtime.interpreters_head,
                 layout: parsed.layout,
+                traits: parsed.traits,
                 gil: before.gil,
             };
             let whole = Whole { memory: whole.memory.clone(), words: Vec::new(), places: whole.places, bytes: whole.bytes, interpreter };

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rsamp::cpython::layout::{debug_offsets, for_version};
+use rsamp::cpython::layout::debug_offsets;
+use rsamp::cpython::layout::rows::Row;
 use rsamp::cpython::locate::{GilPlace, Interpreter};
 use rsamp::cpython::version::Version;
 use rsamp::memory::{Address, ReadMemory, SavedMemory};
@@ -450,9 +451,9 @@ impl Fake {
     /// Payload `locate` would say of it.
     pub fn interpreter(&self) -> Interpreter {
         let version = Version::from_hex(self.offsets.hex, false);
+        let row = Row::of(version).expect("a row");
         let (layout, gil) = if self.offsets.runtime_start.is_empty() {
-            let layout = for_version(3, version.minor).expect("a table").clone();
-            (layout, GilPlace::Runtime(self.runtime))
+            (row.layout.clone(), GilPlace::Runtime(self.runtime))
         } else {
             let parsed = debug_offsets::parse(self.offsets.runtime_start).expect("debug offsets");
             (parsed.layout, GilPlace::PerInterpreter)
@@ -461,6 +462,7 @@ impl Fake {
             version,
             interpreters_head: self.runtime + layout.runtime.interpreters_head,
             layout,
+            traits: &row.traits,
             gil,
         }
     }

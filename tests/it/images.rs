@@ -4,7 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use rsamp::cpython::frames::StackEnd;
-use rsamp::cpython::layout::{debug_offsets, for_version};
+use rsamp::cpython::layout::debug_offsets;
+use rsamp::cpython::layout::rows::Row;
 use rsamp::cpython::locate::{GilPlace, Interpreter};
 use rsamp::cpython::native_ids::native_ids;
 use rsamp::cpython::reader::{Reader, Reading};
@@ -71,9 +72,10 @@ impl Image {
     pub fn interpreter(&self) -> Interpreter {
         let version = Version::from_hex(self.about.version_hex, self.about.free_threaded);
         let runtime = Address(self.about.runtime);
-        let (layout, gil) = match for_version(version.major, version.minor) {
-            Some(layout) => (layout.clone(), GilPlace::Runtime(runtime)),
-            None => {
+        let row = Row::of(version).expect("a row");
+        let (layout, gil) = match row.describes_itself() {
+            false => (row.layout.clone(), GilPlace::Runtime(runtime)),
+            true => {
                 let mut start = [0; debug_offsets::MAX_BYTES];
                 self.memory.read(runtime, &mut start).expect("_PyRuntime");
                 let offsets = debug_offsets::parse(&start).expect("debug offsets");
@@ -91,6 +93,7 @@ impl Image {
             version,
             interpreters_head: runtime + layout.runtime.interpreters_head,
             layout,
+            traits: &row.traits,
             gil,
         }
     }

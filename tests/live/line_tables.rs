@@ -4,6 +4,7 @@
 use std::ops::RangeInclusive;
 use std::process::Command;
 
+use rsamp::cpython::layout::rows::Row;
 use rsamp::cpython::line_table::{LineFormat, LineIndex, LineTable};
 
 use crate::programs::program;
@@ -97,7 +98,8 @@ fn dump(python: &Python) -> Vec<Record> {
         python.label,
         String::from_utf8_lossy(&output.stderr)
     );
-    let format = LineFormat::of(python.version.1).expect("a version that has a format");
+    let row = Row::of_minor(3, python.version.1).expect("a row");
+    let format = row.traits.line_format;
     let mut rest = output.stdout.as_slice();
     let mut records = Vec::new();
     while !rest.is_empty() {

@@ -14,6 +14,7 @@ use std::fs;
 use std::path::Path;
 
 use rsamp::cpython::layout::debug_offsets;
+use rsamp::cpython::layout::rows::Row;
 use rsamp::cpython::locate::{Found, Interpreter, locate};
 use rsamp::cpython::native_ids::native_ids;
 use rsamp::cpython::reader::Reader;
@@ -98,7 +99,7 @@ fn record(interpreter: Interpreter, threads: &[ToldThread], memory: &LiveMemory)
     };
     let layout = interpreter.layout.clone();
     let runtime = runtime_of(&interpreter);
-    if interpreter.version.at_least(13) {
+    if describes_itself(&interpreter) {
         let mut start = [0; debug_offsets::MAX_BYTES];
         memory.read(runtime, &mut start).expect("_PyRuntime");
     }
@@ -121,6 +122,11 @@ fn record(interpreter: Interpreter, threads: &[ToldThread], memory: &LiveMemory)
     memory.into_saved()
 }
 
+fn describes_itself(interpreter: &Interpreter) -> bool {
+    let row = Row::of(interpreter.version).expect("a row");
+    row.describes_itself()
+}
+
 fn runtime_of(interpreter: &Interpreter) -> Address {
     let head = interpreter.layout.runtime.interpreters_head;
     Address(interpreter.interpreters_head.0 - head)
@@ -129,7 +135,7 @@ fn runtime_of(interpreter: &Interpreter) -> Address {
 fn about(interpreter: &Interpreter, threads: Vec<Value>, memory: &LiveMemory) -> Value {
     let version = interpreter.version;
     let runtime = runtime_of(interpreter);
-    let version_hex = if version.at_least(13) {
+    let version_hex = if describes_itself(interpreter) {
         memory.word(runtime + 8).expect("a version")
     } else {
         u64::from(u32::from_be_bytes([

@@ -6,7 +6,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rsamp::cpython::layout::{self, Layout, debug_offsets};
+use rsamp::cpython::layout::rows::Row;
+use rsamp::cpython::layout::{Layout, debug_offsets};
 use rsamp::cpython::thread_names::{ThreadNames, thread_names, thread_names_in};
 use rsamp::memory::{Address, LiveMemory, ReadMemory};
 use rsamp::process::Pid;
@@ -84,8 +85,9 @@ fn check(python: &Python) {
 
 fn layout_of(python: &Python, memory: &LiveMemory, runtime: Option<u64>) -> Layout {
     let (major, minor, _) = python.version;
-    if let Some(layout) = layout::for_version(major, minor) {
-        return layout.clone();
+    let row = Row::of_minor(major, minor).expect("a row");
+    if !row.describes_itself() {
+        return row.layout.clone();
     }
     let mut bytes = [0; debug_offsets::MAX_BYTES];
     let runtime = Address(runtime.expect("_PyRuntime"));

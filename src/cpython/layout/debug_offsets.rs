@@ -2,14 +2,17 @@
 //!
 //! From 3.13 on, `_PyRuntime` starts with this struct of 64-bit words (`internal/pycore_runtime.h` in 3.13,
 //! `internal/pycore_debug_offsets.h` from 3.14 on). Each minor version has its own order of words;
-//! `tables.rs` has where each word is. What the struct lacks (of dicts, of the length of a frame, of
+//! `tables.rs` has where each word is. What the struct lacks (of dicts, of calls in a frame, of the length of a frame, of
 //! `switch_number`) is taken from the headers of that minor version.
 
 use thiserror::Error;
 
+use super::debug_fields::DebugFields;
+use super::rows::{Row, SelfDescription, known};
+use super::traits::Traits;
 use super::{
-    CodeLayout, FrameLayout, GilLayout, InterpreterLayout, KNOWN, Layout, ObjectLayout, Offset,
-    RuntimeLayout, ThreadLayout, tables,
+    CodeLayout, FrameLayout, GilLayout, InterpreterLayout, Layout, ObjectLayout, Offset,
+    RuntimeLayout, ThreadLayout,
 };
 
 /// The first bytes of `_PyRuntime` from 3.13 on: `_Py_Debug_Cookie`.
@@ -45,6 +48,8 @@ pub struct DebugOffsets {
     pub free_threaded: bool,
     /// Where its fields are.
     pub layout: Layout,
+    /// The traits of its version.
+    pub traits: &'static Traits,
 }
 
 /// Why bytes are no debug offsets that rsamp can use.
@@ -63,7 +68,8 @@ pub enum DebugOffsetsError {
     Cookie,
     /// A version that came after this rsamp.
     #[error(
-        "debug offsets: CPython {major}.{minor} ({version_hex:#x}) is not known; known are {KNOWN}"
+        "debug offsets: CPython {major}.{minor} ({version_hex:#x}) is not known; known are {}",
+        known()
     )]
     Version {
         /// `PY_MAJOR_VERSION`.
@@ -88,62 +94,6 @@ pub enum DebugOffsetsError {
     },
 }
 
-/// Where `_Py_DebugOffsets` of one minor version has the words that rsamp reads, in bytes from its start.
-#[derive(Debug)]
-pub(super) struct DebugFields {
-    /// `sizeof(_Py_DebugOffsets)`.
-    pub size: usize,
-    pub runtime_state_interpreters_head: usize,
-    pub interpreter_state_size: usize,
-    pub interpreter_state_next: usize,
-    pub interpreter_state_id: usize,
-    pub interpreter_state_threads_head: usize,
-    pub interpreter_state_imports_modules: usize,
-    pub interpreter_state_ceval_gil: usize,
-    pub interpreter_state_gil_runtime_state: usize,
-    pub interpreter_state_gil_runtime_state_locked: usize,
-    pub interpreter_state_gil_runtime_state_holder: usize,
-    pub interpreter_state_gc: usize,
-    pub gc_collecting: usize,
-    pub thread_state_size: usize,
-    pub thread_state_next: usize,
-    pub thread_state_interp: usize,
-    pub thread_state_current_frame: usize,
-    pub thread_state_thread_id: usize,
-    pub thread_state_native_thread_id: usize,
-    pub thread_state_datastack_chunk: usize,
-    pub interpreter_frame_size: usize,
-    pub interpreter_frame_previous: usize,
-    pub interpreter_frame_executable: usize,
-    pub interpreter_frame_instr_ptr: usize,
-    pub interpreter_frame_localsplus: usize,
-    pub interpreter_frame_owner: usize,
-    pub code_object_size: usize,
-    pub code_object_filename: usize,
-    pub code_object_name: usize,
-    pub code_object_qualname: usize,
-    pub code_object_linetable: usize,
-    pub code_object_firstlineno: usize,
-    pub code_object_co_code_adaptive: usize,
-    pub pyobject_ob_type: usize,
-    pub type_object_size: usize,
-    pub type_object_tp_name: usize,
-    pub type_object_tp_flags: usize,
-    pub dict_object_ma_keys: usize,
-    pub dict_object_ma_values: usize,
-    pub long_object_lv_tag: usize,
-    pub long_object_ob_digit: usize,
-    pub bytes_object_ob_size: usize,
-    pub bytes_object_ob_sval: usize,
-    pub unicode_object_state: usize,
-    pub unicode_object_length: usize,
-    pub unicode_object_asciiobject_size: usize,
-    pub interpreter_state_code_object_generation: Option<usize>,
-    pub interpreter_frame_stackpointer: Option<usize>,
-    pub interpreter_frame_tlbc_index: Option<usize>,
-    pub code_object_co_tlbc: Option<usize>,
-}
-
 /// Turns the first bytes of `_PyRuntime`, [`MAX_BYTES`] of them or fewer, into the offsets of that interpreter.
 ///
 /// # Errors
@@ -159,7 +109,13 @@ pub fn parse(bytes: &[u8]) -> Result<DebugOffsets, DebugOffsetsError> {
         1 => true,
         other => return Err(DebugOffsetsError::FreeThreaded(other)),
     };
-    let (fields, known) = for_build(version_hex, free_threaded)?;
+    let (row, own) = row_of(version_hex)?;
+    let fields = own.fields;
+    let known = if free_threaded {
+        own.free_threaded
+    } else {
+        row.layout
+    };
     if bytes.len() < fields.size {
         let (length, needed) = (bytes.len(), fields.size);
         return Err(DebugOffsetsError::Short { length, needed });
@@ -176,30 +132,22 @@ pub fn parse(bytes: &[u8]) -> Result<DebugOffsets, DebugOffsetsError> {
         version_hex,
         free_threaded,
         layout,
+        traits: &row.traits,
     })
 }
 
-/// The place of the words in that version's struct, and what its headers say.
-fn for_build(
-    version_hex: u64,
-    free_threaded: bool,
-) -> Result<(&'static DebugFields, &'static Layout), DebugOffsetsError> {
+/// The row of that version, and how its interpreters describe themselves.
+fn row_of(version_hex: u64) -> Result<(&'static Row, &'static SelfDescription), DebugOffsetsError> {
     let (major, minor) = (version_hex >> 24, version_hex >> 16 & 0xff);
-    Ok(match (major, minor, free_threaded) {
-        (3, 13, false) => (&tables::DEBUG_3_13, &tables::V3_13),
-        (3, 13, true) => (&tables::DEBUG_3_13, &tables::V3_13T),
-        (3, 14, false) => (&tables::DEBUG_3_14, &tables::V3_14),
-        (3, 14, true) => (&tables::DEBUG_3_14, &tables::V3_14T),
-        (3, 15, false) => (&tables::DEBUG_3_15, &tables::V3_15),
-        (3, 15, true) => (&tables::DEBUG_3_15, &tables::V3_15T),
-        _ => {
-            return Err(DebugOffsetsError::Version {
-                major,
-                minor,
-                version_hex,
-            });
-        }
-    })
+    let unknown = DebugOffsetsError::Version {
+        major,
+        minor,
+        version_hex,
+    };
+    let pair = u8::try_from(major).ok().zip(u8::try_from(minor).ok());
+    let row = pair.and_then(|(major, minor)| Row::of_minor(major, minor));
+    let own = row.and_then(|row| Some((row, row.debug_offsets.as_ref()?)));
+    own.ok_or(unknown)
 }
 
 fn runtime(words: Words, at: &DebugFields) -> Result<RuntimeLayout, DebugOffsetsError> {
@@ -210,7 +158,7 @@ fn runtime(words: Words, at: &DebugFields) -> Result<RuntimeLayout, DebugOffsets
     Ok(RuntimeLayout {
         interpreters_head: runtime.field(at.runtime_state_interpreters_head, WORD)?,
         gil_holder: None,
-        gil_locked: None,
+        gil_last_holder: None,
         gil_switch_number: None,
         gc_collecting: None,
     })
@@ -315,7 +263,10 @@ fn frame(words: Words, at: &DebugFields, known: &Layout) -> Result<FrameLayout, 
         previous: specials.field(at.interpreter_frame_previous, WORD)?,
         code: specials.field(at.interpreter_frame_executable, WORD)?,
         instruction: specials.field(at.interpreter_frame_instr_ptr, WORD)?,
+        function: known.frame.function,
         owner: Some(specials.field(at.interpreter_frame_owner, 1)?),
+        is_entry: known.frame.is_entry,
+        return_offset: known.frame.return_offset,
         stacktop: known.frame.stacktop,
         stackpointer: specials.optional(at.interpreter_frame_stackpointer, WORD)?,
         tlbc_index,
@@ -442,6 +393,8 @@ impl Struct<'_> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::rows::ROWS;
+    use super::super::tables;
     use super::*;
 
     /// `_Py_DebugOffsets` of running interpreters, and what their headers say.
@@ -584,23 +537,27 @@ mod tests {
 
     #[test]
     fn free_threaded_builds_keep_their_own_offsets() {
-        for (version_hex, at, known) in [
-            (0x030d_00f0, &tables::DEBUG_3_13, &tables::V3_13T),
-            (0x030e_00f0, &tables::DEBUG_3_14, &tables::V3_14T),
-            (0x030f_00f0, &tables::DEBUG_3_15, &tables::V3_15T),
-        ] {
-            let parsed = parse(&written(version_hex, at, known)).expect("debug offsets");
+        for row in ROWS {
+            let Some(own) = &row.debug_offsets else {
+                continue;
+            };
+            let version_hex = 0x0300_00f0 | u64::from(row.since.0) << 16;
+            let bytes = written(version_hex, own.fields, own.free_threaded);
+            let parsed = parse(&bytes).expect("debug offsets");
             assert!(parsed.free_threaded);
-            assert_eq!(&parsed.layout, known, "{version_hex:#x}");
+            assert_eq!(&parsed.layout, own.free_threaded, "{version_hex:#x}");
+            assert_eq!(parsed.traits, &row.traits);
         }
     }
 
     #[test]
     fn strangers_are_refused_by_name() {
         let mut bytes = REAL[0].0.to_vec();
-        bytes[10] = 16;
-        let error = parse(&bytes).expect_err("3.16");
-        let text = "debug offsets: CPython 3.16 (0x31000f0) is not known; known are 3.6 to 3.15";
+        bytes[10] = 99;
+        let error = parse(&bytes).expect_err("3.99");
+        let known = known();
+        let text =
+            format!("debug offsets: CPython 3.99 (0x36300f0) is not known; known are {known}");
         assert_eq!(error.to_string(), text);
         assert_eq!(parse(b""), Err(DebugOffsetsError::Cookie));
         assert_eq!(parse(&[0; 1024]), Err(DebugOffsetsError::Cookie));
@@ -609,7 +566,7 @@ mod tests {
     #[test]
     fn every_truncation_is_refused() {
         for (bytes, version_hex, _) in REAL {
-            let needed = for_build(version_hex, false).expect("known").0.size;
+            let needed = row_of(version_hex).expect("known").1.fields.size;
             assert!(parse(&bytes[..needed]).is_ok());
             for length in 0..needed {
                 assert!(parse(&bytes[..length]).is_err(), "{length} bytes");

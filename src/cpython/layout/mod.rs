@@ -1,11 +1,19 @@
-//! Turns a CPython version into the offsets of the fields that rsamp reads.
+//! Turns a CPython version into what rsamp has to know of it: a row of offsets and traits ([`rows`]).
 //!
-//! Every number is a distance in bytes from the start of the struct its group is named after.
+//! Every offset is a distance in bytes from the start of the struct its group is named after.
 //! 3.6–3.12 have tables generated from the real headers (`scripts/layouts`); from 3.13 on the
-//! interpreter brings most of them itself (`_Py_DebugOffsets`).
+//! interpreter brings most of them itself (`_Py_DebugOffsets`), and what it brings goes before the table. What offsets
+//! do not tell is a trait ([`traits`]). CONTRIBUTING.md says what a new version needs.
+
+pub mod rows;
+
+pub mod traits;
+
+mod tables;
+
+mod debug_fields;
 
 pub mod debug_offsets;
-mod tables;
 
 /// Distance in bytes from the start of a struct.
 pub type Offset = u64;
@@ -34,8 +42,8 @@ pub struct RuntimeLayout {
     pub interpreters_head: Offset,
     /// 3.7–3.11: `gilstate.tstate_current`: the `PyThreadState *` that holds the GIL.
     pub gil_holder: Option<Offset>,
-    /// 3.7–3.11: `ceval.gil.locked`: int.
-    pub gil_locked: Option<Offset>,
+    /// 3.7–3.11: `ceval.gil.last_holder`: the `PyThreadState *` that held the GIL last.
+    pub gil_last_holder: Option<Offset>,
     /// 3.7–3.11: `ceval.gil.switch_number`: unsigned long.
     pub gil_switch_number: Option<Offset>,
     /// 3.7, 3.8: `gc.collecting`: int.
@@ -108,8 +116,14 @@ pub struct FrameLayout {
     pub code: Offset,
     /// `f_lasti` (int, 3.6–3.10), `prev_instr` (pointer, 3.11, 3.12), `instr_ptr` (3.13 on).
     pub instruction: Offset,
+    /// `f_func` (3.11), `f_funcobj` (3.12 on; tagged from 3.14 on): the function that was called.
+    pub function: Option<Offset>,
     /// `owner` (3.11 on): char.
     pub owner: Option<Offset>,
+    /// `is_entry` (3.11): bool, whether C code called the function.
+    pub is_entry: Option<Offset>,
+    /// `return_offset` (3.12 on): uint16.
+    pub return_offset: Option<Offset>,
     /// `stacktop` (3.11–3.13): int.
     pub stacktop: Option<Offset>,
     /// `stackpointer` (3.14 on).
@@ -234,150 +248,4 @@ pub enum ManagedDict {
         /// Bytes before the object: `MANAGED_DICT_OFFSET`.
         dict_before: Offset,
     },
-}
-
-/// The versions that [`for_version`] and [`debug_offsets::parse`] have offsets for, as errors name them.
-pub const KNOWN: &str = "3.6 to 3.15";
-
-/// The offsets of an interpreter that does not bring them itself: 3.6–3.12.
-///
-/// Of 3.7 these are the offsets of 3.7.4 and later; [`for_release`] knows the earlier ones, too.
-#[must_use]
-pub fn for_version(major: u8, minor: u8) -> Option<&'static Layout> {
-    match (major, minor) {
-        (3, 6) => Some(&tables::V3_6),
-        (3, 7) => Some(&tables::V3_7),
-        (3, 8) => Some(&tables::V3_8),
-        (3, 9) => Some(&tables::V3_9),
-        (3, 10) => Some(&tables::V3_10),
-        (3, 11) => Some(&tables::V3_11),
-        (3, 12) => Some(&tables::V3_12),
-        _ => None,
-    }
-}
-
-/// As [`for_version`], for one micro version: the only fields that moved within a minor version are
-/// those of `_PyRuntime` in 3.7.
-#[must_use]
-pub fn for_release(major: u8, minor: u8, micro: u8) -> Option<&'static Layout> {
-    match (major, minor, micro) {
-        (3, 7, 0..=3) => Some(&V3_7_0),
-        _ => for_version(major, minor),
-    }
-}
-
-/// 3.7.0–3.7.3 (Debian 10 has 3.7.3): `gil.h` did not yet define `FORCE_SWITCHING` itself, so that
-/// `_PyRuntime` lacked `ceval.gil.switch_cond` (48 bytes) and `switch_mutex` (40) ahead of `gilstate`.
-/// py-spy's `get_tstate_current_offset` has the same distance.
-const V3_7_0: Layout = Layout {
-    runtime: RuntimeLayout {
-        gil_holder: Some(1392),
-        ..tables::V3_7.runtime
-    },
-    ..tables::V3_7
-};
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Written down from py-spy 0.4.3 (`python_bindings`: bindgen's output on other headers than ours, and
-    /// its hand-kept offsets into `_PyRuntime`): head of the interpreters, holder of the GIL; first thread, modules;
-    /// frame, ident; previous, code, instruction; file name, name, line table, first line, code.
-    const SEEN_BY_PY_SPY: [(u8, [Offset; 14]); 7] = [
-        (6, [0, 0, 8, 16, 24, 152, 24, 32, 120, 96, 104, 112, 36, 40]),
-        (
-            7,
-            [24, 1480, 8, 40, 24, 176, 24, 32, 104, 96, 104, 112, 36, 40],
-        ),
-        (
-            8,
-            [32, 1368, 8, 56, 24, 176, 24, 32, 104, 104, 112, 120, 40, 48],
-        ),
-        (
-            9,
-            [32, 568, 8, 856, 24, 176, 24, 32, 104, 104, 112, 120, 40, 48],
-        ),
-        (
-            10,
-            [32, 568, 8, 856, 24, 176, 24, 32, 96, 104, 112, 120, 40, 48],
-        ),
-        (
-            11,
-            [
-                40, 576, 16, 888, 56, 152, 48, 32, 56, 112, 120, 136, 72, 184,
-            ],
-        ),
-        (
-            12,
-            [40, 0, 72, 944, 56, 136, 8, 0, 56, 112, 120, 136, 68, 192],
-        ),
-    ];
-
-    #[test]
-    fn tables_agree_with_py_spy() {
-        for (minor, expected) in SEEN_BY_PY_SPY {
-            let l = for_version(3, minor).expect("a table");
-            let ours = [
-                l.runtime.interpreters_head,
-                l.runtime.gil_holder.unwrap_or(0),
-                l.interpreter.threads_head,
-                l.interpreter.modules,
-                l.thread.frame,
-                l.thread.thread_id,
-                l.frame.previous,
-                l.frame.code,
-                l.frame.instruction,
-                l.code.filename,
-                l.code.name,
-                l.code.linetable,
-                l.code.first_line,
-                l.code.code,
-            ];
-            assert_eq!(ours, expected, "3.{minor}");
-        }
-    }
-
-    #[test]
-    fn later_fields_agree_with_py_spy() {
-        let (v3_11, v3_12) = (&tables::V3_11, &tables::V3_12);
-        assert_eq!(v3_11.thread.datastack_chunk, Some(296));
-        assert_eq!(v3_11.thread.native_thread_id, Some(160));
-        assert_eq!(
-            (v3_11.frame.stacktop, v3_11.frame.owner),
-            (Some(64), Some(69))
-        );
-        assert_eq!(v3_11.code.qualname, Some(128));
-        assert_eq!(v3_12.thread.datastack_chunk, Some(232));
-        assert_eq!(v3_12.thread.native_thread_id, Some(144));
-        assert_eq!(
-            (v3_12.frame.stacktop, v3_12.frame.owner),
-            (Some(64), Some(70))
-        );
-        assert_eq!(v3_12.interpreter.gil, Some(384));
-        let gil = GilLayout {
-            last_holder: 8,
-            locked: 16,
-            switch_number: 24,
-        };
-        assert_eq!(v3_12.interpreter.gil_state, Some(gil));
-    }
-
-    #[test]
-    fn early_3_7_has_its_gil_elsewhere() {
-        let holder = |micro| {
-            for_release(3, 7, micro)
-                .expect("a table")
-                .runtime
-                .gil_holder
-        };
-        assert_eq!((holder(3), holder(4)), (Some(1392), Some(1480)));
-    }
-
-    #[test]
-    fn other_versions_have_no_table() {
-        for (major, minor) in [(2, 7), (3, 5), (3, 13), (4, 6)] {
-            assert_eq!(for_version(major, minor), None);
-        }
-    }
 }

@@ -3,6 +3,11 @@
 //! The offsets come from a C program with `offsetof` on the headers of each version, apart from
 //! `src/cpython/layout`: where the two disagree, no share is right.
 
+/// All versions, the oldest first.
+pub const ALL: [&Python; 10] = [
+    &V3_6, &V3_7, &V3_8, &V3_9, &V3_10, &V3_11, &V3_12, &V3_13, &V3_14, &V3_15,
+];
+
 /// One version. Offsets are in bytes from the start of the struct that the comment names.
 #[derive(Debug)]
 pub struct Python {

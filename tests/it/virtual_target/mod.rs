@@ -187,18 +187,7 @@ fn names<'a>(program: &'a Program, stack: &[Function]) -> Vec<&'a str> {
 
 #[test]
 fn a_thread_that_stands_still_has_the_stack_that_its_current_frame_names() {
-    for python in [
-        &layouts::V3_6,
-        &layouts::V3_7,
-        &layouts::V3_8,
-        &layouts::V3_9,
-        &layouts::V3_10,
-        &layouts::V3_11,
-        &layouts::V3_12,
-        &layouts::V3_13,
-        &layouts::V3_14,
-        &layouts::V3_15,
-    ] {
+    for python in layouts::ALL {
         for threads in programs() {
             check_standing(python, &threads);
         }

@@ -1,6 +1,7 @@
 //! Turns a version and programs into the memory of an interpreter that is about to run them.
 
-use rsamp::cpython::layout::{debug_offsets, for_version};
+use rsamp::cpython::layout::debug_offsets;
+use rsamp::cpython::layout::rows::Row;
 use rsamp::cpython::locate::{GilPlace, Interpreter};
 use rsamp::cpython::version::Version;
 use rsamp::memory::Address;
@@ -98,8 +99,9 @@ impl Setup {
     /// Payload `locate` would say of it.
     pub fn interpreter(&self) -> Interpreter {
         let version = Version::from_hex(self.python.hex, false);
+        let row = Row::of(version).expect("a row");
         let (layout, gil) = if self.python.runtime_start.is_empty() {
-            let layout = for_version(3, version.minor).expect("a table").clone();
+            let layout = row.layout.clone();
             let gil = match (self.python.gil, self.python.current_thread) {
                 (Some(_), _) => GilPlace::PerInterpreter,
                 (None, Some(_)) => GilPlace::Runtime(Address(self.runtime)),
@@ -114,6 +116,7 @@ impl Setup {
             version,
             interpreters_head: Address(self.runtime) + layout.runtime.interpreters_head,
             layout,
+            traits: &row.traits,
             gil,
         }
     }
