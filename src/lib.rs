@@ -44,7 +44,7 @@
 //! 3. One after another, each [`sampler::program`] is read: [`cpython::reader`] asks one
 //!    [`memory::Window`] for the GIL ([`cpython::gil`]), at times for the lists of interpreters and
 //!    threads ([`cpython::threads`]), and, for each thread that may have held the GIL meanwhile, for the
-//!    thread state and the places where its frames lay last time ([`cpython::places::Places`]). All of
+//!    thread state and the places where its frames lay last time ([`cpython::places::StackRanges`]). All of
 //!    it comes with one `process_vm_readv`.
 //! 4. [`cpython::frames`] walks each stack in the copy; [`cpython::top`] finds the frame that was executing
 //!    in it, by the rule of the version, and [`cpython::shape`] whether the frames lie as calls lay them. If

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 
 use super::code::CodeCache;
 use super::frames::{FrameFormat, RawFrame, RawStack, ThreadFields};
-use super::places::{Places, Planned};
+use super::places::{Planned, StackRanges};
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
 
@@ -80,7 +80,7 @@ impl Linked {
 
 /// One stack in the making.
 struct Completing<'a, 'b, M> {
-    places: &'a Places,
+    places: &'a StackRanges,
     copy: &'a FirstCopy<'b, M>,
     /// [`BEFORE`], if there is one, and [`AFTER`].
     sides: [Option<Planned>; 2],
@@ -91,7 +91,7 @@ struct Completing<'a, 'b, M> {
     knows_chunk: bool,
 }
 
-impl Places {
+impl StackRanges {
     /// Completes the stack of the frame that the copy names as the current one, into `stack`.
     pub(super) fn complete<M: ReadMemory>(
         &mut self,

@@ -24,13 +24,13 @@ const WHILE_NS: u64 = 100_000_000;
 
 /// The links of one thread's stacks.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Links {
+pub(super) struct KnownCalls {
     known: FxHashSet<Link>,
     /// How often others were seen, and since when.
     doubtful: FxHashMap<Link, (u32, u64)>,
 }
 
-impl Links {
+impl KnownCalls {
     /// Whether `link` is known.
     pub fn is_known(&self, link: Link) -> bool {
         self.known.contains(&link)

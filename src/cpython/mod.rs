@@ -14,6 +14,7 @@ pub mod reader;
 
 mod sample;
 
+mod stop_threads;
 mod stops;
 
 pub mod threads;

@@ -27,7 +27,7 @@ const FEW_PLACES: usize = 64;
 
 /// Where the frames of one thread that lie outside of its chunks were lately.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Outside {
+pub(super) struct OffChunkFrames {
     /// Those of the stack last learnt, in walking order.
     chain: Vec<Address>,
     /// These and others that were there before, in ascending order.
@@ -41,7 +41,7 @@ pub(super) struct Outside {
     stacks: u32,
 }
 
-impl Outside {
+impl OffChunkFrames {
     /// What is to be copied.
     pub fn ranges(&self) -> &[Piece] {
         &self.ranges
@@ -173,12 +173,12 @@ mod tests {
         memory
     }
 
-    fn laid_out(outside: &mut Outside, frames: impl Iterator<Item = u64>, former: bool) {
+    fn laid_out(outside: &mut OffChunkFrames, frames: impl Iterator<Item = u64>, former: bool) {
         outside.set_chain(frames.map(Address).collect());
         outside.lay_out(LENGTH, former, &memory());
     }
 
-    fn holds(outside: &Outside, at: u64) -> bool {
+    fn holds(outside: &OffChunkFrames, at: u64) -> bool {
         let range = outside.range_of(Address(at)).map(|n| outside.ranges()[n]);
         range.is_some_and(|range| at + LENGTH as u64 <= range.at.0 + range.length as u64)
     }
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn frames_that_were_there_before_are_copied_where_frames_are_used_again() {
         for former in [true, false] {
-            let mut outside = Outside::default();
+            let mut outside = OffChunkFrames::default();
             laid_out(&mut outside, [0x1000, 0x1200].into_iter(), former);
             assert_eq!(outside.ranges().len(), 1, "neighbours");
             laid_out(&mut outside, [0x5000].into_iter(), former);
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_not_copied_with_the_rest() {
-        let mut outside = Outside::default();
+        let mut outside = OffChunkFrames::default();
         laid_out(&mut outside, [0x9000, 0x9100].into_iter(), true);
         laid_out(&mut outside, [0x1000].into_iter(), true);
         assert!(holds(&outside, 0x1000) && !holds(&outside, 0x9000));
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_many_stacks_in_a_row_did_not_need_is_not_copied_any_more() {
-        let mut outside = Outside::default();
+        let mut outside = OffChunkFrames::default();
         let deep = || (0..200).map(|number| 0x1000 + 0x70 * number);
         laid_out(&mut outside, deep(), true);
         laid_out(&mut outside, deep().take(5), true);

@@ -22,11 +22,11 @@ const LONG_NS: u64 = 200_000;
 
 /// The usual time of copies of one kind.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub struct InterruptionDetector {
     usual_ns: u64,
 }
 
-impl Pace {
+impl InterruptionDetector {
     /// Fills `window`, again when it took longer than usual. `now_ns` tells the time.
     pub fn fill(
         &mut self,
@@ -73,7 +73,7 @@ mod tests {
     fn a_long_copy_is_not_repeated() {
         let memory = SavedMemory::default();
         let reads = |usual_ns: u64, took_ns: u64| {
-            let mut pace = Pace { usual_ns };
+            let mut pace = InterruptionDetector { usual_ns };
             let times = std::cell::Cell::new(0);
             pace.fill(&mut Window::default(), &memory, || {
                 times.set(times.get() + 1);
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_copy_that_took_long_is_noticed_and_a_slower_pace_is_learnt() {
-        let mut pace = Pace::default();
+        let mut pace = InterruptionDetector::default();
         assert!((0..50).all(|_| pace.is_usual(2_000)));
         assert!(!pace.is_usual(5_000));
         assert!(pace.is_usual(2_100));

@@ -1,6 +1,6 @@
 //! Turns a thread state into its stack, read in one batch where the places of its frames are known.
 //!
-//! [`Places`] remembers where the last sample found the frames; one batch then copies the thread state
+//! [`StackRanges`] remembers where the last sample found the frames; one batch then copies the thread state
 //! and all these places. What lies elsewhere now is learnt frame by frame, and copied in one batch again.
 
 use std::cell::Cell;
@@ -11,9 +11,9 @@ use super::chunks::Chunks;
 use super::code::{CodeCache, Moment};
 use super::frames::{Ends, FrameFormat, RawFrame, RawStack, ThreadFields, walk, walk_live};
 use super::layout::traits::TopRule;
-use super::outside::Outside;
-use super::shape::Shape;
-use super::top::{self, Known, Open, Slot, Verdict};
+use super::outside::OffChunkFrames;
+use super::shape::ChunkContiguity;
+use super::top::{self, CopyContext, Doubts, Slot, Verdict};
 use crate::memory::window::{Window, int_at, word_at};
 use crate::memory::{Address, Blocks, ReadMemory};
 
@@ -22,15 +22,15 @@ const MAX_COPIED_TWICE: u64 = 64 << 10;
 
 /// Where the frames of one thread lay when they were last read.
 #[derive(Debug, Default, Clone)]
-pub struct Places {
+pub struct StackRanges {
     /// 3.11, 3.12: the `_PyCFrame`.
     pub(super) cframe: Address,
     /// The data-stack chunks.
     pub(super) chunks: Chunks,
     /// Frames outside of the chunks; up to 3.10 all frames.
-    pub(super) outside: Outside,
+    pub(super) outside: OffChunkFrames,
     pub(super) ends: Ends,
-    shape: Shape,
+    shape: ChunkContiguity,
     /// Who resumed the generators of stacks that were completed, by their frames.
     pub(super) resumed_by: FxHashMap<Address, Address>,
     /// The frames of stacks that were completed, by where they lay, each with the code object of its caller.
@@ -80,18 +80,18 @@ impl Planned {
 
 /// What came out of looking at a thread's pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum ReadOutcome {
     /// All frames were in the pieces, and [`top`] says that they are of one moment.
     Settled,
     /// All frames were in the pieces; whether they are of one moment is not decided.
-    Open(Open),
-    /// A frame lies where nothing was copied: [`Places::learn`].
+    Undecided(Doubts),
+    /// A frame lies where nothing was copied: [`StackRanges::learn`].
     Moved,
     /// The thread state itself could not be read: the thread or the process is gone.
     Gone,
 }
 
-impl Places {
+impl StackRanges {
     /// Asks for all that a look at the thread needs, in the order in which it is to be copied; for the frames twice,
     /// before the pointer and after it, if `with_before`.
     pub(super) fn plan(
@@ -154,18 +154,18 @@ impl Places {
         now: Moment,
         is_still: bool,
         stack: &mut RawStack,
-    ) -> (Look, Option<ThreadFields>) {
+    ) -> (ReadOutcome, Option<ThreadFields>) {
         let Some(fields) = window
             .piece(planned.state)
             .and_then(|bytes| ThreadFields::parse(bytes, format.layout))
         else {
-            return (Look::Gone, None);
+            return (ReadOutcome::Gone, None);
         };
         let look = self.look_at_frames(
             &fields, planned, window, format, codes, now, is_still, stack,
         );
         self.chunks.follow_top(fields.chunk);
-        (look.unwrap_or(Look::Moved), Some(fields))
+        (look.unwrap_or(ReadOutcome::Moved), Some(fields))
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -179,7 +179,7 @@ impl Places {
         now: Moment,
         is_still: bool,
         stack: &mut RawStack,
-    ) -> Option<Look> {
+    ) -> Option<ReadOutcome> {
         let pointer = |piece| window.piece(piece).and_then(|bytes| word_at(bytes, 0));
         let current = match planned.cframe {
             Some(_) if fields.frame != self.cframe => return None,
@@ -210,7 +210,7 @@ impl Places {
             .is_none_or(|piece| pointer(piece) == Some(self.cframe.0));
         let again = planned.pointer_again.map(pointer);
         let pointer_stands = again.map(|again| cframe_stands && again == Some(current.0));
-        let known = Known {
+        let known = CopyContext {
             format,
             codes,
             now,
@@ -229,8 +229,8 @@ impl Places {
         };
         Some(
             match top::settle(stack, &mut self.shape, known, slot, has_trace) {
-                Verdict::Settled => Look::Settled,
-                Verdict::Open(open) => Look::Open(open),
+                Verdict::Settled => ReadOutcome::Settled,
+                Verdict::Undecided(doubts) => ReadOutcome::Undecided(doubts),
             },
         )
     }
@@ -241,11 +241,11 @@ impl Places {
     }
 
     /// Believes what speaks against a stack that was seen in a thread that stood still.
-    pub(super) fn believe(&mut self, open: Open) {
-        if let Some(gap) = open.gap {
+    pub(super) fn believe(&mut self, doubts: Doubts) {
+        if let Some(gap) = doubts.gap {
             self.shape.learn(gap);
         }
-        if let Some(link) = open.link {
+        if let Some(link) = doubts.link {
             self.shape.links.learn(link);
         }
     }
@@ -292,7 +292,7 @@ impl Places {
         Some((start, window.piece(planned.ranges + number)?))
     }
 
-    /// Makes the next [`Places::learn`] walk the whole stack: what was known of it did not help.
+    /// Makes the next [`StackRanges::learn`] walk the whole stack: what was known of it did not help.
     pub fn forget_frames(&mut self) {
         self.outside.forget_chain();
     }

@@ -11,13 +11,13 @@ use super::code::CodeCache;
 use super::frames::{FrameFormat, MAX_WALK};
 use super::gil::{GilHolder, GilLocks};
 use super::locate::Interpreter;
-use super::pace::Pace;
+use super::pace::InterruptionDetector;
 use super::stops::Budget;
 use super::threads::{KnownInterpreter, ThreadList};
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory, Window};
 
-pub use super::stops::{StopThreads, Stopped, Stops};
+pub use super::stop_threads::{StopPolicy, StopThreads, StoppedThread};
 pub use super::threads::KnownThread;
 
 /// With so few threads, all are read at once; with more, first the one that can have run.
@@ -108,8 +108,8 @@ pub struct Reader {
     /// Copies of one thread alone, and of its code objects.
     pub(super) own_window: Window,
     pub(super) code_window: Window,
-    pace: Pace,
-    pub(super) stops: Stops,
+    pace: InterruptionDetector,
+    pub(super) stops: StopPolicy,
     pub(super) stopper: Option<Box<dyn StopThreads>>,
     pub(super) budget: Budget,
     /// How many stops in a row were refused.
@@ -143,8 +143,8 @@ impl Reader {
             planned: Vec::new(),
             own_window: Window::default(),
             code_window: Window::default(),
-            pace: Pace::default(),
-            stops: Stops::Never,
+            pace: InterruptionDetector::default(),
+            stops: StopPolicy::Never,
             stopper: None,
             budget: Budget::default(),
             refusals: 0,
@@ -171,7 +171,7 @@ impl Reader {
     }
 
     /// Lets threads be stopped for readings, with `stopper`. Without this none ever is.
-    pub fn allow_stops(&mut self, stops: Stops, stopper: Box<dyn StopThreads>) {
+    pub fn allow_stops(&mut self, stops: StopPolicy, stopper: Box<dyn StopThreads>) {
         self.stops = stops;
         self.stopper = Some(stopper);
     }
@@ -364,7 +364,7 @@ impl Reader {
                 break;
             }
             let thread = &mut self.list.threads[*number];
-            let with_before = self.stops == Stops::Never && thread.windows.are_needed();
+            let with_before = self.stops == StopPolicy::Never && thread.windows.are_needed();
             let places = &thread.places;
             let planned = places.plan(thread.state, format, with_before, &mut self.window);
             thread.planned = Some(planned);

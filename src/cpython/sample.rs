@@ -9,11 +9,11 @@ use rustc_hash::FxHashSet;
 use super::code::{self, Check, Fingerprint, Moment};
 use super::complete::{self, FirstCopy, Told};
 use super::frames::FrameFormat;
-use super::places::{Look, Planned};
+use super::places::{Planned, ReadOutcome};
 use super::reader::{Reader, Reading, format_of};
-use super::stops::{MOST_REFUSALS, StopThreads, Stopped, Stops};
+use super::stop_threads::{MOST_REFUSALS, StopPolicy, StopThreads, StoppedThread};
 use super::threads::KnownThread;
-use super::top::Open;
+use super::top::Doubts;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
 
@@ -35,19 +35,19 @@ impl Reader {
         let thread = &self.list.threads[number];
         let common = thread.planned.filter(|_| thread.is_learnt);
         let look = self.look_first(number, common.is_some(), runs, memory, now_ns);
-        if look == Look::Gone {
+        if look == ReadOutcome::Gone {
             return Reading::Gone;
         }
-        let is_determined = look == Look::Settled;
+        let is_determined = look == ReadOutcome::Settled;
         let windows = &mut self.list.threads[number].windows;
         let in_window = runs && windows.begin_tick(now_ns);
         if runs {
             windows.count(is_determined);
         }
         let is_stopped = match self.stops {
-            Stops::Never => false,
-            Stops::WhereNeeded => in_window,
-            Stops::Always => runs,
+            StopPolicy::Never => false,
+            StopPolicy::WhereNeeded => in_window,
+            StopPolicy::Always => runs,
         };
         if !is_stopped && is_determined {
             return self.accept(number);
@@ -78,7 +78,7 @@ impl Reader {
             true => self.tick.holders.len(),
             false => self.tick.read.len(),
         };
-        self.stops == Stops::Always || self.budget.draw(running.max(1))
+        self.stops == StopPolicy::Always || self.budget.draw(running.max(1))
     }
 
     /// Looks at what the common copy has of the thread; of a new one, at a copy of its own.
@@ -89,10 +89,10 @@ impl Reader {
         runs: bool,
         memory: &impl ReadMemory,
         now_ns: u64,
-    ) -> Look {
+    ) -> ReadOutcome {
         if !is_in_common {
             if !self.learn(number, true, memory) {
-                return Look::Gone;
+                return ReadOutcome::Gone;
             }
             return self.look_alone(number, !runs, memory);
         }
@@ -108,7 +108,12 @@ impl Reader {
     }
 
     /// Looks at a new copy of the thread alone.
-    fn look_alone(&mut self, number: usize, is_still: bool, memory: &impl ReadMemory) -> Look {
+    fn look_alone(
+        &mut self,
+        number: usize,
+        is_still: bool,
+        memory: &impl ReadMemory,
+    ) -> ReadOutcome {
         let format = format_of(&self.interpreter);
         let mut window = std::mem::take(&mut self.own_window);
         window.clear();
@@ -138,8 +143,8 @@ impl Reader {
         is_still: bool,
         now: Moment,
         memory: &impl ReadMemory,
-    ) -> Look {
-        let mut look = Look::Moved;
+    ) -> ReadOutcome {
+        let mut look = ReadOutcome::Moved;
         if self.list.threads[number].places.are_codes_due(now) {
             self.read_codes(number, None, now, memory);
         }
@@ -147,19 +152,19 @@ impl Reader {
             let format = format_of(&self.interpreter);
             let thread = &mut self.list.threads[number];
             let Some(planned) = thread.planned else {
-                return Look::Gone;
+                return ReadOutcome::Gone;
             };
             let (places, draft) = (&mut thread.places, &mut thread.draft);
             let (found, fields) =
                 places.look(planned, window, format, &self.codes, now, is_still, draft);
             // A state that was freed and taken by another thread is not this thread's.
             if fields.is_none_or(|fields| fields.ident != thread.ident) {
-                return Look::Gone;
+                return ReadOutcome::Gone;
             }
             thread.cframe = fields.and_then(|fields| fields.cframe);
             look = found;
             match look {
-                Look::Open(open) if open.wants_codes || open.callee_code.is_some() => {
+                ReadOutcome::Undecided(open) if open.wants_codes || open.callee_code.is_some() => {
                     self.read_codes(number, open.callee_code, now, memory);
                 }
                 _ => break,
@@ -191,7 +196,7 @@ impl Reader {
             self.refusals += 1;
             // What another tracer holds, or the system forbids, is not asked for at every tick.
             if self.refusals >= MOST_REFUSALS {
-                self.stops = Stops::Never;
+                self.stops = StopPolicy::Never;
             }
             return None;
         };
@@ -213,29 +218,29 @@ impl Reader {
     fn read_standing(
         &mut self,
         number: usize,
-        mut guard: Option<&mut dyn Stopped>,
+        mut guard: Option<&mut dyn StoppedThread>,
         memory: &impl ReadMemory,
-    ) -> Result<Reading, Look> {
+    ) -> Result<Reading, ReadOutcome> {
         let (mut learnt, mut steps) = (0, 0);
         loop {
             let look = self.look_alone(number, true, memory);
             match look {
-                Look::Gone => return Ok(Reading::Gone),
-                Look::Settled => return Ok(self.accept(number)),
-                Look::Moved => {
+                ReadOutcome::Gone => return Ok(Reading::Gone),
+                ReadOutcome::Settled => return Ok(self.accept(number)),
+                ReadOutcome::Moved => {
                     learnt += 1;
                     if learnt > LOOKS || !self.learn(number, learnt > 1, memory) {
                         return Err(look);
                     }
                 }
-                Look::Open(open) => {
+                ReadOutcome::Undecided(open) => {
                     let draft = &self.list.threads[number].draft;
                     if draft.is_whole() {
                         self.believe(number, open);
                         return Ok(self.accept(number));
                     }
                     steps += 1;
-                    let has_stepped = |stopped: &mut &mut dyn Stopped| stopped.step();
+                    let has_stepped = |stopped: &mut &mut dyn StoppedThread| stopped.step();
                     if steps > MAX_STEPS || !guard.as_mut().is_some_and(has_stepped) {
                         return Err(look);
                     }
@@ -249,7 +254,7 @@ impl Reader {
     fn complete(
         &mut self,
         number: usize,
-        look: Look,
+        look: ReadOutcome,
         common: Option<Planned>,
         stands: bool,
         memory: &impl ReadMemory,
@@ -269,7 +274,7 @@ impl Reader {
         self.list.threads[number].planned = Some(planned);
         let is_twice = planned.before_the_pointer().is_some();
         let told = match look {
-            Look::Open(open)
+            ReadOutcome::Undecided(open)
                 if !stands && self.is_told_by_look(number, open, &window, now, memory) =>
             {
                 Told::Likely
@@ -283,7 +288,7 @@ impl Reader {
         if !is_twice || told != Told::Stack {
             self.count_undetermined(look);
         }
-        if look == Look::Moved {
+        if look == ReadOutcome::Moved {
             self.learn(number, false, memory);
         }
         if told == Told::Nothing {
@@ -298,18 +303,18 @@ impl Reader {
     fn is_told_by_look(
         &mut self,
         number: usize,
-        open: Open,
+        doubts: Doubts,
         window: &Window,
         now: Moment,
         memory: &impl ReadMemory,
     ) -> bool {
-        if !open.is_moving {
+        if !doubts.is_moving {
             self.look(number, window, false, now, memory);
         }
         let thread = &self.list.threads[number];
         let planned = thread.planned;
         let is_of_one_moment = planned.is_some_and(|planned| planned.shows_one_moment(window));
-        !open.is_moving && thread.draft.is_whole()
+        !doubts.is_moving && thread.draft.is_whole()
             || is_of_one_moment && !complete::is_led_astray(&thread.draft, &self.codes)
     }
 
@@ -332,12 +337,14 @@ impl Reader {
         thread.places.complete(&copy, &mut thread.draft)
     }
 
-    fn count_undetermined(&mut self, look: Look) {
+    fn count_undetermined(&mut self, look: ReadOutcome) {
         let undetermined = &mut self.tick.undetermined;
         let count = match look {
-            Look::Moved => &mut undetermined.moved,
-            Look::Open(open) if open.is_moving || open.is_corrected => &mut undetermined.changing,
-            Look::Open(open) if open.wants_codes => &mut undetermined.unread,
+            ReadOutcome::Moved => &mut undetermined.moved,
+            ReadOutcome::Undecided(open) if open.is_moving || open.is_corrected => {
+                &mut undetermined.changing
+            }
+            ReadOutcome::Undecided(open) if open.wants_codes => &mut undetermined.unread,
             _ => &mut undetermined.mixed,
         };
         *count += 1;
@@ -362,9 +369,9 @@ impl Reader {
     }
 
     /// Believes what spoke against a stack that was seen in a thread that stood still.
-    fn believe(&mut self, number: usize, open: Open) {
-        if !open.is_moving {
-            self.list.threads[number].places.believe(open);
+    fn believe(&mut self, number: usize, doubts: Doubts) {
+        if !doubts.is_moving {
+            self.list.threads[number].places.believe(doubts);
         }
     }
 

@@ -11,7 +11,7 @@
 use super::chunks::Chunks;
 use super::code::{CodeCache, Extent, Moment};
 use super::frames::{RawFrame, RawStack, StackEnd};
-use super::links::{Link, Links};
+use super::links::{KnownCalls, Link};
 use crate::memory::Address;
 
 /// The most exceptions that are remembered of a thread; beyond, they are learnt anew.
@@ -26,7 +26,7 @@ type Gap = (Address, Address);
 
 /// What looking at the code objects of a stack and at the places of its frames tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Findings {
+pub(super) struct LayoutIssues {
     /// The innermost gap.
     pub gap: Option<Gap>,
     /// The innermost link that is not known.
@@ -41,7 +41,7 @@ pub(super) struct Findings {
     pub is_torn: bool,
 }
 
-impl Findings {
+impl LayoutIssues {
     /// Whether nothing speaks against the frames so far.
     pub fn is_in_order(&self) -> bool {
         let is_whole = !self.is_loose && !self.is_torn;
@@ -51,10 +51,10 @@ impl Findings {
 
 /// How the frames of one thread lie, as far as is known.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Shape {
+pub(super) struct ChunkContiguity {
     /// The gaps that were seen in a thread that stood still.
     known: Vec<Gap>,
-    pub links: Links,
+    pub links: KnownCalls,
     /// The links of the stack examined last that are not known, but have their trace.
     traced: Vec<Link>,
     /// The frames last found in order, outermost first. Most of the next stack is the same.
@@ -78,7 +78,7 @@ struct Ordered {
     due_ns: u64,
 }
 
-impl Shape {
+impl ChunkContiguity {
     /// Looks at all frames of `stack`, from the outermost to the innermost. `has_trace` tells whether a frame
     /// has the trace of having called another.
     pub fn examine(
@@ -88,25 +88,13 @@ impl Shape {
         codes: &CodeCache,
         now: Moment,
         has_trace: impl Fn(&RawFrame, &RawFrame) -> bool,
-    ) -> Findings {
+    ) -> LayoutIssues {
         let same = self.count_same(stack, codes, now);
         self.ordered.truncate(same);
         self.traced.clear();
         let before = self.ordered.last().copied();
-        // It may have been in order as the outermost frame of a stack of which more was missing.
-        let begins_with_generator = self.ordered.first().is_some_and(|first| first.is_generator);
         let ends = stack.end == StackEnd::Outermost;
-        let mut findings = Findings {
-            gap: None,
-            link: None,
-            wants_codes: false,
-            next_slot: match before {
-                Some(before) => before.next_slot,
-                None => chunks.last().map(|chunk| chunk.first_frame),
-            },
-            is_loose: begins_with_generator && ends,
-            is_torn: false,
-        };
+        let mut findings = self.begin(before, chunks, ends);
         let mut due_ns = before.map_or(u64::MAX, |before| before.due_ns);
         let mut caller = before.map(|before| (before.code_number, before.is_in_chunk));
         let mut last = None;
@@ -162,6 +150,23 @@ impl Shape {
         findings
     }
 
+    /// What is known before the frames are looked at that are not as `before`.
+    fn begin(&self, before: Option<Ordered>, chunks: &Chunks, ends: bool) -> LayoutIssues {
+        // It may have been in order as the outermost frame of a stack of which more was missing.
+        let begins_with_generator = self.ordered.first().is_some_and(|first| first.is_generator);
+        LayoutIssues {
+            gap: None,
+            link: None,
+            wants_codes: false,
+            next_slot: match before {
+                Some(before) => before.next_slot,
+                None => chunks.last().map(|chunk| chunk.first_frame),
+            },
+            is_loose: begins_with_generator && ends,
+            is_torn: false,
+        }
+    }
+
     /// Whether the code objects of a deep stack are to be compared again at `now`: before it is looked at, as it would be
     /// looked at twice otherwise.
     pub fn are_codes_due(&self, now: Moment) -> bool {
@@ -195,7 +200,13 @@ impl Shape {
     }
 
     /// Compares where frame `number`, from the outermost, lies with where it belongs.
-    fn place(&mut self, number: usize, at: Address, is_in_chunk: bool, findings: &mut Findings) {
+    fn place(
+        &mut self,
+        number: usize,
+        at: Address,
+        is_in_chunk: bool,
+        findings: &mut LayoutIssues,
+    ) {
         let expected = match findings.next_slot {
             None if number == 0 => Address::NULL,
             None => return,

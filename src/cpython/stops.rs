@@ -5,8 +5,6 @@
 //! samples of the thread are taken while it stands, at fewer ticks. Which ticks these are is decided by chance, never
 //! by what was seen: a tick that is not one of them carries the stack on that was read last.
 
-use super::threads::KnownThread;
-
 /// A window is this long, at least,
 const SHORTEST_WINDOW_NS: u64 = 100_000_000;
 
@@ -31,40 +29,6 @@ const REMEMBERED: u64 = 32;
 /// A stop or an interval that took so many times longer than usual is counted as if it took only that: the kernel
 /// may have had other things to do.
 const OUTLIER: u64 = 4;
-
-/// After so many stops in a row that were refused, the process is read without.
-pub(super) const MOST_REFUSALS: u32 = 32;
-
-/// When a thread may be stopped for a reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Stops {
-    /// Never: what a copy does not tell is marked.
-    Never,
-    /// At some ticks, while too many of its samples could not be told from a copy.
-    #[default]
-    WhereNeeded,
-    /// At every tick at which it may run.
-    Always,
-}
-
-/// Stops threads of one process.
-pub trait StopThreads {
-    /// A number that is the same as long as a thread has not been on a CPU since; `None` while it is on one, or
-    /// where that cannot be told.
-    fn off_cpu(&mut self, thread: &KnownThread) -> Option<u64>;
-
-    /// Stops a thread for as long as what is returned lives; `None` when that cannot be done.
-    fn stop(&mut self, thread: &KnownThread) -> Option<Box<dyn Stopped + '_>>;
-
-    /// Called at every tick: time to let go of what was stopped too late.
-    fn look_after(&mut self) {}
-}
-
-/// A stopped thread. Dropping it lets the thread run.
-pub trait Stopped {
-    /// Lets it execute one instruction; whether it has.
-    fn step(&mut self) -> bool;
-}
 
 /// Whether one thread is stopped for its samples, window after window, by what was seen in the window before.
 #[derive(Debug, Clone)]

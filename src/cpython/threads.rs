@@ -5,7 +5,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::frames::{RawStack, ThreadFields};
 use super::gil::{GilState, GilTurn};
 use super::locate::{GilPlace, Interpreter};
-use super::places::{Places, Planned};
+use super::places::{Planned, StackRanges};
 use super::stops::Windows;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
@@ -31,7 +31,7 @@ pub struct KnownThread {
     /// The kernel's thread id in the target's PID namespace (3.11 on).
     pub native_id: Option<u64>,
     pub(super) cframe: Option<Address>,
-    pub(super) places: Places,
+    pub(super) places: StackRanges,
     pub(super) is_learnt: bool,
     pub(super) planned: Option<Planned>,
     /// The stack that was read last, if one was.
@@ -57,7 +57,7 @@ impl KnownThread {
             ident: fields.ident,
             native_id: fields.native_id,
             cframe: fields.cframe,
-            places: Places::default(),
+            places: StackRanges::default(),
             is_learnt: false,
             planned: None,
             stack: RawStack::default(),
@@ -112,7 +112,7 @@ impl KnownThread {
 
     /// Forgets its stack, and the memory for it.
     pub(super) fn forget_stack(&mut self) {
-        self.places = Places::default();
+        self.places = StackRanges::default();
         self.is_learnt = false;
         self.has_stack = false;
         self.stack = RawStack::default();

@@ -33,7 +33,7 @@ use super::code::{CodeCache, Moment};
 use super::frames::{FrameFormat, RawFrame, RawStack, StackEnd};
 use super::layout::traits::TopRule;
 use super::links::Link;
-use super::shape::Shape;
+use super::shape::ChunkContiguity;
 use crate::memory::Address;
 
 /// The most callees that are added: a target does not call more in the time of one copy.
@@ -45,12 +45,12 @@ pub(super) enum Verdict {
     /// It is, as corrected.
     Settled,
     /// The copy does not tell.
-    Open(Open),
+    Undecided(Doubts),
 }
 
 /// What is missing for a stack to be settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Open {
+pub(super) struct Doubts {
     /// The gap between its frames that is not known.
     pub gap: Option<(Address, Address)>,
     /// The link between two of its frames that is not known.
@@ -68,7 +68,7 @@ pub(super) struct Open {
 
 /// What is known besides the copy.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
+pub(super) struct CopyContext<'a> {
     /// Offsets and version.
     pub format: FrameFormat<'a>,
     /// The code objects.
@@ -103,8 +103,8 @@ pub(super) enum Slot {
 /// freed and used again meanwhile may have led the walk astray.
 pub(super) fn settle(
     stack: &mut RawStack,
-    shape: &mut Shape,
-    known: Known<'_>,
+    shape: &mut ChunkContiguity,
+    known: CopyContext<'_>,
     slot: impl Fn(Address) -> Slot,
     has_trace: impl Fn(&RawFrame, &RawFrame) -> bool,
 ) -> Verdict {
@@ -146,7 +146,7 @@ pub(super) fn settle(
     if is_whole && !is_moving && findings.gap.is_none() && !findings.wants_codes {
         shape.weigh_traces(now.at_ns);
     }
-    Verdict::Open(Open {
+    Verdict::Undecided(Doubts {
         gap: findings.gap,
         link: findings.link,
         wants_codes: findings.wants_codes,
@@ -160,7 +160,7 @@ pub(super) fn settle(
 }
 
 /// Removes the frames that were over when they were copied.
-fn cut_dead(stack: &mut RawStack, known: Known<'_>) {
+fn cut_dead(stack: &mut RawStack, known: CopyContext<'_>) {
     match known.format.traits.top_rule {
         TopRule::Pointer => {}
         TopRule::StackTop => cut_returned(&mut stack.frames),
@@ -175,7 +175,7 @@ fn cut_dead(stack: &mut RawStack, known: Known<'_>) {
 
 /// Whether the pointer stands, where that matters, and named the innermost frame, which it named as `named`: two
 /// callees of two moments may lie at the same place.
-fn pointer_stands(stack: &RawStack, named: Option<Address>, known: Known<'_>) -> bool {
+fn pointer_stands(stack: &RawStack, named: Option<Address>, known: CopyContext<'_>) -> bool {
     let innermost = stack.frames.first().map(|frame| frame.at);
     let in_chunk = |at: Address| known.chunks.hold(at);
     let is_told_by_copy =
@@ -184,7 +184,7 @@ fn pointer_stands(stack: &RawStack, named: Option<Address>, known: Known<'_>) ->
 }
 
 /// Whether a frame of the data stack lies in none of its chunks: it lay in one that was freed meanwhile.
-fn is_beside_chunks(stack: &RawStack, known: Known<'_>) -> bool {
+fn is_beside_chunks(stack: &RawStack, known: CopyContext<'_>) -> bool {
     let is_beside = |frame: &RawFrame| frame.is_on_data_stack && !known.chunks.hold(frame.at);
     known.may_be_beside && !known.chunks.is_empty() && stack.frames.iter().any(is_beside)
 }
@@ -212,7 +212,7 @@ fn cut_over(frames: &mut Vec<RawFrame>) {
 
 /// 3.14 on: whether an innermost frame has made a generator, which has its code from then on (`RETURN_GENERATOR` in
 /// `bytecodes.c`): what is left on the data stack names it still. In the moment before that, the caller stands for it.
-fn is_left_behind(frame: &RawFrame, known: Known<'_>) -> bool {
+fn is_left_behind(frame: &RawFrame, known: CopyContext<'_>) -> bool {
     let makes_generator = || {
         known
             .codes
@@ -236,7 +236,7 @@ enum TopFrame {
 /// 3.11–3.13: adds the callees up to the one that is executing; none when there is no such one.
 fn add_executing(
     stack: &mut RawStack,
-    known: Known<'_>,
+    known: CopyContext<'_>,
     first: Address,
     slot: &impl Fn(Address) -> Slot,
 ) -> TopFrame {
@@ -272,7 +272,7 @@ fn add_executing(
 /// the innermost one when it is at a call, or was called by one that is; that one is when it is certainly over.
 fn rest_at_call(
     stack: &mut RawStack,
-    known: Known<'_>,
+    known: CopyContext<'_>,
     beyond: Address,
     slot: &impl Fn(Address) -> Slot,
 ) -> TopFrame {
@@ -300,7 +300,7 @@ fn rest_at_call(
 /// which a frame that returns has none left. In 3.13 one that is over has no variables either. A generator
 /// has operands while it waits, too; and of a frame that C code called, nothing tells that it belongs to its
 /// caller.
-fn is_at_call(frame: &RawFrame, known: Known<'_>) -> bool {
+fn is_at_call(frame: &RawFrame, known: CopyContext<'_>) -> bool {
     let Some((stacktop, variables)) = saved(frame, known) else {
         return false;
     };
@@ -310,7 +310,7 @@ fn is_at_call(frame: &RawFrame, known: Known<'_>) -> bool {
 }
 
 /// Whether a frame is over, as its variables are gone (3.13).
-fn is_cleared(frame: &RawFrame, known: Known<'_>) -> bool {
+fn is_cleared(frame: &RawFrame, known: CopyContext<'_>) -> bool {
     let saved = saved(frame, known);
     known.format.traits.clears_stacktop
         && saved.is_some_and(|(stacktop, variables)| stacktop < variables)
@@ -321,7 +321,7 @@ fn is_cleared(frame: &RawFrame, known: Known<'_>) -> bool {
 fn is_at_edge(
     frame: &RawFrame,
     beyond: Address,
-    known: Known<'_>,
+    known: CopyContext<'_>,
     slot: &impl Fn(Address) -> Slot,
 ) -> bool {
     let has_none = saved(frame, known).is_some_and(|(stacktop, variables)| stacktop == variables);
@@ -334,7 +334,7 @@ fn is_at_edge(
 }
 
 /// What a frame has saved, and how many variables it has.
-fn saved(frame: &RawFrame, known: Known<'_>) -> Option<(u32, u32)> {
+fn saved(frame: &RawFrame, known: CopyContext<'_>) -> Option<(u32, u32)> {
     let stacktop = u32::try_from(frame.stacktop?).ok()?;
     Some((stacktop, known.codes.get(frame.code)?.variables?))
 }
@@ -342,7 +342,7 @@ fn saved(frame: &RawFrame, known: Known<'_>) -> Option<(u32, u32)> {
 /// 3.14 on: adds the callees that have not returned, until it is sure that there are no more.
 fn add_callees(
     stack: &mut RawStack,
-    known: Known<'_>,
+    known: CopyContext<'_>,
     first: Address,
     slot: &impl Fn(Address) -> Slot,
 ) -> TopFrame {
@@ -372,6 +372,6 @@ fn add_callees(
 }
 
 /// The bytes that a frame takes; `None` when it has no known code object.
-fn bytes_of(frame: RawFrame, known: Known<'_>) -> Option<u64> {
+fn bytes_of(frame: RawFrame, known: CopyContext<'_>) -> Option<u64> {
     known.codes.get(frame.code)?.frame_bytes
 }

@@ -9,7 +9,7 @@ use crate::export::{Drawing, Format};
 use crate::launch::{JobName, LauncherChoice};
 use crate::process::Pid;
 use crate::profile::filter::Ranks;
-use crate::sampler::{Bounds, Children, Rate, Stops};
+use crate::sampler::{Bounds, Children, Rate, StopPolicy};
 
 /// The clock's resolution: a tick each nanosecond. No machine holds a thousandth of it.
 pub const MAX_RATE_HZ: f64 = 1e9;
@@ -109,7 +109,7 @@ pub struct Sampling {
     /// How long the target runs before the sampling begins.
     pub delay: Option<Duration>,
     /// When a thread of the target may be stopped.
-    pub stops: Stops,
+    pub stops: StopPolicy,
     /// Whether the processes that descend from the target are sampled too, and how orphans are found.
     pub children: Children,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::observation::Observation;
 use super::observe::{Observer, identify, observe};
 use super::target::{self, Target};
-use super::{SamplerError, Stops};
+use super::{SamplerError, StopPolicy};
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process, TaskState};
 use crate::profile::Profile;
@@ -24,7 +24,7 @@ pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
     let process = Arc::new(target::open(pid)?);
     let memory = LiveMemory::new(pid);
     let located = target::wait_for(&process, Some(START_TIMEOUT))?;
-    let mut target = located.into_target(pid, Stops::Always);
+    let mut target = located.into_target(pid, StopPolicy::Always);
     let mut observer = Observer::default();
     let mut profile = Profile::default();
     let mut emit = |event: Event| profile.apply(event);

@@ -64,7 +64,7 @@ use crate::process::Pid;
 use crate::process::permission::Denied;
 use crate::profile::event::Nanos;
 
-pub use crate::cpython::reader::Stops;
+pub use crate::cpython::reader::StopPolicy;
 pub use dump::dump;
 pub use part::{Bounds, Part};
 pub use rate::Rate;
@@ -86,7 +86,7 @@ pub struct Settings {
     /// `None`: for as long as it lives.
     pub start_timeout: Option<Duration>,
     /// When a thread of the target may be stopped.
-    pub stops: Stops,
+    pub stops: StopPolicy,
     /// Whether the processes that descend from the target are sampled too.
     pub children: Children,
 }

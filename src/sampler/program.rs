@@ -7,7 +7,7 @@ use super::gaps::{Gap, longest};
 use super::observe::{Observed, Observer, identify, observe};
 use super::target::{Target, lost_permission};
 use super::threads::{Moment, ThreadIds, Threads};
-use super::{SamplerError, Stops};
+use super::{SamplerError, StopPolicy};
 use crate::cpython::reader::Undetermined;
 use crate::memory::LiveMemory;
 use crate::process::{ImageIdentity, Pid, Process};
@@ -144,7 +144,7 @@ impl Program {
 
     /// What reads a fork of it, process `pid`; `None` where the interpreter has to be found anew.
     #[must_use]
-    pub fn for_fork(&self, pid: Pid, stops: Stops) -> Option<(Target, Observer)> {
+    pub fn for_fork(&self, pid: Pid, stops: StopPolicy) -> Option<(Target, Observer)> {
         let target = self.target.for_fork(pid, stops)?;
         Some((target, self.observer.for_fork()))
     }

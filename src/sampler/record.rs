@@ -17,7 +17,7 @@ use super::program::{PendingProgram, Program, ProgramEntry};
 use super::target;
 use super::threads::ThreadIds;
 use super::ticker::{Ticker, Wake, has_ended_within};
-use super::{Children, Ended, Progress, SamplerError, Settings, Stop, Stops};
+use super::{Children, Ended, Progress, SamplerError, Settings, Stop, StopPolicy};
 use crate::process::{Pid, Process, RunTimes};
 use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId};
 use crate::profile::limits::{MAX_COMMAND_BYTES, MAX_COMMANDS_BYTES, MAX_PROCESSES};
@@ -344,7 +344,7 @@ impl Recording<'_> {
             is_newborn: is_forked,
         };
         self.begun += 1;
-        if stops == Stops::Always
+        if stops == StopPolicy::Always
             && let Err(error) = target::check_stops(pid)
         {
             self.progress.fail(error);

@@ -7,12 +7,12 @@ use rustc_hash::FxHashMap;
 
 use super::gaps::LONGEST_SAMPLED;
 use super::ticker::has_ended_within;
-use super::{SamplerError, Stops};
+use super::{SamplerError, StopPolicy};
 use crate::cpython::landmarks::KnownFiles;
 use crate::cpython::legacy_helper::LegacySource;
 use crate::cpython::locate::{Found, Interpreter, LocateError, locate_with};
 use crate::cpython::native_ids::native_ids;
-use crate::cpython::reader::{KnownThread, Reader, StopThreads, Stopped};
+use crate::cpython::reader::{KnownThread, Reader, StopThreads, StoppedThread};
 use crate::cpython::version::Version;
 use crate::memory::{Address, LiveMemory};
 use crate::process::{
@@ -80,7 +80,7 @@ enum Readable {
 impl Located {
     /// What reads the interpreter of process `pid`.
     #[must_use]
-    pub fn into_target(self, pid: Pid, stops: Stops) -> Target {
+    pub fn into_target(self, pid: Pid, stops: StopPolicy) -> Target {
         let image = self.image;
         match self.interpreter {
             Readable::Native(interpreter) => {
@@ -95,7 +95,7 @@ impl Located {
                 }
             }
             Readable::Legacy(version, mut reader) => {
-                if stops != Stops::Never {
+                if stops != StopPolicy::Never {
                     reader.allow_stops();
                 }
                 Target {
@@ -112,7 +112,7 @@ impl Target {
     /// What reads `pid`, a fork of the process that has not run another program since; `None` where the
     /// interpreter has to be found anew.
     #[must_use]
-    pub fn for_fork(&self, pid: Pid, stops: Stops) -> Option<Target> {
+    pub fn for_fork(&self, pid: Pid, stops: StopPolicy) -> Option<Target> {
         let Source::Native(reader) = &self.source else {
             return None;
         };
@@ -126,8 +126,8 @@ impl Target {
     }
 }
 
-fn allow_stops(reader: &mut Reader, pid: Pid, stops: Stops) {
-    if stops != Stops::Never {
+fn allow_stops(reader: &mut Reader, pid: Pid, stops: StopPolicy) {
+    if stops != StopPolicy::Never {
         reader.allow_stops(stops, stopper(pid));
     }
 }
@@ -413,7 +413,7 @@ impl StopThreads for Stopper {
         self.find(thread)?.1.off_cpu()
     }
 
-    fn stop(&mut self, thread: &KnownThread) -> Option<Box<dyn Stopped + '_>> {
+    fn stop(&mut self, thread: &KnownThread) -> Option<Box<dyn StoppedThread + '_>> {
         let tid = self.find(thread)?.0;
         match pause(self.pid, tid) {
             Ok(paused) => Some(Box::new(paused)),
@@ -429,7 +429,7 @@ impl StopThreads for Stopper {
     }
 }
 
-impl Stopped for Paused {
+impl StoppedThread for Paused {
     fn step(&mut self) -> bool {
         Paused::step(self)
     }

@@ -234,7 +234,7 @@ mod tests {
     use std::process::{Child, Command, Stdio};
     use std::sync::Arc;
 
-    use super::super::{Children, Rate, Stops};
+    use super::super::{Children, Rate, StopPolicy};
     use super::*;
     use crate::process::Pid;
 
@@ -248,7 +248,7 @@ mod tests {
             duration,
             delay: None,
             start_timeout: None,
-            stops: Stops::Never,
+            stops: StopPolicy::Never,
             children: Children::Ignored,
         }
     }

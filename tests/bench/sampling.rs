@@ -33,7 +33,7 @@ use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::time::{ClockId, clock_gettime};
 use rsamp::cpython::locate::{Found, locate};
-use rsamp::cpython::reader::{Reader, Stops};
+use rsamp::cpython::reader::{Reader, StopPolicy};
 use rsamp::memory::LiveMemory;
 use rsamp::process::{Pid, Process};
 use rsamp::profile::event::{Nanos, ProcessId};
@@ -304,7 +304,7 @@ impl Running {
             panic!("no interpreter in process {pid}");
         };
         let mut reader = Reader::new(*interpreter);
-        reader.allow_stops(Stops::WhereNeeded, stopper(pid));
+        reader.allow_stops(StopPolicy::WhereNeeded, stopper(pid));
         reader.look_for_threads_every(NEW_THREADS);
         let mut sampler = Sampler {
             memory: &self.memory,

@@ -29,7 +29,7 @@ use nix::time::{ClockId, clock_gettime};
 use pythons::{Python, pythons};
 use rsamp::process::Pid;
 use rsamp::profile::event::Event;
-use rsamp::sampler::{Children, Progress, Rate, Settings, Stop, Stops, sample};
+use rsamp::sampler::{Children, Progress, Rate, Settings, Stop, StopPolicy, sample};
 
 const ROUNDS: usize = 15;
 
@@ -172,7 +172,7 @@ fn first_stack(pid: Pid) -> f64 {
         duration: Some(Duration::from_millis(100)),
         delay: None,
         start_timeout: None,
-        stops: Stops::WhereNeeded,
+        stops: StopPolicy::WhereNeeded,
         children: Children::Ignored,
     };
     let mut seen = None;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use rsamp::cpython::frames::StackEnd;
 use rsamp::cpython::reader::{
-    KnownThread, Reader, Reading, StopThreads, Stopped, Stops, Undetermined, Vanished,
+    KnownThread, Reader, Reading, StopPolicy, StopThreads, StoppedThread, Undetermined, Vanished,
 };
 use rsamp::memory::{Address, SavedMemory};
 
@@ -21,7 +21,7 @@ impl StopThreads for OffCpu {
         self.0.then_some(1)
     }
 
-    fn stop(&mut self, _: &KnownThread) -> Option<Box<dyn Stopped + '_>> {
+    fn stop(&mut self, _: &KnownThread) -> Option<Box<dyn StoppedThread + '_>> {
         None
     }
 }
@@ -34,7 +34,7 @@ impl StopThreads for Refuses {
         None
     }
 
-    fn stop(&mut self, _: &KnownThread) -> Option<Box<dyn Stopped + '_>> {
+    fn stop(&mut self, _: &KnownThread) -> Option<Box<dyn StoppedThread + '_>> {
         self.0.set(self.0.get() + 1);
         None
     }
@@ -45,7 +45,7 @@ fn stops_that_are_always_refused_are_not_asked_for_any_more() {
     let fake = Fake::new(&V3_13, &[vec![thread(&["main", "work"].map(frame))]]);
     let asked = Rc::new(Cell::new(0));
     let mut reader = Reader::new(fake.interpreter());
-    reader.allow_stops(Stops::Always, Box::new(Refuses(Rc::clone(&asked))));
+    reader.allow_stops(StopPolicy::Always, Box::new(Refuses(Rc::clone(&asked))));
     let mut after = Vec::new();
     for _ in 0..3 {
         for _ in 0..100 {
@@ -63,7 +63,7 @@ fn stops_that_are_always_refused_are_not_asked_for_any_more() {
 /// A reader of threads that stand still.
 fn reader_of(fake: &Fake) -> Reader {
     let mut reader = Reader::new(fake.interpreter());
-    reader.allow_stops(Stops::Always, Box::new(OffCpu(true)));
+    reader.allow_stops(StopPolicy::Always, Box::new(OffCpu(true)));
     reader
 }
 
@@ -404,7 +404,7 @@ fn a_generator_is_no_outermost_frame_even_where_its_thread_stands() {
         }
         let mut reader = Reader::new(fake.interpreter());
         for stands in [false, true, true] {
-            reader.allow_stops(Stops::Always, Box::new(OffCpu(stands)));
+            reader.allow_stops(StopPolicy::Always, Box::new(OffCpu(stands)));
             reader.tick(&fake.memory()).expect("an interpreter");
             let is_whole = reader.threads()[0].stack().end == StackEnd::Outermost;
             assert_eq!(
@@ -425,7 +425,7 @@ fn only_the_first_frame_of_a_data_stack_is_outermost_without_an_entry() {
             let mut fake = Fake::new(offsets, &[threads]);
             fake.set_previous(0, number, Address::NULL);
             let mut reader = Reader::new(fake.interpreter());
-            reader.allow_stops(Stops::Always, Box::new(OffCpu(true)));
+            reader.allow_stops(StopPolicy::Always, Box::new(OffCpu(true)));
             for _ in 0..3 {
                 reader.tick(&fake.memory()).expect("an interpreter");
                 let end = reader.threads()[0].stack().end;
@@ -493,7 +493,7 @@ fn reader_that_knows(fake: &Fake) -> Reader {
     for _ in 0..4 {
         reader.tick(&fake.memory()).expect("an interpreter");
     }
-    reader.allow_stops(Stops::Never, Box::new(OffCpu(false)));
+    reader.allow_stops(StopPolicy::Never, Box::new(OffCpu(false)));
     reader
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rsamp::process::Pid;
 use rsamp::profile::event::State;
 use rsamp::profile::{Profile, Totals};
-use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, Stops, sample};
+use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, StopPolicy, sample};
 use serde_json::Value;
 
 use crate::programs::{Standing, command, run_command};
@@ -27,7 +27,7 @@ pub fn record(program: Standing) -> (Profile, Value) {
 /// The same with its children, if it is to be so.
 pub fn record_with(mut program: Standing, children: Children) -> (Profile, Value) {
     let settings = Settings {
-        stops: Stops::WhereNeeded,
+        stops: StopPolicy::WhereNeeded,
         rate: Rate::Fixed(1000.0),
         max_overhead: None,
         duration: None,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rsamp::process::Pid;
 use rsamp::profile::event::{Event, Nanos};
 use rsamp::profile::{Profile, Totals};
-use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, Stops, sample};
+use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, StopPolicy, sample};
 
 use crate::life::some;
 use crate::programs::{Standing, run};
@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(700);
 
 fn settings(children: Children, duration_ms: u64) -> Settings {
     Settings {
-        stops: Stops::WhereNeeded,
+        stops: StopPolicy::WhereNeeded,
         rate: Rate::Fixed(1000.0),
         max_overhead: None,
         duration: Some(Duration::from_millis(duration_ms)),

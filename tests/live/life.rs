@@ -40,7 +40,7 @@ impl Recording {
     fn with(pid: i32, rate_hz: f64, duration: Option<Duration>, children: Children) -> Recording {
         let (profile, stop) = (Arc::<Mutex<Profile>>::default(), Stop::default());
         let settings = Settings {
-            stops: rsamp::sampler::Stops::WhereNeeded,
+            stops: rsamp::sampler::StopPolicy::WhereNeeded,
             rate: Rate::Fixed(rate_hz),
             max_overhead: None,
             duration,

@@ -27,7 +27,7 @@ const SUM_TOLERANCE: f64 = 0.005;
 /// Samples `program`, which waits for a line, until it ends, with another thread letting it go.
 fn record(mut program: Standing) -> (Profile, Value) {
     let settings = Settings {
-        stops: rsamp::sampler::Stops::WhereNeeded,
+        stops: rsamp::sampler::StopPolicy::WhereNeeded,
         rate: Rate::Fixed(RATE_HZ),
         max_overhead: None,
         duration: None,

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rsamp::cpython::locate::{Found, locate};
-use rsamp::cpython::reader::{Reader, Reading, Stops};
+use rsamp::cpython::reader::{Reader, Reading, StopPolicy};
 use rsamp::memory::LiveMemory;
 use rsamp::process::{Pid, Process};
 use rsamp::profile::Profile;
@@ -35,7 +35,7 @@ const TICKS: u64 = 3_000;
 
 /// How the programs are sampled. Without stops what is impossible is printed and not judged: these stacks change too fast
 /// for copies, and how they are completed is a guess. That none is lost is judged in both.
-const MODES: [Stops; 2] = [Stops::Always, Stops::Never];
+const MODES: [StopPolicy; 2] = [StopPolicy::Always, StopPolicy::Never];
 
 /// Of how many samples of a stopped thread one may be impossible.
 const MOST_IMPOSSIBLE_IN: u64 = 1_000;
@@ -152,7 +152,7 @@ fn keep_apart(pid: Pid) {
     }
 }
 
-fn torture(python: &Python, name: &str, stops: Stops, ticks: u64) -> Outcome {
+fn torture(python: &Python, name: &str, stops: StopPolicy, ticks: u64) -> Outcome {
     let file = format!("torture/{name}.py");
     let grammar = Grammar::of(python, &file);
     let running = run(python, &file);
@@ -164,7 +164,7 @@ fn torture(python: &Python, name: &str, stops: Stops, ticks: u64) -> Outcome {
         panic!("no interpreter in {}", python.label);
     };
     let mut reader = Reader::new(*interpreter);
-    if stops != Stops::Never {
+    if stops != StopPolicy::Never {
         reader.allow_stops(stops, stopper(pid));
     }
     let mut interner = Interner::default();
@@ -238,8 +238,8 @@ fn hardly_a_stack_is_impossible_and_none_is_lost() {
                 outcome.lost,
                 outcome.examples.iter().take(3).collect::<Vec<_>>()
             );
-            let is_wrong =
-                stops != Stops::Never && outcome.impossible * MOST_IMPOSSIBLE_IN > outcome.samples;
+            let is_wrong = stops != StopPolicy::Never
+                && outcome.impossible * MOST_IMPOSSIBLE_IN > outcome.samples;
             if is_wrong || outcome.lost * 100 > outcome.samples {
                 wrong.push(format!("{} {name} {stops:?}: {outcome:?}", python.label));
             }

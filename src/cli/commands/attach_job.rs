@@ -22,7 +22,7 @@ use crate::run::merge::{Merged, common_header, merge};
 use crate::run::outputs::Plan;
 use crate::run::request::{AttachJob, Extras, Sampling};
 use crate::run::{headlines, job};
-use crate::sampler::{Bounds, Children, Rate, Stop, Stops};
+use crate::sampler::{Bounds, Children, Rate, Stop, StopPolicy};
 
 /// Files are named after what was attached to: `job-4242.svg`.
 const NAME: &str = "job";
@@ -134,9 +134,9 @@ fn words(sampling: &Sampling, bounds: &Bounds, extras: &Extras) -> Vec<OsString>
         option("env", name.clone());
     }
     match sampling.stops {
-        Stops::Never => words.push("--never-stop".into()),
-        Stops::Always => words.push("--always-stop".into()),
-        Stops::WhereNeeded => {}
+        StopPolicy::Never => words.push("--never-stop".into()),
+        StopPolicy::Always => words.push("--always-stop".into()),
+        StopPolicy::WhereNeeded => {}
     }
     if sampling.children == Children::Ignored {
         words.push("--no-children".into());
@@ -204,7 +204,7 @@ mod tests {
             max_overhead: Some(0.005),
             duration: Some(Duration::from_millis(2500)),
             delay: Some(Duration::from_secs(30)),
-            stops: Stops::Never,
+            stops: StopPolicy::Never,
             children: Children::Ignored,
         };
         let extras = Extras {

@@ -8,7 +8,7 @@ use crate::recording::size_limit::MIN_BYTES;
 use crate::run::request::{
     DEFAULT_MAX_OVERHEAD, Extras, MAX_DURATION_SECONDS, MAX_RATE_HZ, MIN_RATE_HZ, Sampling,
 };
-use crate::sampler::{Bounds, Children, Rate, Stops};
+use crate::sampler::{Bounds, Children, Rate, StopPolicy};
 
 /// `children` is how they are followed, if they are.
 pub(super) fn sampling(args: &SamplingArgs, children: Children) -> Result<Sampling, RequestError> {
@@ -20,9 +20,9 @@ pub(super) fn sampling(args: &SamplingArgs, children: Children) -> Result<Sampli
         duration: args.duration.as_deref().map(duration).transpose()?,
         delay: args.delay.as_deref().map(delay).transpose()?,
         stops: match (args.never_stop, args.always_stop) {
-            (true, _) => Stops::Never,
-            (false, true) => Stops::Always,
-            (false, false) => Stops::WhereNeeded,
+            (true, _) => StopPolicy::Never,
+            (false, true) => StopPolicy::Always,
+            (false, false) => StopPolicy::WhereNeeded,
         },
         children: if args.no_children {
             Children::Ignored

@@ -21,7 +21,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use rsamp::cpython::reader::Stops;
+use rsamp::cpython::reader::StopPolicy;
 
 use layouts::Python;
 use program::{Function, Program};
@@ -64,7 +64,7 @@ fn programs() -> Vec<Vec<Program>> {
 }
 
 /// Compares the shares of every program; returns what is wrong, and the largest deviations if something is.
-fn compare(python: &'static Python, stops: Stops, ticks: usize, points: f64) -> String {
+fn compare(python: &'static Python, stops: StopPolicy, ticks: usize, points: f64) -> String {
     let programs = programs();
     let ticks = ticks / programs.len();
     let (mut wrong, mut told) = (String::new(), String::new());
@@ -75,7 +75,7 @@ fn compare(python: &'static Python, stops: Stops, ticks: usize, points: f64) -> 
             let (found, truth) = (&run.found[number], &run.truth[number]);
             let (deviations, largest) = found.deviations(truth, &names, points);
             let _ = write!(told, " {} {largest:.2}", program.name);
-            let is_told = stops != Stops::Never || program.name == "calls";
+            let is_told = stops != StopPolicy::Never || program.name == "calls";
             if is_told && !deviations.is_empty() {
                 let (name, count) = (program.name, threads.len());
                 let _ = write!(wrong, "{name} (threads: {count}):\n{deviations}");
@@ -90,13 +90,13 @@ fn compare(python: &'static Python, stops: Stops, ticks: usize, points: f64) -> 
 }
 
 fn check(python: &'static Python) {
-    let mut wrong = compare(python, Stops::WhereNeeded, TICKS, 0.0);
-    wrong += &compare(python, Stops::Always, TICKS_OF_ONE_KIND, 0.0);
+    let mut wrong = compare(python, StopPolicy::WhereNeeded, TICKS, 0.0);
+    wrong += &compare(python, StopPolicy::Always, TICKS_OF_ONE_KIND, 0.0);
     let points = match python.hex {
         0x030B_0000..0x030E_0000 => POINTS_WHERE_MARKED,
         _ => POINTS_WITHOUT_STOPS,
     };
-    wrong += &compare(python, Stops::Never, TICKS_OF_ONE_KIND, points);
+    wrong += &compare(python, StopPolicy::Never, TICKS_OF_ONE_KIND, points);
     assert!(wrong.is_empty(), "{:#x}\n{wrong}", python.hex);
 }
 
@@ -152,7 +152,7 @@ fn shares_are_true_on_3_15() {
 
 /// Reads a target that stands still at every tick: the stack is the one that the current frame names then.
 fn check_standing(python: &'static Python, threads: &[Program]) {
-    let mut sampled = Sampled::new(python, threads, Stops::Always);
+    let mut sampled = Sampled::new(python, threads, StopPolicy::Always);
     let mut wrong: HashMap<String, usize> = HashMap::new();
     for _ in 0..STANDING_TICKS {
         sampled.target.stand_still(true);
@@ -196,7 +196,7 @@ fn a_thread_that_stands_still_has_the_stack_that_its_current_frame_names() {
 
 /// The stacks that the threads have when a tick begins, without a reader.
 fn check_moments(python: &'static Python, threads: &[Program]) {
-    let mut sampled = Sampled::new(python, threads, Stops::Always);
+    let mut sampled = Sampled::new(python, threads, StopPolicy::Always);
     let functions = threads.iter().map(|program| program.functions.len());
     let mut found: Vec<Shares> = functions.map(Shares::new).collect();
     let mut truth = found.clone();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use rsamp::cpython::frames::RawFrame;
-use rsamp::cpython::reader::{KnownThread, Reader, Reading, Stops};
+use rsamp::cpython::reader::{KnownThread, Reader, Reading, StopPolicy};
 use rsamp::memory::Address;
 use rsamp::sampler::target::NEW_THREADS;
 
@@ -45,7 +45,7 @@ pub struct Sampled {
 
 impl Sampled {
     /// An interpreter with a thread for each program.
-    pub fn new(python: &'static Python, programs: &[Program], stops: Stops) -> Sampled {
+    pub fn new(python: &'static Python, programs: &[Program], stops: StopPolicy) -> Sampled {
         let refs: Vec<&Program> = programs.iter().collect();
         let mut setup = Setup::new(python, &refs);
         let (mut logs, mut stacks) = (Vec::new(), Vec::new());
@@ -114,7 +114,12 @@ impl Sampled {
 }
 
 /// Samples an interpreter with a thread for each program.
-pub fn sample(python: &'static Python, programs: &[Program], stops: Stops, ticks: usize) -> Run {
+pub fn sample(
+    python: &'static Python,
+    programs: &[Program],
+    stops: StopPolicy,
+    ticks: usize,
+) -> Run {
     let mut sampled = Sampled::new(python, programs, stops);
     let functions = programs.iter().map(|program| program.functions.len());
     let mut found: Vec<Shares> = functions.map(Shares::new).collect();

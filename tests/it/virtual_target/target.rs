@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-use rsamp::cpython::reader::{KnownThread, StopThreads, Stopped};
+use rsamp::cpython::reader::{KnownThread, StopThreads, StoppedThread};
 use rsamp::memory::{Address, Piece, ReadError, ReadMemory};
 
 use super::chance::below;
@@ -251,7 +251,7 @@ impl StopThreads for Stopper {
         (number != inner.running).then_some(inner.turns)
     }
 
-    fn stop(&mut self, thread: &KnownThread) -> Option<Box<dyn Stopped + '_>> {
+    fn stop(&mut self, thread: &KnownThread) -> Option<Box<dyn StoppedThread + '_>> {
         let mut inner = self.0.inner.borrow_mut();
         let more_ps = below(&mut inner.random, STOP_PS);
         inner.pass(STOP_PS + more_ps);
@@ -263,7 +263,7 @@ impl StopThreads for Stopper {
 /// A thread that is stopped.
 struct Standing<'a>(&'a Target);
 
-impl Stopped for Standing<'_> {
+impl StoppedThread for Standing<'_> {
     fn step(&mut self) -> bool {
         let mut inner = self.0.inner.borrow_mut();
         if inner.stopped == Some(inner.running) {
