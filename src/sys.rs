@@ -22,12 +22,23 @@ pub fn pidfd_open(pid: i32) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// The type of a file (`S_IFMT` of its mode), as the kernel knows it already: a network file system's server
-/// is not asked (`AT_STATX_DONT_SYNC` in statx(2)).
+/// What the kernel knows of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownFile {
+    /// `S_IFMT` of its mode.
+    pub kind: u32,
+    /// `st_dev` of stat(2).
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+}
+
+/// What the kernel knows of a file already: a network file system's server is not asked (`AT_STATX_DONT_SYNC` in
+/// statx(2)).
 ///
 /// # Errors
 /// `ENOENT`, `EACCES`; `ENOSYS` before Linux 4.11.
-pub fn file_type(path: &str) -> nix::Result<u32> {
+pub fn known_file(path: &str) -> nix::Result<KnownFile> {
     let path = std::ffi::CString::new(path).map_err(|_| Errno::EINVAL)?;
     let mut found = std::mem::MaybeUninit::<libc::statx>::zeroed();
     let flags = libc::AT_STATX_DONT_SYNC | libc::AT_NO_AUTOMOUNT;
@@ -37,14 +48,18 @@ pub fn file_type(path: &str) -> nix::Result<u32> {
             libc::AT_FDCWD,
             path.as_ptr(),
             flags,
-            libc::STATX_TYPE,
+            libc::STATX_TYPE | libc::STATX_INO,
             found.as_mut_ptr(),
         )
     };
     Errno::result(result)?;
     // SAFETY: a statx is integers, for which the zeroes from above are valid too.
     let found = unsafe { found.assume_init() };
-    Ok(u32::from(found.stx_mode) & libc::S_IFMT)
+    Ok(KnownFile {
+        kind: u32::from(found.stx_mode) & libc::S_IFMT,
+        device: libc::makedev(found.stx_dev_major, found.stx_dev_minor),
+        inode: found.stx_ino,
+    })
 }
 
 /// Makes a child process, a copy of this one. `None`: this is the child.

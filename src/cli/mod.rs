@@ -49,7 +49,7 @@ pub mod exit_code;
 pub mod hints;
 pub mod streams;
 
-use crate::cpython::legacy_helper;
+use crate::cpython::{image_reader, legacy_helper};
 use crate::launch::shims;
 use crate::process::outlive_file_size_limit;
 use args::{Args, Command};
@@ -126,6 +126,9 @@ fn run(command: &Command) -> Result<Ending, (anyhow::Error, Doing)> {
         Command::ReadSources => source_reader::serve()
             .map(|()| exit_code::OK)
             .map_err(|error| (error.into(), Doing::Reading(surroundings::READ_SOURCES))),
+        Command::ReadImages => image_reader::serve()
+            .map(|()| exit_code::OK)
+            .map_err(|error| (error.into(), Doing::Reading(image_reader::READ_IMAGES))),
         Command::ReadLegacy { pid } => legacy_helper::serve(*pid)
             .map(|()| exit_code::OK)
             .map_err(|error| (error.into(), Doing::Reading(legacy_helper::READ_LEGACY))),

@@ -833,9 +833,10 @@ mod tests {
             Command::Report(args) => report(&args).map(|request| format!("{request:?}")),
             Command::Diff(args) => diff(&args).map(|request| format!("{request:?}")),
             Command::OnNode(args) => on_node(&args).map(|request| format!("{request:?}")),
-            Command::ReadSources | Command::ReadLegacy { .. } | Command::Completions(_) => {
-                Ok(String::new())
-            }
+            Command::ReadSources
+            | Command::ReadImages
+            | Command::ReadLegacy { .. }
+            | Command::Completions(_) => Ok(String::new()),
         };
         built.map_err(|error| format!("{:#}", anyhow::Error::new(error)))
     }

@@ -1,26 +1,40 @@
 //! Turns a mapped file into what the search for an interpreter wants to know of it, parsed once per file.
 
-use rustc_hash::FxHashMap;
+use std::time::Instant;
 
-use crate::process::{Effort, FileStamp, Image, MappedFile, Mapping, Process, Wanted};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use super::image_reader::{ImageReader, NoAnswer};
+use crate::process::{
+    Effort, FileStamp, FileSystems, Image, ImageError, MappedFile, Mapping, PageMap, Process,
+    Wanted,
+};
+
+/// The symbols that are asked for.
+const SYMBOLS: &[&str; 6] = &[
+    "_PyRuntime",
+    "Py_GetVersion",
+    "PyEval_EvalFrameEx",
+    "Py_Version",
+    "_PyThreadState_Current",
+    "interp_head",
+];
 
 /// What is asked for. The section is that which holds `_PyRuntime` (3.13 on).
 const WANTED: Wanted = Wanted {
-    symbols: &[
-        "_PyRuntime",
-        "Py_GetVersion",
-        "PyEval_EvalFrameEx",
-        "Py_Version",
-        "_PyThreadState_Current",
-        "interp_head",
-    ],
+    symbols: SYMBOLS,
     section: ".PyRuntime",
 };
 
+/// The most memory that is searched for a file that cannot be read: CPython's own data is below 2 MiB.
+const MAX_DATA: u64 = 64 << 20;
+
 /// What is wanted of a file, at the addresses that it has in one process.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Landmarks {
-    symbols: Vec<(&'static str, u64)>,
+    /// Where each of [`SYMBOLS`] lies.
+    symbols: [Option<u64>; SYMBOLS.len()],
     runtime_section: Option<u64>,
     /// First address and the one behind the last of each writable segment.
     writable: Vec<(u64, u64)>,
@@ -29,24 +43,50 @@ pub struct Landmarks {
 impl Landmarks {
     /// Of a file that was parsed.
     fn of(image: &Image) -> Landmarks {
-        let symbols = WANTED.symbols.iter();
         Landmarks {
-            symbols: symbols
-                .filter_map(|name| Some((*name, image.symbol(name)?)))
-                .collect(),
+            symbols: SYMBOLS.map(|name| image.symbol(name)),
             runtime_section: image.section().map(|(start, _)| start),
             writable: image.writable_ranges(),
         }
     }
 
+    /// Of a file that cannot be read, as if it had no symbols: what of its writable data is in memory, and of the zeroes
+    /// that the loader puts behind it. `mappings` are all those of the process.
+    pub(super) fn in_memory(
+        file: &MappedFile,
+        process: &Process,
+        mappings: &[Mapping],
+    ) -> Landmarks {
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for mapping in mappings.iter().filter(|mapping| mapping.writable) {
+            let is_its = (mapping.device, mapping.inode) == (file.device, file.inode);
+            let is_behind = mapping.path.is_none()
+                && ranges.last().is_some_and(|(_, end)| *end == mapping.start);
+            if is_its || is_behind {
+                ranges.push((mapping.start, mapping.end));
+            }
+        }
+        let mut left = MAX_DATA;
+        let pages = PageMap::open(process.pid());
+        let found = ranges.into_iter().filter_map(|(start, end)| {
+            let length = (end - start).min(left);
+            left -= length;
+            pages.as_ref().ok()?.in_memory(start..start + length).ok()
+        });
+        Landmarks {
+            writable: found
+                .flatten()
+                .map(|range| (range.start, range.end))
+                .collect(),
+            ..Landmarks::default()
+        }
+    }
+
     /// The same file, mapped `by` bytes further up (wrapping).
     fn moved(&self, by: u64) -> Landmarks {
-        let symbols = self.symbols.iter();
         let writable = self.writable.iter();
         Landmarks {
-            symbols: symbols
-                .map(|(name, at)| (*name, at.wrapping_add(by)))
-                .collect(),
+            symbols: self.symbols.map(|at| Some(at?.wrapping_add(by))),
             runtime_section: self.runtime_section.map(|at| at.wrapping_add(by)),
             writable: writable
                 .map(|(start, end)| (start.wrapping_add(by), end.wrapping_add(by)))
@@ -56,8 +96,8 @@ impl Landmarks {
 
     /// Where one of the symbols that are asked for lies.
     pub(super) fn symbol(&self, name: &str) -> Option<u64> {
-        let mut symbols = self.symbols.iter();
-        Some(symbols.find(|(known, _)| *known == name)?.1)
+        let mut symbols = SYMBOLS.iter().zip(self.symbols);
+        symbols.find(|(known, _)| **known == name)?.1
     }
 
     /// Where the section of `_PyRuntime` begins.
@@ -75,18 +115,49 @@ impl Landmarks {
 #[derive(Debug, Default)]
 pub struct KnownFiles {
     files: FxHashMap<FileStamp, (Mapping, Landmarks)>,
+    /// What looks into files that this process does not wait for.
+    reader: ImageReader,
 }
 
 impl KnownFiles {
     /// What is wanted of a file that `process` has mapped; `None` when it can't be opened or parsed, or not as far as
-    /// `effort` goes.
+    /// `effort` goes. A file that may have to be waited for is looked into by another process.
+    ///
+    /// # Errors
+    /// When that did not answer.
     pub(super) fn landmarks(
         &mut self,
         file: &MappedFile,
         process: &Process,
+        file_systems: &FileSystems,
         effort: &mut Effort,
+    ) -> Result<Option<Landmarks>, NoAnswer> {
+        if let Some(found) = file.find_local(process, file_systems) {
+            let load = || file.load_local(process, &found, WANTED, effort);
+            return Ok(self.known_or(found.stamp(), file, load));
+        }
+        let asked = Instant::now();
+        let answer = self.reader.landmarks(process, file, effort.patience());
+        effort.waited(asked.elapsed());
+        answer
+    }
+
+    /// As [`KnownFiles::landmarks`], in that process.
+    pub(super) fn landmarks_waiting(
+        &mut self,
+        file: &MappedFile,
+        process: &Process,
     ) -> Option<Landmarks> {
-        let stamp = file.stamp(process);
+        let load = || file.load(process, WANTED, &mut Effort::whole());
+        self.known_or(file.stamp(process), file, load)
+    }
+
+    fn known_or(
+        &mut self,
+        stamp: Option<FileStamp>,
+        file: &MappedFile,
+        load: impl FnOnce() -> Result<Image, ImageError>,
+    ) -> Option<Landmarks> {
         let code = file.mappings.iter().find(|mapping| mapping.executable);
         if let (Some(stamp), Some(code)) = (stamp, code)
             && let Some((before, landmarks)) = self.files.get(&stamp)
@@ -94,7 +165,7 @@ impl KnownFiles {
         {
             return Some(landmarks.moved(code.start.wrapping_sub(before.start)));
         }
-        let landmarks = Landmarks::of(&file.load(process, WANTED, effort).ok()?);
+        let landmarks = Landmarks::of(&load().ok()?);
         if let (Some(stamp), Some(code)) = (stamp, code) {
             self.files.insert(stamp, (code.clone(), landmarks.clone()));
         }
@@ -109,7 +180,7 @@ mod tests {
     #[test]
     fn a_file_that_is_mapped_elsewhere_has_all_it_has_there() {
         let here = Landmarks {
-            symbols: vec![("_PyRuntime", 0x7000)],
+            symbols: SYMBOLS.map(|name| (name == "_PyRuntime").then_some(0x7000)),
             runtime_section: Some(0x7000),
             writable: vec![(0x6000, 0x9000)],
         };

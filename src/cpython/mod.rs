@@ -50,6 +50,8 @@ pub mod gil;
 
 pub mod native_ids;
 
+pub mod image_reader;
+
 pub mod legacy;
 
 pub mod legacy_helper;

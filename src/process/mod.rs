@@ -22,6 +22,12 @@ pub mod counters;
 
 pub mod limits;
 
+pub mod file_systems;
+
+pub mod page_map;
+
+pub mod reading_process;
+
 mod effort;
 mod elf;
 
@@ -53,13 +59,16 @@ pub use counters::{CounterWatch, Counters, ResidentMemory};
 pub use credentials::{ActingAs, Credentials};
 pub use descriptor::{DescriptorKind, descriptor_kind};
 pub use effort::Effort;
+pub use file_systems::FileSystems;
 pub use fork::{Forked, end_with_parent, fork};
 pub use identity::{ImageIdentity, Process, started_at, with_memory};
-pub use image::{FileStamp, Image, ImageError, MappedFile, Wanted};
+pub use image::{FileStamp, Image, ImageError, LocalFile, MappedFile, Wanted};
 pub use limits::Limits;
 pub use maps::{Mapping, MapsError};
+pub use page_map::PageMap;
 pub use pause::{Paused, pause, release_late, tracer_of};
 pub use permission::{Denied, diagnose};
+pub use reading_process::ReadingProcess;
 pub use regular_file::{open_regular, open_regular_below};
 pub use spawn::{
     Change, ExitStatusKind, Launched, SpawnError, WaitEvent, end_by_signal, outlive_file_size_limit,
