@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
+use nix::unistd::geteuid;
 
 use super::growing::Growing;
 use super::hints::Doing;
@@ -152,9 +153,23 @@ impl Plan {
     #[must_use]
     pub fn private(mut self, is_private: bool) -> Plan {
         if is_private {
-            self.readers = Readers::Owner;
+            self.keep_private();
         }
         self
+    }
+
+    /// As [`Plan::private`], while it is being recorded: it shows that a process is another user's.
+    pub fn keep_private(&mut self) {
+        self.readers = Readers::Owner;
+    }
+
+    /// Who may read a recording while it grows. Of what root records, any process may turn out to be another user's: and
+    /// who has opened the file before may read what is written later.
+    fn readers_meanwhile(&self) -> Readers {
+        match geteuid().is_root() {
+            true => Readers::Owner,
+            false => self.readers,
+        }
     }
 
     /// A profile to fold events into: it keeps what was seen when if a file is to show it.
@@ -206,7 +221,7 @@ impl Plan {
     /// [`Plan::arrive`] brings it there.
     pub fn opener(&self, growing: &Growing) -> impl FnOnce() -> io::Result<File> + Send + 'static {
         let scratch = Scratch::for_path(&growing.place.path);
-        let open = growing.opener(self.readers);
+        let open = growing.opener(self.readers_meanwhile());
         let has_scratch = self.has_scratch;
         move || if has_scratch { scratch.open() } else { open() }
     }
@@ -226,7 +241,7 @@ impl Plan {
         if self.has_scratch {
             return Box::new(move |bytes| scratch.replace(bytes));
         }
-        growing.replacer(self.readers)
+        growing.replacer(self.readers_meanwhile())
     }
 
     /// Brings a recording that was written, or what there is of it, to its place.
@@ -239,6 +254,9 @@ impl Plan {
             return outcome;
         }
         if !self.has_scratch {
+            if self.readers == Readers::Usual {
+                growing.open_up();
+            }
             return growing.end(outcome, &std::env::temp_dir());
         }
         let scratch = Scratch::for_path(&place.path);

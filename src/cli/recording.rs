@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
+
+use super::caller;
 use super::growing::Growing;
 use super::header::{self, Asked};
 use super::kind::Kind;
@@ -14,8 +17,8 @@ use super::place::Place;
 use super::request::{Extras, Sampling};
 use super::surroundings::SourceFiles;
 use crate::export::{Drawing, Meta, rates};
-use crate::process::Pid;
-use crate::profile::event::{Event, Nanos};
+use crate::process::{Pid, user_of};
+use crate::profile::event::{Event, Nanos, ProcessId};
 use crate::profile::{Profile, View};
 use crate::recording::{Care, Recorder, SizeLimit, Surroundings};
 use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, Stop};
@@ -117,7 +120,9 @@ impl Recording {
         let started = Instant::now();
         let mut start_unix_ns = None;
         let mut profile = self.plan.empty_profile();
+        let mut users = Users::default();
         let mut keep = |event: Event| {
+            users.look(&event);
             // As in the header, which is made when the first event is there.
             start_unix_ns.get_or_insert_with(header::now_unix_ns);
             for recorder in recorders.iter().filter_map(|(_, r)| r.as_ref().ok()) {
@@ -139,6 +144,9 @@ impl Recording {
             }
             Err(error) => return Err(error),
         };
+        if users.has_others {
+            self.plan.keep_private();
+        }
         // What is left is written while the other files are.
         recorders
             .iter()
@@ -242,6 +250,32 @@ impl Recording {
             is_part: false,
             view: View::Wall,
             drawing: self.drawing,
+        }
+    }
+}
+
+/// Whether processes of other users than the caller are recorded. A process may become another user's at any time, so it
+/// is looked at whenever its counters were read: at its start, ten times a second, and at its end.
+#[derive(Debug, Default)]
+struct Users {
+    pids: FxHashMap<ProcessId, Pid>,
+    has_others: bool,
+}
+
+impl Users {
+    fn look(&mut self, event: &Event) {
+        let pid = match event {
+            Event::Process(id, process) => {
+                self.pids.insert(*id, Pid(process.pid));
+                Some(Pid(process.pid))
+            }
+            Event::Usage(usage) => self.pids.get(&usage.process).copied(),
+            _ => None,
+        };
+        if let Some(pid) = pid.filter(|_| !self.has_others) {
+            // Of one that is gone nothing can be told.
+            let user = user_of(pid);
+            self.has_others = user.is_ok_and(|user| user != Some(caller::uid()));
         }
     }
 }

@@ -56,7 +56,7 @@ pub mod pause;
 pub use alarm::{Alarm, Knocker};
 pub use births::{Birth, Births};
 pub use counters::{CounterWatch, Counters, ResidentMemory};
-pub use credentials::{ActingAs, Credentials};
+pub use credentials::{ActingAs, Credentials, user_of};
 pub use descriptor::{DescriptorKind, descriptor_kind};
 pub use effort::Effort;
 pub use file_systems::FileSystems;

@@ -161,6 +161,60 @@ fn what_root_read_of_another_users_process_is_for_root() {
     }
 }
 
+/// The permissions of a file, as chmod(1) takes them.
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("written").mode() & 0o777
+}
+
+/// Whether the files about a program are for root alone, while they are written and afterwards. `begin` is called once it
+/// is being recorded.
+fn check_private(program: &mut Standing, is_private: bool, begin: impl FnOnce(&mut Standing)) {
+    let folder = open_folder();
+    let (recording, graph) = (folder.path().join("a.rsamp"), folder.path().join("a.svg"));
+    let graph_option = graph.to_str().expect("UTF-8");
+    let mut rsamp = attach(program, &recording, &["-d", "1", "-o", graph_option])
+        .spawn()
+        .expect("rsamp runs");
+    let start = Instant::now();
+    while !recording.exists() {
+        assert!(start.elapsed() < PATIENCE, "nothing is recorded");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let meanwhile = mode(&recording);
+    begin(program);
+    assert!(rsamp.wait().expect("waited").success());
+    assert_eq!(meanwhile, 0o600, "who opens it now may read all of it");
+    let usual = 0o666 & !umask();
+    for file in [&recording, &graph] {
+        let expected = if is_private { 0o600 } else { usual };
+        assert_eq!(mode(file), expected, "{file:?}");
+    }
+}
+
+fn umask() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").expect("read");
+    let mut lines = status.lines();
+    let umask = lines.find_map(|line| line.strip_prefix("Umask:"));
+    u32::from_str_radix(umask.expect("a mask").trim(), 8).expect("octal")
+}
+
+#[test]
+fn files_about_a_program_that_becomes_another_users_are_for_root() {
+    for (uid, is_private) in [("0", false), ("12345", true)] {
+        let mut named = command(&python(), "named.py");
+        let mut program = run_command(named.args([uid, "/x.py"]));
+        check_private(&mut program, is_private, |program| program.send("go\n"));
+    }
+}
+
+#[test]
+fn files_about_a_program_with_a_child_of_another_user_are_for_root() {
+    for (uid, is_private) in [("0", false), ("12345", true)] {
+        let mut program = run_command(command(&python(), "other_user.py").arg(uid));
+        check_private(&mut program, is_private, |_| {});
+    }
+}
+
 /// Unmounts when dropped.
 struct Mounted<'f> {
     folder: &'f Path,
