@@ -2,7 +2,8 @@
 //!
 //! What py-spy reads is the target's, and may have thousands of threads of thousands of frames. So it reads in a process
 //! of its own, which is asked for all stacks by a line and answers with one. When an answer does not come in time, it
-//! is killed; the kernel lets the threads go on that it had stopped.
+//! is killed; the kernel lets the threads go on that it had stopped. Where that process may not read, a thread of rsamp reads,
+//! and loses the right to when it does not answer in time.
 
 use std::io::{self, BufRead};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::legacy::{LegacyError, LegacyReader, LegacyThread};
 use crate::process::reading_process::answer;
-use crate::process::{ReadingProcess, end_with_parent};
+use crate::process::{ReadingProcess, ReadingThread, end_with_parent};
 
 /// The word on the command line that makes rsamp [`serve`].
 pub const READ_LEGACY: &str = "read-legacy";
@@ -46,13 +47,35 @@ struct Stacks {
     stops: u64,
 }
 
-/// What reads an interpreter of a version before 3.6.
-pub enum LegacySource {
+/// What reads an interpreter of a version before 3.6, within limits.
+pub struct LegacySource {
+    pid: i32,
+    by: By,
+    version: String,
+    stops: u64,
+}
+
+/// Who reads.
+enum By {
     /// Another process.
-    Helper(Box<LegacyHelper>),
-    /// This one. Where the kernel lets a process read only those that descend from it (Yama's `ptrace_scope` of 1), the
-    /// other one may not.
-    Own(Box<LegacyReader>),
+    Process(ReadingProcess),
+    /// A thread of this one. Where the kernel lets a process read only those that descend from it (Yama's `ptrace_scope` of
+    /// 1), the other process may not. There is no limit of memory then, but that of the time in which it is taken.
+    Thread(ReadingThread<ThreadRequest, Answer<ThreadAnswer>>),
+}
+
+/// What a thread is asked.
+enum ThreadRequest {
+    Open,
+    AllowStops,
+    Read,
+}
+
+/// What it answers.
+enum ThreadAnswer {
+    Version(String),
+    Allowed,
+    Stacks(Stacks),
 }
 
 impl LegacySource {
@@ -61,41 +84,70 @@ impl LegacySource {
     /// # Errors
     /// As [`LegacyReader::open`].
     pub fn open(pid: i32) -> Result<LegacySource, LegacyError> {
-        let open = |source: io::Error| LegacyError::Open {
+        let opened = match LegacySource::open_by_process(pid) {
+            Err(error) if error.kind() != io::ErrorKind::TimedOut => {
+                LegacySource::open_by_thread(pid)
+            }
+            opened => opened,
+        };
+        opened.map_err(|source| LegacyError::Open {
             pid,
             source: source.into(),
-        };
-        match LegacyHelper::open(pid) {
-            Ok(helper) => Ok(LegacySource::Helper(Box::new(helper))),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(open(error)),
-            Err(_) => LegacyReader::open(pid, false).map(|reader| LegacySource::Own(reader.into())),
+        })
+    }
+
+    fn open_by_process(pid: i32) -> io::Result<LegacySource> {
+        let mut process = ReadingProcess::start(&[READ_LEGACY, &pid.to_string()])?;
+        let version: Answer<String> = process.hear(OPEN_PATIENCE)?;
+        Ok(LegacySource {
+            pid,
+            version: version.map_err(io::Error::other)?,
+            by: By::Process(process),
+            stops: 0,
+        })
+    }
+
+    fn open_by_thread(pid: i32) -> io::Result<LegacySource> {
+        let mut reader = None;
+        let mut thread = ReadingThread::start(move |request| {
+            let answer = answer_in_thread(pid, &mut reader, &request);
+            Some(answer.map_err(|error| in_words(&error)))
+        })?;
+        let opened = thread.ask(ThreadRequest::Open, OPEN_PATIENCE)?;
+        match opened.map_err(io::Error::other)? {
+            ThreadAnswer::Version(version) => Ok(LegacySource {
+                pid,
+                by: By::Thread(thread),
+                version,
+                stops: 0,
+            }),
+            _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 
     /// The interpreter's version as `2.7.18`.
     #[must_use]
     pub fn version(&self) -> String {
-        match self {
-            LegacySource::Helper(helper) => helper.version.clone(),
-            LegacySource::Own(reader) => reader.version(),
-        }
+        self.version.clone()
     }
 
     /// Stops the threads that run, for every reading from now on.
     pub fn allow_stops(&mut self) {
-        match self {
-            LegacySource::Helper(helper) => helper.allow_stops(),
-            LegacySource::Own(reader) => reader.allow_stops(),
+        // Where it has ended, the next reading tells.
+        match &mut self.by {
+            By::Process(process) => {
+                let _ = process.say(&Request::AllowStops);
+            }
+            By::Thread(thread) => {
+                let _ = thread.ask(ThreadRequest::AllowStops, READ_PATIENCE);
+            }
         }
     }
 
     /// How often a thread was stopped for the last reading.
     #[must_use]
     pub fn stops(&self) -> u64 {
-        match self {
-            LegacySource::Helper(helper) => helper.stops,
-            LegacySource::Own(reader) => reader.stops(),
-        }
+        self.stops
     }
 
     /// Reads the stack of every Python thread.
@@ -103,46 +155,11 @@ impl LegacySource {
     /// # Errors
     /// When the process is gone, it could not be read, or not in time.
     pub fn stacks(&mut self) -> Result<Vec<LegacyThread>, LegacyError> {
-        match self {
-            LegacySource::Helper(helper) => helper.stacks(),
-            LegacySource::Own(reader) => reader.stacks(),
-        }
-    }
-}
-
-/// The process that reads.
-pub struct LegacyHelper {
-    pid: i32,
-    process: ReadingProcess,
-    version: String,
-    stops: u64,
-}
-
-impl LegacyHelper {
-    fn open(pid: i32) -> io::Result<LegacyHelper> {
-        let mut process = ReadingProcess::start(&[READ_LEGACY, &pid.to_string()])?;
-        let version: Answer<String> = process.hear(OPEN_PATIENCE)?;
-        Ok(LegacyHelper {
-            pid,
-            process,
-            version: version.map_err(io::Error::other)?,
-            stops: 0,
-        })
-    }
-
-    fn allow_stops(&mut self) {
-        // Where it has ended, the next reading tells.
-        let _ = self.process.say(&Request::AllowStops);
-    }
-
-    fn stacks(&mut self) -> Result<Vec<LegacyThread>, LegacyError> {
-        let said = self.process.say(&Request::Read);
-        let answer = said.and_then(|()| self.process.hear::<Answer<Stacks>>(READ_PATIENCE));
-        if answer.is_err() {
-            self.process.end();
-        }
-        let stacks = answer.and_then(|answer| answer.map_err(io::Error::other));
-        let Stacks { threads, stops } = stacks.map_err(|source| LegacyError::Read {
+        let read = match &mut self.by {
+            By::Process(process) => read_by_process(process),
+            By::Thread(thread) => read_by_thread(thread),
+        };
+        let Stacks { threads, stops } = read.map_err(|source| LegacyError::Read {
             pid: self.pid,
             tries: 1,
             source: source.into(),
@@ -150,6 +167,47 @@ impl LegacyHelper {
         self.stops = stops;
         Ok(threads)
     }
+}
+
+fn read_by_process(process: &mut ReadingProcess) -> io::Result<Stacks> {
+    let said = process.say(&Request::Read);
+    let answer = said.and_then(|()| process.hear::<Answer<Stacks>>(READ_PATIENCE));
+    if answer.is_err() {
+        process.end();
+    }
+    answer?.map_err(io::Error::other)
+}
+
+fn read_by_thread(
+    thread: &mut ReadingThread<ThreadRequest, Answer<ThreadAnswer>>,
+) -> io::Result<Stacks> {
+    let answer = thread.ask(ThreadRequest::Read, READ_PATIENCE)?;
+    match answer.map_err(io::Error::other)? {
+        ThreadAnswer::Stacks(stacks) => Ok(stacks),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+fn answer_in_thread(
+    pid: i32,
+    reader: &mut Option<LegacyReader>,
+    request: &ThreadRequest,
+) -> Result<ThreadAnswer, LegacyError> {
+    let reader = match reader {
+        Some(reader) => reader,
+        none => none.insert(LegacyReader::open(pid, false)?),
+    };
+    Ok(match request {
+        ThreadRequest::Open => ThreadAnswer::Version(reader.version()),
+        ThreadRequest::AllowStops => {
+            reader.allow_stops();
+            ThreadAnswer::Allowed
+        }
+        ThreadRequest::Read => ThreadAnswer::Stacks(Stacks {
+            threads: reader.stacks()?,
+            stops: reader.stops(),
+        }),
+    })
 }
 
 /// Is the other process, until nobody asks any more.
@@ -191,14 +249,14 @@ mod tests {
 
     #[test]
     fn a_reading_that_fails_is_an_error_of_the_process_that_was_to_be_read() {
-        let mut helper = LegacyHelper {
+        let mut source = LegacySource {
             pid: 7,
-            process: ReadingProcess::of(Command::new("true")).expect("started"),
+            by: By::Process(ReadingProcess::of(Command::new("true")).expect("started")),
             version: "2.7.18".to_owned(),
             stops: 0,
         };
         for _ in 0..2 {
-            let stacks = helper.stacks();
+            let stacks = source.stacks();
             assert!(matches!(stacks, Err(LegacyError::Read { pid: 7, .. })));
         }
     }

@@ -28,6 +28,8 @@ pub mod page_map;
 
 pub mod reading_process;
 
+pub mod reading_thread;
+
 mod effort;
 mod elf;
 
@@ -69,6 +71,7 @@ pub use page_map::PageMap;
 pub use pause::{Paused, pause, release_late, tracer_of};
 pub use permission::{Denied, diagnose};
 pub use reading_process::ReadingProcess;
+pub use reading_thread::ReadingThread;
 pub use regular_file::{open_regular, open_regular_below};
 pub use spawn::{
     Change, ExitStatusKind, Launched, SpawnError, WaitEvent, end_by_signal, outlive_file_size_limit,
