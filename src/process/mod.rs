@@ -65,7 +65,7 @@ pub use file_systems::FileSystems;
 pub use fork::{Forked, end_with_parent, fork};
 pub use identity::{ImageIdentity, Process, started_at, with_memory};
 pub use image::{FileStamp, Image, ImageError, LocalFile, MappedFile, Wanted};
-pub use limits::Limits;
+pub use limits::{Limits, is_frozen};
 pub use maps::{Mapping, MapsError};
 pub use page_map::PageMap;
 pub use pause::{Paused, pause, release_late, tracer_of};
