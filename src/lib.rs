@@ -73,6 +73,8 @@
 //!   resort, and the running threads of a Python before 3.6 for every reading; `--never-stop` forbids both.
 //! - rsamp lends nobody its rights. A file that the target named is read with the target's
 //!   ([`run::sources::reader`]), and one that the user named is made with the user's ([`run::outputs`]).
+//! - rsamp waits for local file systems only. A mapped file on another one is read by a process of its own
+//!   ([`cpython::image_reader`]), which is given up when it does not answer.
 //! - Time is measured, never counted: a sample stands for the interval since the tick before.
 
 pub mod sys;

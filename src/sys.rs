@@ -22,12 +22,23 @@ pub fn pidfd_open(pid: i32) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// The type of a file (`S_IFMT` of its mode), as the kernel knows it already: a network file system's server
-/// is not asked (`AT_STATX_DONT_SYNC` in statx(2)).
+/// What the kernel knows of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownFile {
+    /// `S_IFMT` of its mode.
+    pub kind: u32,
+    /// `st_dev` of stat(2).
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+}
+
+/// What the kernel knows of a file already: a network file system's server is not asked (`AT_STATX_DONT_SYNC` in
+/// statx(2)).
 ///
 /// # Errors
 /// `ENOENT`, `EACCES`; `ENOSYS` before Linux 4.11.
-pub fn file_type(path: &str) -> nix::Result<u32> {
+pub fn known_file(path: &str) -> nix::Result<KnownFile> {
     let path = std::ffi::CString::new(path).map_err(|_| Errno::EINVAL)?;
     let mut found = std::mem::MaybeUninit::<libc::statx>::zeroed();
     let flags = libc::AT_STATX_DONT_SYNC | libc::AT_NO_AUTOMOUNT;
@@ -37,14 +48,18 @@ pub fn file_type(path: &str) -> nix::Result<u32> {
             libc::AT_FDCWD,
             path.as_ptr(),
             flags,
-            libc::STATX_TYPE,
+            libc::STATX_TYPE | libc::STATX_INO,
             found.as_mut_ptr(),
         )
     };
     Errno::result(result)?;
     // SAFETY: a statx is integers, for which the zeroes from above are valid too.
     let found = unsafe { found.assume_init() };
-    Ok(u32::from(found.stx_mode) & libc::S_IFMT)
+    Ok(KnownFile {
+        kind: u32::from(found.stx_mode) & libc::S_IFMT,
+        device: libc::makedev(found.stx_dev_major, found.stx_dev_minor),
+        inode: found.stx_ino,
+    })
 }
 
 /// Makes a child process, a copy of this one. `None`: this is the child.
@@ -400,4 +415,68 @@ pub fn restore_before_exec(command: &mut Command, mask: SigSet, ignored: Vec<i32
     // SAFETY: between fork and exec only async-signal-safe calls are made: signal, close and sigprocmask;
     // nothing is allocated, and no lock is taken.
     unsafe { command.pre_exec(restore) };
+}
+
+/// The signal by which [`forbid_memory_reads`] reaches a thread. rsamp does not pass it on to commands.
+const FORBID_READS: i32 = libc::SIGTRAP;
+
+/// Has process_vm_readv(2) fail with `EPERM` in a thread of this process from now on: whatever reads there comes to an end.
+/// Where the kernel has no seccomp filters, nothing changes.
+///
+/// # Errors
+/// `ESRCH`: there is no such thread.
+pub fn forbid_memory_reads(tid: i32) -> nix::Result<()> {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: a sigaction is integers and an optional function, for which zeroes are valid: no flags, an empty mask.
+    let action = unsafe { action.assume_init_mut() };
+    action.sa_sigaction = forbid_reads_here as *const () as usize;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: the handler is a function of the right signature, and makes async-signal-safe calls only.
+    Errno::result(unsafe { libc::sigaction(FORBID_READS, action, std::ptr::null_mut()) })?;
+    let pid = std::process::id() as i32;
+    // SAFETY: the call takes integers and touches no memory of ours.
+    Errno::result(unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, FORBID_READS) }).map(drop)
+}
+
+/// Puts a filter of system calls on the calling thread, and on it alone.
+extern "C" fn forbid_reads_here(_signal: i32) {
+    const fn step(code: u32, if_not: u8, value: u32) -> libc::sock_filter {
+        libc::sock_filter {
+            code: code as u16,
+            jt: 0,
+            jf: if_not,
+            k: value,
+        }
+    }
+    // The number of the call is the first word of what a filter is given (`struct seccomp_data`).
+    let mut steps = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        step(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            1,
+            libc::SYS_process_vm_readv as u32,
+        ),
+        step(
+            libc::BPF_RET | libc::BPF_K,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::EPERM as u32,
+        ),
+        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog {
+        len: steps.len() as u16,
+        filter: steps.as_mut_ptr(),
+    };
+    let errno = Errno::last_raw();
+    // SAFETY: the call takes integers and touches no memory of ours.
+    unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    // SAFETY: the kernel copies the filter, which lives until the call returns.
+    unsafe {
+        libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::SECCOMP_MODE_FILTER,
+            &raw const program,
+        )
+    };
+    Errno::set_raw(errno);
 }

@@ -53,6 +53,9 @@ pub enum Command {
     /// What reads source files for rsamp, with the rights of the programs that name them.
     #[command(hide = true)]
     ReadSources,
+    /// What looks into mapped files for rsamp that are on file systems that may stall.
+    #[command(hide = true)]
+    ReadImages,
     /// What reads the interpreters before 3.6 for rsamp.
     #[command(hide = true)]
     ReadLegacy {

@@ -17,7 +17,7 @@ mod ending;
 mod errors;
 mod terminal;
 
-use crate::cpython::legacy_helper;
+use crate::cpython::{image_reader, legacy_helper, read_images};
 use crate::launch::shims;
 use crate::process::outlive_file_size_limit;
 use crate::run::sources::{READ_SOURCES, reader};
@@ -96,6 +96,9 @@ fn run(command: &Command) -> Result<Ending, (anyhow::Error, Action)> {
         Command::ReadSources => reader::serve()
             .map(|()| exit_code::OK)
             .map_err(|error| (error.into(), Action::Reading(READ_SOURCES))),
+        Command::ReadImages => read_images::serve()
+            .map(|()| exit_code::OK)
+            .map_err(|error| (error.into(), Action::Reading(image_reader::READ_IMAGES))),
         Command::ReadLegacy { pid } => legacy_helper::serve(*pid)
             .map(|()| exit_code::OK)
             .map_err(|error| (error.into(), Action::Reading(legacy_helper::READ_LEGACY))),

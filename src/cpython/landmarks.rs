@@ -1,26 +1,33 @@
-//! Turns a mapped file into what the search for an interpreter wants to know of it, parsed once per file.
+//! What the search for an interpreter wants to know of a mapped file.
 
-use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
-use crate::process::{Effort, FileStamp, Image, MappedFile, Mapping, Process, Wanted};
+use crate::process::{Image, MappedFile, Mapping, PageMap, Process, Wanted};
+
+/// The symbols that are asked for.
+const SYMBOLS: &[&str; 6] = &[
+    "_PyRuntime",
+    "Py_GetVersion",
+    "PyEval_EvalFrameEx",
+    "Py_Version",
+    "_PyThreadState_Current",
+    "interp_head",
+];
 
 /// What is asked for. The section is that which holds `_PyRuntime` (3.13 on).
-const WANTED: Wanted = Wanted {
-    symbols: &[
-        "_PyRuntime",
-        "Py_GetVersion",
-        "PyEval_EvalFrameEx",
-        "Py_Version",
-        "_PyThreadState_Current",
-        "interp_head",
-    ],
+pub(super) const WANTED: Wanted = Wanted {
+    symbols: SYMBOLS,
     section: ".PyRuntime",
 };
 
+/// The most memory that is searched for a file that cannot be read: CPython's own data is below 2 MiB.
+const MAX_DATA: u64 = 64 << 20;
+
 /// What is wanted of a file, at the addresses that it has in one process.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Landmarks {
-    symbols: Vec<(&'static str, u64)>,
+    /// Where each of [`SYMBOLS`] lies.
+    symbols: [Option<u64>; SYMBOLS.len()],
     runtime_section: Option<u64>,
     /// First address and the one behind the last of each writable segment.
     writable: Vec<(u64, u64)>,
@@ -28,25 +35,51 @@ pub struct Landmarks {
 
 impl Landmarks {
     /// Of a file that was parsed.
-    fn of(image: &Image) -> Landmarks {
-        let symbols = WANTED.symbols.iter();
+    pub(super) fn of(image: &Image) -> Landmarks {
         Landmarks {
-            symbols: symbols
-                .filter_map(|name| Some((*name, image.symbol(name)?)))
-                .collect(),
+            symbols: SYMBOLS.map(|name| image.symbol(name)),
             runtime_section: image.section().map(|(start, _)| start),
             writable: image.writable_ranges(),
         }
     }
 
+    /// Of a file that cannot be read, as if it had no symbols: what of its writable data is in memory, and of the zeroes
+    /// that the loader puts behind it. `mappings` are all those of the process.
+    pub(super) fn in_memory(
+        file: &MappedFile,
+        process: &Process,
+        mappings: &[Mapping],
+    ) -> Landmarks {
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for mapping in mappings.iter().filter(|mapping| mapping.writable) {
+            let is_its = (mapping.device, mapping.inode) == (file.device, file.inode);
+            let is_behind = mapping.path.is_none()
+                && ranges.last().is_some_and(|(_, end)| *end == mapping.start);
+            if is_its || is_behind {
+                ranges.push((mapping.start, mapping.end));
+            }
+        }
+        let mut left = MAX_DATA;
+        let pages = PageMap::open(process.pid());
+        let found = ranges.into_iter().filter_map(|(start, end)| {
+            let length = (end - start).min(left);
+            left -= length;
+            pages.as_ref().ok()?.in_memory(start..start + length).ok()
+        });
+        Landmarks {
+            writable: found
+                .flatten()
+                .map(|range| (range.start, range.end))
+                .collect(),
+            ..Landmarks::default()
+        }
+    }
+
     /// The same file, mapped `by` bytes further up (wrapping).
-    fn moved(&self, by: u64) -> Landmarks {
-        let symbols = self.symbols.iter();
+    pub(super) fn moved(&self, by: u64) -> Landmarks {
         let writable = self.writable.iter();
         Landmarks {
-            symbols: symbols
-                .map(|(name, at)| (*name, at.wrapping_add(by)))
-                .collect(),
+            symbols: self.symbols.map(|at| Some(at?.wrapping_add(by))),
             runtime_section: self.runtime_section.map(|at| at.wrapping_add(by)),
             writable: writable
                 .map(|(start, end)| (start.wrapping_add(by), end.wrapping_add(by)))
@@ -56,8 +89,8 @@ impl Landmarks {
 
     /// Where one of the symbols that are asked for lies.
     pub(super) fn symbol(&self, name: &str) -> Option<u64> {
-        let mut symbols = self.symbols.iter();
-        Some(symbols.find(|(known, _)| *known == name)?.1)
+        let mut symbols = SYMBOLS.iter().zip(self.symbols);
+        symbols.find(|(known, _)| **known == name)?.1
     }
 
     /// Where the section of `_PyRuntime` begins.
@@ -71,37 +104,6 @@ impl Landmarks {
     }
 }
 
-/// The files parsed so far, with the address at which the process that was asked then had them.
-#[derive(Debug, Default)]
-pub struct KnownFiles {
-    files: FxHashMap<FileStamp, (Mapping, Landmarks)>,
-}
-
-impl KnownFiles {
-    /// What is wanted of a file that `process` has mapped; `None` when it can't be opened or parsed, or not as far as
-    /// `effort` goes.
-    pub(super) fn landmarks(
-        &mut self,
-        file: &MappedFile,
-        process: &Process,
-        effort: &mut Effort,
-    ) -> Option<Landmarks> {
-        let stamp = file.stamp(process);
-        let code = file.mappings.iter().find(|mapping| mapping.executable);
-        if let (Some(stamp), Some(code)) = (stamp, code)
-            && let Some((before, landmarks)) = self.files.get(&stamp)
-            && before.offset == code.offset
-        {
-            return Some(landmarks.moved(code.start.wrapping_sub(before.start)));
-        }
-        let landmarks = Landmarks::of(&file.load(process, WANTED, effort).ok()?);
-        if let (Some(stamp), Some(code)) = (stamp, code) {
-            self.files.insert(stamp, (code.clone(), landmarks.clone()));
-        }
-        Some(landmarks)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,7 +111,7 @@ mod tests {
     #[test]
     fn a_file_that_is_mapped_elsewhere_has_all_it_has_there() {
         let here = Landmarks {
-            symbols: vec![("_PyRuntime", 0x7000)],
+            symbols: SYMBOLS.map(|name| (name == "_PyRuntime").then_some(0x7000)),
             runtime_section: Some(0x7000),
             writable: vec![(0x6000, 0x9000)],
         };

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 
-use crate::memory::{Address, ReadError, ReadMemory};
+use crate::memory::{Address, Piece, ReadError, ReadMemory};
 use crate::process::Effort;
 
 /// A memory that cannot be read any more once the effort is used up.
@@ -31,5 +31,12 @@ impl<M: ReadMemory> ReadMemory for Limited<'_, M> {
             length: into.len(),
             source: io::ErrorKind::TimedOut.into(),
         })
+    }
+
+    fn read_pieces(&self, pieces: &[Piece], into: &mut [u8]) -> usize {
+        match self.effort.borrow_mut().take(into.len() as u64) {
+            true => self.memory.read_pieces(pieces, into),
+            false => 0,
+        }
     }
 }

@@ -5,9 +5,14 @@
 //! line. Symbols are asked first (`_PyRuntime`, exported from 3.7 on), then the section
 //! `.PyRuntime` (3.13 on), then the writable data is searched for an interpreter state.
 
+use std::path::PathBuf;
+
+use rustc_hash::FxHashSet;
 use thiserror::Error;
 
-use super::landmarks::{KnownFiles, Landmarks};
+use super::image_reader::NoAnswer;
+use super::known_files::KnownFiles;
+use super::landmarks::Landmarks;
 use super::layout::Layout;
 use super::layout::debug_offsets::{self, DebugOffsets};
 use super::layout::rows::{self, Row};
@@ -16,8 +21,9 @@ use super::limited::Limited;
 use super::objects::{dict_entries, find};
 use super::version::Version;
 use crate::memory::window::word_at;
-use crate::memory::{Address, ReadError, ReadMemory};
-use crate::process::{Effort, MappedFile, Mapping, Process, ProcessError};
+use crate::memory::{Address, Piece, ReadError, ReadMemory, Resident};
+use crate::process::image::mapped_files;
+use crate::process::{Effort, FileSystems, MappedFile, Mapping, Process, ProcessError};
 
 /// The most writable data of one segment that is searched; CPython's own is below 2 MiB.
 const MAX_SEARCH: u64 = 64 << 20;
@@ -30,6 +36,9 @@ const OVERLAP: usize = 512;
 
 /// The most interpreter-like pointers that are followed in one search.
 const MAX_CANDIDATES: usize = 1 << 16;
+
+/// So many of them are followed with one call.
+const MAX_TOGETHER: usize = 256;
 
 /// Files smaller than this cannot hold an interpreter: the smallest have some 2 MiB.
 const MIN_FILE_BYTES: u64 = 512 << 10;
@@ -90,6 +99,18 @@ pub enum LocateError {
         /// What is known.
         known: String,
     },
+    /// Nothing that was read looks like CPython, and a file could not be read, for its file system does not answer.
+    #[error(
+        "look for a Python interpreter in process {pid}: the file system of {path:?} ({kind}) does not answer"
+    )]
+    NoAnswer {
+        /// The process.
+        pid: crate::process::Pid,
+        /// The file, as the process names it.
+        path: PathBuf,
+        /// The kind of the file system, such as `nfs4`.
+        kind: String,
+    },
     /// The process could not be looked at.
     #[error("look for a Python interpreter in process {pid}")]
     Process {
@@ -128,19 +149,35 @@ pub fn locate_with(
     known: &mut KnownFiles,
 ) -> Result<Found, LocateError> {
     let pid = process.pid();
-    let mut files = process
-        .images()
+    let mappings = process
+        .mappings()
         .map_err(|source| LocateError::Process { pid, source })?;
+    let mut files = mapped_files(mappings.clone());
     files.retain(|file| file.mappings.iter().map(Mapping::size).sum::<u64>() >= MIN_FILE_BYTES);
     files.sort_by_key(likelihood);
     let mut result = Err(LocateError::NotPython(pid));
     let mut effort = Effort::whole();
+    let file_systems = FileSystems::of(pid);
+    let mut answered: Vec<(u32, u32)> = Vec::new();
     for file in &files {
-        // A file that cannot be opened or parsed is not the interpreter, or not to be told.
-        let Some(image) = known.landmarks(file, process, &mut effort) else {
-            continue;
+        let image = match known.landmarks(file, process, &file_systems, &mut effort) {
+            Ok(Some(image)) => {
+                answered.push(file.device);
+                image
+            }
+            // A file that cannot be opened or parsed is not the interpreter, or not to be told.
+            Ok(None) => continue,
+            Err(NoAnswer) => {
+                result = result.map_err(|error| or_no_answer(error, file, &file_systems));
+                Landmarks::in_memory(file, process, &mappings)
+            }
         };
-        let limited = Limited::new(memory, &mut effort);
+        let is_stalling = |mapping: &&Mapping| {
+            let device = mapping.device;
+            mapping.is_file() && !answered.contains(&device) && file_systems.may_stall(device)
+        };
+        let memory = Resident::new(memory, pid, mappings.iter().filter(is_stalling));
+        let limited = Limited::new(&memory, &mut effort);
         match in_image(process, &image, &limited) {
             Ok(None) => {}
             Ok(Some(found)) => return Ok(found),
@@ -148,6 +185,21 @@ pub fn locate_with(
         }
     }
     result
+}
+
+/// What it means that a file could not be looked into, for its file system does not answer.
+fn or_no_answer(error: LocateError, file: &MappedFile, file_systems: &FileSystems) -> LocateError {
+    match error {
+        LocateError::NotPython(pid) => LocateError::NoAnswer {
+            pid,
+            path: file.path.clone(),
+            kind: file_systems
+                .kind(file.device)
+                .unwrap_or("unknown")
+                .to_owned(),
+        },
+        other => other,
+    }
 }
 
 /// Orders files by how likely they hold the interpreter: libpython, then python, then the others.
@@ -334,20 +386,56 @@ fn version_of(image: &Landmarks, memory: &impl ReadMemory) -> Option<Version> {
 /// first thread points back to it. `interpreters.head` comes before the other such words of
 /// `_PyRuntime`.
 fn search_head(image: &Landmarks, layout: &Layout, memory: &impl ReadMemory) -> Option<Address> {
-    let mut followed = 0;
+    let mut followed = FxHashSet::default();
     find_in_data(image, memory, |start, bytes| {
-        (0..bytes.len() as u64 / 8).find_map(|index| {
-            let candidate = word_at(bytes, index * 8)?;
-            // User-space addresses of x86-64 and aarch64, aligned as malloc's are.
-            if candidate < 0x1000 || candidate >> 48 != 0 || candidate % 8 != 0 {
-                return None;
-            }
-            followed += 1;
-            let is_one =
-                followed <= MAX_CANDIDATES && is_interpreter(Address(candidate), layout, memory);
-            is_one.then_some(start + index * 8)
-        })
+        let candidates = (0..bytes.len() as u64 / 8).filter_map(|index| {
+            let candidate = word_at(bytes, index * 8).filter(|word| is_pointer(*word))?;
+            let is_new = followed.len() < MAX_CANDIDATES && followed.insert(candidate);
+            is_new.then_some((start + index * 8, Address(candidate)))
+        });
+        let candidates: Vec<(Address, Address)> = candidates.collect();
+        let threads = with_thread(&candidates, layout, memory);
+        let found = threads
+            .into_iter()
+            .find(|(_, candidate)| is_interpreter(*candidate, layout, memory));
+        found.map(|(at, _)| at)
     })
+}
+
+/// Those of the candidates, each with the place of the word that points to it, whose first thread may be one. They are
+/// many: so they are read together.
+fn with_thread(
+    candidates: &[(Address, Address)],
+    layout: &Layout,
+    memory: &impl ReadMemory,
+) -> Vec<(Address, Address)> {
+    let pieces = candidates.iter().map(|(_, candidate)| Piece {
+        at: *candidate + layout.interpreter.threads_head,
+        length: 8,
+    });
+    let pieces: Vec<Piece> = pieces.collect();
+    let mut bytes = vec![0; pieces.len() * 8];
+    let mut found = Vec::new();
+    let mut from = 0;
+    while from < pieces.len() {
+        let to = pieces.len().min(from + MAX_TOGETHER);
+        let read = memory.read_pieces(&pieces[from..to], &mut bytes[from * 8..to * 8]) / 8;
+        found.extend((from..from + read).filter(|index| {
+            let thread = word_at(&bytes, *index as u64 * 8);
+            thread.is_some_and(is_pointer)
+        }));
+        from += read;
+        if from < to {
+            // This one is nowhere.
+            from += 1;
+        }
+    }
+    found.into_iter().map(|index| candidates[index]).collect()
+}
+
+/// Whether a word may be an address: of user space on x86-64 and aarch64, aligned as malloc's are.
+fn is_pointer(word: u64) -> bool {
+    word >= 0x1000 && word >> 48 == 0 && word.is_multiple_of(8)
 }
 
 /// Whether an interpreter state lies at `at`: its first thread must name it, and its modules hold

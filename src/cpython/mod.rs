@@ -6,6 +6,10 @@ pub mod layout;
 
 pub mod landmarks;
 
+pub mod known_files;
+
+pub mod read_images;
+
 mod limited;
 
 pub mod locate;
@@ -50,6 +54,8 @@ pub mod thread_names;
 pub mod gil;
 
 pub mod native_ids;
+
+pub mod image_reader;
 
 pub mod legacy;
 

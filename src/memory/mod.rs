@@ -2,6 +2,7 @@
 
 pub mod blocks;
 pub mod live;
+pub mod resident;
 pub mod snapshot;
 pub mod window;
 
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 pub use blocks::Blocks;
 pub use live::LiveMemory;
+pub use resident::Resident;
 pub use snapshot::SavedMemory;
 pub use window::Window;
 

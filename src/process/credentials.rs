@@ -9,7 +9,7 @@ use nix::unistd::{Gid, Uid, User, getegid, geteuid, getgrouplist, getgroups};
 
 use super::identity::{read_proc, read_stat};
 use super::status::status_field;
-use super::{Process, ProcessError};
+use super::{Pid, Process, ProcessError};
 use crate::sys;
 
 /// CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH (linux/capability.h): to read files whatever their permissions.
@@ -165,6 +165,15 @@ impl Process {
             ..found
         }))
     }
+}
+
+/// The user of a process that has this PID now; `None` where its user ids differ.
+///
+/// # Errors
+/// [`ProcessError::NoSuchProcess`] when it is gone.
+pub fn user_of(pid: Pid) -> Result<Option<u32>, ProcessError> {
+    let status = read_proc(pid, "status")?;
+    Ok(parse(&status).map(|found| found.uid))
 }
 
 /// What tells a user namespace from others; `None` for a process that ended.

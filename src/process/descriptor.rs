@@ -30,12 +30,14 @@ pub fn descriptor_kind(pid: Pid, fd: i32) -> Option<DescriptorKind> {
     let link = fs::read_link(&path).ok()?;
     let by_name = kind_of_link(link.as_os_str().as_bytes());
     // A pipe with a name, or a device, has the link of a file.
-    Some(by_name.unwrap_or_else(|| match sys::file_type(&path) {
-        Ok(libc::S_IFIFO) => DescriptorKind::Pipe,
-        Ok(libc::S_IFCHR) => DescriptorKind::Other,
-        Ok(libc::S_IFSOCK) => DescriptorKind::Socket,
-        _ => DescriptorKind::File,
-    }))
+    Some(
+        by_name.unwrap_or_else(|| match sys::known_file(&path).map(|file| file.kind) {
+            Ok(libc::S_IFIFO) => DescriptorKind::Pipe,
+            Ok(libc::S_IFCHR) => DescriptorKind::Other,
+            Ok(libc::S_IFSOCK) => DescriptorKind::Socket,
+            _ => DescriptorKind::File,
+        }),
+    )
 }
 
 /// What a link without a path names (proc_pid_fd(5)).

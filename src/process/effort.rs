@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 pub struct Effort {
     bytes: u64,
     deadline: Instant,
+    /// How long other processes may still be waited for.
+    patience: Duration,
 }
 
 /// The symbols of the largest programs, which have hundreds of libraries within, take less.
@@ -16,6 +18,13 @@ const MAX_BYTES: u64 = 1 << 30;
 
 /// From an idle disk they take less.
 const MAX_TIME: Duration = Duration::from_secs(1);
+
+/// How long other processes are waited for that look into one file on a file system that may stall. They have
+/// [`MAX_TIME`] for it.
+const MAX_WAIT: Duration = Duration::from_millis(1500);
+
+/// How long they are waited for in all.
+const MAX_WAITS: Duration = Duration::from_secs(3);
 
 /// What a read takes beside its bytes: the time of a system call, in bytes that could be read in it.
 const CALL_BYTES: u64 = 4096;
@@ -27,7 +36,20 @@ impl Effort {
         Effort {
             bytes: MAX_BYTES,
             deadline: Instant::now() + MAX_TIME,
+            patience: MAX_WAITS,
         }
+    }
+
+    /// How long another process may be waited for now.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.patience.min(MAX_WAIT)
+    }
+
+    /// Takes the time for which another process was waited. What this one reads gets so much longer.
+    pub fn waited(&mut self, time: Duration) {
+        self.patience = self.patience.saturating_sub(time);
+        self.deadline += time;
     }
 
     /// Takes what it takes to read `bytes`, if there is so much.
@@ -53,6 +75,13 @@ mod tests {
         assert!(effort.take(MAX_BYTES / 2) && !effort.take(MAX_BYTES / 2));
         let small = (0..).take_while(|_| effort.take(1)).count() as u64;
         assert!(small <= MAX_BYTES / 2 / CALL_BYTES);
+        let mut waiting = Effort::whole();
+        let waits = std::iter::from_fn(|| {
+            let wait = waiting.patience();
+            waiting.waited(wait);
+            (!wait.is_zero()).then_some(wait)
+        });
+        assert_eq!(waits.sum::<Duration>(), MAX_WAITS);
         let mut late = Effort {
             deadline: Instant::now(),
             ..Effort::whole()

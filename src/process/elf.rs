@@ -18,7 +18,7 @@ use regex::bytes::Regex;
 use rustc_hash::FxHashMap;
 
 use super::effort::Effort;
-use super::image::ImageError;
+use super::image_error::ImageError;
 
 /// The size of the ELF header of a 64-bit file; that of a 32-bit one is 52.
 const MAX_HEADER: u64 = 64;

@@ -3,17 +3,26 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use goblin::elf::sym::Sym;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::Mode;
 use nix::sys::statfs::{BTRFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, fstatfs};
 use rustc_hash::FxHashMap;
-use thiserror::Error;
 
 use super::effort::Effort;
 use super::elf::{ElfFile, Segment};
-use super::{Mapping, Pid, Process, ProcessError, open_regular, with_memory};
+use super::file_systems::FileSystems;
+use super::image_error::ImageError;
+use super::regular_file::open_looked_at;
+use super::{Mapping, Process, ProcessError, open_regular, with_memory};
+use crate::sys;
+
+/// Of a file that is mapped in more ranges than this, the others are not asked for. The loader maps some five.
+const MAX_LINKS: usize = 64;
 
 /// A file with code that is mapped into a process, not yet opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,66 +67,6 @@ pub struct Wanted {
     pub section: &'static str,
 }
 
-/// Why a mapped file's symbols could not be had.
-#[derive(Debug, Error)]
-pub enum ImageError {
-    /// Neither `/proc/PID/map_files`, `/proc/PID/root` nor the path led to the file.
-    #[error("open {path} as process {pid} has it mapped")]
-    Open {
-        /// The process.
-        pid: Pid,
-        /// The file's path as the process sees it.
-        path: PathBuf,
-        /// What the last try met.
-        #[source]
-        source: io::Error,
-    },
-    /// The path names another file by now.
-    #[error("open {path} as process {pid} has it mapped: the path names another file by now")]
-    Replaced {
-        /// The process.
-        pid: Pid,
-        /// The path.
-        path: PathBuf,
-    },
-    /// Bytes of the file could not be read.
-    #[error("read {length} bytes at {offset:#x} of {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Where.
-        offset: u64,
-        /// How many.
-        length: u64,
-        /// What the kernel said.
-        #[source]
-        source: io::Error,
-    },
-    /// The file is no ELF file, or a damaged one.
-    #[error("parse {path} as an ELF file")]
-    Elf {
-        /// The file.
-        path: PathBuf,
-        /// What goblin said.
-        #[source]
-        source: goblin::error::Error,
-    },
-    /// There is more in it than a file that holds an interpreter has, or than could be read in the time there is.
-    #[error("look for an interpreter in {path}: too many {what}")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Of what.
-        what: &'static str,
-    },
-    /// No executable segment of the file matches an executable mapping.
-    #[error("place {path}: none of its segments is where the process has it mapped")]
-    NotPlaced {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
 impl Process {
     /// The distinct files with an executable mapping, by rising address. The interpreter is one of them,
     /// whatever `/proc/PID/exe` is: it may be the dynamic loader, or a program that embeds Python.
@@ -157,7 +106,7 @@ pub fn mapped_files(mappings: Vec<Mapping>) -> Vec<MappedFile> {
 }
 
 impl MappedFile {
-    /// Opens the file and looks for what is wanted, as far as `effort` goes.
+    /// Opens the file and looks for what is wanted, as far as `effort` goes. Waits for the file system.
     ///
     /// # Errors
     /// When the mapped file cannot be reached, is no ELF file that fits its mappings, or is too large.
@@ -167,11 +116,10 @@ impl MappedFile {
         wanted: Wanted,
         effort: &mut Effort,
     ) -> Result<Image, ImageError> {
-        let file = ElfFile::new(self.open(process)?, &self.path)?;
-        Image::parse(&file, &self.path, &self.mappings, wanted, effort)
+        self.parse(self.open(process)?, wanted, effort)
     }
 
-    /// What tells the file from others; `None` when it is not at its path any more.
+    /// What tells the file from others; `None` when it is not at its path any more. Waits for the file system.
     #[must_use]
     pub fn stamp(&self, process: &Process) -> Option<FileStamp> {
         let relative = self.path.strip_prefix("/").unwrap_or(&self.path);
@@ -185,12 +133,71 @@ impl MappedFile {
         })
     }
 
+    /// Finds the file without waiting for any file system that may stall, on the way to it either; `None`: it is on
+    /// such a one, or was not found.
+    #[must_use]
+    pub fn find_local(&self, process: &Process, file_systems: &FileSystems) -> Option<LocalFile> {
+        if file_systems.may_stall(self.device) {
+            return None;
+        }
+        let owner = with_memory(process.pid());
+        let links = self.mappings.iter().take(MAX_LINKS).map(|mapping| {
+            let (start, end) = (mapping.start, mapping.end);
+            format!("/proc/{owner}/map_files/{start:x}-{end:x}")
+        });
+        // The kernel follows these links to the file, without a look at any folder.
+        let links = links.chain([format!("/proc/{owner}/exe")]);
+        let looked_at = links.filter_map(|link| {
+            let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+            nix::fcntl::open(Path::new(&link), flags, Mode::empty()).ok()
+        });
+        let by_path = std::iter::once_with(|| {
+            let root = Path::new("/proc").join(owner.to_string()).join("root");
+            look_up_cached(&root, self.path.strip_prefix("/").ok()?).ok()
+        });
+        let mut looked_at = looked_at.chain(by_path.flatten());
+        let device = libc::makedev(self.device.0, self.device.1);
+        let is_it = |looked_at: &OwnedFd| {
+            let found = sys::known_file(&format!("/proc/self/fd/{}", looked_at.as_raw_fd()));
+            found.is_ok_and(|found| {
+                // btrfs and overlayfs give stat(2) another device number than maps shows.
+                let is_on_it = found.device == device || file_systems.is_local(looked_at);
+                found.inode == self.inode && is_on_it
+            })
+        };
+        looked_at.find(is_it).map(LocalFile)
+    }
+
+    /// As [`MappedFile::load`], of a file that was found; does not wait.
+    ///
+    /// # Errors
+    /// As [`MappedFile::load`].
+    pub fn load_local(
+        &self,
+        process: &Process,
+        LocalFile(found): &LocalFile,
+        wanted: Wanted,
+        effort: &mut Effort,
+    ) -> Result<Image, ImageError> {
+        let file = open_looked_at(found).map_err(|source| ImageError::Open {
+            pid: process.pid(),
+            path: self.path.clone(),
+            source,
+        })?;
+        self.parse(file, wanted, effort)
+    }
+
+    fn parse(&self, file: File, wanted: Wanted, effort: &mut Effort) -> Result<Image, ImageError> {
+        let file = ElfFile::new(file, &self.path)?;
+        Image::parse(&file, &self.path, &self.mappings, wanted, effort)
+    }
+
     /// Opens the mapped file itself: through `map_files`, which leads to it even if deleted or in another mount
     /// namespace but asks for privileges (CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE), else by its path, checked.
     fn open(&self, process: &Process) -> Result<File, ImageError> {
         let pid = process.pid();
         let owner = with_memory(pid);
-        for mapping in &self.mappings {
+        for mapping in self.mappings.iter().take(MAX_LINKS) {
             // The range may have been split since; another one will do.
             let link = format!(
                 "/proc/{owner}/map_files/{:x}-{:x}",
@@ -237,6 +244,36 @@ impl MappedFile {
             && found.ino() == self.inode
             && (device == self.device || device_differs_by_design())
     }
+}
+
+/// A mapped file that was found, on a file system that does not stall; it was not opened for reading yet.
+#[derive(Debug)]
+pub struct LocalFile(OwnedFd);
+
+impl LocalFile {
+    /// What tells the file from others.
+    #[must_use]
+    pub fn stamp(&self) -> Option<FileStamp> {
+        let found = nix::sys::stat::fstat(&self.0).ok()?;
+        Some(FileStamp {
+            device: found.st_dev,
+            inode: found.st_ino,
+            size_bytes: u64::try_from(found.st_size).ok()?,
+            changed: (found.st_mtime, found.st_mtime_nsec),
+        })
+    }
+}
+
+/// Looks for a file below a folder, as far as the kernel knows the way already: the names on it are those of folders that
+/// a mapped file keeps in the kernel's memory.
+fn look_up_cached(folder: &Path, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    let folder = nix::fcntl::open(folder, flags | OFlag::O_DIRECTORY, Mode::empty())?;
+    let resolve = ResolveFlag::RESOLVE_IN_ROOT
+        | ResolveFlag::RESOLVE_NO_MAGICLINKS
+        | ResolveFlag::from_bits_retain(libc::RESOLVE_CACHED);
+    let how = OpenHow::new().flags(flags).resolve(resolve);
+    Ok(openat2(&folder, path, how)?)
 }
 
 impl Image {
@@ -312,6 +349,7 @@ fn load_bias(segments: &[Segment], mappings: &[Mapping]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::Pid;
     use crate::process::maps::parse_maps;
 
     fn segment(flags: &str, offset: u64, address: u64, size: u64) -> Segment {
@@ -439,6 +477,41 @@ mod tests {
                 .any(|&(start, end)| (start..end).contains(&data))
         );
         assert_eq!(load(".no_such_section").section(), None);
+    }
+
+    #[test]
+    fn only_a_file_on_a_file_system_that_is_known_to_be_local_is_read_here() {
+        let process = Process::open(Pid(std::process::id() as i32)).unwrap();
+        let (_, file) = own_image();
+        let file_systems = FileSystems::of(process.pid());
+        let found = file.find_local(&process, &file_systems).unwrap();
+        assert_eq!(found.stamp(), file.stamp(&process));
+        let wanted = Wanted {
+            symbols: &["main"],
+            section: ".text",
+        };
+        let effort = &mut Effort::whole();
+        let here = file.load_local(&process, &found, wanted, effort).unwrap();
+        let there = file.load(&process, wanted, effort).unwrap();
+        assert_eq!(here.symbol("main"), there.symbol("main"));
+        let unknown = FileSystems::default();
+        assert!(file.find_local(&process, &unknown).is_none());
+        let other = MappedFile {
+            inode: file.inode + 1,
+            ..file.clone()
+        };
+        assert!(other.find_local(&process, &file_systems).is_none());
+        // Without the links of `/proc`: by a path that the kernel knows already, where it can be asked for that (5.12).
+        match look_up_cached(
+            Path::new("/proc/self/root"),
+            file.path.strip_prefix("/").unwrap(),
+        ) {
+            Ok(found) => assert_eq!(LocalFile(found).stamp(), file.stamp(&process)),
+            Err(error) => assert!(matches!(
+                error.raw_os_error(),
+                Some(libc::EINVAL | libc::ENOSYS)
+            )),
+        }
     }
 
     /// The C library, in which the symbols are where its dynamic table says.

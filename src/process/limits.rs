@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sched::{CpuSet, sched_getaffinity};
 
-use super::Process;
+use super::{Pid, Process};
 
 /// Where control groups are mounted by convention (systemd, every container runtime).
 const MOUNT: &str = "/sys/fs/cgroup";
@@ -52,6 +52,29 @@ impl Process {
             memory_bytes: by_group.into_iter().chain(by_job).min(),
         }
     }
+}
+
+/// Whether a process stands still because its control group is frozen, or one above it; `false` where that is not told.
+#[must_use]
+pub fn is_frozen(pid: Pid) -> bool {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup"));
+    let groups = groups.map_or(Vec::new(), |text| parse_groups(&text));
+    has_frozen(&groups, &|path| fs::read_to_string(path).ok())
+}
+
+/// `cgroup.events` of v2 tells, and `freezer.state` of v1.
+fn has_frozen(groups: &[Group], read: &dyn Fn(&Path) -> Option<String>) -> bool {
+    let mut folders = folders(groups, "freezer").into_iter();
+    folders.any(|(folder, is_v2)| {
+        let file = if is_v2 {
+            "cgroup.events"
+        } else {
+            "freezer.state"
+        };
+        let text = read(&folder.join(file)).unwrap_or_default();
+        let mut lines = text.lines();
+        lines.any(|line| ["frozen 1", "FROZEN"].contains(&line.trim()))
+    })
 }
 
 /// The mask of a process (sched_getaffinity(2)), without words at its end that are 0.
@@ -169,6 +192,26 @@ fn job_memory(environment: &HashMap<String, String>, cpus: Option<u32>) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_that_is_frozen_is_told_by_its_own_file_or_one_above_it() {
+        let check = |groups: &str, path: &str, text: &str| {
+            let read = |asked: &Path| (asked == Path::new(path)).then(|| text.to_owned());
+            has_frozen(&parse_groups(groups), &read)
+        };
+        let (v1, v2) = ("7:freezer:/job/step\n1:cpu:/job\n", "0::/job/step\n");
+        let state = "/sys/fs/cgroup/freezer/job/freezer.state";
+        assert!(check(v1, state, "FROZEN\n"));
+        assert!(!check(v1, state, "THAWED\n"));
+        assert!(!check(
+            v1,
+            "/sys/fs/cgroup/cpu/job/freezer.state",
+            "FROZEN\n"
+        ));
+        let events = "/sys/fs/cgroup/job/step/cgroup.events";
+        assert!(check(v2, events, "populated 1\nfrozen 1\n"));
+        assert!(!check(v2, events, "populated 1\nfrozen 0\n"));
+    }
 
     fn reader(files: &'static [(&str, &str)]) -> impl Fn(&Path) -> Option<String> {
         move |path| {

@@ -26,8 +26,18 @@ pub mod counters;
 
 pub mod limits;
 
+pub mod file_systems;
+
+pub mod page_map;
+
+pub mod reading_process;
+
+pub mod reading_thread;
+
 mod effort;
 mod elf;
+
+mod image_error;
 
 pub mod image;
 
@@ -54,16 +64,21 @@ pub mod pause;
 pub use alarm::{Alarm, Knocker};
 pub use births::{Birth, Births};
 pub use counters::{CounterWatch, Counters, ResidentMemory};
-pub use credentials::{ActingAs, Credentials};
+pub use credentials::{ActingAs, Credentials, user_of};
 pub use descriptor::{DescriptorKind, descriptor_kind};
 pub use effort::Effort;
+pub use file_systems::FileSystems;
 pub use fork::{Forked, end_with_parent, fork};
 pub use identity::{ImageIdentity, Process, started_at, with_memory};
-pub use image::{FileStamp, Image, ImageError, MappedFile, Wanted};
-pub use limits::Limits;
+pub use image::{FileStamp, Image, LocalFile, MappedFile, Wanted};
+pub use image_error::ImageError;
+pub use limits::{Limits, is_frozen};
 pub use maps::{Mapping, MapsError};
+pub use page_map::PageMap;
 pub use pause::{Paused, pause, release_late, tracer_of};
 pub use permission::{Denied, diagnose};
+pub use reading_process::ReadingProcess;
+pub use reading_thread::ReadingThread;
 pub use regular_file::{open_regular, open_regular_below};
 pub use spawn::{
     Change, ExitStatusKind, Launched, SpawnError, WaitEvent, end_by_signal, outlive_file_size_limit,

@@ -59,8 +59,12 @@ pub fn open_regular_below(folder: &OwnedFd, path: &Path, resolve: ResolveFlag) -
     open_looked_at(&openat2(folder, path, how)?)
 }
 
+/// Opens a file that was looked at (opened with `O_PATH`), under the same conditions.
+///
+/// # Errors
+/// As [`open_regular`].
 #[allow(clippy::unnecessary_cast, reason = "the type differs between targets")]
-fn open_looked_at(looked_at: &OwnedFd) -> io::Result<File> {
+pub(super) fn open_looked_at(looked_at: &OwnedFd) -> io::Result<File> {
     let by_number = format!("/proc/self/fd/{}", looked_at.as_raw_fd());
     // Of an `O_PATH` descriptor both are told.
     let metadata = nix::sys::stat::fstat(looked_at)?;

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
+
 use crate::export::words::rates;
 use crate::export::{Drawing, Meta};
-use crate::process::Pid;
-use crate::profile::event::{Event, Nanos};
+use crate::process::{Pid, user_of};
+use crate::profile::event::{Event, Nanos, ProcessId};
 use crate::profile::{Profile, View};
 use crate::recording::{Care, ProcessFiles, Recorder, SizeLimit};
+use crate::run::caller;
 use crate::run::header::{self, Asked};
 use crate::run::outputs::{Destination, Growing, Kind, Outcome, Plan, Saved, WriteError};
 use crate::run::request::{Extras, Sampling};
@@ -115,7 +118,9 @@ impl Recording {
         let started = Instant::now();
         let mut start_unix_ns = None;
         let mut profile = self.plan.empty_profile();
+        let mut users = Users::default();
         let mut keep = |event: Event| {
+            users.look(&event);
             // As in the header, which is made when the first event is there.
             start_unix_ns.get_or_insert_with(header::now_unix_ns);
             for recorder in recorders.iter().filter_map(|(_, r)| r.as_ref().ok()) {
@@ -137,6 +142,9 @@ impl Recording {
             }
             Err(error) => return Err(error),
         };
+        if users.has_others {
+            self.plan.keep_private();
+        }
         // What is left is written while the other files are.
         recorders
             .iter()
@@ -240,6 +248,32 @@ impl Recording {
             is_part: false,
             view: View::Wall,
             drawing: self.drawing,
+        }
+    }
+}
+
+/// Whether processes of other users than the caller are recorded. A process may become another user's at any time, so it
+/// is looked at whenever its counters were read: at its start, ten times a second, and at its end.
+#[derive(Debug, Default)]
+struct Users {
+    pids: FxHashMap<ProcessId, Pid>,
+    has_others: bool,
+}
+
+impl Users {
+    fn look(&mut self, event: &Event) {
+        let pid = match event {
+            Event::Process(id, process) => {
+                self.pids.insert(*id, Pid(process.pid));
+                Some(Pid(process.pid))
+            }
+            Event::Usage(usage) => self.pids.get(&usage.process).copied(),
+            _ => None,
+        };
+        if let Some(pid) = pid.filter(|_| !self.has_others) {
+            // Of one that is gone nothing can be told.
+            let user = user_of(pid);
+            self.has_others = user.is_ok_and(|user| user != Some(caller::uid()));
         }
     }
 }

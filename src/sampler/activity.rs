@@ -4,13 +4,16 @@
 //! a descriptor stands for is looked up below `/proc/PID/fd`, and the descriptors of a poll(2) or select(2)
 //! are in the target's memory. Names of functions are never asked.
 
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
 use super::usage::reason;
 use crate::cpython::gil::GilLocks;
 use crate::memory::window::int_at;
 use crate::memory::{Address, LiveMemory, ReadMemory};
 use crate::process::{
     DescriptorKind, Doing, Pid, Process, Syscall, SyscallWatch, TaskState, TaskWatch, Tid, Wait,
-    descriptor_kind, wait_of,
+    descriptor_kind, is_frozen, wait_of,
 };
 use crate::profile::event::{Nanos, State};
 
@@ -20,6 +23,9 @@ pub const STATE_HOLDS: Nanos = Nanos(100_000);
 /// A thread that seems to wait in the same call still is looked at anew after this time: its descriptor may
 /// have become another one meanwhile.
 const CALL_HOLDS: Nanos = Nanos(100_000_000);
+
+/// For so long it holds whether a process is frozen: that takes some files to be read.
+const FROZEN_HOLDS: Duration = Duration::from_millis(100);
 
 /// Of so many descriptors waited for at once it is looked up what they are; all must be of one kind.
 const MAX_DESCRIPTORS: u64 = 16;
@@ -47,6 +53,8 @@ pub enum Seen {
 pub struct Watched {
     pid: Pid,
     memory: LiveMemory,
+    /// When it was asked last whether it is frozen, and the answer.
+    frozen: Cell<Option<(Instant, bool)>>,
 }
 
 /// Watches one thread.
@@ -69,7 +77,11 @@ impl Watched {
     #[must_use]
     pub fn new(pid: Pid) -> Watched {
         let memory = LiveMemory::new(pid);
-        Watched { pid, memory }
+        Watched {
+            pid,
+            memory,
+            frozen: Cell::new(None),
+        }
     }
 }
 
@@ -156,11 +168,8 @@ impl Watch {
         if self.stat.is_none() {
             self.stat = TaskWatch::open(watched.pid, self.tid).ok();
         }
-        match self.stat.as_mut().and_then(TaskWatch::state) {
-            Some(TaskState::Running) => Seen::Running,
-            Some(TaskState::DiskSleep) => Seen::Waiting(State::Disk),
-            _ => Seen::Unknown,
-        }
+        let state = self.stat.as_mut().and_then(TaskWatch::state);
+        by_state(state, || watched.is_frozen())
     }
 
     /// It waits outside of any system call, or in one that does not tell for what: for a page that must be read,
@@ -194,7 +203,27 @@ impl Watch {
     }
 }
 
+/// What the state of a thread says. The kernel shows one that is frozen with its control group like one that waits for a
+/// disk.
+fn by_state(state: Option<TaskState>, is_frozen: impl FnOnce() -> bool) -> Seen {
+    match state {
+        Some(TaskState::Running) => Seen::Running,
+        Some(TaskState::DiskSleep) if is_frozen() => Seen::Waiting(State::Waiting),
+        Some(TaskState::DiskSleep) => Seen::Waiting(State::Disk),
+        _ => Seen::Unknown,
+    }
+}
+
 impl Watched {
+    /// Whether the process is frozen, as was found out within [`FROZEN_HOLDS`].
+    fn is_frozen(&self) -> bool {
+        let before = self.frozen.get();
+        let before = before.filter(|(asked, _)| asked.elapsed() < FROZEN_HOLDS);
+        let (asked, is_frozen) = before.unwrap_or_else(|| (Instant::now(), is_frozen(self.pid)));
+        self.frozen.set(Some((asked, is_frozen)));
+        is_frozen
+    }
+
     fn state_of(&self, fd: i32) -> State {
         match descriptor_kind(self.pid, fd) {
             Some(DescriptorKind::File) => State::Disk,
@@ -289,6 +318,15 @@ mod tests {
             Seen::Waiting(State::Child),
         );
         comes_to("sh", &["-c", "while :; do :; done"], Seen::Running);
+    }
+
+    #[test]
+    fn a_frozen_thread_does_not_wait_for_the_disk() {
+        let seen = |state, is_frozen| by_state(Some(state), || is_frozen);
+        let disk = TaskState::DiskSleep;
+        assert_eq!(seen(disk, true), Seen::Waiting(State::Waiting));
+        assert_eq!(seen(disk, false), Seen::Waiting(State::Disk));
+        assert_eq!(seen(TaskState::Running, true), Seen::Running);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::SamplerError;
 use super::target::{Located, Search};
-use crate::cpython::landmarks::KnownFiles;
+use crate::cpython::known_files::KnownFiles;
 use crate::process::{Knocker, Pid, Process};
 
 /// How many processes may wait for the finder to take them, and how many findings for the sampler. Beyond,

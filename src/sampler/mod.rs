@@ -234,6 +234,18 @@ pub enum SamplerError {
         /// The versions known: `2.7 and 3.3 to 3.15`.
         known: String,
     },
+    /// No interpreter was found, and a file that may be one could not be read.
+    #[error(
+        "process {pid} is not known to be a Python program: {path:?} was not read, since its file system ({kind}) does not answer"
+    )]
+    NoAnswer {
+        /// The process.
+        pid: Pid,
+        /// A file that it has mapped.
+        path: std::path::PathBuf,
+        /// The kind of the file system, such as `nfs4`.
+        kind: String,
+    },
     /// The target ended before its interpreter could be read.
     #[error("process {0} ended before its Python interpreter was ready")]
     EndedEarly(Pid),

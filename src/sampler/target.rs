@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use super::gaps::LONGEST_SAMPLED;
 use super::ticker::has_ended_within;
 use super::{SamplerError, StopPolicy};
-use crate::cpython::landmarks::KnownFiles;
+use crate::cpython::known_files::KnownFiles;
 use crate::cpython::legacy_helper::LegacySource;
 use crate::cpython::locate::{Found, Interpreter, LocateError, locate_with};
 use crate::cpython::native_ids::native_ids;
@@ -280,7 +280,9 @@ impl Search {
             LocateError::UnknownVersion { .. } => Some(Duration::ZERO),
             LocateError::Process { source, .. } if source.is_denied() => Some(Duration::ZERO),
             LocateError::Memory { source, .. } if is_denied(&source.source) => Some(Duration::ZERO),
-            LocateError::NotPython(_) => start_timeout.map(|limit| limit.min(self.exec_grace)),
+            LocateError::NotPython(_) | LocateError::NoAnswer { .. } => {
+                start_timeout.map(|limit| limit.min(self.exec_grace))
+            }
             _ => start_timeout,
         };
         if limit.is_none_or(|limit| self.started.elapsed() < limit) {
@@ -468,6 +470,7 @@ fn to_sampler_error(process: &Process, error: LocateError) -> SamplerError {
         LocateError::UnknownVersion { pid, found, known } => {
             SamplerError::UnknownVersion { pid, found, known }
         }
+        LocateError::NoAnswer { pid, path, kind } => SamplerError::NoAnswer { pid, path, kind },
         LocateError::Process { source, .. } => refine(pid, source),
         LocateError::Memory { source, .. } if is_denied(&source.source) => denied(pid),
         LocateError::Memory { source, .. } => SamplerError::Io {

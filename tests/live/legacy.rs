@@ -129,8 +129,8 @@ fn a_python_2_that_runs_is_stopped_and_shows_only_stacks_that_it_had() {
     }
 }
 
-/// A program that looks like Python 2.7, and `rsamp dump` of it.
-fn dump_forged(threads: u32, frames: u32) -> Output {
+/// A program that looks like Python 2.7, and `rsamp dump` of it, with these words before `rsamp`.
+fn dump_forged(before: &[String], threads: u32, frames: u32) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
     let program = folder.path().join("forged27");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/forged27.c");
@@ -145,8 +145,11 @@ fn dump_forged(threads: u32, frames: u32) -> Output {
     let mut pid = String::new();
     let out = child.stdout.take().expect("a pipe");
     BufReader::new(out).read_line(&mut pid).expect("its PID");
-    let dump = Command::new(env!("CARGO_BIN_EXE_rsamp"))
-        .args(["dump", "--pid", pid.trim()])
+    let words = ["dump", "--pid", pid.trim()];
+    let dump = Command::new(&before[0])
+        .args(&before[1..])
+        .arg(env!("CARGO_BIN_EXE_rsamp"))
+        .args(words)
         .output();
     child.kill().expect("it runs");
     child.wait().expect("it is a child");
@@ -155,10 +158,30 @@ fn dump_forged(threads: u32, frames: u32) -> Output {
 
 #[test]
 fn what_reads_a_python_2_for_rsamp_is_given_up_when_it_has_no_end() {
-    let few = dump_forged(2, 3);
+    check_forged(&["env".to_owned()]);
+}
+
+/// As where Yama lets rsamp alone read the program: here rsamp cannot start another process.
+#[test]
+fn a_reading_of_a_python_2_by_rsamp_itself_is_given_up_when_it_has_no_end() {
+    let forbid = |call: i64, bits: i32, error: i32| {
+        let forbid = crate::programs::program("forbid.py").display().to_string();
+        let call = format!("{call},0,{}", bits as u32);
+        let mut words = pythons().remove(1).command;
+        words.extend([forbid, call, error.to_string()]);
+        words
+    };
+    // posix_spawn(3) is made of these; the second one is tried when the first one is not there, which has no flags here.
+    let mut before = forbid(libc::SYS_clone3, -1, libc::ENOSYS);
+    before.extend(forbid(libc::SYS_clone, libc::CLONE_VFORK, libc::EPERM));
+    check_forged(&before);
+}
+
+fn check_forged(before: &[String]) {
+    let few = dump_forged(before, 2, 3);
     assert!(few.status.success(), "{few:?}");
     assert!(String::from_utf8_lossy(&few.stdout).contains("walk (forged.py:1)"));
-    let many = dump_forged(2000, 3000);
+    let many = dump_forged(before, 2000, 3000);
     assert_eq!(many.status.code(), Some(4), "{many:?}");
 }
 

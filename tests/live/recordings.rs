@@ -1,8 +1,8 @@
 //! Turns real programs into recordings, and whatever happens to rsamp, into reports of them.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use assert_cmd::cargo::cargo_bin;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 use rsamp::profile::Profile;
 use rsamp::recording::reader::SourceText;
 use rsamp::recording::{Completeness, Header, Reader};
@@ -423,4 +424,73 @@ fn the_sampling_begins_after_the_delay() {
         told.contains("ended within the --delay of 1000 s"),
         "{told}"
     );
+}
+
+/// Draws nothing, and says so: its PID.
+const DOT: &str = "#!/bin/sh\necho $$ > \"$STARTED\"\nexec sleep 1000\n";
+
+/// Kills rsamp, begun by these words, while it writes a file, and returns its PID and what is in the folder then.
+fn killed_while_it_writes(recording: &Path, words: &[String]) -> (u32, Vec<String>) {
+    let (out, programs) = (
+        tempfile::tempdir().expect("a folder"),
+        tempfile::tempdir().expect("a folder"),
+    );
+    let (dot, started) = (programs.path().join("dot"), programs.path().join("started"));
+    fs::write(&dot, DOT).expect("written");
+    fs::set_permissions(&dot, Permissions::from_mode(0o755)).expect("permissions");
+    mkfifo(&started, Mode::S_IRWXU).expect("a pipe");
+    let path = std::env::var("PATH").expect("PATH");
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).arg(cargo_bin!("rsamp"));
+    command
+        .args(["report", "-q", "-o", "a.png"])
+        .arg(recording)
+        .current_dir(out.path())
+        .env("STARTED", &started)
+        .env("PATH", format!("{}:{path}", programs.path().display()));
+    let mut rsamp = command.spawn().expect("rsamp runs");
+    let drawing = fs::read_to_string(&started).expect("a PID");
+    rsamp.kill().expect("killed");
+    rsamp.wait().expect("waited");
+    let drawing = drawing.trim().parse().expect("a PID");
+    kill(Pid::from_raw(drawing), Signal::SIGKILL).expect("it runs on");
+    (rsamp.id(), names(out.path()))
+}
+
+#[test]
+fn a_kill_while_a_file_is_written_leaves_nothing_where_files_need_no_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    check(&record(folder.path(), &["-o", "a.rsamp"]), 0);
+    let recording = folder.path().join("a.rsamp");
+    let (_, left) = killed_while_it_writes(&recording, &["env".to_owned()]);
+    assert!(left.is_empty(), "{left:?}");
+    // Elsewhere they have a hidden one.
+    let nameless = nix::libc::O_TMPFILE & !nix::libc::O_DIRECTORY;
+    let (call, error) = (nix::libc::SYS_openat, nix::libc::EOPNOTSUPP);
+    let mut words = python().command;
+    words.push(program("forbid.py").display().to_string());
+    words.extend([format!("{call},2,{nameless}"), error.to_string()]);
+    let (pid, left) = killed_while_it_writes(&recording, &words);
+    assert_eq!(left, [format!(".rsamp-{pid}-0.tmp")]);
+}
+
+#[test]
+fn a_kill_while_a_recording_grows_leaves_the_recording_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = run(&python(), "mapping.py");
+    let mut command = rsamp(folder.path(), &["attach", "-q", "-o", "a.rsamp"]);
+    let mut rsamp = command
+        .arg(program.pid().to_string())
+        .spawn()
+        .expect("rsamp runs");
+    let path = folder.path().join("a.rsamp");
+    let has_samples =
+        |path: &Path| read(path).is_some_and(|read| read.profile.totals().samples > 0);
+    while !has_samples(&path) {
+        assert!(rsamp.try_wait().expect("waited").is_none(), "it ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    rsamp.kill().expect("killed");
+    rsamp.wait().expect("waited");
+    assert_eq!(names(folder.path()), ["a.rsamp"]);
 }

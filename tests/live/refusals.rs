@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
 
-use crate::programs::program;
+use crate::programs::{command, program, run, run_command};
 use crate::pythons::pythons;
 
 /// The words that start an interpreter of which every user may run the file.
@@ -23,7 +23,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn run(folder: &Path, words: &[&str]) -> Output {
+fn run_in(folder: &Path, words: &[&str]) -> Output {
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).current_dir(folder);
     command.output().expect("runs")
@@ -45,7 +45,7 @@ fn a_filter_that_forbids_reading_is_named_whatever_error_it_gives() {
                 &python, &forbid, &call, &error, &rsamp, "record", "-q", "--", &python, "-c",
                 script,
             ];
-            let output = run(folder.path(), &words);
+            let output = run_in(folder.path(), &words);
             assert_eq!(
                 output.status.code(),
                 Some(code),
@@ -89,7 +89,36 @@ fn permission_that_is_lost_while_the_program_runs_is_told() {
         ];
         words.splice(0..0, nobody);
     }
-    let said = said(&run(folder.path(), &words));
+    let said = said(&run_in(folder.path(), &words));
     assert!(said.contains("was lost after"), "{said}");
     assert!(said.contains("it protects itself"), "{said}");
+}
+
+#[test]
+fn a_program_that_another_traces_is_read_while_it_runs_and_the_tracer_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let python = pythons().into_iter().find(|python| python.version.1 >= 11);
+    let python = python.expect("RSAMP_PYTHONS lists 3.11");
+    let program = run(&python, "mapping.py");
+    let attach = || {
+        let pid = program.pid().to_string();
+        let rsamp = cargo_bin!("rsamp").display().to_string();
+        let options = ["--always-stop", "-d", "0.3", "-o", "a.txt", "--force"];
+        let words = [&[rsamp.as_str(), "attach"], &options[..], &[&pid]].concat();
+        let output = run_in(folder.path(), &words);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        said(&output)
+    };
+    let free = attach();
+    assert!(!free.contains("cannot be stopped"), "{free}");
+    let tracer = run_command(command(&python, "tracer.py").arg(program.pid().to_string()));
+    let traced = attach();
+    let why = format!(
+        "read while running: process {} cannot be stopped",
+        program.pid()
+    );
+    assert!(traced.contains(&why), "{traced}");
+    assert!(traced.contains(&format!("({})", tracer.pid())), "{traced}");
+    let table = fs::read_to_string(folder.path().join("a.txt")).expect("written");
+    assert!(table.contains("run_on"), "{table}");
 }

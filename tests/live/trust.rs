@@ -161,10 +161,81 @@ fn what_root_read_of_another_users_process_is_for_root() {
     }
 }
 
+/// The permissions of a file, as chmod(1) takes them.
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("written").mode() & 0o777
+}
+
+/// Whether the files about a program are for root alone, while they are written and afterwards. `begin` is called once it
+/// is being recorded.
+fn check_private(program: &mut Standing, is_private: bool, begin: impl FnOnce(&mut Standing)) {
+    let folder = open_folder();
+    let (recording, graph) = (folder.path().join("a.rsamp"), folder.path().join("a.svg"));
+    let graph_option = graph.to_str().expect("UTF-8");
+    let mut rsamp = attach(program, &recording, &["-d", "1", "-o", graph_option])
+        .spawn()
+        .expect("rsamp runs");
+    let start = Instant::now();
+    while !recording.exists() {
+        assert!(start.elapsed() < PATIENCE, "nothing is recorded");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let meanwhile = mode(&recording);
+    begin(program);
+    assert!(rsamp.wait().expect("waited").success());
+    assert_eq!(meanwhile, 0o600, "who opens it now may read all of it");
+    let usual = 0o666 & !umask();
+    for file in [&recording, &graph] {
+        let expected = if is_private { 0o600 } else { usual };
+        assert_eq!(mode(file), expected, "{file:?}");
+    }
+}
+
+fn umask() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").expect("read");
+    let mut lines = status.lines();
+    let umask = lines.find_map(|line| line.strip_prefix("Umask:"));
+    u32::from_str_radix(umask.expect("a mask").trim(), 8).expect("octal")
+}
+
+#[test]
+fn files_about_a_program_that_becomes_another_users_are_for_root() {
+    for (uid, is_private) in [("0", false), ("12345", true)] {
+        let mut named = command(&python(), "named.py");
+        let mut program = run_command(named.args([uid, "/x.py"]));
+        check_private(&mut program, is_private, |program| program.send("go\n"));
+    }
+}
+
+#[test]
+fn files_about_a_program_with_a_child_of_another_user_are_for_root() {
+    for (uid, is_private) in [("0", false), ("12345", true)] {
+        let mut program = run_command(command(&python(), "other_user.py").arg(uid));
+        check_private(&mut program, is_private, |_| {});
+    }
+}
+
 /// Unmounts when dropped.
 struct Mounted<'f> {
     folder: &'f Path,
-    _file_system: Standing,
+    file_system: Standing,
+}
+
+impl Mounted<'_> {
+    /// A file system with these files: paths, and names there.
+    fn new<'f>(folder: &'f Path, files: &[&str]) -> Mounted<'f> {
+        let mut command = command(&python(), "hangfs.py");
+        Mounted {
+            folder,
+            file_system: run_command(command.arg(folder).args(files)),
+        }
+    }
+
+    /// From now on it answers nothing.
+    fn stall(&mut self) {
+        self.file_system.send("stall\n");
+        assert_eq!(self.file_system.line(), "STALLED\n");
+    }
 }
 
 impl Drop for Mounted<'_> {
@@ -177,11 +248,7 @@ impl Drop for Mounted<'_> {
 fn a_file_system_that_stalls_holds_up_neither_rsamp_nor_its_other_files() {
     let python = python();
     let (folder, mount) = (open_folder(), open_folder());
-    let file_system = run_command(command(&python, "hangfs.py").arg(mount.path()));
-    let mounted = Mounted {
-        folder: mount.path(),
-        _file_system: file_system,
-    };
+    let mounted = Mounted::new(mount.path(), &[]);
     let mut named = command(&python, "named.py");
     let names = vec![mount.path().join("hang.py"); 20];
     let mut program = run_command(named.arg("0").args(names));
@@ -211,5 +278,67 @@ fn a_file_system_that_stalls_holds_up_neither_rsamp_nor_its_other_files() {
         waited.expect("later") > Duration::from_secs(1),
         "the graph came last"
     );
+    drop(mounted);
+}
+
+/// What rsamp prints about a process whose files are on a file system that stalls. It has to end in time.
+fn printed_in_time(command: &mut Command) -> (String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (out, error) = (folder.path().join("out"), folder.path().join("error"));
+    let file = |path: &Path| File::create(path).expect("created");
+    let mut rsamp = command.stdout(file(&out)).stderr(file(&error)).spawn();
+    let rsamp = rsamp.as_mut().expect("rsamp runs");
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = rsamp.try_wait().expect("waited") {
+            break status;
+        }
+        assert!(start.elapsed() < MOST_LATE, "rsamp hangs");
+        thread::sleep(Duration::from_millis(10));
+    };
+    let text = |path: &Path| fs::read_to_string(path).expect("UTF-8");
+    assert!(status.success(), "{status}: {}", text(&error));
+    (text(&out), text(&error))
+}
+
+/// Dumps and records a process, which is in `run_on`.
+fn check_that_it_is_read(program: &Standing) {
+    let mut dump = Command::new(cargo_bin!("rsamp"));
+    let (text, _) = printed_in_time(dump.arg("dump").arg(program.pid().to_string()));
+    assert!(text.contains("run_on"), "{text}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = folder.path().join("a.txt");
+    printed_in_time(&mut attach(program, &table, &["-d", "0.5"]));
+    let table = fs::read_to_string(&table).expect("written");
+    assert!(table.contains("run_on"), "{table}");
+}
+
+#[test]
+fn a_library_on_a_file_system_that_stalls_is_not_waited_for() {
+    let (folder, mount) = (open_folder(), open_folder());
+    let library = folder.path().join("library");
+    // As large as an interpreter, and named like one: it is the first that is looked into.
+    fs::write(&library, vec![0; 4 << 20]).expect("written");
+    let files = [library.to_str().expect("UTF-8"), "libpython_x.so"];
+    let mut mounted = Mounted::new(mount.path(), &files);
+    let mut mapping = command(&python(), "mapping.py");
+    let program = run_command(mapping.arg(mount.path().join(files[1])));
+    mounted.stall();
+    check_that_it_is_read(&program);
+    drop(mounted);
+}
+
+#[test]
+fn an_interpreter_on_a_file_system_that_stalls_is_found_in_memory() {
+    let mount = open_folder();
+    let python = python();
+    let mut mounted = Mounted::new(mount.path(), &[&python.command[0], "python3.11"]);
+    let mut mapping = Command::new(mount.path().join("python3.11"));
+    mapping.env("PYTHONHOME", "/usr");
+    mapping.arg(crate::programs::program("mapping.py"));
+    let program = run_command(&mut mapping);
+    check_that_it_is_read(&program);
+    mounted.stall();
+    check_that_it_is_read(&program);
     drop(mounted);
 }

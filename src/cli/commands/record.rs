@@ -307,20 +307,28 @@ fn settle(request: &Record, recorded: Result<Recorded>, code: u8, facts: &Facts)
 
 /// Says what runs on, unrecorded, and how it would be recorded.
 fn tell_left(left: &[Pid]) {
-    let Some(first) = left.first() else {
+    let Some((runs, first)) = what_runs_on(left) else {
         return;
     };
-    let runs = match left.len() {
-        1 => "1 process that it started runs on".to_owned(),
-        count => format!("{count} processes that it started run on"),
-    };
-    let what = Process::open(*first).map_or_else(|_| String::new(), |process| process.describe());
-    let error =
-        anyhow!("the program ended, but {runs}, unrecorded from here: {what}, process {first}");
+    let error = anyhow!("the program ended, but {runs}");
     streams::complain(Severity::Warning, &error, &Action::Record(Vec::new()));
     streams::say(format_args!(
         "hint: rsamp attach --pid {first} records it; what the program waits for (wait, join) rsamp records to its end"
     ));
+}
+
+/// What of these processes runs on, and the first of them. What only started a daemon has ended since.
+fn what_runs_on(left: &[Pid]) -> Option<(String, Pid)> {
+    let alive = left.iter().filter_map(|pid| Process::open(*pid).ok());
+    let alive: Vec<Process> = alive.collect();
+    let first = alive.first()?;
+    let runs = match alive.len() {
+        1 => "1 process that it started runs on".to_owned(),
+        count => format!("{count} processes that it started run on"),
+    };
+    let (what, pid) = (first.describe(), first.pid());
+    let told = format!("{runs}, unrecorded from here: {what}, process {pid}");
+    Some((told, pid))
 }
 
 /// That there is no such process means that the program had ended before the first look at it.
@@ -355,4 +363,28 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a bug in rsamp")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_has_ended_since_does_not_run_on() {
+        let mut short = Command::new("true").spawn().expect("started");
+        let mut long = Command::new("sleep").arg("1000").spawn().expect("started");
+        let [ended, runs] = [&short, &long].map(|child| Pid(child.id() as i32));
+        short.wait().expect("waited");
+        let (told, first) = what_runs_on(&[ended, runs]).expect("one runs on");
+        assert_eq!(first, runs);
+        assert!(
+            told.starts_with("1 process that it started runs on"),
+            "{told}"
+        );
+        assert_eq!(what_runs_on(&[ended]), None);
+        long.kill().expect("killed");
+        long.wait().expect("waited");
+    }
 }

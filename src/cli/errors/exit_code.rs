@@ -163,6 +163,7 @@ fn of_sampler(error: &SamplerError) -> Option<u8> {
         | SamplerError::NeverStarted { .. } => Some(ENDED_EARLY),
         // Its cause decides.
         SamplerError::Process { .. }
+        | SamplerError::NoAnswer { .. }
         | SamplerError::Io { .. }
         | SamplerError::Unstoppable { .. } => None,
     }

@@ -124,6 +124,7 @@ fn sampler_hint(error: &SamplerError, doing: &Action, rsamp: &str) -> Option<Str
         SamplerError::NeverStarted { .. } => Some(
             "give the name as a report shows it: Solver.solve, or solve for every class".to_owned(),
         ),
+        SamplerError::NoAnswer { .. } => Some("try again when the file system answers".to_owned()),
         SamplerError::EndedInDelay { .. } => Some("give a shorter --delay".to_owned()),
         SamplerError::EndedEarly(_)
         | SamplerError::Process { .. }

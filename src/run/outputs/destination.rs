@@ -9,10 +9,10 @@
 //! into: it is replaced, where that user may replace it. Nor is a symbolic link followed that somebody else put into a
 //! folder for everybody, as with `fs.protected_symlinks` (proc_sys_fs(5)), which is not set everywhere.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, renameat2};
@@ -178,6 +178,21 @@ impl Destination {
         }
     }
 
+    /// The permissions of the file that [`Place::open`] makes for [`Readers::Usual`]; `None` where it makes none.
+    #[must_use]
+    pub fn usual_permissions(&self) -> Option<Permissions> {
+        let new = || Permissions::from_mode(Readers::Usual.mode() & !umask());
+        match &self.way {
+            WriteMethod::Rename(target) => {
+                let old = fs::metadata(target).ok();
+                let old = old.filter(|old| old.is_file() && old.uid() == caller::uid());
+                Some(old.map_or_else(new, |old| old.permissions()))
+            }
+            WriteMethod::New(_) => Some(new()),
+            WriteMethod::Direct(_) | WriteMethod::Stdout | WriteMethod::Stderr => None,
+        }
+    }
+
     /// Writes what `render` gives and returns its size.
     ///
     /// # Errors
@@ -238,6 +253,16 @@ pub fn check_folder(folder: &Path) -> Result<(), OutputError> {
         NewFile::beside(&folder.join("rsamp"), Readers::Owner)
     };
     made().map(drop).map_err(|source| refused(folder, source))
+}
+
+/// The permissions that new files do not get. (umask(2) would change them for the other threads too.)
+fn umask() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    // Linux before 4.7 does not tell.
+    umask
+        .and_then(|mode| u32::from_str_radix(mode.trim(), 8).ok())
+        .unwrap_or(0o077)
 }
 
 fn refused(path: &Path, source: io::Error) -> OutputError {

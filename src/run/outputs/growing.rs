@@ -4,7 +4,7 @@
 //! rsamp that is given the same name sees the lock, and takes the next one: `prof-2.rsamp`.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -34,13 +34,15 @@ struct Opened {
     /// Opened by its name, for reading: the kernel tells for such a descriptor where the file has been moved.
     file: File,
     path: PathBuf,
+    /// The permissions that it usually has, where rsamp made the file.
+    usual: Option<Permissions>,
 }
 
 impl Opened {
-    fn at(path: PathBuf, file: &File) -> io::Result<Opened> {
+    fn at(path: PathBuf, file: &File, usual: Option<Permissions>) -> io::Result<Opened> {
         let by_name = open_regular(&path).ok();
         let file = by_name.map_or_else(|| file.try_clone(), Ok)?;
-        Ok(Opened { file, path })
+        Ok(Opened { file, path, usual })
     }
 }
 
@@ -64,6 +66,7 @@ impl Growing {
     pub fn opener(&self, readers: Readers) -> impl FnOnce() -> io::Result<File> + Send + 'static {
         let (place, opened) = (self.destination.clone(), Arc::clone(&self.opened));
         move || {
+            let usual = place.usual_permissions();
             let (file, path) = open(&place, readers)?;
             if path != place.path {
                 let error = format!(
@@ -72,8 +75,20 @@ impl Growing {
                 );
                 warn(error);
             }
-            *lock(&opened) = Some(Opened::at(path, &file)?);
+            *lock(&opened) = Some(Opened::at(path, &file, usual)?);
             Ok(file)
+        }
+    }
+
+    /// Gives it its usual permissions, if it was opened for its owner only.
+    pub fn open_up(&self) {
+        let opened = lock(&self.opened);
+        let Some(opened) = opened.as_ref() else {
+            return;
+        };
+        if let (Some(usual), Ok(_acting)) = (&opened.usual, caller::act()) {
+            // Where that fails it stays its owner's.
+            let _ = opened.file.set_permissions(usual.clone());
         }
     }
 
@@ -83,8 +98,8 @@ impl Growing {
         let opened = Arc::clone(&self.opened);
         Box::new(move |bytes| {
             let mut opened = lock(&opened);
-            let path = opened.as_ref().map(|opened| opened.path.clone());
-            let path = path.ok_or(io::ErrorKind::NotFound)?;
+            let before = opened.as_ref().ok_or(io::ErrorKind::NotFound)?;
+            let (path, usual) = (before.path.clone(), before.usual.clone());
             if !path.metadata()?.is_file() {
                 return Err(io::Error::other("only a regular file can be made smaller"));
             }
@@ -95,7 +110,7 @@ impl Growing {
             let file = OpenOptions::new().append(true).open(&path)?;
             // Where the file system knows no locks, it is written without.
             let _ = file.try_lock();
-            *opened = Some(Opened::at(path, &file)?);
+            *opened = Some(Opened::at(path, &file, usual)?);
             Ok(file)
         })
     }

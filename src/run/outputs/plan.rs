@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
+
 use crate::export::{self, ExportError, Format, Meta, ReportInput};
 use crate::process::Pid;
 use crate::profile::Profile;
@@ -131,9 +133,23 @@ impl Plan {
     #[must_use]
     pub fn private(mut self, is_private: bool) -> Plan {
         if is_private {
-            self.readers = Readers::Owner;
+            self.keep_private();
         }
         self
+    }
+
+    /// As [`Plan::private`], while it is being recorded: it shows that a process is another user's.
+    pub fn keep_private(&mut self) {
+        self.readers = Readers::Owner;
+    }
+
+    /// Who may read a recording while it grows. Of what root records, any process may turn out to be another user's: and
+    /// who has opened the file before may read what is written later.
+    fn readers_meanwhile(&self) -> Readers {
+        match geteuid().is_root() {
+            true => Readers::Owner,
+            false => self.readers,
+        }
     }
 
     /// A profile to fold events into: it keeps what was seen when if a file is to show it.
@@ -185,7 +201,7 @@ impl Plan {
     /// [`Plan::arrive`] brings it there.
     pub fn opener(&self, growing: &Growing) -> impl FnOnce() -> io::Result<File> + Send + 'static {
         let scratch = TempOutput::for_path(&growing.destination.path);
-        let open = growing.opener(self.readers);
+        let open = growing.opener(self.readers_meanwhile());
         let has_scratch = self.has_scratch;
         move || if has_scratch { scratch.open() } else { open() }
     }
@@ -205,7 +221,7 @@ impl Plan {
         if self.has_scratch {
             return Box::new(move |bytes| scratch.replace(bytes));
         }
-        growing.replacer(self.readers)
+        growing.replacer(self.readers_meanwhile())
     }
 
     /// Brings a recording that was written, or what there is of it, to its place.
@@ -218,6 +234,9 @@ impl Plan {
             return outcome;
         }
         if !self.has_scratch {
+            if self.readers == Readers::Usual {
+                growing.open_up();
+            }
             return growing.end(outcome, &std::env::temp_dir());
         }
         let scratch = TempOutput::for_path(&place.path);

@@ -1,0 +1,167 @@
+//! Turns a request into an answer by another process of rsamp, which is killed when no answer comes in time.
+//!
+//! That process may wait for a file system that does not answer, or read what has no end. rsamp itself never does.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde::{Deserialize, Serialize};
+
+/// The longest answer.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
+
+/// How long it may take to end, once it is killed. One that waits in the kernel for a file system ends when that answers:
+/// it is left behind.
+const END_PATIENCE: Duration = Duration::from_millis(100);
+
+/// The other process. Requests and answers are lines of JSON, one at a time. Dropping it ends it.
+#[derive(Debug)]
+pub struct ReadingProcess {
+    child: Child,
+    requests: ChildStdin,
+    answers: ChildStdout,
+}
+
+impl ReadingProcess {
+    /// Starts rsamp with these words on its command line.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn start(words: &[&str]) -> io::Result<ReadingProcess> {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("rsamp").args(words);
+        ReadingProcess::of(command)
+    }
+
+    /// Starts a command.
+    ///
+    /// # Errors
+    /// As [`ReadingProcess::start`].
+    pub fn of(mut command: Command) -> io::Result<ReadingProcess> {
+        // Not in the process group that Ctrl-C ends, nor in a folder whose file system may have to go.
+        command.process_group(0).current_dir("/");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::null()).spawn()?;
+        let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        Ok(ReadingProcess {
+            child,
+            requests,
+            answers,
+        })
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// When the process has ended.
+    pub fn say(&mut self, request: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        self.requests.write_all(&line)
+    }
+
+    /// Waits for one answer.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] when it did not come in time; when the process has ended, or said something else.
+    pub fn hear<T: for<'a> Deserialize<'a>>(&mut self, patience: Duration) -> io::Result<T> {
+        let deadline = Instant::now() + patience;
+        let mut line = Vec::new();
+        let mut piece = [0; 1 << 16];
+        while line.len() < MAX_ANSWER_BYTES {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let fd = PollFd::new(self.answers.as_fd(), PollFlags::POLLIN);
+            if poll(&mut [fd], timeout)? == 0 {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            match self.answers.read(&mut piece)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                length => line.extend_from_slice(&piece[..length]),
+            }
+            // Nothing comes behind it, for nothing was asked.
+            if line.last() == Some(&b'\n') {
+                return Ok(serde_json::from_slice(&line)?);
+            }
+        }
+        Err(io::ErrorKind::InvalidData.into())
+    }
+
+    /// Kills it.
+    pub fn end(&mut self) {
+        let _ = self.child.kill();
+        let killed = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && killed.elapsed() < END_PATIENCE {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for ReadingProcess {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Prints an answer, in the other process.
+///
+/// # Errors
+/// When nobody hears it.
+pub fn answer(answer: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    let mut out = io::stdout().lock();
+    out.write_all(&line)?;
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longer than any of these takes on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn process(program: &str, argument: &str) -> ReadingProcess {
+        let mut command = Command::new(program);
+        command.arg(argument);
+        ReadingProcess::of(command).expect("started")
+    }
+
+    fn hear(process: &mut ReadingProcess, patience: Duration) -> io::Result<Option<String>> {
+        process.hear(patience)
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_is_not_waited_for() {
+        let mut silent = process("cat", "/dev/zero");
+        let heard = hear(&mut silent, Duration::ZERO);
+        assert_eq!(heard.expect_err("no line").kind(), io::ErrorKind::TimedOut);
+        silent.end();
+        assert!(silent.say(&"more").is_err());
+    }
+
+    #[test]
+    fn an_answer_without_end_and_one_that_is_none_are_refused() {
+        let kind = |program: &str, argument: &str| {
+            let heard = hear(&mut process(program, argument), PATIENCE);
+            heard.expect_err("no answer").kind()
+        };
+        assert_eq!(kind("cat", "/dev/zero"), io::ErrorKind::InvalidData);
+        assert_eq!(kind("echo", "what?"), io::ErrorKind::InvalidData);
+        assert_eq!(kind("true", ""), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn what_is_answered_is_heard() {
+        let mut echo = process("echo", r#""2.7.18""#);
+        let heard = hear(&mut echo, PATIENCE).expect("an answer");
+        assert_eq!(heard.as_deref(), Some("2.7.18"));
+    }
+}
