@@ -118,7 +118,7 @@ struct Program {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LaunchError {
     /// An option that is in no list: its value could be taken for the program.
-    #[error("unknown {launcher} option {option}: put -- before the program")]
+    #[error("unknown {launcher} option {option}: rsamp cannot tell where the program begins")]
     UnknownOption {
         /// The launcher, as typed.
         launcher: String,
@@ -487,7 +487,7 @@ mod tests {
     fn an_unknown_option_is_named() {
         assert_eq!(
             inserted("srun --frobnicate 3 python x.py", LauncherChoice::Auto),
-            "unknown srun option --frobnicate: put -- before the program"
+            "unknown srun option --frobnicate: rsamp cannot tell where the program begins"
         );
         assert_eq!(
             inserted("srun --multi-prog x.conf", LauncherChoice::Auto),

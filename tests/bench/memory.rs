@@ -6,7 +6,7 @@
 //!
 //! Two threads of a program with 10 000 distinct stacks of 20 frames, that part at the outer end, are
 //! sampled for 24 hours at the rates of `--rate auto`: through the interner, the book of runs and the
-//! profile, as in a recording. Each tick sees another stack, so that nothing is saved by runs. Payload
+//! profile, as in a recording. Each tick sees another stack, so that nothing is saved by runs. What
 //! the reader of the interpreter keeps (code objects, places of frames) comes on top.
 
 #![allow(clippy::print_stdout)]

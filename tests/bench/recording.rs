@@ -223,7 +223,7 @@ impl ProcessFiles for Nothing {
     }
 }
 
-/// Payload it costs the sampler's thread to hand over its samples, at once and with a pause now and then.
+/// What it costs the sampler's thread to hand over its samples, at once and with a pause now and then.
 fn record(folder: &Path, samples: u32) {
     let path = folder.join("recorded.rsamp");
     let open = move || Ok((File::create(path)?, header(1)));

@@ -45,7 +45,7 @@ use serde_json::{Value, json};
 use programs::{Standing, command, run_command};
 use pythons::{Python, parse_python};
 
-/// Payload is measured when no version is named.
+/// What is measured when no version is named.
 const DEFAULT_VERSIONS: [&str; 3] = ["3.11", "3.13", "3.15"];
 
 /// How many frames the busy thread has.
@@ -141,7 +141,7 @@ fn choose(listed: &[Python], versions: &[&str]) -> Vec<Python> {
         .collect()
 }
 
-/// Payload was measured on one interpreter.
+/// What was measured on one interpreter.
 struct Figures {
     /// The innermost frame runs a loop that calls nothing.
     quiet: HotPath,
@@ -150,7 +150,7 @@ struct Figures {
     /// CPU time of a tick with 200 more threads that wait, as a multiple of one without: of the hot path, and
     /// of all that a tick does.
     idle_ratios: [Spread; 2],
-    /// Payload a tick costs more, in µs, when states, CPU time, memory and counters are measured, as at 1 kHz.
+    /// What a tick costs more, in µs, when states, CPU time, memory and counters are measured, as at 1 kHz.
     measures_us: Spread,
     /// CPU time per sample, in µs, of the whole program at 1 kHz.
     recording_us: Spread,
@@ -158,7 +158,7 @@ struct Figures {
     sleep_us: Spread,
 }
 
-/// Payload was measured on one program.
+/// What was measured on one program.
 struct HotPath {
     floor_us: Spread,
     sample_us: Spread,
@@ -370,7 +370,7 @@ impl Sampler<'_> {
         }
     }
 
-    /// Payload is counted, per sample.
+    /// What is counted, per sample.
     fn per_sample(&self, count: u64) -> f64 {
         count as f64 / self.counts.samples.max(1) as f64
     }
@@ -566,7 +566,7 @@ fn recording_us(running: Running) -> Spread {
     Spread::of(costs.collect())
 }
 
-/// Payload a tick at 1 kHz costs at least, while a program runs beside it: to fall asleep and to wake up.
+/// What a tick at 1 kHz costs at least, while a program runs beside it: to fall asleep and to wake up.
 fn sleep_us(running: Running) -> Spread {
     let sleep = || {
         let wait = TimeSpec::from_duration(Duration::from_nanos(TICK.0));

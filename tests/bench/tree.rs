@@ -115,7 +115,7 @@ fn forks(
     command
 }
 
-/// Payload the program said.
+/// What the program said.
 fn run(command: &mut Command) -> Value {
     let output = command
         .stderr(Stdio::inherit())

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::slurm::{Cluster, Job, stdout, text};
 
-/// Payload a recording whose rsamp was killed may lack at its end: what the README promises, and what a busy
+/// What a recording whose rsamp was killed may lack at its end: what the README promises, and what a busy
 /// machine makes of it.
 const LACKING: Duration = Duration::from_millis(2000 + 700);
 

@@ -59,7 +59,7 @@ fn check(cluster: &Cluster, recording: &str, ranks: &[u32], hosts: usize, functi
     );
 }
 
-/// Payload the ranks of a program say, in any order.
+/// What the ranks of a program say, in any order.
 fn said(output: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = output.lines().collect();
     lines.sort_unstable();

@@ -33,7 +33,7 @@ fn dump(cluster: &Cluster, words: &[&str]) -> Command {
     command
 }
 
-/// Payload `dump --job` must say of [`hung`].
+/// What `dump --job` must say of [`hung`].
 fn check_hung(cluster: &Cluster, job: &Job<'_>) {
     let said = until(|| dump(cluster, &["--job", &job.id]), "ranks 0-2 ");
     let folder = format!("{}/", cluster.folder.display());

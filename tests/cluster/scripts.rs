@@ -5,7 +5,7 @@ use crate::slurm::{Cluster, Job, stdout};
 /// Two tasks of a small problem; what is measured is whether anything is disturbed.
 const SCATTER: &str = "python scatter.py -nx 20 -ny 20 -nc 400 -checksum";
 
-/// Payload the program itself says in a job without rsamp.
+/// What the program itself says in a job without rsamp.
 fn checksum(cluster: &Cluster) -> String {
     let mut command = cluster.command("python");
     command.args(SCATTER.split(' ').skip(1));

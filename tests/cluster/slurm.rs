@@ -196,12 +196,12 @@ impl Job<'_> {
         }
     }
 
-    /// Payload it wrote to its standard output so far.
+    /// What it wrote to its standard output so far.
     pub fn output(&self) -> String {
         self.stream("out")
     }
 
-    /// Payload it wrote to its standard error so far.
+    /// What it wrote to its standard error so far.
     pub fn errors(&self) -> String {
         self.stream("err")
     }
@@ -256,7 +256,7 @@ pub fn wait_until(failure: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Payload a command wrote.
+/// What a command wrote.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

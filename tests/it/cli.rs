@@ -15,7 +15,7 @@ use rsamp::recording::{Header, Writer};
 
 use crate::filter::Script;
 
-/// Payload came of one run.
+/// What came of one run.
 struct Run {
     code: Option<i32>,
     stdout: String,
@@ -111,7 +111,7 @@ fn wrong_usage_is_explained() {
     check(
         "record -r 1e10 true",
         2,
-        &["from 0.001 to 1000000000, or auto"],
+        &["give 0.001 to 1000000000 samples per second, or auto"],
     );
     check(
         "record --max-overhead 0 true",
@@ -141,7 +141,7 @@ fn wrong_usage_is_explained() {
     check("attach -d -3 42", 2, &["invalid --duration \"-3\""]);
     check("record -o a.gif true", 2, &["unknown ending .gif", ".svg"]);
     check("record -f gif true", 2, &["unknown format gif"]);
-    check("attach scatter.py", 2, &["no process id"]);
+    check("attach scatter.py", 2, &["invalid process id"]);
     check("record", 2, &["COMMAND"]);
     check("attach", 2, &["PID"]);
     check("frobnicate", 2, &["unrecognized subcommand"]);
@@ -286,7 +286,7 @@ fn of_rsamp_nothing_is_left_where_a_rank_is_not_asked_for() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{pid}\n"));
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
-    // Payload no launcher numbered is recorded, with a word.
+    // What no launcher numbered is recorded, with a word.
     let run = rsamp(&["record", "--ranks", "0", "--", "true"]);
     assert_eq!(run.code, Some(0));
     assert!(
@@ -867,7 +867,7 @@ fn ranks_that_are_started_again_are_compared_by_themselves() {
     }
 }
 
-/// Payload `attach --job` records of a process that a rank has forked is of the same launch; what `record` records at the same
+/// What `attach --job` records of a process that a rank has forked is of the same launch; what `record` records at the same
 /// time is of another.
 #[test]
 fn recordings_of_one_rank_at_the_same_time_are_one_launch_only_if_attached_to() {
@@ -1163,7 +1163,7 @@ fn under_sudo_files_are_made_with_the_rights_of_the_user() {
     let run = report_by_sudo(own.path(), "a.folded");
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(owned_by(&own.path().join("a.folded"), USER));
-    // Payload the user may not write, root does not write for it: not by its name, and not by a link.
+    // What the user may not write, root does not write for it: not by its name, and not by a link.
     let of_root = folder_of(0, 0o755);
     let secret = of_root.path().join("secret.folded");
     fs::write(&secret, "root's").expect("written");
@@ -1228,7 +1228,7 @@ fn a_file_that_another_user_made_before_does_not_become_the_output() {
     assert_eq!(mode & 0o022, 0, "nor has the new one its permissions");
 }
 
-/// Payload each wrong command line is told.
+/// What each wrong command line is told.
 const WRONG_LINES: &[(&str, &str)] = &[
     ("rsamp record --pid 42 -- python x.py", "takes no --pid"),
     ("rsamp record --pid 42", "takes no --pid"),
@@ -1314,7 +1314,7 @@ const WRONG_LINES: &[(&str, &str)] = &[
         "rsamp record -o a.svg -o a.svg x",
         "\"a.svg\" is named twice",
     ),
-    ("rsamp record --output= -f svg x", "isn't valid"),
+    ("rsamp record --output= -f svg x", "a value is required"),
     (
         "rsamp report a -o b.svg -o -",
         "no ending that names a format",
@@ -1324,7 +1324,7 @@ const WRONG_LINES: &[(&str, &str)] = &[
     ("rsamp report --lines f", "no recording to report on"),
     ("rsamp report a --top 0", "invalid --top \"0\""),
     ("rsamp report a --top -1", "invalid --top \"-1\""),
-    ("rsamp report a --mode user", "isn't valid"),
+    ("rsamp report a --mode user", "invalid value 'user'"),
     (
         "rsamp report a --from -1",
         "invalid --from \"-1\": give seconds since the start, from 0 to 1000000000",

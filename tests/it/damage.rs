@@ -128,7 +128,7 @@ enum Value {
     Word(u64),
     /// Where another word is, or near it.
     Place(Index, i64),
-    /// Payload another word says.
+    /// What another word says.
     Copy(Index),
 }
 
@@ -308,7 +308,7 @@ proptest! {
         });
     }
 
-    /// Payload the interpreter says of its own offsets is as hostile as the rest.
+    /// What the interpreter says of its own offsets is as hostile as the rest.
     #[test]
     fn damaged_offsets_are_refused_or_survived(
         which in 1..4usize,

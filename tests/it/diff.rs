@@ -1,4 +1,4 @@
-//! Payload differs between two recordings, and how sure it is.
+//! What differs between two recordings, and how sure it is.
 
 use std::path::Path;
 
@@ -67,7 +67,7 @@ struct Program {
     shares: Vec<f64>,
     /// The mean length of a visit.
     visit_ms: f64,
-    /// Payload it does first, for so long.
+    /// What it does first, for so long.
     startup_ms: f64,
     duration_ms: f64,
     /// The mean time between ticks.

@@ -1,4 +1,4 @@
-//! Payload the output formats say of small profiles.
+//! What the output formats say of small profiles.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -42,7 +42,7 @@ pub struct InterpreterOffsets {
     pub next: u64,
     /// `tstate_head`, later `threads.head`.
     pub threads: u64,
-    /// `ceval.gil`, from 3.12 on. Payload it points to has `last_holder` in byte 8, `locked` in 16,
+    /// `ceval.gil`, from 3.12 on. What it points to has `last_holder` in byte 8, `locked` in 16,
     /// `switch_number` in 24.
     pub gil: Option<u64>,
     /// `_code_object_generation`, from 3.14 on.
@@ -314,7 +314,7 @@ pub struct Frame {
     place: Place,
     from_c: bool,
     early: bool,
-    /// Payload it has saved beside its variables while it is not executing.
+    /// What it has saved beside its variables while it is not executing.
     operands: i32,
 }
 
@@ -448,7 +448,7 @@ impl Fake {
         memory
     }
 
-    /// Payload `locate` would say of it.
+    /// What `locate` would say of it.
     pub fn interpreter(&self) -> Interpreter {
         let version = Version::from_hex(self.offsets.hex, false);
         let row = Row::of(version).expect("a row");

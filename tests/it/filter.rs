@@ -1,4 +1,4 @@
-//! Payload a selection leaves of a recording.
+//! What a selection leaves of a recording.
 
 use std::collections::HashMap;
 

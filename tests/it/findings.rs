@@ -1,4 +1,4 @@
-//! Payload stands out in a profile, and what does not.
+//! What stands out in a profile, and what does not.
 
 use rsamp::export::words::findings::sentences;
 use rsamp::profile::Profile;

@@ -68,7 +68,7 @@ pub fn images() -> Vec<Image> {
 }
 
 impl Image {
-    /// Payload `locate` said of it.
+    /// What `locate` said of it.
     pub fn interpreter(&self) -> Interpreter {
         let version = Version::from_hex(self.about.version_hex, self.about.free_threaded);
         let runtime = Address(self.about.runtime);

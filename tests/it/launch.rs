@@ -32,7 +32,7 @@ fn an_unknown_option_of_a_launcher_says_how_to_mark_the_program() {
     check(
         "record -- srun --frobnicate 3 python x.py",
         2,
-        &["--frobnicate is an option of srun", hint, "--launcher none"],
+        &["unknown srun option --frobnicate", hint, "--launcher none"],
     );
     check(
         "record -- srun --multi-prog x.conf",
@@ -42,7 +42,7 @@ fn an_unknown_option_of_a_launcher_says_how_to_mark_the_program() {
     check(
         "record -- sbatch --frobnicate 3 job.sl",
         2,
-        &["--frobnicate is an option of sbatch", "with = between"],
+        &["unknown sbatch option --frobnicate", "with = between"],
     );
 }
 

@@ -57,7 +57,7 @@ fn a_ctrl_c_ends_the_loop_of_a_script_in_which_rsamp_runs() {
     assert_eq!(talk.end(), None, "ended by the signal");
 }
 
-/// Payload a bash script prints, alone and under rsamp, in a folder in which it is `job.sh`.
+/// What a bash script prints, alone and under rsamp, in a folder in which it is `job.sh`.
 fn said_alone_and_under_rsamp(script: &str, environment: &[(&str, &str)]) -> [String; 2] {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("job.sh"), script).expect("written");
@@ -87,7 +87,7 @@ fn a_function_of_the_users_with_a_launchers_name_is_kept() {
     assert_eq!(under, alone);
 }
 
-/// Payload was said on standard error.
+/// What was said on standard error.
 fn errors(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings");
 
-/// Payload `rsamp report` with these options shows of a recording is what the file beside it holds, byte for byte.
+/// What `rsamp report` with these options shows of a recording is what the file beside it holds, byte for byte.
 fn check(name: &str, options: &[&str], ending: &str) {
     let recording = format!("{name}.rsamp");
     let output = Command::new(env!("CARGO_BIN_EXE_rsamp"))

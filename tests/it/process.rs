@@ -188,7 +188,7 @@ fn children(process: &Child) -> Vec<nix::unistd::Pid> {
     pids.map(nix::unistd::Pid::from_raw).collect()
 }
 
-/// Payload the command counts of a signal, sent as `send` does; then rsamp alone gets the one that has it tell.
+/// What the command counts of a signal, sent as `send` does; then rsamp alone gets the one that has it tell.
 fn count_of_ints(send: impl FnOnce(&Child)) -> String {
     let mut command = launched(&["sh", "-c", REPORTER]);
     let mut talk = Talk::start(command.process_group(0));

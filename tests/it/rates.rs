@@ -1,4 +1,4 @@
-//! Payload is said of the rates at which was sampled.
+//! What is said of the rates at which was sampled.
 
 use rsamp::export::SummaryOptions;
 use rsamp::export::text::summary;

@@ -1,4 +1,4 @@
-//! Payload is written into a recording is read from it, and nothing else, whatever happens to its bytes.
+//! What is written into a recording is read from it, and nothing else, whatever happens to its bytes.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use rsamp::profile::event::{
     ProcessId, RateSpan, Sample, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
 use rsamp::profile::{Profile, Totals};
-use rsamp::recording::format::{MAX_MESSAGE_BYTES, Preamble};
+use rsamp::recording::format::{MAX_MESSAGE_BYTES, Preamble, VERSION};
 use rsamp::recording::schema::{Block, Variable};
 use rsamp::recording::{Completeness, Header, Merger, ReadError, Reader, Writer};
 
@@ -77,7 +77,7 @@ fn assert_equal(a: &Profile, b: &Profile) {
     assert_eq!(a.rejected(), b.rejected());
 }
 
-/// Payload a step of a made-up recording does; numbers choose among what is defined by then.
+/// What a step of a made-up recording does; numbers choose among what is defined by then.
 #[derive(Debug, Clone)]
 enum Step {
     Process(String, [Option<u32>; 4]),
@@ -342,7 +342,7 @@ proptest! {
         for message in [bytes, real] {
             let mut file = write(&[], 1);
             file.extend(block(&message, message.len() as u32));
-            // Payload is read may be any times, such as those of which the sum is beyond 584 years.
+            // What is read may be any times, such as those of which the sum is beyond 584 years.
             let mut reader = Reader::new(file.as_slice()).expect("a header");
             prop_assert!(reader.read(&mut |_| ()).is_ok());
         }
@@ -506,7 +506,7 @@ fn no_changed_bit_goes_unnoticed() {
 #[test]
 fn what_is_no_recording_is_refused() {
     let newer = Preamble {
-        format: 2,
+        format: VERSION + 1,
         rsamp: [3, 1, 4],
     }
     .to_bytes();
@@ -517,7 +517,7 @@ fn what_is_no_recording_is_refused() {
         (&newer[..15], "the recording is cut off within its header"),
         (
             &newer,
-            "the recording has format 2, written by rsamp 3.1.4; rsamp 0.1.0 reads formats up to 1",
+            "the recording has format 3, written by rsamp 3.1.4; rsamp 0.1.0 reads formats up to 2",
         ),
     ];
     for (bytes, expected) in table {

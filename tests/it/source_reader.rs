@@ -140,7 +140,7 @@ impl Files {
     }
 }
 
-/// Payload makes a process the user's, for good: groups, group, user.
+/// What makes a process the user's, for good: groups, group, user.
 const BECOME_USER: &str =
     "$) = '12345 54321'; setgid(12345); setuid(12345); $> == 12345 or die 'not root'";
 

@@ -51,7 +51,7 @@ pub fn record_with(mut program: Standing, children: Children) -> (Profile, Value
     (profile, said)
 }
 
-/// Payload was seen of the threads called `thread` within function `name`, by state.
+/// What was seen of the threads called `thread` within function `name`, by state.
 pub fn by_state(profile: &Profile, thread: &str, name: &str) -> BTreeMap<State, Totals> {
     let mut sums: BTreeMap<State, Totals> = BTreeMap::new();
     for row in profile.rows() {
@@ -99,7 +99,7 @@ pub fn seconds(said: &Value, scene: &str, clock: &str) -> f64 {
     said[scene][clock].as_f64().expect("seconds")
 }
 
-/// Payload is known of a scene, which took `whole` seconds. While others kept it from the CPU for `queued` seconds,
+/// What is known of a scene, which took `whole` seconds. While others kept it from the CPU for `queued` seconds,
 /// they kept the sampler too, which then comes when the thread has just begun to wait.
 struct Scene {
     whole: f64,

@@ -1,4 +1,4 @@
-//! Payload the tools that users have make of the files.
+//! What the tools that users have make of the files.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -170,7 +170,7 @@ fn stdout(command: &mut Command) -> String {
     String::from_utf8_lossy(&stdout).into_owned()
 }
 
-/// Payload speedscope makes of a file, as `open_in_speedscope.js` tells it.
+/// What speedscope makes of a file, as `open_in_speedscope.js` tells it.
 fn speedscope(path: &Path) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/open_in_speedscope.js");
     let mut command = Command::new("node");

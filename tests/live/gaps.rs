@@ -65,7 +65,7 @@ fn sampled(program: &Standing, settings: &Settings, then: &mut dyn FnMut(&Event)
     profile
 }
 
-/// Payload a thread did that ran is unknown; one that waited all the time keeps its stack.
+/// What a thread did that ran is unknown; one that waited all the time keeps its stack.
 #[test]
 fn time_in_which_rsamp_is_paused_is_attributed_to_no_function() {
     for python in some(&[9, 13]) {

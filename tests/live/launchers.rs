@@ -343,7 +343,7 @@ fn ranks_write_to_scratch_and_to_the_folder_at_their_end() {
     let site = Site::new();
     let spare = site.path().join("spare");
     fs::create_dir(&spare).expect("made");
-    // Payload is where while a rank works.
+    // What is where while a rank works.
     let look = RANK.replace(
         "rank =",
         "import glob; print(*(len(glob.glob(f)) for f in ['spare/rsamp-*.rsamp', '*.ranks/*/*.rsamp']), flush=True)\nrank =",
@@ -367,7 +367,7 @@ fn every_launcher_in_a_job_script_is_seen() {
     let script = "PATH=$PWD/bin:$PATH\nsrun -n 2 python rank.py first\nPATH=$PWD/bin:$PATH\n\
                   timeout 60 mpirun -n 2 python rank.py second\nexit 5\n";
     site.script("job.sl", script);
-    // Payload a login shell reads is this machine's, but for what is the user's.
+    // What a login shell reads is this machine's, but for what is the user's.
     let home = site.path().display().to_string();
     for bash in ["bash", "bash -l"] {
         let line = format!("record -q -o all.rsamp -- {bash} job.sl");

@@ -122,7 +122,7 @@ fn has_function(profile: &Profile, name: &str) -> bool {
     profile.frames().iter().any(|frame| frame.name == name)
 }
 
-/// Payload the main threads were seen doing adds up to the duration within 0.5 % and a millisecond.
+/// What the main threads were seen doing adds up to the duration within 0.5 % and a millisecond.
 fn check_sum(profile: &Profile) {
     let threads = profile.threads().iter().zip(profile.thread_totals());
     let main = threads.filter(|(thread, _)| thread.is_main);

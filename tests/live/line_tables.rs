@@ -10,7 +10,7 @@ use rsamp::cpython::line_table::{LineFormat, LineIndex, LineTable};
 use crate::programs::program;
 use crate::pythons::{Python, pythons};
 
-/// Payload the standard library of every version has more of.
+/// What the standard library of every version has more of.
 const AT_LEAST_CODE_OBJECTS: usize = 10_000;
 
 /// Where ranges end and the line of each, neighbours of the same line merged.
@@ -20,7 +20,7 @@ type Runs = Vec<(u32, Option<u32>)>;
 struct Record {
     table: LineTable,
     code_bytes: u32,
-    /// Payload the interpreter says, in up to two ways.
+    /// What the interpreter says, in up to two ways.
     said: Vec<Runs>,
 }
 

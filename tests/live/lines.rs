@@ -162,7 +162,7 @@ fn a_line_that_takes_200_mb_and_one_that_frees_them() {
     assert!(highest > planted, "{dat}");
 }
 
-/// Payload line_profiler measured, by function and line: hits and seconds.
+/// What line_profiler measured, by function and line: hits and seconds.
 type Timings = BTreeMap<(String, u32), (f64, f64)>;
 
 /// Of lines that were executed less often, the time per hit is chance.

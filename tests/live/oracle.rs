@@ -1,6 +1,6 @@
 //! Turns a stopped process into stacks by way of py-spy, another reader to compare with.
 //!
-//! Payload py-spy 0.4.3 is known to miss is not to be compared: interpreters that were started through
+//! What py-spy 0.4.3 is known to miss is not to be compared: interpreters that were started through
 //! their dynamic loader; frames whose names have lone surrogates; lines from tables of 64 KiB and
 //! more; stacks deeper than 4096; interpreters other than the main one; and in 3.10 lines behind an
 //! instruction without a line.

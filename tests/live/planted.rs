@@ -114,7 +114,7 @@ fn burnt<'s>(
             .iter()
             .find(|row| row.function.name == name);
         let row = row.unwrap_or_else(|| panic!("{}: {name} was not seen", python.label));
-        // Payload calls others measures itself with them.
+        // What calls others measures itself with them.
         let time = if name == "burn_calls" {
             row.total_time
         } else {

@@ -15,7 +15,7 @@ pub struct Standing {
     child: Child,
     output: BufReader<ChildStdout>,
     pid: i32,
-    /// Payload it said of its threads, the main thread first.
+    /// What it said of its threads, the main thread first.
     pub threads: Vec<ToldThread>,
 }
 
@@ -49,7 +49,7 @@ pub struct ToldFrame {
     pub line: Option<u32>,
 }
 
-/// Payload a program came to.
+/// What a program came to.
 pub enum Started {
     /// It stands still.
     Standing(Box<Standing>),

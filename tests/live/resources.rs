@@ -81,7 +81,7 @@ fn memory_that_grows_for_a_millisecond_is_attributed_to_its_line() {
             "{}: of {grown:.1} MB {right:.1?} are its line's, {works:.1?} the next one's",
             python.label
         ));
-        // Payload grew while the sampler got no CPU is attributed to no line.
+        // What grew while the sampler got no CPU is attributed to no line.
         let seen = right.0 + works.0;
         assert!(
             right.0 > 0.7 * seen && seen > 0.5 * grown,

@@ -94,7 +94,7 @@ pub fn check_program(place: &str, python: &Python, program: &Standing) {
     });
 }
 
-/// Payload the interpreter knows of a thread. Up to 3.12 the first thread state of a sub-interpreter stays
+/// What the interpreter knows of a thread. Up to 3.12 the first thread state of a sub-interpreter stays
 /// recorded as that of the thread that made the sub-interpreter, whichever thread runs in it
 /// (`_run_script_in_interpreter` in `Modules/_xxsubinterpretersmodule.c`). From 3.10 on its C stack tells which one does.
 fn as_recorded(told: &ToldThread, python: &Python, pid: i32) -> ToldThread {

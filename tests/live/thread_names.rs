@@ -18,7 +18,7 @@ use rsamp::recording::Reader;
 
 use crate::pythons::{Python, pythons};
 
-/// Payload the program says.
+/// What the program says.
 #[derive(serde::Deserialize)]
 struct Said {
     /// `id(sys.modules)`.

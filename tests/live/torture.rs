@@ -100,7 +100,7 @@ impl Grammar {
         numbers_match && parents.is_some_and(|list| list.iter().any(|name| name == parent.0))
     }
 
-    /// Payload is impossible in a stack, innermost frame first.
+    /// What is impossible in a stack, innermost frame first.
     fn complaint(&self, stack: &[&str]) -> Option<String> {
         let outermost = stack.last()?;
         // Start-up, shutdown and the standard library are not the program's.
@@ -121,7 +121,7 @@ impl Grammar {
     }
 }
 
-/// Payload came of a run.
+/// What came of a run.
 #[derive(Debug, Default)]
 struct Outcome {
     samples: u64,

@@ -96,7 +96,7 @@ fn are_both_seen(profile: &Profile, parent: i32, child: i32) -> bool {
 
 fn check(profile: &Profile, parent: i32, child: i32, what: &str) {
     assert!(are_both_seen(profile, parent, child), "{what}");
-    // Payload the child did until it was another process, it did as the parent.
+    // What the child did until it was another process, it did as the parent.
     assert_eq!(samples(profile, parent, "in_child"), 0, "{what}");
     assert_eq!(samples(profile, child, "in_parent"), 0, "{what}");
     let (first, _) = process(profile, parent).expect("the parent");
@@ -196,7 +196,7 @@ fn record(tree: &Tree, python: &Python, options: &[&str], words: &[&str]) -> Sta
     spawn(tree.with_environment(python, &mut command))
 }
 
-/// Payload is in the recording by now, if there is anything. Behind a shell, which may start ranks, it is in a folder of
+/// What is in the recording by now, if there is anything. Behind a shell, which may start ranks, it is in a folder of
 /// its own until the end.
 fn recorded(tree: &Tree) -> Option<Profile> {
     let folder = tree.folder.path();

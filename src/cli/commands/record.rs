@@ -89,7 +89,7 @@ pub fn run(request: &Record) -> Result<Ending> {
     let plan = Plan::check(&outputs, &in_files, None)?;
     let mut ran = record(request, name, plan, &[])?;
     if let Ok(recorded) = &mut ran.recorded {
-        // ProcessTag below, by their names.
+        // Told below, by their names.
         recorded.sampled.running = 0;
     }
     let code = settle(request, ran.recorded, ran.code, &facts);

@@ -7,7 +7,7 @@ use super::Source;
 /// A module's path below the crate: `["export", "words", "labels"]`.
 type Module = Vec<String>;
 
-/// Payload each module names of its own room.
+/// What each module names of its own room.
 type Names = BTreeMap<Module, BTreeSet<Module>>;
 
 /// The circles, each as one line: `export::a → export::b → export::a`.
@@ -59,7 +59,7 @@ fn way_back(names: &Names, start: &Module) -> Option<Vec<Module>> {
 
 struct Modules {
     code: BTreeMap<Module, String>,
-    /// Payload a name in a module stands for that it only hands on (`pub use`).
+    /// What a name in a module stands for that it only hands on (`pub use`).
     handed_on: BTreeMap<(Module, String), Module>,
 }
 

@@ -1,4 +1,4 @@
-//! Payload a callgrind file holds.
+//! What a callgrind file holds.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Payload a file in Chrome's Trace Event Format holds.
+//! What a file in Chrome's Trace Event Format holds.
 
 use std::collections::{HashMap, HashSet};
 

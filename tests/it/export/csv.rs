@@ -1,4 +1,4 @@
-//! Payload the tables of comma-separated values hold.
+//! What the tables of comma-separated values hold.
 
 use std::collections::BTreeSet;
 

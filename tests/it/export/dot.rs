@@ -1,4 +1,4 @@
-//! Payload a call graph holds.
+//! What a call graph holds.
 
 use rsamp::export::ReportInput;
 use rsamp::export::{Drawing, Format, Meta, write};

@@ -1,4 +1,4 @@
-//! Payload a profile for the Firefox Profiler holds.
+//! What a profile for the Firefox Profiler holds.
 
 use rsamp::export::Format;
 use rsamp::profile::Profile;

@@ -1,4 +1,4 @@
-//! Payload rsamp's own JSON holds.
+//! What rsamp's own JSON holds.
 
 use rsamp::export::Format;
 use rsamp::profile::event::{Event, Missing, ProcessId, Usage};

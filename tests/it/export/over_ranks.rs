@@ -1,4 +1,4 @@
-//! Payload the reports over ranks hold.
+//! What the reports over ranks hold.
 
 use rsamp::export::Format;
 use rsamp::export::SummaryOptions;

@@ -1,4 +1,4 @@
-//! Payload a pprof file holds, read back by the numbers of its fields.
+//! What a pprof file holds, read back by the numbers of its fields.
 
 use std::io::Read;
 

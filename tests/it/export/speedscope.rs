@@ -1,4 +1,4 @@
-//! Payload a speedscope file holds.
+//! What a speedscope file holds.
 
 use rsamp::export::{Drawing, Format, Meta};
 use rsamp::profile::Profile;

@@ -13,7 +13,7 @@ pub const ALL: [&Python; 10] = [
 pub struct Python {
     /// `PY_VERSION_HEX`.
     pub hex: u32,
-    /// Payload `_PyRuntime` starts with from 3.13 on, copied from a running interpreter.
+    /// What `_PyRuntime` starts with from 3.13 on, copied from a running interpreter.
     pub runtime_start: &'static [u8],
     /// `_PyRuntimeState` (3.6: the variable `interp_head`): `interpreters.head`.
     pub interpreters: u64,
@@ -54,7 +54,7 @@ pub struct ObjectFrames {
     pub instruction: u64,
     /// `f_executing` (up to 3.9), `f_state` (3.10).
     pub state: u64,
-    /// Payload these are before the first instruction, executing, suspended and in the end.
+    /// What these are before the first instruction, executing, suspended and in the end.
     pub created: i8,
     pub executing: i8,
     pub suspended: i8,

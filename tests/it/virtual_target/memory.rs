@@ -207,7 +207,7 @@ impl Store {
     }
 }
 
-/// Payload one thread does to the memory, over and over: its end continues at its start.
+/// What one thread does to the memory, over and over: its end continues at its start.
 #[derive(Debug)]
 pub struct Log {
     length_ps: u64,

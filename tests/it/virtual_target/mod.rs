@@ -35,7 +35,7 @@ const TICKS: usize = 1_000_000;
 const TICKS_OF_ONE_KIND: usize = 100_000;
 
 /// So many points more than by chance a share may be off where no thread is stopped, in programs of plain calls of 20 to
-/// 90 ns: a copy takes as long as several of them. Payload else the programs do needs stops at that speed.
+/// 90 ns: a copy takes as long as several of them. What else the programs do needs stops at that speed.
 const POINTS_WITHOUT_STOPS: f64 = 7.0;
 
 /// And where the frames of the data stack tell by themselves which of them was executing: in 3.11 to 3.13.

@@ -112,7 +112,7 @@ impl Thread<'_> {
             .store(at + frames.instruction, 2 * (position as u64 % 30), 4);
     }
 
-    /// Payload a greenlet has when it is switched away.
+    /// What a greenlet has when it is switched away.
     pub fn save_object_greenlet(&mut self, away: Greenlet) -> Greenlet {
         let current = self.recorder.memory.word(self.state + self.python.frame);
         Greenlet { current, ..away }

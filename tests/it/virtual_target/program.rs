@@ -3,7 +3,7 @@
 /// A function of a program, by its number.
 pub type Function = usize;
 
-/// Payload a function does.
+/// What a function does.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// Runs for some nanoseconds.

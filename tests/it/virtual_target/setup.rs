@@ -96,7 +96,7 @@ impl Setup {
         setup
     }
 
-    /// Payload `locate` would say of it.
+    /// What `locate` would say of it.
     pub fn interpreter(&self) -> Interpreter {
         let version = Version::from_hex(self.python.hex, false);
         let row = Row::of(version).expect("a row");

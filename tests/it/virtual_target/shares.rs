@@ -60,7 +60,7 @@ impl Shares {
         }
     }
 
-    /// Payload deviates from `truth` by more than chance and `points`, a line each, and the largest deviation in points.
+    /// What deviates from `truth` by more than chance and `points`, a line each, and the largest deviation in points.
     pub fn deviations(&self, truth: &Shares, names: &[&str], points: f64) -> (String, f64) {
         let draws = self.sum * self.sum / (self.squares + self.weight * self.weight);
         let (mut wrong, mut largest) = (String::new(), 0.0_f64);

@@ -215,7 +215,7 @@ impl Thread<'_> {
         );
     }
 
-    /// Payload a greenlet has when it is switched away (`PythonState::operator<<` in greenlet's `TPythonState.cpp`).
+    /// What a greenlet has when it is switched away (`PythonState::operator<<` in greenlet's `TPythonState.cpp`).
     pub fn save_stack_greenlet(&mut self, frames: &StackFrames, away: Greenlet) -> Greenlet {
         let chunk = self.state + self.chunk_field();
         let data_stack = [0, 8, 16].map(|word| self.recorder.memory.word(chunk + word));

@@ -12,25 +12,25 @@ use super::memory::{Log, Memory};
 use super::setup::Setup;
 use super::thread::NS;
 
-/// Payload a call of the kernel takes before its first range and after its last one.
+/// What a call of the kernel takes before its first range and after its last one.
 const CALL_PS: u64 = 500 * NS;
 const END_OF_CALL_PS: u64 = 200 * NS;
 
-/// Payload a range takes, and each of its bytes (10 GB/s).
+/// What a range takes, and each of its bytes (10 GB/s).
 const RANGE_PS: u64 = 330 * NS;
 const BYTE_PS: u64 = 100;
 
 /// For so long a thread keeps the GIL that another one wants.
 const TURN_PS: u64 = 5_000_000 * NS;
 
-/// Payload a stop takes until the thread stands: at least, and as much again by chance, so that what was read before does
+/// What a stop takes until the thread stands: at least, and as much again by chance, so that what was read before does
 /// not decide where in a short loop it stands.
 const STOP_PS: u64 = 15_000 * NS;
 
-/// Payload the end of a stop takes.
+/// What the end of a stop takes.
 const END_OF_STOP_PS: u64 = 10_000 * NS;
 
-/// Payload an instruction takes.
+/// What an instruction takes.
 const INSTRUCTION_PS: u64 = 500;
 
 /// A thread, and for how long it had which stack.

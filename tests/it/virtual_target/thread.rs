@@ -69,7 +69,7 @@ pub enum Entry {
     },
 }
 
-/// Payload a greenlet has while it is switched away.
+/// What a greenlet has while it is switched away.
 #[derive(Debug, Clone, Default)]
 pub struct Greenlet {
     pub stack: Vec<Activation>,

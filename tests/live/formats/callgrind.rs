@@ -1,4 +1,4 @@
-//! Payload Valgrind's callgrind_annotate makes of callgrind files.
+//! What Valgrind's callgrind_annotate makes of callgrind files.
 
 use std::process::Command;
 

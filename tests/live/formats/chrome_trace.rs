@@ -1,4 +1,4 @@
-//! Payload speedscope makes of files in Chrome's Trace Event Format.
+//! What speedscope makes of files in Chrome's Trace Event Format.
 
 use rsamp::export::Format;
 use rsamp::profile::event::{Event, FrameId, StackId};

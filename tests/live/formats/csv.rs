@@ -1,4 +1,4 @@
-//! Payload Python's csv module makes of tables.
+//! What Python's csv module makes of tables.
 
 use std::process::Command;
 

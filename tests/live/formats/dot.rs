@@ -1,4 +1,4 @@
-//! Payload Graphviz makes of call graphs.
+//! What Graphviz makes of call graphs.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Payload a JSON parser other than ours makes of profiles for the Firefox Profiler.
+//! What a JSON parser other than ours makes of profiles for the Firefox Profiler.
 
 use std::process::Command;
 

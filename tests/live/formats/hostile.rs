@@ -1,4 +1,4 @@
-//! Payload the tools make of names that break what is not written with care.
+//! What the tools make of names that break what is not written with care.
 
 use std::path::Path;
 use std::process::Command;

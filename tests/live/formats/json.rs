@@ -1,4 +1,4 @@
-//! Payload a script makes of rsamp's own JSON.
+//! What a script makes of rsamp's own JSON.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Payload line_profiler, 4 and 5, makes of its file.
+//! What line_profiler, 4 and 5, makes of its file.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Payload memory_profiler's mprof makes of its file.
+//! What memory_profiler's mprof makes of its file.
 
 use std::path::Path;
 use std::process::Command;

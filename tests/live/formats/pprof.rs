@@ -1,4 +1,4 @@
-//! Payload Go's pprof makes of pprof files.
+//! What Go's pprof makes of pprof files.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Payload speedscope makes of the files that are its own.
+//! What speedscope makes of the files that are its own.
 
 use std::process::Command;
 
