@@ -132,11 +132,11 @@ impl StackRanges {
 
     /// Asks for the frames; returns where the ranges and the chunks begin.
     fn plan_frames(&self, window: &mut Window) -> (usize, usize) {
-        let ranges = window.len();
+        let ranges = window.piece_count();
         for range in self.outside.ranges() {
             window.want(range.at, range.length);
         }
-        let chunks = window.len();
+        let chunks = window.piece_count();
         for chunk in self.chunks.iter() {
             window.want(chunk.at, chunk.copied as usize);
         }

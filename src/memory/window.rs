@@ -32,7 +32,7 @@ impl Window {
 
     /// How many pieces were asked for.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn piece_count(&self) -> usize {
         self.pieces.len()
     }
 
