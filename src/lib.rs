@@ -15,6 +15,27 @@
 //! Data flows one way. [`profile::event::Event`] is the hinge: the sampler emits events, a recording
 //! is events on disk, and a [`profile::Profile`] is events folded: "record, read, fold" equals "fold".
 //!
+//! # Where to enter
+//!
+//! The program is [`cli::main`]. A library user reads a process once with [`sampler::dump`], samples it with
+//! [`sampler::sample`], reads recordings with [`recording::Reader`], folds events with [`profile::Profile`], and writes
+//! a format with [`export::write`]:
+//!
+//! ```no_run
+//! use rsamp::process::Pid;
+//! use rsamp::sampler;
+//!
+//! let dump = sampler::dump(Pid(4242))?;
+//! for thread in &dump.threads {
+//!     println!("{}", thread.name.as_deref().unwrap_or("a thread"));
+//!     // Innermost first.
+//!     for frame in &thread.frames {
+//!         println!("    {} ({:?}, line {:?})", frame.name, frame.file, frame.line);
+//!     }
+//! }
+//! # Ok::<(), sampler::SamplerError>(())
+//! ```
+//!
 //! # The rooms, in reading order
 //!
 //! | room | what it turns into what | names |
@@ -31,7 +52,13 @@
 //! | [`run`] | a request into finished files: samples or recordings into sinks, and those into outputs | all above but `sys` |
 //! | [`cli`] | what the user typed into requests, and what came of them into text, hints and exit codes | all but `sys` |
 //!
-//! The test `tests/it/architecture.rs` fails when a room names one that its row does not list.
+//! The test `tests/it/architecture.rs` fails when a room names one that its row does not list, or when files of one
+//! room name each other in a circle.
+//!
+//! What is absent: `profile` and `export` know no process, no memory and no file; `recording` knows no sampler; the
+//! sampler knows no file that it writes. `run` knows no option, no exit code and no terminal: it warns on standard error,
+//! and `cli` says everything else. Which version of CPython is read is a row of [`cpython::layout::rows`]; no other code
+//! tells versions apart.
 //!
 //! # What happens at a tick
 //!

@@ -4,7 +4,7 @@ pub mod version;
 
 pub mod layout;
 
-pub mod landmarks;
+mod landmarks;
 
 pub mod known_files;
 
@@ -21,25 +21,25 @@ mod sample;
 mod stop_threads;
 mod stops;
 
-pub mod threads;
+mod threads;
 
 pub mod frames;
 
-pub mod top;
+mod top;
 
 mod links;
 
 mod chunks;
 
-pub mod shape;
+mod shape;
 
-pub mod places;
+mod places;
 
 mod complete;
 
 mod outside;
 
-pub mod pace;
+mod pace;
 
 pub mod code;
 

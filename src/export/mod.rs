@@ -40,41 +40,41 @@ mod spec;
 
 mod input;
 
-pub mod drawing;
+mod drawing;
 
 mod summary_options;
 
-pub mod flamegraph;
+mod flamegraph;
 
-pub mod pstats;
+mod pstats;
 
-pub mod folded;
+mod folded;
 
 pub mod text;
 
-pub mod speedscope;
+mod speedscope;
 
-pub mod callgrind;
+mod callgrind;
 
-pub mod pprof;
+mod pprof;
 
-pub mod dot;
+mod dot;
 
-pub mod json;
+mod json;
 
-pub mod csv;
+mod csv;
 
-pub mod usage_csv;
+mod usage_csv;
 
-pub mod lprof;
+mod lprof;
 
-pub mod mprof;
+mod mprof;
 
 mod over_ranks;
 
-pub mod firefox;
+mod firefox;
 
-pub mod chrome_trace;
+mod chrome_trace;
 
 pub mod source_text;
 

@@ -2,13 +2,13 @@
 //!
 //! And the job of a batch system into its processes on all its nodes, and what is asked of them into a command on each.
 
-pub mod ranks;
+mod ranks;
 
-pub mod options;
+mod options;
 
 pub mod wrappers;
 
-pub mod command_line;
+mod command_line;
 
 pub mod batch;
 
@@ -20,6 +20,6 @@ pub mod shims;
 
 pub mod job;
 
-pub use command_line::{Launch, LaunchError, Launcher, LauncherChoice, find};
+pub use command_line::{Launch, LaunchError, Launcher, LauncherChoice, find, prefix};
 pub use job::{InvalidJobName, Job, JobName, SlurmError};
 pub use ranks::{JobContext, STEP_LAUNCH};

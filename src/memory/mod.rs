@@ -1,9 +1,9 @@
 //! Turns an address of the target into bytes.
 
-pub mod blocks;
-pub mod live;
-pub mod resident;
-pub mod snapshot;
+mod blocks;
+mod live;
+mod resident;
+mod snapshot;
 pub mod window;
 
 use std::fmt;

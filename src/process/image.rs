@@ -372,14 +372,14 @@ mod tests {
         let path = folder.path().join("libpython_x.so");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let maps = format!("1000-2000 r-xp 0 08:01 7 {}\n", path.display());
-        let file = mapped_files(parse_maps(&maps).unwrap()).remove(0);
+        let file = mapped_files(parse_maps(maps.as_bytes()).unwrap()).remove(0);
         let process = Process::open(Pid(std::process::id() as i32)).unwrap();
         let error = file.open(&process).unwrap_err();
         assert!(matches!(error, ImageError::Replaced { .. }), "{error}");
     }
 
     fn bias(segments: &[Segment], maps: &str) -> Option<u64> {
-        load_bias(segments, &parse_maps(maps).unwrap())
+        load_bias(segments, &parse_maps(maps.as_bytes()).unwrap())
     }
 
     #[test]
@@ -423,7 +423,7 @@ mod tests {
         let maps = "1000-2000 r--p 0 08:01 7 /lib/a\n2000-3000 r-xp 0 08:01 7 /lib/a\n\
                     3000-4000 r--p 0 08:01 8 /data\n4000-5000 r-xp 0 08:02 7 /lib/b (deleted)\n\
                     5000-6000 r-xp 0 00:00 0 [vdso]\n6000-7000 rw-p 0 08:01 7 /lib/a\n";
-        let files = mapped_files(parse_maps(maps).unwrap());
+        let files = mapped_files(parse_maps(maps.as_bytes()).unwrap());
         let summary: Vec<_> = files
             .iter()
             .map(|file| {

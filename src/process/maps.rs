@@ -76,26 +76,18 @@ impl Process {
     /// When they cannot be read: it ended, or permission is lacking.
     pub fn mappings(&self) -> Result<Vec<Mapping>, ProcessError> {
         let bytes = read_proc(with_memory(self.pid()), "maps")?;
-        parse_maps_bytes(&bytes).map_err(|source| ProcessError::Maps {
+        parse_maps(&bytes).map_err(|source| ProcessError::Maps {
             pid: self.pid(),
             source,
         })
     }
 }
 
-/// Parses the text of `/proc/PID/maps`.
+/// Parses `/proc/PID/maps`, of which paths need not be UTF-8.
 ///
 /// # Errors
 /// When a line lacks a field that proc(5) promises.
-pub fn parse_maps(text: &str) -> Result<Vec<Mapping>, MapsError> {
-    parse_maps_bytes(text.as_bytes())
-}
-
-/// As [`parse_maps`], for paths that are not UTF-8.
-///
-/// # Errors
-/// As [`parse_maps`].
-pub fn parse_maps_bytes(text: &[u8]) -> Result<Vec<Mapping>, MapsError> {
+pub fn parse_maps(text: &[u8]) -> Result<Vec<Mapping>, MapsError> {
     text.split(|&byte| byte == b'\n')
         .enumerate()
         .filter(|(_, line)| !line.is_empty())
@@ -202,7 +194,7 @@ mod tests {
     use super::*;
 
     fn one(line: &str) -> Mapping {
-        let mut mappings = parse_maps(line).unwrap();
+        let mut mappings = parse_maps(line.as_bytes()).unwrap();
         assert_eq!(mappings.len(), 1);
         mappings.remove(0)
     }
@@ -271,7 +263,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_stay_as_they_are() {
-        let mappings = parse_maps_bytes(b"1000-2000 r--p 0 08:01 7 /tmp/\xff.so\n").unwrap();
+        let mappings = parse_maps(b"1000-2000 r--p 0 08:01 7 /tmp/\xff.so\n").unwrap();
         assert_eq!(
             mappings[0].path,
             Some(OsString::from_vec(b"/tmp/\xff.so".to_vec()).into())
@@ -282,7 +274,7 @@ mod tests {
     fn damaged_lines_are_refused_and_named() {
         let check = |line: &str, wrong: &str| {
             let text = format!("1000-2000 r--p 0 08:01 7\n{line}\n");
-            let MapsError::Field { line, field, .. } = parse_maps(&text).unwrap_err();
+            let MapsError::Field { line, field, .. } = parse_maps(text.as_bytes()).unwrap_err();
             assert_eq!((line, field), (2, wrong));
         };
         check("xyz", "permissions");

@@ -6,33 +6,33 @@ use std::io;
 use nix::errno::Errno;
 use thiserror::Error;
 
-pub mod identity;
+mod identity;
 
 mod kept_file;
 
-pub mod maps;
+mod maps;
 
-pub mod stat;
+mod stat;
 
 mod status;
 
-pub mod tasks;
+mod tasks;
 
-pub mod syscall;
+mod syscall;
 
-pub mod descriptor;
+mod descriptor;
 
 pub mod counters;
 
-pub mod limits;
+mod limits;
 
-pub mod file_systems;
+mod file_systems;
 
-pub mod page_map;
+mod page_map;
 
 pub mod reading_process;
 
-pub mod reading_thread;
+mod reading_thread;
 
 mod effort;
 mod elf;
@@ -43,19 +43,19 @@ pub mod image;
 
 pub mod births;
 
-pub mod alarm;
+mod alarm;
 
 pub mod permission;
 
-pub mod credentials;
+mod credentials;
 
-pub mod regular_file;
+mod regular_file;
 
 pub mod fork;
 
-pub mod direct_signals;
+mod direct_signals;
 
-pub mod witness;
+mod witness;
 
 pub mod spawn;
 

@@ -17,7 +17,7 @@ mod budget;
 mod columns;
 mod unpacked;
 
-pub mod writer;
+mod writer;
 
 mod worth;
 
@@ -25,15 +25,15 @@ mod flushing;
 
 mod spill;
 
-pub mod thin;
+mod thin;
 
 pub mod size_limit;
 
-pub mod recorder;
+mod recorder;
 
 pub mod reader;
 
-pub mod merge;
+mod merge;
 
 pub mod source;
 

@@ -23,7 +23,7 @@ pub mod outputs;
 
 pub mod sources;
 
-pub mod header;
+mod header;
 
 pub mod headlines;
 

@@ -4,9 +4,9 @@ pub mod rate;
 
 pub mod schedule;
 
-pub mod ticker;
+mod ticker;
 
-pub mod gaps;
+mod gaps;
 
 pub mod target;
 
@@ -16,43 +16,43 @@ pub mod observe;
 
 pub mod intern;
 
-pub mod thread_states;
+mod thread_states;
 
-pub mod cpu;
+mod cpu;
 
-pub mod held;
+mod held;
 
-pub mod activity;
+mod activity;
 
-pub mod gil_waits;
+mod gil_waits;
 
-pub mod roles;
+mod roles;
 
-pub mod resident;
+mod resident;
 
-pub mod faults;
+mod faults;
 
 mod change;
 
-pub mod course;
+mod course;
 
-pub mod growth;
+mod growth;
 
-pub mod usage;
+mod usage;
 
 pub mod threads;
 
-pub mod program;
+mod program;
 
-pub mod finder;
+mod finder;
 
-pub mod process_tree;
+mod process_tree;
 
-pub mod record;
+mod record;
 
-pub mod part;
+mod part;
 
-pub mod dump;
+mod dump;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

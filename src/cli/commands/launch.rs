@@ -125,7 +125,7 @@ pub fn before_ranks(
         Some(python) => python.to_owned(),
         None => python_of(command.get(launch.name_at())),
     };
-    let prefix = launch::command_line::prefix(&rsamp, options, folder);
+    let prefix = launch::prefix(&rsamp, options, folder);
     Ok(launch.insert(command, &prefix, &python))
 }
 

@@ -19,13 +19,13 @@ mod names;
 
 pub use names::Names;
 
-pub mod flamegraph;
+mod flamegraph;
 
 pub mod table;
 
-pub mod csv;
+mod csv;
 
-pub mod json;
+mod json;
 
 /// A file format of a diff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
