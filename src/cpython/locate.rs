@@ -17,6 +17,7 @@ use super::layout::Layout;
 use super::layout::debug_offsets::{self, DebugOffsets};
 use super::layout::rows::{self, Row};
 use super::layout::traits::{GilHome, Traits};
+use super::legacy;
 use super::limited::Limited;
 use super::objects::{dict_entries, find};
 use super::version::Version;
@@ -246,7 +247,7 @@ fn in_image(
             Ok(None)
         };
     };
-    if rows::is_legacy(version) {
+    if legacy::IS_BUILT_IN && rows::is_legacy(version) {
         return Ok(Some(Found::Legacy(version)));
     }
     // One that describes itself was found by that, or cannot be read.

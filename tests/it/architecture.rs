@@ -418,7 +418,7 @@ mod versions {
     const MAY_KNOW_VERSIONS: &[&str] = &[
         "cpython/version.rs",
         "cpython/layout/rows.rs",
-        "cpython/legacy.rs",
+        "cpython/legacy/py_spy_reader.rs",
     ];
 
     #[test]
