@@ -6,10 +6,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use super::spec::Spec;
-use super::{
-    callgrind, chrome_trace, csv, dot, firefox, flamegraph, folded, json, lprof, mprof, over_ranks,
-    pprof, pstats, speedscope, text, usage_csv,
-};
+use super::*;
 
 /// Makes the list of formats: a line for each, with the [`Spec`] in the file that writes it.
 macro_rules! formats {
