@@ -214,7 +214,7 @@ fn what_cannot_be_reached_is_said() {
     check(
         &mut dump(&cluster, &["--job", &step]),
         3,
-        &["has no step 7", &known],
+        &["has no running step 7", &known],
     );
     check(
         &mut dump(&cluster, &["--job", &running.id]),

@@ -156,7 +156,12 @@ fn a_signal_ends_the_wait_for_the_reader_of_a_pipe() {
         // It is taken only when all is written, so that it is a zombie as long as rsamp waits.
         let stat = format!("/proc/{program}/stat");
         await_until(|| fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") Z ")));
-        nix::sys::signal::kill(Pid::from_raw(talk.child.id() as i32), signal).expect("sent");
+        // One that comes before rsamp waits for the reader is taken for the program's.
+        let rsamp = Pid::from_raw(talk.child.id() as i32);
+        await_until(|| {
+            nix::sys::signal::kill(rsamp, signal).expect("sent");
+            talk.child.try_wait().expect("asked").is_some()
+        });
         // By the signal that killed the program, after the other copy was written.
         let status = talk.child.wait().expect("ended");
         assert_eq!(status.signal(), Some(libc::SIGKILL), "{signal}: {status}");
