@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::test_runner::RngSeed;
 use rsamp::cpython::layout::debug_offsets;
 use rsamp::cpython::line_table::{LineFormat, LineIndex, LineTable};
 use rsamp::cpython::locate::Interpreter;
@@ -244,6 +245,21 @@ fn frames_of_an_absurd_size_are_survived() {
             let whole = Whole::new(fake.memory(), fake.interpreter());
             survives(&whole, &[], false);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, rng_seed: RngSeed::Fixed(54), ..ProptestConfig::default() })]
+
+    /// One of these cases has sizes of frames that lead round and round through the chunks of the data stack: looked
+    /// through anew for each of 2^18 frames, that took minutes.
+    #[test]
+    fn frames_in_a_circle_are_not_followed_again_and_again(
+        which in 0..4usize,
+        damage in any_damage(),
+        is_known: bool,
+    ) {
+        FAKES.with(|fakes| survives(&fakes[which], &damage, is_known));
     }
 }
 

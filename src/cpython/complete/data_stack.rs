@@ -3,6 +3,8 @@
 //! The frames of a thread lie one after another in the chunks of its data stack, in calling order; those of generators lie
 //! in the heap, and belong where they name their callers.
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::{AFTER, BEFORE, Completing, Linked, is_generator};
 use crate::cpython::frames::{MAX_WALK, RawFrame, RawStack, StackEnd};
 use crate::cpython::places::slot;
@@ -88,7 +90,13 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
     /// Follows the callers of `named`, of which those on the data stack are `callers`, outermost first.
     fn follow_inside(&mut self, named: Linked, mut callers: &[Linked], stack: &mut RawStack) {
         let mut next = Some(named);
+        // Looked up, not searched: a hostile program may have as many frames as are walked.
+        let mut met = FxHashSet::default();
+        let mut numbers: Option<FxHashMap<Address, usize>> = None;
         while let Some(Linked { frame, mut caller }) = next {
+            if !self.knows_chunk || !self.places.is_on_data_stack(frame.at) {
+                met.insert(frame.at);
+            }
             stack.frames.push(frame);
             if stack.frames.len() >= MAX_WALK {
                 stack.end = StackEnd::TooDeep;
@@ -99,7 +107,15 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
                 stack.frames[top].entered_from_c = true;
                 caller = before;
             }
-            next = self.caller_inside(&stack.frames, caller, &mut callers);
+            if is_generator(&frame, self.copy.codes) {
+                // The frame of what it is about to call may be there already.
+                let numbers = numbers.get_or_insert_with(|| numbered(callers));
+                let known = numbers
+                    .get(&caller)
+                    .filter(|number| **number < callers.len());
+                callers = &callers[..known.map_or(callers.len(), |number| number + 1)];
+            }
+            next = self.caller_inside(&frame, caller, &met, &mut callers);
             if next.is_none() && !self.is_outermost(&frame, caller) {
                 stack.end = StackEnd::Unreadable(caller);
             }
@@ -112,45 +128,46 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
         !is_broken && !is_generator(frame, self.copy.codes)
     }
 
-    /// The caller of the last of `frames`, which names `caller`. Takes it off `callers` if it is among them.
+    /// The caller of `callee`, which names `caller`. Takes it off `callers` if it is the last of them. `met` are the frames
+    /// so far that are not on the data stack.
     fn caller_inside(
         &mut self,
-        frames: &[RawFrame],
+        callee: &RawFrame,
         caller: Address,
+        met: &FxHashSet<Address>,
         callers: &mut &[Linked],
     ) -> Option<Linked> {
-        let callee = frames.last()?;
-        let is_generator = is_generator(callee, self.copy.codes);
-        if is_generator {
-            // The frame of what it is about to call may be there already.
-            let known = callers.iter().rposition(|known| known.frame.at == caller);
-            *callers = &callers[..known.map_or(callers.len(), |number| number + 1)];
-        }
         if callers.last().is_some_and(|last| last.frame.at == caller) {
             return take_last(callers);
         }
-        let mut elsewhere = self.elsewhere(caller, frames);
-        if elsewhere.is_none() && is_generator {
+        let mut elsewhere = self.elsewhere(caller, met);
+        if elsewhere.is_none() && is_generator(callee, self.copy.codes) {
             self.is_certain = false;
             let resumer = self.resumer(callee);
-            elsewhere = resumer.and_then(|resumer| self.elsewhere(resumer, frames));
+            elsewhere = resumer.and_then(|resumer| self.elsewhere(resumer, met));
         }
         elsewhere
-            .or_else(|| self.between(caller, frames, callers))
+            .or_else(|| self.between(caller, callee, met, callers))
             .or_else(|| take_last(callers))
     }
 
-    /// The frame at `at`, which is named as the caller of the last of `frames`, if what is known of the data stack does
-    /// not reach as far.
-    fn between(&mut self, at: Address, frames: &[RawFrame], callers: &[Linked]) -> Option<Linked> {
+    /// The frame at `at`, which is named as the caller of `callee`, if what is known of the data stack does not reach as
+    /// far.
+    fn between(
+        &mut self,
+        at: Address,
+        callee: &RawFrame,
+        met: &FxHashSet<Address>,
+        callers: &[Linked],
+    ) -> Option<Linked> {
         let is_next = match self.knows_chunk {
             true => {
-                let callee = frames.last()?.at;
+                let callee = callee.at;
                 let is_inside = |at| self.places.is_on_data_stack(at);
                 let is_beyond = callers.last().is_none_or(|last| last.frame.at < at);
                 is_inside(at) && is_inside(callee) && is_beyond && at < callee
             }
-            false => frames.iter().all(|known| known.at != at),
+            false => !met.contains(&at),
         };
         if at.is_null() || !is_next {
             return None;
@@ -170,13 +187,13 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
         }
     }
 
-    /// The generator's frame at `at`, outside of the data stack, if it is not among `frames` yet.
-    fn elsewhere(&mut self, at: Address, frames: &[RawFrame]) -> Option<Linked> {
+    /// The generator's frame at `at`, outside of the data stack, if it was not met yet.
+    fn elsewhere(&mut self, at: Address, met: &FxHashSet<Address>) -> Option<Linked> {
         if at.is_null() || self.places.is_on_data_stack(at) {
             return None;
         }
         let found = self.frame(at)?;
-        let is_new = frames.iter().all(|known| known.at != at);
+        let is_new = !met.contains(&at);
         (is_new && is_generator(&found.frame, self.copy.codes)).then_some(found)
     }
 
@@ -187,6 +204,7 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
             return before;
         };
         let mut at = first.first_frame;
+        let mut turns = 0;
         while at != end && before.frames.len() < MAX_WALK {
             let (chunks, copy) = (&self.places.chunks, self.copy);
             let Slot::Frame(frame, caller) = slot(chunks, at, planned, copy.window, copy.format)
@@ -198,7 +216,13 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
                 return before;
             };
             before.frames.push(Linked { frame, caller });
-            at = chunks.slot_after(at + bytes);
+            let next = chunks.slot_after(at + bytes);
+            // A newer chunk may lie below an older one, but sizes that are not true may lead round in a circle.
+            turns += usize::from(next <= at);
+            if turns > chunks.len() {
+                return before;
+            }
+            at = next;
         }
         before.leads_there = at == end;
         before
@@ -210,6 +234,14 @@ impl Before {
         self.frames.len() == other.frames.len()
             && self.frames.iter().zip(&other.frames).all(|(a, b)| a.is(b))
     }
+}
+
+/// The number of each frame, by where it is.
+fn numbered(frames: &[Linked]) -> FxHashMap<Address, usize> {
+    let frames = frames.iter().enumerate();
+    frames
+        .map(|(number, known)| (known.frame.at, number))
+        .collect()
 }
 
 fn take_last(frames: &mut &[Linked]) -> Option<Linked> {
