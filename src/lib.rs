@@ -62,19 +62,19 @@
 //!
 //! # What happens at a tick
 //!
-//! 1. [`sampler::ticker`] waits until the [`sampler::schedule`] says so, or until the
+//! 1. `sampler::ticker` waits until the [`sampler::schedule`] says so, or until the
 //!    [`process::Alarm`] tells that a process has ended or an interpreter was found;
 //!    [`sampler::rate`] decides how often that is.
-//! 2. Every 10 ms [`sampler::process_tree`] asks [`process::Births`] for new processes: one system call
+//! 2. Every 10 ms `sampler::process_tree` asks [`process::Births`] for new processes: one system call
 //!    when there is none on the whole machine. Those that were forked are read like their parents from
-//!    then on; the others are for [`sampler::finder`], on a thread of its own, until they become Python.
-//! 3. One after another, each [`sampler::program`] is read: [`cpython::reader`] asks one
+//!    then on; the others are for `sampler::finder`, on a thread of its own, until they become Python.
+//! 3. One after another, each `sampler::program` is read: [`cpython::reader`] asks one
 //!    [`memory::Window`] for the GIL ([`cpython::gil`]), at times for the lists of interpreters and
-//!    threads ([`cpython::threads`]), and, for each thread that may have held the GIL meanwhile, for the
-//!    thread state and the places where its frames lay last time ([`cpython::places::StackRanges`]). All of
+//!    threads (`cpython::threads`), and, for each thread that may have held the GIL meanwhile, for the
+//!    thread state and the places where its frames lay last time (`cpython::places::StackRanges`). All of
 //!    it comes with one `process_vm_readv`.
-//! 4. [`cpython::frames`] walks each stack in the copy; [`cpython::top`] finds the frame that was executing
-//!    in it, by the rule of the version, and [`cpython::shape`] whether the frames lie as calls lay them. If
+//! 4. [`cpython::frames`] walks each stack in the copy; `cpython::top` finds the frame that was executing
+//!    in it, by the rule of the version, and `cpython::shape` whether the frames lie as calls lay them. If
 //!    that does not decide, what the copy named is completed by what is read afterwards, and the sample counts as
 //!    undetermined: another moment is never chosen. Where that is the case for more than 1 % of a thread's samples,
 //!    it is read while it stands still, stopped by ptrace or off the CPU, at ticks that chance chooses.
@@ -82,13 +82,13 @@
 //!    interpreter counts those that were freed (3.14 on) whenever that count has moved, else the young ones
 //!    at every tick and the old ones every 10 ms.
 //! 6. [`sampler::intern`] numbers the stacks, [`sampler::threads`] books the measured time since the
-//!    last tick to them. [`sampler::activity`] asks the kernel what each thread that may have run does
-//!    ([`process::syscall`]), [`sampler::gil_waits`] tells native code from waiting for the GIL,
-//!    [`sampler::cpu`] keeps the CPU time that is booked with what the kernel counts,
-//!    [`sampler::held`] holds runs back until that is sure, [`sampler::roles`] decides whose doing growing memory and
-//!    the waiting of others are, [`sampler::growth`] which of a thread's stacks changed memory ([`sampler::resident`],
-//!    [`sampler::faults`], [`sampler::course`]), and [`sampler::usage`] reads the counters of the process ten times a
-//!    second. Time that no tick sampled ([`sampler::gaps`]) is attributed to a frame that says why.
+//!    last tick to them. `sampler::activity` asks the kernel what each thread that may have run does
+//!    (`process::syscall`), `sampler::gil_waits` tells native code from waiting for the GIL,
+//!    `sampler::cpu` keeps the CPU time that is booked with what the kernel counts,
+//!    `sampler::held` holds runs back until that is sure, `sampler::roles` decides whose doing growing memory and
+//!    the waiting of others are, `sampler::growth` which of a thread's stacks changed memory (`sampler::resident`,
+//!    `sampler::faults`, `sampler::course`), and `sampler::usage` reads the counters of the process ten times a
+//!    second. Time that no tick sampled (`sampler::gaps`) is attributed to a frame that says why.
 //! 7. [`profile::Profile::apply`] folds the events, while a [`recording::Recorder`] hands them to the
 //!    thread that writes them.
 //!

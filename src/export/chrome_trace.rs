@@ -11,7 +11,6 @@
 //! Viewers tell processes and threads apart by their numbers alone. Where two have the same, or a
 //! thread's is not known, another is made up; the true ones are in the names.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io;
 
@@ -58,9 +57,7 @@ pub(super) const CHROME_TRACE: Spec = Spec::new(
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let profile = input.profile;
     let meta = input.meta;
-    let timeline = profile
-        .timeline()
-        .map_or_else(|| Cow::Owned(profile.unordered()), Cow::Borrowed);
+    let timeline = profile.timeline_or_unordered();
     let places = FrameGroups::of(profile, meta.drawing.by_line);
     let mut names = labels::of_functions(places.rows());
     names.push(labels::NO_PYTHON_FRAMES.to_owned());

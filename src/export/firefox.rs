@@ -8,7 +8,6 @@
 //!
 //! Without a timeline, stacks lie side by side in the order in which they were first seen.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 
@@ -43,9 +42,7 @@ pub(super) const FIREFOX: Spec = Spec::new(
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let profile = input.profile;
     let meta = input.meta;
-    let timeline = profile
-        .timeline()
-        .map_or_else(|| Cow::Owned(profile.unordered()), Cow::Borrowed);
+    let timeline = profile.timeline_or_unordered();
     let places = FrameGroups::of(profile, meta.drawing.by_line);
     let mut builder = Builder::new(profile, meta, &places);
     let mut first_thread = None;

@@ -97,7 +97,7 @@ impl Format {
     }
 
     /// Whether it shows what was seen when, if it is given a profile made by
-    /// [`Profile::with_timeline`].
+    /// [`Profile::with_timeline`](crate::profile::Profile::with_timeline).
     #[must_use]
     pub fn has_time_axis(self) -> bool {
         self.spec().has_time_axis

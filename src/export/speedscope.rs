@@ -6,7 +6,6 @@
 //!
 //! A frame is a function with the line of its definition; with `by_line`, one executed line of it.
 
-use std::borrow::Cow;
 use std::io;
 
 use serde::{Serialize, Serializer};
@@ -59,9 +58,7 @@ pub(super) const SPEEDSCOPE: Spec = Spec::new(
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let profile = input.profile;
     let meta = input.meta;
-    let timeline = profile
-        .timeline()
-        .map_or_else(|| Cow::Owned(profile.unordered()), Cow::Borrowed);
+    let timeline = profile.timeline_or_unordered();
     let places = FrameGroups::of(profile, meta.drawing.by_line);
     let mut names = labels::of_threads(profile);
     if names.is_empty() {

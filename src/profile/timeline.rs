@@ -1,6 +1,6 @@
 //! Turns samples into the runs of each thread in the order of time.
 //!
-//! A [`Profile`] forgets when a stack was seen. One made by [`Profile::with_timeline`] keeps this as
+//! A [`Profile`](super::Profile) forgets when a stack was seen. One made by [`Profile::with_timeline`](super::Profile::with_timeline) keeps this as
 //! well, for the formats that have a time axis; its size grows with the number of runs.
 
 use super::event::{Loss, Sample, ThreadId};

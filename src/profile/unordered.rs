@@ -1,10 +1,19 @@
 //! Turns a profile that did not keep what was seen when into a timeline: widths are right, the order is not.
 
+use std::borrow::Cow;
+
 use super::event::{Loss, Nanos, Sample};
 use super::timeline::Timeline;
 use super::{Profile, Row};
 
 impl Profile {
+    /// What was seen when; where that was not kept, the stacks as [`Profile::unordered`] lays them.
+    #[must_use]
+    pub fn timeline_or_unordered(&self) -> Cow<'_, Timeline> {
+        self.timeline()
+            .map_or_else(|| Cow::Owned(self.unordered()), Cow::Borrowed)
+    }
+
     /// The stacks of a profile without a timeline, each once, laid end to end: widths are right,
     /// the order is that in which the stacks were first seen.
     #[must_use]

@@ -79,7 +79,7 @@ pub enum Finding<'p> {
     },
     /// There are too few samples for the digits shown.
     FewSamples {
-        /// How many of the same length would be as exact ([`Profile::effective_samples`]).
+        /// How many of the same length would be as exact ([`Profile::effective_samples`](crate::profile::Profile::effective_samples)).
         samples: u64,
         /// The largest share of a function, from 0 to 1.
         share: f64,

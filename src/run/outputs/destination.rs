@@ -178,7 +178,7 @@ impl Destination {
         }
     }
 
-    /// The permissions of the file that [`Place::open`] makes for [`Readers::Usual`]; `None` where it makes none.
+    /// The permissions of the file that [`Destination::open`] makes for [`Readers::Usual`]; `None` where it makes none.
     #[must_use]
     pub fn usual_permissions(&self) -> Option<Permissions> {
         let new = || Permissions::from_mode(Readers::Usual.mode() & !umask());

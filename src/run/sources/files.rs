@@ -1,16 +1,16 @@
 //! Turns the name of a file, as the target knows it, into its text, which a [`crate::run::sources::reader`] reads.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::process::{ChildStdin, ChildStdout};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFlags;
 
+use crate::process::reading_process::{ReadingChild, read_answer, wait_for};
 use crate::process::{Pid, Process};
 use crate::profile::event::ProcessId;
 use crate::recording::{ProcessFiles, Text};
@@ -25,9 +25,6 @@ const MAX_REQUEST_BYTES: usize = 4096;
 
 /// No answer is longer: the largest text, with every byte of it escaped.
 const MAX_ANSWER_BYTES: usize = 32 << 20;
-
-/// How long the reader may take to end, once it is killed.
-const END_PATIENCE: Duration = Duration::from_millis(100);
 
 /// What of the files of the processes gets into a recording.
 #[derive(Debug)]
@@ -91,7 +88,7 @@ pub struct SourceReader {
 struct Answers {
     /// `None` once one did not come in time.
     from: Option<ChildStdout>,
-    child: Child,
+    child: ReadingChild,
 }
 
 impl SourceReader {
@@ -100,15 +97,7 @@ impl SourceReader {
     /// # Errors
     /// When it cannot be started.
     pub fn start() -> io::Result<SourceReader> {
-        let mut command = Command::new("/proc/self/exe");
-        // Not in the process group that Ctrl-C ends, nor in a folder whose file system may have to go.
-        command.arg0("rsamp").arg(READ_SOURCES);
-        command.process_group(0).current_dir("/");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.stderr(Stdio::null()).spawn()?;
-        let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        };
+        let (child, requests, answers) = ReadingChild::start(&[READ_SOURCES])?;
         fcntl(&requests, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         fcntl(&answers, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let answers = Mutex::new(Answers {
@@ -124,9 +113,9 @@ impl SourceReader {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let request = Request::File(whose, file.to_owned());
         let answer = answers.from.as_mut().map(|from| {
-            wait(self.requests.as_fd(), PollFlags::POLLOUT, deadline)
+            wait_for(self.requests.as_fd(), PollFlags::POLLOUT, deadline)
                 .and_then(|()| self.say(&request))
-                .and_then(|()| read_line(from, deadline))
+                .and_then(|()| read_answer(from, MAX_ANSWER_BYTES, deadline))
         })?;
         match answer {
             Ok(line) => serde_json::from_slice(&line).ok()?,
@@ -153,20 +142,9 @@ impl SourceReader {
 }
 
 impl Answers {
-    /// Kills the reader. One that hangs in the kernel is left behind: it ends when the file system answers.
     fn end(&mut self) {
         self.from = None;
-        let _ = self.child.kill();
-        let killed = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && killed.elapsed() < END_PATIENCE {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
-impl Drop for Answers {
-    fn drop(&mut self) {
-        self.end();
+        self.child.end();
     }
 }
 
@@ -176,34 +154,6 @@ fn complain_of(file: &str) {
          their text"
     );
     warn(error);
-}
-
-/// Reads up to the end of a line, which it leaves out.
-fn read_line(from: &mut ChildStdout, deadline: Instant) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    let mut piece = [0; 1 << 16];
-    while line.len() < MAX_ANSWER_BYTES {
-        wait(from.as_fd(), PollFlags::POLLIN, deadline)?;
-        match from.read(&mut piece)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            length => line.extend_from_slice(&piece[..length]),
-        }
-        // Nothing comes behind it, for nothing was asked.
-        if line.last() == Some(&b'\n') {
-            line.pop();
-            return Ok(line);
-        }
-    }
-    Err(io::ErrorKind::InvalidData.into())
-}
-
-fn wait(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Instant) -> io::Result<()> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-    match poll(&mut [PollFd::new(fd, flags)], timeout)? {
-        0 => Err(io::ErrorKind::TimedOut.into()),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
