@@ -341,8 +341,12 @@ pub struct FilterArgs {
     #[arg(long)]
     pub no_stdlib: bool,
 
-    /// Hide the frames of the import system
-    #[arg(long)]
+    /// Show the frames of the import system, instead of one frame for each imported module
+    #[arg(long, overrides_with = "no_importlib")]
+    pub imports: bool,
+
+    /// What older command lines say: it is the default now.
+    #[arg(long, hide = true)]
     pub no_importlib: bool,
 
     /// Hide the frames of files with such a path ('*/numpy/*'); may be given several times
@@ -459,6 +463,12 @@ pub struct SamplingArgs {
     /// How graphs are drawn.
     #[command(flatten)]
     pub drawing: DrawingArgs,
+
+    /// Show the frames of the import system, instead of one frame for each imported module
+    ///
+    /// The recording keeps them in any case: rsamp report has this option too.
+    #[arg(long)]
+    pub imports: bool,
 
     /// Samples per second and thread, on average, or `auto` [default: auto]
     ///
@@ -681,7 +691,7 @@ Examples:
         where in these functions the time goes, line by line
   rsamp report scatter-1234.rsamp --memory
         which lines made memory grow
-  rsamp report scatter-1234.rsamp --mode gil --from 10 --no-importlib
+  rsamp report scatter-1234.rsamp --mode gil --from 10
         who held the GIL after the first ten seconds";
 
 const REPORT_NOTES: &str = "\

@@ -46,6 +46,8 @@ pub mod timeline;
 
 pub mod paths;
 
+pub mod origin;
+
 pub mod filter;
 
 pub mod diff;

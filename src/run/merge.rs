@@ -40,11 +40,12 @@ pub fn merge(
     let mut recordings = Recordings::new(plan, pid, header);
     let first = inputs::first_start_unix_ns(inputs);
     let mut profile = plan.empty_profile();
+    let mut folding = plan.folding();
     let mut merger = Merger::default();
     let mut launches = Launches::of(inputs);
     let mut emit = |event: Event, recordings: &mut Recordings| {
         recordings.event(&event);
-        profile.apply(event);
+        folding.apply(event, &mut |event| profile.apply(event));
     };
     for input in inputs {
         merger.begin();

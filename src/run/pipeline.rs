@@ -118,6 +118,7 @@ impl Recording {
         let started = Instant::now();
         let mut start_unix_ns = None;
         let mut profile = self.plan.empty_profile();
+        let mut folding = self.plan.folding();
         let mut users = Users::default();
         let mut keep = |event: Event| {
             users.look(&event);
@@ -126,7 +127,7 @@ impl Recording {
             for recorder in recorders.iter().filter_map(|(_, r)| r.as_ref().ok()) {
                 recorder.record(&event);
             }
-            profile.apply(event);
+            folding.apply(event, &mut |event| profile.apply(event));
         };
         let mut part = Part::new(self.bounds.clone(), stop.clone());
         let result = {

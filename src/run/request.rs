@@ -143,6 +143,8 @@ pub struct Outputs {
     pub files: Files,
     /// How graphs are drawn.
     pub drawing: Drawing,
+    /// Whether an import is one frame for each imported module; in recordings it never is.
+    pub folds_imports: bool,
     /// Whether an existing file may be overwritten although the user did not name it.
     pub force: bool,
     /// Whether to write into `$TMPDIR` first.

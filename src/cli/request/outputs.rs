@@ -23,6 +23,7 @@ pub(super) fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
     Ok(Outputs {
         files,
         drawing: drawing(&args.drawing)?,
+        folds_imports: !args.imports,
         force: args.force,
         scratch: args.scratch,
     })

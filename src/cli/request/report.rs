@@ -73,6 +73,7 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
         outputs: files.map(|files| Outputs {
             files: Files::Named(files),
             drawing,
+            folds_imports: !args.filters.imports,
             force: args.force,
             scratch: false,
         }),

@@ -9,6 +9,7 @@ use nix::unistd::geteuid;
 use crate::export::{self, ExportError, Format, Meta, ReportInput};
 use crate::process::Pid;
 use crate::profile::Profile;
+use crate::profile::filter::Folding;
 use crate::profile::limits::MAX_ROWS;
 use crate::profile::timeline::MAX_RUNS;
 use crate::recording::{Replace, Spare};
@@ -36,6 +37,7 @@ pub struct Plan {
     readers: Readers,
     /// Whether files are written into `$TMPDIR` first.
     has_scratch: bool,
+    folds_imports: bool,
 }
 
 #[derive(Debug)]
@@ -125,6 +127,7 @@ impl Plan {
             name: name.to_owned(),
             readers: Readers::Usual,
             has_scratch: outputs.scratch,
+            folds_imports: outputs.folds_imports,
         })
     }
 
@@ -150,6 +153,12 @@ impl Plan {
             true => Readers::Owner,
             false => self.readers,
         }
+    }
+
+    /// What events go through on their way to that profile; recordings keep every frame.
+    #[must_use]
+    pub fn folding(&self) -> Folding {
+        Folding::new(self.folds_imports)
     }
 
     /// A profile to fold events into: it keeps what was seen when if a file is to show it.
@@ -504,6 +513,7 @@ mod tests {
             ]),
             drawing: Drawing::default(),
             force,
+            folds_imports: true,
             scratch: false,
         }
     }
@@ -518,6 +528,7 @@ mod tests {
             files: Files::Named(paths.iter().map(output).collect()),
             drawing: Drawing::default(),
             force: false,
+            folds_imports: true,
             scratch: false,
         }
     }
