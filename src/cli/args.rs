@@ -335,10 +335,6 @@ pub struct FilterArgs {
     #[arg(long)]
     pub no_stdlib: bool,
 
-    /// Hide the frames of the import system
-    #[arg(long)]
-    pub no_importlib: bool,
-
     /// Hide the frames of files with such a path ('*/numpy/*'); may be given several times
     #[arg(long, value_name = "PATTERN")]
     pub hide: Vec<String>,
@@ -366,6 +362,14 @@ pub struct ShownArgs {
     /// By name (* and ? as in a shell), thread id, or number in order of appearance, from 0.
     #[arg(long, value_name = "THREAD")]
     pub thread: Vec<String>,
+
+    /// Show the frames of the import system, instead of one frame for each imported module
+    #[arg(long, overrides_with = "no_importlib")]
+    pub imports: bool,
+
+    /// What older command lines say: it is the default now.
+    #[arg(long, hide = true)]
+    pub no_importlib: bool,
 }
 
 /// Which time to show.
@@ -703,7 +707,7 @@ Examples:
         where in these functions the time goes, line by line
   rsamp report scatter-1234.rsamp --memory
         which lines made memory grow
-  rsamp report scatter-1234.rsamp --mode gil --from 10 --no-importlib
+  rsamp report scatter-1234.rsamp --mode gil --from 10
         who held the GIL after the first ten seconds";
 
 const REPORT_NOTES: &str = "\

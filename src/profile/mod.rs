@@ -50,6 +50,8 @@ mod idle;
 
 mod idle_waits;
 
+pub mod origin;
+
 pub mod filter;
 
 pub mod diff;

@@ -18,7 +18,7 @@ use crate::run::inputs::{self, Input, Trouble};
 use crate::run::launches::Launches;
 use crate::run::outputs::{Destination, Growing, Kind, Outcome, Plan, Saved, WriteError};
 use crate::run::request::Shown;
-use crate::run::shown::Folding;
+use crate::run::shown::ShownProfile;
 
 /// What came of the merging.
 #[derive(Debug)]
@@ -43,12 +43,12 @@ pub fn merge(
 ) -> Merged {
     let mut recordings = Recordings::new(plan, pid, header);
     let first = inputs::first_start_unix_ns(inputs);
-    let mut folding = Folding::new(plan.empty_profile(), shown);
+    let mut shown_profile = ShownProfile::new(plan.empty_profile(), shown);
     let mut merger = Merger::default();
     let mut launches = Launches::of(inputs);
     let mut emit = |event: Event, recordings: &mut Recordings| {
         recordings.event(&event);
-        folding.apply(event);
+        shown_profile.apply(event);
     };
     for input in inputs {
         merger.begin();
@@ -67,7 +67,7 @@ pub fn merge(
     }
     merger.finish(&mut |event| emit(event, &mut recordings));
     Merged {
-        profile: folding.finish(),
+        profile: shown_profile.finish(),
         recordings: recordings.finish(plan),
     }
 }

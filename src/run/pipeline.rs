@@ -18,7 +18,7 @@ use crate::run::caller;
 use crate::run::header::{self, Asked};
 use crate::run::outputs::{Destination, Growing, Kind, Outcome, Plan, Saved, WriteError};
 use crate::run::request::{Extras, Sampling, Shown};
-use crate::run::shown::Folding;
+use crate::run::shown::ShownProfile;
 use crate::run::sources::SourceFiles;
 use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, Stop};
 
@@ -120,7 +120,7 @@ impl Recording {
         let recorders = self.start_recorders(progress);
         let started = Instant::now();
         let mut start_unix_ns = None;
-        let mut folding = Folding::new(self.plan.empty_profile(), &self.shown);
+        let mut shown_profile = ShownProfile::new(self.plan.empty_profile(), &self.shown);
         let mut users = Users::default();
         let mut keep = |event: Event| {
             users.look(&event);
@@ -129,7 +129,7 @@ impl Recording {
             for recorder in recorders.iter().filter_map(|(_, r)| r.as_ref().ok()) {
                 recorder.record(&event);
             }
-            folding.apply(event);
+            shown_profile.apply(event);
         };
         let mut part = Part::new(self.bounds.clone(), stop.clone());
         let result = {
@@ -154,7 +154,7 @@ impl Recording {
             .filter_map(|(_, r)| r.as_ref().ok())
             .for_each(Recorder::end);
         Ok(Sampled {
-            profile: folding.finish(),
+            profile: shown_profile.finish(),
             ended,
             start_unix_ns: start_unix_ns.unwrap_or_else(header::now_unix_ns),
             too_short,

@@ -146,6 +146,8 @@ pub struct Shown {
     pub idle_waits: bool,
     /// Which threads; empty: all.
     pub threads: Vec<Name>,
+    /// Whether the frames of the import system are shown, instead of one frame for each imported module.
+    pub imports: bool,
 }
 
 impl Shown {
@@ -156,6 +158,7 @@ impl Shown {
             view: self.view,
             shows_idle_waits: self.idle_waits,
             threads: self.threads.clone(),
+            folds_imports: !self.imports,
             ..Selection::default()
         }
     }

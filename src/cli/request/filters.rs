@@ -81,7 +81,6 @@ pub fn selection(args: &FilterArgs) -> Result<Selection, FilterError> {
         return Err(FilterError::NoTimeBetween { from, to });
     }
     let stdlib = args.no_stdlib.then_some(Hidden::StandardLibrary);
-    let importlib = args.no_importlib.then_some(Hidden::ImportSystem);
     let files = patterns("hide", &args.hide, glob::Pattern::new)?;
     let files = files.into_iter().map(Hidden::Files);
     Ok(Selection {
@@ -93,7 +92,7 @@ pub fn selection(args: &FilterArgs) -> Result<Selection, FilterError> {
         to,
         function: regex("function", &args.function)?,
         focus: regex("focus", &args.focus)?,
-        hidden: stdlib.into_iter().chain(importlib).chain(files).collect(),
+        hidden: stdlib.into_iter().chain(files).collect(),
         ..shown(&args.shown)?.selection()
     })
 }
@@ -111,6 +110,7 @@ pub fn shown(args: &ShownArgs) -> Result<Shown, FilterError> {
         },
         idle_waits: args.idle,
         threads: patterns("thread", &args.thread, Name::new)?,
+        imports: args.imports,
     })
 }
 

@@ -39,6 +39,9 @@ pub struct Selection {
     /// and what it called: it becomes the root, as when a viewer of flame graphs zooms into it. The
     /// frames that led to it are cut off.
     pub focus: Option<Regex>,
+    /// Whether an import is one frame for each imported module, `import pandas`, in the place of its module's frame and
+    /// those of the import system. The other filters of frames see the frames that are left.
+    pub folds_imports: bool,
     /// Frames that are not shown. Their time is their caller's; where there is none left, it is in
     /// the mark [`HIDDEN`].
     pub hidden: Vec<Hidden>,
@@ -83,8 +86,6 @@ impl std::fmt::Display for Name {
 pub enum Hidden {
     /// Those of Python's standard library, frozen modules included.
     StandardLibrary,
-    /// Those of the import system.
-    ImportSystem,
     /// Those in files whose path fits; `*` stands for `/` too.
     Files(Pattern),
 }
@@ -104,7 +105,7 @@ impl Selection {
         self.threads.is_empty() && self.states.is_empty() && has_stacks
     }
 
-    /// Whether everything passes as it is and there is nothing to check.
+    /// Whether everything passes, its imports folded or not, and there is nothing to check.
     #[must_use]
     pub fn leaves_everything(&self) -> bool {
         let Selection {
@@ -119,6 +120,7 @@ impl Selection {
             to,
             function,
             focus,
+            folds_imports: _,
             hidden,
         } = self;
         let places = ranks.is_empty() && steps.is_empty();
