@@ -310,8 +310,8 @@ pub struct FilterArgs {
     /// Only while a thread did this, such as gil, disk, native; may be given several times
     ///
     /// python (running it, with the GIL), collecting (garbage), native (running without the GIL), gil
-    /// (waiting for it), lock, sleep, disk, network, pipe, child (waiting for one), waiting (for something
-    /// else), unknown; blocked: any wait but that for the GIL.
+    /// (waiting for it), ready (waiting for a CPU), lock, sleep, disk, network, pipe, child (waiting for
+    /// one), waiting (for something else), unknown; blocked: any wait but those for the GIL and a CPU.
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     pub state: Vec<String>,
 
