@@ -2,7 +2,7 @@
 
 use super::drawing::Drawing;
 use super::source_text::SourceText;
-use super::words::{labels, lost};
+use super::words::{labels, lost, time_axis};
 use crate::profile::confidence::Confidence;
 use crate::profile::{Profile, View};
 
@@ -59,6 +59,13 @@ impl Meta {
         let parts = [&self.title, &self.command].into_iter().chain(&self.facts);
         let parts = parts.filter(|part| !part.is_empty()).chain([&lost]);
         let parts: Vec<String> = parts.map(|part| labels::clean(part)).collect();
+        parts.join(" · ")
+    }
+
+    /// The same for a format with a time axis, and how fine that is.
+    pub(super) fn headline_over_time(&self, profile: &Profile) -> String {
+        let parts = [self.headline(profile)].into_iter();
+        let parts: Vec<String> = parts.chain(time_axis::in_words(profile)).collect();
         parts.join(" · ")
     }
 }

@@ -251,6 +251,31 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// What a part of the run holds, from one moment to another since its start.
+    ///
+    /// Of each sum, the first `x` nanoseconds of a run hold `⌊sum · x / wall⌋`, and a part holds what lies between its
+    /// ends: so the parts of a run add up to it, to the nanosecond. A run without length is its only part.
+    #[must_use]
+    pub fn part(&self, from: Nanos, to: Nanos) -> Sample {
+        if self.wall == Nanos(0) {
+            return *self;
+        }
+        let part = |sum: u64| share(sum, to, self.wall) - share(sum, from, self.wall);
+        Sample {
+            at: self.at - (self.wall - to),
+            ticks: part(u64::from(self.ticks)) as u32,
+            wall: to - from,
+            cpu: Nanos(part(self.cpu.0)),
+            gil: Nanos(part(self.gil.0)),
+            helpers_cpu: Nanos(part(self.helpers_cpu.0)),
+            blocked_others: Nanos(part(self.blocked_others.0)),
+            grown_bytes: part(self.grown_bytes),
+            shrunk_bytes: part(self.shrunk_bytes),
+            unsure_bytes: part(self.unsure_bytes),
+            ..*self
+        }
+    }
+
     /// Adds a run of the same thread and stack. A sum that no number can hold stays at the largest.
     pub fn add(&mut self, other: &Sample) {
         self.at = self.at.max(other.at);
@@ -264,6 +289,11 @@ impl Sample {
         self.shrunk_bytes = self.shrunk_bytes.saturating_add(other.shrunk_bytes);
         self.unsure_bytes = self.unsure_bytes.saturating_add(other.unsure_bytes);
     }
+}
+
+/// What the first `of` nanoseconds of `wall` hold of `sum`.
+fn share(sum: u64, of: Nanos, wall: Nanos) -> u64 {
+    (u128::from(sum) * u128::from(of.0) / u128::from(wall.0)) as u64
 }
 
 /// What the kernel counts of a process, at one moment. Counters run from the start of the process;

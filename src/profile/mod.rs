@@ -5,7 +5,8 @@
 //!                                      ├──────► sums over the tree of stacks (sums)
 //!                                      ├──────► functions and lines over the ranks (over_ranks)
 //!                                      ├──────► two of them: what differs (diff)
-//!                                      └──────► on demand, what was seen when (timeline)
+//!                                      ├──────► on demand, what was seen when (timeline)
+//!                                      └──────► on demand, the last minute as a profile of its own (recent)
 //! ```
 
 pub mod event;
@@ -16,8 +17,10 @@ pub mod dump;
 
 mod blocks;
 mod covered;
+mod definitions;
 mod fold;
 mod nearest;
+mod recent;
 mod sums;
 mod unordered;
 mod usage;
@@ -42,6 +45,8 @@ pub mod callers;
 
 pub mod over_ranks;
 
+pub mod track;
+
 pub mod timeline;
 
 pub mod paths;
@@ -52,4 +57,6 @@ pub mod diff;
 
 pub mod confidence;
 
-pub use fold::{Profile, Row, Stack, Totals, View};
+pub use definitions::Stack;
+pub use fold::{Profile, Row, Totals, View};
+pub use recent::MAX_SECONDS;

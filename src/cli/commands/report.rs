@@ -12,6 +12,7 @@ use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
 use crate::profile::diff::SampledProfile;
+use crate::profile::memory;
 use crate::run::headlines;
 use crate::run::inputs::{self, Input, Trouble};
 use crate::run::merge::{Recordings, common_header};
@@ -47,7 +48,7 @@ pub fn run(request: &request::Report) -> Result<u8> {
         None => Profile::default(),
     };
     if request.tables.memory.is_some() {
-        profile = Profile::with_timeline();
+        profile = Profile::with_timeline_of(memory::MAX_BYTES);
     }
     // Intervals are made of how the times are spread, which takes longer to fold.
     let mut side = (request.tables.with_confidence)
