@@ -149,7 +149,7 @@ fn timeline(busy: u32, interval: Nanos) {
         let began = Instant::now();
         for thread in (0..THREADS).map(ThreadId) {
             let is_busy = thread.0 < busy;
-            if !is_busy && at.0 % REST.0 > 0 {
+            if !is_busy && !at.0.is_multiple_of(REST.0) {
                 continue;
             }
             let number = at.0 / interval.0 * 7919 + u64::from(thread.0);

@@ -54,15 +54,17 @@ fn run(thread: u32, stack: u32, at_ns: u64, wall_ns: u64) -> Sample {
     }
 }
 
+type Sums = BTreeMap<(ThreadId, Option<StackId>, State), Totals>;
+
 /// The sums of each stack and state of each thread: by the rows of the profile, and by the runs of its timeline.
-fn sums(profile: &Profile) -> [BTreeMap<(ThreadId, Option<StackId>, State), Totals>; 2] {
-    let mut sums = [BTreeMap::new(), BTreeMap::new()];
+fn sums(profile: &Profile) -> [Sums; 2] {
+    let mut sums = [Sums::new(), Sums::new()];
     for row in profile.rows() {
         sums[0].insert((row.thread, row.stack, row.state), row.totals);
     }
     let timeline = profile.timeline().expect("kept");
     for run in threads(profile).flat_map(|thread| timeline.runs(thread)) {
-        let sum: &mut Totals = sums[1]
+        let sum = sums[1]
             .entry((run.thread, run.stack, run.state))
             .or_default();
         *sum += Totals::from(run);
