@@ -1,5 +1,6 @@
 //! Turns definitions into the tables that samples refer to.
 
+use super::attributes::{Attributes, AttributesId};
 use super::event::{Event, Frame, FrameId, Process, ProcessId, StackId, Thread, ThreadId};
 use super::limits::MORE_STACKS;
 
@@ -19,6 +20,7 @@ pub(super) struct Definitions {
     pub threads: Vec<Thread>,
     pub frames: Vec<Frame>,
     pub stacks: Vec<Stack>,
+    pub attributes: Vec<Attributes>,
     /// How many frames each stack has.
     depths: Vec<u32>,
     /// The stack that is the mark [`MORE_STACKS`] alone.
@@ -33,6 +35,9 @@ impl Definitions {
             Event::Thread(id, thread) => self.define_thread(id, thread),
             Event::Frame(id, frame) => push(&mut self.frames, id.0, frame),
             Event::Stack { id, parent, frame } => self.define_stack(id, Stack { parent, frame }),
+            Event::Attributes(id, attributes) => {
+                push(&mut self.attributes, id.number(), attributes)
+            }
             _ => false,
         }
     }
@@ -72,6 +77,11 @@ impl Definitions {
 
     pub fn frame(&self, id: FrameId) -> Option<&Frame> {
         self.frames.get(id.0 as usize)
+    }
+
+    /// Whether a set of attributes was defined, or is none.
+    pub fn has_attributes(&self, id: Option<AttributesId>) -> bool {
+        id.is_none_or(|id| (id.number() as usize) < self.attributes.len())
     }
 
     /// How many frames a stack has.

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
+use super::attributes::{Attributes, AttributesId};
+
 /// A time span, or a time since the start of the recording, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Nanos(pub u64);
@@ -248,9 +250,32 @@ pub struct Sample {
     /// The part of `grown_bytes` that may be due to another stack of the thread, which ran between the same two
     /// readings of memory.
     pub unsure_bytes: u64,
+    /// What is known of it that is not known of every sample ([`attributes`](super::attributes)); `None`: nothing.
+    pub attributes: Option<AttributesId>,
+}
+
+/// What runs of a thread that are summed have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SampleKey {
+    /// [`Sample::stack`].
+    pub stack: Option<StackId>,
+    /// [`Sample::state`].
+    pub state: State,
+    /// [`Sample::attributes`].
+    pub attributes: Option<AttributesId>,
 }
 
 impl Sample {
+    /// What it has in common with those that it may be summed with.
+    #[must_use]
+    pub fn key(&self) -> SampleKey {
+        SampleKey {
+            stack: self.stack,
+            state: self.state,
+            attributes: self.attributes,
+        }
+    }
+
     /// What a part of the run holds, from one moment to another since its start.
     ///
     /// Of each sum, the first `x` nanoseconds of a run hold `⌊sum · x / wall⌋`, and a part holds what lies between its
@@ -276,7 +301,7 @@ impl Sample {
         }
     }
 
-    /// Adds a run of the same thread and stack. A sum that no number can hold stays at the largest.
+    /// Adds a run of the same thread and [`SampleKey`]. A sum that no number can hold stays at the largest.
     pub fn add(&mut self, other: &Sample) {
         self.at = self.at.max(other.at);
         self.ticks = self.ticks.saturating_add(other.ticks);
@@ -450,6 +475,8 @@ pub enum Event {
         /// The innermost frame.
         frame: FrameId,
     },
+    /// Samples have a set of attributes that none had before.
+    Attributes(AttributesId, Attributes),
     /// A thread had a stack for some time.
     Sample(Sample),
     /// So many samples were lost or cut. A `Late` tick is not missing time: the next weight covers it.
@@ -468,4 +495,39 @@ pub enum Event {
     Rate(RateSpan),
     /// The end of the recording, with its whole measured duration.
     End(Nanos),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Some million samples are kept or wait at a time.
+    #[test]
+    fn a_sample_is_small() {
+        assert_eq!(size_of::<Sample>(), 96);
+    }
+
+    #[test]
+    fn the_parts_of_a_run_add_up_to_it() {
+        let run = Sample {
+            at: Nanos(1000),
+            ticks: 7,
+            wall: Nanos(900),
+            cpu: Nanos(333),
+            gil: Nanos(1),
+            grown_bytes: 1001,
+            ..Sample::default()
+        };
+        let cuts = [0, 1, 250, 251, 640, 900].map(Nanos);
+        let mut sum = Sample {
+            at: run.at - run.wall,
+            ..Sample::default()
+        };
+        for pair in cuts.windows(2) {
+            let part = run.part(pair[0], pair[1]);
+            assert_eq!(part.at - part.wall, sum.at);
+            sum.add(&part);
+        }
+        assert_eq!(sum, run);
+    }
 }

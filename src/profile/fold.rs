@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::attributes::{Attributes, AttributesId};
 use super::covered::Covered;
 use super::definitions::{Definitions, Stack};
 use super::event::{
     Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, Process, ProcessId, RateSpan,
-    Sample, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
+    Sample, SampleKey, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
 #[cfg(doc)]
 use super::limits::MORE_STACKS;
@@ -162,7 +163,7 @@ impl Sum for Totals {
 /// So many different rates are told. The sampler knows a handful.
 const MAX_RATES: usize = 1000;
 
-/// All samples of one thread with one stack, in one state.
+/// All samples of one thread with one stack, in one state, with one set of attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// The thread.
@@ -171,11 +172,13 @@ pub struct Row {
     pub stack: Option<StackId>,
     /// What it was doing.
     pub state: State,
+    /// What else is known of it; `None`: nothing.
+    pub attributes: Option<AttributesId>,
     /// The sums over the samples.
     pub totals: Totals,
 }
 
-/// Events folded into one row per thread, stack and state.
+/// Events folded into one row per thread, stack, state and set of attributes.
 ///
 /// Its size grows with the number of distinct stacks, not with that of samples.
 #[derive(Debug, Clone, Default)]
@@ -187,7 +190,7 @@ pub struct Profile {
     frames_of_rows: u64,
     /// How many rows there may be; `None`: [`MAX_READ_ROWS`].
     max_rows: Option<usize>,
-    row_of: FxHashMap<(ThreadId, Option<StackId>, State), usize>,
+    row_of: FxHashMap<(ThreadId, SampleKey), usize>,
     thread_totals: Vec<Totals>,
     totals: Totals,
     /// Sum over the samples of their wall times, in s, and of the squares of these, in s². Time that was not sampled is
@@ -255,7 +258,8 @@ impl Profile {
             event @ (Event::Process(..)
             | Event::Thread(..)
             | Event::Frame(..)
-            | Event::Stack { .. }) => self.define(event),
+            | Event::Stack { .. }
+            | Event::Attributes(..)) => self.define(event),
             Event::Sample(sample) => self.apply_sample(&sample),
             Event::Lost(loss) => {
                 let lost = self.lost.entry(loss.cause).or_default();
@@ -325,7 +329,11 @@ impl Profile {
     }
 
     fn apply_sample(&mut self, sample: &Sample) -> bool {
-        if self.thread(sample.thread).is_none() || !self.definitions.is_stack(sample.stack) {
+        let definitions = &self.definitions;
+        let is_known = definitions.is_stack(sample.stack)
+            && definitions.has_attributes(sample.attributes)
+            && self.thread(sample.thread).is_some();
+        if !is_known {
             return false;
         }
         let totals = Totals::from(sample);
@@ -338,11 +346,11 @@ impl Profile {
             self.sampled += wall;
             self.squares += wall * wall / f64::from(sample.ticks.max(1));
         }
-        let mut key = (sample.thread, sample.stack, sample.state);
+        let mut key = (sample.thread, sample.key());
         let most = self.max_rows.unwrap_or(MAX_READ_ROWS);
         let is_full = self.rows.len() >= most || self.frames_of_rows > MAX_FRAMES_OF_ROWS;
         if is_full && !self.row_of.contains_key(&key) {
-            key.1 = self.definitions.more_stacks;
+            key.1.stack = self.definitions.more_stacks;
             let cut = self.lost.entry(LostCause::TooMany).or_default();
             *cut = cut.saturating_add(u64::from(sample.ticks));
         }
@@ -362,25 +370,26 @@ impl Profile {
             self.has_lost_timeline = true;
         }
         if let Some(recent) = &mut self.recent {
-            let stack = key.1;
+            let stack = key.1.stack;
             recent.push(&Sample { stack, ..*sample });
         }
         true
     }
 
-    fn add_to_row(&mut self, key: (ThreadId, Option<StackId>, State), totals: Totals) {
+    fn add_to_row(&mut self, key: (ThreadId, SampleKey), totals: Totals) {
         // Most often it is there: looking is cheaper than making room for a new one.
         let row = self.row_of.get(&key);
         match row.and_then(|row| self.rows.get_mut(*row)) {
             Some(row) => row.totals += totals,
             None => {
                 self.row_of.insert(key, self.rows.len());
-                self.frames_of_rows += u64::from(self.definitions.depth(key.1));
-                let (thread, stack, state) = key;
+                self.frames_of_rows += u64::from(self.definitions.depth(key.1.stack));
+                let (thread, key) = key;
                 self.rows.push(Row {
                     thread,
-                    stack,
-                    state,
+                    stack: key.stack,
+                    state: key.state,
+                    attributes: key.attributes,
                     totals,
                 });
             }
@@ -435,7 +444,7 @@ impl Profile {
         &self.definitions.stacks
     }
 
-    /// The rows, each (thread, stack, state) once, in the order in which they were first seen.
+    /// The rows, each (thread, stack, state, attributes) once, in the order in which they were first seen.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
@@ -463,6 +472,12 @@ impl Profile {
     #[must_use]
     pub fn stack(&self, id: StackId) -> Option<&Stack> {
         self.definitions.stacks.get(id.0 as usize)
+    }
+
+    /// One set of attributes.
+    #[must_use]
+    pub fn attributes(&self, id: AttributesId) -> Option<&Attributes> {
+        self.definitions.attributes.get(id.number() as usize)
     }
 
     /// The frames of a stack, innermost first.

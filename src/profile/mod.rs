@@ -9,6 +9,8 @@
 //!                                      └──────► on demand, the last minute as a profile of its own (recent)
 //! ```
 
+pub mod attributes;
+
 pub mod event;
 
 pub mod limits;

@@ -3,7 +3,7 @@
 //! No time is lost: the sums of each stack and state stay exact. The runs of a step then lie end to end, in the order in
 //! which they first appeared: only when they were is kept less finely.
 
-use super::event::{Nanos, Sample, StackId, State, ThreadId};
+use super::event::{Nanos, Sample, SampleKey, ThreadId};
 
 /// The runs of the last step are merged when there are twice as many as the last merging left, and so many more.
 const FEW: usize = 32;
@@ -109,8 +109,8 @@ fn number(run: &Sample, step: Nanos) -> u64 {
 }
 
 /// What runs that become one have in common.
-fn key(run: &Sample) -> (ThreadId, Option<StackId>, State) {
-    (run.thread, run.stack, run.state)
+fn key(run: &Sample) -> (ThreadId, SampleKey) {
+    (run.thread, run.key())
 }
 
 /// Whether a run is the rest of a wait.

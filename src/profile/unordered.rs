@@ -49,5 +49,6 @@ fn whole_row(row: &Row, start: Nanos) -> Sample {
         grown_bytes: row.totals.grown_bytes,
         shrunk_bytes: row.totals.shrunk_bytes,
         unsure_bytes: row.totals.unsure_bytes,
+        attributes: row.attributes,
     }
 }
