@@ -76,7 +76,7 @@ impl<'p> Builder<'p> {
         let interval_ns = totals.wall.0 / totals.samples.max(1);
         // When the recording began is not known: times are since then.
         let mut output = Output::new(
-            &meta.headline(profile),
+            &meta.headline_over_time(profile),
             ReferenceTimestamp::from_millis_since_unix_epoch(0.0),
             SamplingInterval::from_nanos(interval_ns.max(1)),
         );

@@ -91,7 +91,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let file = File {
         schema: SCHEMA,
         exporter: "rsamp",
-        name: meta.headline(profile),
+        name: meta.headline_over_time(profile),
         shared: Shared {
             frames: frame_rows(&places),
         },
