@@ -46,6 +46,10 @@ pub mod timeline;
 
 pub mod paths;
 
+mod idle;
+
+mod idle_waits;
+
 pub mod origin;
 
 pub mod filter;
@@ -53,5 +57,7 @@ pub mod filter;
 pub mod diff;
 
 pub mod confidence;
+
+pub use idle_waits::IdleWaits;
 
 pub use fold::{Profile, Row, Stack, Totals, View};

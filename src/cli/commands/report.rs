@@ -43,13 +43,7 @@ pub fn run(request: &request::Report) -> Result<u8> {
     for input in &mut inputs {
         input.wants_source = request.tables.is_any() || recordings.is_some();
     }
-    let mut profile = match &plan {
-        Some(plan) => plan.empty_profile(),
-        None => Profile::default(),
-    };
-    if request.tables.memory.is_some() {
-        profile = Profile::with_timeline();
-    }
+    let mut profile = empty_profile(request, plan.as_ref());
     // Intervals are made of how the times are spread, which takes longer to fold.
     let mut side = (request.tables.with_confidence)
         .then(|| SampledProfile::folding_into(profile.clone(), request.selection.view));
@@ -66,6 +60,12 @@ pub fn run(request: &request::Report) -> Result<u8> {
     });
     let code = commands::say_trouble(trouble);
     left?;
+    if request.selection.leaves_out_idle_waits() {
+        match &mut side {
+            Some(side) => side.leave_out_idle_waits(),
+            None => profile.leave_out_idle_waits(),
+        }
+    }
     if let Some(recordings) = &mut recordings {
         for input in &inputs {
             recordings.sources(&input.source, &input.changed_files);
@@ -87,6 +87,15 @@ pub fn run(request: &request::Report) -> Result<u8> {
     } else {
         exit_code::OUTPUT_FAILED
     })
+}
+
+/// What the recordings are folded into.
+fn empty_profile(request: &request::Report, plan: Option<&Plan>) -> Profile {
+    match plan {
+        _ if request.tables.memory.is_some() => Profile::with_timeline(),
+        Some(plan) => plan.empty_profile(),
+        None => Profile::default(),
+    }
 }
 
 /// Where imports are folded: while the recordings are read, or, as a recording keeps all frames, behind one that is

@@ -288,8 +288,8 @@ fn a_report_is_of_the_files_named_and_shows_what_is_selected() {
     assert_eq!(selection.focus.expect("one").as_str(), "g$");
     assert!(selection.folds_imports && selection.hidden.is_empty());
     assert!(!reported("rsamp report a --imports").selection.folds_imports);
-    assert!(recorded("rsamp record x").outputs.folds_imports);
-    assert!(!recorded("rsamp record --imports x").outputs.folds_imports);
+    assert!(!recorded("rsamp record x").outputs.shown.imports);
+    assert!(recorded("rsamp record --imports x").outputs.shown.imports);
 }
 
 #[test]

@@ -13,6 +13,9 @@ use crate::profile::event::{Nanos, State};
 pub struct Selection {
     /// The view in which something must be left; samples without time in it stay.
     pub view: View,
+    /// Whether idle waits are shown ([`Profile::leave_out_idle_waits`](crate::profile::Profile::leave_out_idle_waits));
+    /// a [`Filter`](super::Filter) leaves them, because only the whole tells which waits are idle.
+    pub shows_idle_waits: bool,
     /// Threads of which at least one must fit; empty: all. A thread fits that ever had the name,
     /// from its first sample on.
     pub threads: Vec<Name>,
@@ -48,7 +51,7 @@ pub struct Selection {
 pub const HIDDEN: &str = "[hidden frames]";
 
 /// How a thread or a process is named.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Name {
     /// The kernel's id, or the number in order of appearance, from 0.
     Number(u32),
@@ -88,6 +91,13 @@ pub enum Hidden {
 }
 
 impl Selection {
+    /// Whether idle waits are left out of what is shown: they are part of the elapsed time alone, and a user who chooses
+    /// states wants to see them.
+    #[must_use]
+    pub fn leaves_out_idle_waits(&self) -> bool {
+        self.view == View::Wall && self.states.is_empty() && !self.shows_idle_waits
+    }
+
     /// Whether of the processes and the time asked for every thread is left, whatever it did.
     #[must_use]
     pub fn leaves_all_threads(&self) -> bool {
@@ -100,6 +110,7 @@ impl Selection {
     pub fn leaves_everything(&self) -> bool {
         let Selection {
             view,
+            shows_idle_waits: _,
             threads,
             processes,
             states,

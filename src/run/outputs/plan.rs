@@ -9,7 +9,6 @@ use nix::unistd::geteuid;
 use crate::export::{self, ExportError, Format, Meta, ReportInput};
 use crate::process::Pid;
 use crate::profile::Profile;
-use crate::profile::filter::Folding;
 use crate::profile::limits::MAX_ROWS;
 use crate::profile::timeline::MAX_RUNS;
 use crate::recording::{Replace, Spare};
@@ -37,7 +36,6 @@ pub struct Plan {
     readers: Readers,
     /// Whether files are written into `$TMPDIR` first.
     has_scratch: bool,
-    folds_imports: bool,
 }
 
 #[derive(Debug)]
@@ -127,7 +125,6 @@ impl Plan {
             name: name.to_owned(),
             readers: Readers::Usual,
             has_scratch: outputs.scratch,
-            folds_imports: outputs.folds_imports,
         })
     }
 
@@ -153,12 +150,6 @@ impl Plan {
             true => Readers::Owner,
             false => self.readers,
         }
-    }
-
-    /// What events go through on their way to that profile; recordings keep every frame.
-    #[must_use]
-    pub fn folding(&self) -> Folding {
-        Folding::new(self.folds_imports)
     }
 
     /// A profile to fold events into: it keeps what was seen when if a file is to show it.
@@ -501,7 +492,7 @@ mod tests {
 
     use super::*;
     use crate::export::Drawing;
-    use crate::run::request::Output;
+    use crate::run::request::{Output, Shown};
 
     const PID: Pid = Pid(42);
 
@@ -512,8 +503,8 @@ mod tests {
                 Kind::Export(Format::Pstats),
             ]),
             drawing: Drawing::default(),
+            shown: Shown::default(),
             force,
-            folds_imports: true,
             scratch: false,
         }
     }
@@ -527,8 +518,8 @@ mod tests {
         Outputs {
             files: Files::Named(paths.iter().map(output).collect()),
             drawing: Drawing::default(),
+            shown: Shown::default(),
             force: false,
-            folds_imports: true,
             scratch: false,
         }
     }
