@@ -43,7 +43,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let profile = input.profile;
     let meta = input.meta;
     let timeline = profile.timeline_or_unordered();
-    let places = FrameGroups::of(profile, meta.drawing.by_line);
+    let places = FrameGroups::of(profile, meta.drawing.lines);
     let mut builder = Builder::new(profile, meta, &places);
     let mut first_thread = None;
     for (id, thread) in (0_u32..).map(ThreadId).zip(profile.threads()) {
