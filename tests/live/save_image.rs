@@ -6,8 +6,6 @@
 //!
 //! An image has exactly the bytes that were read, and names the folders of the interpreter and the program.
 
-#![allow(clippy::print_stderr)]
-
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -23,10 +21,10 @@ use rsamp::memory::{Address, LiveMemory, ReadError, ReadMemory, SavedMemory};
 use rsamp::process::{Pid, Process};
 use serde_json::{Value, json};
 
-use crate::image_format::{read_image, write_image};
 use crate::oracle::Stopped;
-use crate::programs::{ToldThread, stand};
-use crate::pythons::pythons;
+use crate::support::image_format::{read_image, write_image};
+use crate::support::programs::{ToldThread, stand};
+use crate::support::pythons::pythons;
 
 /// A memory that remembers what was read of it.
 struct Recorded<'a> {
@@ -64,8 +62,7 @@ impl Recorded<'_> {
 #[test]
 fn save_images() {
     if std::env::var_os("RSAMP_SAVE_IMAGES").is_none() {
-        eprintln!("SKIP save_images: it writes tests/images, only where RSAMP_SAVE_IMAGES is set");
-        return;
+        skip!("it writes tests/images, only where RSAMP_SAVE_IMAGES is set");
     }
     for python in pythons() {
         let program = stand(&python, "threads.py");
