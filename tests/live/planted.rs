@@ -2,58 +2,22 @@
 
 use std::collections::HashMap;
 use std::process::Stdio;
-use std::time::Duration;
 
 use rsamp::export::ReportInput;
 use rsamp::export::{Format, Meta, write};
-use rsamp::process::Pid;
 use rsamp::profile::functions::Functions;
 use rsamp::profile::{Profile, View};
-use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, sample};
 use serde_json::Value;
 
-use crate::support::programs::{Standing, command, run_command};
+use crate::activity::record;
+use crate::support::programs::{command, run_command};
 use crate::support::pythons::Python;
-
-const RATE_HZ: f64 = 1000.0;
 
 /// How far a share may be off: one percentage point, beside what chance does in so many samples.
 const TOLERANCE: f64 = 0.01;
 
 /// How far the sum of all times may be off the duration.
 const SUM_TOLERANCE: f64 = 0.005;
-
-/// Samples `program`, which waits for a line, until it ends, with another thread letting it go.
-fn record(mut program: Standing) -> (Profile, Value) {
-    let settings = Settings {
-        stops: rsamp::sampler::StopPolicy::WhereNeeded,
-        rate: Rate::Fixed(RATE_HZ),
-        max_overhead: None,
-        duration: None,
-        delay: None,
-        start_timeout: Some(Duration::from_secs(10)),
-        children: Children::Ignored,
-    };
-    let pid = Pid(program.pid());
-    let mut profile = Profile::default();
-    let mut waits_for_us = true;
-    let ended = sample(
-        pid,
-        &settings,
-        &Stop::default(),
-        &Progress::default(),
-        &mut |event| {
-            profile.apply(event);
-            // Sampled already, so none of the burning is missed.
-            if std::mem::take(&mut waits_for_us) {
-                program.send("go\n");
-            }
-        },
-    );
-    assert_eq!(ended.expect("a recording"), Ended::TargetEnded);
-    let said = serde_json::from_str(&program.line()).expect("JSON");
-    (profile, said)
-}
 
 /// Compares the shares of the burning part with what the program measured. It waits for nothing but a
 /// processor, which both views count: they are to show what the wall clock measured and, unless the

@@ -2,7 +2,7 @@
 //!
 //! Skipped but where `RSAMP_SAVE_IMAGES` is set. It saves one image for each line of `RSAMP_PYTHONS`:
 //!
-//!     RSAMP_SAVE_IMAGES=1 RSAMP_PYTHONS=$'3.8.18\t/opt/python3.8/bin/python' cargo test --test live save_image
+//!     RSAMP_SAVE_IMAGES=1 RSAMP_PYTHONS=$'3.8.18\t/opt/python3.8/bin/python' cargo test --test live images_are_saved
 //!
 //! An image has exactly the bytes that were read, and names the folders of the interpreter and the program.
 
@@ -60,7 +60,7 @@ impl Recorded<'_> {
 }
 
 #[test]
-fn save_images() {
+fn images_are_saved_where_it_is_asked_for() {
     if std::env::var_os("RSAMP_SAVE_IMAGES").is_none() {
         skip!("it writes tests/images, only where RSAMP_SAVE_IMAGES is set");
     }
