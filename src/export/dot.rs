@@ -124,7 +124,7 @@ fn source(profile: &Profile, meta: &Meta) -> String {
     let rows: Vec<Function<'_>> = functions.rows().iter().map(|row| row.function).collect();
     let graph = Graph {
         labels: labels::of_functions(&rows),
-        whole: profile.totals().time(meta.view),
+        whole: profile.totals().time(meta.mode),
         functions,
         meta,
     };
@@ -166,14 +166,14 @@ impl Graph<'_> {
     fn percent(&self, totals: &Totals) -> f64 {
         match self.whole {
             Nanos(0) => 0.0,
-            whole => 100.0 * totals.time(self.meta.view).seconds() / whole.seconds(),
+            whole => 100.0 * totals.time(self.meta.mode).seconds() / whole.seconds(),
         }
     }
 
     fn heading(&self, profile: &Profile, hidden: usize) -> String {
         let mut lines = vec![self.meta.headline(profile)];
         if self.whole == Nanos(0) {
-            lines.push(lost::why_empty(profile, self.meta.view));
+            lines.push(lost::why_empty(profile, self.meta.mode));
         }
         if hidden > 0 {
             let threshold = self.meta.drawing.node_threshold_percent;
@@ -198,7 +198,7 @@ impl Graph<'_> {
         let (total_percent, self_percent) = (self.percent(total), self.percent(own));
         let label = format!(
             "{label}\n{total_percent:.2}%\n({self_percent:.2}%)\n{:.3} s",
-            total.time(self.meta.view).seconds()
+            total.time(self.meta.mode).seconds()
         );
         let color = color(self_percent / HOTTEST_PERCENT);
         let _ = writeln!(

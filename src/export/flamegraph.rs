@@ -60,7 +60,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         let lines = [
             title(meta),
             subtitle(profile, meta, Vec::new()),
-            lost::why_empty(profile, meta.view),
+            lost::why_empty(profile, meta.mode),
         ];
         return write_notice(&lines, out);
     }
@@ -153,7 +153,7 @@ fn subtitle(profile: &Profile, meta: &Meta, left_out: Vec<String>) -> String {
         let cut = meta.command.chars().nth(MAX_COMMAND_CHARS).is_some();
         parts.push(labels::clean(&command) + if cut { "…" } else { "" });
     }
-    parts.push(format!("{} time", meta.view));
+    parts.push(format!("{} time", meta.mode));
     parts.extend(meta.facts.iter().map(|fact| labels::clean(fact)));
     parts.push(lost::lost_briefly(profile));
     if meta.drawing.is_reversed {

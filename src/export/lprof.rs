@@ -111,7 +111,7 @@ fn timings<'p>(profile: &'p Profile, meta: &Meta) -> BTreeMap<Key<'p>, Timings> 
 fn add(timings: &mut Timings, line: u32, totals: &Totals, meta: &Meta) {
     let (hits, time) = timings.entry(line).or_default();
     *hits = hits.saturating_add(totals.samples);
-    *time = time.saturating_add(totals.time(meta.view).0);
+    *time = time.saturating_add(totals.time(meta.mode).0);
 }
 
 struct Pickle<'w> {

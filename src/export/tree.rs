@@ -12,7 +12,7 @@ use super::Meta;
 use crate::export::frame_groups::{FrameGroupId, FrameGroups};
 use crate::export::words::labels;
 use crate::profile::event::{Nanos, StackId, ThreadId};
-use crate::profile::{Profile, Row, View};
+use crate::profile::{Mode, Profile, Row};
 
 /// A label: an index into [`Tree::labels`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,7 +65,7 @@ impl Tree {
         } else {
             builder.add_bases();
         }
-        builder.build(meta.view)
+        builder.build(meta.mode)
     }
 
     /// Sum over all nodes, in microseconds.
@@ -236,7 +236,7 @@ impl<'p> Builder<'p> {
         builder
     }
 
-    fn build(mut self, view: View) -> Tree {
+    fn build(mut self, mode: Mode) -> Tree {
         // One base after the other.
         let mut rows: Vec<&Row> = self.profile.rows().iter().collect();
         rows.sort_by_key(|row| self.bases.get(row.thread.0 as usize));
@@ -246,7 +246,7 @@ impl<'p> Builder<'p> {
                 None => self.frameless_node_of(row.thread),
             };
             if let Some(node) = node.and_then(|id| self.tree.nodes.get_mut(id as usize)) {
-                node.self_ns += row.totals.time(view);
+                node.self_ns += row.totals.time(mode);
             }
         }
         let mut tree = self.tree;

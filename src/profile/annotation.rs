@@ -41,7 +41,7 @@ impl Annotation {
             | Event::Frame(..)
             | Event::Stack { .. }
             | Event::Undetermined(..)
-            | Event::Stopped(_)
+            | Event::Pauses(_)
             | Event::Missing(_)
             | Event::Skipped(_)
             | Event::Rate(_)) => event,

@@ -52,4 +52,4 @@ pub mod diff;
 
 pub mod confidence;
 
-pub use fold::{Profile, Row, Stack, Totals, View};
+pub use fold::{Mode, Profile, Row, Stack, Totals};

@@ -12,14 +12,14 @@ use crate::export::words::rates;
 use crate::export::{Drawing, Meta};
 use crate::process::{Pid, user_of};
 use crate::profile::event::{Event, Nanos, ProcessId};
-use crate::profile::{Profile, View};
+use crate::profile::{Mode, Profile};
 use crate::recording::{Care, ProcessFiles, Recorder, SizeLimit};
 use crate::run::caller;
 use crate::run::header::{self, Asked};
 use crate::run::outputs::{Destination, Growing, Kind, Outcome, Plan, Saved, WriteError};
 use crate::run::request::{Extras, Sampling};
 use crate::run::sources::SourceFiles;
-use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, Stop};
+use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, StopRequest};
 
 /// How long a process that was named by its PID may take to become Python. It either is already or is about to
 /// be: a shell prepares its environment before it starts the program, and slow imports come after the
@@ -102,7 +102,7 @@ impl Recording {
     /// When the process cannot be sampled.
     pub fn sample(
         &mut self,
-        stop: &Stop,
+        stop: &StopRequest,
         progress: &Arc<Progress>,
     ) -> Result<Sampled, SamplerError> {
         let settings = Settings {
@@ -164,7 +164,7 @@ impl Recording {
     /// What the end of the sampling means for the part that was asked for.
     fn ended(&self, ended: Ended, part: &Part) -> (Ended, Option<SamplerError>) {
         let ended = match ended {
-            Ended::Stopped if part.is_over() => Ended::FunctionSeen,
+            Ended::Requested if part.is_over() => Ended::FunctionSeen,
             ended => ended,
         };
         let function = self.bounds.start_at.clone().filter(|_| !part.has_begun());
@@ -178,7 +178,7 @@ impl Recording {
         &mut self,
         progress: &Arc<Progress>,
     ) -> Vec<(Growing, io::Result<Recorder>)> {
-        let (pid, places) = (self.pid, self.plan.settle(self.pid));
+        let (pid, places) = (self.pid, self.plan.choose_names(self.pid));
         let is_needed = self.extras.source && !places.is_empty();
         let source_files = Arc::new(SourceFiles::new(is_needed));
         let start = |place: Destination| {
@@ -222,7 +222,7 @@ impl Recording {
             recorders
                 .map(|(growing, recorder)| {
                     let outcome = finish(&growing.destination, recorder);
-                    self.plan.arrive(growing, outcome)
+                    self.plan.deliver(growing, outcome)
                 })
                 .collect()
         };
@@ -246,7 +246,7 @@ impl Recording {
             facts,
             start_unix_ns: sampled.start_unix_ns,
             is_part: false,
-            view: View::Wall,
+            mode: Mode::Wall,
             drawing: self.drawing,
         }
     }

@@ -29,7 +29,7 @@ use nix::time::{ClockId, clock_gettime};
 use pythons::{Python, pythons};
 use rsamp::process::Pid;
 use rsamp::profile::event::Event;
-use rsamp::sampler::{Children, Progress, Rate, Settings, Stop, StopPolicy, sample};
+use rsamp::sampler::{Children, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
 
 const ROUNDS: usize = 15;
 
@@ -179,7 +179,7 @@ fn first_stack(pid: Pid) -> f64 {
     let result = sample(
         pid,
         &settings,
-        &Stop::default(),
+        &StopRequest::default(),
         &Progress::default(),
         &mut |event| {
             if matches!(event, Event::Stack { .. }) && seen.is_none() {

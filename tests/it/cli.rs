@@ -9,7 +9,7 @@ use assert_cmd::cargo::cargo_bin;
 use rsamp::export::{self, Drawing, Format, Meta, ReportInput};
 use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{Event, Frame, Loss, LostCause, Nanos, RateSpan};
-use rsamp::profile::{Profile, View};
+use rsamp::profile::{Mode, Profile};
 use rsamp::recording::schema::Variable;
 use rsamp::recording::{Header, Writer};
 
@@ -489,7 +489,7 @@ fn a_report_has_the_bytes_of_files_written_at_once() {
         facts: vec!["Python 3.11.7".to_owned(), "1,000 Hz".to_owned()],
         start_unix_ns: 0,
         is_part: false,
-        view: View::Wall,
+        mode: Mode::Wall,
         drawing,
     };
     // Those that need no other program.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rsamp::process::Pid;
 use rsamp::profile::event::{Event, Nanos};
 use rsamp::profile::{Profile, Totals};
-use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, StopPolicy, sample};
+use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
 
 use crate::life::some;
 use crate::programs::{Standing, run};
@@ -55,7 +55,7 @@ fn sums(profile: &Profile) -> Vec<[Totals; 2]> {
 /// Samples a program until the duration is over; `then` is called after each event.
 fn sampled(program: &Standing, settings: &Settings, then: &mut dyn FnMut(&Event)) -> Profile {
     let mut profile = Profile::default();
-    let (stop, progress) = (Stop::default(), Progress::default());
+    let (stop, progress) = (StopRequest::default(), Progress::default());
     let pid = Pid(program.pid());
     let ended = sample(pid, settings, &stop, &progress, &mut |event| {
         profile.apply(event.clone());

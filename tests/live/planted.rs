@@ -9,8 +9,8 @@ use rsamp::export::ReportInput;
 use rsamp::export::{Format, Meta, write};
 use rsamp::process::Pid;
 use rsamp::profile::functions::Functions;
-use rsamp::profile::{Profile, View};
-use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, sample};
+use rsamp::profile::{Mode, Profile};
+use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, StopRequest, sample};
 use serde_json::Value;
 
 use crate::programs::{Standing, command, run_command};
@@ -41,7 +41,7 @@ fn record(mut program: Standing) -> (Profile, Value) {
     let ended = sample(
         pid,
         &settings,
-        &Stop::default(),
+        &StopRequest::default(),
         &Progress::default(),
         &mut |event| {
             profile.apply(event);
@@ -57,7 +57,7 @@ fn record(mut program: Standing) -> (Profile, Value) {
 }
 
 /// Compares the shares of the burning part with what the program measured. It waits for nothing but a
-/// processor, which both views count: they are to show what the wall clock measured and, unless the
+/// processor, which both modes count: they are to show what the wall clock measured and, unless the
 /// program was kept waiting, what the CPU clock did. Nobody can tell in which function it would have
 /// been meanwhile: by a part of that time the figures may be further apart.
 fn check(python: &Python, arguments: &[&str]) {
@@ -78,17 +78,17 @@ fn check(python: &Python, arguments: &[&str]) {
         &["wall"]
     };
     let planted = said["functions"].as_object().expect("functions");
-    for (view, clock) in [View::Wall, View::Cpu]
+    for (mode, clock) in [Mode::Wall, Mode::Cpu]
         .into_iter()
-        .flat_map(|view| clocks.iter().map(move |clock| (view, clock)))
+        .flat_map(|mode| clocks.iter().map(move |clock| (mode, clock)))
     {
-        let seen = burnt(python, &profile, &said, view);
+        let seen = burnt(python, &profile, &said, mode);
         let all: f64 = planted.values().map(|said| seconds(said, clock)).sum();
         for (name, said) in planted {
             let (share, truth) = (seen[name.as_str()], seconds(said, clock) / all);
             let chance = (truth * (1.0 - truth) / profile.effective_samples() as f64).sqrt();
             let (seen, is) = (share * 100.0, truth * 100.0);
-            let place = format!("{} {name}, {view:?} view, {clock} clock", python.label);
+            let place = format!("{} {name}, {mode:?} mode, {clock} clock", python.label);
             note(&format!("{place}: {seen:.2} % of {is:.2} %"));
             assert!(
                 (share - truth).abs() < tolerance + 3.0 * chance,
@@ -104,7 +104,7 @@ fn burnt<'s>(
     python: &Python,
     profile: &Profile,
     said: &'s Value,
-    view: View,
+    mode: Mode,
 ) -> HashMap<&'s str, f64> {
     let functions = Functions::of(profile);
     let planted = said["functions"].as_object().expect("functions");
@@ -120,7 +120,7 @@ fn burnt<'s>(
         } else {
             row.self_time
         };
-        (name.as_str(), time.time(view).seconds())
+        (name.as_str(), time.time(mode).seconds())
     });
     let mut times: HashMap<_, _> = times.collect();
     let all: f64 = times.values().sum();
@@ -137,7 +137,7 @@ fn check_sums(python: &Python, profile: &Profile) {
     assert_eq!(profile.rejected(), 0);
 
     let meta = Meta {
-        view: View::Wall,
+        mode: Mode::Wall,
         ..Meta::default()
     };
     let mut bytes = Vec::new();

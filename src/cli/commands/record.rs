@@ -25,7 +25,7 @@ use crate::run::outputs::{Facts, Kind, Pattern, Plan};
 use crate::run::pipeline::{Recorded, Recording};
 use crate::run::request::{Files, Output, Outputs, Placement, Record, ShowProgress};
 use crate::run::{gather, program_name};
-use crate::sampler::{Children, Ended, Progress, SamplerError, Stop};
+use crate::sampler::{Children, Ended, Progress, SamplerError, StopRequest};
 
 /// The sampler sees the program's end by itself, within a tick or its longest wait, and knows best what it
 /// means. Past this time it is told to stop.
@@ -229,7 +229,7 @@ fn record(request: &Record, name: String, plan: Plan, changes: &[Change]) -> Res
         start_timeout: None,
         plan,
     };
-    let stop = Stop::default();
+    let stop = StopRequest::default();
     let progress = Arc::new(Progress::default());
     let line = ProgressLine::start(request.progress, Arc::clone(&progress), Some(pid));
     let (tell, sampled) = mpsc::sync_channel(1);
@@ -285,7 +285,7 @@ fn settle(request: &Record, recorded: Result<Recorded>, code: u8, facts: &Facts)
             };
         }
     };
-    if recorded.sampled.ended == Ended::Stopped {
+    if recorded.sampled.ended == Ended::Requested {
         // Only the program's end stops the sampling here.
         recorded.sampled.ended = Ended::TargetEnded;
     }

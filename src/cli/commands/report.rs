@@ -51,7 +51,7 @@ pub fn run(request: &request::Report) -> Result<u8> {
     }
     // Intervals are made of how the times are spread, which takes longer to fold.
     let mut side = (request.tables.with_confidence)
-        .then(|| SampledProfile::folding_into(profile.clone(), request.selection.view));
+        .then(|| SampledProfile::folding_into(profile.clone(), request.selection.mode));
     let left = inputs::read_selected(
         &mut inputs,
         &request.selection,

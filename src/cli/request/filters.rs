@@ -3,8 +3,8 @@
 use regex::Regex;
 use thiserror::Error;
 
-use crate::cli::args::{FilterArgs, Mode};
-use crate::profile::View;
+use crate::cli::args::{self, FilterArgs};
+use crate::profile::Mode;
 use crate::profile::event::{Nanos, State};
 use crate::profile::filter::{Hidden, InvalidRanks, Name, Ranks, Selection, StepName};
 use crate::run::request::MAX_DURATION_SECONDS;
@@ -85,10 +85,10 @@ pub fn selection(args: &FilterArgs) -> Result<Selection, FilterError> {
     let files = patterns("hide", &args.hide, glob::Pattern::new)?;
     let files = files.into_iter().map(Hidden::Files);
     Ok(Selection {
-        view: match args.mode {
-            Mode::Wall => View::Wall,
-            Mode::Cpu => View::Cpu,
-            Mode::Gil => View::Gil,
+        mode: match args.mode {
+            args::Mode::Wall => Mode::Wall,
+            args::Mode::Cpu => Mode::Cpu,
+            args::Mode::Gil => Mode::Gil,
         },
         threads: patterns("thread", &args.thread, Name::new)?,
         processes: patterns("process", &args.process, Name::new)?,

@@ -19,7 +19,7 @@ pub fn text(recorded: &Recorded, subject: &str) -> String {
     out.push_str(&match recorded.sampled.ended {
         Ended::TargetEnded => format!("{subject} ended\n"),
         Ended::DurationOver => format!("the duration is over; {subject} ran on\n"),
-        Ended::Stopped => format!("stopped; {subject} runs on\n"),
+        Ended::Requested => format!("stopped; {subject} runs on\n"),
         Ended::FunctionSeen => format!("the function of --stop-at was seen; {subject} ran on\n"),
     });
     match recorded.sampled.running {

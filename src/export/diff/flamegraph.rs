@@ -32,7 +32,7 @@ pub(super) fn write(diff: &Diff<'_>, names: &Names, out: &mut dyn io::Write) -> 
     let title = labels::clean(&format!("{} → {}", names.base, names.new));
     let mut tree = Tree::of(diff);
     if tree.widths().sum::<u64>() == 0 {
-        let nothing = format!("no {} time was seen in either", diff.view());
+        let nothing = format!("no {} time was seen in either", diff.mode());
         return write_notice(&[title, subtitle(diff, false), nothing], out);
     }
     let too_deep = tree.prune();
@@ -51,11 +51,11 @@ pub(super) fn write(diff: &Diff<'_>, names: &Names, out: &mut dyn io::Write) -> 
 
 fn subtitle(diff: &Diff<'_>, too_deep: bool) -> String {
     let seconds = |profile: &Profile| {
-        let whole = profile.totals().time(diff.view());
+        let whole = profile.totals().time(diff.mode());
         format!("{:.2} s", whole.seconds())
     };
     let mut parts = vec![
-        format!("{} time", diff.view()),
+        format!("{} time", diff.mode()),
         format!("before {}", seconds(diff.base())),
         format!("after {}", seconds(diff.new_profile())),
         lost(diff),

@@ -5,14 +5,14 @@ use regex::Regex;
 
 use super::ranks::Ranks;
 use super::step_name::StepName;
-use crate::profile::View;
+use crate::profile::Mode;
 use crate::profile::event::{Nanos, State};
 
 /// What is to be left. The default leaves everything.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// The view in which something must be left; samples without time in it stay.
-    pub view: View,
+    /// The mode in which something must be left; samples without time in it stay.
+    pub mode: Mode,
     /// Threads of which at least one must fit; empty: all. A thread fits that ever had the name,
     /// from its first sample on.
     pub threads: Vec<Name>,
@@ -98,7 +98,7 @@ impl Selection {
     #[must_use]
     pub fn leaves_everything(&self) -> bool {
         let Selection {
-            view,
+            mode,
             threads,
             processes,
             states,
@@ -114,6 +114,6 @@ impl Selection {
         let owners = threads.is_empty() && processes.is_empty() && places;
         let window = from.is_none() && to.is_none();
         let stacks = function.is_none() && focus.is_none() && hidden.is_empty();
-        *view == View::Wall && owners && states.is_empty() && window && stacks
+        *mode == Mode::Wall && owners && states.is_empty() && window && stacks
     }
 }

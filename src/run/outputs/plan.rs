@@ -167,11 +167,11 @@ impl Plan {
     }
 
     /// Chooses the names for process `pid`, and tells where its recordings go, in the order of the plan.
-    pub fn settle(&mut self, pid: Pid) -> Vec<Destination> {
+    pub fn choose_names(&mut self, pid: Pid) -> Vec<Destination> {
         let name = &self.name;
         match &mut self.files {
             PlannedFiles::Named(files) => {
-                files.iter_mut().for_each(|file| file.settle(pid));
+                files.iter_mut().for_each(|file| file.choose_name(pid));
                 let recordings = files.iter().filter(|file| file.kind == Kind::Recording);
                 recordings.map(|file| file.place.clone()).collect()
             }
@@ -197,8 +197,8 @@ impl Plan {
         }
     }
 
-    /// Opens a place that [`Plan::settle`] told; or its scratch file, from which
-    /// [`Plan::arrive`] brings it there.
+    /// Opens a place that [`Plan::choose_names`] told; or its scratch file, from which
+    /// [`Plan::deliver`] brings it there.
     pub fn opener(&self, growing: &Growing) -> impl FnOnce() -> io::Result<File> + Send + 'static {
         let scratch = TempOutput::for_path(&growing.destination.path);
         let open = growing.opener(self.readers_meanwhile());
@@ -226,7 +226,7 @@ impl Plan {
 
     /// Brings a recording that was written, or what there is of it, to its place.
     #[must_use]
-    pub fn arrive(&self, growing: Growing, outcome: Outcome) -> Outcome {
+    pub fn deliver(&self, growing: Growing, outcome: Outcome) -> Outcome {
         let place = &growing.destination;
         let saved = outcome.saved.as_ref();
         // One that went on elsewhere stays there.
@@ -240,7 +240,7 @@ impl Plan {
             return growing.end(outcome, &std::env::temp_dir());
         }
         let scratch = TempOutput::for_path(&place.path);
-        match scratch.settle(place, self.readers) {
+        match scratch.move_to(place, self.readers) {
             Ok(size_bytes) => Outcome {
                 saved: Some(Saved {
                     path: place.path.clone(),
@@ -392,7 +392,7 @@ impl Plan {
                 written_bytes: 0,
                 source,
             })
-            .and_then(|()| scratch.settle(place, self.readers));
+            .and_then(|()| scratch.move_to(place, self.readers));
         // One that did not arrive is rendered again in the folder for temporary files.
         scratch.remove();
         settled
@@ -426,7 +426,7 @@ impl Plan {
 
 impl Named {
     /// Chooses the name for process `pid`.
-    fn settle(&mut self, pid: Pid) {
+    fn choose_name(&mut self, pid: Pid) {
         let Some((pattern, is_forced)) = self.late.take() else {
             return;
         };
@@ -524,7 +524,7 @@ mod tests {
 
     /// Writes each format's name, into `spare` where the planned place fails.
     fn write(plan: &mut Plan, spare: &Path) -> Vec<String> {
-        plan.settle(PID);
+        plan.choose_names(PID);
         let outcomes = plan.write_with(PID, spare, Vec::new, &mut |format, out| {
             write!(out, "{format}")
         });
@@ -674,7 +674,7 @@ mod tests {
             }),
             error: None,
         };
-        assert!(plan.arrive(growing, written).error.is_none());
+        assert!(plan.deliver(growing, written).error.is_none());
         assert_eq!(read("x.rsamp"), "recorded");
     }
 
