@@ -66,7 +66,8 @@ pub(super) const DOT_PNG: Spec = Spec::new(
     "call graph, an image",
     draw_png,
 )
-.drawn_by(PROGRAM);
+.drawn_by(PROGRAM)
+.as_bytes();
 
 fn draw_png(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     draw(input, "png", out)

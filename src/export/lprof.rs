@@ -44,7 +44,8 @@ pub(super) const LPROF: Spec = Spec::new(
     &["lprof"],
     "python -m line_profiler -t {path}",
     write,
-);
+)
+.as_bytes();
 
 /// Writes the file. Functions without a file have no lines to show and are left out.
 ///

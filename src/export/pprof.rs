@@ -112,7 +112,8 @@ pub(super) const PPROF: Spec = Spec::new(
     &["pb.gz", "pprof"],
     "go tool pprof -top {path}",
     write,
-);
+)
+.as_bytes();
 
 /// Writes the file.
 ///

@@ -41,7 +41,8 @@ struct Entry<'p> {
 pub(super) const PSTATS: Spec = Spec::new(
     "pstats",
     &["pstats"],
-    "python -m pstats {path}; gprof2dot, snakeviz and tuna open it too",
+    "python -m pstats {path}
+.as_bytes(); gprof2dot, snakeviz and tuna open it too",
     write,
 );
 

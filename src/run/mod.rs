@@ -35,6 +35,9 @@ mod launches;
 
 mod program_name;
 
+mod python_processes;
+
 mod warning;
 
 pub use program_name::program_name;
+pub use python_processes::{PythonProcess, PythonProcesses, python_processes};

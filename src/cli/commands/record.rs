@@ -13,8 +13,8 @@ use anyhow::{Context, Result, anyhow};
 use super::launch::{self, RunMode};
 use crate::cli::commands;
 use crate::cli::ending::Ending;
-use crate::cli::errors::exit_code;
 use crate::cli::errors::hints::Action;
+use crate::cli::errors::{advice, exit_code};
 use crate::cli::terminal::progress::ProgressLine;
 use crate::cli::terminal::streams::{self, Severity};
 use crate::cli::terminal::summary;
@@ -280,7 +280,7 @@ fn settle(request: &Record, recorded: Result<Recorded>, code: u8, facts: &Facts)
             let doing = Action::Record(request.command.clone());
             streams::complain(severity, &error, &doing);
             return match (code, severity) {
-                (exit_code::OK, Severity::Error) => exit_code::of(&error),
+                (exit_code::OK, Severity::Error) => advice::exit_code(&error),
                 _ => code,
             };
         }

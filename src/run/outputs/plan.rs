@@ -1,7 +1,7 @@
 //! Turns a profile into the files that were asked for, whatever goes wrong with some of them.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
@@ -74,7 +74,7 @@ impl Plan {
         name: &str,
         pid: Option<Pid>,
     ) -> Result<Plan, OutputError> {
-        check_programs(outputs)?;
+        check_formats(outputs, io::stdout().is_terminal())?;
         let files = match &outputs.files {
             Files::Named(named) => {
                 let facts = Facts::own();
@@ -102,16 +102,6 @@ impl Plan {
                 } else {
                     folder
                 })?;
-                let taken = pid.and_then(|pid| {
-                    let paths = kinds
-                        .iter()
-                        .map(|kind| folder.join(default_name(name, pid, 0, *kind)));
-                    paths.into_iter().find(|path| is_taken(path))
-                });
-                match taken {
-                    Some(path) if !outputs.force => return Err(OutputError::Exists(path)),
-                    _ => {}
-                }
                 PlannedFiles::Default {
                     folder: folder.to_owned(),
                     kinds: kinds.clone(),
@@ -450,9 +440,16 @@ fn free_number(name: &str, folder: &Path, kinds: &[Kind], pid: Pid) -> u32 {
 }
 
 /// Finds out whether every program that draws a format is there, before there is anything to lose.
-fn check_programs(outputs: &Outputs) -> Result<(), OutputError> {
+fn check_formats(outputs: &Outputs, is_terminal: bool) -> Result<(), OutputError> {
     let kinds: Vec<Kind> = match &outputs.files {
-        Files::Named(named) => named.iter().map(|output| output.kind).collect(),
+        Files::Named(named) => {
+            let to_stdout = named.iter().filter(|output| output.path == Path::new("-"));
+            let mut kinds = to_stdout.map(|output| output.kind);
+            if let Some(kind) = kinds.find(|kind| is_terminal && kind.is_binary()) {
+                return Err(OutputError::Terminal(kind));
+            }
+            named.iter().map(|output| output.kind).collect()
+        }
         Files::Default(kinds) => kinds.clone(),
     };
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -570,17 +567,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let old = folder.path().join("scatter-42.pstats");
         fs::write(&old, "old").expect("written");
-        // The process is known: refused before the start.
-        let error = Plan::check_in(folder.path(), &default_outputs(false), "scatter", Some(PID))
-            .expect_err("taken");
-        assert!(matches!(error, OutputError::Exists(path) if path == old));
-        // It is not: both files get the next number.
-        let mut plan = Plan::check_in(folder.path(), &default_outputs(false), "scatter", None)
+        // Both files get the next number, whether or not the process is known before.
+        let mut plan = Plan::check_in(folder.path(), &default_outputs(false), "scatter", Some(PID))
             .expect("a plan");
         assert_eq!(
             write(&mut plan, folder.path()),
             ["scatter-42.1.svg", "scatter-42.1.pstats"]
         );
+        let mut plan = Plan::check_in(folder.path(), &default_outputs(false), "scatter", None)
+            .expect("a plan");
         assert_eq!(
             write(&mut plan, folder.path()),
             ["scatter-42.2.svg", "scatter-42.2.pstats"]
@@ -594,6 +589,34 @@ mod tests {
             ["scatter-42.svg", "scatter-42.pstats"]
         );
         assert_eq!(fs::read_to_string(&old).expect("read"), "pstats");
+    }
+
+    #[test]
+    fn bytes_do_not_go_to_a_terminal() {
+        let outputs = |kind| Outputs {
+            files: Files::Named(vec![Output {
+                path: PathBuf::from("-"),
+                kind,
+                pattern: None,
+            }]),
+            ..default_outputs(false)
+        };
+        for (kind, is_binary) in [
+            (Kind::Recording, true),
+            (Kind::Export(Format::Pstats), true),
+            (Kind::Export(Format::Pprof), true),
+            (Kind::Export(Format::Lprof), true),
+            (Kind::Export(Format::FlameGraph), false),
+            (Kind::Export(Format::FunctionsCsv), false),
+        ] {
+            let refused = check_formats(&outputs(kind), true);
+            assert_eq!(
+                matches!(refused, Err(OutputError::Terminal(_))),
+                is_binary,
+                "{kind}"
+            );
+            assert!(check_formats(&outputs(kind), false).is_ok(), "{kind}");
+        }
     }
 
     #[test]
