@@ -37,6 +37,8 @@ mod program_name;
 
 mod python_processes;
 
+mod shown;
+
 mod warning;
 
 pub use program_name::program_name;

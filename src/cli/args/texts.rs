@@ -229,7 +229,7 @@ Examples:
         where in these functions the time goes, line by line
   rsamp report scatter-1234.rsamp --memory
         which lines made memory grow
-  rsamp report scatter-1234.rsamp --mode gil --from 10 --no-importlib
+  rsamp report scatter-1234.rsamp --mode gil --from 10
         who held the GIL after the first ten seconds
 
 A damaged recording is shown up to the damage; the exit code is 65 then, or 66 where one cannot be read. rsamp help \

@@ -1,9 +1,10 @@
 //! Turns the filters as typed into a selection.
 
 use super::error::RequestError;
-use crate::cli::args::{self, FilterArgs};
+use crate::cli::args::{self, FilterArgs, ShownArgs};
 use crate::profile::Mode;
 use crate::profile::filter::{Hidden, Selection};
+use crate::run::request::Shown;
 
 /// Builds what the filters ask for.
 ///
@@ -19,27 +20,32 @@ pub(super) fn selection(args: &FilterArgs) -> Result<Selection, RequestError> {
         });
     }
     let stdlib = args.no_stdlib.then_some(Hidden::StandardLibrary);
-    let importlib = args.no_importlib.then_some(Hidden::ImportSystem);
     let files = args.hide.iter().cloned().map(Hidden::Files);
+    let states = args.state.iter().flat_map(|states| states.0.clone());
     Ok(Selection {
-        mode: match args.mode {
-            args::Mode::Wall => Mode::Wall,
-            args::Mode::Cpu => Mode::Cpu,
-            args::Mode::Gil => Mode::Gil,
-        },
-        threads: args.thread.clone(),
         processes: args.process.clone(),
-        states: args
-            .state
-            .iter()
-            .flat_map(|states| states.0.clone())
-            .collect(),
+        states: states.collect(),
         ranks: args.rank.clone(),
         steps: args.step.clone(),
         from: args.from,
         to: args.to,
         function: args.function.clone(),
         focus: args.focus.clone(),
-        hidden: stdlib.into_iter().chain(importlib).chain(files).collect(),
+        hidden: stdlib.into_iter().chain(files).collect(),
+        ..shown(&args.shown).selection()
     })
+}
+
+/// Builds what of a run is to be shown.
+pub(super) fn shown(args: &ShownArgs) -> Shown {
+    Shown {
+        mode: match args.mode {
+            args::Mode::Wall => Mode::Wall,
+            args::Mode::Cpu => Mode::Cpu,
+            args::Mode::Gil => Mode::Gil,
+        },
+        idle_waits: args.idle,
+        threads: args.thread.clone(),
+        imports: args.imports,
+    }
 }

@@ -489,7 +489,7 @@ mod tests {
 
     use super::*;
     use crate::export::Drawing;
-    use crate::run::request::Output;
+    use crate::run::request::{Output, Shown};
 
     const PID: Pid = Pid(42);
 
@@ -500,6 +500,7 @@ mod tests {
                 Kind::Export(Format::Pstats),
             ]),
             drawing: Drawing::default(),
+            shown: Shown::default(),
             force,
             scratch: false,
         }
@@ -514,6 +515,7 @@ mod tests {
         Outputs {
             files: Files::Named(paths.iter().map(output).collect()),
             drawing: Drawing::default(),
+            shown: Shown::default(),
             force: false,
             scratch: false,
         }
