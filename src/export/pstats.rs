@@ -41,10 +41,10 @@ struct Entry<'p> {
 pub(super) const PSTATS: Spec = Spec::new(
     "pstats",
     &["pstats"],
-    "python -m pstats {path}
-.as_bytes(); gprof2dot, snakeviz and tuna open it too",
+    "python -m pstats {path}; gprof2dot, snakeviz and tuna open it too",
     write,
-);
+)
+.as_bytes();
 
 /// Writes the file.
 ///

@@ -23,7 +23,11 @@ pub mod outputs;
 
 pub mod sources;
 
-mod header;
+pub mod program;
+
+pub mod launcher;
+
+pub mod header;
 
 pub mod headlines;
 

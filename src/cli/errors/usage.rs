@@ -79,7 +79,8 @@ fn meant(option: &str, command: &clap::Command, rsamp: &clap::Command) -> String
         return format!("{option} is an option of {}{place}", others.join(", "));
     }
     let similarity = |known: &String| strsim::jaro_winkler(option, known);
-    match options(command).max_by(|a, b| similarity(a).total_cmp(&similarity(b))) {
+    let options = options(command).filter(|_| option.starts_with("--"));
+    match options.max_by(|a, b| similarity(a).total_cmp(&similarity(b))) {
         Some(nearest) => {
             format!("the nearest option is {nearest}{place}; see rsamp {name} --help")
         }
@@ -109,9 +110,9 @@ mod tests {
                 "the nearest option is --rate",
             ),
             (
-                "record --mode cpu python x.py",
-                "rsamp record has no option --mode",
-                "--mode is an option of rsamp report",
+                "record --from 3 python x.py",
+                "rsamp record has no option --from",
+                "--from is an option of rsamp report, rsamp diff",
             ),
             (
                 "record --native python x.py",

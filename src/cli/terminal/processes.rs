@@ -85,7 +85,14 @@ mod tests {
             ],
             denied: 2,
         };
-        insta::assert_snapshot!(list(&found, "attach"), @"");
+        insta::assert_snapshot!(list(&found, "attach"), @r"
+        Python processes that you may read:
+             PID       age  Python    command
+              42     12:34  3.11.7    python scatter.py -nx 200
+         1234567   3 d 2 h  3.11.7    python \u{1b}[31mxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+        hint: rsamp attach --pid 42
+        hint: 2 others cannot be read: sudo rsamp attach lists them
+        ");
         let none = PythonProcesses::default();
         assert_eq!(
             list(&none, "dump"),
