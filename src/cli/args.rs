@@ -15,6 +15,7 @@ use crate::process::Pid;
 use crate::profile::event::Nanos;
 use crate::profile::filter::{Name, Ranks, StepName};
 use crate::run::outputs::Kind;
+use crate::run::request::{ColourChoice, Saying};
 use crate::sampler::Rate;
 use values::States;
 
@@ -206,6 +207,20 @@ pub struct ReportArgs {
     #[arg(value_name = "FILE", required_unless_present_any = ["lines", "memory"], value_hint = clap::ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
 
+    /// Print all that is known of the run, not the first screen of it
+    #[arg(long)]
+    pub full: bool,
+
+    /// When to colour what is printed
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        visible_alias = "colour"
+    )]
+    pub color: ColorWhen,
+
     /// What to print in the place of the summary.
     #[command(flatten)]
     pub tables: TableArgs,
@@ -327,8 +342,8 @@ pub struct FilterArgs {
     /// Only while a thread did this, such as gil, disk, native; may be given several times
     ///
     /// python (running it, with the GIL), collecting (garbage), native (running without the GIL), gil
-    /// (waiting for it), lock, sleep, disk, network, pipe, child (waiting for one), waiting (for something
-    /// else), unknown; blocked: any wait but that for the GIL.
+    /// (waiting for it), ready (waiting for a CPU), lock, sleep, disk, network, pipe, child (waiting for
+    /// one), waiting (for something else), unknown; blocked: any wait but those for the GIL and a CPU.
     #[arg(
         long,
         value_name = "STATE",
@@ -604,6 +619,54 @@ pub struct SamplingArgs {
     /// Print no summary and no progress; errors are still printed
     #[arg(long, short)]
     pub quiet: bool,
+
+    /// Print all that is known of the run: threads, processes, rates, what was lost
+    #[arg(long, short, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// When to colour the summary
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        visible_alias = "colour"
+    )]
+    pub color: ColorWhen,
+}
+
+impl SamplingArgs {
+    /// What is said when the run is over.
+    #[must_use]
+    pub fn saying(&self) -> Saying {
+        Saying {
+            quiet: self.quiet,
+            verbose: self.verbose,
+            colour: self.color.into(),
+        }
+    }
+}
+
+/// When to colour text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl From<ColorWhen> for ColourChoice {
+    fn from(when: ColorWhen) -> ColourChoice {
+        match when {
+            ColorWhen::Auto => ColourChoice::Auto,
+            ColorWhen::Always => ColourChoice::Always,
+            ColorWhen::Never => ColourChoice::Never,
+        }
+    }
 }
 
 /// How graphs are drawn.

@@ -223,6 +223,9 @@ pub enum State {
     Child,
     /// Waiting for a terminal, for several things at once, or for something else.
     Waiting,
+    /// Ready to run, with or without the GIL, and waiting for a CPU. A thread that waits for the GIL is not in this
+    /// state: a CPU alone would not help it.
+    Ready,
 }
 
 impl State {

@@ -52,6 +52,8 @@ mod idle_waits;
 
 pub mod origin;
 
+pub mod own_lines;
+
 pub mod filter;
 
 pub mod diff;

@@ -20,7 +20,7 @@ use crate::process::{Change, Launched, Pid, Process};
 use crate::profile::filter::Ranks;
 use crate::run::outputs::{Facts, Kind, Pattern, Plan};
 use crate::run::pipeline::Recorded;
-use crate::run::request::{Files, Outputs, Placement, Record, ShowProgress};
+use crate::run::request::{Files, Outputs, Placement, Record, Saying, ShowProgress};
 use crate::run::{gather, program, program_name};
 use crate::sampler::{Ended, SamplerError};
 
@@ -82,7 +82,7 @@ pub fn run(request: &Record) -> Result<Ending> {
         recorded.sampled.running = 0;
     }
     let code = report(request, ran.recorded, ran.code, &facts);
-    if !request.quiet {
+    if !request.saying.quiet {
         warn_of_left(&ran.left);
     }
     Ok(Ending::after(&ran.launched, code))
@@ -141,7 +141,10 @@ pub fn record_into(
     let (plan, file) = program::plan_in(request, folder)?;
     let quiet = Record {
         progress: ShowProgress::Never,
-        quiet: true,
+        saying: Saying {
+            quiet: true,
+            ..request.saying
+        },
         ..request.clone()
     };
     let name = program_name(&request.command);
@@ -192,11 +195,14 @@ fn report(request: &Record, recorded: Result<Recorded>, code: u8, facts: &Facts)
         // Only the program's end stops the sampling here.
         recorded.sampled.ended = Ended::TargetEnded;
     }
-    if !request.quiet {
+    if !request.saying.quiet {
         let rank = facts.in_job.rank.filter(|_| facts.in_job.is_one_of_many());
         let text = match rank {
             Some(rank) => summary::of_rank(&recorded, rank, &facts.host),
-            None => summary::text(&recorded, "the program"),
+            None => {
+                let subject = summary::subject(&request.command);
+                summary::text(&recorded, &subject, Some(code), &request.saying)
+            }
         };
         streams::say(text.trim_end());
     }
@@ -238,11 +244,7 @@ fn what_runs_on(left: &[Pid]) -> Option<(String, Pid)> {
 fn without_python(command: &[OsString], code: u8) -> String {
     let program = command.first().map(Path::new).and_then(Path::file_name);
     let program = program.unwrap_or_default().to_string_lossy();
-    let end = match code {
-        exit_code::OK..=128 => format!("exit code {code}"),
-        code => format!("signal {}", code - exit_code::of_signal(0)),
-    };
-    format!("nothing was recorded: {program} ended with {end} before any Python ran")
+    format!("nothing was recorded: {program} ended with exit code {code} before any Python ran")
 }
 
 /// To run something else than Python under `rsamp record` is no error: job scripts do. Nor is a program

@@ -3,6 +3,7 @@
 pub mod overview;
 pub mod processes;
 pub mod progress;
+pub mod screen;
 pub mod streams;
 pub mod summary;
 pub mod tables;
