@@ -6,7 +6,7 @@ use std::time::Duration;
 use rsamp::process::Pid;
 use rsamp::profile::event::State;
 use rsamp::profile::{Profile, Totals};
-use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, StopPolicy, sample};
+use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
 use serde_json::Value;
 
 use crate::support::programs::{Standing, command, run_command};
@@ -37,7 +37,7 @@ pub fn record_with(mut program: Standing, children: Children) -> (Profile, Value
     let pid = Pid(program.pid());
     let mut profile = Profile::default();
     let mut waits_for_us = true;
-    let (stop, progress) = (Stop::default(), Progress::default());
+    let (stop, progress) = (StopRequest::default(), Progress::default());
     let ended = sample(pid, &settings, &stop, &progress, &mut |event| {
         profile.apply(event);
         if std::mem::take(&mut waits_for_us) {

@@ -25,7 +25,7 @@ pub fn text(
     let meta = headlines::meta(inputs, profile, &request.selection);
     let mut text = String::new();
     if let Some(names) = &request.tables.lines {
-        let heat = Heat::SelfTime(request.selection.view);
+        let heat = Heat::SelfTime(request.selection.mode);
         let chosen = choose(&tables, names, heat, request.tables.top)?;
         let input = ReportInput {
             sources: Some(&sources::gather(inputs, &chosen)),
