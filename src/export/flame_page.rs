@@ -29,7 +29,7 @@ const fn paddings(direction: Direction) -> (usize, usize) {
 
 /// Longer titles and subtitles than the page is wide are cut, in characters: of 12 pixels in height one is 7.3 wide.
 const MAX_TITLE_CHARS: usize = 90;
-const MAX_SUBTITLE_CHARS: usize = 130;
+const MAX_SUBTITLE_CHARS: usize = 160;
 
 /// How wide a character of the legend is at the most, in pixels.
 const CHAR_WIDTH: usize = 8;

@@ -7,6 +7,7 @@ use std::process::Command;
 use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 
+use crate::activity::note;
 use crate::pythons::pythons;
 
 /// The browser. Debian's package has the same name.
@@ -104,7 +105,7 @@ fn shown(test: &str, program: &str) -> Option<Value> {
     if Command::new(BROWSER).arg("--version").output().is_err() {
         let why = format!("there is no {BROWSER}: apt-get install {BROWSER}");
         assert!(std::env::var_os("CI").is_none(), "{why}");
-        println!("SKIP {test}: {why}");
+        note(&format!("SKIP {test}: {why}"));
         return None;
     }
     let folder = tempfile::tempdir().expect("a folder");
