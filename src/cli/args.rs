@@ -418,7 +418,7 @@ pub struct ShownArgs {
     pub thread: Vec<Name>,
 
     /// Show the frames of the import system, instead of one frame for each imported module
-    #[arg(long, overrides_with = "no_importlib")]
+    #[arg(long)]
     pub imports: bool,
 
     /// What older command lines say: it is the default now.
@@ -673,11 +673,11 @@ impl From<ColorWhen> for ColourChoice {
 #[derive(Debug, Default, ClapArgs)]
 pub struct DrawingArgs {
     /// Flame graphs: grow up, as flames do, instead of down
-    #[arg(long, overrides_with = "icicle")]
+    #[arg(long)]
     pub flames: bool,
 
     /// Flame graphs: grow down, as is the default
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, overrides_with = "flames")]
     pub icicle: bool,
 
     /// Flame graphs: begin with the innermost functions, and show who called them
