@@ -672,8 +672,12 @@ impl From<ColorWhen> for ColourChoice {
 /// How graphs are drawn.
 #[derive(Debug, Default, ClapArgs)]
 pub struct DrawingArgs {
-    /// Flame graphs: grow down, as icicles do
-    #[arg(long)]
+    /// Flame graphs: grow up, as flames do, instead of down
+    #[arg(long, overrides_with = "icicle")]
+    pub flames: bool,
+
+    /// Flame graphs: grow down, as is the default
+    #[arg(long, hide = true)]
     pub icicle: bool,
 
     /// Flame graphs: begin with the innermost functions, and show who called them
@@ -681,14 +685,24 @@ pub struct DrawingArgs {
     pub reversed: bool,
 
     /// Graphs of stacks: make every line of a function a frame of its own
+    ///
+    /// By default flame graphs do so for your own code, and other graphs for none.
     #[arg(long, overrides_with = "merge_lines")]
     pub by_line: bool,
 
-    /// Graphs of stacks: make all lines of a function one frame, as is the default
-    #[arg(long)]
+    /// Graphs of stacks: make all lines of a function one frame
+    #[arg(long, overrides_with = "by_line")]
     pub merge_lines: bool,
 
-    /// Graphs of stacks: make equal stacks of several processes one, instead of a root for each process
+    /// Flame graphs: tell threads apart, those of one pool together, instead of merging equal stacks
+    #[arg(long)]
+    pub by_thread: bool,
+
+    /// Flame graphs: tell processes and ranks apart, instead of merging equal stacks
+    #[arg(long, overrides_with = "merge_processes")]
+    pub by_process: bool,
+
+    /// Collapsed stacks: make equal stacks of several processes one, as flame graphs do
     #[arg(long)]
     pub merge_processes: bool,
 

@@ -276,7 +276,7 @@ long each, to tell. That is the noise of sampling and of what a program does by 
 differ because the machine was busier, a second recording of BASE shows.
 
 The flame graph has two parts. In the first, widths are the times of NEW: red has more time of its own than before, \
-blue less. The second shows what stacks have lost since BASE, gone ones among them.";
+blue less. The second, \"only before\", shows what stacks have lost since BASE, gone ones among them.";
 
 pub(super) const DUMP: &str = "\
 Examples:
