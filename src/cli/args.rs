@@ -220,7 +220,7 @@ pub struct TableArgs {
     pub lines: Option<Vec<String>>,
 
     /// Print how resident memory grew and shrank line by line, as memory_profiler does: in these
-    /// functions, or where it changed most
+    /// functions, or in those that likely retain most
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub memory: Option<Vec<String>>,
 

@@ -33,6 +33,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         functions: REPORT_ROWS,
         lines: REPORT_ROWS,
         threads: REPORT_ROWS,
+        findings: REPORT_ROWS,
         view: meta.view,
         is_part: meta.is_part,
     };
@@ -78,18 +79,18 @@ pub fn summary_of(input: &ReportInput<'_>, options: &SummaryOptions) -> String {
     tables(&mut text, profile, options, confidence);
     over_ranks::tables(&mut text, profile, options);
     if !options.is_part {
-        found(&mut text, profile);
+        found(&mut text, profile, options);
     }
     text
 }
 
 /// What stands out.
-fn found(text: &mut String, profile: &Profile) {
+fn found(text: &mut String, profile: &Profile, options: &SummaryOptions) {
     let sentences = findings::sentences(profile);
     if !sentences.is_empty() {
         text.push_str("\nfindings\n");
     }
-    for sentence in sentences {
+    for sentence in sentences.iter().take(options.findings) {
         line(text, &format!("- {sentence}"));
     }
 }

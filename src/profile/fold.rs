@@ -13,6 +13,7 @@ use super::event::{
     Sample, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
 use super::limits::{MAX_FRAMES_OF_ROWS, MAX_READ_ROWS, MORE_STACKS};
+use super::retained::Retained;
 #[cfg(doc)]
 use super::timeline::MAX_RUNS;
 use super::timeline::Timeline;
@@ -209,6 +210,7 @@ pub struct Profile {
     stops: u64,
     rates: Vec<RateSpan>,
     usage: Readings,
+    retained: Retained,
     missing: Vec<Missing>,
     skipped: u64,
     last_sample: Nanos,
@@ -333,7 +335,10 @@ impl Profile {
     }
 
     fn apply_sample(&mut self, sample: &Sample) -> bool {
-        if self.thread(sample.thread).is_none() || !self.is_stack(sample.stack) {
+        let Some(process) = self.thread(sample.thread).map(|thread| thread.process) else {
+            return false;
+        };
+        if !self.is_stack(sample.stack) {
             return false;
         }
         let totals = Totals::from(sample);
@@ -355,6 +360,7 @@ impl Profile {
             *cut = cut.saturating_add(u64::from(sample.ticks));
         }
         self.add_to_row(key, totals);
+        self.retained.push(process, sample);
         if let Some(sum) = self.thread_totals.get_mut(sample.thread.0 as usize) {
             *sum += totals;
         }
@@ -539,6 +545,12 @@ impl Profile {
     #[must_use]
     pub fn usage(&self) -> &[Usage] {
         self.usage.as_slice()
+    }
+
+    /// By how much memory grew at each stack of a process and most likely is not given back, in bytes; a stack may come
+    /// more than once. The kernel tells the sums, not whose memory is given back: which stack retains it is an estimate.
+    pub fn retained_bytes(&self) -> impl Iterator<Item = (ProcessId, Option<StackId>, u64)> {
+        self.retained.by_stack()
     }
 
     /// What could not be measured of the processes.

@@ -18,6 +18,8 @@ mod blocks;
 mod covered;
 mod fold;
 mod nearest;
+mod own_lines;
+mod retained;
 mod sums;
 mod unordered;
 mod usage;

@@ -33,7 +33,7 @@ pub struct Report {
 pub struct Tables {
     /// Functions line by line: those of these names, or the hottest.
     pub lines: Option<Vec<String>>,
-    /// Their memory: that of functions of these names, or of those where it changed most.
+    /// Their memory: that of functions of these names, or of those that likely retain most.
     pub memory: Option<Vec<String>>,
     /// How many functions, when none is named.
     pub top: usize,
