@@ -5,18 +5,17 @@ use std::collections::HashMap;
 
 use super::event::{Frame, FrameId, StackId};
 use super::functions::Function;
+use super::origin::Origins;
 use super::{Profile, paths};
 
 /// A line of a function; `None` where it could not be told.
 pub(super) type OwnLine<'p> = (Function<'p>, Option<u32>);
 
-/// The function of a module's body.
-const MODULE_BODY: &str = "<module>";
-
 /// What imports and what is imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Importing {
-    /// The frame with the statement.
+    /// The frame of the program's own files that imports, or calls what imports; where there is none, the one with the
+    /// statement.
     pub(super) importer: FrameId,
     /// The body of the module; `None` while it is looked for or read.
     pub(super) module: Option<FrameId>,
@@ -40,6 +39,7 @@ pub(super) struct OwnLines<'p> {
 
 impl<'p> OwnLines<'p> {
     pub(super) fn of(profile: &'p Profile) -> OwnLines<'p> {
+        let origins = Origins::of(profile);
         let mut known: Vec<Known> = Vec::with_capacity(profile.stacks().len());
         // Parents come before their children.
         for stack in profile.stacks() {
@@ -48,7 +48,7 @@ impl<'p> OwnLines<'p> {
             let caller = parent.and_then(|parent| profile.stacks().get(parent));
             let caller = caller.map(|caller| caller.frame);
             known.push(match profile.frame(stack.frame) {
-                Some(frame) => know(frame, stack.frame, below, caller),
+                Some(frame) => know(&origins, frame, stack.frame, below, caller),
                 None => Known {
                     own: None,
                     importing: None,
@@ -89,31 +89,37 @@ impl<'p> OwnLines<'p> {
 }
 
 /// What is known of a stack, from what is known of the one below it and the frame that calls.
-fn know(frame: &Frame, id: FrameId, below: Option<Known>, caller: Option<FrameId>) -> Known {
+fn know(
+    origins: &Origins,
+    frame: &Frame,
+    id: FrameId,
+    below: Option<Known>,
+    caller: Option<FrameId>,
+) -> Known {
     let file = frame.file.as_deref().unwrap_or_default();
-    let is_shown = !file.is_empty() && !file.starts_with('<');
-    if is_shown && paths::library_part(file).is_none() {
+    let importing = below.and_then(|below| below.importing);
+    // Modules make code out of text while they are imported, as for a named tuple.
+    let is_generated = importing.is_some() && file.starts_with('<');
+    if origins.is_own(frame) && !is_generated {
         return Known {
             own: Some(id),
             importing: None,
         };
     }
     let own = below.and_then(|below| below.own);
-    let is_body = frame.name == MODULE_BODY && is_shown;
-    let importing = match below.and_then(|below| below.importing) {
+    let is_body = Function::from(frame).is_module() && !file.starts_with('<');
+    let module = is_body.then_some(id);
+    let importing = match importing {
         Some(known) => Some(Importing {
-            module: known.module.or(is_body.then_some(id)),
+            module: known.module.or(module),
             ..known
         }),
-        None if paths::is_import_system(file) => Some(Importing {
-            importer: caller.unwrap_or(id),
-            module: None,
+        None if frame.is_import() || paths::is_import_system(file) => Some(Importing {
+            importer: own.or(caller).unwrap_or(id),
+            module,
         }),
         // Python 2 imports without frames of an import system.
-        None if is_body && own.is_some() && caller == own => own.map(|importer| Importing {
-            importer,
-            module: Some(id),
-        }),
+        None if is_body && caller == own => own.map(|importer| Importing { importer, module }),
         None => None,
     };
     Known { own, importing }

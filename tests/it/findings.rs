@@ -193,6 +193,24 @@ fn imports_are_told_with_the_heaviest_module() {
     );
 }
 
+#[test]
+fn imports_of_one_frame_each_are_told_the_same() {
+    const IMPORT_PANDAS: Call<'_> = Call("import pandas", PANDAS.1, 1, 20);
+    const IMPORT_NUMPY: Call<'_> = Call("import numpy", NUMPY.1, 1, 9);
+    const IMPORT_HELPERS: Call<'_> = Call("import helpers", HELPERS.1, 1, 7);
+    let mut build = process(1);
+    let import = |ms| busy_for(ms, State::Python);
+    build.run(0, &[MODULE, IMPORT_PANDAS, IMPORT_NUMPY], import(2_900));
+    build.run(0, &[MODULE, IMPORT_HELPERS, IMPORT_NUMPY], import(1_200));
+    build.run(0, &[MODULE, IMPORT_HELPERS], import(1_900));
+    check(
+        &build,
+        &[
+            "importing takes 4.1 of 6.0 s: pandas 2.9 s (run.py:2), numpy 1.2 s (helpers.py:7); import later",
+        ],
+    );
+}
+
 /// The same, all of it on eight cores.
 fn busy_for(ms: u64, state: State) -> Sample {
     Sample {
@@ -453,7 +471,7 @@ fn memory_that_only_grows_is_told_with_the_line_that_retains_it() {
     check(
         &build,
         &[
-            "memory only grows, from 21.0 MB to 81.0 MB in 6.0 s; solve (run.py:12) retains most, likely 61.0 MB",
+            "memory keeps growing, from 25.0 MB to 75.0 MB in 6.0 s; solve (run.py:12) retains most, likely 61.0 MB",
         ],
     );
 }
@@ -475,7 +493,46 @@ fn memory_that_comes_to_rest_falls_back_or_grows_little_is_not_told() {
     check(&busy(grows((0..20).map(|at| at * 10 * MB))), &[]);
     check(
         &busy(grows((0..22).map(|at| at * 10 * MB))),
-        &["memory only grows, from 0 B to 210.0 MB in 2.1 s"],
+        &["memory keeps growing, from 10.0 MB to 190.0 MB in 2.1 s"],
+    );
+}
+
+#[test]
+fn ranks_that_wait_are_told_and_a_main_thread_that_waits_for_a_busy_machine_is_not() {
+    // A thread that works on a machine whose CPUs others have.
+    let mut build = process(2);
+    build.run(0, &[MAIN], seconds(100, State::Lock));
+    build.run(1, &[SOLVE], seconds(49, State::Native));
+    build.run(1, &[SOLVE], seconds(51, State::Sleep));
+    check(
+        &build,
+        &["100 % of the main thread's time is waiting for a lock"],
+    );
+    build.run(1, &[SOLVE], seconds(2, State::Native));
+    check(&build, &[]);
+    // Two ranks, each of which works 40 % of its time.
+    let mut profile = Profile::default();
+    fill(
+        &mut profile,
+        &[
+            (vec![0b11], None, [0, 40], 1),
+            (vec![0b11], None, [0, 40], 1),
+        ],
+        |id, process| Process {
+            rank: Some(id),
+            ..process
+        },
+    );
+    for thread in 0..2 {
+        profile.apply(Event::Sample(Sample {
+            thread: ThreadId(thread),
+            at: Nanos(10 * GB),
+            ..seconds(6, State::Network)
+        }));
+    }
+    assert_eq!(
+        sentences(&profile),
+        ["60 % of the main threads' time is waiting for the network: --mode cpu shows the rest"]
     );
 }
 
@@ -505,7 +562,7 @@ fn more_native_threads_than_cores() {
     check(
         &with_native(1),
         &[
-            "32 threads want to run on 16 CPUs in 60 % of the readings: a pool of 16 does the same work",
+            "32 threads want to run on 16 CPUs in 60 % of the readings: run 16 at a time (a pool of 16)",
         ],
     );
 }
@@ -671,7 +728,7 @@ fn more_processes_than_cores_are_a_pool_or_ranks() {
     };
     assert_eq!(
         of(|_| None, 4),
-        ["4 processes on 2 CPUs in 98 % of the readings: a pool of 2 does the same work"]
+        ["4 processes on 2 CPUs in 98 % of the readings: run 2 at a time (a pool of 2)"]
     );
     assert_eq!(of(|_| None, 2), [] as [&str; 0]);
     assert_eq!(

@@ -1,6 +1,7 @@
 //! Tests that need no Python: files, the command line, ordinary processes, the architecture.
 
 mod architecture;
+mod call_tree;
 mod cli;
 mod damage;
 mod diff;

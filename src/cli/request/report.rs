@@ -8,7 +8,7 @@ use super::outputs::{drawing, named_outputs};
 use crate::cli::args::{ReportArgs, TableArgs};
 use crate::profile::filter::Selection;
 use crate::run::outputs::Kind;
-use crate::run::request::{Files, Output, Outputs};
+use crate::run::request::{Files, Output, Outputs, Shown};
 
 /// How many functions are shown line by line when none is named.
 const DEFAULT_TOP: usize = 5;
@@ -31,6 +31,8 @@ pub struct Report {
 /// Which tables to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tables {
+    /// The call tree.
+    pub tree: bool,
     /// Functions line by line: those of these names, or the hottest.
     pub lines: Option<Vec<String>>,
     /// Their memory: that of functions of these names, or of those that likely retain most.
@@ -45,7 +47,7 @@ impl Tables {
     /// Whether one is asked for.
     #[must_use]
     pub fn is_any(&self) -> bool {
-        self.lines.is_some() || self.memory.is_some()
+        self.tree || self.lines.is_some() || self.memory.is_some()
     }
 }
 
@@ -73,6 +75,7 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
         outputs: files.map(|files| Outputs {
             files: Files::Named(files),
             drawing,
+            shown: Shown::default(),
             force: args.force,
             scratch: false,
         }),
@@ -95,6 +98,7 @@ fn tables(files: &[PathBuf], args: &TableArgs) -> Result<(Vec<PathBuf>, Tables),
         Some(names.into_iter().cloned().collect())
     };
     let tables = Tables {
+        tree: args.tree,
         lines: names(&args.lines),
         memory: names(&args.memory),
         top: args.top.as_deref().map_or(Ok(DEFAULT_TOP), top)?,

@@ -1,9 +1,11 @@
-//! Turns the wish for tables of lines or of memory into their text.
+//! Turns the wish for a call tree, or for tables of lines or of memory, into their text.
 
 use std::io::IsTerminal;
 
+use super::streams::width;
 use crate::cli::request::Report;
 use crate::export::ReportInput;
+use crate::export::call_tree::{Screen, call_tree};
 use crate::export::line_table::{Colour, line_tables};
 use crate::export::memory_table::memory_tables;
 use crate::profile::Profile;
@@ -25,7 +27,17 @@ pub fn text(
     let tables = line_tables::of(profile);
     let meta = headlines::meta(inputs, profile, &request.selection);
     let mut text = String::new();
+    if request.tables.tree {
+        let screen = Screen {
+            width: width(),
+            colour: colour(),
+        };
+        text.push_str(&call_tree(&ReportInput::new(profile, &meta), screen));
+    }
     if let Some(names) = &request.tables.lines {
+        if !text.is_empty() {
+            text.push('\n');
+        }
         let heat = Heat::SelfTime(request.selection.view);
         let chosen = choose(&tables, names, heat, request.tables.top)?;
         let input = ReportInput {

@@ -118,7 +118,7 @@ impl Words {
                 });
                 let (from, to, time) = (size(*from), size(*to), rough_seconds(*time));
                 format!(
-                    "memory only grows, from {from} to {to} in {time} s{line}: rsamp report \
+                    "memory keeps growing, from {from} to {to} in {time} s{line}: rsamp report \
                      --memory shows the lines"
                 )
             }
@@ -192,10 +192,12 @@ impl Words {
                         format!("{ranks} ranks {on}: start {usable}, or ask for {ranks} CPUs")
                     }
                     Crowd::Processes(processes) => {
-                        format!("{processes} processes {on}: a pool of {usable} does the same work")
+                        format!(
+                            "{processes} processes {on}: run {usable} at a time (a pool of {usable})"
+                        )
                     }
                     Crowd::Threads(_) => format!(
-                        "{runnable:.0} threads want to run {on}: a pool of {usable} does the same work"
+                        "{runnable:.0} threads want to run {on}: run {usable} at a time (a pool of {usable})"
                     ),
                     Crowd::NativeThreads(processes) => {
                         let line = self.at(line, &|place, _| format!("; they work for {place}"));
@@ -227,7 +229,8 @@ impl Words {
             let file = module.line.function.file;
             let file = file.map(|file| visible(self.shortener.shorten(file)));
             let at = match (file, module.line.line) {
-                (Some(file), Some(line)) => format!(" ({file}:{line})"),
+                // Not of what Python imports itself when it starts.
+                (Some(file), Some(line)) if !file.starts_with('<') => format!(" ({file}:{line})"),
                 _ => String::new(),
             };
             format!("{} {time} s{at}", visible(name))

@@ -67,13 +67,13 @@ pub enum Finding<'p> {
         /// Which line most likely retains most, in bytes.
         line: Option<HotLine<'p>>,
     },
-    /// Memory grew all the time.
+    /// Memory keeps growing.
     MemoryGrows {
-        /// How much was resident at the first reading, in bytes.
+        /// How much there was in the first part of the run, in bytes.
         from: u64,
-        /// And at the last one.
+        /// And in the last part.
         to: u64,
-        /// The time between them.
+        /// How long the run is.
         time: Nanos,
         /// What the process may use, in bytes.
         limit: Option<u64>,

@@ -5,8 +5,8 @@ use super::memory::retaining;
 use super::scope::Scope;
 use crate::profile::event::{Nanos, ProcessId};
 
-/// The run is divided into so many parts, and in each memory falls back less far than in the one before.
-const PARTS: u64 = 6;
+/// The run is divided into so many parts, and in each there is more than in the one before.
+const PARTS: usize = 6;
 
 /// Even growth is a fifth of the whole from part to part; with less than this, it has come to rest.
 const MIN_STEP: f64 = 0.05;
@@ -20,7 +20,7 @@ const MIN_SHARE: f64 = 0.1;
 /// A shorter run is one that starts, where everything grows.
 const MIN_TIME: Nanos = Nanos(2_000_000_000);
 
-/// With fewer readings in a part it is not known how far memory falls back.
+/// With fewer readings in a part it is not known how much there is.
 const MIN_READINGS: usize = 3;
 
 /// The process that grew most, if it did all the time.
@@ -39,36 +39,49 @@ pub(super) fn finding<'p>(scope: &Scope<'p>) -> Option<Finding<'p>> {
 }
 
 /// From how many bytes to how many memory grew, and in what time; `None`: it fell back, or came to rest.
+///
+/// Most programs take and give back memory all the time: of each part of the run the lower quartile counts, which few
+/// peaks and few lows move.
 fn of_process(scope: &Scope<'_>, process: ProcessId) -> Option<(u64, u64, Nanos)> {
-    // What belongs to files is the kernel's to take back.
-    let usage = scope.usage().filter(|usage| usage.process == process);
-    let mut readings: Vec<(Nanos, u64)> = usage
-        .filter_map(|usage| Some((usage.at, usage.anonymous.or(usage.resident)?)))
-        .collect();
-    readings.sort_unstable();
-    let ((start, from), (end, to)) = (*readings.first()?, *readings.last()?);
+    let readings = readings(scope, process);
+    let ((start, _), (end, _)) = (*readings.first()?, *readings.last()?);
     let time = end - start;
-    let grown = to.checked_sub(from)?;
-    let is_enough = grown >= MIN_BYTES && grown as f64 >= MIN_SHARE * to as f64;
-    if time < MIN_TIME || !is_enough {
+    if time < MIN_TIME {
         return None;
     }
-    let mut lowest = Vec::new();
-    for part in 0..PARTS {
-        let bound = |part| {
-            start + Nanos((u128::from(time.0) * u128::from(part) / u128::from(PARTS)) as u64)
+    let bound = |part: usize| start.0 + (u128::from(time.0) * part as u128 / PARTS as u128) as u64;
+    let part = |part: usize| {
+        let from = readings.partition_point(|(at, _)| at.0 < bound(part));
+        let to = readings.partition_point(|(at, _)| at.0 < bound(part + 1));
+        let to = if part + 1 == PARTS {
+            readings.len()
+        } else {
+            to
         };
-        let is_within =
-            |at: Nanos| at >= bound(part) && (at < bound(part + 1) || part + 1 == PARTS);
-        let within = readings.iter().filter(|(at, _)| is_within(*at));
-        let within: Vec<u64> = within.map(|(_, bytes)| *bytes).collect();
-        if within.len() < MIN_READINGS {
-            return None;
-        }
-        lowest.push(within.into_iter().min()?);
-    }
-    let whole = lowest.last()?.checked_sub(*lowest.first()?)? as f64;
-    let mut steps = lowest.windows(2);
-    let is_steady = steps.all(|pair| pair[1] as f64 - pair[0] as f64 >= MIN_STEP * whole);
-    (whole > 0.0 && is_steady).then_some((from, to, time))
+        let mut levels: Vec<u64> = readings[from..to].iter().map(|(_, bytes)| *bytes).collect();
+        levels.sort_unstable();
+        (levels.len() >= MIN_READINGS).then_some(levels)
+    };
+    let parts = (0..PARTS).map(part).collect::<Option<Vec<_>>>()?;
+    let quartiles: Vec<u64> = parts
+        .iter()
+        .map(|levels| levels[levels.len() / 4])
+        .collect();
+    let (from, to) = (*quartiles.first()?, *quartiles.last()?);
+    let grown = to.checked_sub(from)?;
+    let is_enough = grown >= MIN_BYTES && grown as f64 >= MIN_SHARE * to as f64;
+    let mut steps = quartiles.windows(2);
+    let is_steady = steps.all(|pair| pair[1] as f64 - pair[0] as f64 >= MIN_STEP * grown as f64);
+    // Not even at its lowest is it where it began.
+    let lowest = *parts.last()?.first()?;
+    (is_enough && is_steady && lowest > from).then_some((from, to, time))
+}
+
+/// What was resident when. What belongs to files is not counted: the kernel can take it back.
+fn readings(scope: &Scope<'_>, process: ProcessId) -> Vec<(Nanos, u64)> {
+    let usage = scope.usage().filter(|usage| usage.process == process);
+    let readings = usage.filter_map(|usage| Some((usage.at, usage.anonymous.or(usage.resident)?)));
+    let mut readings: Vec<_> = readings.collect();
+    readings.sort_unstable();
+    readings
 }

@@ -94,13 +94,10 @@ fn modules<'p>(
 
 /// The name of the package that a file belongs to, or of the module that it is.
 fn module_name(file: &str) -> String {
-    let part = paths::library_part(file).unwrap_or(file);
-    let part = part.strip_suffix("/__init__.py").unwrap_or(part);
-    let name = match paths::library_part(file) {
-        Some(_) => part.split('/').next(),
-        None => part.rsplit('/').next(),
+    let name = match paths::package(file) {
+        Some(package) => package.to_owned(),
+        None => paths::module_name(file, &[]),
     };
-    let name = name.unwrap_or_default();
     let end = name.find('.').unwrap_or(name.len());
     name[..end].to_owned()
 }

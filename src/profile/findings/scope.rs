@@ -38,6 +38,11 @@ impl<'p> Scope<'p> {
         scope
     }
 
+    /// How long the program ran.
+    pub(super) fn run(&self) -> Nanos {
+        self.run
+    }
+
     pub(super) fn has_build_steps(&self) -> bool {
         self.is_build_step.contains(&true)
     }

@@ -3,17 +3,18 @@
 use super::finding::Finding;
 use super::hot_line;
 use super::scope::Scope;
+use crate::profile::event::{Nanos, State, ThreadId};
 use crate::profile::states::StateTimes;
 
 /// Less than most of the time is not told.
 const MIN_SHARE: f64 = 0.5;
 
-/// With more cores busy, the main thread waits for others that work.
-const MAX_BUSY: f64 = 0.5;
+/// Where others work or want to for a larger part of the run, the main thread waits for them.
+const MAX_OTHERS: f64 = 0.5;
 
 /// Whether main threads wait most of the time while nobody works.
 pub(super) fn finding<'p>(scope: &Scope<'p>) -> Option<Finding<'p>> {
-    if scope.cores_busy() > MAX_BUSY {
+    if others(scope).seconds() > MAX_OTHERS * scope.run().seconds() {
         return None;
     }
     let mut times = StateTimes::default();
@@ -49,4 +50,23 @@ pub(super) fn finding<'p>(scope: &Scope<'p>) -> Option<Finding<'p>> {
             }
         }),
     })
+}
+
+/// How long threads worked, or wanted to, that a main thread may wait for: those beside it, those without Python frames,
+/// and those of processes that another one started.
+fn others(scope: &Scope<'_>) -> Nanos {
+    let is_started = |id: ThreadId| {
+        let thread = scope.profile.thread(id);
+        let process = thread.and_then(|thread| scope.profile.process(thread.process));
+        process.is_some_and(|process| process.parent.is_some())
+    };
+    let mut time = Nanos(0);
+    for row in scope.rows() {
+        let wants = row.state != State::Unknown && !row.state.is_blocked();
+        if wants && (!scope.is_main(row.thread) || is_started(row.thread)) {
+            time += row.totals.wall;
+        }
+        time += row.totals.helpers_cpu;
+    }
+    time
 }
