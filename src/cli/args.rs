@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use crate::cli::errors::exit_code;
 use crate::launch::LauncherChoice;
+use crate::run::request::{ColourChoice, Saying};
 
 /// A sampling profiler for Python that works from outside the process.
 ///
@@ -173,6 +174,20 @@ pub struct ReportArgs {
     /// A pattern such as 'scatter-*.rsamp' that the shell left as it is stands for the files it matches.
     #[arg(value_name = "FILE", required_unless_present_any = ["lines", "memory"], value_hint = clap::ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
+
+    /// Print all that is known of the run, not the first screen of it
+    #[arg(long)]
+    pub full: bool,
+
+    /// When to colour what is printed
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        visible_alias = "colour"
+    )]
+    pub color: ColorWhen,
 
     /// What to print in the place of the summary.
     #[command(flatten)]
@@ -579,6 +594,54 @@ pub struct SamplingArgs {
     /// Print no summary and no progress; errors are still printed
     #[arg(long, short)]
     pub quiet: bool,
+
+    /// Print all that is known of the run: threads, processes, rates, what was lost
+    #[arg(long, short, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// When to colour the summary
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        visible_alias = "colour"
+    )]
+    pub color: ColorWhen,
+}
+
+impl SamplingArgs {
+    /// What is said when the run is over.
+    #[must_use]
+    pub fn saying(&self) -> Saying {
+        Saying {
+            quiet: self.quiet,
+            verbose: self.verbose,
+            colour: self.color.into(),
+        }
+    }
+}
+
+/// When to colour text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl From<ColorWhen> for ColourChoice {
+    fn from(when: ColorWhen) -> ColourChoice {
+        match when {
+            ColorWhen::Auto => ColourChoice::Auto,
+            ColorWhen::Always => ColourChoice::Always,
+            ColorWhen::Never => ColourChoice::Never,
+        }
+    }
 }
 
 /// How graphs are drawn.

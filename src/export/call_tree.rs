@@ -4,7 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-use super::line_table::Colour;
+use super::colour::Style;
+use super::first_screen::Screen;
 use super::words::escape::visible;
 use super::words::labels::NO_PYTHON_FRAMES;
 use super::words::table::{line, place};
@@ -24,34 +25,15 @@ const MAX_CALLS: usize = 40;
 /// A call with a smaller part of the time is not shown.
 const MIN_SHARE: f64 = 0.01;
 
-/// From this part of the time on, the numbers of a call are red; see [`WARM`].
-const HOT: f64 = 0.5;
-/// From this part on, yellow.
-const WARM: f64 = 0.2;
-
-const RED: &str = "\x1b[1;31m";
-const YELLOW: &str = "\x1b[33m";
-const DIM: &str = "\x1b[2m";
-const PLAIN: &str = "\x1b[0m";
-
 /// Of the name of a call so many characters are shown, however deep it is in the tree.
 const MIN_LABEL: usize = 20;
 
 /// So many packages are named of those whose frames are hidden.
 const MAX_PACKAGES: usize = 2;
 
-/// How the tree is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Screen {
-    /// How many characters a line has.
-    pub width: usize,
-    /// Whether it has colour.
-    pub colour: Colour,
-}
-
 /// Writes the tree, each call below its caller, the longest first. Threads and processes are together.
 #[must_use]
-pub fn call_tree(input: &ReportInput<'_>, screen: Screen) -> String {
+pub fn call_tree(input: &ReportInput<'_>, screen: &Screen) -> String {
     let (profile, view) = (input.profile, input.meta.view);
     let whole = profile.totals().time(view);
     let mut text = String::new();
@@ -232,7 +214,7 @@ struct Writer<'t, 'p> {
     shown: &'t [bool],
     shortener: Shortener,
     whole: Nanos,
-    screen: Screen,
+    screen: &'t Screen,
 }
 
 impl Writer<'_, '_> {
@@ -281,22 +263,23 @@ impl Writer<'_, '_> {
         let branches: String = before.chars().skip(skipped).collect();
         let room = room.saturating_sub(depth - skipped);
         let (label, note) = self.label_and_note(call, room);
-        let row = match self.screen.colour {
-            Colour::None => format!("{numbers}  {branches}{label}{note}"),
-            Colour::Terminal => {
-                let share = call.total.seconds() / self.whole.seconds();
-                let heat = match share {
-                    share if share >= HOT => RED,
-                    share if share >= WARM => YELLOW,
-                    _ => PLAIN,
-                };
-                let weight = if call.is_own { PLAIN } else { DIM };
-                format!(
-                    "{heat}{numbers}{PLAIN}  {DIM}{branches}{PLAIN}{weight}{label}{DIM}{note}{PLAIN}"
-                )
-            }
+        let heat = Style::of_share(call.self_time.seconds() / self.whole.seconds());
+        let weight = if call.is_own {
+            Style::Plain
+        } else {
+            Style::Faint
         };
-        line(text, &row);
+        let paint = |style, text: &str| self.screen.colour.paint(style, text);
+        line(
+            text,
+            &format!(
+                "{}  {}{}{}",
+                paint(heat, &numbers),
+                paint(Style::Faint, &branches),
+                paint(weight, &label),
+                paint(Style::Faint, &note),
+            ),
+        );
     }
 
     /// The name of a call, and behind it what is hidden below: of both what fits.

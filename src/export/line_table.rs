@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 
+use super::colour::{Colour, Style};
 use super::source_text::SourceText;
 use super::words::escape::visible;
 use super::words::table::line;
@@ -18,24 +19,6 @@ use crate::profile::event::Nanos;
 use crate::profile::line_tables::{LineTable, TableLine};
 use crate::profile::states::StateTimes;
 use crate::profile::{Profile, Totals};
-
-/// How hot lines are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// As all others.
-    None,
-    /// Coloured, for a terminal.
-    Terminal,
-}
-
-/// From this part of the function's time on, a line is red; see [`WARM`].
-const HOT: f64 = 0.2;
-/// From this part on, yellow.
-const WARM: f64 = 0.05;
-
-const RED: &str = "\x1b[1;31m";
-const YELLOW: &str = "\x1b[33m";
-const PLAIN: &str = "\x1b[0m";
 
 /// Writes the tables, each with a head as line_profiler's.
 #[must_use]
@@ -155,14 +138,8 @@ impl Sheet<'_> {
         let row = columns.row(&cells, &visible(content));
         let row = row.trim_end();
         let share = of_line.map_or(0.0, |line| self.share(&line.row.total_time));
-        let colour = match share {
-            _ if self.colour == Colour::None => "",
-            HOT.. => RED,
-            WARM.. => YELLOW,
-            _ => "",
-        };
-        let plain = if colour.is_empty() { "" } else { PLAIN };
-        let _ = writeln!(text, "{colour}{row}{plain}");
+        let style = Style::of_share(share);
+        let _ = writeln!(text, "{}", self.colour.paint(style, row));
     }
 
     /// The part of the function's time.

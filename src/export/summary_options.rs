@@ -11,8 +11,6 @@ pub struct SummaryOptions {
     pub lines: usize,
     /// Rows of the table of threads; 0: no such table, and none for a single thread.
     pub threads: usize,
-    /// How many findings.
-    pub findings: usize,
     /// Which time is shown.
     pub view: View,
     /// Whether threads, states or stacks were left out: then nothing is said of the whole.
@@ -25,7 +23,6 @@ impl Default for SummaryOptions {
             functions: 10,
             lines: 10,
             threads: 10,
-            findings: 3,
             view: View::Wall,
             is_part: false,
         }

@@ -33,7 +33,6 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         functions: REPORT_ROWS,
         lines: REPORT_ROWS,
         threads: REPORT_ROWS,
-        findings: REPORT_ROWS,
         view: meta.view,
         is_part: meta.is_part,
     };
@@ -79,18 +78,18 @@ pub fn summary_of(input: &ReportInput<'_>, options: &SummaryOptions) -> String {
     tables(&mut text, profile, options, confidence);
     over_ranks::tables(&mut text, profile, options);
     if !options.is_part {
-        found(&mut text, profile, options);
+        found(&mut text, profile);
     }
     text
 }
 
 /// What stands out.
-fn found(text: &mut String, profile: &Profile, options: &SummaryOptions) {
+fn found(text: &mut String, profile: &Profile) {
     let sentences = findings::sentences(profile);
     if !sentences.is_empty() {
         text.push_str("\nfindings\n");
     }
-    for sentence in sentences.iter().take(options.findings) {
+    for sentence in sentences {
         line(text, &format!("- {sentence}"));
     }
 }

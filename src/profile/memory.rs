@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use super::Profile;
 use super::event::{Nanos, ProcessId, Sample, StackId, ThreadId, Usage};
 use super::functions::Function;
-use super::own_lines::OwnLines;
+use super::own_frames::OwnFrames;
 
 /// The highest level of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct RetainingLine<'p> {
 #[must_use]
 pub fn retaining_lines(profile: &Profile) -> Vec<RetainingLine<'_>> {
     let retained = profile.retained_bytes();
-    let sums = OwnLines::of(profile).sums(retained.map(|(_, stack, bytes)| (stack, bytes)));
+    let sums = OwnFrames::of(profile).sums(retained.map(|(_, stack, bytes)| (stack, bytes)));
     let line = |((function, line), bytes)| RetainingLine {
         function,
         line,

@@ -18,7 +18,7 @@ mod blocks;
 mod covered;
 mod fold;
 mod nearest;
-mod own_lines;
+mod own_frames;
 mod retained;
 mod sums;
 mod unordered;
@@ -53,6 +53,8 @@ mod idle;
 mod idle_waits;
 
 pub mod origin;
+
+pub mod own_lines;
 
 pub mod filter;
 

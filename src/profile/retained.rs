@@ -51,7 +51,10 @@ impl Retained {
         }
         let known = &mut self.processes[process];
         known.grow(run.stack, run.grown_bytes);
-        known.shrink(run.shrunk_bytes);
+        // Without a frame the interpreter ends: it gives back what the program retained to its last line.
+        if run.stack.is_some() {
+            known.shrink(run.shrunk_bytes);
+        }
     }
 
     /// What each stack retains, in bytes; a stack may come more than once.
@@ -214,6 +217,24 @@ mod tests {
         process.shrink(9_999);
         let left: u64 = process.open.iter().map(|growth| growth.bytes).sum();
         assert_eq!(left + process.older.values().sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn what_the_interpreter_gives_back_at_its_end_was_retained() {
+        let mut retained = Retained::default();
+        let run = Sample {
+            stack: Some(StackId(CACHE)),
+            grown_bytes: 61,
+            ..Sample::default()
+        };
+        retained.push(ProcessId(0), &run);
+        let end = Sample {
+            shrunk_bytes: 61,
+            ..Sample::default()
+        };
+        retained.push(ProcessId(0), &end);
+        let left: Vec<_> = retained.by_stack().collect();
+        assert_eq!(left, [(ProcessId(0), Some(StackId(CACHE)), 61)]);
     }
 
     #[test]

@@ -344,6 +344,8 @@ fn write(
     Recorded {
         sampled: Sampled::merged(merged.profile, header.start_unix_ns),
         outcomes,
+        meta,
+        sources: merged.sources,
     }
 }
 

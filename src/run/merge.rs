@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 
+use crate::export::source_text::SourceText as SourceTexts;
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::annotation::Annotation;
@@ -27,6 +28,8 @@ pub struct Merged {
     pub profile: Profile,
     /// What became of the recordings that were asked for.
     pub recordings: Vec<Outcome>,
+    /// The source texts in the recordings.
+    pub sources: SourceTexts,
 }
 
 /// Reads all recordings, one after the other, and writes those that the plan has, with this header. `pid` names them.
@@ -46,6 +49,7 @@ pub fn merge(
     let mut shown_profile = ShownProfile::new(plan.empty_profile(), shown);
     let mut merger = Merger::default();
     let mut launches = Launches::of(inputs);
+    let (mut sources, mut seen) = (SourceTexts::default(), HashSet::new());
     let mut emit = |event: Event, recordings: &mut Recordings| {
         recordings.event(&event);
         shown_profile.apply(event);
@@ -63,12 +67,19 @@ pub fn merge(
         });
         if let Some(reader) = read {
             recordings.sources(reader.sources(), reader.changed_files());
+            // A thousand ranks run the same program.
+            for text in reader.sources() {
+                if seen.insert((Arc::clone(&text.file), text.first_line)) {
+                    sources.add(&text.file, text.first_line, &text.text);
+                }
+            }
         }
     }
     merger.finish(&mut |event| emit(event, &mut recordings));
     Merged {
         profile: shown_profile.finish(),
         recordings: recordings.finish(plan),
+        sources,
     }
 }
 

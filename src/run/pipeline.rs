@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use crate::export::source_text::SourceText;
 use crate::export::words::{rates, selection as filters};
 use crate::export::{Drawing, Meta};
 use crate::process::{Pid, user_of};
@@ -69,6 +70,7 @@ pub struct Sampled {
     pub unread: Vec<SamplerError>,
     /// What writes the recordings.
     recorders: Vec<(Growing, io::Result<Recorder>)>,
+    source_files: Option<Arc<SourceFiles>>,
 }
 
 /// What came of it all.
@@ -78,6 +80,10 @@ pub struct Recorded {
     pub sampled: Sampled,
     /// What became of the files.
     pub outcomes: Vec<Outcome>,
+    /// What is said beyond the profile.
+    pub meta: Meta,
+    /// The text of the program's own files, as far as a recording holds it.
+    pub sources: SourceText,
 }
 
 impl Sampled {
@@ -92,6 +98,7 @@ impl Sampled {
             running: 0,
             unread: Vec::new(),
             recorders: Vec::new(),
+            source_files: None,
         }
     }
 }
@@ -117,7 +124,7 @@ impl Recording {
             stops: self.sampling.stops,
             children: self.sampling.children,
         };
-        let recorders = self.start_recorders(progress);
+        let (source_files, recorders) = self.start_recorders(progress);
         let started = Instant::now();
         let mut start_unix_ns = None;
         let mut shown_profile = ShownProfile::new(self.plan.empty_profile(), &self.shown);
@@ -161,6 +168,7 @@ impl Recording {
             running: progress.running.load(Ordering::Relaxed),
             unread: progress.take_unread(),
             recorders,
+            source_files: Some(source_files),
         })
     }
 
@@ -180,7 +188,7 @@ impl Recording {
     fn start_recorders(
         &mut self,
         progress: &Arc<Progress>,
-    ) -> Vec<(Growing, io::Result<Recorder>)> {
+    ) -> (Arc<SourceFiles>, Vec<(Growing, io::Result<Recorder>)>) {
         let (pid, places) = (self.pid, self.plan.settle(self.pid));
         let is_needed = self.extras.source && !places.is_empty();
         let source_files = Arc::new(SourceFiles::new(is_needed));
@@ -199,7 +207,8 @@ impl Recording {
             );
             (growing, recorder)
         };
-        places.into_iter().map(start).collect()
+        let recorders = places.into_iter().map(start).collect();
+        (source_files, recorders)
     }
 
     /// What is to be done where the recording in a place cannot just grow.
@@ -233,7 +242,13 @@ impl Recording {
         let outcomes = self
             .plan
             .write(&sampled.profile, &meta, self.pid, recordings);
-        Recorded { sampled, outcomes }
+        let source_files = sampled.source_files.take();
+        Recorded {
+            sampled,
+            outcomes,
+            meta,
+            sources: source_files.map_or_else(SourceText::default, |files| files.kept()),
+        }
     }
 
     fn meta(&self, sampled: &Sampled) -> Meta {

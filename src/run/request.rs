@@ -47,8 +47,8 @@ pub struct Record {
     pub extras: Extras,
     /// When to draw progress.
     pub progress: ShowProgress,
-    /// Whether to print the summary.
-    pub quiet: bool,
+    /// What is said of it.
+    pub saying: Saying,
 }
 
 /// Where a program runs.
@@ -77,8 +77,8 @@ pub struct Attach {
     pub extras: Extras,
     /// When to draw progress.
     pub progress: ShowProgress,
-    /// Whether to print the summary.
-    pub quiet: bool,
+    /// What is said of it.
+    pub saying: Saying,
 }
 
 /// `rsamp attach --job`, ready to be carried out.
@@ -94,8 +94,8 @@ pub struct AttachJob {
     pub outputs: Outputs,
     /// What a recording holds beside the samples.
     pub extras: Extras,
-    /// Whether to print the summary.
-    pub quiet: bool,
+    /// What is said of it.
+    pub saying: Saying,
 }
 
 /// How to sample.
@@ -124,6 +124,29 @@ pub struct Extras {
     pub source: bool,
     /// How large it may become, in bytes; `None`: as large as it gets.
     pub max_size_bytes: Option<u64>,
+}
+
+/// When text for a terminal is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ColourChoice {
+    /// Where the terminal and the environment allow it.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What is said when a run is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Saying {
+    /// Whether nothing is.
+    pub quiet: bool,
+    /// Whether all that is known of the run is.
+    pub verbose: bool,
+    /// When it is coloured.
+    pub colour: ColourChoice,
 }
 
 /// When to draw a line of progress.

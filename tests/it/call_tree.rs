@@ -1,8 +1,8 @@
 //! The call tree for a terminal.
 
-use rsamp::export::call_tree::{Screen, call_tree};
-use rsamp::export::line_table::Colour;
-use rsamp::export::{Meta, ReportInput};
+use rsamp::export::call_tree::call_tree;
+use rsamp::export::first_screen::Screen;
+use rsamp::export::{Colour, Meta, ReportInput};
 use rsamp::profile::Profile;
 
 use crate::profile::{Build, Call};
@@ -12,7 +12,12 @@ const SITE: &str = "/v/lib/python3.12/site-packages";
 
 fn tree(profile: &Profile, width: usize, colour: Colour) -> String {
     let meta = Meta::default();
-    call_tree(&ReportInput::new(profile, &meta), Screen { width, colour })
+    let screen = Screen {
+        width,
+        height: 24,
+        colour,
+    };
+    call_tree(&ReportInput::new(profile, &meta), &screen)
 }
 
 /// A program that reads a table, which calls it back, and works on it recursively.

@@ -413,7 +413,7 @@ fn save(folder: &Path, name: &str, header: Header, events: &[Event]) -> Vec<u8> 
 fn a_report_is_a_summary_or_files() {
     let folder = tempfile::tempdir().expect("a folder");
     recording(folder.path(), "a.rsamp", "node01");
-    let run = rsamp_in(folder.path(), &["report", "a.rsamp"]);
+    let run = rsamp_in(folder.path(), &["report", "--full", "a.rsamp"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let parts = [
         "scatter (process 4242)",
@@ -533,7 +533,7 @@ fn several_recordings_are_one_report() {
     let folder = tempfile::tempdir().expect("a folder");
     recording(folder.path(), "a.rsamp", "node01");
     recording(folder.path(), "b.rsamp", "node02");
-    let run = rsamp_in(folder.path(), &["report", "*.rsamp"]);
+    let run = rsamp_in(folder.path(), &["report", "--full", "*.rsamp"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     for part in [
         "scatter, 2 recordings",
@@ -544,7 +544,7 @@ fn several_recordings_are_one_report() {
         assert!(run.stdout.contains(part), "no {part} in {}", run.stdout);
     }
     fs::copy(folder.path().join("a.rsamp"), folder.path().join("c.rsamp")).expect("copied");
-    let run = rsamp_in(folder.path(), &["report", "*.rsamp"]);
+    let run = rsamp_in(folder.path(), &["report", "--full", "*.rsamp"]);
     assert_eq!(run.code, Some(65), "{}", run.stderr);
     assert!(
         run.stderr
@@ -552,7 +552,7 @@ fn several_recordings_are_one_report() {
     );
     // One that cannot be read does not take the others with it.
     fs::write(folder.path().join("c.rsamp"), "").expect("written");
-    let run = rsamp_in(folder.path(), &["report", "*.rsamp"]);
+    let run = rsamp_in(folder.path(), &["report", "--full", "*.rsamp"]);
     assert_eq!(run.code, Some(65), "{}", run.stderr);
     assert!(
         run.stdout.contains("scatter, 2 recordings") && run.stderr.contains("the file is empty")
@@ -708,7 +708,9 @@ fn report_filters_what_it_shows() {
     }
     let run = rsamp_in(
         folder.path(),
-        &["report", "a.rsamp", "--thread", "worker", "--mode", "cpu"],
+        &[
+            "report", "--full", "a.rsamp", "--thread", "worker", "--mode", "cpu",
+        ],
     );
     for part in [
         "1,000 Hz, thread worker",
@@ -744,7 +746,7 @@ fn ranks_are_compared_and_chosen() {
         save(folder.path(), &format!("{rank}.rsamp"), header, &events);
     }
     let report = |words: &str| {
-        let line = format!("report [0-2].rsamp {words}");
+        let line = format!("report --full [0-2].rsamp {words}");
         rsamp_in(folder.path(), &line.split_whitespace().collect::<Vec<_>>())
     };
     let run = report("");
@@ -847,7 +849,7 @@ fn ranks_that_are_started_again_are_compared_by_themselves() {
             write_rank(folder.path(), &a, &environment(first), "n1", 1, of_first);
             write_rank(folder.path(), &b, &environment(second), "n1", 9, of_second);
         }
-        let run = rsamp_in(folder.path(), &["report", "[ab]?.rsamp"]);
+        let run = rsamp_in(folder.path(), &["report", "--full", "[ab]?.rsamp"]);
         for (name, figures) in names.iter().zip([
             "2 ranks: 1.000 to 3.000 s of time (wall without waiting), mean 2.000 s; rank 1",
             "2 ranks: 2.000 to 4.000 s of time (wall without waiting), mean 3.000 s; rank 0",
@@ -857,7 +859,7 @@ fn ranks_that_are_started_again_are_compared_by_themselves() {
             let heading = format!("functions over ranks of {name} by");
             assert!(run.stdout.contains(&heading), "{}", run.stdout);
         }
-        let words = ["report", "[ab]?.rsamp", "--step", names[1]];
+        let words = ["report", "--full", "[ab]?.rsamp", "--step", names[1]];
         let run = rsamp_in(folder.path(), &words);
         assert!(
             run.stdout.contains("\n2 ranks: 2.000 to 4.000 s"),
@@ -881,7 +883,7 @@ fn recordings_of_one_rank_at_the_same_time_are_one_launch_only_if_attached_to() 
             let name = format!("{name}.rsamp");
             write_rank(folder.path(), &name, &environment, "n1", start, 4);
         }
-        let run = rsamp_in(folder.path(), &["report", "?.rsamp"]);
+        let run = rsamp_in(folder.path(), &["report", "--full", "?.rsamp"]);
         assert!(run.stdout.contains(expected), "{options}: {}", run.stdout);
     }
 }
@@ -901,7 +903,7 @@ fn cores_of_recordings_of_several_hosts_add_up() {
             2,
         );
     }
-    let run = rsamp_in(folder.path(), &["report", "?.rsamp"]);
+    let run = rsamp_in(folder.path(), &["report", "--full", "?.rsamp"]);
     assert!(
         run.stdout.contains("cores: 3.0 of 8 busy"),
         "{}",
@@ -930,7 +932,7 @@ fn recordings_are_merged_into_one() {
         let at = text.find("s recorded").expect("a summary");
         text[at..].to_owned()
     };
-    let (of_all, of_each) = (run("report all.rsamp"), run("report x-*"));
+    let (of_all, of_each) = (run("report --full all.rsamp"), run("report --full x-*"));
     assert_eq!(tables(&of_all.stdout), tables(&of_each.stdout));
     assert!(
         of_all.stdout.contains("4 ranks: 2.000 to 5.000 s"),
@@ -944,7 +946,7 @@ fn recordings_are_merged_into_one() {
     let of_part = folded("part.rsamp");
     assert_eq!(of_part, folded("x-* --rank 1-2 --from 3 --to 4.5"));
     assert!(of_part.contains("main"), "{of_part}");
-    let steps = run("report part.rsamp --step 3 --rank 2");
+    let steps = run("report --full part.rsamp --step 3 --rank 2");
     assert_eq!(steps.code, Some(0), "{}", steps.stderr);
 }
 
@@ -1112,6 +1114,7 @@ fn nothing_that_a_program_names_steers_hides_or_reorders_the_text_of_a_terminal(
     }
     for words in [
         &["report", "a.rsamp"][..],
+        &["report", "a.rsamp", "--full"],
         &["report", "a.rsamp", "b.rsamp", "--ci"],
         &["report", "a.rsamp", "--ci", "--lines"],
         &["report", "a.rsamp", "--memory"],

@@ -1,6 +1,7 @@
 //! Functions line by line: which, and how they are printed.
 
-use rsamp::export::line_table::{Colour, line_tables};
+use rsamp::export::Colour;
+use rsamp::export::line_table::line_tables;
 use rsamp::export::source_text::SourceText;
 use rsamp::export::{Meta, ReportInput};
 use rsamp::profile::confidence::Confidence;

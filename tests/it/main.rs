@@ -9,6 +9,7 @@ mod export;
 mod fake_interpreter;
 mod filter;
 mod findings;
+mod first_screen;
 mod image_format;
 mod images;
 mod launch;

@@ -1,4 +1,4 @@
-"""A cache that keeps 61 MB, a MB at a time, beside a buffer of 30 MB that is made and given back each time.
+"""A cache that keeps 61 MB, beside a buffer of 30 MB that is made and given back each time.
 
 Prints READY, waits for a line, and prints {"leaks": N, "buffer": N, "kept": bytes}: the numbers of the lines, and by how
 much memory grew, by its own /proc/self/status.
@@ -19,27 +19,29 @@ def resident():
 
 
 def works():
-    until = time.perf_counter() + 0.02
+    until = time.perf_counter() + 0.05
     while time.perf_counter() < until:
         pass
 
 
 def remember():
-    cache.append(b"\1" * (1 << 20))
+    cache.append(b"\1" * 6100000)
 
 
 def turn():
     buffer = b"\2" * (30 << 20)
     works()
     remember()
+    works()
     del buffer
+    works()
 
 
 def main():
     print("READY", flush=True)
     sys.stdin.readline()
     before = resident()
-    for _ in range(61):
+    for _ in range(10):
         turn()
     said = {
         "leaks": remember.__code__.co_firstlineno + 1,

@@ -8,7 +8,7 @@ use crate::cli::commands;
 use crate::cli::errors::exit_code;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::terminal::progress::ProgressLine;
-use crate::cli::terminal::streams;
+use crate::cli::terminal::{streams, summary};
 use crate::process::Process;
 use crate::run::outputs::Plan;
 use crate::run::pipeline::{Recording, START_TIMEOUT};
@@ -54,11 +54,10 @@ pub fn run(request: &Attach) -> Result<u8> {
         line.clear();
     }
     let recorded = recorded?;
-    if !request.quiet {
-        streams::say(
-            crate::cli::terminal::summary::text(&recorded, &format!("process {}", request.pid))
-                .trim_end(),
-        );
+    if !request.saying.quiet {
+        let subject = format!("process {}", request.pid);
+        let text = summary::text(&recorded, &subject, None, &request.saying);
+        streams::say(text.trim_end());
     }
     let is_whole = commands::say_errors(&recorded.outcomes);
     Ok(if is_whole {

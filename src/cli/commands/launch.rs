@@ -179,7 +179,7 @@ pub fn run_script(request: &Record, line: Option<usize>, called: &Called) -> Res
             return Err(error);
         }
     };
-    if !request.quiet {
+    if !request.saying.quiet {
         warn_of_unseen(request, scratch.path(), called);
     }
     let header = gather::header(request);
@@ -360,8 +360,10 @@ fn tell(request: &Record, gathered: Gathered, code: u8) -> u8 {
         notes,
         kept,
     } = gathered;
-    if let Some(recorded) = recorded.as_ref().filter(|_| !request.quiet) {
-        streams::say(summary::text(recorded, "the program").trim_end());
+    if let Some(recorded) = recorded.as_ref().filter(|_| !request.saying.quiet) {
+        let subject = summary::subject(&request.command);
+        let text = summary::text(recorded, &subject, Some(code), &request.saying);
+        streams::say(text.trim_end());
     }
     let doing = Action::Record(request.command.clone());
     let what = match &recorded {
@@ -370,7 +372,7 @@ fn tell(request: &Record, gathered: Gathered, code: u8) -> u8 {
     };
     if let Some(reason) = notes
         .first()
-        .filter(|_| recorded.is_none() || !request.quiet)
+        .filter(|_| recorded.is_none() || !request.saying.quiet)
     {
         let more = match notes.len() - 1 {
             0 => String::new(),

@@ -23,7 +23,7 @@ use crate::process::{Change, Launched, Pid, Process, SpawnError, spawn};
 use crate::profile::filter::Ranks;
 use crate::run::outputs::{Facts, Kind, Pattern, Plan};
 use crate::run::pipeline::{Recorded, Recording};
-use crate::run::request::{Files, Output, Outputs, Placement, Record, ShowProgress};
+use crate::run::request::{Files, Output, Outputs, Placement, Record, Saying, ShowProgress};
 use crate::run::{gather, program_name};
 use crate::sampler::{Children, Ended, Progress, SamplerError, Stop};
 
@@ -93,7 +93,7 @@ pub fn run(request: &Record) -> Result<Ending> {
         recorded.sampled.running = 0;
     }
     let code = settle(request, ran.recorded, ran.code, &facts);
-    if !request.quiet {
+    if !request.saying.quiet {
         tell_left(&ran.left);
     }
     Ok(Ending::after(&ran.launched, code))
@@ -179,7 +179,10 @@ pub fn gathered(
     };
     let quiet = Record {
         progress: ShowProgress::Never,
-        quiet: true,
+        saying: Saying {
+            quiet: true,
+            ..request.saying
+        },
         ..request.clone()
     };
     let ran = record(&quiet, name, plan, changes)?;
@@ -290,11 +293,14 @@ fn settle(request: &Record, recorded: Result<Recorded>, code: u8, facts: &Facts)
         // Only the program's end stops the sampling here.
         recorded.sampled.ended = Ended::TargetEnded;
     }
-    if !request.quiet {
+    if !request.saying.quiet {
         let rank = facts.in_job.rank.filter(|_| facts.in_job.is_one_of_many());
         let text = match rank {
             Some(rank) => summary::of_rank(&recorded, rank, &facts.host),
-            None => summary::text(&recorded, "the program"),
+            None => {
+                let subject = summary::subject(&request.command);
+                summary::text(&recorded, &subject, Some(code), &request.saying)
+            }
         };
         streams::say(text.trim_end());
     }

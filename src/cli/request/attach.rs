@@ -24,7 +24,7 @@ pub fn attach(args: &AttachArgs) -> Result<Attach, RequestError> {
         } else {
             ShowProgress::AnyTerminal
         },
-        quiet: args.sampling.quiet,
+        saying: args.sampling.saying(),
     })
 }
 

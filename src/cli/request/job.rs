@@ -53,7 +53,7 @@ pub fn attach_job(args: &AttachArgs) -> Result<Option<AttachJob>, RequestError> 
         bounds: bounds(&args.sampling)?,
         outputs: outputs(&args.sampling)?,
         extras: extras(&args.sampling)?,
-        quiet: args.sampling.quiet,
+        saying: args.sampling.saying(),
     }))
 }
 

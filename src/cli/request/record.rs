@@ -32,7 +32,7 @@ pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
             (false, true) => ShowProgress::AnyTerminal,
             (false, false) => ShowProgress::OwnTerminal,
         },
-        quiet: args.sampling.quiet,
+        saying: args.sampling.saying(),
     })
 }
 

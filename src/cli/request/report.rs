@@ -8,7 +8,7 @@ use super::outputs::{drawing, named_outputs};
 use crate::cli::args::{ReportArgs, TableArgs};
 use crate::profile::filter::Selection;
 use crate::run::outputs::Kind;
-use crate::run::request::{Files, Output, Outputs, Shown};
+use crate::run::request::{ColourChoice, Files, Output, Outputs, Shown};
 
 /// How many functions are shown line by line when none is named.
 const DEFAULT_TOP: usize = 5;
@@ -24,6 +24,10 @@ pub struct Report {
     pub tables: Tables,
     /// What to show.
     pub selection: Selection,
+    /// Whether to print all that is known, not the first screen of it.
+    pub full: bool,
+    /// When to colour what is printed.
+    pub colour: ColourChoice,
     /// Whether to say what was written.
     pub quiet: bool,
 }
@@ -80,6 +84,8 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
             scratch: false,
         }),
         selection: filters::selection(&args.filters)?,
+        full: args.full,
+        colour: args.color.into(),
         quiet: args.quiet,
     })
 }

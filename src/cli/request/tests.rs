@@ -207,7 +207,7 @@ fn progress_is_drawn_where_it_disturbs_nobody() {
     for (line, progress, quiet) in table {
         let request = recorded(line);
         assert_eq!(
-            (request.progress, request.quiet),
+            (request.progress, request.saying.quiet),
             (progress, quiet),
             "{line}"
         );

@@ -2,6 +2,7 @@
 
 pub mod overview;
 pub mod progress;
+pub mod screen;
 pub mod streams;
 pub mod summary;
 pub mod tables;

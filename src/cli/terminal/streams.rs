@@ -3,8 +3,6 @@
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 
-use terminal_size::{Width, terminal_size_of};
-
 use crate::cli::errors::hints::{self, Action};
 use crate::export::words::escape::escaped;
 
@@ -29,18 +27,6 @@ impl Display for Severity {
 /// Writes one line to standard error. A closed pipe or a full disk there is nobody's error.
 pub fn say(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// How many characters a line of standard output has: what COLUMNS says, or the terminal; 80 where there is none.
-#[must_use]
-pub fn width() -> usize {
-    /// Of a narrower terminal, lines are wrapped.
-    const MIN: usize = 40;
-    const USUAL: usize = 80;
-    let columns = std::env::var("COLUMNS").ok();
-    let columns = columns.and_then(|columns| columns.parse().ok());
-    let terminal = || terminal_size_of(io::stdout()).map(|(Width(width), _)| width.into());
-    columns.or_else(terminal).unwrap_or(USUAL).max(MIN)
 }
 
 /// Writes text to standard output; a reader that went away (`rsamp dump … | head`) is no error.

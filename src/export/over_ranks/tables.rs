@@ -20,11 +20,7 @@ const ROWS_OF_OTHERS: usize = 5;
 pub(crate) fn tables(text: &mut String, profile: &Profile, options: &SummaryOptions) {
     let launches = OverRanks::of_launches(profile, options.view);
     for (index, launch) in launches.iter().take(MAX_LAUNCHES).enumerate() {
-        let name = match launch.launch() {
-            _ if launches.len() == 1 => String::new(),
-            Some(name) => visible(name),
-            None => "other launch".to_owned(),
-        };
+        let name = name_of(launch, &launches);
         let rows = if index == 0 {
             usize::MAX
         } else {
@@ -39,6 +35,25 @@ pub(crate) fn tables(text: &mut String, profile: &Profile, options: &SummaryOpti
             &format!("{more} more launches; rsamp report --step shows one"),
         );
     }
+}
+
+/// What tells a launch from the others; empty where there is no other.
+fn name_of(launch: &OverRanks<'_>, launches: &[OverRanks<'_>]) -> String {
+    match launch.launch() {
+        _ if launches.len() == 1 => String::new(),
+        Some(name) => visible(name),
+        None => "other launch".to_owned(),
+    }
+}
+
+/// Of each launch its ranks as a whole, in a sentence; none for a profile of less than two ranks.
+pub(crate) fn sentences(profile: &Profile, view: View) -> Vec<String> {
+    let launches = OverRanks::of_launches(profile, view);
+    let sentence = |launch| match name_of(launch, &launches).as_str() {
+        "" => in_words(launch, view),
+        name => format!("{name}: {}", in_words(launch, view)),
+    };
+    launches.iter().map(sentence).collect()
 }
 
 /// One launch, whose name is empty where there is no other.

@@ -23,10 +23,16 @@ const MIN_TIME: Nanos = Nanos(2_000_000_000);
 /// With fewer readings in a part it is not known how much there is.
 const MIN_READINGS: usize = 3;
 
+/// Where importing retains a larger part of what a process grew by, it is loading modules.
+const MAX_IMPORTS: f64 = 0.5;
+
 /// The process that grew most, if it did all the time.
 pub(super) fn finding<'p>(scope: &Scope<'p>) -> Option<Finding<'p>> {
     let processes = (0..scope.profile.processes().len() as u32).map(ProcessId);
     let grown = processes.filter_map(|id| Some((of_process(scope, id)?, id)));
+    let grown = grown.filter(|((from, to, _), id)| {
+        imported_bytes(scope, *id) as f64 <= MAX_IMPORTS * (to - from) as f64
+    });
     let (most, id) = grown.max_by_key(|((from, to, _), _)| to - from)?;
     let (from, to, time) = most;
     Some(Finding::MemoryGrows {
@@ -75,6 +81,14 @@ fn of_process(scope: &Scope<'_>, process: ProcessId) -> Option<(u64, u64, Nanos)
     // Not even at its lowest is it where it began.
     let lowest = *parts.last()?.first()?;
     (is_enough && is_steady && lowest > from).then_some((from, to, time))
+}
+
+/// How much of what a process retains grew while it imported something, in bytes.
+fn imported_bytes(scope: &Scope<'_>, process: ProcessId) -> u64 {
+    let retained = scope.profile.retained_bytes();
+    let imported =
+        retained.filter(|(id, stack, _)| *id == process && scope.lines.importing(*stack).is_some());
+    imported.fold(0, |sum: u64, (.., bytes)| sum.saturating_add(bytes))
 }
 
 /// What was resident when. What belongs to files is not counted: the kernel can take it back.

@@ -3,11 +3,11 @@
 use super::finding::HotLine;
 use crate::profile::Row;
 use crate::profile::event::StackId;
-use crate::profile::own_lines::OwnLines;
+use crate::profile::own_frames::OwnFrames;
 
 /// The line with the most of `amount` over all rows; `None` where importing has more.
 pub(super) fn of_rows<'p, 'r>(
-    lines: &OwnLines<'p>,
+    lines: &OwnFrames<'p>,
     rows: impl Iterator<Item = &'r Row>,
     amount: impl Fn(&Row) -> u64,
 ) -> Option<HotLine<'p>> {
@@ -18,7 +18,7 @@ pub(super) fn of_rows<'p, 'r>(
 ///
 /// An import is not blamed: what it costs is the module's, not the statement's.
 pub(super) fn of_stacks<'p>(
-    lines: &OwnLines<'p>,
+    lines: &OwnFrames<'p>,
     amounts: impl Iterator<Item = (Option<StackId>, u64)>,
 ) -> Option<HotLine<'p>> {
     let (mut whole, mut imports) = (0_u64, 0_u64);

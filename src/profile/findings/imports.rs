@@ -7,7 +7,7 @@ use super::finding::{Finding, HotLine, ImportedModule};
 use super::scope::Scope;
 use crate::profile::event::{FrameId, Nanos, ThreadId};
 use crate::profile::functions::Function;
-use crate::profile::own_lines::{Importing, OwnLine};
+use crate::profile::own_frames::{Importing, Line};
 use crate::profile::paths;
 
 /// Below it, start-up is nothing to think about.
@@ -53,7 +53,7 @@ fn modules<'p>(
 ) -> Vec<ImportedModule<'p>> {
     let profile = scope.profile;
     let name = |module: FrameId| profile.frame(module)?.file.as_deref().map(module_name);
-    let mut of_line: HashMap<OwnLine<'p>, HashMap<Option<String>, Nanos>> = HashMap::new();
+    let mut of_line: HashMap<Line<'p>, HashMap<Option<String>, Nanos>> = HashMap::new();
     for (importing, time) in by_import {
         if let Some(frame) = profile.frame(importing.importer) {
             let line = of_line
@@ -62,7 +62,7 @@ fn modules<'p>(
             *line.entry(importing.module.and_then(name)).or_default() += *time;
         }
     }
-    let mut of_name: HashMap<Option<String>, Vec<(Nanos, OwnLine<'p>)>> = HashMap::new();
+    let mut of_name: HashMap<Option<String>, Vec<(Nanos, Line<'p>)>> = HashMap::new();
     for (line, mut names) in of_line {
         let unnamed = names.remove(&None).unwrap_or_default();
         let longest = names
@@ -74,7 +74,7 @@ fn modules<'p>(
             of_name.entry(name).or_default().push((time, line));
         }
     }
-    let module = |(name, lines): (Option<String>, Vec<(Nanos, OwnLine<'p>)>)| {
+    let module = |(name, lines): (Option<String>, Vec<(Nanos, Line<'p>)>)| {
         let time = lines.iter().fold(Nanos(0), |sum, (time, _)| sum + *time);
         let (most, (function, line)) = lines
             .into_iter()

@@ -45,6 +45,17 @@ pub fn findings(profile: &Profile) -> Vec<Finding<'_>> {
     let gil = gil::finding(&scope);
     let waits = waits::finding(&scope);
     let oversubscribed = cores::oversubscribed(&scope);
+    // Threads that wait for each other are too many for the GIL, not for the cores.
+    let are_threads = |found: &Finding<'_>| {
+        matches!(
+            found,
+            Finding::Oversubscribed {
+                crowd: Crowd::Threads(_),
+                ..
+            }
+        )
+    };
+    let oversubscribed = oversubscribed.filter(|found| gil.is_none() || !are_threads(found));
     // What keeps the cores idle says more than that they are.
     let cores = match (&gil, &waits, &oversubscribed) {
         (None, None, None) => cores::few(&scope),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::builders;
 use crate::profile::cores;
 use crate::profile::event::{Nanos, ProcessId, Thread, ThreadId, Usage};
-use crate::profile::own_lines::OwnLines;
+use crate::profile::own_frames::OwnFrames;
 use crate::profile::{Profile, Row, Totals};
 
 /// What takes less of the run is no finding.
@@ -17,7 +17,7 @@ const MIN_SAMPLES: u64 = 10;
 /// What findings are made of.
 pub(super) struct Scope<'p> {
     pub(super) profile: &'p Profile,
-    pub(super) lines: OwnLines<'p>,
+    pub(super) lines: OwnFrames<'p>,
     /// By process: whether it only builds or installs something for the others.
     is_build_step: Vec<bool>,
     /// How long the program ran.
@@ -28,7 +28,7 @@ impl<'p> Scope<'p> {
     pub(super) fn of(profile: &'p Profile) -> Scope<'p> {
         let mut scope = Scope {
             profile,
-            lines: OwnLines::of(profile),
+            lines: OwnFrames::of(profile),
             is_build_step: builders::find(profile),
             run: cores::elapsed(profile),
         };
