@@ -314,8 +314,8 @@ pub struct FilterArgs {
     /// Only while a thread did this, such as gil, disk, native; may be given several times
     ///
     /// python (running it, with the GIL), collecting (garbage), native (running without the GIL), gil
-    /// (waiting for it), lock, sleep, disk, network, pipe, child (waiting for one), waiting (for something
-    /// else), unknown; blocked: any wait but that for the GIL.
+    /// (waiting for it), ready (waiting for a CPU), lock, sleep, disk, network, pipe, child (waiting for
+    /// one), waiting (for something else), unknown; blocked: any wait but those for the GIL and a CPU.
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     pub state: Vec<String>,
 
@@ -647,8 +647,12 @@ impl From<ColorWhen> for ColourChoice {
 /// How graphs are drawn.
 #[derive(Debug, Default, ClapArgs)]
 pub struct DrawingArgs {
-    /// Flame graphs: grow down, as icicles do
-    #[arg(long)]
+    /// Flame graphs: grow up, as flames do, instead of down
+    #[arg(long, overrides_with = "icicle")]
+    pub flames: bool,
+
+    /// Flame graphs: grow down, as is the default
+    #[arg(long, hide = true)]
     pub icicle: bool,
 
     /// Flame graphs: begin with the innermost functions, and show who called them
@@ -656,14 +660,24 @@ pub struct DrawingArgs {
     pub reversed: bool,
 
     /// Graphs of stacks: make every line of a function a frame of its own
+    ///
+    /// By default flame graphs do so for your own code, and other graphs for none.
     #[arg(long, overrides_with = "merge_lines")]
     pub by_line: bool,
 
-    /// Graphs of stacks: make all lines of a function one frame, as is the default
-    #[arg(long)]
+    /// Graphs of stacks: make all lines of a function one frame
+    #[arg(long, overrides_with = "by_line")]
     pub merge_lines: bool,
 
-    /// Graphs of stacks: make equal stacks of several processes one, instead of a root for each process
+    /// Flame graphs: tell threads apart, those of one pool together, instead of merging equal stacks
+    #[arg(long)]
+    pub by_thread: bool,
+
+    /// Flame graphs: tell processes and ranks apart, instead of merging equal stacks
+    #[arg(long, overrides_with = "merge_processes")]
+    pub by_process: bool,
+
+    /// Collapsed stacks: make equal stacks of several processes one, as flame graphs do
     #[arg(long)]
     pub merge_processes: bool,
 
@@ -807,7 +821,7 @@ sampling and of what a program does by turns within a run. How much two runs dif
 busier, a second recording of BASE shows.
 
 The flame graph has two parts. In the first, widths are the times of NEW: red has more time of its own
-than before, blue less. The second shows what stacks have lost since BASE, gone ones among them.";
+than before, blue less. The second, \"only before\", shows what stacks have lost since BASE, gone ones among them.";
 
 const DUMP_EXAMPLES: &str = "\
 Examples:

@@ -43,7 +43,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let profile = input.profile;
     let meta = input.meta;
     let timeline = profile.timeline_or_unordered();
-    let places = FrameGroups::of(profile, meta.drawing.by_line);
+    let places = FrameGroups::of(profile, meta.drawing.lines);
     let mut builder = Builder::new(profile, meta, &places);
     let mut first_thread = None;
     for (id, thread) in (0_u32..).map(ThreadId).zip(profile.threads()) {
@@ -76,7 +76,7 @@ impl<'p> Builder<'p> {
         let interval_ns = totals.wall.0 / totals.samples.max(1);
         // When the recording began is not known: times are since then.
         let mut output = Output::new(
-            &meta.headline(profile),
+            &meta.headline_over_time(profile),
             ReferenceTimestamp::from_millis_since_unix_epoch(0.0),
             SamplingInterval::from_nanos(interval_ns.max(1)),
         );

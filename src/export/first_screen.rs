@@ -91,6 +91,9 @@ fn answer(page: &mut Page<'_>, input: &ReportInput<'_>, tail_rows: usize) {
     if times.is_known() {
         page.paragraph(&format!("time: {}", facts::states_in_words(&times)));
     }
+    if let Some(busy) = facts::busy_machine(&times) {
+        page.paragraph(&busy);
+    }
     if let Some(idle) = idle::left_out(profile) {
         page.paragraph(&idle);
     }

@@ -30,7 +30,7 @@ use std::io;
 use thiserror::Error;
 
 pub use colour::Colour;
-pub use drawing::{Direction, Drawing};
+pub use drawing::{Direction, Drawing, Lines};
 pub use format::{Format, UnknownFormat};
 pub use input::{Meta, ReportInput};
 pub use summary_options::SummaryOptions;
@@ -95,6 +95,8 @@ pub mod dump;
 
 pub mod words;
 
+mod flame_colors;
+mod flame_page;
 mod frame_groups;
 mod sequence;
 mod tree;

@@ -4,7 +4,7 @@
 //! nanoseconds of the chosen time. With a timeline, the samples are in the order of time, so that
 //! speedscope's time order shows what happened when; without one, each stack is there once.
 //!
-//! A frame is a function with the line of its definition; with `by_line`, one executed line of it.
+//! A frame is a function with the line of its definition; with lines asked for, one executed line of it.
 
 use std::io;
 
@@ -59,7 +59,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let profile = input.profile;
     let meta = input.meta;
     let timeline = profile.timeline_or_unordered();
-    let places = FrameGroups::of(profile, meta.drawing.by_line);
+    let places = FrameGroups::of(profile, meta.drawing.lines);
     let mut names = labels::of_threads(profile);
     if names.is_empty() {
         // speedscope refuses a file without profiles.
@@ -91,7 +91,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let file = File {
         schema: SCHEMA,
         exporter: "rsamp",
-        name: meta.headline(profile),
+        name: meta.headline_over_time(profile),
         shared: Shared {
             frames: frame_rows(&places),
         },

@@ -42,6 +42,7 @@ impl Annotation {
             event @ (Event::Thread(..)
             | Event::Frame(..)
             | Event::Stack { .. }
+            | Event::Attributes(..)
             | Event::Undetermined(..)
             | Event::Stopped(_)
             | Event::Missing(_)

@@ -5,8 +5,11 @@
 //!                                      ├──────► sums over the tree of stacks (sums)
 //!                                      ├──────► functions and lines over the ranks (over_ranks)
 //!                                      ├──────► two of them: what differs (diff)
-//!                                      └──────► on demand, what was seen when (timeline)
+//!                                      ├──────► on demand, what was seen when (timeline)
+//!                                      └──────► on demand, the last minute as a profile of its own (recent)
 //! ```
+
+pub mod attributes;
 
 pub mod event;
 
@@ -16,9 +19,11 @@ pub mod dump;
 
 mod blocks;
 mod covered;
+mod definitions;
 mod fold;
 mod nearest;
 mod own_frames;
+mod recent;
 mod retained;
 mod sums;
 mod unordered;
@@ -44,6 +49,8 @@ pub mod callers;
 
 pub mod over_ranks;
 
+pub mod track;
+
 pub mod timeline;
 
 pub mod paths;
@@ -62,6 +69,7 @@ pub mod diff;
 
 pub mod confidence;
 
+pub use definitions::Stack;
+pub use fold::{Profile, Row, Totals, View};
 pub use idle_waits::IdleWaits;
-
-pub use fold::{Profile, Row, Stack, Totals, View};
+pub use recent::MAX_SECONDS;

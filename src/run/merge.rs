@@ -12,10 +12,9 @@ use std::thread::{self, JoinHandle};
 use crate::export::source_text::SourceText as SourceTexts;
 use crate::process::Pid;
 use crate::profile::Profile;
-use crate::profile::annotation::Annotation;
-use crate::profile::event::{Event, Nanos};
+use crate::profile::event::Event;
 use crate::recording::{Header, Merger, Moved, SourceText, Spare, Spill, Writer};
-use crate::run::inputs::{self, Input, Trouble};
+use crate::run::inputs::{self, Group, Input, Trouble};
 use crate::run::launches::Launches;
 use crate::run::outputs::{Destination, Growing, Kind, Outcome, Plan, Saved, WriteError};
 use crate::run::request::Shown;
@@ -45,7 +44,11 @@ pub fn merge(
     trouble: &mut Trouble,
 ) -> Merged {
     let mut recordings = Recordings::new(plan, pid, header);
-    let first = inputs::first_start_unix_ns(inputs);
+    let group = Group {
+        first_start_unix_ns: inputs::first_start_unix_ns(inputs),
+        tells_host: true,
+        tells_name: false,
+    };
     let mut shown_profile = ShownProfile::new(plan.empty_profile(), shown);
     let mut merger = Merger::default();
     let mut launches = Launches::of(inputs);
@@ -56,13 +59,7 @@ pub fn merge(
     };
     for input in inputs {
         merger.begin();
-        // No name: each process tells its rank and host by itself.
-        let annotation = Annotation {
-            since: Nanos(input.header.start_unix_ns.saturating_sub(first)),
-            host: Some(input.header.host.clone()),
-            ..Annotation::default()
-        };
-        let read = inputs::read_one(input, &mut launches, annotation, trouble, &mut |event| {
+        let read = inputs::read_one(input, &mut launches, group, trouble, &mut |event| {
             merger.apply(event, &mut |event| emit(event, &mut recordings));
         });
         if let Some(reader) = read {

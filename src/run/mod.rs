@@ -9,6 +9,8 @@
 
 pub mod request;
 
+pub mod sink;
+
 pub mod pipeline;
 
 pub mod inputs;

@@ -20,6 +20,7 @@ use crate::run::header::{self, Asked};
 use crate::run::outputs::{Destination, Growing, Kind, Outcome, Plan, Saved, WriteError};
 use crate::run::request::{Extras, Sampling, Shown};
 use crate::run::shown::ShownProfile;
+use crate::run::sink::Sink;
 use crate::run::sources::SourceFiles;
 use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, Stop};
 
@@ -124,20 +125,15 @@ impl Recording {
             stops: self.sampling.stops,
             children: self.sampling.children,
         };
-        let (source_files, recorders) = self.start_recorders(progress);
+        let (source_files, mut recorders) = self.start_recorders(progress);
         let started = Instant::now();
-        let mut start_unix_ns = None;
         let mut shown_profile = ShownProfile::new(self.plan.empty_profile(), &self.shown);
-        let mut users = Users::default();
-        let mut keep = |event: Event| {
-            users.look(&event);
-            // As in the header, which is made when the first event is there.
-            start_unix_ns.get_or_insert_with(header::now_unix_ns);
-            for recorder in recorders.iter().filter_map(|(_, r)| r.as_ref().ok()) {
-                recorder.record(&event);
-            }
-            shown_profile.apply(event);
-        };
+        let (mut start, mut users) = (Start::default(), Users::default());
+        let mut sinks: Vec<&mut dyn Sink> = vec![&mut users, &mut start];
+        let working = recorders.iter_mut().filter_map(|(_, r)| r.as_mut().ok());
+        sinks.extend(working.map(|recorder| recorder as &mut dyn Sink));
+        sinks.push(&mut shown_profile);
+        let mut keep = |event: Event| sinks.iter_mut().for_each(|sink| sink.event(&event));
         let mut part = Part::new(self.bounds.clone(), stop.clone());
         let result = {
             let mut emit = |event: Event| part.apply(event, &mut keep);
@@ -163,7 +159,7 @@ impl Recording {
         Ok(Sampled {
             profile: shown_profile.finish(),
             ended,
-            start_unix_ns: start_unix_ns.unwrap_or_else(header::now_unix_ns),
+            start_unix_ns: start.unix_ns.unwrap_or_else(header::now_unix_ns),
             too_short,
             running: progress.running.load(Ordering::Relaxed),
             unread: progress.take_unread(),
@@ -272,6 +268,19 @@ impl Recording {
     }
 }
 
+/// When the first event came: as in the header, which is made then.
+#[derive(Debug, Default)]
+struct Start {
+    /// In ns since 1970.
+    unix_ns: Option<u64>,
+}
+
+impl Sink for Start {
+    fn event(&mut self, _event: &Event) {
+        self.unix_ns.get_or_insert_with(header::now_unix_ns);
+    }
+}
+
 /// Whether processes of other users than the caller are recorded. A process may become another user's at any time, so it
 /// is looked at whenever its counters were read: at its start, ten times a second, and at its end.
 #[derive(Debug, Default)]
@@ -280,8 +289,8 @@ struct Users {
     has_others: bool,
 }
 
-impl Users {
-    fn look(&mut self, event: &Event) {
+impl Sink for Users {
+    fn event(&mut self, event: &Event) {
         let pid = match event {
             Event::Process(id, process) => {
                 self.pids.insert(*id, Pid(process.pid));

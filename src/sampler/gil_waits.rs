@@ -6,7 +6,8 @@
 //! busy it stays so for milliseconds: to the kernel it looks like one that runs native code. Two things tell
 //! them apart:
 //!
-//! - Who was seen waiting for the GIL waits for it until it has had it.
+//! - Who was seen waiting for the GIL waits for it until it has had it, with or without a CPU: a CPU alone would not
+//!   help it.
 //! - Who is ready to run, and is seen waiting for the GIL next without having used the CPU in between, did not
 //!   run native code; nor did who holds it next and got a CPU for that only.
 
@@ -117,7 +118,11 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     fn count(cpu_ns: u64, turns: u64) -> CpuCount {
-        CpuCount { cpu_ns, turns }
+        CpuCount {
+            cpu_ns,
+            turns,
+            ..CpuCount::default()
+        }
     }
 
     /// Looks a millisecond apart: the state, whether the thread may have had the GIL, and what is counted by

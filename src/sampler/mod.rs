@@ -20,6 +20,8 @@ mod thread_states;
 
 mod cpu;
 
+mod run_delay;
+
 mod held;
 
 mod activity;

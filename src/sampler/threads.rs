@@ -1053,7 +1053,7 @@ impl Tracked {
         let used_ns = i64::try_from(uncounted.0).unwrap_or(i64::MAX);
         let by_ns = used_ns.saturating_sub(self.account.ahead_ns());
         self.held.correct_cpu(by_ns);
-        self.held.release(emit);
+        self.held.release(self.account.waited(), emit);
     }
 
     /// The last run with this stack, where it is not emitted yet.
@@ -1121,7 +1121,8 @@ impl Tracked {
             } else {
                 1
             };
-            self.held.push(run, self.account.ahead(), emit);
+            let (ahead, waited) = (self.account.ahead(), self.account.waited());
+            self.held.push(run, ahead, waited, emit);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
-use rsamp::export::{self, Drawing, Format, Meta, ReportInput};
+use rsamp::export::{self, Drawing, Format, Lines, Meta, ReportInput};
 use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{Event, Frame, Loss, LostCause, Nanos, RateSpan};
 use rsamp::profile::{Profile, View};
@@ -480,7 +480,7 @@ fn a_report_has_the_bytes_of_files_written_at_once() {
         profile
     };
     let drawing = Drawing {
-        by_line: true,
+        lines: Lines::All,
         ..Drawing::default()
     };
     let meta = Meta {

@@ -191,13 +191,47 @@ fn threads_run_python_native_code_or_collect_garbage() {
             let [whole, cpu, queued] =
                 ["wall", "cpu", "queued"].map(|of| seconds(&said, scene, of));
             let scene = &Scene { whole, queued };
-            assert_near(&place, seen.wall.seconds(), whole, scene);
+            // What it does while it waits for a CPU is a state of its own.
+            assert_near(&place, seen.wall.seconds(), whole - queued, scene);
             assert_near(
                 &format!("{place} CPU"),
                 all.cpu.seconds(),
                 cpu,
                 &scene.on_cpu(),
             );
+        }
+    });
+}
+
+/// Three processes have a third of a CPU each: what each waits for its turn is not Python that runs.
+#[test]
+fn waiting_for_a_cpu_is_what_the_kernel_counts_and_no_part_of_running_python() {
+    each(&[8, 11, 13, 15], |python| {
+        let mut command = command(python, "activity.py");
+        let program = run_command(command.arg("pinned"));
+        let (profile, said) = record_with(program, Children::Followed);
+        let states = by_state(&profile, "MainThread", "python");
+        note(&format!("{}: {said} {states:?}", python.label));
+        let [whole, cpu, queued] = ["wall", "cpu", "queued"].map(|of| seconds(&said, "pinned", of));
+        assert!(queued > cpu, "{}: others did not wait", python.label);
+        let scene = &Scene { whole, queued }.on_cpu();
+        let of = |state| states.get(&state).copied().unwrap_or_default();
+        let (running, ready) = (
+            of(State::Python).wall.seconds(),
+            of(State::Ready).wall.seconds(),
+        );
+        let all: Totals = states.values().copied().sum();
+        // Of a child that is found late, or while the sampler waits for a CPU itself, a part is not seen.
+        let seen = all.wall.seconds();
+        let told = [
+            ("Python", running, cpu),
+            ("CPU", all.cpu.seconds(), cpu),
+            ("waiting for a CPU", ready, seen - cpu),
+            ("no more than was counted", ready.max(queued), queued),
+        ];
+        for (what, seen, truth) in told {
+            let place = format!("{} {what}", python.label);
+            assert_near(&place, seen, truth, scene);
         }
     });
 }

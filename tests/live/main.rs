@@ -4,6 +4,7 @@ mod activity;
 mod builds;
 mod deep;
 mod differential;
+mod first_screen;
 mod formats;
 mod gaps;
 #[path = "../it/image_format.rs"]

@@ -13,6 +13,7 @@ use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
 use crate::profile::diff::SampledProfile;
 use crate::profile::filter::{Folding, Selection};
+use crate::profile::memory;
 use crate::run::headlines;
 use crate::run::inputs::{self, Input, Trouble};
 use crate::run::merge::{Recordings, common_header};
@@ -96,7 +97,7 @@ pub fn run(request: &request::Report) -> Result<u8> {
 /// What the recordings are folded into.
 fn empty_profile(request: &request::Report, plan: Option<&Plan>) -> Profile {
     match plan {
-        _ if request.tables.memory.is_some() => Profile::with_timeline(),
+        _ if request.tables.memory.is_some() => Profile::with_timeline_of(memory::MAX_BYTES),
         Some(plan) => plan.empty_profile(),
         None => Profile::default(),
     }

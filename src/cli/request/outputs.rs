@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::RequestError;
 use super::filters;
 use crate::cli::args::{DrawingArgs, SamplingArgs};
-use crate::export::{Direction, Drawing};
+use crate::export::{Direction, Drawing, Lines};
 use crate::run::outputs::{Kind, Pattern};
 use crate::run::request::{DEFAULT_KINDS, Files, Output, Outputs};
 
@@ -37,13 +37,18 @@ pub(super) fn drawing(args: &DrawingArgs) -> Result<Drawing, RequestError> {
             .map_or(Ok(default), |text| percent(option, text))
     };
     Ok(Drawing {
-        direction: if args.icicle {
-            Direction::Down
-        } else {
-            Direction::Up
+        direction: match args.flames {
+            true => Direction::Up,
+            false => Direction::Down,
         },
         is_reversed: args.reversed,
-        by_line: args.by_line,
+        lines: match (args.by_line, args.merge_lines) {
+            (true, _) => Lines::All,
+            (false, true) => Lines::Merged,
+            (false, false) => Lines::default(),
+        },
+        by_thread: args.by_thread,
+        by_process: args.by_process,
         merges_processes: args.merge_processes,
         node_threshold_percent: percent(
             "node-thres",

@@ -8,7 +8,7 @@ use clap::Parser;
 use super::*;
 use crate::cli::args::{Args, Command};
 use crate::export::diff::DiffFormat;
-use crate::export::{Direction, Drawing, Format};
+use crate::export::{Direction, Drawing, Format, Lines};
 use crate::process::Pid;
 use crate::profile::View;
 use crate::profile::diff::Scale;
@@ -177,20 +177,29 @@ fn files_are_of_the_kind_that_their_ending_or_the_format_names() {
 fn graphs_are_drawn_as_asked() {
     let drawing = |line| recorded(line).outputs.drawing;
     assert_eq!(
-        drawing("rsamp record --icicle --reversed --by-line --node-thres 2.5% --edge-thres 0 x"),
+        drawing("rsamp record --flames --reversed --by-line --node-thres 2.5% --edge-thres 0 x"),
         Drawing {
-            direction: Direction::Down,
+            direction: Direction::Up,
             is_reversed: true,
-            by_line: true,
+            lines: Lines::All,
             node_threshold_percent: 2.5,
             edge_threshold_percent: 0.0,
             ..Drawing::default()
         }
     );
     assert_eq!(
-        drawing("rsamp record --by-line --merge-lines x"),
-        Drawing::default()
+        drawing("rsamp record --by-line --merge-lines --by-thread --by-process x"),
+        Drawing {
+            lines: Lines::Merged,
+            by_thread: true,
+            by_process: true,
+            ..Drawing::default()
+        }
     );
+    let default = Drawing::default();
+    assert_eq!(default.direction, Direction::Down);
+    assert_eq!(drawing("rsamp record x"), default);
+    assert_eq!(drawing("rsamp record --flames --icicle x"), default);
 }
 
 #[test]

@@ -11,6 +11,9 @@ use crate::profile::{Profile, Totals};
 /// Shares below it are not told.
 const MIN_SHARE: f64 = 0.005;
 
+/// Less of the time in which threads wanted to run is no busy machine.
+const MIN_READY_SHARE: f64 = 0.02;
+
 /// How many states are told of a function.
 const MAX_STATES: usize = 4;
 
@@ -108,6 +111,19 @@ pub(crate) fn states_in_words(times: &StateTimes) -> String {
         }
     });
     words.collect::<Vec<_>>().join(", ")
+}
+
+/// `the machine was busy: 9.1 s of waiting for a CPU`; `None` where that was a small part of the time in which threads
+/// wanted to run.
+pub(crate) fn busy_machine(times: &StateTimes) -> Option<String> {
+    let wants = |state: &State| *state != State::Unknown && !state.is_blocked();
+    let wanted = State::ALL.into_iter().filter(wants);
+    let wanted: f64 = wanted.map(|state| times.of(state).seconds()).sum();
+    let waited = times.of(State::Ready).seconds();
+    (waited > wanted * MIN_READY_SHARE).then(|| {
+        let decimals = if waited < 1.0 { 2 } else { 1 };
+        format!("the machine was busy: {waited:.decimals$} s of waiting for a CPU")
+    })
 }
 
 /// Whether anything is known of resident memory.

@@ -12,5 +12,6 @@ pub mod paths;
 pub mod rates;
 pub mod selection;
 pub mod table;
+pub mod time_axis;
 pub mod units;
 pub mod usage;

@@ -24,6 +24,9 @@ pub(crate) fn write(text: &mut String, profile: &Profile, is_part: bool) {
         let words = facts::states_in_words(&times);
         line(text, &format!("threads: {words}"));
     }
+    if let Some(words) = facts::busy_machine(&times) {
+        line(text, &words);
+    }
     if let Some(cores) = cores_in_words(profile).filter(|_| !is_part) {
         line(text, &cores);
     }

@@ -10,7 +10,7 @@
 //! the number of distinct stacks, not with that of samples.
 //!
 //! Events that name what was never defined go on with a number that is never given, so that the
-//! profile counts them as [`super::Profile::rejected`]. Losses have a time but
+//! profile counts them as [`super::Profile::rejected`]. Sets of attributes keep their numbers. Losses have a time but
 //! no thread: those in the window go on. The end of the recording goes on as it is.
 
 use std::collections::BTreeSet;
@@ -105,7 +105,8 @@ impl Filter {
             Event::Usage(usage) => self.owners.usage(usage, emit),
             Event::Missing(missing) => self.owners.missing(missing, emit),
             Event::Lost(loss) if !self.window.holds(loss.at) => {}
-            event @ (Event::Lost(_)
+            event @ (Event::Attributes(..)
+            | Event::Lost(_)
             | Event::Undetermined(..)
             | Event::Stopped(_)
             | Event::Skipped(_)

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
+use crate::export::words::time_axis;
 use crate::export::{self, ExportError, Format, Meta, ReportInput};
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::limits::MAX_ROWS;
-use crate::profile::timeline::MAX_RUNS;
 use crate::recording::{Replace, Spare};
 use crate::run::outputs::destination::{self, Destination, Readers};
 use crate::run::outputs::growing::Growing;
@@ -155,15 +155,18 @@ impl Plan {
     /// A profile to fold events into: it keeps what was seen when if a file is to show it.
     #[must_use]
     pub fn empty_profile(&self) -> Profile {
-        let has_time_axis = match &self.files {
-            PlannedFiles::Named(files) => files.iter().any(|file| file.kind.has_time_axis()),
-            PlannedFiles::Default { kinds, .. } => kinds.iter().any(|kind| kind.has_time_axis()),
-        };
-        let profile = match has_time_axis {
+        let profile = match self.has_time_axis() {
             true => Profile::with_timeline(),
             false => Profile::default(),
         };
         profile.with_max_rows(MAX_ROWS)
+    }
+
+    fn has_time_axis(&self) -> bool {
+        match &self.files {
+            PlannedFiles::Named(files) => files.iter().any(|file| file.kind.has_time_axis()),
+            PlannedFiles::Default { kinds, .. } => kinds.iter().any(|kind| kind.has_time_axis()),
+        }
     }
 
     /// Chooses the names for process `pid`, and tells where its recordings go, in the order of the plan.
@@ -270,12 +273,11 @@ impl Plan {
         pid: Pid,
         recordings: impl FnOnce() -> Vec<Outcome>,
     ) -> Vec<Outcome> {
-        if profile.has_lost_timeline() {
-            let error = format!(
-                "there are more than {MAX_RUNS} changes of stacks: files with a time axis show each stack once instead; \
-                 a part that --from and --to choose has one"
-            );
-            warn(error);
+        if let Some(words) = time_axis::in_words(profile).filter(|_| self.has_time_axis()) {
+            warn(format!(
+                "{words} (too much happened to keep all of it); for a finer one, choose a part with rsamp report --from \
+                 and --to"
+            ));
         }
         let render: Render<'_> = &mut |format, out| {
             export::write(format, &ReportInput::new(profile, meta), out)
