@@ -259,6 +259,10 @@ pub struct ReportArgs {
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Tables")]
 pub struct TableArgs {
+    /// Print a call tree: the program's own functions, with libraries folded into the call that enters them
+    #[arg(long)]
+    pub tree: bool,
+
     /// Print functions line by line, as line_profiler does: these, or the hottest
     ///
     /// NAME is a function (Solver.solve, or solve) or a file (scatter.py: all its functions). A word that
@@ -267,7 +271,7 @@ pub struct TableArgs {
     pub lines: Option<Vec<String>>,
 
     /// Print how resident memory grew and shrank line by line, as memory_profiler does: in these
-    /// functions, or where it changed most
+    /// functions, or in those that likely retain most
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub memory: Option<Vec<String>>,
 

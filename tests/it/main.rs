@@ -5,6 +5,7 @@
 mod support;
 
 mod architecture;
+mod call_tree;
 mod cli;
 mod damage;
 mod diff;

@@ -126,9 +126,9 @@ fn a_line_that_takes_200_mb_and_one_that_frees_them() {
     record(folder.path(), &words.collect::<Vec<_>>());
     let text = report(folder.path(), &["--memory", "memory"]);
     let planted = 200e6 / f64::from(1 << 20);
-    assert!(is_booked(mib(&text, FILL, 3), planted), "{text}");
+    assert!(is_booked(mib(&text, FILL, 5), planted), "{text}");
     assert!(mib(&text, FILL, 1).0 > planted, "{text}");
-    assert!(is_booked(mib(&text, FREE, 5), -planted), "{text}");
+    assert!(is_booked(mib(&text, FREE, 7), -planted), "{text}");
     assert!(text.contains("Highest point: "), "{text}");
     // The kernel's own count, as mprof draws it.
     let dat = report(folder.path(), &["-f", "mprof"]);
@@ -137,6 +137,42 @@ fn a_line_that_takes_200_mb_and_one_that_frees_them() {
     let highest = highest.flatten().fold(0.0, f64::max);
     assert!(highest > planted, "{dat}");
 }
+
+/// The buffer grows thirty times as much as the cache, and is given back.
+fn the_line_that_leaks_comes_before_one_whose_memory_is_freed_each_time(python: &Python) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = program("leak.py").to_string_lossy().into_owned();
+    let words = python.command.iter().cloned().chain([script]);
+    let said = record(folder.path(), &words.collect::<Vec<_>>());
+    let said = said.lines().last().expect("what it leaks");
+    let said: Value = serde_json::from_str(said).expect("JSON");
+    let text = report(folder.path(), &["--memory"]);
+    let mut lines = text.lines();
+    let head = "Retained at the end, most likely from:";
+    lines.find(|line| *line == head).expect(head);
+    let first = lines.next().expect("a line");
+    let place = format!("remember (leak.py:{})", said["leaks"]);
+    assert!(first.ends_with(&place), "{}: {first}\n{text}", python.label);
+    let retained: f64 = first
+        .split_whitespace()
+        .next()
+        .map_or(0.0, |mib| mib.parse().expect("MiB"));
+    let kept = said["kept"].as_f64().expect("bytes") / f64::from(1 << 20);
+    assert!(
+        (retained / kept - 1.0).abs() < 0.25,
+        "{}: {retained} of {kept}\n{text}",
+        python.label
+    );
+    let first = text.lines().find(|line| line.starts_with("Function: "));
+    let first = first.expect("a table");
+    assert!(
+        first.starts_with("Function: remember at"),
+        "{}: {text}",
+        python.label
+    );
+}
+
+test_on!(the_line_that_leaks_comes_before_one_whose_memory_is_freed_each_time: v3_8 v3_11 v3_13);
 
 /// What line_profiler measured, by function and line: hits and seconds.
 type Timings = BTreeMap<(String, u32), (f64, f64)>;
@@ -296,7 +332,7 @@ fn memory_grows_where_memory_profiler_sees_it() {
     ];
     record(folder.path(), &words);
     let ours = report(folder.path(), &["--memory", "memory"]);
-    for (content, column) in [(FILL, 3), (FREE, 5)] {
+    for (content, column) in [(FILL, 5), (FREE, 7)] {
         let (own, other) = (mib(&ours, content, column), mib(&theirs, content, 3).0);
         assert!(
             is_booked(own, other),
