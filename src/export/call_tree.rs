@@ -31,11 +31,11 @@ const MIN_LABEL: usize = 20;
 /// Writes the tree, each call below its caller, the longest first. Threads and processes are together.
 #[must_use]
 pub fn call_tree(input: &ReportInput<'_>, screen: &Screen) -> String {
-    let (profile, view) = (input.profile, input.meta.view);
-    let whole = profile.totals().time(view);
+    let (profile, mode) = (input.profile, input.meta.mode);
+    let whole = profile.totals().time(mode);
     let mut text = String::new();
     if whole == Nanos(0) {
-        line(&mut text, &why_empty(profile, view));
+        line(&mut text, &why_empty(profile, mode));
         return text;
     }
     let tree = Tree::of(input);
@@ -46,7 +46,7 @@ pub fn call_tree(input: &ReportInput<'_>, screen: &Screen) -> String {
         threads => format!(" of {threads} threads (--thread shows one)"),
     };
     let head = format!(
-        "{} of {view} time{of_threads}, {} samples",
+        "{} of {mode} time{of_threads}, {} samples",
         span(whole),
         grouped(samples)
     );
@@ -120,7 +120,7 @@ impl<'p> Tree<'p> {
         for row in profile.rows() {
             let known = row.stack.and_then(|stack| *call_of.get(stack.0 as usize)?);
             let call = known.unwrap_or_else(|| builder.without_frames());
-            builder.calls[call].self_time += row.totals.time(input.meta.view);
+            builder.calls[call].self_time += row.totals.time(input.meta.mode);
         }
         let mut calls = builder.calls;
         for id in (0..calls.len()).rev() {

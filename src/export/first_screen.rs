@@ -62,7 +62,7 @@ pub fn first_screen(
         text: String::new(),
         screen,
     };
-    let (profile, mode) = (input.profile, input.meta.view);
+    let (profile, mode) = (input.profile, input.meta.mode);
     if profile.totals().time(mode) == Nanos(0) {
         page.paragraph(head);
         page.paragraph(&lost::why_empty(profile, mode));
@@ -97,7 +97,7 @@ fn answer(page: &mut Page<'_>, input: &ReportInput<'_>, tail_rows: usize) {
     if let Some(idle) = idle::left_out(profile) {
         page.paragraph(&idle);
     }
-    let ranks = over_ranks::sentences(profile, input.meta.view);
+    let ranks = over_ranks::sentences(profile, input.meta.mode);
     ranks
         .iter()
         .take(LAUNCHES)
@@ -124,7 +124,7 @@ fn answer(page: &mut Page<'_>, input: &ReportInput<'_>, tail_rows: usize) {
 
 /// The user's own lines and the functions, with as many rows as the screen has room for above `below` others.
 fn tables(page: &mut Page<'_>, input: &ReportInput<'_>, below: usize) {
-    let (profile, mode) = (input.profile, input.meta.view);
+    let (profile, mode) = (input.profile, input.meta.mode);
     let origins = Origins::of(profile);
     let lines = own_lines(profile, &origins, mode);
     let functions = Functions::of(profile);
@@ -173,13 +173,13 @@ struct Sheet<'s> {
 
 impl Sheet<'_> {
     fn share(&self, time: Nanos) -> f64 {
-        let whole = self.input.profile.totals().time(self.input.meta.view);
+        let whole = self.input.profile.totals().time(self.input.meta.mode);
         time.seconds() / whole.seconds()
     }
 
     /// Seconds and per cent.
     fn times(&self, time: Nanos) -> String {
-        let whole = self.input.profile.totals().time(self.input.meta.view);
+        let whole = self.input.profile.totals().time(self.input.meta.mode);
         let share = 100.0 * self.share(time);
         format!("{:>8} {share:>3.0}", seconds(time, whole))
     }
@@ -193,7 +193,7 @@ impl Sheet<'_> {
             let place = end_of(&place, width);
             let pad = " ".repeat(width - place.width());
             let text = format!("{place}{pad}  {}", self.source(line));
-            let time = line.totals.time(self.input.meta.view);
+            let time = line.totals.time(self.input.meta.mode);
             page.row(&self.times(time), self.share(time), Style::Plain, &text);
         }
     }

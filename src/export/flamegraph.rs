@@ -17,9 +17,9 @@ use crate::export::ReportInput;
 use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::paths::Shortener;
-use crate::export::words::{labels, lost};
+use crate::export::words::{idle, labels, lost};
 use crate::profile::origin::Origins;
-use crate::profile::{Profile, View};
+use crate::profile::{Mode, Profile};
 
 /// Frames further out than so many are drawn, deeper ones are not: a browser cannot show a picture
 /// of 100 000 pixels in height, and the text of all stacks grows with the square of the depth.
@@ -30,7 +30,7 @@ pub(super) const MAX_DEPTH: usize = 1000;
 const MAX_FRAMES: usize = 20_000;
 
 /// How much of a command the subtitle has room for.
-const MAX_COMMAND_CHARS: usize = 70;
+const MAX_COMMAND_CHARS: usize = 50;
 
 /// An interactive flame graph.
 pub(super) const FLAME_GRAPH: Spec = Spec::new(
@@ -55,7 +55,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         let lines = [
             labels::clean(&meta.title),
             more(profile, meta, Vec::new()),
-            lost::why_empty(profile, meta.view),
+            lost::why_empty(profile, meta.mode),
         ];
         return write_notice(&lines, out);
     }
@@ -78,7 +78,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
             Direction::Down => inferno::flamegraph::Direction::Inverted,
         },
         palette: Some(palette),
-        describe: &|frame| describe(frame, &paths),
+        describe: &|frame| describe(frame, &paths, meta.drawing.is_reversed),
     };
     flame_page::draw(&lines, page, out)
 }
@@ -129,17 +129,18 @@ fn reversed_lines(tree: &Tree) -> Vec<String> {
     sums.iter().map(line).collect()
 }
 
-/// The file and line, total and self time of a frame.
-fn describe(frame: &Drawn, paths: &HashMap<&str, String>) -> String {
+/// The file and line, total and self time of a frame. Where callers stand on what they called, no frame has time of its
+/// own that says anything.
+fn describe(frame: &Drawn, paths: &HashMap<&str, String>, is_reversed: bool) -> String {
     let seconds = |time_us: u64| format!("{:.3} s", time_us as f64 / 1e6);
     let path = paths.get(frame.label.as_str());
     let path = path.map(|path| format!("{path} · ")).unwrap_or_default();
-    format!(
-        "{path}total {}, {:.2} % · self {}",
-        seconds(frame.total),
-        100.0 * frame.total as f64 / frame.whole.max(1) as f64,
-        seconds(frame.own)
-    )
+    let percent = 100.0 * frame.total as f64 / frame.whole.max(1) as f64;
+    let total = format!("{path}total {}, {percent:.2} %", seconds(frame.total));
+    match is_reversed {
+        true => total,
+        false => format!("{total} · self {}", seconds(frame.own)),
+    }
 }
 
 /// Of each label, the file and line that it stands for.
@@ -168,8 +169,8 @@ fn subtitle(profile: &Profile, meta: &Meta) -> String {
         parts.push("from the innermost function on".to_owned());
     }
     parts.push(format!("{:.1} s", profile.duration().seconds()));
-    if meta.view != View::Wall {
-        parts.push(format!("{} time", meta.view));
+    if meta.mode != Mode::Wall {
+        parts.push(format!("{} time", meta.mode));
     }
     let pythons: BTreeSet<&str> = profile.processes().iter().map(|p| &*p.python).collect();
     let pythons: Vec<&str> = pythons.into_iter().filter(|p| !p.is_empty()).collect();
@@ -179,6 +180,7 @@ fn subtitle(profile: &Profile, meta: &Meta) -> String {
     if profile.processes().len() > 1 {
         parts.push(format!("{} processes", profile.processes().len()));
     }
+    parts.extend(idle::left_out(profile));
     parts.join(" · ")
 }
 
@@ -188,7 +190,7 @@ fn more(profile: &Profile, meta: &Meta, left_out: Vec<String>) -> String {
     if !meta.command.is_empty() {
         parts.push(labels::clean(&meta.command));
     }
-    parts.push(format!("{} time", meta.view));
+    parts.push(format!("{} time", meta.mode));
     parts.extend(meta.facts.iter().map(|fact| labels::clean(fact)));
     parts.push(lost::lost_briefly(profile));
     parts.extend(left_out);

@@ -4,7 +4,7 @@ use super::drawing::Drawing;
 use super::source_text::SourceText;
 use super::words::{idle, labels, lost, time_axis};
 use crate::profile::confidence::Confidence;
-use crate::profile::{Profile, View};
+use crate::profile::{Mode, Profile};
 
 /// What every format is given. A format takes of it what it has room for.
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ pub struct Meta {
     /// Whether threads, states or stacks were left out: then nothing is said of the whole.
     pub is_part: bool,
     /// Which time the widths and columns show.
-    pub view: View,
+    pub mode: Mode,
     /// How graphs are drawn.
     pub drawing: Drawing,
 }

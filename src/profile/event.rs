@@ -506,7 +506,7 @@ pub enum Event {
     /// So many stacks could not be told from the first copy.
     Undetermined(UndeterminedCause, u64),
     /// For so many readings a thread was stopped.
-    Stopped(u64),
+    Pauses(u64),
     /// What the kernel counted of a process by some moment.
     Usage(Usage),
     /// Something cannot be measured; told once for each process and thing.

@@ -8,7 +8,7 @@ use super::lines::{LineRow, Lines};
 use super::memory::retaining_lines;
 use super::states::{self, StateSums};
 use super::sums::Classes;
-use super::{Profile, Totals, View};
+use super::{Mode, Profile, Totals};
 
 /// A function and its lines.
 #[derive(Debug, Clone)]
@@ -99,11 +99,11 @@ fn retained_by_line(profile: &Profile, lines: &Lines<'_>) -> Vec<u64> {
 
 /// The tables by self time, longest first; equal ones by total time, then by place.
 #[must_use]
-pub fn by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t LineTable<'p>> {
+pub fn by_self<'t, 'p>(tables: &'t [LineTable<'p>], mode: Mode) -> Vec<&'t LineTable<'p>> {
     let mut sorted: Vec<_> = tables.iter().collect();
     sorted.sort_by_cached_key(|table| {
         let row = &table.row;
-        let heat = (row.self_time.time(view), row.total_time.time(view));
+        let heat = (row.self_time.time(mode), row.total_time.time(mode));
         (Reverse(heat), row.function)
     });
     sorted
@@ -111,11 +111,11 @@ pub fn by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t LineT
 
 /// The lines of all tables by self time, longest first; equal ones by total time, then by place.
 #[must_use]
-pub fn lines_by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t TableLine<'p>> {
+pub fn lines_by_self<'t, 'p>(tables: &'t [LineTable<'p>], mode: Mode) -> Vec<&'t TableLine<'p>> {
     let mut sorted: Vec<_> = tables.iter().flat_map(|table| &table.lines).collect();
     sorted.sort_by_cached_key(|line| {
         let row = &line.row;
-        let heat = (row.self_time.time(view), row.total_time.time(view));
+        let heat = (row.self_time.time(mode), row.total_time.time(mode));
         (Reverse(heat), row.function, row.line)
     });
     sorted
@@ -125,7 +125,7 @@ pub fn lines_by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heat {
     /// The time in the function itself.
-    SelfTime(View),
+    SelfTime(Mode),
     /// How much memory the function most likely retains; where that is equal, by how much it grew and shrank in it.
     Memory,
 }
@@ -134,7 +134,7 @@ pub enum Heat {
 #[must_use]
 pub fn hottest<'t, 'p>(tables: &'t [LineTable<'p>], heat: Heat) -> Vec<&'t LineTable<'p>> {
     let mut sorted = match heat {
-        Heat::SelfTime(view) => by_self(tables, view),
+        Heat::SelfTime(mode) => by_self(tables, mode),
         Heat::Memory => by_memory(tables),
     };
     sorted.retain(|table| table.row.function.file.is_some());

@@ -70,6 +70,6 @@ pub mod diff;
 pub mod confidence;
 
 pub use definitions::Stack;
-pub use fold::{Profile, Row, Totals, View};
+pub use fold::{Mode, Profile, Row, Totals};
 pub use idle_waits::IdleWaits;
 pub use recent::MAX_SECONDS;

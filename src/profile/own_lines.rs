@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::functions::Function;
 use super::origin::Origins;
-use super::{Profile, Totals, View};
+use super::{Mode, Profile, Totals};
 
 /// A line of own code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ type Place<'p> = (Option<&'p str>, Option<u32>);
 
 /// The lines with any time in `mode`, the hottest first.
 #[must_use]
-pub fn own_lines<'p>(profile: &'p Profile, origins: &Origins, mode: View) -> Vec<OwnLine<'p>> {
+pub fn own_lines<'p>(profile: &'p Profile, origins: &Origins, mode: Mode) -> Vec<OwnLine<'p>> {
     let is_own: Vec<bool> = profile.frames().iter().map(|f| origins.is_own(f)).collect();
     // By stack: its innermost frame of own code. Parents come before children.
     let mut innermost: Vec<Option<usize>> = Vec::with_capacity(profile.stacks().len());

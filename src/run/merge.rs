@@ -84,7 +84,7 @@ pub fn merge(
 /// with a sample.
 pub struct Recordings {
     header: Header,
-    waiting: Vec<(Growing, Open, Spare)>,
+    waiting: Vec<(Growing, OpenOutput, Spare)>,
     /// What came before the first process.
     held: Vec<Event>,
     outputs: Vec<Output>,
@@ -94,14 +94,14 @@ pub struct Recordings {
     end: Option<Event>,
 }
 
-type Open = Box<dyn FnOnce() -> io::Result<File>>;
+type OpenOutput = Box<dyn FnOnce() -> io::Result<File>>;
 
 impl Recordings {
     /// Those that the plan has, with this header. `pid` names them.
     #[must_use]
     pub fn new(plan: &mut Plan, pid: Pid, header: &Header) -> Recordings {
-        let places = plan.settle(pid).into_iter();
-        let open = |place: Destination| -> (Growing, Open, Spare) {
+        let places = plan.choose_names(pid).into_iter();
+        let open = |place: Destination| -> (Growing, OpenOutput, Spare) {
             let spare = plan.spare(&place);
             let growing = Growing::at(place);
             let open = plan.opener(&growing);
@@ -191,7 +191,7 @@ impl Recordings {
         }
         let arrived = |output: Output| {
             let growing = output.growing.clone();
-            plan.arrive(growing, output.finish())
+            plan.deliver(growing, output.finish())
         };
         self.outputs.into_iter().map(arrived).collect()
     }

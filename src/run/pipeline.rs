@@ -22,7 +22,7 @@ use crate::run::request::{Extras, Sampling, Shown};
 use crate::run::shown::ShownProfile;
 use crate::run::sink::Sink;
 use crate::run::sources::SourceFiles;
-use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, Stop};
+use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, StopRequest};
 
 /// How long a process that was named by its PID may take to become Python. It either is already or is about to
 /// be: a shell prepares its environment before it starts the program, and slow imports come after the
@@ -113,7 +113,7 @@ impl Recording {
     /// When the process cannot be sampled.
     pub fn sample(
         &mut self,
-        stop: &Stop,
+        stop: &StopRequest,
         progress: &Arc<Progress>,
     ) -> Result<Sampled, SamplerError> {
         let settings = Settings {
@@ -171,7 +171,7 @@ impl Recording {
     /// What the end of the sampling means for the part that was asked for.
     fn ended(&self, ended: Ended, part: &Part) -> (Ended, Option<SamplerError>) {
         let ended = match ended {
-            Ended::Stopped if part.is_over() => Ended::FunctionSeen,
+            Ended::Requested if part.is_over() => Ended::FunctionSeen,
             ended => ended,
         };
         let function = self.bounds.start_at.clone().filter(|_| !part.has_begun());
@@ -185,7 +185,7 @@ impl Recording {
         &mut self,
         progress: &Arc<Progress>,
     ) -> (Arc<SourceFiles>, Vec<(Growing, io::Result<Recorder>)>) {
-        let (pid, places) = (self.pid, self.plan.settle(self.pid));
+        let (pid, places) = (self.pid, self.plan.choose_names(self.pid));
         let is_needed = self.extras.source && !places.is_empty();
         let source_files = Arc::new(SourceFiles::new(is_needed));
         let start = |place: Destination| {
@@ -230,7 +230,7 @@ impl Recording {
             recorders
                 .map(|(growing, recorder)| {
                     let outcome = finish(&growing.destination, recorder);
-                    self.plan.arrive(growing, outcome)
+                    self.plan.deliver(growing, outcome)
                 })
                 .collect()
         };
@@ -262,7 +262,7 @@ impl Recording {
             facts,
             start_unix_ns: sampled.start_unix_ns,
             is_part: !selection.leaves_all_threads(),
-            view: selection.view,
+            mode: selection.mode,
             drawing: self.drawing,
         }
     }

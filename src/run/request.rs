@@ -8,7 +8,7 @@ use super::outputs::{Kind, Pattern};
 use crate::export::{Drawing, Format};
 use crate::launch::{JobName, LauncherChoice};
 use crate::process::Pid;
-use crate::profile::View;
+use crate::profile::Mode;
 use crate::profile::filter::{Name, Ranks, Selection};
 use crate::sampler::{Bounds, Children, Rate, StopPolicy};
 
@@ -164,7 +164,7 @@ pub enum ShowProgress {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shown {
     /// Which time.
-    pub view: View,
+    pub mode: Mode,
     /// Whether idle waits are shown.
     pub idle_waits: bool,
     /// Which threads; empty: all.
@@ -178,7 +178,7 @@ impl Shown {
     #[must_use]
     pub fn selection(&self) -> Selection {
         Selection {
-            view: self.view,
+            mode: self.mode,
             shows_idle_waits: self.idle_waits,
             threads: self.threads.clone(),
             folds_imports: !self.imports,

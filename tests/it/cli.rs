@@ -9,7 +9,7 @@ use assert_cmd::cargo::cargo_bin;
 use rsamp::export::{self, Drawing, Format, Lines, Meta, ReportInput};
 use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{Event, Frame, Loss, LostCause, Nanos, RateSpan};
-use rsamp::profile::{Profile, View};
+use rsamp::profile::{Mode, Profile};
 use rsamp::recording::schema::Variable;
 use rsamp::recording::{Header, Writer};
 
@@ -140,7 +140,7 @@ fn wrong_usage_is_explained() {
     }
     check("attach -d -3 42", 2, &["invalid --duration \"-3\""]);
     check("record -o a.gif true", 2, &["unknown ending .gif", ".svg"]);
-    check("record -f gif true", 2, &["unknown format gif"]);
+    check("record -f gif true", 2, &["invalid --format \"gif\""]);
     check("attach scatter.py", 2, &["invalid process id"]);
     check("record", 2, &["COMMAND"]);
     check("attach", 2, &["PID"]);
@@ -157,12 +157,29 @@ fn help_has_examples_and_exit_codes() {
             &[
                 "Examples:",
                 "rsamp record -- python scatter.py",
-                "Exit codes:",
-                "127",
-                "74",
-                "128+N",
+                "rsamp help formats, ranks, exit-codes",
             ],
         ),
+        (
+            &["help", "exit-codes"],
+            &["Exit codes:", "127", "74", "128+N"],
+        ),
+        (&["help", "formats"], &[".svg", "NAME-PID.svg", "%q{NAME}"]),
+        (
+            &["help", "ranks"],
+            &["srun", "sbatch job.sl", "NAME-PID.ranks"],
+        ),
+        (
+            &["help", "record"],
+            &[
+                "Usage: rsamp record",
+                "NAME-PID.svg",
+                "PR_SET_CHILD_SUBREAPER",
+                "not below",
+            ],
+        ),
+        (&["help", "dump"], &["schema", "holds_gil"]),
+        (&["help"], &["Usage: rsamp", "Examples:"]),
         (&["-h"], &["Examples:", "sudo rsamp attach --pid 1234"]),
         (
             &["record", "--help"],
@@ -171,7 +188,7 @@ fn help_has_examples_and_exit_codes() {
                 "rsamp record -- python scatter.py",
                 "--rate",
                 "--force",
-                "NAME-PID.svg",
+                "scatter-PID.svg",
                 "exit code",
             ],
         ),
@@ -206,6 +223,32 @@ fn help_has_examples_and_exit_codes() {
 }
 
 #[test]
+fn help_fits_a_terminal() {
+    let pages: [&[&str]; 13] = [
+        &["--help"],
+        &["record", "--help"],
+        &["attach", "--help"],
+        &["report", "--help"],
+        &["diff", "--help"],
+        &["dump", "--help"],
+        &["completions", "--help"],
+        &["help", "--help"],
+        &["help", "record"],
+        &["help", "report"],
+        &["help", "formats"],
+        &["help", "ranks"],
+        &["help", "exit-codes"],
+    ];
+    for words in pages {
+        let page = rsamp(words).stdout;
+        let wide = page.lines().find(|line| line.chars().count() > 80);
+        assert_eq!(wide, None, "{words:?}");
+        let lines = page.lines().count();
+        assert!(words[0] == "help" || lines <= 100, "{words:?}: {lines}");
+    }
+}
+
+#[test]
 fn every_shell_has_completions() {
     for (shell, part) in [
         ("bash", "complete"),
@@ -221,6 +264,10 @@ fn every_shell_has_completions() {
             "{shell}: {}",
             run.stdout
         );
+        // What rsamp calls itself is not offered.
+        for internal in ["on-node", "read-sources", "batch-script", "gather"] {
+            assert!(!run.stdout.contains(internal), "{shell}: {internal}");
+        }
     }
 }
 
@@ -260,6 +307,26 @@ fn the_programs_exit_code_is_returned() {
         let run = rsamp(&["record", "--", "sh", "-c", script]);
         assert_eq!(run.code, Some(code), "{script}: {}", run.stderr);
     }
+}
+
+#[test]
+fn a_value_is_completed() {
+    let run = rsamp(&["completions", "bash"]);
+    for values in ["wall cpu gil", "rsamp flamegraph pstats", "blocked"] {
+        assert!(run.stdout.contains(values), "no {values:?}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_missing_is_made_by_a_command_that_is_named() {
+    check(
+        "record -o no/such/a.svg -- true",
+        73,
+        &[
+            "no/such/a.svg",
+            "hint: make the folder first: mkdir -p no/such",
+        ],
+    );
 }
 
 /// The process that a launcher started for the rank is the program itself.
@@ -489,7 +556,7 @@ fn a_report_has_the_bytes_of_files_written_at_once() {
         facts: vec!["Python 3.11.7".to_owned(), "1,000 Hz".to_owned()],
         start_unix_ns: 0,
         is_part: false,
-        view: View::Wall,
+        mode: Mode::Wall,
         drawing,
     };
     // Those that need no other program.
@@ -1311,7 +1378,7 @@ const WRONG_LINES: &[(&str, &str)] = &[
     ),
     (
         "rsamp record -f gif x",
-        "--format: unknown format gif: known are .rsamp, .svg (flamegraph)",
+        "invalid --format \"gif\": give one of .rsamp, .svg (flamegraph)",
     ),
     (
         "rsamp record -o a.svg -o a.svg x",
@@ -1322,12 +1389,34 @@ const WRONG_LINES: &[(&str, &str)] = &[
         "rsamp report a -o b.svg -o -",
         "no ending that names a format",
     ),
-    ("rsamp report a -f gif", "unknown format gif: known are"),
+    (
+        "rsamp report a -f gif",
+        "invalid --format \"gif\": give one of",
+    ),
+    (
+        "rsamp diff a b -f gif",
+        "invalid --format \"gif\": give one of flamegraph, text, csv, json",
+    ),
     ("rsamp report", "required"),
     ("rsamp report --lines f", "no recording to report on"),
     ("rsamp report a --top 0", "invalid --top \"0\""),
     ("rsamp report a --top -1", "invalid --top \"-1\""),
-    ("rsamp report a --mode user", "invalid value 'user'"),
+    (
+        "rsamp report a --mode user",
+        "invalid --mode \"user\": give wall, cpu, gil",
+    ),
+    (
+        "rsamp record --rat 100 -- true",
+        "record has no option --rat\nhint: the nearest option is --rate",
+    ),
+    (
+        "rsamp record --native true",
+        "record has no option --native",
+    ),
+    (
+        "rsamp record --from 3 true",
+        "--from is an option of rsamp report, rsamp diff",
+    ),
     (
         "rsamp report a --from -1",
         "invalid --from \"-1\": give seconds since the start, from 0 to 1000000000",
@@ -1366,7 +1455,8 @@ const WRONG_LINES: &[(&str, &str)] = &[
         "invalid --edge-thres \"NaN\"",
     ),
     ("rsamp record", "required"),
-    ("rsamp attach", "required"),
+    ("rsamp attach", "no process to attach: name one with --pid"),
+    ("rsamp dump", "no process to dump: name one with --pid"),
     ("rsamp record --progress --quiet x", "cannot be used with"),
 ];
 

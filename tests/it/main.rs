@@ -1,5 +1,9 @@
 //! Tests that need no Python: files, the command line, ordinary processes, the architecture.
 
+#[path = "../support/mod.rs"]
+#[macro_use]
+mod support;
+
 mod architecture;
 mod call_tree;
 mod cli;
@@ -10,7 +14,6 @@ mod fake_interpreter;
 mod filter;
 mod findings;
 mod first_screen;
-mod image_format;
 mod images;
 mod launch;
 mod line_tables;

@@ -14,7 +14,7 @@ use crate::run::outputs::Plan;
 use crate::run::pipeline::{Recording, START_TIMEOUT};
 use crate::run::request::Attach;
 use crate::run::{caller, program_name};
-use crate::sampler::{Progress, Stop};
+use crate::sampler::{Progress, StopRequest};
 
 /// Profiles the process.
 ///
@@ -41,7 +41,7 @@ pub fn run(request: &Attach) -> Result<u8> {
         shown: request.outputs.shown.clone(),
         start_timeout: Some(START_TIMEOUT),
     };
-    let stop = Stop::default();
+    let stop = StopRequest::default();
     interrupts
         .turn_into(stop.clone())
         .context("watch for Ctrl-C")?;

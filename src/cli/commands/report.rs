@@ -47,7 +47,7 @@ pub fn run(request: &request::Report) -> Result<u8> {
     let mut profile = empty_profile(request, plan.as_ref());
     // Intervals are made of how the times are spread, which takes longer to fold.
     let mut side = (request.tables.with_confidence)
-        .then(|| SampledProfile::folding_into(profile.clone(), request.selection.view));
+        .then(|| SampledProfile::folding_into(profile.clone(), request.selection.mode));
     let mut fold = |event| match &mut side {
         Some(side) => side.apply(event),
         None => profile.apply(event),

@@ -60,9 +60,7 @@ impl Tables {
 /// # Errors
 /// When it cannot be carried out.
 pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
-    let named = args.format.as_deref().map(Kind::from_name).transpose();
-    let kind = named.map_err(RequestError::Format)?;
-    let files = match (args.output.as_slice(), kind) {
+    let files = match (args.output.as_slice(), args.format) {
         ([], None) => None,
         ([], Some(kind)) => Some(vec![Output {
             path: PathBuf::from("-"),
@@ -71,7 +69,7 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
         }]),
         (paths, kind) => Some(named_outputs(paths, kind)?),
     };
-    let drawing = drawing(&args.drawing)?;
+    let drawing = drawing(&args.drawing);
     let (inputs, tables) = tables(&args.files, &args.tables)?;
     Ok(Report {
         inputs,
@@ -107,18 +105,11 @@ fn tables(files: &[PathBuf], args: &TableArgs) -> Result<(Vec<PathBuf>, Tables),
         tree: args.tree,
         lines: names(&args.lines),
         memory: names(&args.memory),
-        top: args.top.as_deref().map_or(Ok(DEFAULT_TOP), top)?,
+        top: args.top.unwrap_or(DEFAULT_TOP),
         with_confidence: args.ci,
     };
     if inputs.is_empty() {
         return Err(RequestError::NoRecording);
     }
     Ok((inputs, tables))
-}
-
-fn top(text: &str) -> Result<usize, RequestError> {
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(RequestError::BadTop(text.to_owned())),
-    }
 }

@@ -1,6 +1,7 @@
 //! Turns what came of a run into text on the terminal.
 
 pub mod overview;
+pub mod processes;
 pub mod progress;
 pub mod screen;
 pub mod streams;

@@ -43,7 +43,7 @@ pub fn text(
     }
     let lines: Vec<_> = lines.iter().map(|line| escaped(line)).collect();
     let options = SummaryOptions {
-        view: selection.view,
+        mode: selection.mode,
         is_part: !selection.leaves_all_threads(),
         ..SummaryOptions::default()
     };

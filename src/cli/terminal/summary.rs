@@ -29,7 +29,7 @@ pub fn head(subject: &str, ended: Ended, after: Nanos, code: Option<u8>) -> Stri
         }
         (Ended::TargetEnded, None) => format!("{subject} ended after {after}"),
         (Ended::DurationOver, _) => format!("{subject} was sampled for {after} and runs on"),
-        (Ended::Stopped, _) => format!("stopped after {after}; {subject} runs on"),
+        (Ended::Requested, _) => format!("stopped after {after}; {subject} runs on"),
         (Ended::FunctionSeen, _) => {
             format!("the function of --stop-at was seen after {after}; {subject} runs on")
         }
@@ -62,7 +62,7 @@ pub fn text(recorded: &Recorded, subject: &str, code: Option<u8>, saying: &Sayin
     let screen = screen::of_stderr(saying.colour);
     if saying.verbose {
         let options = SummaryOptions {
-            view: recorded.meta.view,
+            mode: recorded.meta.mode,
             is_part: recorded.meta.is_part,
             ..SummaryOptions::default()
         };

@@ -33,7 +33,7 @@ pub fn text(
         if !text.is_empty() {
             text.push('\n');
         }
-        let heat = Heat::SelfTime(request.selection.view);
+        let heat = Heat::SelfTime(request.selection.mode);
         let chosen = choose(&tables, names, heat, request.tables.top)?;
         let input = ReportInput {
             sources: Some(&sources::gather(inputs, &chosen)),
