@@ -2,7 +2,7 @@
 //! enters them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::colour::Style;
 use super::first_screen::Screen;
@@ -28,17 +28,14 @@ const MIN_SHARE: f64 = 0.01;
 /// Of the name of a call so many characters are shown, however deep it is in the tree.
 const MIN_LABEL: usize = 20;
 
-/// So many packages are named of those whose frames are hidden.
-const MAX_PACKAGES: usize = 2;
-
 /// Writes the tree, each call below its caller, the longest first. Threads and processes are together.
 #[must_use]
 pub fn call_tree(input: &ReportInput<'_>, screen: &Screen) -> String {
-    let (profile, view) = (input.profile, input.meta.mode);
-    let whole = profile.totals().time(view);
+    let (profile, mode) = (input.profile, input.meta.mode);
+    let whole = profile.totals().time(mode);
     let mut text = String::new();
     if whole == Nanos(0) {
-        line(&mut text, &why_empty(profile, view));
+        line(&mut text, &why_empty(profile, mode));
         return text;
     }
     let tree = Tree::of(input);
@@ -49,7 +46,7 @@ pub fn call_tree(input: &ReportInput<'_>, screen: &Screen) -> String {
         threads => format!(" of {threads} threads (--thread shows one)"),
     };
     let head = format!(
-        "{} of {view} time{of_threads}, {} samples",
+        "{} of {mode} time{of_threads}, {} samples",
         span(whole),
         grouped(samples)
     );
@@ -86,8 +83,8 @@ struct Call<'p> {
     total: Nanos,
     /// The functions of libraries further in, up to the program's own.
     hidden: BTreeSet<Function<'p>>,
-    /// Whose they are.
-    packages: BTreeSet<&'p str>,
+    /// Whose they are, and how many of them.
+    packages: BTreeMap<&'p str, usize>,
 }
 
 /// All calls; parents come before their children.
@@ -165,8 +162,9 @@ impl<'p> Builder<'p> {
                 return id;
             }
             if !is_own && !caller.is_own {
-                caller.hidden.insert(function);
-                caller.packages.extend(owner(origin));
+                if let (true, Some(owner)) = (caller.hidden.insert(function), owner(origin)) {
+                    *caller.packages.entry(owner).or_default() += 1;
+                }
                 return id;
             }
         }
@@ -192,7 +190,7 @@ impl<'p> Builder<'p> {
                 self_time: Nanos(0),
                 total: Nanos(0),
                 hidden: BTreeSet::new(),
-                packages: BTreeSet::new(),
+                packages: BTreeMap::new(),
             });
             self.calls.len() - 1
         })
@@ -296,12 +294,11 @@ impl Writer<'_, '_> {
             1 => "  1 frame hidden".to_owned(),
             count => format!("  {count} frames hidden"),
         };
-        let mut packages: Vec<String> = call.packages.iter().map(|name| visible(name)).collect();
-        if packages.len() > MAX_PACKAGES {
-            packages.truncate(MAX_PACKAGES);
-            packages.push("…".to_owned());
-        }
-        let whose = format!("{frames} ({})", packages.join(", "));
+        let packages = call.packages.iter();
+        let most = packages.max_by_key(|(name, count)| (**count, Reverse(**name)));
+        let more = if call.packages.len() > 1 { ", …" } else { "" };
+        let whose = most.map(|(name, _)| format!("{frames} ({}{more})", visible(name)));
+        let whose = whose.unwrap_or_else(|| frames.clone());
         let choices = [(&label, &whose), (&name, &whose), (&name, &frames)];
         let fits = choices.into_iter().find(|(label, note)| {
             let width = label.chars().count() + note.chars().count();

@@ -516,7 +516,7 @@ fn ranks_that_wait_are_told_and_a_main_thread_that_waits_for_a_busy_machine_is_n
         &build,
         &["100 % of the main thread's time is waiting for a lock"],
     );
-    build.run(1, &[SOLVE], seconds(2, State::Native));
+    build.run(1, &[SOLVE], seconds(10, State::Native));
     check(&build, &[]);
     // Two ranks, each of which works 40 % of its time.
     let mut profile = Profile::default();
