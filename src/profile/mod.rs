@@ -53,6 +53,12 @@ pub mod timeline;
 
 pub mod paths;
 
+mod idle;
+
+mod idle_waits;
+
+pub mod origin;
+
 pub mod filter;
 
 pub mod diff;
@@ -61,4 +67,5 @@ pub mod confidence;
 
 pub use definitions::Stack;
 pub use fold::{Profile, Row, Totals, View};
+pub use idle_waits::IdleWaits;
 pub use recent::MAX_SECONDS;

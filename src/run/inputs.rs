@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::input::FileReader;
 use crate::profile::annotation::Annotation;
 use crate::profile::event::{Event, Nanos, Sample};
-use crate::profile::filter::{Filter, NothingLeft, Selection};
+use crate::profile::filter::{Filter, Folding, NothingLeft, Selection};
 use crate::recording::{Completeness, Merger, ReadError, Reader, SourceText};
 use crate::run::header;
 use crate::run::launches::Launches;
@@ -233,7 +233,8 @@ pub fn read_selected(
     emit: &mut dyn FnMut(Event),
 ) -> Result<(), NothingLeft> {
     if selection.leaves_everything() {
-        read(inputs, trouble, emit);
+        let mut folding = Folding::new(selection.folds_imports);
+        read(inputs, trouble, &mut |event| folding.apply(event, emit));
         return Ok(());
     }
     let mut filter = Filter::new(selection.clone());
@@ -320,6 +321,7 @@ impl Group {
             rank: header::rank(header),
             launch,
             host: self.tells_host.then(|| header.host.clone()),
+            working_folder: Some(header.working_folder.clone()).filter(|f| !f.is_empty()),
             recording: name.filter(|_| self.tells_name),
         }
     }

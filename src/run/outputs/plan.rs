@@ -494,7 +494,7 @@ mod tests {
 
     use super::*;
     use crate::export::Drawing;
-    use crate::run::request::Output;
+    use crate::run::request::{Output, Shown};
 
     const PID: Pid = Pid(42);
 
@@ -505,6 +505,7 @@ mod tests {
                 Kind::Export(Format::Pstats),
             ]),
             drawing: Drawing::default(),
+            shown: Shown::default(),
             force,
             scratch: false,
         }
@@ -519,6 +520,7 @@ mod tests {
         Outputs {
             files: Files::Named(paths.iter().map(output).collect()),
             drawing: Drawing::default(),
+            shown: Shown::default(),
             force: false,
             scratch: false,
         }
