@@ -58,7 +58,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let profile = input.profile;
     let meta = input.meta;
     let timeline = profile.timeline_or_unordered();
-    let places = FrameGroups::of(profile, meta.drawing.by_line);
+    let places = FrameGroups::of(profile, meta.drawing.lines);
     let mut names = labels::of_functions(places.rows());
     names.push(labels::NO_PYTHON_FRAMES.to_owned());
     let tracks = Tracks::of(profile);

@@ -44,7 +44,7 @@ impl Annotation {
             | Event::Stack { .. }
             | Event::Attributes(..)
             | Event::Undetermined(..)
-            | Event::Stopped(_)
+            | Event::Pauses(_)
             | Event::Missing(_)
             | Event::Skipped(_)
             | Event::Rate(_)) => event,

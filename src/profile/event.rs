@@ -225,6 +225,9 @@ pub enum State {
     Child,
     /// Waiting for a terminal, for several things at once, or for something else.
     Waiting,
+    /// Ready to run, with or without the GIL, and waiting for a CPU. A thread that waits for the GIL is not in this
+    /// state: a CPU alone would not help it.
+    Ready,
 }
 
 impl State {
@@ -503,7 +506,7 @@ pub enum Event {
     /// So many stacks could not be told from the first copy.
     Undetermined(UndeterminedCause, u64),
     /// For so many readings a thread was stopped.
-    Stopped(u64),
+    Pauses(u64),
     /// What the kernel counted of a process by some moment.
     Usage(Usage),
     /// Something cannot be measured; told once for each process and thing.

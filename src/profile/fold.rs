@@ -27,7 +27,7 @@ use super::usage::Readings;
 
 /// Which of the times of a sample counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub enum View {
+pub enum Mode {
     /// Elapsed time, whether the thread ran or waited.
     #[default]
     Wall,
@@ -37,12 +37,12 @@ pub enum View {
     Gil,
 }
 
-impl fmt::Display for View {
+impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            View::Wall => "wall",
-            View::Cpu => "cpu",
-            View::Gil => "gil",
+            Mode::Wall => "wall",
+            Mode::Cpu => "cpu",
+            Mode::Gil => "gil",
         })
     }
 }
@@ -71,13 +71,13 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// The time that counts in `view`.
+    /// The time that counts in `mode`.
     #[must_use]
-    pub fn time(&self, view: View) -> Nanos {
-        match view {
-            View::Wall => self.wall,
-            View::Cpu => self.cpu,
-            View::Gil => self.gil,
+    pub fn time(&self, mode: Mode) -> Nanos {
+        match mode {
+            Mode::Wall => self.wall,
+            Mode::Cpu => self.cpu,
+            Mode::Gil => self.gil,
         }
     }
 }
@@ -279,7 +279,7 @@ impl Profile {
                 *known = known.saturating_add(count);
                 true
             }
-            Event::Stopped(stops) => {
+            Event::Pauses(stops) => {
                 self.stops = self.stops.saturating_add(stops);
                 true
             }
@@ -388,8 +388,8 @@ impl Profile {
         }
         self.last_row = self.rows.len();
         self.row_of.insert(key, self.last_row);
+        self.frames_of_rows += u64::from(self.definitions.depth(key.1.stack));
         let (thread, key) = key;
-        self.frames_of_rows += u64::from(self.definitions.depth(key.stack));
         self.rows.push(Row {
             thread,
             stack: key.stack,

@@ -59,6 +59,8 @@ mod idle_waits;
 
 pub mod origin;
 
+pub mod own_lines;
+
 pub mod filter;
 
 pub mod diff;
@@ -66,6 +68,6 @@ pub mod diff;
 pub mod confidence;
 
 pub use definitions::Stack;
-pub use fold::{Profile, Row, Totals, View};
+pub use fold::{Mode, Profile, Row, Totals};
 pub use idle_waits::IdleWaits;
 pub use recent::MAX_SECONDS;

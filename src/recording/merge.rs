@@ -78,7 +78,7 @@ impl Merger {
             }
             event @ (Event::Lost(_)
             | Event::Undetermined(..)
-            | Event::Stopped(_)
+            | Event::Pauses(_)
             | Event::Skipped(_)
             | Event::Rate(_)) => emit(event),
         }

@@ -280,7 +280,7 @@ impl<R: Read> Reader<R> {
         lost.into_iter().for_each(&mut *emit);
         repeated.into_iter().for_each(&mut *emit);
         if block.stops > 0 {
-            emit(Event::Stopped(block.stops));
+            emit(Event::Pauses(block.stops));
         }
         for usage in &block.usage {
             emit(Event::Usage(usage_event(usage)));

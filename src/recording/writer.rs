@@ -124,7 +124,7 @@ impl<W: Write> Writer<W> {
                     .or_default();
                 *repeated = repeated.saturating_add(*count);
             }
-            Event::Stopped(stops) => {
+            Event::Pauses(stops) => {
                 self.block.stops = self.block.stops.saturating_add(*stops);
             }
             Event::Usage(usage) => {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 
+use crate::export::source_text::SourceText as SourceTexts;
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::event::Event;
@@ -26,6 +27,8 @@ pub struct Merged {
     pub profile: Profile,
     /// What became of the recordings that were asked for.
     pub recordings: Vec<Outcome>,
+    /// The source texts in the recordings.
+    pub sources: SourceTexts,
 }
 
 /// Reads all recordings, one after the other, and writes those that the plan has, with this header. `pid` names them.
@@ -49,6 +52,7 @@ pub fn merge(
     let mut shown_profile = ShownProfile::new(plan.empty_profile(), shown);
     let mut merger = Merger::default();
     let mut launches = Launches::of(inputs);
+    let (mut sources, mut seen) = (SourceTexts::default(), HashSet::new());
     let mut emit = |event: Event, recordings: &mut Recordings| {
         recordings.event(&event);
         shown_profile.apply(event);
@@ -60,12 +64,19 @@ pub fn merge(
         });
         if let Some(reader) = read {
             recordings.sources(reader.sources(), reader.changed_files());
+            // A thousand ranks run the same program.
+            for text in reader.sources() {
+                if seen.insert((Arc::clone(&text.file), text.first_line)) {
+                    sources.add(&text.file, text.first_line, &text.text);
+                }
+            }
         }
     }
     merger.finish(&mut |event| emit(event, &mut recordings));
     Merged {
         profile: shown_profile.finish(),
         recordings: recordings.finish(plan),
+        sources,
     }
 }
 
@@ -73,7 +84,7 @@ pub fn merge(
 /// with a sample.
 pub struct Recordings {
     header: Header,
-    waiting: Vec<(Growing, Open, Spare)>,
+    waiting: Vec<(Growing, OpenOutput, Spare)>,
     /// What came before the first process.
     held: Vec<Event>,
     outputs: Vec<Output>,
@@ -83,14 +94,14 @@ pub struct Recordings {
     end: Option<Event>,
 }
 
-type Open = Box<dyn FnOnce() -> io::Result<File>>;
+type OpenOutput = Box<dyn FnOnce() -> io::Result<File>>;
 
 impl Recordings {
     /// Those that the plan has, with this header. `pid` names them.
     #[must_use]
     pub fn new(plan: &mut Plan, pid: Pid, header: &Header) -> Recordings {
-        let places = plan.settle(pid).into_iter();
-        let open = |place: Destination| -> (Growing, Open, Spare) {
+        let places = plan.choose_names(pid).into_iter();
+        let open = |place: Destination| -> (Growing, OpenOutput, Spare) {
             let spare = plan.spare(&place);
             let growing = Growing::at(place);
             let open = plan.opener(&growing);
@@ -180,7 +191,7 @@ impl Recordings {
         }
         let arrived = |output: Output| {
             let growing = output.growing.clone();
-            plan.arrive(growing, output.finish())
+            plan.deliver(growing, output.finish())
         };
         self.outputs.into_iter().map(arrived).collect()
     }

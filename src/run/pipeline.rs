@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use crate::export::source_text::SourceText;
 use crate::export::words::{rates, selection as filters};
 use crate::export::{Drawing, Meta};
 use crate::process::{Pid, user_of};
@@ -21,7 +22,7 @@ use crate::run::request::{Extras, Sampling, Shown};
 use crate::run::shown::ShownProfile;
 use crate::run::sink::Sink;
 use crate::run::sources::SourceFiles;
-use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, Stop};
+use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, StopRequest};
 
 /// How long a process that was named by its PID may take to become Python. It either is already or is about to
 /// be: a shell prepares its environment before it starts the program, and slow imports come after the
@@ -70,6 +71,7 @@ pub struct Sampled {
     pub unread: Vec<SamplerError>,
     /// What writes the recordings.
     recorders: Vec<(Growing, io::Result<Recorder>)>,
+    source_files: Option<Arc<SourceFiles>>,
 }
 
 /// What came of it all.
@@ -79,6 +81,10 @@ pub struct Recorded {
     pub sampled: Sampled,
     /// What became of the files.
     pub outcomes: Vec<Outcome>,
+    /// What is said beyond the profile.
+    pub meta: Meta,
+    /// The text of the program's own files, as far as a recording holds it.
+    pub sources: SourceText,
 }
 
 impl Sampled {
@@ -93,6 +99,7 @@ impl Sampled {
             running: 0,
             unread: Vec::new(),
             recorders: Vec::new(),
+            source_files: None,
         }
     }
 }
@@ -106,7 +113,7 @@ impl Recording {
     /// When the process cannot be sampled.
     pub fn sample(
         &mut self,
-        stop: &Stop,
+        stop: &StopRequest,
         progress: &Arc<Progress>,
     ) -> Result<Sampled, SamplerError> {
         let settings = Settings {
@@ -118,7 +125,7 @@ impl Recording {
             stops: self.sampling.stops,
             children: self.sampling.children,
         };
-        let mut recorders = self.start_recorders(progress);
+        let (source_files, mut recorders) = self.start_recorders(progress);
         let started = Instant::now();
         let mut shown_profile = ShownProfile::new(self.plan.empty_profile(), &self.shown);
         let (mut start, mut users) = (Start::default(), Users::default());
@@ -157,13 +164,14 @@ impl Recording {
             running: progress.running.load(Ordering::Relaxed),
             unread: progress.take_unread(),
             recorders,
+            source_files: Some(source_files),
         })
     }
 
     /// What the end of the sampling means for the part that was asked for.
     fn ended(&self, ended: Ended, part: &Part) -> (Ended, Option<SamplerError>) {
         let ended = match ended {
-            Ended::Stopped if part.is_over() => Ended::FunctionSeen,
+            Ended::Requested if part.is_over() => Ended::FunctionSeen,
             ended => ended,
         };
         let function = self.bounds.start_at.clone().filter(|_| !part.has_begun());
@@ -176,8 +184,8 @@ impl Recording {
     fn start_recorders(
         &mut self,
         progress: &Arc<Progress>,
-    ) -> Vec<(Growing, io::Result<Recorder>)> {
-        let (pid, places) = (self.pid, self.plan.settle(self.pid));
+    ) -> (Arc<SourceFiles>, Vec<(Growing, io::Result<Recorder>)>) {
+        let (pid, places) = (self.pid, self.plan.choose_names(self.pid));
         let is_needed = self.extras.source && !places.is_empty();
         let source_files = Arc::new(SourceFiles::new(is_needed));
         let start = |place: Destination| {
@@ -195,7 +203,8 @@ impl Recording {
             );
             (growing, recorder)
         };
-        places.into_iter().map(start).collect()
+        let recorders = places.into_iter().map(start).collect();
+        (source_files, recorders)
     }
 
     /// What is to be done where the recording in a place cannot just grow.
@@ -221,7 +230,7 @@ impl Recording {
             recorders
                 .map(|(growing, recorder)| {
                     let outcome = finish(&growing.destination, recorder);
-                    self.plan.arrive(growing, outcome)
+                    self.plan.deliver(growing, outcome)
                 })
                 .collect()
         };
@@ -229,7 +238,13 @@ impl Recording {
         let outcomes = self
             .plan
             .write(&sampled.profile, &meta, self.pid, recordings);
-        Recorded { sampled, outcomes }
+        let source_files = sampled.source_files.take();
+        Recorded {
+            sampled,
+            outcomes,
+            meta,
+            sources: source_files.map_or_else(SourceText::default, |files| files.kept()),
+        }
     }
 
     fn meta(&self, sampled: &Sampled) -> Meta {
@@ -247,7 +262,7 @@ impl Recording {
             facts,
             start_unix_ns: sampled.start_unix_ns,
             is_part: !selection.leaves_all_threads(),
-            view: selection.view,
+            mode: selection.mode,
             drawing: self.drawing,
         }
     }

@@ -25,6 +25,12 @@ impl Sink for ShownProfile {
     }
 }
 
+impl Sink for ShownProfile {
+    fn event(&mut self, event: &Event) {
+        self.apply(event.clone());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,9 @@
 //! Tests that need no Python: files, the command line, ordinary processes, the architecture.
 
+#[path = "../support/mod.rs"]
+#[macro_use]
+mod support;
+
 mod architecture;
 mod cli;
 mod damage;
@@ -8,7 +12,7 @@ mod export;
 mod fake_interpreter;
 mod filter;
 mod findings;
-mod image_format;
+mod first_screen;
 mod images;
 mod launch;
 mod line_tables;

@@ -317,7 +317,7 @@ impl Made {
                 count,
             }),
             Step::Undetermined(cause, count) => Event::Undetermined(cause, count),
-            Step::Stopped(stops) => Event::Stopped(stops),
+            Step::Stopped(stops) => Event::Pauses(stops),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cli::errors::exit_code;
-use crate::cli::terminal::{overview, streams, summary, tables};
+use crate::cli::terminal::{overview, screen, streams, summary, tables};
 use crate::cli::{commands, request};
 use crate::export::Meta;
 use crate::process::Pid;
@@ -42,12 +42,12 @@ pub fn run(request: &request::Report) -> Result<u8> {
         .map(|plan| Recordings::new(plan, Pid(0), &header));
     recordings = recordings.filter(|recordings| !recordings.is_empty());
     for input in &mut inputs {
-        input.wants_source = request.tables.is_any() || recordings.is_some();
+        input.wants_source = plan.is_none() || recordings.is_some();
     }
     let mut profile = empty_profile(request, plan.as_ref());
     // Intervals are made of how the times are spread, which takes longer to fold.
     let mut side = (request.tables.with_confidence)
-        .then(|| SampledProfile::folding_into(profile.clone(), request.selection.view));
+        .then(|| SampledProfile::folding_into(profile.clone(), request.selection.mode));
     let mut fold = |event| match &mut side {
         Some(side) => side.apply(event),
         None => profile.apply(event),
@@ -79,7 +79,11 @@ pub fn run(request: &request::Report) -> Result<u8> {
         streams::print(&text).context("write to standard output")?;
     } else if plan.is_none() {
         let selection = &request.selection;
-        let text = overview::text(&inputs, profile, selection, confidence.as_ref());
+        let screen = screen::of_stdout(request.colour);
+        let text = match request.full || confidence.is_some() {
+            true => overview::text(&inputs, profile, selection, confidence.as_ref()),
+            false => overview::first_screen(&inputs, profile, selection, &screen),
+        };
         streams::print(&text).context("write to standard output")?;
     }
     let is_written = plan.is_none_or(|plan| write(&plan, recordings, &inputs, profile, request));
