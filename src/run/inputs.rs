@@ -321,7 +321,6 @@ impl Group {
             rank: header::rank(header),
             launch,
             host: self.tells_host.then(|| header.host.clone()),
-            working_folder: Some(header.working_folder.clone()).filter(|f| !f.is_empty()),
             recording: name.filter(|_| self.tells_name),
             working_folder: Some(header.working_folder.clone()).filter(|it| !it.is_empty()),
         }

@@ -1,5 +1,6 @@
 //! Turns the events of a run into what becomes of them: each sink of a run takes all of them.
 
+use crate::profile::Profile;
 use crate::profile::event::Event;
 use crate::recording::Recorder;
 use crate::run::shown::ShownProfile;
@@ -18,9 +19,9 @@ impl Sink for Recorder {
     }
 }
 
-impl Sink for ShownProfile {
+impl Sink for Profile {
     fn event(&mut self, event: &Event) {
-        // A definition is cloned to be kept, once. To clone a sample allocates nothing.
+        // What is cloned is what the profile keeps: a definition, once. A sample is copied, not allocated.
         self.apply(event.clone());
     }
 }
@@ -34,9 +35,7 @@ impl Sink for ShownProfile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::Profile;
     use crate::profile::event::{Nanos, Process, ProcessId, Sample, Thread, ThreadId};
-    use crate::run::request::Shown;
 
     #[test]
     fn each_sink_of_a_list_takes_all_events_in_their_order() {
@@ -61,13 +60,11 @@ mod tests {
             sample(10),
             Event::End(Nanos(11)),
         ];
-        let [mut whole, mut timed] = [Profile::default(), Profile::with_timeline()]
-            .map(|profile| ShownProfile::new(profile, &Shown::default()));
+        let (mut whole, mut timed) = (Profile::default(), Profile::with_timeline());
         let mut sinks: Vec<&mut dyn Sink> = vec![&mut whole, &mut timed];
         for event in &events {
             sinks.iter_mut().for_each(|sink| sink.event(event));
         }
-        let (whole, timed) = (whole.finish(), timed.finish());
         for profile in [&whole, &timed] {
             assert_eq!((profile.rejected(), profile.totals().wall), (0, Nanos(10)));
             assert_eq!(profile.duration(), Nanos(11));
