@@ -351,7 +351,11 @@ impl Profile {
         let most = self.max_rows.unwrap_or(MAX_READ_ROWS);
         let is_full = self.rows.len() >= most || self.frames_of_rows > MAX_FRAMES_OF_ROWS;
         if is_full && !self.row_of.contains_key(&key) {
-            key.1.stack = self.definitions.more_stacks;
+            key.1 = SampleKey {
+                stack: self.definitions.more_stacks,
+                attributes: None,
+                ..key.1
+            };
             let cut = self.lost.entry(LostCause::TooMany).or_default();
             *cut = cut.saturating_add(u64::from(sample.ticks));
         }
@@ -376,8 +380,11 @@ impl Profile {
             self.has_lost_timeline = true;
         }
         if let Some(recent) = &mut self.recent {
-            let stack = key.1.stack;
-            recent.push(&Sample { stack, ..*sample });
+            recent.push(&Sample {
+                stack: key.1.stack,
+                attributes: key.1.attributes,
+                ..*sample
+            });
         }
         true
     }
