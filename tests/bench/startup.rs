@@ -29,7 +29,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use nix::time::{ClockId, clock_gettime};
 use rsamp::process::Pid;
 use rsamp::profile::event::Event;
-use rsamp::sampler::{Children, Progress, Rate, Settings, Stop, StopPolicy, sample};
+use rsamp::sampler::{Children, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
 use support::pythons::{Python, pythons};
 
 const ROUNDS: usize = 15;
@@ -180,7 +180,7 @@ fn first_stack(pid: Pid) -> f64 {
     let result = sample(
         pid,
         &settings,
-        &Stop::default(),
+        &StopRequest::default(),
         &Progress::default(),
         &mut |event| {
             if matches!(event, Event::Stack { .. }) && seen.is_none() {

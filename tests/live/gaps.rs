@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rsamp::process::Pid;
 use rsamp::profile::event::{Event, Nanos};
 use rsamp::profile::{Profile, Totals};
-use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, StopPolicy, sample};
+use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
 
 use crate::support::programs::{Standing, run};
 use crate::support::pythons::Python;
@@ -71,7 +71,7 @@ fn sums(profile: &Profile, cause: &str) -> Vec<[Totals; 2]> {
 /// Samples a program until the duration is over; `then` is called after each event.
 fn sampled(program: &Standing, settings: &Settings, then: &mut dyn FnMut(&Event)) -> Profile {
     let mut profile = Profile::default();
-    let (stop, progress) = (Stop::default(), Progress::default());
+    let (stop, progress) = (StopRequest::default(), Progress::default());
     let pid = Pid(program.pid());
     let ended = sample(pid, settings, &stop, &progress, &mut |event| {
         profile.apply(event.clone());

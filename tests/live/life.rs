@@ -9,7 +9,9 @@ use nix::sys::signal::{Signal, kill};
 use rsamp::process::Pid;
 use rsamp::profile::Profile;
 use rsamp::profile::event::{LostCause, Nanos, ProcessId};
-use rsamp::sampler::{self, Children, Ended, Progress, Rate, SamplerError, Settings, Stop, sample};
+use rsamp::sampler::{
+    self, Children, Ended, Progress, Rate, SamplerError, Settings, StopRequest, sample,
+};
 
 use crate::oracle::Stopped;
 use crate::stacks::dump;
@@ -23,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub struct Recording {
     sampler: JoinHandle<Result<Ended, SamplerError>>,
     profile: Arc<Mutex<Profile>>,
-    stop: Stop,
+    stop: StopRequest,
     begin: Instant,
 }
 
@@ -38,7 +40,7 @@ impl Recording {
     }
 
     fn with(pid: i32, rate_hz: f64, duration: Option<Duration>, children: Children) -> Recording {
-        let (profile, stop) = (Arc::<Mutex<Profile>>::default(), Stop::default());
+        let (profile, stop) = (Arc::<Mutex<Profile>>::default(), StopRequest::default());
         let settings = Settings {
             stops: rsamp::sampler::StopPolicy::WhereNeeded,
             rate: Rate::Fixed(rate_hz),
@@ -384,7 +386,7 @@ fn a_request_to_stop_is_heard_between_two_ticks(python: &Python) {
     recording.wait_for("<module>");
     recording.stop.request();
     let (ended, profile) = recording.end();
-    assert_eq!(ended, Ended::Stopped);
+    assert_eq!(ended, Ended::Requested);
     check_sum(&profile);
     dump(program.pid(), "the program runs on");
 }

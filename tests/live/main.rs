@@ -10,6 +10,7 @@ mod activity;
 mod builds;
 mod deep;
 mod differential;
+mod first_screen;
 mod formats;
 mod gaps;
 mod launchers;

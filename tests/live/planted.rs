@@ -6,7 +6,7 @@ use std::process::Stdio;
 use rsamp::export::ReportInput;
 use rsamp::export::{Format, Meta, write};
 use rsamp::profile::functions::Functions;
-use rsamp::profile::{Profile, View};
+use rsamp::profile::{Mode, Profile};
 use serde_json::Value;
 
 use crate::activity::record;
@@ -20,7 +20,7 @@ const TOLERANCE: f64 = 0.01;
 const SUM_TOLERANCE: f64 = 0.005;
 
 /// Compares the shares of the burning part with what the program measured. It waits for nothing but a
-/// processor, which both views count: they are to show what the wall clock measured and, unless the
+/// processor, which both modes count: they are to show what the wall clock measured and, unless the
 /// program was kept waiting, what the CPU clock did. Nobody can tell in which function it would have
 /// been meanwhile: by a part of that time the figures may be further apart.
 fn check(python: &Python, arguments: &[&str]) {
@@ -41,17 +41,17 @@ fn check(python: &Python, arguments: &[&str]) {
         &["wall"]
     };
     let planted = said["functions"].as_object().expect("functions");
-    for (view, clock) in [View::Wall, View::Cpu]
+    for (mode, clock) in [Mode::Wall, Mode::Cpu]
         .into_iter()
-        .flat_map(|view| clocks.iter().map(move |clock| (view, clock)))
+        .flat_map(|mode| clocks.iter().map(move |clock| (mode, clock)))
     {
-        let seen = burnt(python, &profile, &said, view);
+        let seen = burnt(python, &profile, &said, mode);
         let all: f64 = planted.values().map(|said| seconds(said, clock)).sum();
         for (name, said) in planted {
             let (share, truth) = (seen[name.as_str()], seconds(said, clock) / all);
             let chance = (truth * (1.0 - truth) / profile.effective_samples() as f64).sqrt();
             let (seen, is) = (share * 100.0, truth * 100.0);
-            let place = format!("{} {name}, {view:?} view, {clock} clock", python.label);
+            let place = format!("{} {name}, {mode:?} mode, {clock} clock", python.label);
             eprintln!("{place}: {seen:.2} % of {is:.2} %");
             assert!(
                 (share - truth).abs() < tolerance + 3.0 * chance,
@@ -67,7 +67,7 @@ fn burnt<'s>(
     python: &Python,
     profile: &Profile,
     said: &'s Value,
-    view: View,
+    mode: Mode,
 ) -> HashMap<&'s str, f64> {
     let functions = Functions::of(profile);
     let planted = said["functions"].as_object().expect("functions");
@@ -83,7 +83,7 @@ fn burnt<'s>(
         } else {
             row.self_time
         };
-        (name.as_str(), time.time(view).seconds())
+        (name.as_str(), time.time(mode).seconds())
     });
     let mut times: HashMap<_, _> = times.collect();
     let all: f64 = times.values().sum();
@@ -100,7 +100,7 @@ fn check_sums(python: &Python, profile: &Profile) {
     assert_eq!(profile.rejected(), 0);
 
     let meta = Meta {
-        view: View::Wall,
+        mode: Mode::Wall,
         ..Meta::default()
     };
     let mut bytes = Vec::new();
