@@ -281,15 +281,9 @@ pub struct DiffArgs {
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
-    /// Which time to show: elapsed, on a CPU or ready to be, or while holding the GIL
-    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
-    pub mode: Mode,
-
-    /// Only this thread; may be given several times
-    ///
-    /// By name (* and ? as in a shell), thread id, or number in order of appearance, from 0.
-    #[arg(long, value_name = "THREAD")]
-    pub thread: Vec<String>,
+    /// Which time of which threads.
+    #[command(flatten)]
+    pub shown: ShownArgs,
 
     /// Only this process; may be given several times
     ///
@@ -341,13 +335,41 @@ pub struct FilterArgs {
     #[arg(long)]
     pub no_stdlib: bool,
 
-    /// Hide the frames of the import system
-    #[arg(long)]
-    pub no_importlib: bool,
-
     /// Hide the frames of files with such a path ('*/numpy/*'); may be given several times
     #[arg(long, value_name = "PATTERN")]
     pub hide: Vec<String>,
+}
+
+/// Which time to show of which threads.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Filters")]
+pub struct ShownArgs {
+    /// Which time to show: elapsed, on a CPU or ready to be, or while holding the GIL
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub mode: Mode,
+
+    /// Show idle waits too: of threads that wait for work
+    ///
+    /// Without this option the elapsed time is that of the main thread of each process, and of other threads all but
+    /// their waits for a lock, a time, the network, a pipe or a child. Where the main thread waits for requests, for
+    /// tasks of a pool, or for 99 % of its time for others, its waits are left out too. One line says how much it is.
+    /// A recording and files with a time axis hold everything.
+    #[arg(long)]
+    pub idle: bool,
+
+    /// Only this thread; may be given several times
+    ///
+    /// By name (* and ? as in a shell), thread id, or number in order of appearance, from 0.
+    #[arg(long, value_name = "THREAD")]
+    pub thread: Vec<String>,
+
+    /// Show the frames of the import system, instead of one frame for each imported module
+    #[arg(long, overrides_with = "no_importlib")]
+    pub imports: bool,
+
+    /// What older command lines say: it is the default now.
+    #[arg(long, hide = true)]
+    pub no_importlib: bool,
 }
 
 /// Which time to show.
@@ -459,6 +481,10 @@ pub struct SamplingArgs {
     /// How graphs are drawn.
     #[command(flatten)]
     pub drawing: DrawingArgs,
+
+    /// What the files and the summary show.
+    #[command(flatten)]
+    pub shown: ShownArgs,
 
     /// Samples per second and thread, on average, or `auto` [default: auto]
     ///
@@ -681,7 +707,7 @@ Examples:
         where in these functions the time goes, line by line
   rsamp report scatter-1234.rsamp --memory
         which lines made memory grow
-  rsamp report scatter-1234.rsamp --mode gil --from 10 --no-importlib
+  rsamp report scatter-1234.rsamp --mode gil --from 10
         who held the GIL after the first ten seconds";
 
 const REPORT_NOTES: &str = "\

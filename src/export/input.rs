@@ -2,7 +2,7 @@
 
 use super::drawing::Drawing;
 use super::source_text::SourceText;
-use super::words::{labels, lost};
+use super::words::{idle, labels, lost};
 use crate::profile::confidence::Confidence;
 use crate::profile::{Profile, View};
 
@@ -57,7 +57,9 @@ impl Meta {
     pub(super) fn headline(&self, profile: &Profile) -> String {
         let lost = lost::lost_briefly(profile);
         let parts = [&self.title, &self.command].into_iter().chain(&self.facts);
-        let parts = parts.filter(|part| !part.is_empty()).chain([&lost]);
+        let idle = idle::left_out(profile);
+        let parts = parts.filter(|part| !part.is_empty());
+        let parts = parts.chain([&lost]).chain(&idle);
         let parts: Vec<String> = parts.map(|part| labels::clean(part)).collect();
         parts.join(" · ")
     }

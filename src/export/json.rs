@@ -20,7 +20,7 @@ use crate::profile::event::{Frame, Missing, Process, Thread, Usage};
 use crate::profile::functions::Function;
 use crate::profile::line_tables::{self, LineTable};
 use crate::profile::states::{self, StateTimes};
-use crate::profile::{Row, Stack, Totals};
+use crate::profile::{IdleWaits, Row, Stack, Totals};
 
 /// The number of the meaning of the fields.
 const SCHEMA: u32 = 1;
@@ -43,6 +43,7 @@ struct File<'p, F, S, R> {
     findings: Vec<String>,
     not_measured: Vec<MissingRow<'p>>,
     totals: TotalsRow,
+    idle_waits: IdleWaitsRow,
     states: StatesRow,
     processes: Vec<ProcessRow<'p>>,
     threads: Vec<ThreadRow<'p>>,
@@ -53,6 +54,26 @@ struct File<'p, F, S, R> {
     frames: F,
     stacks: S,
     samples: R,
+}
+
+/// Waits that are in no other figure.
+#[derive(Serialize)]
+struct IdleWaitsRow {
+    threads: usize,
+    idle_threads: usize,
+    main_threads: usize,
+    wall_ns: u64,
+}
+
+impl From<IdleWaits> for IdleWaitsRow {
+    fn from(waits: IdleWaits) -> IdleWaitsRow {
+        IdleWaitsRow {
+            threads: waits.threads,
+            idle_threads: waits.idle_threads,
+            main_threads: waits.main_threads,
+            wall_ns: waits.time.0,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -337,6 +358,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         },
         not_measured: profile.missing().iter().map(MissingRow::from).collect(),
         totals: profile.totals().into(),
+        idle_waits: profile.idle_waits().into(),
         processes: profile.processes().iter().map(ProcessRow::from).collect(),
         threads: threads.map(thread_row).collect(),
         states: (&states::whole(profile)).into(),

@@ -35,9 +35,6 @@ type Key<'p> = (&'p str, u32, &'p str);
 /// By line: hits and nanoseconds.
 type Timings = BTreeMap<u32, (u64, u64)>;
 
-/// The name of a module's code object.
-const MODULE: &str = "<module>";
-
 /// line_profiler's pickled line timings.
 pub(super) const LPROF: Spec = Spec::new(
     "lprof",
@@ -89,9 +86,9 @@ fn timings<'p>(profile: &'p Profile, meta: &Meta) -> BTreeMap<Key<'p>, Timings> 
         let Some(file) = row.function.file else {
             continue;
         };
-        let first_line = match row.function.name {
-            MODULE => 1,
-            _ => row
+        let first_line = match row.function.is_module() {
+            true => 1,
+            false => row
                 .function
                 .first_line
                 .or(first_seen.get(&row.function).copied())

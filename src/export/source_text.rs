@@ -4,9 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::profile::functions::Function;
 
-/// The name of a module's code object: it has the whole file for its text.
-const MODULE: &str = "<module>";
-
 /// Lines shown before and after a line of a module, or of a function that is not known as a whole.
 const AROUND: u32 = 3;
 
@@ -63,8 +60,8 @@ impl SourceText {
         let Some(known) = function.file.and_then(|file| self.files.get(file)) else {
             return false;
         };
-        match (function.name, function.first_line) {
-            (MODULE, _) => known.lines.contains_key(&line),
+        match (function.is_module(), function.first_line) {
+            (true, _) => known.lines.contains_key(&line),
             (_, Some(first_line)) => known.last_of.contains_key(&first_line),
             (_, None) => false,
         }
@@ -78,8 +75,8 @@ impl SourceText {
         let Some(known) = function.file.and_then(|file| self.files.get(file)) else {
             return shown;
         };
-        let first = match (function.name, function.first_line) {
-            (MODULE, _) | (_, None) => 0,
+        let first = match (function.is_module(), function.first_line) {
+            (true, _) | (_, None) => 0,
             (_, Some(first)) => first,
         };
         match known.last_of.get(&first) {

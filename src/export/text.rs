@@ -9,7 +9,7 @@ use crate::export::words::lost::{lost_in_words, why_empty};
 use crate::export::words::paths::Shortener;
 use crate::export::words::table::{line, more, place};
 use crate::export::words::units::{seconds, span};
-use crate::export::words::{findings, labels, rates, usage};
+use crate::export::words::{findings, idle, labels, rates, usage};
 use crate::export::{Meta, ReportInput, SummaryOptions};
 use crate::profile::confidence::{Confidence, Error};
 use crate::profile::event::Nanos;
@@ -212,6 +212,9 @@ pub(super) fn head(text: &mut String, profile: &Profile) {
     }
     line(text, &parts.join(", "));
     line(text, &lost_in_words(profile));
+    if let Some(idle) = idle::left_out(profile) {
+        line(text, &idle);
+    }
     if !profile.is_complete() && profile.totals().samples > 0 {
         line(text, "the recording has no end: it was cut off");
     }

@@ -140,6 +140,14 @@ impl Process {
         fs::read_link(&path).map_err(|source| read_error(self.pid, path, source))
     }
 
+    /// The folder that relative paths of it begin at, as `/proc/PID/cwd` names it: a path in its own mount namespace;
+    /// `None` when the link cannot be read.
+    #[must_use]
+    pub fn working_folder(&self) -> Option<String> {
+        let folder = fs::read_link(format!("/proc/{}/cwd", with_memory(self.pid))).ok()?;
+        Some(folder.to_string_lossy().into_owned())
+    }
+
     /// Device and inode of the file that it runs, as the kernel knows them: a file system that stalls is not asked.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ pub struct Annotation {
     pub launch: Option<String>,
     /// The machine of its processes, where they do not tell another.
     pub host: Option<String>,
+    /// The working folder of its processes, where they do not tell another.
+    pub working_folder: Option<String>,
     /// The name of the recording, where nothing else tells its processes from those of the others.
     pub recording: Option<String>,
 }
@@ -55,6 +57,10 @@ impl Annotation {
             process.launch = process.launch.or_else(|| self.launch.clone());
         }
         process.host = process.host.or_else(|| self.host.clone());
+        let folder = process
+            .working_folder
+            .or_else(|| self.working_folder.clone());
+        process.working_folder = folder;
         process.recording = self.recording.clone().or(process.recording);
         process
     }

@@ -1,9 +1,9 @@
-//! Turns samples into the time that each stack had in each block of the recording.
+//! Turns samples into the time that each row of a profile, and so each stack, had in each block of the recording.
 //!
 //! A table of times says how much; blocks say how evenly. There are at most [`MAX_BLOCKS`] of one
 //! length, whatever the duration: when a recording outgrows them, each two become one.
 
-use super::event::{Nanos, Sample};
+use super::event::{Nanos, Sample, StackId};
 use super::{Totals, View};
 
 /// Half of it, 64 blocks, is what a recording has at least; more would make blocks too short to
@@ -13,14 +13,16 @@ const MAX_BLOCKS: u64 = 128;
 /// The first blocks are 2²⁰ ns, about a millisecond.
 const FIRST_LENGTH_LOG2: u32 = 20;
 
-/// The time of each stack per block of time.
+/// The time of each row per block of time.
 #[derive(Debug, Clone)]
 pub(super) struct Blocks {
     view: View,
     /// A block is 2 to this power nanoseconds.
     length_log2: u32,
-    /// By stack: the blocks in which it has time, in ascending order.
-    of_stack: Vec<Vec<(u32, u64)>>,
+    /// By row of the profile: the blocks in which it has time, in ascending order.
+    of_row: Vec<Vec<(u32, u64)>>,
+    /// By row: its stack.
+    stacks: Vec<Option<StackId>>,
     /// By block: the time of all threads, with frames or without.
     whole: Vec<u64>,
     totals: Totals,
@@ -33,7 +35,8 @@ impl Blocks {
         Blocks {
             view,
             length_log2: FIRST_LENGTH_LOG2,
-            of_stack: Vec::new(),
+            of_row: Vec::new(),
+            stacks: Vec::new(),
             whole: Vec::new(),
             totals: Totals::default(),
             end: Nanos(0),
@@ -45,8 +48,8 @@ impl Blocks {
         self.view
     }
 
-    /// Shares a run out to the blocks that it lies in, in proportion.
-    pub(super) fn add(&mut self, sample: &Sample) {
+    /// Shares a run that was added to a row out to the blocks that it lies in, in proportion.
+    pub(super) fn add(&mut self, row: usize, sample: &Sample) {
         let totals = Totals::from(sample);
         self.totals += totals;
         self.end = self.end.max(sample.at);
@@ -68,33 +71,47 @@ impl Blocks {
             } else {
                 share(time, block_end - start, wall)
             };
-            self.give(sample, block as u32, until - given);
+            self.give((row, sample.stack), block as u32, until - given);
             given = until;
         }
     }
 
-    fn give(&mut self, sample: &Sample, block: u32, time: u64) {
+    fn give(&mut self, (row, stack): (usize, Option<StackId>), block: u32, time: u64) {
         let index = block as usize;
         if self.whole.len() <= index {
             self.whole.resize(index + 1, 0);
         }
         self.whole[index] += time;
-        let Some(stack) = sample.stack else { return };
-        let stack = stack.0 as usize;
-        if self.of_stack.len() <= stack {
-            self.of_stack.resize(stack + 1, Vec::new());
+        if self.of_row.len() <= row {
+            self.of_row.resize(row + 1, Vec::new());
+            self.stacks.resize(row + 1, None);
         }
-        let times = &mut self.of_stack[stack];
+        self.stacks[row] = stack;
+        let times = &mut self.of_row[row];
         match times.binary_search_by_key(&block, |(block, _)| *block) {
             Ok(at) => times[at].1 += time,
             Err(at) => times.insert(at, (block, time)),
         }
     }
 
+    /// Leaves of each row what is left of its time, `(left, whole)`, in proportion; `totals` are the sums that are left.
+    pub(super) fn leave(&mut self, times: impl Iterator<Item = (Nanos, Nanos)>, totals: Totals) {
+        self.totals = totals;
+        self.whole.fill(0);
+        for (of_row, (left, whole)) in self.of_row.iter_mut().zip(times) {
+            for (block, time) in of_row {
+                *time = share(*time, left.0, whole.0.max(1));
+                if let Some(sum) = self.whole.get_mut(*block as usize) {
+                    *sum += *time;
+                }
+            }
+        }
+    }
+
     /// Makes each two blocks one.
     fn double(&mut self) {
         self.length_log2 += 1;
-        for times in &mut self.of_stack {
+        for times in &mut self.of_row {
             let mut merged: Vec<(u32, u64)> = Vec::with_capacity(times.len());
             for (block, time) in times.iter().map(|(block, time)| (block / 2, *time)) {
                 match merged.last_mut() {
@@ -138,15 +155,17 @@ impl Blocks {
 
     /// Full block by full block: the time of each of `stacks` stacks, and that of the whole.
     pub(super) fn times(&self, stacks: usize) -> impl Iterator<Item = (Vec<f64>, f64)> {
-        let mut next = vec![0; stacks];
+        let mut next = vec![0; self.of_row.len()];
         (0..self.full()).map(move |block| {
             let mut times = vec![0.0; stacks];
-            for (stack, of_stack) in self.of_stack.iter().enumerate().take(stacks) {
-                if let Some((at, time)) = of_stack.get(next[stack])
+            let rows = self.of_row.iter().zip(&self.stacks).zip(&mut next);
+            for ((of_row, stack), next) in rows {
+                if let Some((at, time)) = of_row.get(*next)
                     && *at as usize == block
                 {
-                    times[stack] = *time as f64;
-                    next[stack] += 1;
+                    *next += 1;
+                    let sum = stack.and_then(|stack| times.get_mut(stack.0 as usize));
+                    sum.into_iter().for_each(|sum| *sum += *time as f64);
                 }
             }
             let whole = self.whole.get(block).copied().unwrap_or_default();
@@ -163,21 +182,22 @@ fn share(time: u64, of: u64, wall: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::event::{StackId, ThreadId};
+    use crate::profile::event::ThreadId;
 
     const MS: u64 = 1 << FIRST_LENGTH_LOG2;
 
     fn blocks(runs: &[(u32, u64, u64)]) -> Blocks {
         let mut blocks = Blocks::new(View::Wall);
         for (stack, from, to) in runs {
-            blocks.add(&Sample {
+            let sample = Sample {
                 at: Nanos(*to),
                 thread: ThreadId(0),
                 stack: Some(StackId(*stack)),
                 ticks: 1,
                 wall: Nanos(to - from),
                 ..Sample::default()
-            });
+            };
+            blocks.add(*stack as usize, &sample);
         }
         blocks
     }
@@ -200,7 +220,7 @@ mod tests {
         let blocks = blocks(&runs);
         assert_eq!((blocks.length(), blocks.full()), (Nanos(8 * MS), 125));
         assert_eq!(blocks.whole, vec![8 * MS; 125]);
-        let sum: u64 = blocks.of_stack.iter().flatten().map(|(_, time)| time).sum();
+        let sum: u64 = blocks.of_row.iter().flatten().map(|(_, time)| time).sum();
         assert_eq!(sum, 1000 * MS);
         let longer = blocks.at_least(Nanos(9 * MS));
         assert_eq!((longer.length(), longer.full()), (Nanos(16 * MS), 62));

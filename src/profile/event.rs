@@ -108,7 +108,24 @@ impl Frame {
     pub fn is_mark(&self) -> bool {
         self.kind == FrameKind::Mark
     }
+
+    /// Whether it stands for the import of a module, or for what the import system does before that module runs.
+    #[must_use]
+    pub fn is_import(&self) -> bool {
+        match self.kind {
+            FrameKind::Python => self.name.starts_with(IMPORT),
+            FrameKind::Mark => self.name == LOADING_MODULES,
+            FrameKind::Native(_) => false,
+        }
+    }
 }
+
+/// How the name of a frame begins that stands for the import of a module, the name of which follows. No function of
+/// Python source has a space in its name.
+pub const IMPORT: &str = "import ";
+
+/// The mark in place of the import system's own frames: it finds and loads a module whose code does not run yet.
+pub const LOADING_MODULES: &str = "[loading modules]";
 
 /// How the name of the frame begins that stands for time that was not sampled. The cause and `]` follow.
 pub const NOT_SAMPLED: &str = "[not sampled: ";
@@ -120,6 +137,8 @@ pub struct Process {
     pub pid: i32,
     /// The command line, word by word.
     pub command: Vec<String>,
+    /// The folder in which it ran when it was first seen; `None`: not known.
+    pub working_folder: Option<String>,
     /// The interpreter's version as `3.11.7`, with `t` behind it for a free-threaded build.
     pub python: String,
     /// When it was first seen, since the start of the recording.

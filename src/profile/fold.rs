@@ -12,6 +12,7 @@ use super::event::{
     Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, Process, ProcessId, RateSpan,
     Sample, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
+use super::idle_waits::IdleWaits;
 use super::limits::{MAX_FRAMES_OF_ROWS, MAX_READ_ROWS, MORE_STACKS};
 #[cfg(doc)]
 use super::timeline::MAX_RUNS;
@@ -200,10 +201,11 @@ pub struct Profile {
     row_of: FxHashMap<(ThreadId, Option<StackId>, State), usize>,
     thread_totals: Vec<Totals>,
     totals: Totals,
-    /// Sum over the samples of their wall times, in s, and of the squares of these, in s². Time that was not sampled is
-    /// in neither.
-    sampled: f64,
-    squares: f64,
+    /// By row: the sum over its samples of the squares of their wall times, in s².
+    squares: Vec<f64>,
+    /// The row of the last sample that was folded in.
+    last_row: usize,
+    idle_waits: IdleWaits,
     lost: BTreeMap<LostCause, u64>,
     undetermined: BTreeMap<UndeterminedCause, u64>,
     stops: u64,
@@ -341,11 +343,6 @@ impl Profile {
             return false;
         };
         self.totals = sum;
-        if self.why_not_sampled(sample.stack).is_none() {
-            let wall = sample.wall.seconds();
-            self.sampled += wall;
-            self.squares += wall * wall / f64::from(sample.ticks.max(1));
-        }
         let mut key = (sample.thread, sample.stack, sample.state);
         let most = self.max_rows.unwrap_or(MAX_READ_ROWS);
         let is_full = self.rows.len() >= most || self.frames_of_rows > MAX_FRAMES_OF_ROWS;
@@ -355,6 +352,10 @@ impl Profile {
             *cut = cut.saturating_add(u64::from(sample.ticks));
         }
         self.add_to_row(key, totals);
+        let wall = sample.wall.seconds();
+        if let Some(squares) = self.squares.get_mut(self.last_row) {
+            *squares += wall * wall / f64::from(sample.ticks.max(1));
+        }
         if let Some(sum) = self.thread_totals.get_mut(sample.thread.0 as usize) {
             *sum += totals;
         }
@@ -375,21 +376,50 @@ impl Profile {
 
     fn add_to_row(&mut self, key: (ThreadId, Option<StackId>, State), totals: Totals) {
         // Most often it is there: looking is cheaper than making room for a new one.
-        let row = self.row_of.get(&key);
-        match row.and_then(|row| self.rows.get_mut(*row)) {
-            Some(row) => row.totals += totals,
-            None => {
-                self.row_of.insert(key, self.rows.len());
-                self.frames_of_rows += u64::from(self.depth(key.1));
-                let (thread, stack, state) = key;
-                self.rows.push(Row {
-                    thread,
-                    stack,
-                    state,
-                    totals,
-                });
+        if let Some(row) = self.row_of.get(&key) {
+            self.last_row = *row;
+            if let Some(row) = self.rows.get_mut(*row) {
+                row.totals += totals;
+            }
+            return;
+        }
+        self.last_row = self.rows.len();
+        self.row_of.insert(key, self.last_row);
+        self.frames_of_rows += u64::from(self.depth(key.1));
+        let (thread, stack, state) = key;
+        self.rows.push(Row {
+            thread,
+            stack,
+            state,
+            totals,
+        });
+        self.squares.push(0.0);
+    }
+
+    /// The row that the last sample was added to, as an index into [`Profile::rows`].
+    pub(super) fn last_row(&self) -> usize {
+        self.last_row
+    }
+
+    /// Puts other sums into the rows: `left` of each, without these waits.
+    pub(super) fn leave_out(&mut self, left: Vec<Totals>, waits: IdleWaits) {
+        self.idle_waits = waits;
+        self.totals = left.iter().copied().sum();
+        self.thread_totals.fill(Totals::default());
+        let rows = self.rows.iter_mut().zip(&mut self.squares);
+        for ((row, squares), left) in rows.zip(left) {
+            *squares *= left.wall.seconds() / row.totals.wall.seconds().max(f64::MIN_POSITIVE);
+            row.totals = left;
+            if let Some(sum) = self.thread_totals.get_mut(row.thread.0 as usize) {
+                *sum += left;
             }
         }
+    }
+
+    /// The waits that were left out of the sums; none before [`Profile::leave_out_idle_waits`].
+    #[must_use]
+    pub fn idle_waits(&self) -> IdleWaits {
+        self.idle_waits
     }
 
     fn depth(&self, stack: Option<StackId>) -> u32 {
@@ -419,8 +449,16 @@ impl Profile {
     /// wall times `w` of the samples (Kish, Survey Sampling, 1965).
     #[must_use]
     pub fn effective_samples(&self) -> u64 {
-        match self.squares > 0.0 {
-            true => (self.sampled * self.sampled / self.squares).round() as u64,
+        let (mut sampled, mut squares) = (0.0, 0.0);
+        for (row, of_row) in self.rows.iter().zip(&self.squares) {
+            // What was not sampled is time, but no sample.
+            if self.why_not_sampled(row.stack).is_none() {
+                sampled += row.totals.wall.seconds();
+                squares += of_row;
+            }
+        }
+        match squares > 0.0 {
+            true => (sampled * sampled / squares).round() as u64,
             false => 0,
         }
     }

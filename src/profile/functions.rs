@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::event::{Frame, FrameId, FrameKind, StackId};
+use super::event::{Frame, FrameId, FrameKind, IMPORT, StackId};
 use super::sums::{self, Sums};
-use super::{Profile, Totals, View};
+use super::{Profile, Totals, View, paths};
 
 /// What makes two frames the same function. Ordered by file, then line, then name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,6 +18,15 @@ pub struct Function<'p> {
     pub name: &'p str,
     /// What it is.
     pub kind: FunctionKind<'p>,
+}
+
+impl Function<'_> {
+    /// Whether it is a module's code as a whole, run or imported: all of its file is its text.
+    #[must_use]
+    pub fn is_module(&self) -> bool {
+        let is_python = self.kind == FunctionKind::Python;
+        is_python && (self.name == paths::MODULE || self.name.starts_with(IMPORT))
+    }
 }
 
 /// What stands in a table of functions.

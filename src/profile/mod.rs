@@ -46,10 +46,18 @@ pub mod timeline;
 
 pub mod paths;
 
+mod idle;
+
+mod idle_waits;
+
+pub mod origin;
+
 pub mod filter;
 
 pub mod diff;
 
 pub mod confidence;
+
+pub use idle_waits::IdleWaits;
 
 pub use fold::{Profile, Row, Stack, Totals, View};

@@ -5,6 +5,9 @@
 /// `Tools/build/freeze_modules.py`); all of it is standard library.
 const FROZEN: &str = "<frozen ";
 
+/// The name of the code of a module as a whole (`Python/compile.c`).
+pub const MODULE: &str = "<module>";
+
 /// What lies behind `site-packages/`, `dist-packages/` or `lib/python3.x/`; `None` for a file of the
 /// program itself.
 #[must_use]
@@ -23,13 +26,57 @@ pub fn is_standard_library(file: &str) -> bool {
 /// or not.
 #[must_use]
 pub fn is_import_system(file: &str) -> bool {
+    ["importlib", "zipimport", "imp"].contains(&standard_module(file))
+}
+
+/// Whether the file is of `runpy`, which `python -m` begins with.
+#[must_use]
+pub fn is_runpy(file: &str) -> bool {
+    standard_module(file) == "runpy"
+}
+
+/// The outermost module of the standard library that the file is of; empty where it is of none.
+fn standard_module(file: &str) -> &str {
     let module = match file.strip_prefix(FROZEN) {
         Some(name) => name.trim_end_matches('>'),
         None if is_standard_library(file) => standard_part(file).unwrap_or_default(),
-        None => return false,
+        None => return "",
     };
-    let first = module.split(['.', '/']).next().unwrap_or_default();
-    ["importlib", "zipimport", "imp"].contains(&first)
+    module.split(['.', '/']).next().unwrap_or_default()
+}
+
+/// The installed package that the file is of: the first folder, or the module, below `site-packages` or
+/// `dist-packages`.
+#[must_use]
+pub fn package(file: &str) -> Option<&str> {
+    let first = package_part(file)?.split('/').next()?;
+    Some(first.strip_suffix(".py").unwrap_or(first))
+}
+
+/// The name by which a module in this file is imported, `pandas.core.api`. Where it lies neither in a library nor below
+/// one of the folders, the last word of that name.
+#[must_use]
+pub fn module_name(file: &str, folders: &[String]) -> String {
+    if let Some(name) = file.strip_prefix(FROZEN) {
+        return name.trim_end_matches('>').to_owned();
+    }
+    let below = |folder: &String| file.strip_prefix(folder.as_str())?.strip_prefix('/');
+    let part = library_part(file).or_else(|| folders.iter().find_map(below));
+    let stem = |path: &str| {
+        let path = path.strip_suffix(".py").unwrap_or(path);
+        path.strip_suffix("/__init__").unwrap_or(path).to_owned()
+    };
+    match part {
+        Some(part) => stem(part).replace('/', "."),
+        None => stem(file).rsplit('/').next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// The folder that holds the `lib/python3.x` of the file: `/usr`, or a virtual environment.
+#[must_use]
+pub fn interpreter_prefix(file: &str) -> Option<&str> {
+    let prefix = |folder| file.split_once(folder).map(|(prefix, _)| prefix);
+    prefix("/lib/python").or_else(|| prefix("/lib64/python"))
 }
 
 /// What lies behind the folder of installed packages.
@@ -55,6 +102,32 @@ fn standard_part(file: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn modules_are_named_as_they_are_imported() {
+        let folders = ["/home/ada/study".to_owned()];
+        let table = [
+            (
+                "/v/lib/python3.11/site-packages/pandas/__init__.py",
+                "pandas",
+            ),
+            (
+                "/v/lib/python3.11/site-packages/pandas/core/api.py",
+                "pandas.core.api",
+            ),
+            ("/usr/lib/python3/dist-packages/six.py", "six"),
+            ("/usr/lib/python3.11/json/decoder.py", "json.decoder"),
+            ("<frozen os>", "os"),
+            ("/home/ada/study/fields/grid.py", "fields.grid"),
+            ("/home/ada/study/fields/__init__.py", "fields"),
+            ("/srv/other/fields/__init__.py", "fields"),
+            ("/srv/other/grid.py", "grid"),
+            ("grid.py", "grid"),
+        ];
+        for (file, name) in table {
+            assert_eq!(module_name(file, &folders), name, "{file}");
+        }
+    }
 
     #[test]
     fn files_are_told_apart_by_their_paths() {

@@ -56,7 +56,8 @@ impl Budget {
             .as_deref()
             .into_iter()
             .chain(process.launch.as_deref())
-            .chain(process.recording.as_deref());
+            .chain(process.recording.as_deref())
+            .chain(process.working_folder.as_deref());
         let texts = command.chain(others).chain([&*process.python]);
         self.take(PROCESS + size_of_val(&*process.cpu_mask), texts)
     }

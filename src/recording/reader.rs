@@ -327,6 +327,7 @@ impl<R: Read> Reader<R> {
                 cpu_mask: process.cpu_mask,
                 cpu_quota: process.cpu_quota,
                 recording: process.recording,
+                working_folder: process.working_folder,
             };
             self.budget.process(&process)?;
             self.budget.executable(&executable)?;

@@ -167,6 +167,8 @@ pub struct Process {
     pub cpu_quota: Option<u32>,
     #[prost(string, optional, tag = "14")]
     pub recording: Option<String>,
+    #[prost(string, optional, tag = "15")]
+    pub working_folder: Option<String>,
 }
 
 /// What the kernel counted of a process.

@@ -258,6 +258,7 @@ impl<W: Write> Writer<W> {
             &mut process.host,
             &mut process.launch,
             &mut process.recording,
+            &mut process.working_folder,
         ];
         for text in texts.into_iter().flatten() {
             shorten(text);
@@ -271,7 +272,8 @@ impl<W: Write> Writer<W> {
             .iter()
             .chain(&process.host)
             .chain(&process.launch)
-            .chain(&process.recording);
+            .chain(&process.recording)
+            .chain(&process.working_folder);
         let texts = texts.map(|text| DEFINITION_BYTES + text.len());
         self.definitions_bytes += DEFINITION_BYTES + texts.sum::<usize>();
         self.block.processes.push(schema::Process {
@@ -289,6 +291,7 @@ impl<W: Write> Writer<W> {
             cpu_mask: process.cpu_mask,
             cpu_quota: process.cpu_quota,
             recording: process.recording,
+            working_folder: process.working_folder,
         });
         Some(())
     }

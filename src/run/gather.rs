@@ -12,7 +12,7 @@ use crate::export::Meta;
 use crate::launch::{JobContext, STEP_LAUNCH, shims};
 use crate::process::Pid;
 use crate::profile::Profile;
-use crate::profile::filter::{Ranks, Selection};
+use crate::profile::filter::Ranks;
 use crate::recording::Header;
 use crate::run::header::{self, Asked};
 use crate::run::inputs::{self, Input, Trouble};
@@ -338,7 +338,7 @@ fn write(
     pid: Pid,
     trouble: &mut Trouble,
 ) -> Recorded {
-    let merged = merge(inputs, &header, plan, pid, trouble);
+    let merged = merge(inputs, &header, plan, pid, &request.outputs.shown, trouble);
     let meta = meta(request, inputs, &merged.profile, &header);
     let outcomes = plan.write(&merged.profile, &meta, pid, || merged.recordings);
     Recorded {
@@ -351,7 +351,7 @@ fn meta(request: &Record, inputs: &[Input], profile: &Profile, header: &Header) 
     Meta {
         command: header.command.join(" "),
         drawing: request.outputs.drawing,
-        ..headlines::meta(inputs, profile, &Selection::default())
+        ..headlines::meta(inputs, profile, &request.outputs.shown.selection())
     }
 }
 

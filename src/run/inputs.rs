@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::input::FileReader;
 use crate::profile::annotation::Annotation;
 use crate::profile::event::{Event, Nanos, Sample};
-use crate::profile::filter::{Filter, NothingLeft, Selection};
+use crate::profile::filter::{Filter, Folding, NothingLeft, Selection};
 use crate::recording::{Completeness, Merger, ReadError, Reader, SourceText};
 use crate::run::header;
 use crate::run::launches::Launches;
@@ -237,7 +237,8 @@ pub fn read_selected(
     emit: &mut dyn FnMut(Event),
 ) -> Result<(), NothingLeft> {
     if selection.leaves_everything() {
-        read(inputs, trouble, emit);
+        let mut folding = Folding::new(selection.folds_imports);
+        read(inputs, trouble, &mut |event| folding.apply(event, emit));
         return Ok(());
     }
     let mut filter = Filter::new(selection.clone());
@@ -261,6 +262,8 @@ pub(super) fn read_one(
     let annotation = Annotation {
         rank: in_job.rank,
         launch: run.name(),
+        working_folder: Some(input.header.working_folder.clone())
+            .filter(|folder| !folder.is_empty()),
         ..annotation
     };
     let mut end = Nanos(0);

@@ -17,6 +17,8 @@ use crate::recording::{Header, Merger, Moved, SourceText, Spare, Spill, Writer};
 use crate::run::inputs::{self, Input, Trouble};
 use crate::run::launches::Launches;
 use crate::run::outputs::{Destination, Growing, Kind, Outcome, Plan, Saved, WriteError};
+use crate::run::request::Shown;
+use crate::run::shown::ShownProfile;
 
 /// What came of the merging.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub struct Merged {
 }
 
 /// Reads all recordings, one after the other, and writes those that the plan has, with this header. `pid` names them.
+/// The profile is of what is to be shown.
 /// Each process tells its rank and host, and times are since the start of the first recording.
 #[must_use]
 pub fn merge(
@@ -35,16 +38,17 @@ pub fn merge(
     header: &Header,
     plan: &mut Plan,
     pid: Pid,
+    shown: &Shown,
     trouble: &mut Trouble,
 ) -> Merged {
     let mut recordings = Recordings::new(plan, pid, header);
     let first = inputs::first_start_unix_ns(inputs);
-    let mut profile = plan.empty_profile();
+    let mut shown_profile = ShownProfile::new(plan.empty_profile(), shown);
     let mut merger = Merger::default();
     let mut launches = Launches::of(inputs);
     let mut emit = |event: Event, recordings: &mut Recordings| {
         recordings.event(&event);
-        profile.apply(event);
+        shown_profile.apply(event);
     };
     for input in inputs {
         merger.begin();
@@ -63,7 +67,7 @@ pub fn merge(
     }
     merger.finish(&mut |event| emit(event, &mut recordings));
     Merged {
-        profile,
+        profile: shown_profile.finish(),
         recordings: recordings.finish(plan),
     }
 }

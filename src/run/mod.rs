@@ -35,6 +35,8 @@ mod launches;
 
 mod program_name;
 
+mod shown;
+
 mod warning;
 
 pub use program_name::program_name;

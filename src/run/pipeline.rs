@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use crate::export::words::rates;
+use crate::export::words::{rates, selection as filters};
 use crate::export::{Drawing, Meta};
 use crate::process::{Pid, user_of};
+use crate::profile::Profile;
 use crate::profile::event::{Event, Nanos, ProcessId};
-use crate::profile::{Profile, View};
 use crate::recording::{Care, ProcessFiles, Recorder, SizeLimit};
 use crate::run::caller;
 use crate::run::header::{self, Asked};
 use crate::run::outputs::{Destination, Growing, Kind, Outcome, Plan, Saved, WriteError};
-use crate::run::request::{Extras, Sampling};
+use crate::run::request::{Extras, Sampling, Shown};
+use crate::run::shown::ShownProfile;
 use crate::run::sources::SourceFiles;
 use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, Stop};
 
@@ -45,6 +46,8 @@ pub struct Recording {
     pub start_timeout: Option<Duration>,
     /// How graphs are drawn.
     pub drawing: Drawing,
+    /// What the outputs show.
+    pub shown: Shown,
     /// Where the files go.
     pub plan: Plan,
 }
@@ -117,7 +120,7 @@ impl Recording {
         let recorders = self.start_recorders(progress);
         let started = Instant::now();
         let mut start_unix_ns = None;
-        let mut profile = self.plan.empty_profile();
+        let mut shown_profile = ShownProfile::new(self.plan.empty_profile(), &self.shown);
         let mut users = Users::default();
         let mut keep = |event: Event| {
             users.look(&event);
@@ -126,7 +129,7 @@ impl Recording {
             for recorder in recorders.iter().filter_map(|(_, r)| r.as_ref().ok()) {
                 recorder.record(&event);
             }
-            profile.apply(event);
+            shown_profile.apply(event);
         };
         let mut part = Part::new(self.bounds.clone(), stop.clone());
         let result = {
@@ -151,7 +154,7 @@ impl Recording {
             .filter_map(|(_, r)| r.as_ref().ok())
             .for_each(Recorder::end);
         Ok(Sampled {
-            profile,
+            profile: shown_profile.finish(),
             ended,
             start_unix_ns: start_unix_ns.unwrap_or_else(header::now_unix_ns),
             too_short,
@@ -235,18 +238,20 @@ impl Recording {
 
     fn meta(&self, sampled: &Sampled) -> Meta {
         let profile = &sampled.profile;
+        let selection = self.shown.selection();
         let mut facts = Vec::new();
         if let Some(process) = profile.processes().first() {
             facts.push(format!("Python {}", process.python));
         }
         facts.extend(rates::in_words(profile));
+        facts.extend(filters::in_words(&selection));
         Meta {
             title: format!("{} (process {})", self.name, self.pid),
             command: self.command.join(" "),
             facts,
             start_unix_ns: sampled.start_unix_ns,
-            is_part: false,
-            view: View::Wall,
+            is_part: !selection.leaves_all_threads(),
+            view: selection.view,
             drawing: self.drawing,
         }
     }

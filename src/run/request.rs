@@ -8,7 +8,8 @@ use super::outputs::{Kind, Pattern};
 use crate::export::{Drawing, Format};
 use crate::launch::{JobName, LauncherChoice};
 use crate::process::Pid;
-use crate::profile::filter::Ranks;
+use crate::profile::View;
+use crate::profile::filter::{Name, Ranks, Selection};
 use crate::sampler::{Bounds, Children, Rate, StopPolicy};
 
 /// The clock's resolution: a tick each nanosecond. No machine holds a thousandth of it.
@@ -136,6 +137,33 @@ pub enum ShowProgress {
     AnyTerminal,
 }
 
+/// Which part of a run its outputs show. A recording holds all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shown {
+    /// Which time.
+    pub view: View,
+    /// Whether idle waits are shown.
+    pub idle_waits: bool,
+    /// Which threads; empty: all.
+    pub threads: Vec<Name>,
+    /// Whether the frames of the import system are shown, instead of one frame for each imported module.
+    pub imports: bool,
+}
+
+impl Shown {
+    /// The same for a report.
+    #[must_use]
+    pub fn selection(&self) -> Selection {
+        Selection {
+            view: self.view,
+            shows_idle_waits: self.idle_waits,
+            threads: self.threads.clone(),
+            folds_imports: !self.imports,
+            ..Selection::default()
+        }
+    }
+}
+
 /// What to write.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outputs {
@@ -143,6 +171,8 @@ pub struct Outputs {
     pub files: Files,
     /// How graphs are drawn.
     pub drawing: Drawing,
+    /// What is shown of a run; a report has filters of its own.
+    pub shown: Shown,
     /// Whether an existing file may be overwritten although the user did not name it.
     pub force: bool,
     /// Whether to write into `$TMPDIR` first.

@@ -115,6 +115,7 @@ impl PendingProgram {
                 cpu_mask: limits.cpu_mask,
                 cpu_quota: limits.cpu_quota,
                 memory_limit: limits.memory_bytes,
+                working_folder: process.working_folder(),
                 ..event::Process::default()
             },
         ));

@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use glob::Pattern;
 use proptest::prelude::*;
 use regex::Regex;
-use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{
     Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, State,
     Thread, ThreadId,
 };
-use rsamp::profile::filter::{Filter, Hidden, Name, NothingLeft, Ranks, Selection, StepName};
+use rsamp::profile::event::{FrameKind, NativeCode};
+use rsamp::profile::filter::{
+    Filter, Folding, Hidden, Name, NothingLeft, Ranks, Selection, StepName,
+};
 use rsamp::profile::{Profile, Totals, View};
 
 /// The events of a recording, made from words.
@@ -371,19 +373,95 @@ fn hidden_frames_leave_their_time_to_their_callers() {
         },
         &rows("100/MainThread: main imp.find 10"),
     );
-    check(
-        Selection {
-            hidden: vec![Hidden::ImportSystem],
-            ..Selection::default()
-        },
-        &[
-            WHOLE[0],
-            WHOLE[1],
-            "100/MainThread: main std.load std.read 10",
-            WHOLE[3],
-            WHOLE[4],
-            WHOLE[5],
-        ],
+}
+
+/// `main` imports pandas, which imports numpy and the program's own `fields.grid`.
+fn importing() -> Vec<Event> {
+    const SYSTEM: &str = "<frozen importlib._bootstrap>";
+    const NUMPY: &str = "/v/lib/python3.11/site-packages/numpy/__init__.py";
+    const PANDAS: &str = "/v/lib/python3.11/site-packages/pandas/__init__.py";
+    let frame = |name: &str, file: &str| Frame {
+        kind: FrameKind::Python,
+        name: name.to_owned(),
+        file: Some(file.to_owned()),
+        first_line: Some(1),
+        line: Some(2),
+    };
+    let module = |file| frame("<module>", file);
+    let native = |name: &str| Frame {
+        kind: FrameKind::Native(NativeCode {
+            module: "/usr/bin/python3.11".to_owned(),
+            offset: None,
+            is_inlined: false,
+        }),
+        file: None,
+        ..frame(name, "")
+    };
+    let find = || frame("_find_and_load", SYSTEM);
+    let main = || vec![module("/home/ada/run.py"), find()];
+    let pandas = || [main(), vec![find(), native("exec"), module(PANDAS)]].concat();
+    let mut script = Script::default();
+    script.process(0, 100, "python");
+    if let Some(Event::Process(_, process)) = script.events.last_mut() {
+        process.working_folder = Some("/home/ada".to_owned());
+    }
+    script.thread(0, 0, Some("m"));
+    let stacks = [
+        main(),
+        [main(), vec![find(), native("read")]].concat(),
+        [main(), vec![frame("find_spec", "/v/hooks.py")]].concat(),
+        pandas(),
+        [pandas(), vec![frame("compile", "/v/re.py")]].concat(),
+        [pandas(), vec![find(), find(), module(NUMPY)]].concat(),
+        [pandas(), vec![find(), module("/home/ada/fields/grid.py")]].concat(),
+        vec![module("/home/ada/run.py"), module("/home/ada/exec.py")],
+    ];
+    for (number, stack) in (1..).zip(stacks) {
+        script.run_frames(0, stack, number * 10, number, 1);
+    }
+    script.events
+}
+
+#[test]
+fn an_import_is_one_frame_for_each_module() {
+    let selection = || Selection {
+        folds_imports: true,
+        ..Selection::default()
+    };
+    let expected = [
+        "100/m: <module> <module> 8",
+        "100/m: <module> [loading modules] 1",
+        "100/m: <module> [loading modules] find_spec 3",
+        "100/m: <module> [loading modules] read 2",
+        "100/m: <module> import pandas 4",
+        "100/m: <module> import pandas compile 5",
+        "100/m: <module> import pandas import fields.grid 7",
+        "100/m: <module> import pandas import numpy 6",
+    ];
+    let (filtered, _) = filter(&importing(), selection());
+    assert_eq!(show(&filtered), expected);
+    let folded = |folds| {
+        let mut folding = Folding::new(folds);
+        let mut profile = Profile::default();
+        for event in importing() {
+            folding.apply(event, &mut |event| profile.apply(event));
+        }
+        assert_eq!(profile.rejected(), 0);
+        show(&profile)
+    };
+    assert_eq!(folded(true), expected);
+    assert!(
+        folded(false)
+            .iter()
+            .any(|row| row.contains("_find_and_load"))
+    );
+    let focus = Selection {
+        focus: regex("^import numpy"),
+        ..selection()
+    };
+    assert_eq!(
+        show(&filter(&importing(), focus).0),
+        ["100/m: import numpy 6"]
     );
 }
 

@@ -14,7 +14,7 @@ fn check(name: &str, options: &[&str], ending: &str) {
     let recording = format!("{name}.rsamp");
     let output = Command::new(env!("CARGO_BIN_EXE_rsamp"))
         .arg("report")
-        .arg(&recording)
+        .args([recording.as_str(), "--imports"])
         .args(options)
         .current_dir(FOLDER)
         .output()

@@ -192,6 +192,7 @@ impl Made {
                     command: vec!["python".to_owned(), python.clone()],
                     host: seen.map(|_| python.clone()),
                     recording: parent.map(|_| python.clone()),
+                    working_folder: rank.map(|_| python.clone()),
                     python,
                     seen: Nanos(seen.map_or(0, u64::from)),
                     parent: parent.map(ProcessId),

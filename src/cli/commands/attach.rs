@@ -38,6 +38,7 @@ pub fn run(request: &Attach) -> Result<u8> {
         bounds: request.bounds.clone(),
         extras: request.extras.clone(),
         drawing: request.outputs.drawing,
+        shown: request.outputs.shown.clone(),
         start_timeout: Some(START_TIMEOUT),
     };
     let stop = Stop::default();

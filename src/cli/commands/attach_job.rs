@@ -16,10 +16,10 @@ use crate::cli::terminal::{streams, summary};
 use crate::export::text::summary;
 use crate::export::{Meta, SummaryOptions};
 use crate::process::Pid;
-use crate::profile::filter::Selection;
+use crate::profile::Profile;
 use crate::run::inputs::{self, Trouble};
 use crate::run::merge::{Merged, common_header, merge};
-use crate::run::outputs::Plan;
+use crate::run::outputs::{Outcome, Plan};
 use crate::run::request::{AttachJob, Extras, Sampling};
 use crate::run::{headlines, job};
 use crate::sampler::{Bounds, Children, Rate, Stop, StopPolicy};
@@ -42,13 +42,17 @@ pub fn run(request: &AttachJob) -> Result<u8> {
         .turn_into(stop.clone())
         .context("watch for Ctrl-C")?;
     let mut spool = Spool::new(&request.job.job).context("make a folder for what is gathered")?;
-    let words = words(&request.sampling, &request.bounds, &request.extras);
-    let gathered = job::gather(&request.job, &words, &stop, &mut |node, told, bytes| {
-        spool.put(
-            &format!("{}-{}.rsamp", node.replace('/', "_"), told.pid),
-            bytes,
-        )
-    })?;
+    let gathered = job::gather(
+        &request.job,
+        &words(&request.sampling, &request.bounds, &request.extras),
+        &stop,
+        &mut |node, told, bytes| {
+            spool.put(
+                &format!("{}-{}.rsamp", node.replace('/', "_"), told.pid),
+                bytes,
+            )
+        },
+    )?;
     let paths = spool.recordings()?;
     if paths.is_empty() {
         return commands::fail_job(gathered.errors());
@@ -59,46 +63,52 @@ pub fn run(request: &AttachJob) -> Result<u8> {
     let Merged {
         profile,
         recordings,
-    } = merge(&mut inputs, &header, &mut plan, number, &mut trouble);
+    } = merge(
+        &mut inputs,
+        &header,
+        &mut plan,
+        number,
+        &request.outputs.shown,
+        &mut trouble,
+    );
     let title = format!("job {}, {} Python processes", request.job, inputs.len());
     let meta = Meta {
         title: title.clone(),
         drawing: request.outputs.drawing,
-        ..headlines::meta(&inputs, &profile, &Selection::default())
+        ..headlines::meta(&inputs, &profile, &request.outputs.shown.selection())
     };
     let outcomes = plan.write(&profile, &meta, number, || recordings);
     if !request.quiet {
-        let mut text = format!("\nrsamp: {title} on {}\n", gathered.nodes());
-        text.push_str(&summary(&profile, &SummaryOptions::default()));
-        text.push('\n');
-        let saved = outcomes
-            .iter()
-            .filter_map(|o| Some((o.kind, o.saved.as_ref()?)));
-        text.extend(saved.map(|(kind, saved)| summary::wrote(kind, saved)));
-        streams::say(text.trim_end());
+        say(
+            &format!("{title} on {}", gathered.nodes()),
+            &profile,
+            &outcomes,
+        );
     }
     let is_whole = commands::say_errors(&outcomes);
+    spool.end(is_whole);
+    let written = match is_whole {
+        true => exit_code::OK,
+        false => exit_code::OUTPUT_FAILED,
+    };
     let codes = [
-        if is_whole {
-            exit_code::OK
-        } else {
-            exit_code::OUTPUT_FAILED
-        },
+        written,
         commands::say_trouble(trouble),
         commands::say_job_errors(gathered.errors()),
     ];
-    if is_whole {
-        spool.remove();
-    } else {
-        streams::say(format_args!(
-            "rsamp: the recordings of the ranks are in {}",
-            summary::shown(&spool.folder)
-        ));
-    }
-    Ok(codes
-        .into_iter()
-        .find(|code| *code != exit_code::OK)
-        .unwrap_or(exit_code::OK))
+    let failed = codes.into_iter().find(|code| *code != exit_code::OK);
+    Ok(failed.unwrap_or(exit_code::OK))
+}
+
+/// Says what was found and written.
+fn say(head: &str, profile: &Profile, outcomes: &[Outcome]) {
+    let mut text = format!("\nrsamp: {head}\n");
+    text.push_str(&summary(profile, &SummaryOptions::default()));
+    text.push('\n');
+    let saved = outcomes.iter();
+    let saved = saved.filter_map(|outcome| Some((outcome.kind, outcome.saved.as_ref()?)));
+    text.extend(saved.map(|(kind, saved)| summary::wrote(kind, saved)));
+    streams::say(text.trim_end());
 }
 
 /// What names the files in place of a PID: the first number of `4242_3`.
@@ -182,8 +192,16 @@ impl Spool {
         Ok(paths)
     }
 
-    fn remove(self) {
-        let _ = fs::remove_dir_all(&self.folder);
+    /// Removes the folder if it was merged into files that were all written, or says where it is.
+    fn end(self, is_written: bool) {
+        if is_written {
+            let _ = fs::remove_dir_all(&self.folder);
+            return;
+        }
+        streams::say(format_args!(
+            "rsamp: the recordings of the ranks are in {}",
+            summary::shown(&self.folder)
+        ));
     }
 }
 

@@ -62,6 +62,9 @@ fn side(
     let left = inputs::read_selected(&mut inputs, selection, trouble, &mut |event| {
         side.apply(event)
     });
+    if selection.leaves_out_idle_waits() {
+        side.leave_out_idle_waits();
+    }
     Ok((side, left))
 }
 

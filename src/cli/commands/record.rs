@@ -226,6 +226,7 @@ fn record(request: &Record, name: String, plan: Plan, changes: &[Change]) -> Res
         bounds: request.bounds.clone(),
         extras: request.extras.clone(),
         drawing: request.outputs.drawing,
+        shown: request.outputs.shown.clone(),
         start_timeout: None,
         plan,
     };

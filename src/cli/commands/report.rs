@@ -12,6 +12,7 @@ use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
 use crate::profile::diff::SampledProfile;
+use crate::profile::filter::{Folding, Selection};
 use crate::run::headlines;
 use crate::run::inputs::{self, Input, Trouble};
 use crate::run::merge::{Recordings, common_header};
@@ -42,34 +43,31 @@ pub fn run(request: &request::Report) -> Result<u8> {
     for input in &mut inputs {
         input.wants_source = request.tables.is_any() || recordings.is_some();
     }
-    let mut profile = match &plan {
-        Some(plan) => plan.empty_profile(),
-        None => Profile::default(),
-    };
-    if request.tables.memory.is_some() {
-        profile = Profile::with_timeline();
-    }
+    let mut profile = empty_profile(request, plan.as_ref());
     // Intervals are made of how the times are spread, which takes longer to fold.
     let mut side = (request.tables.with_confidence)
         .then(|| SampledProfile::folding_into(profile.clone(), request.selection.view));
-    let left = inputs::read_selected(
-        &mut inputs,
-        &request.selection,
-        &mut trouble,
-        &mut |event| {
-            if let Some(recordings) = &mut recordings {
-                recordings.event(&event);
-            }
-            match &mut side {
-                Some(side) => side.apply(event),
-                None => profile.apply(event),
-            }
-        },
-    );
+    let mut fold = |event| match &mut side {
+        Some(side) => side.apply(event),
+        None => profile.apply(event),
+    };
+    let (selection, mut folding) = folding(&request.selection, recordings.is_some());
+    let left = inputs::read_selected(&mut inputs, &selection, &mut trouble, &mut |event| {
+        if let Some(recordings) = &mut recordings {
+            recordings.event(&event);
+        }
+        folding.apply(event, &mut fold);
+    });
     let code = commands::say_trouble(trouble);
     left?;
-    for input in &inputs {
-        if let Some(recordings) = &mut recordings {
+    if request.selection.leaves_out_idle_waits() {
+        match &mut side {
+            Some(side) => side.leave_out_idle_waits(),
+            None => profile.leave_out_idle_waits(),
+        }
+    }
+    if let Some(recordings) = &mut recordings {
+        for input in &inputs {
             recordings.sources(&input.source, &input.changed_files);
         }
     }
@@ -89,6 +87,26 @@ pub fn run(request: &request::Report) -> Result<u8> {
     } else {
         exit_code::OUTPUT_FAILED
     })
+}
+
+/// What the recordings are folded into.
+fn empty_profile(request: &request::Report, plan: Option<&Plan>) -> Profile {
+    match plan {
+        _ if request.tables.memory.is_some() => Profile::with_timeline(),
+        Some(plan) => plan.empty_profile(),
+        None => Profile::default(),
+    }
+}
+
+/// Where imports are folded: while the recordings are read, or, as a recording keeps all frames, behind one that is
+/// written.
+fn folding(asked: &Selection, writes_recording: bool) -> (Selection, Folding) {
+    let selection = Selection {
+        folds_imports: asked.folds_imports && !writes_recording,
+        ..asked.clone()
+    };
+    let folding = Folding::new(writes_recording && asked.folds_imports);
+    (selection, folding)
 }
 
 /// The files that the user named.

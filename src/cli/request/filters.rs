@@ -3,11 +3,11 @@
 use regex::Regex;
 use thiserror::Error;
 
-use crate::cli::args::{FilterArgs, Mode};
+use crate::cli::args::{FilterArgs, Mode, ShownArgs};
 use crate::profile::View;
 use crate::profile::event::{Nanos, State};
 use crate::profile::filter::{Hidden, InvalidRanks, Name, Ranks, Selection, StepName};
-use crate::run::request::MAX_DURATION_SECONDS;
+use crate::run::request::{MAX_DURATION_SECONDS, Shown};
 
 /// A filter that cannot be.
 #[derive(Debug, Error)]
@@ -81,16 +81,9 @@ pub fn selection(args: &FilterArgs) -> Result<Selection, FilterError> {
         return Err(FilterError::NoTimeBetween { from, to });
     }
     let stdlib = args.no_stdlib.then_some(Hidden::StandardLibrary);
-    let importlib = args.no_importlib.then_some(Hidden::ImportSystem);
     let files = patterns("hide", &args.hide, glob::Pattern::new)?;
     let files = files.into_iter().map(Hidden::Files);
     Ok(Selection {
-        view: match args.mode {
-            Mode::Wall => View::Wall,
-            Mode::Cpu => View::Cpu,
-            Mode::Gil => View::Gil,
-        },
-        threads: patterns("thread", &args.thread, Name::new)?,
         processes: patterns("process", &args.process, Name::new)?,
         states: states(&args.state)?,
         ranks: ranks("rank", &args.rank)?,
@@ -99,7 +92,25 @@ pub fn selection(args: &FilterArgs) -> Result<Selection, FilterError> {
         to,
         function: regex("function", &args.function)?,
         focus: regex("focus", &args.focus)?,
-        hidden: stdlib.into_iter().chain(importlib).chain(files).collect(),
+        hidden: stdlib.into_iter().chain(files).collect(),
+        ..shown(&args.shown)?.selection()
+    })
+}
+
+/// Builds what of a run is to be shown.
+///
+/// # Errors
+/// When a name is none.
+pub fn shown(args: &ShownArgs) -> Result<Shown, FilterError> {
+    Ok(Shown {
+        view: match args.mode {
+            Mode::Wall => View::Wall,
+            Mode::Cpu => View::Cpu,
+            Mode::Gil => View::Gil,
+        },
+        idle_waits: args.idle,
+        threads: patterns("thread", &args.thread, Name::new)?,
+        imports: args.imports,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::RequestError;
+use super::filters;
 use crate::cli::args::{DrawingArgs, SamplingArgs};
 use crate::export::{Direction, Drawing};
 use crate::run::outputs::{Kind, Pattern};
@@ -23,6 +24,7 @@ pub(super) fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
     Ok(Outputs {
         files,
         drawing: drawing(&args.drawing)?,
+        shown: filters::shown(&args.shown)?,
         force: args.force,
         scratch: args.scratch,
     })

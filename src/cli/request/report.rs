@@ -8,7 +8,7 @@ use super::outputs::{drawing, named_outputs};
 use crate::cli::args::{ReportArgs, TableArgs};
 use crate::profile::filter::Selection;
 use crate::run::outputs::Kind;
-use crate::run::request::{Files, Output, Outputs};
+use crate::run::request::{Files, Output, Outputs, Shown};
 
 /// How many functions are shown line by line when none is named.
 const DEFAULT_TOP: usize = 5;
@@ -73,6 +73,7 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
         outputs: files.map(|files| Outputs {
             files: Files::Named(files),
             drawing,
+            shown: Shown::default(),
             force: args.force,
             scratch: false,
         }),

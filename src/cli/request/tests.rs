@@ -277,7 +277,10 @@ fn a_report_is_of_the_files_named_and_shows_what_is_selected() {
     let selection = reported("rsamp report a --function ^f --focus g$ --no-importlib").selection;
     assert_eq!(selection.function.expect("one").as_str(), "^f");
     assert_eq!(selection.focus.expect("one").as_str(), "g$");
-    assert!(matches!(selection.hidden[..], [Hidden::ImportSystem]));
+    assert!(selection.folds_imports && selection.hidden.is_empty());
+    assert!(!reported("rsamp report a --imports").selection.folds_imports);
+    assert!(!recorded("rsamp record x").outputs.shown.imports);
+    assert!(recorded("rsamp record --imports x").outputs.shown.imports);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod escape;
 pub mod facts;
 pub mod findings;
+pub mod idle;
 pub mod labels;
 pub mod lost;
 pub mod number;

@@ -18,7 +18,6 @@ pub fn in_words(selection: &Selection) -> Vec<String> {
     let regex = |what: &str, regex: &Option<Regex>| regex.as_ref().map(|r| format!("{what} {r}"));
     let hidden = selection.hidden.iter().map(|hidden| match hidden {
         Hidden::StandardLibrary => "without the standard library".to_owned(),
-        Hidden::ImportSystem => "without the import system".to_owned(),
         Hidden::Files(pattern) => format!("without {pattern}"),
     });
     let only = [

@@ -4,7 +4,7 @@
 //! and line on both sides.
 
 use super::blocks::Blocks;
-use super::event::Event;
+use super::event::{Event, Nanos};
 use super::functions::Function;
 use super::sums::{self, Classes, Sums};
 use super::{Profile, Totals, View};
@@ -53,8 +53,21 @@ impl SampledProfile {
         let rejected = self.profile.rejected();
         self.profile.apply(event);
         if let Some(sample) = sample.filter(|_| self.profile.rejected() == rejected) {
-            self.blocks.add(&sample);
+            self.blocks.add(self.profile.last_row(), &sample);
         }
+    }
+
+    /// Leaves idle waits out; see [`Profile::leave_out_idle_waits`].
+    pub fn leave_out_idle_waits(&mut self) {
+        let before: Vec<Nanos> = self
+            .profile
+            .rows()
+            .iter()
+            .map(|row| row.totals.wall)
+            .collect();
+        self.profile.leave_out_idle_waits();
+        let after = self.profile.rows().iter().map(|row| row.totals.wall);
+        self.blocks.leave(after.zip(before), self.profile.totals());
     }
 
     /// How the times are spread over the recording.

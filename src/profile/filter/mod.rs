@@ -26,12 +26,17 @@ mod step_name;
 
 mod owners;
 
+mod imports;
+
 mod stacks;
+
+mod folding;
 
 mod window;
 
 mod nothing_left;
 
+pub use folding::Folding;
 pub use nothing_left::{Criterion, NothingLeft};
 pub use ranks::{InvalidRanks, Ranks};
 pub use selection::{HIDDEN, Hidden, Name, Selection};
@@ -39,7 +44,7 @@ pub use step_name::StepName;
 
 use nothing_left::Passed;
 use owners::{Owners, Wanted};
-use stacks::{Kept, Stacks};
+use stacks::{Kept, Shown, Stacks};
 use window::Window;
 
 /// Applies a [`Selection`] to a stream of events.
@@ -72,7 +77,12 @@ impl Filter {
                 steps: selection.steps,
                 threads: selection.threads,
             }),
-            stacks: Stacks::new(selection.function, selection.focus, selection.hidden),
+            stacks: Stacks::new(Shown {
+                function: selection.function,
+                focus: selection.focus,
+                folds_imports: selection.folds_imports,
+                hidden: selection.hidden,
+            }),
             passed: Passed::default(),
         }
     }
@@ -80,7 +90,10 @@ impl Filter {
     /// Takes the next event and hands on what is left of it.
     pub fn apply(&mut self, event: Event, emit: &mut dyn FnMut(Event)) {
         match event {
-            Event::Process(id, process) => self.owners.process(id, process, emit),
+            Event::Process(id, process) => {
+                self.stacks.process(&process);
+                self.owners.process(id, process, emit);
+            }
             Event::Thread(id, thread) => {
                 for held in self.owners.thread(id, thread, emit) {
                     self.owned(held, emit);

@@ -13,6 +13,9 @@ use crate::profile::event::{Nanos, State};
 pub struct Selection {
     /// The view in which something must be left; samples without time in it stay.
     pub view: View,
+    /// Whether idle waits are shown ([`Profile::leave_out_idle_waits`](crate::profile::Profile::leave_out_idle_waits));
+    /// a [`Filter`](super::Filter) leaves them, because only the whole tells which waits are idle.
+    pub shows_idle_waits: bool,
     /// Threads of which at least one must fit; empty: all. A thread fits that ever had the name,
     /// from its first sample on.
     pub threads: Vec<Name>,
@@ -36,6 +39,9 @@ pub struct Selection {
     /// and what it called: it becomes the root, as when a viewer of flame graphs zooms into it. The
     /// frames that led to it are cut off.
     pub focus: Option<Regex>,
+    /// Whether an import is one frame for each imported module, `import pandas`, in the place of its module's frame and
+    /// those of the import system. The other filters of frames see the frames that are left.
+    pub folds_imports: bool,
     /// Frames that are not shown. Their time is their caller's; where there is none left, it is in
     /// the mark [`HIDDEN`].
     pub hidden: Vec<Hidden>,
@@ -45,7 +51,7 @@ pub struct Selection {
 pub const HIDDEN: &str = "[hidden frames]";
 
 /// How a thread or a process is named.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Name {
     /// The kernel's id, or the number in order of appearance, from 0.
     Number(u32),
@@ -80,13 +86,18 @@ impl std::fmt::Display for Name {
 pub enum Hidden {
     /// Those of Python's standard library, frozen modules included.
     StandardLibrary,
-    /// Those of the import system.
-    ImportSystem,
     /// Those in files whose path fits; `*` stands for `/` too.
     Files(Pattern),
 }
 
 impl Selection {
+    /// Whether idle waits are left out of what is shown: they are part of the elapsed time alone, and a user who chooses
+    /// states wants to see them.
+    #[must_use]
+    pub fn leaves_out_idle_waits(&self) -> bool {
+        self.view == View::Wall && self.states.is_empty() && !self.shows_idle_waits
+    }
+
     /// Whether of the processes and the time asked for every thread is left, whatever it did.
     #[must_use]
     pub fn leaves_all_threads(&self) -> bool {
@@ -94,11 +105,12 @@ impl Selection {
         self.threads.is_empty() && self.states.is_empty() && has_stacks
     }
 
-    /// Whether everything passes as it is and there is nothing to check.
+    /// Whether everything passes, its imports folded or not, and there is nothing to check.
     #[must_use]
     pub fn leaves_everything(&self) -> bool {
         let Selection {
             view,
+            shows_idle_waits: _,
             threads,
             processes,
             states,
@@ -108,6 +120,7 @@ impl Selection {
             to,
             function,
             focus,
+            folds_imports: _,
             hidden,
         } = self;
         let places = ranks.is_empty() && steps.is_empty();

@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use regex::Regex;
 
+use super::imports::{Import, Imports, Role};
 use super::nothing_left::Criterion;
 use super::selection::{HIDDEN, Hidden};
-use crate::profile::event::{Event, Frame, FrameId, StackId};
+use crate::profile::event::{Event, Frame, FrameId, LOADING_MODULES, Process, StackId};
 use crate::profile::paths;
 
 /// What becomes of a sample's stack.
@@ -18,12 +19,26 @@ pub(super) enum Kept {
     Not(Criterion),
 }
 
+/// Which frames are shown.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// As [`Selection::function`](super::Selection::function).
+    pub(super) function: Option<Regex>,
+    /// As [`Selection::focus`](super::Selection::focus).
+    pub(super) focus: Option<Regex>,
+    /// As [`Selection::folds_imports`](super::Selection::folds_imports).
+    pub(super) folds_imports: bool,
+    /// As [`Selection::hidden`](super::Selection::hidden).
+    pub(super) hidden: Vec<Hidden>,
+}
+
 /// The frames and stacks seen, and what is shown of them.
 #[derive(Debug)]
 pub(super) struct Stacks {
-    function: Option<Regex>,
-    focus: Option<Regex>,
-    hidden: Vec<Hidden>,
+    asked: Shown,
+    imports: Imports,
+    /// By number of the frames that came in: an index into [`Stacks::frames`], and what it does in an import.
+    own_frames: Vec<(usize, Role)>,
     frames: Vec<OwnFrame>,
     stacks: Vec<OwnStack>,
     nodes: Vec<Node>,
@@ -35,6 +50,7 @@ pub(super) struct Stacks {
     names: BTreeSet<String>,
 }
 
+/// A frame that may be shown: one that came in, or one that imports are folded into.
 #[derive(Debug)]
 struct OwnFrame {
     frame: Frame,
@@ -51,6 +67,8 @@ struct OwnStack {
     has_focus: bool,
     /// What is shown of it: an index into [`Stacks::nodes`].
     shown: Option<usize>,
+    /// The import that it is in and whose module does not run yet.
+    import: Option<Import>,
 }
 
 /// A stack as it is shown: several that came in may be the same without their hidden frames.
@@ -64,15 +82,11 @@ struct Node {
 
 impl Stacks {
     /// No frame has come yet.
-    pub(super) fn new(
-        function: Option<Regex>,
-        focus: Option<Regex>,
-        hidden: Vec<Hidden>,
-    ) -> Stacks {
+    pub(super) fn new(asked: Shown) -> Stacks {
         Stacks {
-            function,
-            focus,
-            hidden,
+            asked,
+            imports: Imports::default(),
+            own_frames: Vec::new(),
             frames: Vec::new(),
             stacks: Vec::new(),
             nodes: Vec::new(),
@@ -84,12 +98,27 @@ impl Stacks {
         }
     }
 
+    /// A process was defined: where it runs tells how its modules are named.
+    pub(super) fn process(&mut self, process: &Process) {
+        self.imports.process(process);
+    }
+
     /// A frame was defined.
     pub(super) fn frame(&mut self, id: FrameId, frame: Frame, emit: &mut dyn FnMut(Event)) {
-        if id.0 as usize != self.frames.len() {
+        if id.0 as usize != self.own_frames.len() {
             emit(Event::Frame(FrameId(u32::MAX), frame));
             return;
         }
+        let role = match self.asked.folds_imports {
+            true => Role::of(&frame),
+            false => Role::Other,
+        };
+        let index = self.add(frame);
+        self.own_frames.push((index, role));
+    }
+
+    fn add(&mut self, frame: Frame) -> usize {
+        let asked = &self.asked;
         let fits = |regex: &Option<Regex>| {
             regex
                 .as_ref()
@@ -97,16 +126,17 @@ impl Stacks {
         };
         let file = frame.file.as_deref();
         let is_hidden = |hidden: &Hidden| file.is_some_and(|file| hides(hidden, file));
-        if self.function.is_some() || self.focus.is_some() {
+        if asked.function.is_some() || asked.focus.is_some() {
             self.names.insert(frame.name.clone());
         }
         self.frames.push(OwnFrame {
-            is_function: fits(&self.function),
-            is_focus: fits(&self.focus),
-            is_hidden: self.hidden.iter().any(is_hidden),
+            is_function: fits(&asked.function),
+            is_focus: fits(&asked.focus),
+            is_hidden: asked.hidden.iter().any(is_hidden),
             frame,
             out: None,
         });
+        self.frames.len() - 1
     }
 
     /// A stack was defined.
@@ -117,9 +147,8 @@ impl Stacks {
         frame: FrameId,
         emit: &mut dyn FnMut(Event),
     ) {
-        let index = frame.0 as usize;
-        let own = self.frames.get(index);
-        let (Some(own), true) = (own, self.is_stack(parent) && self.is_next(id)) else {
+        let own = self.own_frames.get(frame.0 as usize).copied();
+        let (Some((index, role)), true) = (own, self.is_stack(parent) && self.is_next(id)) else {
             emit(Event::Stack {
                 id: StackId(u32::MAX),
                 parent: None,
@@ -129,19 +158,53 @@ impl Stacks {
         };
         let below = parent.and_then(|id| self.stacks.get(id.0 as usize));
         let below = below.copied().unwrap_or_default();
+        let (index, base, import) = self.fold(index, role, &below);
+        let own = &self.frames[index];
         let has_focus = below.has_focus || own.is_focus;
-        let is_shown = !own.is_hidden && (has_focus || self.focus.is_none());
+        let is_shown = !own.is_hidden && (has_focus || self.asked.focus.is_none());
         let has_function = below.has_function || own.is_function;
         let shown = if is_shown {
-            Some(self.node(below.shown, index))
+            Some(self.node(base, index))
         } else {
-            below.shown
+            base
         };
         self.stacks.push(OwnStack {
             has_function,
             has_focus,
             shown,
+            import,
         });
+    }
+
+    /// Which frame is shown for one that stands on `below`, on which node, and in which import the stack then is.
+    fn fold(
+        &mut self,
+        index: usize,
+        role: Role,
+        below: &OwnStack,
+    ) -> (usize, Option<usize>, Option<Import>) {
+        match (role, below.import) {
+            (Role::ImportSystem, import) => {
+                let import = import.unwrap_or(Import { base: below.shown });
+                let mark = match self.imports.mark {
+                    Some(mark) => mark,
+                    None => self.add(Frame::mark(LOADING_MODULES)),
+                };
+                self.imports.mark = Some(mark);
+                (mark, import.base, Some(import))
+            }
+            (Role::Module, Some(import)) => {
+                let frame = match self.imports.frame_of(index) {
+                    Some(frame) => frame,
+                    None => self.add(self.imports.frame(&self.frames[index].frame)),
+                };
+                self.imports.keep(index, frame);
+                (frame, import.base, None)
+            }
+            // They may lie between two frames of the import system.
+            (Role::NoPython, import) => (index, below.shown, import),
+            (Role::Module | Role::Other, _) => (index, below.shown, None),
+        }
     }
 
     fn is_next(&self, id: StackId) -> bool {
@@ -169,10 +232,10 @@ impl Stacks {
     pub(super) fn keep(&mut self, stack: Option<StackId>, emit: &mut dyn FnMut(Event)) -> Kept {
         let own = stack.and_then(|id| self.stacks.get(id.0 as usize));
         let own = own.copied().unwrap_or_default();
-        if self.function.is_some() && !own.has_function {
+        if self.asked.function.is_some() && !own.has_function {
             return Kept::Not(Criterion::Function);
         }
-        if self.focus.is_some() && !own.has_focus {
+        if self.asked.focus.is_some() && !own.has_focus {
             return Kept::Not(Criterion::Focus);
         }
         Kept::As(match own.shown {
@@ -232,16 +295,16 @@ impl Stacks {
 
     /// The function asked for, and those there are.
     pub(super) fn function(&self) -> (String, Vec<String>) {
-        self.asked(self.function.as_ref())
+        Self::words(self.asked.function.as_ref(), &self.names)
     }
 
     /// The function asked for as the root, and those there are.
     pub(super) fn focus(&self) -> (String, Vec<String>) {
-        self.asked(self.focus.as_ref())
+        Self::words(self.asked.focus.as_ref(), &self.names)
     }
 
-    fn asked(&self, regex: Option<&Regex>) -> (String, Vec<String>) {
-        let names = self.names.iter().cloned().collect();
+    fn words(regex: Option<&Regex>, names: &BTreeSet<String>) -> (String, Vec<String>) {
+        let names = names.iter().cloned().collect();
         (regex.map(Regex::to_string).unwrap_or_default(), names)
     }
 }
@@ -249,7 +312,6 @@ impl Stacks {
 fn hides(hidden: &Hidden, file: &str) -> bool {
     match hidden {
         Hidden::StandardLibrary => paths::is_standard_library(file),
-        Hidden::ImportSystem => paths::is_import_system(file),
         Hidden::Files(pattern) => pattern.matches(file),
     }
 }

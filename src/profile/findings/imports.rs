@@ -61,9 +61,9 @@ fn importers(profile: &Profile) -> Vec<Option<FrameId>> {
     for stack in profile.stacks() {
         let below = stack.parent.map(|parent| parent.0 as usize);
         let known = below.and_then(|below| importers.get(below).copied().flatten());
-        let file = profile.frame(stack.frame);
-        let file = file.and_then(|frame| frame.file.as_deref());
-        let is_import = file.is_some_and(paths::is_import_system);
+        let is_import = profile.frame(stack.frame).is_some_and(|frame| {
+            frame.is_import() || frame.file.as_deref().is_some_and(paths::is_import_system)
+        });
         let caller = below.and_then(|below| profile.stacks().get(below));
         importers.push(match known {
             Some(known) => Some(known),

@@ -492,7 +492,7 @@ mod tests {
 
     use super::*;
     use crate::export::Drawing;
-    use crate::run::request::Output;
+    use crate::run::request::{Output, Shown};
 
     const PID: Pid = Pid(42);
 
@@ -503,6 +503,7 @@ mod tests {
                 Kind::Export(Format::Pstats),
             ]),
             drawing: Drawing::default(),
+            shown: Shown::default(),
             force,
             scratch: false,
         }
@@ -517,6 +518,7 @@ mod tests {
         Outputs {
             files: Files::Named(paths.iter().map(output).collect()),
             drawing: Drawing::default(),
+            shown: Shown::default(),
             force: false,
             scratch: false,
         }
