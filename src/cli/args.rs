@@ -499,9 +499,9 @@ pub struct SamplingArgs {
     /// Sample less often when rsamp itself uses more CPU than this part of one core [default: 1, or
     /// no limit with a --rate in numbers]
     ///
-    /// The rate comes down step by step, not below 50 samples a second (of all processes together, and 5
-    /// of each, where several are sampled), and goes up again when there
-    /// is room.
+    /// Counted over the whole recording, the start included. The rate comes down, not below 50 samples a second
+    /// (of all processes together, and 5 of each, where several are sampled), and goes up again when there is
+    /// room. The summary says where rsamp used more, and for what: short runs can't pay back the start.
     #[arg(long, value_name = "PERCENT", allow_hyphen_values = true)]
     pub max_overhead: Option<String>,
 

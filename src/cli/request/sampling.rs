@@ -16,6 +16,7 @@ pub(super) fn sampling(args: &SamplingArgs, children: Children) -> Result<Sampli
     let asked = args.max_overhead.as_deref().map(max_overhead).transpose()?;
     Ok(Sampling {
         rate,
+        is_overhead_asked: asked.is_some(),
         max_overhead: asked.or((rate == Rate::Auto).then_some(DEFAULT_MAX_OVERHEAD)),
         duration: args.duration.as_deref().map(duration).transpose()?,
         delay: args.delay.as_deref().map(delay).transpose()?,

@@ -7,9 +7,12 @@ use crate::export::SummaryOptions;
 use crate::export::text::summary;
 use crate::export::words::escape::{escaped, quoted};
 use crate::export::words::number::size;
+use crate::export::words::rates;
+use crate::process::own_cpu_ns;
 use crate::profile::cores::elapsed;
+use crate::profile::event::Nanos;
 use crate::run::outputs::{Kind, Outcome, Saved};
-use crate::run::pipeline::Recorded;
+use crate::run::pipeline::{Recorded, Sampled};
 use crate::sampler::{Ended, SamplerError};
 
 /// The summary that `--quiet` silences; ends with a line feed. `subject` is `process 4242` or `the program`.
@@ -44,6 +47,8 @@ pub fn text(recorded: &Recorded, subject: &str) -> String {
             &SummaryOptions::default(),
         ));
     }
+    let exceeded = sampled_beyond(&recorded.sampled);
+    let _ = exceeded.map(|said| writeln!(out, "{said}"));
     out.push('\n');
     let written = recorded
         .outcomes
@@ -53,6 +58,17 @@ pub fn text(recorded: &Recorded, subject: &str) -> String {
         out.push_str(&wrote(kind, saved));
     }
     out
+}
+
+/// By how much rsamp used more CPU than the user allowed, up to now, and what for.
+fn sampled_beyond(sampled: &Sampled) -> Option<String> {
+    let writing = Nanos(own_cpu_ns()) - sampled.own_cpu;
+    rates::over_budget(
+        &sampled.profile,
+        sampled.max_overhead?,
+        sampled.own_cpu,
+        writing,
+    )
 }
 
 /// What one of many ranks says: a line, and on the first rank how to see all.
