@@ -547,9 +547,9 @@ pub struct SamplingArgs {
     ///
     /// rsamp samples less often when it uses more. With a --rate in numbers there is no limit unless it is given.
     ///
-    /// The rate comes down step by step, not below 50 samples a second (of all processes together, and 5
-    /// of each, where several are sampled), and goes up again when there
-    /// is room.
+    /// Counted over the whole recording, the start included. The rate comes down, not below 50 samples a second
+    /// (of all processes together, and 5 of each, where several are sampled), and goes up again when there is
+    /// room. The summary says where rsamp used more, and for what: short runs can't pay back the start.
     #[arg(long, value_name = "PERCENT", value_parser = values::overhead, allow_hyphen_values = true)]
     pub max_overhead: Option<f64>,
 
