@@ -85,7 +85,8 @@
 //!    last tick to them. `sampler::activity` asks the kernel what each thread that may have run does
 //!    (`process::syscall`), `sampler::gil_waits` tells native code from waiting for the GIL,
 //!    `sampler::cpu` keeps the CPU time that is booked with what the kernel counts,
-//!    `sampler::held` holds runs back until that is sure, `sampler::roles` decides whose doing growing memory and
+//!    `sampler::held` holds runs back until that is sure, `sampler::run_delay` makes the part in which a thread waited for
+//!    a CPU a run of its own, `sampler::roles` decides whose doing growing memory and
 //!    the waiting of others are, `sampler::growth` which of a thread's stacks changed memory (`sampler::resident`,
 //!    `sampler::faults`, `sampler::course`), and `sampler::usage` reads the counters of the process ten times a
 //!    second. Time that no tick sampled (`sampler::gaps`) is attributed to a frame that says why.

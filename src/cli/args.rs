@@ -258,6 +258,10 @@ pub struct ReportArgs {
 /// What to print in the place of the summary.
 #[derive(Debug, Default, ClapArgs)]
 pub struct TableArgs {
+    /// Print a call tree: the program's own functions, with libraries folded into the call that enters them
+    #[arg(long)]
+    pub tree: bool,
+
     /// Print functions line by line, as line_profiler does: these, or the hottest
     ///
     /// NAME is a function (Solver.solve, or solve) or a file (scatter.py: all its functions). A word that
@@ -266,7 +270,7 @@ pub struct TableArgs {
     pub lines: Option<Vec<String>>,
 
     /// Print how resident memory grew and shrank line by line, as memory_profiler does: in these
-    /// functions, or where it changed most
+    /// functions, or in those that likely retain most
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub memory: Option<Vec<String>>,
 
@@ -421,7 +425,7 @@ pub struct ShownArgs {
     pub thread: Vec<Name>,
 
     /// Show the frames of the import system, instead of one frame for each imported module
-    #[arg(long, overrides_with = "no_importlib")]
+    #[arg(long)]
     pub imports: bool,
 
     /// What older command lines say: it is the default now.
@@ -546,9 +550,9 @@ pub struct SamplingArgs {
     ///
     /// rsamp samples less often when it uses more. With a --rate in numbers there is no limit unless it is given.
     ///
-    /// The rate comes down step by step, not below 50 samples a second (of all processes together, and 5
-    /// of each, where several are sampled), and goes up again when there
-    /// is room.
+    /// Counted over the whole recording, the start included. The rate comes down, not below 50 samples a second
+    /// (of all processes together, and 5 of each, where several are sampled), and goes up again when there is
+    /// room. The summary says where rsamp used more, and for what: short runs can't pay back the start.
     #[arg(long, value_name = "PERCENT", value_parser = values::overhead, allow_hyphen_values = true)]
     pub max_overhead: Option<f64>,
 
@@ -677,11 +681,11 @@ impl From<ColorWhen> for ColourChoice {
 #[derive(Debug, Default, ClapArgs)]
 pub struct DrawingArgs {
     /// Flame graphs: grow up, as flames do, instead of down
-    #[arg(long, overrides_with = "icicle")]
+    #[arg(long)]
     pub flames: bool,
 
     /// Flame graphs: grow down, as is the default
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, overrides_with = "flames")]
     pub icicle: bool,
 
     /// Flame graphs: begin with the innermost functions, and show who called them

@@ -15,6 +15,8 @@ pub enum Colour {
 pub(crate) enum Style {
     /// As all else.
     Plain,
+    /// What matters less: a library's.
+    Faint,
     /// A heading, or what is the user's own.
     Bold,
     /// What takes much of the time.
@@ -43,6 +45,7 @@ impl Style {
     fn code(self) -> &'static str {
         match self {
             Style::Plain => "",
+            Style::Faint => "\x1b[2m",
             Style::Bold => "\x1b[1m",
             Style::Warm => "\x1b[33m",
             Style::Hot => "\x1b[1;31m",
@@ -55,6 +58,7 @@ impl Colour {
     pub(crate) fn paint(self, style: Style, text: &str) -> String {
         match (self, style.code()) {
             (Colour::None, _) | (_, "") => text.to_owned(),
+            _ if text.is_empty() => String::new(),
             (Colour::Terminal, code) => format!("{code}{text}{PLAIN}"),
         }
     }

@@ -72,7 +72,7 @@ pub(super) const DOT_PNG: Spec = Spec::new(
     draw_png,
 )
 .drawn_by(PROGRAM)
-.as_bytes();
+.binary();
 
 fn draw_png(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     draw(input, "png", out)

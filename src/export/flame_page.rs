@@ -29,7 +29,7 @@ const fn paddings(direction: Direction) -> (usize, usize) {
 
 /// Longer titles and subtitles than the page is wide are cut, in characters: of 12 pixels in height one is 7.3 wide.
 const MAX_TITLE_CHARS: usize = 90;
-const MAX_SUBTITLE_CHARS: usize = 130;
+const MAX_SUBTITLE_CHARS: usize = 160;
 
 /// How wide a character of the legend is at the most, in pixels.
 const CHAR_WIDTH: usize = 8;
@@ -45,11 +45,7 @@ pub(super) const BACKGROUND: Color = Color::new(248, 248, 248);
 
 /// The colour of letters, as in `flame_page.css`.
 #[cfg(test)]
-pub(super) const LETTERS: Color = Color::new(17, 17, 17);
-
-/// How opaque the frames below an enlarged one are, as in `flame_page.css`.
-#[cfg(test)]
-pub(super) const PARENT_OPACITY: f64 = 0.75;
+pub(super) const LETTERS: Color = Color::new(0, 0, 0);
 
 /// What is said beside the frames.
 pub(super) struct Page<'p> {

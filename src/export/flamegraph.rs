@@ -17,7 +17,7 @@ use crate::export::ReportInput;
 use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::paths::Shortener;
-use crate::export::words::{labels, lost};
+use crate::export::words::{idle, labels, lost};
 use crate::profile::origin::Origins;
 use crate::profile::{Mode, Profile};
 
@@ -30,7 +30,7 @@ pub(super) const MAX_DEPTH: usize = 1000;
 const MAX_FRAMES: usize = 20_000;
 
 /// How much of a command the subtitle has room for.
-const MAX_COMMAND_CHARS: usize = 70;
+const MAX_COMMAND_CHARS: usize = 50;
 
 /// An interactive flame graph.
 pub(super) const FLAME_GRAPH: Spec = Spec::new(
@@ -78,7 +78,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
             Direction::Down => inferno::flamegraph::Direction::Inverted,
         },
         palette: Some(palette),
-        describe: &|frame| describe(frame, &paths),
+        describe: &|frame| describe(frame, &paths, meta.drawing.is_reversed),
     };
     flame_page::draw(&lines, page, out)
 }
@@ -129,17 +129,18 @@ fn reversed_lines(tree: &Tree) -> Vec<String> {
     sums.iter().map(line).collect()
 }
 
-/// The file and line, total and self time of a frame.
-fn describe(frame: &Drawn, paths: &HashMap<&str, String>) -> String {
+/// The file and line, total and self time of a frame. Where callers stand on what they called, no frame has time of its
+/// own that says anything.
+fn describe(frame: &Drawn, paths: &HashMap<&str, String>, is_reversed: bool) -> String {
     let seconds = |time_us: u64| format!("{:.3} s", time_us as f64 / 1e6);
     let path = paths.get(frame.label.as_str());
     let path = path.map(|path| format!("{path} · ")).unwrap_or_default();
-    format!(
-        "{path}total {}, {:.2} % · self {}",
-        seconds(frame.total),
-        100.0 * frame.total as f64 / frame.whole.max(1) as f64,
-        seconds(frame.own)
-    )
+    let percent = 100.0 * frame.total as f64 / frame.whole.max(1) as f64;
+    let total = format!("{path}total {}, {percent:.2} %", seconds(frame.total));
+    match is_reversed {
+        true => total,
+        false => format!("{total} · self {}", seconds(frame.own)),
+    }
 }
 
 /// Of each label, the file and line that it stands for.
@@ -179,6 +180,7 @@ fn subtitle(profile: &Profile, meta: &Meta) -> String {
     if profile.processes().len() > 1 {
         parts.push(format!("{} processes", profile.processes().len()));
     }
+    parts.extend(idle::left_out(profile));
     parts.join(" · ")
 }
 

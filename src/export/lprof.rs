@@ -42,7 +42,7 @@ pub(super) const LPROF: Spec = Spec::new(
     "python -m line_profiler -t {path}",
     write,
 )
-.as_bytes();
+.binary();
 
 /// Writes the file. Functions without a file have no lines to show and are left out.
 ///

@@ -113,7 +113,7 @@ pub(super) const PPROF: Spec = Spec::new(
     "go tool pprof -top {path}",
     write,
 )
-.as_bytes();
+.binary();
 
 /// Writes the file.
 ///

@@ -44,7 +44,7 @@ pub(super) const PSTATS: Spec = Spec::new(
     "python -m pstats {path}; gprof2dot, snakeviz and tuna open it too",
     write,
 )
-.as_bytes();
+.binary();
 
 /// Writes the file.
 ///

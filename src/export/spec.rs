@@ -51,7 +51,7 @@ impl Spec {
     }
 
     /// The same, not as text.
-    pub const fn as_bytes(self) -> Spec {
+    pub const fn binary(self) -> Spec {
         Spec {
             is_binary: true,
             ..self

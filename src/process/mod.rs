@@ -85,7 +85,10 @@ pub use spawn::{
 };
 pub use stat::{Stat, StatError, TaskState};
 pub use syscall::{Syscall, SyscallWatch, ThreadActivity, Wait, parse_syscall, wait_of};
-pub use tasks::{CpuClock, CpuCount, FaultCount, RunTimes, TaskClock, TaskTurns, TaskWatch};
+pub use tasks::{
+    CpuClock, CpuCount, FaultCount, RunTimes, TaskClock, TaskTurns, TaskWatch, be_scheduled_soon,
+    own_cpu_ns,
+};
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -198,6 +198,23 @@ impl TaskTurns {
     }
 }
 
+/// Has the calling thread let onto a CPU soon after it wakes up, though others are busy on all CPUs, and does so for it
+/// alone: whom it starts runs as before. Where the kernel does not know that (before Linux 6.12) or does not let it,
+/// nothing changes.
+pub fn be_scheduled_soon() {
+    // The shortest that the kernel takes.
+    const SLICE_NS: u64 = 100_000;
+    let _ = crate::sys::ask_for_short_slices(SLICE_NS);
+}
+
+/// The CPU time that this process has used, in all its threads, in nanoseconds; 0 where it cannot be told.
+#[must_use]
+pub fn own_cpu_ns() -> u64 {
+    let used = ClockId::CLOCK_PROCESS_CPUTIME_ID.now();
+    let used = used.map(std::time::Duration::from);
+    used.map_or(0, |used| u64::try_from(used.as_nanos()).unwrap_or(u64::MAX))
+}
+
 /// Counts how long the calling thread has run and has waited for a CPU: its `schedstat`.
 #[derive(Debug)]
 pub struct RunTimes {
@@ -334,6 +351,29 @@ mod tests {
         let after = faults.minor_faults().unwrap();
         // Pages may be huge: there are a few faults at least.
         assert!(after > before, "{before} {after} {}", room[1]);
+    }
+
+    #[test]
+    fn short_slices_are_for_the_thread_that_asks_for_them_alone() {
+        let slice_ns = || {
+            let sched = fs::read_to_string("/proc/thread-self/sched").ok()?;
+            let line = sched.lines().find(|line| line.starts_with("se.slice"))?;
+            line.rsplit(':').next()?.trim().parse::<u64>().ok()
+        };
+        let other = |of: fn()| {
+            std::thread::spawn(move || {
+                of();
+                let started = std::thread::spawn(slice_ns).join().unwrap();
+                (slice_ns(), started)
+            })
+        };
+        let (usual, _) = other(|| ()).join().unwrap();
+        let (asked, started) = other(be_scheduled_soon).join().unwrap();
+        assert_eq!(started, usual);
+        // Kernels before 6.12 say nothing of slices.
+        if let (Some(usual), Some(asked)) = (usual, asked) {
+            assert_eq!(asked, 100_000.min(usual));
+        }
     }
 
     #[test]

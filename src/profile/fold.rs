@@ -22,6 +22,7 @@ use super::limits::{MAX_FRAMES_OF_ROWS, MAX_READ_ROWS};
 #[cfg(doc)]
 use super::recent::MAX_SECONDS;
 use super::recent::Recent;
+use super::retained::Retained;
 use super::timeline::{MAX_BYTES, Timeline};
 use super::usage::Readings;
 
@@ -204,6 +205,7 @@ pub struct Profile {
     stops: u64,
     rates: Vec<RateSpan>,
     usage: Readings,
+    retained: Retained,
     missing: Vec<Missing>,
     skipped: u64,
     last_sample: Nanos,
@@ -331,10 +333,12 @@ impl Profile {
     }
 
     fn apply_sample(&mut self, sample: &Sample) -> bool {
+        let Some(process) = self.thread(sample.thread).map(|thread| thread.process) else {
+            return false;
+        };
         let definitions = &self.definitions;
-        let is_known = definitions.is_stack(sample.stack)
-            && definitions.has_attributes(sample.attributes)
-            && self.thread(sample.thread).is_some();
+        let is_known =
+            definitions.is_stack(sample.stack) && definitions.has_attributes(sample.attributes);
         if !is_known {
             return false;
         }
@@ -347,11 +351,16 @@ impl Profile {
         let most = self.max_rows.unwrap_or(MAX_READ_ROWS);
         let is_full = self.rows.len() >= most || self.frames_of_rows > MAX_FRAMES_OF_ROWS;
         if is_full && !self.row_of.contains_key(&key) {
-            key.1.stack = self.definitions.more_stacks;
+            key.1 = SampleKey {
+                stack: self.definitions.more_stacks,
+                attributes: None,
+                ..key.1
+            };
             let cut = self.lost.entry(LostCause::TooMany).or_default();
             *cut = cut.saturating_add(u64::from(sample.ticks));
         }
         self.add_to_row(key, totals);
+        self.retained.push(process, sample);
         let wall = sample.wall.seconds();
         if let Some(squares) = self.squares.get_mut(self.last_row) {
             *squares += wall * wall / f64::from(sample.ticks.max(1));
@@ -371,8 +380,11 @@ impl Profile {
             self.has_lost_timeline = true;
         }
         if let Some(recent) = &mut self.recent {
-            let stack = key.1.stack;
-            recent.push(&Sample { stack, ..*sample });
+            recent.push(&Sample {
+                stack: key.1.stack,
+                attributes: key.1.attributes,
+                ..*sample
+            });
         }
         true
     }
@@ -594,6 +606,12 @@ impl Profile {
     #[must_use]
     pub fn usage(&self) -> &[Usage] {
         self.usage.as_slice()
+    }
+
+    /// By how much memory grew at each stack of a process and most likely is not given back, in bytes; a stack may come
+    /// more than once. The kernel tells the sums, not whose memory is given back: which stack retains it is an estimate.
+    pub fn retained_bytes(&self) -> impl Iterator<Item = (ProcessId, Option<StackId>, u64)> {
+        self.retained.by_stack()
     }
 
     /// What could not be measured of the processes.

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use super::Profile;
 use super::event::{Nanos, ProcessId, Sample, StackId, ThreadId, Usage};
 use super::functions::Function;
+use super::own_frames::OwnFrames;
 
 /// How much memory the runs may take, in bytes: those of a day of one thread at 50 Hz. The levels of more are not told.
 pub const MAX_BYTES: usize = 400_000_000;
@@ -26,6 +27,31 @@ pub struct Peak {
     pub at: Nanos,
     /// What ran: the thread that held the GIL, or else the main thread.
     pub stack: Option<StackId>,
+}
+
+/// A line of the program, and how much of the memory that grew there, or in what it called outside of the program's own
+/// files, is most likely not given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetainingLine<'p> {
+    /// The function that the line belongs to.
+    pub function: Function<'p>,
+    /// The line; `None` where it could not be told.
+    pub line: Option<u32>,
+    /// How much, in bytes, at the end of the recording.
+    pub bytes: u64,
+}
+
+/// The lines of the program that most likely retain memory, over all processes; the most first.
+#[must_use]
+pub fn retaining_lines(profile: &Profile) -> Vec<RetainingLine<'_>> {
+    let retained = profile.retained_bytes();
+    let sums = OwnFrames::of(profile).sums(retained.map(|(_, stack, bytes)| (stack, bytes)));
+    let line = |((function, line), bytes)| RetainingLine {
+        function,
+        line,
+        bytes,
+    };
+    sums.into_iter().map(line).collect()
 }
 
 /// Resident memory by line and by process.

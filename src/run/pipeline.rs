@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use crate::export::source_text::SourceText;
 use crate::export::words::{rates, selection as filters};
 use crate::export::{Drawing, Meta};
-use crate::process::{Pid, user_of};
+use crate::process::{Pid, own_cpu_ns, user_of};
 use crate::profile::Profile;
 use crate::profile::event::{Event, Nanos, ProcessId};
 use crate::recording::{Care, ProcessFiles, Recorder, SizeLimit};
@@ -70,6 +70,10 @@ pub struct Sampled {
     pub running: u64,
     /// Why others that descend from it could not be read.
     pub unread: Vec<SamplerError>,
+    /// The part of one core that rsamp may use, where the user asked for that.
+    pub max_overhead: Option<f64>,
+    /// The CPU time that rsamp had used when the sampling ended.
+    pub own_cpu: Nanos,
     /// What writes the recordings.
     recorders: Vec<(Growing, io::Result<Recorder>)>,
     source_files: Option<Arc<SourceFiles>>,
@@ -99,6 +103,8 @@ impl Sampled {
             too_short: None,
             running: 0,
             unread: Vec::new(),
+            max_overhead: None,
+            own_cpu: Nanos(0),
             recorders: Vec::new(),
             source_files: None,
         }
@@ -166,6 +172,11 @@ impl Recording {
             too_short,
             running: progress.running.load(Ordering::Relaxed),
             unread: progress.take_unread(),
+            max_overhead: self
+                .sampling
+                .max_overhead
+                .filter(|_| self.sampling.is_overhead_asked),
+            own_cpu: Nanos(own_cpu_ns()),
             recorders,
             source_files: Some(source_files),
         })

@@ -105,6 +105,8 @@ pub struct Sampling {
     pub rate: Rate,
     /// The part of one core that rsamp may use, above 0 and up to 1; `None`: as much as the rate takes.
     pub max_overhead: Option<f64>,
+    /// Whether the user asked for that.
+    pub is_overhead_asked: bool,
     /// When to stop sampling; `None`: when the target ends.
     pub duration: Option<Duration>,
     /// How long the target runs before the sampling begins.

@@ -34,21 +34,51 @@ const STEPS: [f64; 16] = [
 /// One program is sampled at least so often, in hertz; several are as often all together.
 const LEAST: f64 = 50.0;
 
-/// How often the rate is reviewed.
-pub const REVIEW: Nanos = Nanos(SECOND);
+/// The first review: after some ticks, whose cost tells what the rate may be.
+const FIRST_REVIEW: Nanos = Nanos(SECOND / 50);
 
-/// So many reviews in a row must find rsamp too expensive before the rate comes down a step: the code
-/// objects that are read when a program does something new cost once, not for ever.
-const PATIENCE_DOWN: u32 = 2;
+/// How often the rate is reviewed while the recording is young,
+const YOUNG_REVIEW: Nanos = Nanos(SECOND / 10);
 
-/// So many reviews in a row must find room for the next higher step before the rate goes up again.
-const PATIENCE_UP: u32 = 10;
+/// and from then on, or always where it costs what it may.
+const REVIEW: Nanos = Nanos(SECOND);
 
-/// What the higher step is reckoned to cost must be below this part of what is allowed, so that the
-/// rate does not go up and down for ever.
+/// A recording is young for so long,
+const YOUNG: Nanos = Nanos(10 * SECOND);
+
+/// and again for so long when programs have come or gone.
+const YOUNG_AGAIN: Nanos = Nanos(2 * SECOND);
+
+/// This part of what is allowed is used: the rest is for writing what is left at the end.
+const AIM: f64 = 0.9;
+
+/// What was used beyond that, as by the start, is saved over so long a time, or as long as the recording has lasted,
+const SHORTEST_PAYBACK: Nanos = Nanos(10 * SECOND);
+
+/// but this part of what is allowed stays for sampling: a short run is to have samples, too.
+const LEAST_PART: f64 = 0.5;
+
+/// So many reviews in a row must find room for a higher step before the rate goes up again.
+const PATIENCE_UP: u32 = 5;
+
+/// What a higher step is reckoned to cost must be below this part of what is allowed, so that the rate does not go up
+/// and down for ever.
 const ROOM: f64 = 0.7;
 
 const SECOND: u64 = 1_000_000_000;
+
+/// What was spent by the time of a review.
+#[derive(Debug, Clone, Copy)]
+pub struct Spent {
+    /// The time since the start.
+    pub elapsed: Nanos,
+    /// The CPU time that rsamp has used, that before the start included.
+    pub own_cpu: Nanos,
+    /// How many ticks were taken since the last review.
+    pub ticks: u64,
+    /// How many programs are sampled.
+    pub programs: usize,
+}
 
 /// Decides on the rate, review by review. Reads no clock.
 #[derive(Debug, Clone)]
@@ -60,7 +90,11 @@ pub struct RateControl {
     step: usize,
     reviewed: Nanos,
     own_cpu: Nanos,
-    dear: u32,
+    programs: usize,
+    young_until: Nanos,
+    /// What a tick took before the last review, in seconds; `None` before the first one.
+    tick_cost: Option<f64>,
+    /// How many reviews in a row found room for a higher step.
     cheap: u32,
     /// No higher rate is used, in hertz.
     ceiling: f64,
@@ -83,7 +117,9 @@ impl RateControl {
             step: 0,
             reviewed: Nanos(0),
             own_cpu: Nanos(0),
-            dear: 0,
+            programs: 0,
+            young_until: YOUNG,
+            tick_cost: None,
             cheap: 0,
             ceiling: f64::INFINITY,
         }
@@ -102,48 +138,69 @@ impl RateControl {
         self.steps[self.step]
     }
 
-    /// Whether [`REVIEW`] is over since the last review.
+    /// Whether a review is due.
     #[must_use]
     pub fn is_due(&self, elapsed: Nanos) -> bool {
-        elapsed >= self.reviewed + REVIEW
+        let pause = match self.max_overhead {
+            Some(_) if self.tick_cost.is_none() => FIRST_REVIEW,
+            Some(_) if self.reviewed < self.young_until => YOUNG_REVIEW,
+            _ => REVIEW,
+        };
+        elapsed >= self.reviewed + pause
     }
 
-    /// Decides anew, from the time since the start, the CPU time that rsamp has used since then, and how many
-    /// programs are sampled.
-    pub fn review(&mut self, elapsed: Nanos, own_cpu: Nanos, programs: usize) {
-        let span = elapsed - self.reviewed;
-        let share = (own_cpu - self.own_cpu).seconds() / span.seconds().max(1e-9);
-        (self.reviewed, self.own_cpu) = (elapsed, own_cpu);
+    /// Decides anew.
+    pub fn review(&mut self, spent: Spent) {
+        let used = spent.own_cpu - self.own_cpu;
+        (self.reviewed, self.own_cpu) = (spent.elapsed, spent.own_cpu);
         let before = self.step;
         if let Some(max) = self.max_overhead {
-            let least = LEAST / programs.max(1) as f64;
-            self.weigh(share, max, least);
+            let tick_cost = used.seconds() / spent.ticks.max(1) as f64;
+            self.weigh(&spent, tick_cost, max);
         }
         self.step = self
             .step
-            .max(self.highest(elapsed))
+            .max(self.highest(spent.elapsed))
             .max(self.below_ceiling());
         if self.step != before {
-            (self.dear, self.cheap) = (0, 0);
+            self.cheap = 0;
         }
     }
 
-    /// Goes a step down, to `least` hertz at the lowest, or up when rsamp was too expensive, or cheap enough,
-    /// for long enough.
-    fn weigh(&mut self, share: f64, max: f64, least: f64) {
-        let at_next_step = self
-            .step
-            .checked_sub(1)
-            .map(|higher| share * self.steps[higher] / self.hz());
-        let has_room = at_next_step.is_some_and(|share| share < max * ROOM);
-        self.dear = if share > max { self.dear + 1 } else { 0 };
-        self.cheap = if has_room { self.cheap + 1 } else { 0 };
-        let next = self.steps.get(self.step + 1);
-        if self.dear >= PATIENCE_DOWN && next.is_some_and(|next| *next >= least) {
-            self.step += 1;
-        } else if self.cheap >= PATIENCE_UP {
-            self.step -= 1;
+    /// Comes down to what is allowed when two reviews in a row, or the first one, found a tick too expensive: the code
+    /// objects that are read when a program does something new cost once. Goes up when ticks were cheap for long enough.
+    fn weigh(&mut self, spent: &Spent, tick_cost: f64, max: f64) {
+        if spent.programs != self.programs {
+            self.programs = spent.programs;
+            self.young_until = self.young_until.max(spent.elapsed + YOUNG_AGAIN);
         }
+        let allowed = allowed(spent, max);
+        let certain = self
+            .tick_cost
+            .map_or(tick_cost, |before| before.min(tick_cost));
+        self.tick_cost = Some(tick_cost);
+        let least = LEAST / spent.programs.max(1) as f64;
+        let floor = self.steps.iter().rposition(|step| *step >= least);
+        let floor = floor.unwrap_or(0);
+        let lower = self.highest_within(allowed, certain).min(floor);
+        let higher = self.highest_within(allowed * ROOM, tick_cost);
+        if lower > self.step {
+            self.step = lower;
+        } else if higher < self.step {
+            self.cheap += 1;
+            if self.cheap >= PATIENCE_UP {
+                self.step = higher;
+            }
+        } else {
+            self.cheap = 0;
+        }
+    }
+
+    /// The highest step at which ticks of this cost take no more than `allowed`, or the last one.
+    fn highest_within(&self, allowed: f64, tick_cost: f64) -> usize {
+        let mut steps = self.steps.iter();
+        let found = steps.position(|hz| hz * tick_cost <= allowed);
+        found.unwrap_or(self.steps.len() - 1)
     }
 
     /// The highest step that is not above the ceiling.
@@ -164,119 +221,245 @@ impl RateControl {
     }
 }
 
+/// The part of a core that may be used from now on, so that it is no more than `max` over the whole recording, which is
+/// taken to last for as long again.
+fn allowed(spent: &Spent, max: f64) -> f64 {
+    let aim = max * AIM;
+    let debt = spent.own_cpu.seconds() - aim * spent.elapsed.seconds();
+    let payback = spent.elapsed.max(SHORTEST_PAYBACK).seconds();
+    (aim - debt / payback).clamp(aim * LEAST_PART, aim)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Reviews each second for `seconds`, with rsamp using `us_per_tick`; the rates used, with the
-    /// time at which each began.
-    fn run(
-        control: &mut RateControl,
-        from: u64,
-        seconds: u64,
-        us_per_tick: f64,
-    ) -> Vec<(u64, f64)> {
-        let mut changes = Vec::new();
-        let mut own_cpu = control.own_cpu;
-        for second in from + 1..=from + seconds {
-            let before = control.hz();
-            own_cpu += Nanos((before * us_per_tick * 1e3) as u64);
-            control.review(Nanos(second * SECOND), own_cpu, 1);
-            if control.hz() != before {
-                changes.push((second, control.hz()));
+    /// What a machine takes: for the start, for each tick beside and for each program, and for each second.
+    #[derive(Clone, Copy)]
+    struct Costs {
+        start_ms: f64,
+        tick_us: f64,
+        program_us: f64,
+        second_ms: f64,
+    }
+
+    fn per_tick(tick_us: f64) -> Costs {
+        Costs {
+            start_ms: 0.0,
+            tick_us,
+            program_us: 0.0,
+            second_ms: 0.0,
+        }
+    }
+
+    /// One recording with `programs` programs.
+    struct Run {
+        control: RateControl,
+        programs: usize,
+        costs: Costs,
+        at: f64,
+        used: f64,
+        ticks: u64,
+        /// The rates used, with the time in milliseconds at which each began.
+        changes: Vec<(u64, f64)>,
+    }
+
+    impl Run {
+        fn new(rate: Rate, max: Option<f64>, programs: usize, costs: Costs) -> Run {
+            Run {
+                control: RateControl::new(rate, max),
+                programs,
+                costs,
+                at: 0.0,
+                used: costs.start_ms / 1e3,
+                ticks: 0,
+                changes: Vec::new(),
             }
         }
-        changes
+
+        /// Ticks until `seconds` after the start; tells the changes of the rate meanwhile.
+        fn until(&mut self, seconds: f64) -> Vec<(u64, f64)> {
+            while self.at < seconds {
+                let interval = 1.0 / self.control.hz();
+                let Costs {
+                    tick_us,
+                    program_us,
+                    second_ms,
+                    ..
+                } = self.costs;
+                self.at += interval;
+                self.used += (tick_us + program_us * self.programs as f64) / 1e6;
+                self.used += second_ms / 1e3 * interval;
+                self.ticks += 1;
+                let elapsed = Nanos((self.at * 1e9) as u64);
+                if self.control.is_due(elapsed) {
+                    let before = self.control.hz();
+                    self.control.review(Spent {
+                        elapsed,
+                        own_cpu: Nanos((self.used * 1e9) as u64),
+                        ticks: std::mem::take(&mut self.ticks),
+                        programs: self.programs,
+                    });
+                    if self.control.hz() != before {
+                        self.changes
+                            .push(((self.at * 1e3) as u64, self.control.hz()));
+                    }
+                }
+            }
+            std::mem::take(&mut self.changes)
+        }
+
+        /// The part of a core that was used so far.
+        fn share(&self) -> f64 {
+            self.used / self.at
+        }
+    }
+
+    fn auto(tick_us: f64) -> Run {
+        Run::new(Rate::Auto, Some(0.01), 1, per_tick(tick_us))
+    }
+
+    fn hz(changes: &[(u64, f64)]) -> Vec<f64> {
+        changes.iter().map(|(_, hz)| *hz).collect()
     }
 
     #[test]
     fn a_long_run_comes_down_step_by_step_and_never_below_50_hz() {
-        let mut control = RateControl::new(Rate::Auto, Some(0.01));
-        assert_eq!(control.hz(), 1000.0);
+        let mut run = auto(5.0);
+        assert_eq!(run.control.hz(), 1000.0);
+        let changes = run.until(86_400.0);
+        let seconds = changes.iter().map(|(ms, hz)| (ms / 1000, *hz));
         assert_eq!(
-            run(&mut control, 0, 86_400, 5.0),
+            seconds.collect::<Vec<_>>(),
             [(60, 500.0), (300, 250.0), (1200, 100.0), (7200, 50.0)]
         );
     }
 
     #[test]
-    fn a_rate_that_costs_too_much_comes_down_until_it_does_not() {
-        let mut control = RateControl::new(Rate::Auto, Some(0.01));
-        assert_eq!(run(&mut control, 0, 50, 30.0), [(2, 500.0), (4, 250.0)]);
-        let mut control = RateControl::new(Rate::Auto, Some(0.01));
-        let changes = run(&mut control, 0, 50, 10_000.0);
+    fn the_budget_is_held_over_the_whole_run_by_1_16_and_60_programs() {
+        let costs = Costs {
+            start_ms: 40.0,
+            tick_us: 12.0,
+            program_us: 15.0,
+            second_ms: 2.0,
+        };
+        for max in [0.01, 0.02, 0.05] {
+            for programs in [1, 16, 60] {
+                let mut run = Run::new(Rate::Auto, Some(max), programs, costs);
+                run.until(12.0);
+                let early = run.share();
+                // What the first ticks of many programs take is paid back no faster than the lowest rate lets it.
+                assert!(
+                    early <= max || run.control.hz() == 5.0,
+                    "{programs} programs, {max}: {early} after 12 s"
+                );
+                run.until(60.0);
+                let late = run.share();
+                let least = LEAST / programs as f64;
+                assert!(late <= max, "{programs} programs, {max}: {late} after 60 s");
+                let hz = run.control.hz();
+                assert!(hz >= least, "{programs} programs, {max}: {hz} Hz");
+                // Nothing is given away: half of what is allowed, or the highest rate.
+                let is_used = late > max / 3.0 || hz == 1000.0;
+                assert!(is_used, "{programs} programs, {max}: {late}, {hz} Hz");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rate_that_costs_too_much_comes_down_after_the_first_20_ms() {
+        assert_eq!(auto(30.0).until(50.0), [(20, 250.0)]);
         assert_eq!(
-            changes,
-            [(2, 500.0), (4, 250.0), (6, 100.0), (8, 50.0)],
+            auto(10_000.0).until(50.0),
+            [(20, 50.0)],
             "even 50 Hz costs too much"
         );
+        let mut many = Run::new(Rate::Auto, Some(0.01), 16, per_tick(300.0));
+        assert_eq!(many.until(50.0), [(20, 25.0)]);
     }
 
     #[test]
     fn several_programs_together_are_sampled_as_often_as_one_at_least() {
         for (programs, least) in [(1, 50.0), (2, 25.0), (7, 10.0), (10, 5.0), (1000, 5.0)] {
-            let mut control = RateControl::new(Rate::Auto, Some(0.01));
-            let mut own_cpu = Nanos(0);
-            for second in 1..60 {
-                own_cpu += Nanos(SECOND / 2);
-                control.review(Nanos(second * SECOND), own_cpu, programs);
-            }
-            assert_eq!(control.hz(), least, "{programs} programs");
+            let mut run = Run::new(Rate::Auto, Some(0.01), programs, per_tick(1e6));
+            run.until(60.0);
+            assert_eq!(run.control.hz(), least, "{programs} programs");
         }
     }
 
     #[test]
-    fn what_costs_once_does_not_bring_the_rate_down() {
-        let mut control = RateControl::new(Rate::Auto, Some(0.01));
-        control.review(Nanos(SECOND), Nanos(SECOND / 2), 1);
-        control.review(Nanos(2 * SECOND), Nanos(SECOND / 2 + SECOND / 200), 1);
-        control.review(Nanos(3 * SECOND), Nanos(SECOND), 1);
-        assert_eq!(control.hz(), 1000.0);
+    fn programs_that_come_later_bring_the_rate_down_within_a_fifth_of_a_second() {
+        let mut run = Run::new(
+            Rate::Auto,
+            Some(0.01),
+            1,
+            Costs {
+                program_us: 5.0,
+                ..per_tick(0.0)
+            },
+        );
+        assert_eq!(run.until(30.0), []);
+        run.programs = 40;
+        let changes = run.until(40.0);
+        let (at_ms, _) = changes[0];
+        // The reviews are a second apart by then.
+        assert!(at_ms <= 32_100, "{changes:?}");
+        assert!(run.control.hz() <= 50.0, "{changes:?}");
+    }
+
+    #[test]
+    fn what_costs_once_brings_the_rate_down_to_half_of_what_is_allowed_at_most() {
+        let mut run = auto(8.0);
+        run.until(15.0);
+        run.used += 0.5;
+        assert_eq!(hz(&run.until(59.0)), [500.0]);
     }
 
     #[test]
     fn the_rate_goes_up_again_when_there_is_room_but_not_above_its_age() {
-        let mut control = RateControl::new(Rate::Auto, Some(0.01));
-        run(&mut control, 0, 20, 30.0);
-        assert_eq!(control.hz(), 250.0);
-        assert_eq!(run(&mut control, 20, 30, 5.0), [(30, 500.0), (40, 1000.0)]);
+        let mut run = auto(30.0);
+        run.until(2.0);
+        assert_eq!(run.control.hz(), 250.0);
+        run.costs.tick_us = 5.0;
+        assert_eq!(hz(&run.until(50.0)), [1000.0]);
 
-        let mut control = RateControl::new(Rate::Auto, Some(0.01));
-        run(&mut control, 0, 90, 30.0);
-        assert_eq!(control.hz(), 250.0);
-        assert_eq!(run(&mut control, 90, 100, 5.0), [(100, 500.0)]);
+        let mut run = auto(30.0);
+        run.until(90.0);
+        assert_eq!(run.control.hz(), 250.0);
+        run.costs.tick_us = 5.0;
+        assert_eq!(hz(&run.until(190.0)), [500.0]);
     }
 
     #[test]
     fn a_cost_near_the_limit_does_not_make_the_rate_swing() {
-        for us_per_tick in [7.5, 10.0, 10.5, 14.0, 19.9, 20.1, 39.0] {
-            let mut control = RateControl::new(Rate::Auto, Some(0.01));
-            run(&mut control, 0, 10, us_per_tick);
-            assert_eq!(run(&mut control, 10, 49, us_per_tick), [], "{us_per_tick}");
+        for tick_us in [6.5, 9.0, 9.5, 13.0, 17.9, 18.1, 35.0] {
+            let mut run = auto(tick_us);
+            run.until(2.0);
+            assert_eq!(run.until(59.0), [], "{tick_us}");
         }
     }
 
     #[test]
     fn a_rate_that_was_halved_stays_low() {
-        let mut control = RateControl::new(Rate::Fixed(1000.0), None);
-        control.halve(1);
-        assert_eq!(run(&mut control, 0, 9, 5.0), [(1, 500.0)]);
-        control.halve(2);
-        assert_eq!(run(&mut control, 9, 90, 5.0), [(10, 250.0)]);
-        control.halve(u32::MAX);
-        assert_eq!(run(&mut control, 99, 90, 5.0), [(100, 5.0)]);
+        let mut run = Run::new(Rate::Fixed(1000.0), None, 1, per_tick(5.0));
+        run.control.halve(1);
+        assert_eq!(run.until(9.0), [(1000, 500.0)]);
+        run.control.halve(2);
+        assert_eq!(hz(&run.until(99.0)), [250.0]);
+        run.control.halve(u32::MAX);
+        assert_eq!(hz(&run.until(189.0)), [5.0]);
     }
 
     #[test]
     fn a_fixed_rate_is_held_unless_its_cost_is_limited() {
-        let mut control = RateControl::new(Rate::Fixed(300_000.0), None);
-        assert_eq!(run(&mut control, 0, 86_400, 3.0), []);
-        assert_eq!(control.hz(), 300_000.0);
+        let mut run = Run::new(Rate::Fixed(30_000.0), None, 1, per_tick(3.0));
+        assert_eq!(run.until(100.0), []);
+        assert_eq!(run.control.hz(), 30_000.0);
 
-        let mut control = RateControl::new(Rate::Fixed(3000.0), Some(0.05));
-        assert_eq!(run(&mut control, 0, 7200, 30.0), [(2, 2500.0), (4, 1000.0)]);
+        let mut run = Run::new(Rate::Fixed(3000.0), Some(0.05), 1, per_tick(30.0));
+        assert_eq!(run.until(720.0), [(20, 1000.0)]);
 
-        let mut control = RateControl::new(Rate::Fixed(0.5), Some(0.000_001));
-        assert_eq!(run(&mut control, 0, 60, 1e5), [], "nothing is below 0.5 Hz");
+        let mut run = Run::new(Rate::Fixed(0.5), Some(0.000_001), 1, per_tick(1e5));
+        assert_eq!(run.until(60.0), [], "nothing is below 0.5 Hz");
     }
 }

@@ -18,7 +18,7 @@ use super::target;
 use super::threads::ThreadIds;
 use super::ticker::{Ticker, Wake, has_ended_within};
 use super::{Children, Ended, Progress, SamplerError, Settings, StopPolicy, StopRequest};
-use crate::process::{Pid, Process, RunTimes};
+use crate::process::{Pid, Process, RunTimes, be_scheduled_soon, own_cpu_ns};
 use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId};
 use crate::profile::limits::{MAX_COMMAND_BYTES, MAX_COMMANDS_BYTES, MAX_PROCESSES};
 
@@ -48,6 +48,7 @@ pub fn sample(
     progress: &Progress,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Ended, SamplerError> {
+    let cpu_before = Nanos(own_cpu_ns());
     let root = Arc::new(target::open(pid)?);
     if let Some(delay) = settings.delay {
         match pass(&root, delay, stop) {
@@ -68,6 +69,7 @@ pub fn sample(
     // A sleep may otherwise last 50 µs longer (`PR_SET_TIMERSLACK` in prctl(2)); it counts for this
     // thread alone. Where it is refused, ticks are a little later, which their weights tell.
     let _ = set_timerslack(TIMER_SLACK_NS);
+    be_scheduled_soon();
     let (tree, first) = match first_arrivals(pid, tree, settings, stop, progress)? {
         Some(found) => found,
         None => {
@@ -75,7 +77,7 @@ pub fn sample(
             return Ok(Ended::Requested);
         }
     };
-    let mut ticker = Ticker::start(seed, settings);
+    let mut ticker = Ticker::start(seed, settings, cpu_before);
     ticker.start_at(first_seen(&first), emit);
     let mut recording = Recording {
         root: pid,

@@ -4,13 +4,12 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, clock_gettime};
 
 use super::gaps::LONGEST_SAMPLED;
-use super::rate::RateControl;
+use super::rate::{RateControl, Spent};
 use super::schedule::Schedule;
 use super::{Ended, Settings, StopRequest};
-use crate::process::{ExitWatcher, Process};
+use crate::process::{ExitWatcher, Process, own_cpu_ns};
 use crate::profile::event::{Event, Nanos, RateSpan};
 
 /// Above this rate the time between ticks is spent turning, not sleeping: the kernel takes some 50 µs
@@ -43,6 +42,8 @@ pub struct Ticker {
     /// When it was last looked whether a process has ended.
     looked: Nanos,
     cpu_at_start: Nanos,
+    /// The CPU time that it took to get to the start.
+    start_cpu: Nanos,
     /// What the next [`RateSpan`] starts from.
     ticks: u64,
     told: Nanos,
@@ -50,12 +51,14 @@ pub struct Ticker {
 }
 
 impl Ticker {
-    /// Starts the clock of the recording; the first tick is due at once. `seed` chooses the random numbers.
-    pub fn start(seed: u64, settings: &Settings) -> Ticker {
+    /// Starts the clock of the recording; the first tick is due at once. `seed` chooses the random numbers. What this
+    /// process has used beyond `cpu_before` counts as its cost, too.
+    pub fn start(seed: u64, settings: &Settings, cpu_before: Nanos) -> Ticker {
         let control = RateControl::new(settings.rate, settings.max_overhead);
         let end = settings.duration.map_or(u64::MAX, |duration| {
             u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
         });
+        let cpu_at_start = Nanos(own_cpu_ns());
         Ticker {
             start: Instant::now(),
             now: Nanos(0),
@@ -63,7 +66,8 @@ impl Ticker {
             schedule: Schedule::new(control.hz(), Nanos(0), seed),
             control,
             looked: Nanos(0),
-            cpu_at_start: own_cpu(),
+            cpu_at_start,
+            start_cpu: cpu_at_start - cpu_before,
             ticks: 0,
             told: Nanos(0),
             cpu_told: Nanos(0),
@@ -170,8 +174,14 @@ impl Ticker {
             self.schedule.restart(now);
         }
         if self.control.is_due(now) {
+            let ticks = self.ticks;
             self.emit(self.control.hz(), emit);
-            self.control.review(now, self.cpu_told, programs);
+            self.control.review(Spent {
+                elapsed: now,
+                own_cpu: self.start_cpu + self.cpu_told,
+                ticks,
+                programs,
+            });
             self.schedule.set_rate(self.control.hz());
         }
         missed
@@ -205,7 +215,7 @@ impl Ticker {
     }
 
     fn emit(&mut self, hz: f64, emit: &mut dyn FnMut(Event)) {
-        let cpu = own_cpu() - self.cpu_at_start;
+        let cpu = Nanos(own_cpu_ns()) - self.cpu_at_start;
         emit(Event::Rate(RateSpan {
             millihertz: (hz * 1000.0).round() as u64,
             time: self.now - self.told,
@@ -226,12 +236,6 @@ pub(super) fn has_ended_within(process: &Process, wait: Duration) -> bool {
     // It becomes readable when its process has ended (pidfd_open(2)).
     let mut fds = [PollFd::new(pidfd, PollFlags::POLLIN)];
     matches!(ppoll(&mut fds, Some(TimeSpec::from_duration(wait)), None), Ok(ready) if ready > 0)
-}
-
-/// The CPU time that this process has used, in all its threads; no time where it cannot be told.
-fn own_cpu() -> Nanos {
-    let used = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map(Duration::from);
-    Nanos(used.map_or(0, |used| used.as_nanos() as u64))
 }
 
 #[cfg(test)]
@@ -271,6 +275,8 @@ mod tests {
         watcher
     }
 
+    const NOTHING: Nanos = Nanos(0);
+
     const NEVER: Nanos = Nanos(u64::MAX);
 
     #[test]
@@ -278,7 +284,8 @@ mod tests {
         let mut child = cat();
         let watcher = watcher_of(&child);
         for hz in RATES {
-            let mut ticker = Ticker::start(7, &settings(hz, Some(Duration::from_millis(30))));
+            let mut ticker =
+                Ticker::start(7, &settings(hz, Some(Duration::from_millis(30))), NOTHING);
             let (mut last, mut advanced, mut weights) = (Nanos(0), Nanos(0), Nanos(0));
             let (mut taken, mut missed, mut told) = (0, 0, Vec::new());
             let mut emit = |event| told.push(event);
@@ -320,7 +327,7 @@ mod tests {
         for hz in RATES {
             let mut child = cat();
             let mut watcher = watcher_of(&child);
-            let mut ticker = Ticker::start(7, &settings(hz, None));
+            let mut ticker = Ticker::start(7, &settings(hz, None), NOTHING);
             let stop = StopRequest::default();
             assert!(ticker.wait(&stop, &watcher, NEVER).is_ok());
             stop.request();
@@ -344,7 +351,7 @@ mod tests {
     #[test]
     fn it_is_looked_in_time_at_any_rate() {
         for hz in RATES.into_iter().chain([0.1]) {
-            let mut ticker = Ticker::start(7, &settings(hz, None));
+            let mut ticker = Ticker::start(7, &settings(hz, None), NOTHING);
             let watcher = ExitWatcher::new().unwrap();
             let look_at = Nanos(5_000_000);
             loop {

@@ -32,7 +32,7 @@ use rsamp::sampler::Rate;
 use rsamp::sampler::intern::Interner;
 use rsamp::sampler::observation::Observation;
 use rsamp::sampler::observe::{Identity, Observed};
-use rsamp::sampler::rate::RateControl;
+use rsamp::sampler::rate::{RateControl, Spent};
 use rsamp::sampler::schedule::Schedule;
 use rsamp::sampler::threads::{Moment, ThreadIds, Threads};
 
@@ -242,7 +242,12 @@ impl<'a> Day<'a> {
             self.tick(at);
             self.schedule.advance(at);
             if self.control.is_due(at) {
-                self.control.review(at, Nanos(0), 1);
+                self.control.review(Spent {
+                    elapsed: at,
+                    own_cpu: Nanos(0),
+                    ticks: self.ticks,
+                    programs: 1,
+                });
                 self.schedule.set_rate(self.control.hz());
             }
         }

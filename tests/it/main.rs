@@ -1,6 +1,11 @@
 //! Tests that need no Python: files, the command line, ordinary processes, the architecture.
 
+#[path = "../support/mod.rs"]
+#[macro_use]
+mod support;
+
 mod architecture;
+mod call_tree;
 mod cli;
 mod damage;
 mod diff;
@@ -9,7 +14,6 @@ mod fake_interpreter;
 mod filter;
 mod findings;
 mod first_screen;
-mod image_format;
 mod images;
 mod launch;
 mod line_tables;

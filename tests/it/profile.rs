@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
+use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
 use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{
     Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
@@ -276,6 +277,32 @@ fn views_choose_the_time() {
     let profile = fold(&[("a", 400)]);
     let times = [Mode::Wall, Mode::Cpu, Mode::Gil].map(|mode| profile.totals().time(mode));
     assert_eq!(times, [Nanos(400), Nanos(200), Nanos(100)]);
+}
+
+/// Else a program with another task for each request would make rows without end.
+#[test]
+fn rows_beyond_the_limit_have_no_attributes() {
+    let mut build = Build::into(Profile::default().with_max_rows(2));
+    build.thread(Some("MainThread"));
+    for id in 0..9 {
+        let set = Attributes([(Attribute::Task, format!("Task-{id}"))].into());
+        let id = AttributesId::new(id);
+        build.profile.apply(Event::Attributes(id, set));
+        let run = Sample {
+            ticks: 1,
+            wall: Nanos(10),
+            attributes: Some(id),
+            ..Sample::default()
+        };
+        build.run(0, &[], run);
+    }
+    let profile = build.profile;
+    let rows = profile.rows().iter();
+    let rows: Vec<_> = rows
+        .map(|row| (row.attributes.map(AttributesId::number), row.totals.wall.0))
+        .collect();
+    assert_eq!(rows, [(Some(0), 10), (Some(1), 10), (None, 70)]);
+    assert_eq!(profile.rejected(), 0);
 }
 
 #[test]

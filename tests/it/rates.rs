@@ -2,7 +2,7 @@
 
 use rsamp::export::SummaryOptions;
 use rsamp::export::text::summary;
-use rsamp::export::words::rates::in_words;
+use rsamp::export::words::rates::{in_words, over_budget};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{Event, Nanos, RateSpan, UndeterminedCause};
 
@@ -66,6 +66,28 @@ fn time_without_anything_to_sample_is_no_lower_rate() {
         Some("100 Hz"),
     );
     check(&[(0, 50, 0)], None);
+}
+
+#[test]
+fn a_budget_that_was_exceeded_is_said_with_what_it_was_used_for() {
+    let mut profile = Profile::default();
+    fold(&mut profile, &[(1_000_000, 1, 1000), (50_000, 9, 450)]);
+    let said = |max, until_end_ms: u64, writing_ms: u64| {
+        let ms = |ms: u64| Nanos(ms * SECOND / 1000);
+        over_budget(&profile, max, ms(until_end_ms), ms(writing_ms))
+    };
+    assert_eq!(said(0.02, 150, 50), None);
+    assert_eq!(
+        said(0.015, 150, 50).as_deref(),
+        Some(
+            "rsamp used 2.0 % of a core, more than --max-overhead 1.5: 0.05 s to start, 0.10 s to sample (at 50 Hz and \
+             more), 0.05 s to write"
+        )
+    );
+    assert_eq!(
+        over_budget(&Profile::default(), 0.01, Nanos(1), Nanos(0)),
+        None
+    );
 }
 
 #[test]

@@ -671,6 +671,58 @@ fn merged_processes_are_told_apart() {
     assert_eq!(profile.lost()[&LostCause::Torn], 6);
 }
 
+/// A set that two recordings have is one, and samples that differ in nothing but their sets stay apart.
+#[test]
+fn equal_attributes_of_merged_recordings_are_one_set() {
+    let set = |task: &str| Attributes([(Attribute::Task, task.to_owned())].into());
+    let recording = |tasks: [&str; 2]| {
+        let mut events = small();
+        let end = events.pop().expect("the end");
+        let sets = (0..).map(AttributesId::new).zip(tasks.map(set));
+        events.extend(sets.map(|(id, set)| Event::Attributes(id, set)));
+        for id in [0, 1, 1] {
+            events.push(Event::Sample(Sample {
+                at: Nanos(3000),
+                ticks: 1,
+                wall: Nanos(10),
+                attributes: Some(AttributesId::new(id)),
+                ..Sample::default()
+            }));
+        }
+        events.push(end);
+        events
+    };
+    let mut profile = Profile::default();
+    let mut merger = Merger::default();
+    for tasks in [["load", "save"], ["save", "load"]] {
+        merger.begin();
+        for event in recording(tasks) {
+            merger.apply(event, &mut |event| profile.apply(event));
+        }
+    }
+    merger.finish(&mut |event| profile.apply(event));
+    assert_eq!(profile.rejected(), 0);
+    let rows = profile.rows().iter();
+    let tasks: Vec<(u32, &Attributes, u64)> = rows
+        .filter_map(|row| {
+            let set = profile.attributes(row.attributes?)?;
+            Some((row.thread.0, set, row.totals.wall.0))
+        })
+        .collect();
+    let (load, save) = (set("load"), set("save"));
+    assert_eq!(
+        tasks,
+        [
+            (0, &load, 10),
+            (0, &save, 20),
+            (1, &save, 10),
+            (1, &load, 20)
+        ]
+    );
+    assert_eq!(profile.attributes(AttributesId::new(1)), Some(&save));
+    assert_eq!(profile.attributes(AttributesId::new(2)), None);
+}
+
 /// Of two runs, one after the other, the second one's times go on where the clock of the machine says.
 #[test]
 fn merged_recordings_are_aligned_by_their_clocks() {

@@ -223,6 +223,7 @@ mod tests {
         let sampling = Sampling {
             rate: Rate::Fixed(250.0),
             max_overhead: Some(0.005),
+            is_overhead_asked: true,
             duration: Some(Duration::from_millis(2500)),
             delay: Some(Duration::from_secs(30)),
             stops: StopPolicy::Never,

@@ -35,9 +35,11 @@ pub struct Report {
 /// Which tables to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tables {
+    /// The call tree.
+    pub tree: bool,
     /// Functions line by line: those of these names, or the hottest.
     pub lines: Option<Vec<String>>,
-    /// Their memory: that of functions of these names, or of those where it changed most.
+    /// Their memory: that of functions of these names, or of those that likely retain most.
     pub memory: Option<Vec<String>>,
     /// How many functions, when none is named.
     pub top: usize,
@@ -49,7 +51,7 @@ impl Tables {
     /// Whether one is asked for.
     #[must_use]
     pub fn is_any(&self) -> bool {
-        self.lines.is_some() || self.memory.is_some()
+        self.tree || self.lines.is_some() || self.memory.is_some()
     }
 }
 
@@ -100,6 +102,7 @@ fn tables(files: &[PathBuf], args: &TableArgs) -> Result<(Vec<PathBuf>, Tables),
         Some(names.into_iter().cloned().collect())
     };
     let tables = Tables {
+        tree: args.tree,
         lines: names(&args.lines),
         memory: names(&args.memory),
         top: args.top.unwrap_or(DEFAULT_TOP),

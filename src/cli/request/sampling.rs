@@ -10,6 +10,7 @@ pub(super) fn sampling(args: &SamplingArgs, children: Children) -> Sampling {
     let default = (rate == Rate::Auto).then_some(DEFAULT_MAX_OVERHEAD);
     Sampling {
         rate,
+        is_overhead_asked: args.max_overhead.is_some(),
         max_overhead: args.max_overhead.or(default),
         duration: args.duration,
         delay: args.delay,

@@ -9,12 +9,14 @@ use crate::export::first_screen::first_screen;
 use crate::export::text::summary_of;
 use crate::export::words::escape::{escaped, quoted};
 use crate::export::words::number::size;
+use crate::export::words::rates;
 use crate::export::words::units::span;
 use crate::export::{Format, ReportInput, SummaryOptions};
+use crate::process::own_cpu_ns;
 use crate::profile::cores::elapsed;
 use crate::profile::event::Nanos;
 use crate::run::outputs::{Kind, Outcome, Saved};
-use crate::run::pipeline::Recorded;
+use crate::run::pipeline::{Recorded, Sampled};
 use crate::run::program_name;
 use crate::run::request::Saying;
 use crate::sampler::{Ended, SamplerError};
@@ -105,6 +107,7 @@ fn notes(recorded: &Recorded) -> Vec<String> {
             "no sample: {reason}; the files are valid, but empty"
         ));
     }
+    notes.extend(sampled_beyond(sampled));
     notes
 }
 
@@ -129,6 +132,17 @@ fn files(recorded: &Recorded) -> Vec<String> {
     let steps: Vec<String> = [browser, lines].into_iter().flatten().collect();
     let next = (!steps.is_empty()).then(|| format!("next: {}", steps.join(", or ")));
     std::iter::once(wrote).chain(next).collect()
+}
+
+/// By how much rsamp used more CPU than the user allowed, up to now, and what for.
+fn sampled_beyond(sampled: &Sampled) -> Option<String> {
+    let writing = Nanos(own_cpu_ns()) - sampled.own_cpu;
+    rates::over_budget(
+        &sampled.profile,
+        sampled.max_overhead?,
+        sampled.own_cpu,
+        writing,
+    )
 }
 
 /// What one of many ranks says: a line, and on the first rank how to see all.

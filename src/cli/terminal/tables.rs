@@ -1,8 +1,9 @@
-//! Turns the wish for tables of lines or of memory into their text.
+//! Turns the wish for a call tree, or for tables of lines or of memory, into their text.
 
 use crate::cli::request::Report;
 use crate::cli::terminal::screen;
 use crate::export::ReportInput;
+use crate::export::call_tree::call_tree;
 use crate::export::line_table::line_tables;
 use crate::export::memory_table::memory_tables;
 use crate::profile::Profile;
@@ -24,7 +25,14 @@ pub fn text(
     let tables = line_tables::of(profile);
     let meta = headlines::meta(inputs, profile, &request.selection);
     let mut text = String::new();
+    let screen = screen::of_stdout(request.colour);
+    if request.tables.tree {
+        text.push_str(&call_tree(&ReportInput::new(profile, &meta), &screen));
+    }
     if let Some(names) = &request.tables.lines {
+        if !text.is_empty() {
+            text.push('\n');
+        }
         let heat = Heat::SelfTime(request.selection.mode);
         let chosen = choose(&tables, names, heat, request.tables.top)?;
         let input = ReportInput {
@@ -32,11 +40,7 @@ pub fn text(
             confidence,
             ..ReportInput::new(profile, &meta)
         };
-        text.push_str(&line_tables(
-            &input,
-            &chosen,
-            screen::of_stdout(request.colour).colour,
-        ));
+        text.push_str(&line_tables(&input, &chosen, screen.colour));
     }
     if let Some(names) = &request.tables.memory {
         let chosen = choose(&tables, names, Heat::Memory, request.tables.top)?;

@@ -45,6 +45,36 @@ pub fn own_cpu_percent(profile: &Profile) -> Option<f64> {
     (time > 0.0).then(|| 100.0 * own_cpu / time)
 }
 
+/// `rsamp used 2.1 % of a core, more than --max-overhead 1: 0.05 s to start, 0.21 s to sample (at 50 Hz and more), 0.04 s
+/// to write`; `None` where rsamp used no more than `max` of one core. `until_end`: the CPU time that it had used when the
+/// sampling ended; `writing`: that of writing the files.
+#[must_use]
+pub fn over_budget(
+    profile: &Profile,
+    max: f64,
+    until_end: Nanos,
+    writing: Nanos,
+) -> Option<String> {
+    let sum = |part: fn(&RateSpan) -> Nanos| profile.rates().iter().map(part).map(Nanos::seconds);
+    let time: f64 = sum(|span| span.time).sum();
+    let sampling: f64 = sum(|span| span.own_cpu).sum();
+    let (starting, writing) = (until_end.seconds() - sampling, writing.seconds());
+    let percent = 100.0 * (until_end.seconds() + writing) / time;
+    let max_percent = 100.0 * max;
+    if time <= 0.0 || percent <= max_percent {
+        return None;
+    }
+    let lowest = profile.rates().iter().map(|span| span.millihertz);
+    let lowest = lowest.filter(|millihertz| *millihertz > 0).min();
+    let at = lowest.map_or_else(String::new, |lowest| {
+        format!(" (at {} and more)", hertz(lowest))
+    });
+    Some(format!(
+        "rsamp used {percent:.1} % of a core, more than --max-overhead {max_percent}: {starting:.2} s to start, \
+         {sampling:.2} s to sample{at}, {writing:.2} s to write"
+    ))
+}
+
 /// The spans in which there was something to sample.
 fn sampled(profile: &Profile) -> impl Iterator<Item = &RateSpan> {
     let rates = profile.rates().iter();
