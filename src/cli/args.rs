@@ -114,12 +114,12 @@ pub struct RecordArgs {
     #[arg(long, conflicts_with = "quiet")]
     pub progress: bool,
 
-    /// What starts the program on its ranks [default: known by its name]
+    /// What starts the ranks: auto (by its name), none, srun or mpirun
     ///
     /// Of srun, mpirun, mpiexec, aprun, jsrun and torchrun rsamp knows the options, and puts itself before the
     /// program on every rank. `srun` and `mpirun`: the first word of the command reads its options as that one does.
     /// `none`: the command is run as it is.
-    #[arg(long, value_name = "LAUNCHER", value_enum)]
+    #[arg(long, value_name = "LAUNCHER", value_enum, hide_possible_values = true)]
     pub launcher: Option<LauncherName>,
 
     /// Record only these ranks of a parallel program, as 0,7,100-110; may be given several times
@@ -222,7 +222,7 @@ pub struct ReportArgs {
     pub color: ColorWhen,
 
     /// What to print in the place of the summary.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Tables")]
     pub tables: TableArgs,
 
     /// Write this file; may be given several times
@@ -232,14 +232,14 @@ pub struct ReportArgs {
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
 
-    /// Write every file in this format, whatever its ending
+    /// Write every file in this format
     ///
     /// Without --output, to standard output.
     #[arg(long, short, value_name = "FORMAT", value_parser = values::kind(), hide_possible_values = true)]
     pub format: Option<Kind>,
 
     /// How graphs are drawn.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Drawing")]
     pub drawing: DrawingArgs,
 
     /// Replace write-protected files
@@ -251,13 +251,12 @@ pub struct ReportArgs {
     pub quiet: bool,
 
     /// What to show.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Filters")]
     pub filters: FilterArgs,
 }
 
 /// What to print in the place of the summary.
 #[derive(Debug, Default, ClapArgs)]
-#[command(next_help_heading = "Tables")]
 pub struct TableArgs {
     /// Print a call tree: the program's own functions, with libraries folded into the call that enters them
     #[arg(long)]
@@ -305,7 +304,7 @@ pub struct DiffArgs {
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
 
-    /// Write every file in this format, whatever its ending
+    /// Write every file in this format
     ///
     /// Without --output, to standard output.
     #[arg(long, short, value_name = "FORMAT", value_parser = values::diff_format(), hide_possible_values = true)]
@@ -324,16 +323,15 @@ pub struct DiffArgs {
     pub quiet: bool,
 
     /// What to compare.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Filters")]
     pub filters: FilterArgs,
 }
 
 /// What of a recording to show.
 #[derive(Debug, Default, ClapArgs)]
-#[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
     /// Which time of which threads.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Filters")]
     pub shown: ShownArgs,
 
     /// Only this process; may be given several times
@@ -400,10 +398,15 @@ pub struct FilterArgs {
 
 /// Which time to show of which threads.
 #[derive(Debug, Default, ClapArgs)]
-#[command(next_help_heading = "Filters")]
 pub struct ShownArgs {
-    /// Which time to show: elapsed, on a CPU or ready to be, or while holding the GIL
-    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    /// Which time to show: wall (elapsed), cpu (on a CPU or ready to be), or gil (while holding it)
+    #[arg(
+        long,
+        value_name = "MODE",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub mode: Mode,
 
     /// Show idle waits too: of threads that wait for work
@@ -512,13 +515,13 @@ pub struct SamplingArgs {
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
 
-    /// Write every file in this format, whatever its ending
+    /// Write every file in this format
     ///
     /// Without --output, NAME-PID with the ending of this format is the one file written.
     #[arg(long, short, value_name = "FORMAT", value_parser = values::kind(), hide_possible_values = true)]
     pub format: Option<Kind>,
 
-    /// Write into $TMPDIR first, and to where the files belong at the end, each in one go
+    /// Write into $TMPDIR first, and copy at the end
     ///
     /// For folders on a network file system. The recording that grows while the program runs is
     /// $TMPDIR/rsamp-PID-NAME until then; when rsamp is killed it is left there.
@@ -526,11 +529,11 @@ pub struct SamplingArgs {
     pub scratch: bool,
 
     /// How graphs are drawn.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Drawing")]
     pub drawing: DrawingArgs,
 
     /// What the files and the summary show.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Filters")]
     pub shown: ShownArgs,
 
     /// Samples per second and thread, on average, or `auto` [default: auto]
@@ -588,7 +591,7 @@ pub struct SamplingArgs {
     #[arg(long)]
     pub no_children: bool,
 
-    /// Pause the running thread for every sample, to check the default against; slow above some 200 Hz
+    /// Pause the running thread for every sample: slow, to check the default
     ///
     /// Threads that wait are not paused: a paused wait (epoll_wait, semop, …) could return early, with EINTR. A thread that begins
     /// to wait in the very moment may see that. Where another program traces the process (strace, gdb), nothing can be paused; the
@@ -628,12 +631,13 @@ pub struct SamplingArgs {
     #[arg(long, short, conflicts_with = "quiet")]
     pub verbose: bool,
 
-    /// When to colour the summary
+    /// When to colour the summary: auto, always or never
     #[arg(
         long,
         value_name = "WHEN",
         value_enum,
         default_value_t,
+        hide_possible_values = true,
         visible_alias = "colour"
     )]
     pub color: ColorWhen,

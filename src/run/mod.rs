@@ -41,6 +41,8 @@ mod launches;
 
 mod program_name;
 
+mod hottest;
+
 mod python_processes;
 
 mod shown;

@@ -17,6 +17,7 @@ use crate::profile::event::{Event, Nanos, ProcessId};
 use crate::recording::{Care, ProcessFiles, Recorder, SizeLimit};
 use crate::run::caller;
 use crate::run::header::{self, Asked};
+use crate::run::hottest::HottestLine;
 use crate::run::outputs::{Destination, Growing, Kind, Outcome, Plan, Saved, WriteError};
 use crate::run::request::{Extras, Sampling, Shown};
 use crate::run::shown::ShownProfile;
@@ -135,10 +136,12 @@ impl Recording {
         let started = Instant::now();
         let mut shown_profile = ShownProfile::new(self.plan.empty_profile(), &self.shown);
         let (mut start, mut users) = (Start::default(), Users::default());
+        let mut hottest = HottestLine::new(progress);
         let mut sinks: Vec<&mut dyn Sink> = vec![&mut users, &mut start];
         let working = recorders.iter_mut().filter_map(|(_, r)| r.as_mut().ok());
         sinks.extend(working.map(|recorder| recorder as &mut dyn Sink));
         sinks.push(&mut shown_profile);
+        sinks.push(&mut hottest);
         let mut keep = |event: Event| sinks.iter_mut().for_each(|sink| sink.event(&event));
         let mut part = Part::new(self.bounds.clone(), stop.clone());
         let result = {

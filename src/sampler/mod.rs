@@ -135,12 +135,26 @@ pub struct Progress {
     /// How many processes that descend from the target ran on when the sampling ended.
     pub running: AtomicU64,
     unread: Mutex<Vec<SamplerError>>,
+    hottest: Mutex<Option<String>>,
 }
 
 /// The most processes of which it is told why they could not be read.
 const MAX_UNREAD: usize = 8;
 
 impl Progress {
+    /// The line in which the most time was spent lately; `None`: not known yet.
+    #[must_use]
+    pub fn hottest(&self) -> Option<String> {
+        let hottest = self.hottest.lock();
+        hottest.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells it.
+    pub fn set_hottest(&self, line: String) {
+        let mut hottest = self.hottest.lock().unwrap_or_else(PoisonError::into_inner);
+        *hottest = Some(line);
+    }
+
     /// Why processes that descend from the target could not be read, the first of them.
     #[must_use]
     pub fn take_unread(&self) -> Vec<SamplerError> {

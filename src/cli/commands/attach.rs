@@ -46,7 +46,12 @@ pub fn run(request: &Attach) -> Result<u8> {
         .turn_into(stop.clone())
         .context("watch for Ctrl-C")?;
     let progress = Arc::new(Progress::default());
-    let line = ProgressLine::start(request.progress, Arc::clone(&progress), None);
+    let line = ProgressLine::start(
+        request.progress,
+        Arc::clone(&progress),
+        None,
+        request.sampling.duration,
+    );
     let recorded = recording
         .sample(&stop, &progress)
         .map(|sampled| recording.write(sampled));

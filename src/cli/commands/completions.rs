@@ -1,7 +1,7 @@
 //! Turns the name of a shell into its completion script on standard output.
 
 use anyhow::{Context, Result};
-use clap::{Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory};
 use clap_complete::Shell;
 
 use crate::cli::args::Args;
@@ -24,20 +24,31 @@ pub fn run(shell: Shell) -> Result<u8> {
 fn shown(command: &Command) -> Command {
     let name = command.get_name().to_owned();
     let about = command.get_about().cloned().unwrap_or_default();
+    let args = command.get_arguments().filter(|arg| !arg.is_hide_set());
+    let commands = command.get_subcommands().filter(|c| !c.is_hide_set());
     Command::new(name)
         .about(about)
         .disable_help_flag(true)
         .disable_help_subcommand(true)
-        .args(
-            command
-                .get_arguments()
-                .filter(|arg| !arg.is_hide_set())
-                .cloned(),
-        )
-        .subcommands(
-            command
-                .get_subcommands()
-                .filter(|c| !c.is_hide_set())
-                .map(shown),
-        )
+        .args(args.map(alone))
+        .subcommands(commands.map(shown))
+}
+
+/// An argument without what it says of others, which may be hidden.
+fn alone(arg: &Arg) -> Arg {
+    let mut alone = Arg::new(arg.get_id().clone())
+        .action(arg.get_action().clone())
+        .value_hint(arg.get_value_hint())
+        .value_parser(arg.get_value_parser().clone())
+        .help(arg.get_help().cloned().unwrap_or_default());
+    if let Some(long) = arg.get_long() {
+        alone = alone.long(long.to_owned());
+    }
+    if let Some(short) = arg.get_short() {
+        alone = alone.short(short);
+    }
+    if let Some(names) = arg.get_value_names() {
+        alone = alone.value_names(names.to_vec());
+    }
+    alone
 }

@@ -71,8 +71,8 @@ pub fn run(request: &Record) -> Result<Ending> {
     let plan = Plan::check(&outputs, &in_files, None)?;
     let mut line = None;
     let mut ran = program::record(request, name, plan, &[], |pid, progress| {
-        let program = Some(pid);
-        line = ProgressLine::start(request.progress, Arc::clone(progress), program);
+        let (counters, duration) = (Arc::clone(progress), request.sampling.duration);
+        line = ProgressLine::start(request.progress, counters, Some(pid), duration);
     })?;
     if let Some(line) = line {
         line.clear();

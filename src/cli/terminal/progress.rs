@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nix::unistd::{self, getpgid, getpgrp, tcgetpgrp};
 
+use crate::export::words::escape::escaped;
 use crate::export::words::number::grouped;
 use crate::process::Pid;
 use crate::run::request::ShowProgress;
@@ -18,7 +19,7 @@ use crate::sampler::Progress;
 /// Four times a second is smooth enough to read.
 const REDRAW: Duration = Duration::from_millis(250);
 /// Runs that are shorter show nothing.
-const FIRST_AFTER: Duration = Duration::from_secs(2);
+const FIRST_AFTER: Duration = Duration::from_millis(200);
 
 /// A line of progress; [`ProgressLine::clear`] takes it off the terminal.
 #[derive(Debug)]
@@ -28,13 +29,15 @@ pub struct ProgressLine {
 }
 
 impl ProgressLine {
-    /// Starts to draw, when `wish` and the terminal allow it. Nothing is drawn before two seconds.
+    /// Starts to draw, when `wish` and the terminal allow it. Nothing is drawn before [`FIRST_AFTER`].
     /// `program` is the one that shares the terminal, if any: while some other job has it, nothing is drawn.
+    /// `duration` is for how long will be sampled, if that is known.
     #[must_use]
     pub fn start(
         wish: ShowProgress,
         counters: Arc<Progress>,
         program: Option<Pid>,
+        duration: Option<Duration>,
     ) -> Option<ProgressLine> {
         let terminals = Terminals {
             stderr: io::stderr().is_terminal(),
@@ -46,7 +49,7 @@ impl ProgressLine {
         let (finished, wait) = mpsc::sync_channel(1);
         let drawer = thread::Builder::new()
             .name("progress".to_owned())
-            .spawn(move || draw_until(&wait, &counters, program))
+            .spawn(move || draw_until(&wait, &counters, program, duration))
             .ok()?;
         Some(ProgressLine { finished, drawer })
     }
@@ -74,19 +77,26 @@ fn is_drawn(wish: ShowProgress, terminals: Terminals) -> bool {
 }
 
 /// Draws until `finished` says something or is dropped.
-fn draw_until(finished: &mpsc::Receiver<()>, counters: &Progress, program: Option<Pid>) {
+fn draw_until(
+    finished: &mpsc::Receiver<()>,
+    counters: &Progress,
+    program: Option<Pid>,
+    duration: Option<Duration>,
+) {
     let started = Instant::now();
     let mut due = FIRST_AFTER;
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
     bar.set_style(
-        ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+        ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let mut before = (Duration::ZERO, 0);
     while finished.recv_timeout(due) == Err(RecvTimeoutError::Timeout) {
         due = REDRAW;
         let now = (started.elapsed(), counters.samples.load(Ordering::Relaxed));
         if is_foreground(program) {
-            bar.set_message(line(now, before, counters.lost.load(Ordering::Relaxed)));
+            let lost = counters.lost.load(Ordering::Relaxed);
+            let text = line(now, before, lost, duration, counters.hottest().as_deref());
+            bar.set_message(escaped(&text).into_owned());
         }
         before = now;
     }
@@ -102,20 +112,33 @@ fn is_foreground(program: Option<Pid>) -> bool {
     owner == getpgrp() || Some(owner) == of_program
 }
 
-/// What one line says, from the time and the samples now and at the line before.
-fn line(now: (Duration, u64), before: (Duration, u64), lost: u64) -> String {
+/// What one line says, from the time and the samples now and at the line before, and the line of the program that is
+/// hottest.
+fn line(
+    now: (Duration, u64),
+    before: (Duration, u64),
+    lost: u64,
+    duration: Option<Duration>,
+    hottest: Option<&str>,
+) -> String {
     let seconds = (now.0.saturating_sub(before.0)).as_secs_f64();
     let rate = if seconds > 0.0 {
         now.1.saturating_sub(before.1) as f64 / seconds
     } else {
         0.0
     };
+    let left = duration.map(|duration| clock(duration.saturating_sub(now.0)));
+    let left = left.map_or_else(String::new, |left| format!(" ({left} left)"));
+    let lost = match lost {
+        0 => String::new(),
+        lost => format!(", {} lost", grouped(lost)),
+    };
+    let hottest = hottest.map_or_else(String::new, |line| format!(", hottest: {line}"));
     format!(
-        "rsamp: {}, {} samples, {} per second, {} lost",
+        "rsamp: {}{left}, {} samples, {}/s{lost}{hottest}",
         clock(now.0),
         grouped(now.1),
         grouped(rate.round() as u64),
-        grouped(lost),
     )
 }
 
@@ -141,12 +164,12 @@ mod tests {
             (Duration::from_secs(3_727), 12_250),
         );
         assert_eq!(
-            line(now, before, 3),
-            "rsamp: 1:02:07, 12,500 samples, 1,000 per second, 3 lost"
+            line(now, before, 3, None, Some("solver.py:17 (solve)")),
+            "rsamp: 1:02:07, 12,500 samples, 1,000/s, 3 lost, hottest: solver.py:17 (solve)"
         );
         assert_eq!(
-            line(before, before, 0),
-            "rsamp: 1:02:07, 12,250 samples, 0 per second, 0 lost"
+            line(before, before, 0, Some(Duration::from_secs(3_787)), None),
+            "rsamp: 1:02:07 (1:00 left), 12,250 samples, 0/s"
         );
         assert_eq!(clock(Duration::from_secs(754)), "12:34");
     }
