@@ -3,11 +3,23 @@
 /// Which way a flame graph grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Direction {
-    /// Up, from the outermost function.
-    #[default]
+    /// Up, from the outermost function, as flames do.
     Up,
-    /// Down, as icicles do.
+    /// Down, as icicles do: the first screen begins with the outermost functions.
+    #[default]
     Down,
+}
+
+/// Which lines are frames of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lines {
+    /// In a flame graph those of the user's own code, elsewhere none.
+    #[default]
+    OfOwnCode,
+    /// Those of every function.
+    All,
+    /// None: a function is one frame.
+    Merged,
 }
 
 /// The choices.
@@ -18,9 +30,13 @@ pub struct Drawing {
     /// Whether stacks begin with the innermost function: equal leaves are one, and above each stand
     /// its callers.
     pub is_reversed: bool,
-    /// Whether the executed lines of a function are frames of their own.
-    pub by_line: bool,
-    /// Whether equal stacks of several processes are one.
+    /// Which executed lines of functions are frames of their own.
+    pub lines: Lines,
+    /// Whether a flame graph tells threads apart, by the pattern of their names.
+    pub by_thread: bool,
+    /// Whether a flame graph tells processes apart.
+    pub by_process: bool,
+    /// Whether equal stacks of several processes are one in collapsed stacks.
     pub merges_processes: bool,
     /// In a call graph, functions with a smaller share of the whole are left out, in percent.
     pub node_threshold_percent: f64,
@@ -32,9 +48,11 @@ pub struct Drawing {
 impl Default for Drawing {
     fn default() -> Drawing {
         Drawing {
-            direction: Direction::Up,
+            direction: Direction::default(),
             is_reversed: false,
-            by_line: false,
+            lines: Lines::default(),
+            by_thread: false,
+            by_process: false,
             merges_processes: false,
             node_threshold_percent: 0.5,
             edge_threshold_percent: 0.1,

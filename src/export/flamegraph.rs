@@ -1,28 +1,25 @@
 //! Turns a profile into an interactive flame graph.
 //!
-//! Drawn by the inferno crate. Widths are the chosen time; frames are those of [`super::folded`].
-//! The colour of a frame depends on its module alone, so that one module looks the same in every
-//! part of every graph.
+//! Drawn by the inferno crate. Widths are the chosen time. Equal stacks of all threads and processes are one, unless they
+//! are told apart; own code is drawn line by line. The colour of a frame tells whose code it is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::io;
 
-use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
-use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
+use inferno::flamegraph::color::PaletteMap;
 
-use super::tree::{Path, Tree};
+use super::flame_colors::Hue;
+use super::flame_page::{self, Drawn, MIN_WIDTH, Page, write_notice};
+use super::tree::{self, Path, Tree};
 use super::{Direction, Meta, folded};
 use crate::export::ReportInput;
 use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::paths::Shortener;
-use crate::export::words::{labels, lost};
-use crate::profile::Profile;
-
-/// Narrower frames than this part of the whole are not drawn: at a width of 1200 pixels, an eighth
-/// of one. inferno's own default.
-pub(super) const MIN_WIDTH: f64 = 0.0001;
+use crate::export::words::{idle, labels, lost};
+use crate::profile::origin::Origins;
+use crate::profile::{Mode, Profile};
 
 /// Frames further out than so many are drawn, deeper ones are not: a browser cannot show a picture
 /// of 100 000 pixels in height, and the text of all stacks grows with the square of the depth.
@@ -32,11 +29,8 @@ pub(super) const MAX_DEPTH: usize = 1000;
 /// stacks that inferno wants to have at once gets longer.
 const MAX_FRAMES: usize = 20_000;
 
-/// From so many microseconds on, figures are shown in milliseconds.
-const MILLISECONDS_FROM_US: u64 = 10_000_000;
-
 /// How much of a command the subtitle has room for.
-const MAX_COMMAND_CHARS: usize = 90;
+const MAX_COMMAND_CHARS: usize = 50;
 
 /// An interactive flame graph.
 pub(super) const FLAME_GRAPH: Spec = Spec::new(
@@ -53,18 +47,44 @@ pub(super) const FLAME_GRAPH: Spec = Spec::new(
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let profile = input.profile;
     let meta = input.meta;
-    let places = FrameGroups::of(profile, meta.drawing.by_line);
-    let mut tree = Tree::of(profile, &places, meta);
+    let origins = Origins::of(profile);
+    let places = FrameGroups::drawn(profile, meta.drawing.lines, &origins);
+    let mut tree = Tree::for_flame_graph(profile, &places, meta);
     let total_us = tree.total_us();
     if total_us == 0 {
         let lines = [
-            title(meta),
-            subtitle(profile, meta, Vec::new()),
-            lost::why_empty(profile, meta.view),
+            labels::clean(&meta.title),
+            more(profile, meta, Vec::new()),
+            lost::why_empty(profile, meta.mode),
         ];
         return write_notice(&lines, out);
     }
-    let is_reversed = meta.drawing.is_reversed;
+    let left_out = prune(&mut tree, total_us, meta.drawing.is_reversed);
+    let lines = if meta.drawing.is_reversed {
+        reversed_lines(&tree)
+    } else {
+        lines(&tree)
+    };
+    let (palette, hues) = palette(&tree, &places, &origins);
+    let paths = paths(&tree, &places);
+    let legend = Hue::ALL.into_iter().filter(|hue| hues.contains(hue));
+    let page = Page {
+        title: labels::clean(&meta.title),
+        subtitle: subtitle(profile, meta),
+        more: more(profile, meta, left_out),
+        legend: legend.map(|hue| (hue.color(), hue.words())).collect(),
+        direction: match meta.drawing.direction {
+            Direction::Up => inferno::flamegraph::Direction::Straight,
+            Direction::Down => inferno::flamegraph::Direction::Inverted,
+        },
+        palette: Some(palette),
+        describe: &|frame| describe(frame, &paths, meta.drawing.is_reversed),
+    };
+    flame_page::draw(&lines, page, out)
+}
+
+/// Leaves out what is too narrow or too deep, and tells what more than the narrowest that was.
+fn prune(tree: &mut Tree, total_us: u64, is_reversed: bool) -> Vec<String> {
     // What is narrow in one order may be wide in the other.
     let narrow_us = (total_us as f64 * MIN_WIDTH) as u64;
     let min_us = if is_reversed {
@@ -79,31 +99,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     if tree.prune(min_us, MAX_DEPTH) {
         left_out.push(format!("frames deeper than {MAX_DEPTH} not drawn"));
     }
-    let lines = if is_reversed {
-        reversed_lines(&tree)
-    } else {
-        lines(&tree)
-    };
-    let mut palette = palette(&tree, &places);
-    let (count_name, factor) = unit(total_us);
-
-    let mut options = Options::default();
-    options.title = title(meta);
-    options.subtitle = Some(subtitle(profile, meta, left_out));
-    options.count_name = count_name.to_owned();
-    options.factor = factor;
-    options.direction = match meta.drawing.direction {
-        Direction::Up => inferno::flamegraph::Direction::Straight,
-        Direction::Down => inferno::flamegraph::Direction::Inverted,
-    };
-    options.min_width = MIN_WIDTH * 100.0;
-    options.bgcolors = Some(BackgroundColor::Grey);
-    options.palette_map = Some(&mut palette);
-    options.text_truncate_direction = TextTruncateDirection::Right;
-    // Keeps our order, reversed. Left to itself, inferno sorts whole lines, counts included, and
-    // draws a frame `a` twice when the lines are `a 5`, `a z 5`, `a;b 5`.
-    options.flame_chart = true;
-    from_lines(&mut options, lines.iter().rev().map(String::as_str), out)
+    left_out
 }
 
 fn lines(tree: &Tree) -> Vec<String> {
@@ -133,104 +129,100 @@ fn reversed_lines(tree: &Tree) -> Vec<String> {
     sums.iter().map(line).collect()
 }
 
-/// inferno shows whole numbers only: the unit must fit.
-fn unit(total_us: u64) -> (&'static str, f64) {
-    if total_us >= MILLISECONDS_FROM_US {
-        ("ms", 1e-3)
-    } else {
-        ("µs", 1.0)
+/// The file and line, total and self time of a frame. Where callers stand on what they called, no frame has time of its
+/// own that says anything.
+fn describe(frame: &Drawn, paths: &HashMap<&str, String>, is_reversed: bool) -> String {
+    let seconds = |time_us: u64| format!("{:.3} s", time_us as f64 / 1e6);
+    let path = paths.get(frame.label.as_str());
+    let path = path.map(|path| format!("{path} · ")).unwrap_or_default();
+    let percent = 100.0 * frame.total as f64 / frame.whole.max(1) as f64;
+    let total = format!("{path}total {}, {percent:.2} %", seconds(frame.total));
+    match is_reversed {
+        true => total,
+        false => format!("{total} · self {}", seconds(frame.own)),
     }
 }
 
-fn title(meta: &Meta) -> String {
-    labels::clean(&meta.title)
+/// Of each label, the file and line that it stands for.
+fn paths<'t>(tree: &'t Tree, places: &FrameGroups<'_>) -> HashMap<&'t str, String> {
+    let shortener = Shortener::of(places.rows().iter().filter_map(|place| place.file));
+    let path = |(label, place): (&'t str, Option<usize>)| {
+        let place = places.rows().get(place?)?;
+        let file = labels::one_line(shortener.shorten(place.file?));
+        let line = place.first_line.map(|line| format!(":{line}"));
+        Some((label, file + &line.unwrap_or_default()))
+    };
+    tree.labels().filter_map(path).collect()
 }
 
-fn subtitle(profile: &Profile, meta: &Meta, left_out: Vec<String>) -> String {
+/// What was run, for how long, by which Python.
+fn subtitle(profile: &Profile, meta: &Meta) -> String {
     let mut parts = Vec::new();
-    let command: String = meta.command.chars().take(MAX_COMMAND_CHARS).collect();
-    if !command.is_empty() {
-        let cut = meta.command.chars().nth(MAX_COMMAND_CHARS).is_some();
-        parts.push(labels::clean(&command) + if cut { "…" } else { "" });
+    if !meta.command.is_empty() {
+        let command = labels::clean(&meta.command);
+        let (program, arguments) = command.split_once(' ').unwrap_or((&command, ""));
+        let program = program.rsplit('/').next().unwrap_or_default();
+        let command = format!("{program} {arguments}");
+        parts.push(flame_page::cut(command.trim(), MAX_COMMAND_CHARS));
     }
-    parts.push(format!("{} time", meta.view));
-    parts.extend(meta.facts.iter().map(|fact| labels::clean(fact)));
-    parts.push(lost::lost_briefly(profile));
     if meta.drawing.is_reversed {
         parts.push("from the innermost function on".to_owned());
     }
+    parts.push(format!("{:.1} s", profile.duration().seconds()));
+    if meta.mode != Mode::Wall {
+        parts.push(format!("{} time", meta.mode));
+    }
+    let pythons: BTreeSet<&str> = profile.processes().iter().map(|p| &*p.python).collect();
+    let pythons: Vec<&str> = pythons.into_iter().filter(|p| !p.is_empty()).collect();
+    if let [python] = pythons[..] {
+        parts.push(format!("Python {}", labels::clean(python)));
+    }
+    if profile.processes().len() > 1 {
+        parts.push(format!("{} processes", profile.processes().len()));
+    }
+    parts.extend(idle::left_out(profile));
+    parts.join(" · ")
+}
+
+/// What else there is to say.
+fn more(profile: &Profile, meta: &Meta, left_out: Vec<String>) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    if !meta.command.is_empty() {
+        parts.push(labels::clean(&meta.command));
+    }
+    parts.push(format!("{} time", meta.mode));
+    parts.extend(meta.facts.iter().map(|fact| labels::clean(fact)));
+    parts.push(lost::lost_briefly(profile));
     parts.extend(left_out);
     parts.join(" · ")
 }
 
-/// A colour for every label; grey for what is no Python function.
-fn palette(tree: &Tree, places: &FrameGroups<'_>) -> PaletteMap {
+/// A colour for every label, and what the colours stand for.
+fn palette(
+    tree: &Tree,
+    places: &FrameGroups<'_>,
+    origins: &Origins,
+) -> (PaletteMap, BTreeSet<Hue>) {
     let files = places.rows().iter().filter_map(|place| place.file);
     let shortener = Shortener::of(files);
+    let waits: BTreeSet<String> = tree::wait_labels().collect();
     let mut palette = PaletteMap::default();
-    let mut colors: HashMap<&str, Color> = HashMap::new();
+    let mut hues = BTreeSet::new();
     for (label, place) in tree.labels() {
         let place = place.and_then(|id| places.rows().get(id));
-        let file = place.and_then(|place| place.file);
-        let color = file.map_or(GREY, |file| {
-            let module = shortener.shorten(file);
-            *colors.entry(module).or_insert_with(|| color_of(module))
-        });
+        let (hue, color) = match place {
+            None if waits.contains(label) => (Hue::Waiting, Hue::Waiting.color()),
+            None => (Hue::Other, Hue::Other.color()),
+            Some(place) => {
+                let hue = Hue::from(origins.of_function(place));
+                let module = place.file.map(|file| shortener.shorten(file));
+                (hue, module.map_or(hue.color(), |module| hue.shade(module)))
+            }
+        };
+        hues.insert(hue);
         palette.insert(label, color);
     }
     // The frame below all, which inferno adds itself.
-    palette.insert("", GREY);
-    palette
-}
-
-const GREY: Color = Color::new(200, 200, 200);
-
-/// A light colour, on which black letters can be read: its hue from a hash of the module that is
-/// the same on every machine (FNV-1a, with the last step of MurmurHash3 behind it, without which
-/// names that differ in their last letters only would look alike).
-fn color_of(module: &str) -> Color {
-    let hash = module
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    let hue = (hash >> 32) % 360;
-    let lightness = 0.68 + ((hash >> 16) % 8) as f64 * 0.02;
-    let chroma = 0.70 * (1.0 - (2.0_f64 * lightness - 1.0).abs());
-    let channel = |shift: u64| {
-        // The distance of the hue to that of the channel, in sixths of the circle.
-        let sixth = ((hue + shift) % 360) as f64 / 60.0;
-        let part = (2.0 - (sixth - 3.0).abs()).clamp(0.0, 1.0);
-        ((lightness + chroma * (0.5 - part)) * 255.0).round() as u8
-    };
-    Color::new(channel(0), channel(240), channel(120))
-}
-
-/// Without any time there is nothing to draw: inferno would write an error. Says so instead.
-pub(super) fn write_notice(lines: &[String], out: &mut dyn io::Write) -> io::Result<()> {
-    let mut text_y = 24;
-    write!(
-        out,
-        "<?xml version=\"1.0\" standalone=\"no\"?>\n\
-         <svg version=\"1.1\" width=\"1200\" height=\"90\" viewBox=\"0 0 1200 90\" \
-         xmlns=\"http://www.w3.org/2000/svg\" font-family=\"monospace\" font-size=\"12\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#f8f8f8\"/>\n"
-    )?;
-    for line in lines {
-        writeln!(
-            out,
-            "<text x=\"600\" y=\"{text_y}\" text-anchor=\"middle\">{}</text>",
-            escape(line)
-        )?;
-        text_y += 24;
-    }
-    out.write_all(b"</svg>\n")
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    palette.insert("", Hue::Other.color());
+    (palette, hues)
 }

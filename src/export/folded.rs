@@ -2,7 +2,7 @@
 //!
 //! N is whole microseconds of the chosen time. They are rounded such that their sum is the rounded
 //! sum; stacks that come to none are left out. Lines are sorted by frame. Frames are functions,
-//! `name (file:first line)`, or with `by_line` executed lines, `name (file:line)`; below them `thread NAME (TID)` and
+//! `name (file:first line)`, or with lines asked for executed lines, `name (file:line)`; below them `thread NAME (TID)` and
 //! `process PID (COMMAND)` where there is more than one. In names, `;` is written as `:`, and control characters are replaced.
 
 use std::io;
@@ -27,7 +27,7 @@ pub(super) const FOLDED: Spec = Spec::new(
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let profile = input.profile;
     let meta = input.meta;
-    let places = FrameGroups::of(profile, meta.drawing.by_line);
+    let places = FrameGroups::of(profile, meta.drawing.lines);
     let tree = Tree::of(profile, &places, meta);
     tree.visit(|path| writeln!(out, "{}", line(path)))
 }

@@ -3,9 +3,11 @@
 
 use std::collections::HashMap;
 
+use super::drawing::Lines;
 use crate::profile::Profile;
 use crate::profile::event::FrameId;
 use crate::profile::functions::Function;
+use crate::profile::origin::Origins;
 
 /// A place: an index into [`FrameGroups::rows`].
 pub(super) type FrameGroupId = usize;
@@ -31,13 +33,26 @@ impl<'p> FrameGroups<'p> {
         }))
     }
 
-    /// Lines if they are asked for, or else functions.
-    pub(super) fn of(profile: &'p Profile, by_line: bool) -> FrameGroups<'p> {
-        if by_line {
-            FrameGroups::lines(profile)
-        } else {
-            FrameGroups::functions(profile)
+    /// Lines if those of all functions are asked for, or else functions.
+    pub(super) fn of(profile: &'p Profile, lines: Lines) -> FrameGroups<'p> {
+        match lines {
+            Lines::All => FrameGroups::lines(profile),
+            Lines::OfOwnCode | Lines::Merged => FrameGroups::functions(profile),
         }
+    }
+
+    /// As a flame graph draws them: lines of own code and functions of others, if nothing else is asked for.
+    pub(super) fn drawn(profile: &'p Profile, lines: Lines, origins: &Origins) -> FrameGroups<'p> {
+        if lines != Lines::OfOwnCode {
+            return FrameGroups::of(profile, lines);
+        }
+        FrameGroups::new(profile.frames().iter().map(|frame| Function {
+            first_line: match origins.is_own(frame) {
+                true => frame.line,
+                false => frame.first_line,
+            },
+            ..Function::from(frame)
+        }))
     }
 
     fn new(frames: impl Iterator<Item = Function<'p>>) -> FrameGroups<'p> {

@@ -1,6 +1,7 @@
 //! Turns functions and the memory of their lines into the tables that users of memory_profiler know.
 //!
-//! `Mem usage` is the most that was resident while the line was on a stack; `Increment` and `Decrement` by
+//! `Mem usage` is the most that was resident while the line was on a stack; `Retained` how much of what grew meanwhile is
+//! most likely not given back by the end; `Increment` and `Decrement` by
 //! how much memory grew and shrank meanwhile, in calls too, apart: what comes and goes would be nothing. In
 //! `Occurrences` stand samples.
 
@@ -15,13 +16,19 @@ use crate::export::words::paths::Shortener;
 use crate::profile::event::StackId;
 use crate::profile::functions::Function;
 use crate::profile::line_tables::{LineTable, TableLine};
-use crate::profile::memory::{Memory, Peak};
+use crate::profile::memory::{Memory, Peak, retaining_lines};
 use crate::profile::{Profile, Totals};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// How many processes are told with their highest points.
 const MAX_PEAKS: usize = 5;
+
+/// So many lines are told that likely retain memory.
+const MAX_RETAINING: usize = 5;
+
+/// Less is not told, in bytes.
+const MIN_RETAINED: u64 = 1 << 20;
 
 /// Of a deeper stack, so many frames are told of either end.
 const STACK_ENDS: usize = 8;
@@ -52,10 +59,11 @@ pub fn memory_tables(input: &ReportInput<'_>, tables: &[&LineTable<'_>]) -> Stri
             for peak in memory.peaks().iter().take(MAX_PEAKS) {
                 highest_point(&mut text, profile, peak);
             }
+            retaining(&mut text, profile);
         }
         Err(reason) => line(
             &mut text,
-            &format!("Mem usage, Increment, Decrement: not available: {reason}"),
+            &format!("Mem usage, Retained, Increment, Decrement: not available: {reason}"),
         ),
     }
     for table in tables {
@@ -114,6 +122,22 @@ fn highest_point(text: &mut String, profile: &Profile, peak: &Peak) {
     stack(text, profile, peak.stack);
 }
 
+/// The lines that most likely hold what was not given back.
+fn retaining(text: &mut String, profile: &Profile) {
+    let files = profile.frames().iter();
+    let shortener = Shortener::of(files.filter_map(|frame| frame.file.as_deref()));
+    let lines = retaining_lines(profile).into_iter();
+    let lines = lines.filter(|line| line.bytes >= MIN_RETAINED);
+    let mut lines = lines.take(MAX_RETAINING).peekable();
+    if lines.peek().is_some() {
+        text.push_str("\nRetained at the end, most likely from:\n");
+    }
+    for retaining in lines {
+        let at = place(&shortener, &retaining.function, retaining.line);
+        line(text, &format!("{:>16}  {at}", mib(retaining.bytes)));
+    }
+}
+
 /// The frames, the outermost first.
 fn stack(text: &mut String, profile: &Profile, stack: Option<StackId>) {
     let files = profile.frames().iter();
@@ -156,9 +180,11 @@ impl Sheet<'_> {
         }
         let head = match self.is_unsure {
             true => {
-                "Line #    Mem usage    Increment       Unsure    Decrement  Occurrences   Line Contents"
+                "Line #    Mem usage     Retained    Increment       Unsure    Decrement  Occurrences   Line Contents"
             }
-            false => "Line #    Mem usage    Increment    Decrement  Occurrences   Line Contents",
+            false => {
+                "Line #    Mem usage     Retained    Increment    Decrement  Occurrences   Line Contents"
+            }
         };
         let _ = writeln!(text, "\n{head}\n{}", "=".repeat(head.len()));
         let lines = &self.table.lines;
@@ -180,29 +206,30 @@ impl Sheet<'_> {
 
     fn row(&self, text: &mut String, number: &str, of_line: Option<&TableLine<'_>>, content: &str) {
         let cells = of_line.map_or_else(Default::default, |line| self.cells(line));
-        let [usage, increment, unsure, decrement, samples] = cells;
+        let [usage, retained, increment, unsure, decrement, samples] = cells;
         let content = visible(content);
         let unsure = match self.is_unsure {
             true => format!(" {unsure:>12}"),
             false => String::new(),
         };
         let row = format!(
-            "{number:>6} {usage:>12} {increment:>12}{unsure} {decrement:>12} {samples:>12}   {content}"
+            "{number:>6} {usage:>12} {retained:>12} {increment:>12}{unsure} {decrement:>12} {samples:>12}   {content}"
         );
         line(text, row.trim_end());
     }
 
-    fn cells(&self, of_line: &TableLine<'_>) -> [String; 5] {
+    fn cells(&self, of_line: &TableLine<'_>) -> [String; 6] {
         let row = &of_line.row;
         let total = &row.total_time;
         let samples = total.samples.to_string();
         if !self.is_known {
             let none = || NOT_AVAILABLE.to_owned();
-            return [none(), none(), none(), none(), samples];
+            return [none(), none(), none(), none(), none(), samples];
         }
         let usage = self.memory.of_line(&row.function, row.line);
         [
             usage.map_or_else(|| NOT_AVAILABLE.to_owned(), mib),
+            mib(of_line.retained_bytes),
             mib(total.grown_bytes),
             match has_doubt(total) {
                 true => mib(total.unsure_bytes),

@@ -29,7 +29,8 @@ use std::io;
 
 use thiserror::Error;
 
-pub use drawing::{Direction, Drawing};
+pub use colour::Colour;
+pub use drawing::{Direction, Drawing, Lines};
 pub use format::{Format, UnknownFormat};
 pub use input::{Meta, ReportInput};
 pub use summary_options::SummaryOptions;
@@ -39,6 +40,8 @@ mod format;
 mod spec;
 
 mod input;
+
+mod colour;
 
 mod drawing;
 
@@ -51,6 +54,8 @@ mod pstats;
 mod folded;
 
 pub mod text;
+
+pub mod first_screen;
 
 mod speedscope;
 
@@ -82,12 +87,16 @@ pub mod line_table;
 
 pub mod memory_table;
 
+pub mod call_tree;
+
 pub mod diff;
 
 pub mod dump;
 
 pub mod words;
 
+mod flame_colors;
+mod flame_page;
 mod frame_groups;
 mod sequence;
 mod tree;

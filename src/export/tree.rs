@@ -1,18 +1,19 @@
 //! Turns a profile into one tree of labelled frames with microseconds.
 //!
-//! Frames of one place (a function, or a line of one) are one node. Below the functions stand the threads,
-//! if there is more than one, and the processes, if there is more than one; where processes are merged, the
-//! names of threads, if there is more than one.
+//! Frames of one place (a function, or a line of one) are one node. In collapsed stacks the threads stand below the
+//! functions, if there is more than one, and the processes, if there is more than one; where processes are merged, the
+//! names of threads, if there is more than one. In a flame graph they do so where they are told apart.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use rustc_hash::FxHashMap;
 
 use super::Meta;
 use crate::export::frame_groups::{FrameGroupId, FrameGroups};
 use crate::export::words::labels;
-use crate::profile::event::{Nanos, StackId, ThreadId};
-use crate::profile::{Profile, Row, View};
+use crate::profile::event::{Nanos, StackId, State, Thread, ThreadId};
+use crate::profile::{Mode, Profile, Row};
 
 /// A label: an index into [`Tree::labels`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,7 +66,20 @@ impl Tree {
         } else {
             builder.add_bases();
         }
-        builder.build(meta.view)
+        builder.build(meta.mode)
+    }
+
+    /// Makes that of a flame graph: equal stacks of all threads are one unless they are told apart, and what a thread
+    /// waits for is a frame of its own.
+    pub(super) fn for_flame_graph(
+        profile: &Profile,
+        places: &FrameGroups<'_>,
+        meta: &Meta,
+    ) -> Tree {
+        let mut builder = Builder::new(profile, places);
+        builder.add_groups(meta.drawing.by_process, meta.drawing.by_thread);
+        builder.shows_waits = true;
+        builder.build(meta.mode)
     }
 
     /// Sum over all nodes, in microseconds.
@@ -184,6 +198,17 @@ impl Tree {
     }
 }
 
+/// The label of a frame that stands for a wait.
+fn wait_label(state: State) -> String {
+    format!("[{state}]")
+}
+
+/// Those of all waits.
+pub(super) fn wait_labels() -> impl Iterator<Item = String> {
+    let waits = State::ALL.into_iter().filter(|state| state.is_wait());
+    waits.map(wait_label)
+}
+
 /// Whole units of so many nanoseconds that add up to the rounded sum: each is rounded down, and
 /// those that lost most by it get one more (the largest-remainder method); among equals, the first.
 pub(super) fn in_units(times: &[Nanos], unit_ns: u64) -> Vec<u64> {
@@ -213,6 +238,8 @@ struct Builder<'p> {
     built_base: Option<NodeId>,
     /// The node that the stacks of a thread stand on, by thread.
     bases: Vec<Option<NodeId>>,
+    /// Whether what a thread waits for is a node on its stack.
+    shows_waits: bool,
 }
 
 impl<'p> Builder<'p> {
@@ -228,6 +255,7 @@ impl<'p> Builder<'p> {
             placed: Vec::new(),
             built_base: None,
             bases: Vec::new(),
+            shows_waits: false,
         };
         for (id, label) in labels::of_functions(places.rows()).into_iter().enumerate() {
             let label = builder.label(label, Some(id));
@@ -236,7 +264,7 @@ impl<'p> Builder<'p> {
         builder
     }
 
-    fn build(mut self, view: View) -> Tree {
+    fn build(mut self, mode: Mode) -> Tree {
         // One base after the other.
         let mut rows: Vec<&Row> = self.profile.rows().iter().collect();
         rows.sort_by_key(|row| self.bases.get(row.thread.0 as usize));
@@ -245,8 +273,14 @@ impl<'p> Builder<'p> {
                 Some(stack) => self.node_of(row.thread, stack),
                 None => self.frameless_node_of(row.thread),
             };
+            let node = match node {
+                Some(node) if self.shows_waits && row.state.is_wait() => {
+                    Some(self.child(Some(node), &wait_label(row.state)))
+                }
+                node => node,
+            };
             if let Some(node) = node.and_then(|id| self.tree.nodes.get_mut(id as usize)) {
-                node.self_ns += row.totals.time(view);
+                node.self_ns += row.totals.time(mode);
             }
         }
         let mut tree = self.tree;
@@ -262,6 +296,35 @@ impl<'p> Builder<'p> {
         let are_several = names.windows(2).any(|pair| pair[0] != pair[1]);
         for name in &names {
             let base = are_several.then(|| self.child(None, name));
+            self.bases.push(base);
+        }
+    }
+
+    /// Threads whose names differ in numbers only stand together: `worker-* ×8`.
+    fn add_groups(&mut self, by_process: bool, by_thread: bool) {
+        let processes = self.profile.processes().iter().map(labels::of_process);
+        let processes = labels::distinct(processes.collect());
+        let process_of = |thread: &Thread| {
+            let process = processes.get(thread.process.0 as usize);
+            process.filter(|_| by_process && processes.len() > 1)
+        };
+        let threads = self.profile.threads();
+        let mut counts: HashMap<(Option<&String>, String), u32> = HashMap::new();
+        for thread in threads {
+            let key = (process_of(thread), labels::thread_pattern(thread));
+            *counts.entry(key).or_default() += 1;
+        }
+        for thread in threads {
+            let process = process_of(thread);
+            let mut base = process.map(|label| self.child(None, label));
+            if by_thread {
+                let pattern = labels::thread_pattern(thread);
+                let label = match counts.get(&(process, pattern.clone())) {
+                    Some(count) if *count > 1 => format!("{pattern} ×{count}"),
+                    _ => labels::bare_thread_name(thread),
+                };
+                base = Some(self.child(base, &label));
+            }
             self.bases.push(base);
         }
     }

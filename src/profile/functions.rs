@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::event::{Frame, FrameId, FrameKind, IMPORT, StackId};
 use super::sums::{self, Sums};
-use super::{Profile, Totals, View, paths};
+use super::{Mode, Profile, Totals, paths};
 
 /// What makes two frames the same function. Ordered by file, then line, then name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,11 +21,25 @@ pub struct Function<'p> {
 }
 
 impl Function<'_> {
+    /// What stands for all imports where they are one.
+    pub const IMPORTS: Function<'static> = Function {
+        file: None,
+        first_line: None,
+        name: "imports",
+        kind: FunctionKind::Mark,
+    };
+
     /// Whether it is a module's code as a whole, run or imported: all of its file is its text.
     #[must_use]
     pub fn is_module(&self) -> bool {
         let is_python = self.kind == FunctionKind::Python;
-        is_python && (self.name == paths::MODULE || self.name.starts_with(IMPORT))
+        self.is_import() || (is_python && self.name == paths::MODULE)
+    }
+
+    /// Whether it stands for the import of a module.
+    #[must_use]
+    pub fn is_import(&self) -> bool {
+        self.kind == FunctionKind::Python && self.name.starts_with(IMPORT)
     }
 }
 
@@ -89,7 +103,20 @@ impl<'p> Functions<'p> {
     /// Makes the table.
     #[must_use]
     pub fn of(profile: &'p Profile) -> Functions<'p> {
-        let (functions, of_frame) = intern(profile);
+        Functions::new(profile, Function::from)
+    }
+
+    /// The same with all imports as one function, [`Function::IMPORTS`].
+    #[must_use]
+    pub fn merging_imports(profile: &'p Profile) -> Functions<'p> {
+        Functions::new(profile, |frame| match frame.is_import() {
+            true => Function::IMPORTS,
+            false => Function::from(frame),
+        })
+    }
+
+    fn new(profile: &'p Profile, function: impl Fn(&'p Frame) -> Function<'p>) -> Functions<'p> {
+        let (functions, of_frame) = intern(profile, function);
         let class_of: Vec<usize> = profile
             .stacks()
             .iter()
@@ -131,14 +158,14 @@ impl<'p> Functions<'p> {
 
     /// The functions by self time, longest first; equal ones by total time, then by place.
     #[must_use]
-    pub fn by_self(&self, view: View) -> Vec<&FunctionRow<'p>> {
-        self.sorted(|row| (row.self_time.time(view), row.total_time.time(view)))
+    pub fn by_self(&self, mode: Mode) -> Vec<&FunctionRow<'p>> {
+        self.sorted(|row| (row.self_time.time(mode), row.total_time.time(mode)))
     }
 
     /// The functions by total time, longest first; equal ones by self time, then by place.
     #[must_use]
-    pub fn by_total(&self, view: View) -> Vec<&FunctionRow<'p>> {
-        self.sorted(|row| (row.total_time.time(view), row.self_time.time(view)))
+    pub fn by_total(&self, mode: Mode) -> Vec<&FunctionRow<'p>> {
+        self.sorted(|row| (row.total_time.time(mode), row.self_time.time(mode)))
     }
 
     fn sorted<K: Ord>(&self, heat: impl Fn(&FunctionRow<'p>) -> K) -> Vec<&FunctionRow<'p>> {
@@ -149,14 +176,17 @@ impl<'p> Functions<'p> {
 }
 
 /// The distinct functions, and the one of each frame.
-fn intern(profile: &Profile) -> (Vec<Function<'_>>, Vec<FunctionId>) {
+fn intern<'p>(
+    profile: &'p Profile,
+    function: impl Fn(&'p Frame) -> Function<'p>,
+) -> (Vec<Function<'p>>, Vec<FunctionId>) {
     let mut functions = Vec::new();
     let mut ids = HashMap::new();
     let of_frame = profile
         .frames()
         .iter()
         .map(|frame| {
-            let function = Function::from(frame);
+            let function = function(frame);
             *ids.entry(function).or_insert_with(|| {
                 functions.push(function);
                 // Never more functions than frames, whose numbers are 32 bits wide.

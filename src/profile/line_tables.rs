@@ -5,8 +5,10 @@ use std::collections::HashMap;
 
 use super::functions::{Function, FunctionRow, Functions};
 use super::lines::{LineRow, Lines};
+use super::memory::retaining_lines;
 use super::states::{self, StateSums};
-use super::{Profile, Totals, View};
+use super::sums::Classes;
+use super::{Mode, Profile, Totals};
 
 /// A function and its lines.
 #[derive(Debug, Clone)]
@@ -15,6 +17,9 @@ pub struct LineTable<'p> {
     pub row: FunctionRow<'p>,
     /// What was done in it.
     pub states: StateSums,
+    /// How much of the memory that grew in the function, or outside of the program's own files in what it called, is most
+    /// likely not given back, in bytes.
+    pub retained_bytes: u64,
     /// The lines that were seen, by number.
     pub lines: Vec<TableLine<'p>>,
 }
@@ -26,6 +31,8 @@ pub struct TableLine<'p> {
     pub row: LineRow<'p>,
     /// What was done in it.
     pub states: StateSums,
+    /// How much of the memory that grew while it was on a stack is most likely not given back, in bytes.
+    pub retained_bytes: u64,
 }
 
 /// The tables of all functions with samples, in the order in which they were first seen.
@@ -37,11 +44,21 @@ pub fn of<'p>(profile: &'p Profile) -> Vec<LineTable<'p>> {
     let of_functions = states::by_class(profile, function_of, functions.rows().len());
     let of_lines = states::by_class(profile, |frame| lines.of_frame(frame), lines.rows().len());
     let mut lines_of: HashMap<Function<'p>, Vec<TableLine<'p>>> = HashMap::new();
-    for (row, states) in lines.rows().iter().zip(of_lines) {
+    let of_lines = of_lines.into_iter().zip(retained_by_line(profile, &lines));
+    for (row, (states, retained_bytes)) in lines.rows().iter().zip(of_lines) {
         if row.total_time.samples > 0 {
             let lines = lines_of.entry(row.function).or_default();
-            lines.push(TableLine { row: *row, states });
+            lines.push(TableLine {
+                row: *row,
+                states,
+                retained_bytes,
+            });
         }
+    }
+    let mut retained_by_function: HashMap<Function<'p>, u64> = HashMap::new();
+    for line in retaining_lines(profile) {
+        let sum = retained_by_function.entry(line.function).or_default();
+        *sum = sum.saturating_add(line.bytes);
     }
     let rows = functions.rows().iter().zip(of_functions);
     let rows = rows.filter(|(row, _)| row.total_time.samples > 0);
@@ -51,19 +68,42 @@ pub fn of<'p>(profile: &'p Profile) -> Vec<LineTable<'p>> {
         LineTable {
             row: *row,
             states,
+            retained_bytes: retained_by_function
+                .get(&row.function)
+                .copied()
+                .unwrap_or_default(),
             lines,
         }
     };
     rows.map(table).collect()
 }
 
+/// By line, how much of the memory that grew while it was on a stack is most likely not given back, in bytes.
+fn retained_by_line(profile: &Profile, lines: &Lines<'_>) -> Vec<u64> {
+    let mut of_stack = vec![0_u64; profile.stacks().len()];
+    for (_, stack, bytes) in profile.retained_bytes() {
+        let sum = stack.and_then(|stack| of_stack.get_mut(stack.0 as usize));
+        if let Some(sum) = sum {
+            *sum = sum.saturating_add(bytes);
+        }
+    }
+    let nodes = profile.stacks().iter();
+    let class_of: Vec<usize> = nodes
+        .map(|node| lines.of_frame(node.frame).unwrap_or(usize::MAX))
+        .collect();
+    let count = lines.rows().len();
+    // Not more than grew, the sum of which a profile can hold.
+    let classes = Classes::new(profile, &class_of, count);
+    classes.totals(|stack| of_stack[stack], &class_of, count)
+}
+
 /// The tables by self time, longest first; equal ones by total time, then by place.
 #[must_use]
-pub fn by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t LineTable<'p>> {
+pub fn by_self<'t, 'p>(tables: &'t [LineTable<'p>], mode: Mode) -> Vec<&'t LineTable<'p>> {
     let mut sorted: Vec<_> = tables.iter().collect();
     sorted.sort_by_cached_key(|table| {
         let row = &table.row;
-        let heat = (row.self_time.time(view), row.total_time.time(view));
+        let heat = (row.self_time.time(mode), row.total_time.time(mode));
         (Reverse(heat), row.function)
     });
     sorted
@@ -71,11 +111,11 @@ pub fn by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t LineT
 
 /// The lines of all tables by self time, longest first; equal ones by total time, then by place.
 #[must_use]
-pub fn lines_by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t TableLine<'p>> {
+pub fn lines_by_self<'t, 'p>(tables: &'t [LineTable<'p>], mode: Mode) -> Vec<&'t TableLine<'p>> {
     let mut sorted: Vec<_> = tables.iter().flat_map(|table| &table.lines).collect();
     sorted.sort_by_cached_key(|line| {
         let row = &line.row;
-        let heat = (row.self_time.time(view), row.total_time.time(view));
+        let heat = (row.self_time.time(mode), row.total_time.time(mode));
         (Reverse(heat), row.function, row.line)
     });
     sorted
@@ -85,8 +125,8 @@ pub fn lines_by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heat {
     /// The time in the function itself.
-    SelfTime(View),
-    /// By how much memory grew and shrank in the function itself.
+    SelfTime(Mode),
+    /// How much memory the function most likely retains; where that is equal, by how much it grew and shrank in it.
     Memory,
 }
 
@@ -94,7 +134,7 @@ pub enum Heat {
 #[must_use]
 pub fn hottest<'t, 'p>(tables: &'t [LineTable<'p>], heat: Heat) -> Vec<&'t LineTable<'p>> {
     let mut sorted = match heat {
-        Heat::SelfTime(view) => by_self(tables, view),
+        Heat::SelfTime(mode) => by_self(tables, mode),
         Heat::Memory => by_memory(tables),
     };
     sorted.retain(|table| table.row.function.file.is_some());
@@ -106,7 +146,8 @@ fn by_memory<'t, 'p>(tables: &'t [LineTable<'p>]) -> Vec<&'t LineTable<'p>> {
     let mut sorted: Vec<_> = tables.iter().collect();
     sorted.sort_by_cached_key(|table| {
         let row = &table.row;
-        let heat = (change(&row.self_time), change(&row.total_time));
+        let changes = (change(&row.self_time), change(&row.total_time));
+        let heat = (table.retained_bytes, changes);
         (Reverse(heat), row.function)
     });
     sorted

@@ -1,6 +1,6 @@
 //! Turns the rows of a profile into the time in each state: of the whole, and by function or line.
 //!
-//! Times of states are wall time, whatever the view: a thread that waits has no other.
+//! Times of states are wall time, whatever the mode: a thread that waits has no other.
 
 use std::fmt;
 use std::ops::AddAssign;

@@ -32,7 +32,7 @@ pub enum GilWait {
     /// It has been running without it since then, or ready to run.
     Ready {
         /// When it was found so first.
-        first: Look,
+        first: StateAtTick,
         /// What the kernel had counted then.
         count: CpuCount,
     },
@@ -40,7 +40,7 @@ pub enum GilWait {
 
 /// How one thread was found at a tick.
 #[derive(Debug, Clone, Copy)]
-pub struct Look {
+pub struct StateAtTick {
     /// What it seems to do.
     pub state: State,
     /// Since when: the tick before.
@@ -64,7 +64,11 @@ pub struct Verdict {
 
 impl GilWait {
     /// Decides on a look; `count` counts now.
-    pub fn decide(&mut self, look: Look, count: impl FnOnce() -> Option<CpuCount>) -> Verdict {
+    pub fn decide(
+        &mut self,
+        look: StateAtTick,
+        count: impl FnOnce() -> Option<CpuCount>,
+    ) -> Verdict {
         let state = look.state;
         if let (GilWait::Ready { first, count: then }, State::Gil | State::Python) = (*self, state)
         {
@@ -132,7 +136,7 @@ mod tests {
         let mut states = Vec::new();
         let mut counted = CpuCount::default();
         for (number, (state, may_have_had_it, now)) in looks.iter().enumerate() {
-            let look = Look {
+            let look = StateAtTick {
                 state: *state,
                 began: Nanos(number as u64 * MS),
                 at: Nanos((number as u64 + 1) * MS),

@@ -8,8 +8,8 @@ use nix::sys::time::TimeSpec;
 use super::gaps::LONGEST_SAMPLED;
 use super::rate::{RateControl, Spent};
 use super::schedule::Schedule;
-use super::{Ended, Settings, Stop};
-use crate::process::{Alarm, Process, own_cpu_ns};
+use super::{Ended, Settings, StopRequest};
+use crate::process::{ExitWatcher, Process, own_cpu_ns};
 use crate::profile::event::{Event, Nanos, RateSpan};
 
 /// Above this rate the time between ticks is spent turning, not sleeping: the kernel takes some 50 µs
@@ -82,7 +82,7 @@ impl Ticker {
         if late > LONGEST_SAMPLED {
             self.start = seen;
             self.end += late;
-            self.tell_pause(emit);
+            self.emit_pause(emit);
         }
     }
 
@@ -101,28 +101,33 @@ impl Ticker {
 
     /// Whether the recording is to end, by the time that was asked for last.
     #[must_use]
-    pub fn is_over(&self, stop: &Stop) -> Option<Ended> {
+    pub fn is_over(&self, stop: &StopRequest) -> Option<Ended> {
         if stop.is_requested() {
-            return Some(Ended::Stopped);
+            return Some(Ended::Requested);
         }
         (self.now >= self.end).then_some(Ended::DurationOver)
     }
 
-    /// Waits for the next tick and returns when it is taken; before that, when the alarm goes off or at `look_at`.
+    /// Waits for the next tick and returns when it is taken; before that, when a process exits or something was found, or at `look_at`.
     ///
     /// # Errors
     /// What ends the recording first.
-    pub fn wait(&mut self, stop: &Stop, alarm: &Alarm, look_at: Nanos) -> Result<Wake, Ended> {
+    pub fn wait(
+        &mut self,
+        stop: &StopRequest,
+        watcher: &ExitWatcher,
+        look_at: Nanos,
+    ) -> Result<Wake, Ended> {
         loop {
             if let Some(ended) = self.is_over(stop) {
                 return Err(ended);
             }
-            if self.now >= self.looked + LOOK && self.look(alarm, Duration::ZERO) {
+            if self.now >= self.looked + LOOK && self.look(watcher, Duration::ZERO) {
                 return Ok(Wake::News(self.now));
             }
             let due = self.schedule.next().min(self.end).min(look_at);
             if self.now < due {
-                let has_news = self.pass(due - self.now, alarm);
+                let has_news = self.pass(due - self.now, watcher);
                 self.now();
                 if has_news {
                     return Ok(Wake::News(self.now));
@@ -137,19 +142,19 @@ impl Ticker {
         }
     }
 
-    /// Lets up to `time` pass. Whether the alarm went off.
-    fn pass(&mut self, time: Nanos, alarm: &Alarm) -> bool {
+    /// Lets up to `time` pass. Whether an exit or a waker ended the wait.
+    fn pass(&mut self, time: Nanos, watcher: &ExitWatcher) -> bool {
         if self.control.hz() > BUSY_ABOVE_HZ {
             std::hint::spin_loop();
             return false;
         }
-        self.look(alarm, Duration::from_nanos(time.0).min(LONGEST_SLEEP))
+        self.look(watcher, Duration::from_nanos(time.0).min(LONGEST_SLEEP))
     }
 
-    /// Waits at most `wait` for the alarm.
-    fn look(&mut self, alarm: &Alarm, wait: Duration) -> bool {
+    /// Waits at most `wait` for an exit or a waker.
+    fn look(&mut self, watcher: &ExitWatcher, wait: Duration) -> bool {
         self.looked = self.now + Nanos(wait.as_nanos() as u64);
-        alarm.wait(wait)
+        watcher.wait(wait)
     }
 
     /// Has the next wait look at once whether a process has ended.
@@ -170,7 +175,7 @@ impl Ticker {
         }
         if self.control.is_due(now) {
             let ticks = self.ticks;
-            self.tell(self.control.hz(), emit);
+            self.emit(self.control.hz(), emit);
             self.control.review(Spent {
                 elapsed: now,
                 own_cpu: self.start_cpu + self.cpu_told,
@@ -198,18 +203,18 @@ impl Ticker {
     }
 
     /// Tells the rate that was used until the time that was asked for last.
-    pub fn tell_rate(&mut self, emit: &mut dyn FnMut(Event)) {
-        self.tell(self.control.hz(), emit);
+    pub fn emit_rate(&mut self, emit: &mut dyn FnMut(Event)) {
+        self.emit(self.control.hz(), emit);
     }
 
     /// Tells that there was nothing to sample until now, and starts the ticks anew.
-    pub fn tell_pause(&mut self, emit: &mut dyn FnMut(Event)) {
+    pub fn emit_pause(&mut self, emit: &mut dyn FnMut(Event)) {
         self.now();
-        self.tell(0.0, emit);
+        self.emit(0.0, emit);
         self.schedule.restart(self.now);
     }
 
-    fn tell(&mut self, hz: f64, emit: &mut dyn FnMut(Event)) {
+    fn emit(&mut self, hz: f64, emit: &mut dyn FnMut(Event)) {
         let cpu = Nanos(own_cpu_ns()) - self.cpu_at_start;
         emit(Event::Rate(RateSpan {
             millihertz: (hz * 1000.0).round() as u64,
@@ -263,11 +268,11 @@ mod tests {
         command.stdin(Stdio::piped()).spawn().unwrap()
     }
 
-    fn alarm_of(child: &Child) -> Alarm {
-        let mut alarm = Alarm::new().unwrap();
+    fn watcher_of(child: &Child) -> ExitWatcher {
+        let mut watcher = ExitWatcher::new().unwrap();
         let process = Process::open(Pid(child.id() as i32)).unwrap();
-        alarm.watch(&Arc::new(process));
-        alarm
+        watcher.watch(&Arc::new(process));
+        watcher
     }
 
     const NOTHING: Nanos = Nanos(0);
@@ -277,7 +282,7 @@ mod tests {
     #[test]
     fn weights_add_up_to_the_duration_at_any_rate_and_so_do_ticks() {
         let mut child = cat();
-        let alarm = alarm_of(&child);
+        let watcher = watcher_of(&child);
         for hz in RATES {
             let mut ticker =
                 Ticker::start(7, &settings(hz, Some(Duration::from_millis(30))), NOTHING);
@@ -285,7 +290,7 @@ mod tests {
             let (mut taken, mut missed, mut told) = (0, 0, Vec::new());
             let mut emit = |event| told.push(event);
             let ended = loop {
-                match ticker.wait(&Stop::default(), &alarm, NEVER) {
+                match ticker.wait(&StopRequest::default(), &watcher, NEVER) {
                     Ok(Wake::Tick(now)) => {
                         weights += now - last;
                         (last, taken) = (now, taken + 1);
@@ -297,7 +302,7 @@ mod tests {
                 advanced = ticker.now;
             };
             let end = ticker.now();
-            ticker.tell_rate(&mut emit);
+            ticker.emit_rate(&mut emit);
             assert_eq!(ended, Ended::DurationOver);
             assert!(end >= Nanos(30_000_000));
             assert_eq!(weights + (end - last), end, "{hz} Hz");
@@ -321,25 +326,25 @@ mod tests {
     fn the_end_of_the_process_and_a_request_to_stop_are_noticed_at_any_rate() {
         for hz in RATES {
             let mut child = cat();
-            let mut alarm = alarm_of(&child);
+            let mut watcher = watcher_of(&child);
             let mut ticker = Ticker::start(7, &settings(hz, None), NOTHING);
-            let stop = Stop::default();
-            assert!(ticker.wait(&stop, &alarm, NEVER).is_ok());
+            let stop = StopRequest::default();
+            assert!(ticker.wait(&stop, &watcher, NEVER).is_ok());
             stop.request();
-            let ended = ticker.wait(&stop, &alarm, NEVER);
-            assert_eq!(ended, Err(Ended::Stopped), "{hz} Hz");
+            let ended = ticker.wait(&stop, &watcher, NEVER);
+            assert_eq!(ended, Err(Ended::Requested), "{hz} Hz");
             child.kill().unwrap();
             child.wait().unwrap();
             let killed = Instant::now();
             loop {
                 assert!(killed.elapsed() < Duration::from_secs(30), "{hz} Hz");
-                match ticker.wait(&Stop::default(), &alarm, NEVER) {
+                match ticker.wait(&StopRequest::default(), &watcher, NEVER) {
                     Ok(Wake::Tick(_)) => ticker.advance(1, &mut |_| ()),
                     Ok(Wake::News(_)) => break,
                     Err(ended) => panic!("{ended:?}"),
                 };
             }
-            assert_eq!(alarm.take().ended, [Pid(child.id() as i32)], "{hz} Hz");
+            assert_eq!(watcher.take().ended, [Pid(child.id() as i32)], "{hz} Hz");
         }
     }
 
@@ -347,10 +352,10 @@ mod tests {
     fn it_is_looked_in_time_at_any_rate() {
         for hz in RATES.into_iter().chain([0.1]) {
             let mut ticker = Ticker::start(7, &settings(hz, None), NOTHING);
-            let alarm = Alarm::new().unwrap();
+            let watcher = ExitWatcher::new().unwrap();
             let look_at = Nanos(5_000_000);
             loop {
-                match ticker.wait(&Stop::default(), &alarm, look_at) {
+                match ticker.wait(&StopRequest::default(), &watcher, look_at) {
                     Ok(Wake::Tick(now)) if now < look_at => ticker.advance(1, &mut |_| ()),
                     Ok(Wake::Tick(_)) => break,
                     Ok(Wake::News(now)) => {

@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use rsamp::export::diff::table::table;
 use rsamp::export::diff::{DiffFormat, Names, write};
-use rsamp::profile::View;
+use rsamp::profile::Mode;
 use rsamp::profile::diff::{Change, Diff, SampledProfile, Scale};
 use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{Event, Frame, Nanos, Sample, ThreadId};
@@ -36,7 +36,7 @@ fn events(runs: &str) -> Vec<Event> {
 }
 
 fn fold(events: Vec<Event>) -> SampledProfile {
-    let mut side = SampledProfile::new(View::Wall);
+    let mut side = SampledProfile::new(Mode::Wall);
     events.into_iter().for_each(|event| side.apply(event));
     side
 }
@@ -173,7 +173,7 @@ fn normalized_sides_are_equally_long() {
     let other = side("b 50, c 150");
     let diff = Diff::of(&base, &other, Scale::Normalized);
     assert_eq!(show(&diff), "c 0→150, b 150→50, a 50→0");
-    let nothing = SampledProfile::new(View::Wall);
+    let nothing = SampledProfile::new(Mode::Wall);
     let diff = Diff::of(&base, &nothing, Scale::Normalized);
     assert_eq!(show(&diff), "a 0→0, b 0→0");
 }
@@ -181,7 +181,7 @@ fn normalized_sides_are_equally_long() {
 #[test]
 fn the_view_chooses_the_time() {
     let sides = [100, 300].map(|ms| {
-        let mut side = SampledProfile::new(View::Gil);
+        let mut side = SampledProfile::new(Mode::Gil);
         events(&format!("a {ms}"))
             .into_iter()
             .for_each(|event| side.apply(event));
@@ -501,7 +501,7 @@ fn table_of_a_diff() {
     insta::assert_snapshot!(text(DiffFormat::Text, &base, &new));
     let diff = Diff::of(&base, &new, Scale::Normalized);
     insta::assert_snapshot!(table(&diff, &names(), 2));
-    let (base, new) = (side("a 3"), SampledProfile::new(View::Wall));
+    let (base, new) = (side("a 3"), SampledProfile::new(Mode::Wall));
     insta::assert_snapshot!(text(DiffFormat::Text, &base, &new));
     insta::assert_snapshot!(text(DiffFormat::Text, &new, &new));
 }
@@ -550,28 +550,29 @@ fn flame_graph_of_a_diff_loses_nothing() {
     let (base, new) = edited();
     let svg = text(DiffFormat::FlameGraph, &base, &new);
     for title in [
-        "all (9,700 ms, 100%)",
-        "after: new.rsamp (8,700 ms, 89.69%; 0.00%)",
-        "report (run.py:1) (700 ms, 7.22%; +7.22%)",
-        "load (run.py:1) (1,500 ms, 15.46%; -5.15%)",
-        "lost since base.rsamp (1,000 ms, 10.31%; 0.00%)",
-        "check (run.py:1) (500 ms, 5.15%; 0.00%)",
-        "std.dump (decoder.py:1) (500 ms, 5.15%; -5.15%)",
+        "all (total 9.700 s, 100.00 %)",
+        "after: new.rsamp (total 8.700 s, 89.69 % · self time +0.000 s)",
+        "report (run.py:1) (run.py:1 · total 0.700 s, 7.22 % · self time +0.700 s)",
+        "load (run.py:1) (run.py:1 · total 1.500 s, 15.46 % · self time -0.500 s)",
+        "only before: base.rsamp (total 1.000 s, 10.31 % · self time +0.000 s)",
+        "check (run.py:1) (run.py:1 · total 0.500 s, 5.15 % · self time +0.000 s)",
+        "std.dump (decoder.py:1) (json/decoder.py:1 · total 0.500 s, 5.15 % · self time -0.500 s)",
+        ">less time of its own, or only before</text>",
     ] {
         assert!(svg.contains(title), "no {title}");
     }
     let equal = text(DiffFormat::FlameGraph, &base, &base);
-    assert!(!equal.contains("lost since") && equal.contains("nothing lost"));
+    assert!(!equal.contains("only before:") && equal.contains("nothing lost"));
     let gone = text(
         DiffFormat::FlameGraph,
         &base,
-        &SampledProfile::new(View::Wall),
+        &SampledProfile::new(Mode::Wall),
     );
     assert!(
-        gone.contains("solve (run.py:1) (6,000,000 µs, 66.67%; -66.67%)"),
+        gone.contains("solve (run.py:1) (run.py:1 · total 6.000 s, 66.67 % · self time -6.000 s)"),
         "{gone}"
     );
-    let empty = SampledProfile::new(View::Wall);
+    let empty = SampledProfile::new(Mode::Wall);
     assert!(
         text(DiffFormat::FlameGraph, &empty, &empty).contains("no wall time was seen in either")
     );
@@ -613,7 +614,7 @@ fn hostile_names_break_no_format_of_a_diff() {
             .any(|c| c.is_control() && c != '\n' && c != '\t')
     );
     assert!(
-        svg.contains("all (32,000 µs, 100%)"),
+        svg.contains("all (total 0.032 s, 100.00 %)"),
         "no name is taken for a number"
     );
     let table = text(DiffFormat::Text, &base, &new);

@@ -6,9 +6,11 @@ use std::path::Path;
 use rsamp::export::ReportInput;
 use rsamp::export::SummaryOptions;
 use rsamp::export::text::summary;
-use rsamp::export::{Direction, Drawing, Format, Meta, write};
-use rsamp::profile::event::{Event, Loss, LostCause, Nanos, Process, ProcessId, Thread, ThreadId};
-use rsamp::profile::{Profile, View};
+use rsamp::export::{Direction, Drawing, Format, Lines, Meta, write};
+use rsamp::profile::event::{
+    Event, Loss, LostCause, Nanos, Process, ProcessId, Sample, State, Thread, ThreadId,
+};
+use rsamp::profile::{Mode, Profile};
 
 use serde_json::Value;
 
@@ -29,7 +31,7 @@ fn meta() -> Meta {
         title: "scatter.py".to_owned(),
         command: "python scatter.py --n 5".to_owned(),
         facts: vec!["100 Hz".to_owned()],
-        view: View::Wall,
+        mode: Mode::Wall,
         ..Meta::default()
     }
 }
@@ -203,7 +205,7 @@ fn a_view_without_time_says_so() {
     build.thread(Some("MainThread"));
     build.sample(0, &[Call("sleep", "/run.py", 1, 1)], 1);
     let options = SummaryOptions {
-        view: View::Gil,
+        mode: Mode::Gil,
         ..SummaryOptions::default()
     };
     insta::assert_snapshot!(summary(&build.profile, &options));
@@ -236,21 +238,29 @@ fn summary_says_how_much_it_leaves_out() {
 
 #[test]
 fn flame_graph_is_the_same_each_time_and_shows_every_function() {
-    let subtitle = "python scatter.py --n\u{a0}5 · wall time · 100 Hz · ";
+    let subtitle = "python scatter.py --n\u{a0}5 · ";
+    let more = "python scatter.py --n\u{a0}5 · wall time · 100 Hz · ";
     for (profile, lost) in [
         (one_thread(), "lost: 3 late, 1 torn"),
         (two_threads(), "nothing lost"),
     ] {
         let svg = text(Format::FlameGraph, &profile);
         assert_eq!(svg, text(Format::FlameGraph, &profile));
-        assert!(svg.contains(&format!("{subtitle}{lost}<")), "{lost}");
+        assert!(
+            svg.contains(&format!("<title>{more}{lost}</title>{subtitle}")),
+            "{lost}"
+        );
     }
-    let svg = text(Format::FlameGraph, &one_thread());
+    let drawing = Drawing {
+        lines: Lines::Merged,
+        ..Drawing::default()
+    };
+    let svg = flame_graph(&one_thread(), drawing);
     // To the left of what it called stands what a function did itself.
     assert!(svg.contains("fg:x=\"100001\" fg:w=\"1900001\""));
-    assert!(svg.contains("main (scatter.py:10) (2,000,002 µs, 100.00%)"));
+    assert!(svg.contains("total 2.000 s, 100.00 %"));
     assert!(
-        svg.contains("dot (linalg.py:70) (1,200,000 µs, 60.00%)"),
+        svg.contains("linalg.py:70 · total 1.200 s, 60.00 % · self 1.200 s)</title>"),
         "{svg}"
     );
 }
@@ -268,12 +278,12 @@ fn flame_graph(profile: &Profile, drawing: Drawing) -> String {
 }
 
 #[test]
-fn flame_graph_can_hang_down() {
-    let icicle = Drawing {
-        direction: Direction::Down,
+fn flame_graph_hangs_down_unless_flames_are_asked_for() {
+    let flames = Drawing {
+        direction: Direction::Up,
         ..Drawing::default()
     };
-    let [up, down] = [Drawing::default(), icicle].map(|drawing| {
+    let [up, down] = [flames, Drawing::default()].map(|drawing| {
         let svg = flame_graph(&one_thread(), drawing);
         let y = |function: &str| -> u32 {
             let (_, frame) = svg.split_once(function).expect("drawn");
@@ -293,13 +303,16 @@ fn flame_graph_can_hang_down() {
 fn flame_graph_can_begin_with_what_is_innermost() {
     let reversed = Drawing {
         is_reversed: true,
+        lines: Lines::Merged,
         ..Drawing::default()
     };
     let svg = flame_graph(&one_thread(), reversed);
     // solve called by main and solve called by itself are one frame; its callers stand on it.
-    let solve = "<title>Solver.solve (solver.py:3) (700,001 µs, 35.00%)";
-    assert_eq!(svg.matches(solve).count(), 1, "{svg}");
-    assert!(svg.contains("<title>dot (linalg.py:70) (1,200,000 µs, 60.00%)"));
+    let solve = svg.split("<title>Solver.solve (solver.py:3) (").skip(1);
+    let told = solve.filter_map(|frame| frame.split_once(")</title>"));
+    let widest = told.filter(|(told, _)| told.ends_with("total 0.700 s, 35.00 %"));
+    assert_eq!(widest.count(), 1, "{svg}");
+    assert!(svg.contains("linalg.py:70 · total 1.200 s, 60.00 %)</title>"));
     let main = svg.matches("<title>main (").count();
     assert_eq!(main, 4, "alone, above solve, above solve twice, above dot");
     assert!(svg.contains("from the innermost function on"));
@@ -308,15 +321,15 @@ fn flame_graph_can_begin_with_what_is_innermost() {
 #[test]
 fn lines_are_frames_of_graphs_when_asked_for() {
     let drawing = Drawing {
-        by_line: true,
+        lines: Lines::All,
         ..Drawing::default()
     };
     let svg = flame_graph(&one_thread(), drawing);
     assert!(
-        svg.contains("<title>main (scatter.py:12) (1,600,002 µs, 80.00%)"),
+        svg.contains("scatter.py:12 · total 1.600 s, 80.00 %"),
         "{svg}"
     );
-    assert!(svg.contains("<title>main (scatter.py:14) (400,000 µs, 20.00%)"));
+    assert!(svg.contains("scatter.py:14 · total 0.400 s, 20.00 %"));
     // The colour is still that of the module.
     let fills = svg.split("<title>main (").skip(1).map(|frame| {
         let (_, fill) = frame.split_once("fill=\"").expect("a colour");
@@ -351,8 +364,8 @@ fn of_very_many_frames_the_flame_graph_has_the_widest() {
         build.sample(0, &calls, 1_000_000 * (5000 + stack));
     }
     let svg = text(Format::FlameGraph, &build.profile);
-    // Frames that are equally wide are all drawn or none: `main` and 3999 stacks of 5, and the whole.
-    assert_eq!(svg.matches("<title>").count(), 19_997);
+    // Frames that are equally wide are all drawn or none: `main` and 3999 stacks of 5, the whole, and the subtitle's.
+    assert_eq!(svg.matches("<title>").count(), 19_998);
     assert!(svg.contains("no more than the 20000 widest frames drawn"));
     assert!(svg.contains("f4999_4 ") && svg.contains("f1001_4 ") && !svg.contains("f1000_"));
 }
@@ -365,9 +378,8 @@ fn flame_graph_of_hostile_names_holds_nothing_that_xml_forbids() {
             .any(|c| c.is_control() && c != '\n' && c != '\t')
     );
     assert!(svg.len() < 200_000, "{}", svg.len());
-    assert!(svg.contains("thread a\u{a0}5"));
     assert!(
-        svg.contains("(143,000 µs, 100"),
+        svg.contains("total 0.143 s, 100.00 %"),
         "no weight is taken for a part of a name"
     );
 }
@@ -385,9 +397,13 @@ fn a_frame_is_drawn_once_whatever_sorts_between_its_stacks() {
         build.mark_sample(0, stack, 5_000_000);
     }
     let svg = text(Format::FlameGraph, &build.profile);
-    assert_eq!(svg.matches("<title>a (10,000 µs, 50.00%)").count(), 1);
+    assert_eq!(
+        svg.matches("<title>a (total 0.010 s, 50.00 % · self 0.005 s)")
+            .count(),
+        1
+    );
     assert!(
-        svg.contains("all (20,000 µs, 100%)"),
+        svg.contains("<title>all (total 0.020 s, 100.00 % · self 0.000 s)"),
         "no line is a comment"
     );
 }
@@ -400,7 +416,7 @@ fn stacks_deeper_than_the_picture_keep_their_time() {
     build.sample(0, &deep, 1_000_000_000);
     let svg = text(Format::FlameGraph, &build.profile);
     assert!(svg.contains("frames deeper than 1000 not drawn"));
-    assert_eq!(svg.matches("(1,000,000 µs, 100.00%)").count(), 1000);
+    assert_eq!(svg.matches("total 1.000 s, 100.00 %").count(), 1001);
     assert_eq!(text(Format::Folded, &build.profile).len(), 20_000 * 15 + 8);
 }
 
@@ -617,4 +633,114 @@ fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
     let (head, behind) = rest.split_first_chunk().expect("more bytes");
     *rest = behind;
     *head
+}
+
+#[test]
+fn threads_are_merged_unless_they_are_told_apart() {
+    let mut build = Build::default();
+    let names = [
+        "MainThread",
+        "Thread-7 (serve)",
+        "Thread-12 (serve)",
+        "io-1",
+        "io-23",
+    ];
+    let run = Call("run", "/run.py", 1, 1);
+    for (thread, name) in (0..).zip(names) {
+        build.thread(Some(name));
+        build.sample(thread, &[run], 1_000_000);
+    }
+    let svg = text(Format::FlameGraph, &build.profile);
+    assert_eq!(svg.matches("<title>run (").count(), 1, "{svg}");
+    let by_thread = Drawing {
+        by_thread: true,
+        ..Drawing::default()
+    };
+    let svg = flame_graph(&build.profile, by_thread);
+    for name in ["MainThread", "serve ×2", "io-* ×2"] {
+        assert_eq!(
+            svg.matches(&format!("<title>{name} (")).count(),
+            1,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn processes_are_merged_unless_they_are_told_apart() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    let process = Process {
+        pid: 4300,
+        ..Process::default()
+    };
+    build.profile.apply(Event::Process(ProcessId(1), process));
+    let thread = Thread {
+        process: ProcessId(1),
+        tid: Some(4300),
+        name: Some("MainThread".to_owned()),
+        is_main: true,
+    };
+    build.profile.apply(Event::Thread(ThreadId(1), thread));
+    for thread in [0, 1] {
+        build.sample(thread, &[Call("run", "/run.py", 1, 1)], 1_000_000);
+    }
+    let svg = text(Format::FlameGraph, &build.profile);
+    assert_eq!(svg.matches("<title>run (").count(), 1, "{svg}");
+    assert!(svg.contains("2 processes"));
+    let by_process = Drawing {
+        by_process: true,
+        ..Drawing::default()
+    };
+    let svg = flame_graph(&build.profile, by_process);
+    assert_eq!(svg.matches("<title>process ").count(), 2, "{svg}");
+}
+
+#[test]
+fn colours_tell_whose_code_a_frame_is() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    let own = Call("run", "/home/ada/run.py", 1, 2);
+    let numpy = Call(
+        "dot",
+        "/v/lib/python3.11/site-packages/numpy/linalg.py",
+        1,
+        2,
+    );
+    let json = Call("loads", "/usr/lib/python3.11/json/decoder.py", 1, 2);
+    build.sample(0, &[own, numpy], 1_000_000);
+    build.sample(0, &[own, json], 1_000_000);
+    let svg = text(Format::FlameGraph, &build.profile);
+    let fill = |name: &str| {
+        let (_, frame) = svg.split_once(&format!("<title>{name} (")).expect("drawn");
+        let (_, fill) = frame.split_once("fill=\"").expect("a colour");
+        fill.split_once('"').expect("a colour").0.to_owned()
+    };
+    let fills: std::collections::HashSet<_> = ["run", "dot", "loads", "all"].map(fill).into();
+    assert_eq!(fills.len(), 4);
+    for words in ["your code", "other packages", "standard library"] {
+        assert!(svg.contains(&format!(">{words}</text>")), "{words}");
+    }
+    assert!(!svg.contains(">native code</text>"));
+}
+
+#[test]
+fn a_wait_is_a_frame_of_a_flame_graph() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    let run = Call("run", "/run.py", 1, 1);
+    build.sample(0, &[run], 1_000_000);
+    let sleep = Sample {
+        ticks: 1,
+        wall: Nanos(1_000_000),
+        state: State::Sleep,
+        ..Sample::default()
+    };
+    build.run(0, &[run], sleep);
+    let svg = text(Format::FlameGraph, &build.profile);
+    assert!(
+        svg.contains("<title>[sleeping] (total 0.001 s, 50.00 %"),
+        "{svg}"
+    );
+    assert!(svg.contains(">waiting</text>"));
 }

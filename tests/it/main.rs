@@ -1,6 +1,11 @@
 //! Tests that need no Python: files, the command line, ordinary processes, the architecture.
 
+#[path = "../support/mod.rs"]
+#[macro_use]
+mod support;
+
 mod architecture;
+mod call_tree;
 mod cli;
 mod damage;
 mod diff;
@@ -8,7 +13,7 @@ mod export;
 mod fake_interpreter;
 mod filter;
 mod findings;
-mod image_format;
+mod first_screen;
 mod images;
 mod launch;
 mod line_tables;
@@ -19,8 +24,10 @@ mod over_ranks;
 mod process;
 mod profile;
 mod rates;
+mod recent;
 mod recording;
 mod source_reader;
 mod stacks;
 mod talk;
+mod timeline;
 mod virtual_target;

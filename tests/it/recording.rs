@@ -4,6 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use rsamp::profile::annotation::Annotation;
+use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
 use rsamp::profile::event::{
     Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode, Process,
     ProcessId, RateSpan, Sample, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
@@ -66,6 +67,12 @@ fn assert_equal(a: &Profile, b: &Profile) {
     assert_eq!(a.frames(), b.frames());
     assert_eq!(a.stacks(), b.stacks());
     assert_eq!(a.rows(), b.rows());
+    let sets = |profile: &Profile| {
+        let rows = profile.rows().iter();
+        let sets = rows.map(|row| profile.attributes(row.attributes?).cloned());
+        sets.collect::<Vec<_>>()
+    };
+    assert_eq!(sets(a), sets(b));
     assert_eq!(a.thread_totals(), b.thread_totals());
     assert_eq!(a.lost(), b.lost());
     assert_eq!(a.timeline(), b.timeline());
@@ -86,6 +93,7 @@ enum Step {
     Frame(String, Option<String>, Option<u32>, Option<u32>),
     Stack(Option<u32>, u32),
     Sample(u32, Option<u32>, u32, [u64; 4], State, [u64; 4]),
+    Attributes(Option<String>, Option<String>),
     Usage(u32, [Option<u64>; 14]),
     Missing(u32, String),
     Skipped(u64),
@@ -140,6 +148,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(thread, stack, ticks, times, state, more)| {
                 Step::Sample(thread, stack, ticks, times, state, more)
             }),
+        2 => (of(text()), of(text())).prop_map(|(task, class)| Step::Attributes(task, class)),
         2 => (any::<u32>(), prop::collection::vec(of(any::<u64>()), 14))
             .prop_map(|(process, of)| Step::Usage(process, of.try_into().expect("14"))),
         1 => (any::<u32>(), text()).prop_map(|(process, why)| Step::Missing(process, why)),
@@ -176,6 +185,7 @@ struct Made {
     threads: Vec<Thread>,
     frames: u32,
     stacks: u32,
+    attributes: u32,
 }
 
 impl Made {
@@ -273,7 +283,18 @@ impl Made {
                     grown_bytes: more[2],
                     shrunk_bytes: more[3],
                     unsure_bytes: more[2] / 2,
+                    attributes: choose(more[3] as u32, self.attributes)
+                        .filter(|_| ticks % 3 > 0)
+                        .map(AttributesId::new),
                 })
+            }
+            Step::Attributes(task, class) => {
+                let known = [(Attribute::Task, task), (Attribute::NativeClass, class)];
+                let known = known
+                    .into_iter()
+                    .filter_map(|(of, value)| Some((of, value?)));
+                let id = AttributesId::new(next(&mut self.attributes));
+                Event::Attributes(id, Attributes(known.collect()))
             }
             Step::Usage(process, of) => {
                 Event::Usage(usage(ProcessId(choose(process, self.processes)?), of))
@@ -296,7 +317,7 @@ impl Made {
                 count,
             }),
             Step::Undetermined(cause, count) => Event::Undetermined(cause, count),
-            Step::Stopped(stops) => Event::Stopped(stops),
+            Step::Stopped(stops) => Event::Pauses(stops),
         })
     }
 }
@@ -648,6 +669,58 @@ fn merged_processes_are_told_apart() {
     assert_eq!(profile.totals().samples, 8);
     assert_eq!(profile.duration(), Nanos(5000));
     assert_eq!(profile.lost()[&LostCause::Torn], 6);
+}
+
+/// A set that two recordings have is one, and samples that differ in nothing but their sets stay apart.
+#[test]
+fn equal_attributes_of_merged_recordings_are_one_set() {
+    let set = |task: &str| Attributes([(Attribute::Task, task.to_owned())].into());
+    let recording = |tasks: [&str; 2]| {
+        let mut events = small();
+        let end = events.pop().expect("the end");
+        let sets = (0..).map(AttributesId::new).zip(tasks.map(set));
+        events.extend(sets.map(|(id, set)| Event::Attributes(id, set)));
+        for id in [0, 1, 1] {
+            events.push(Event::Sample(Sample {
+                at: Nanos(3000),
+                ticks: 1,
+                wall: Nanos(10),
+                attributes: Some(AttributesId::new(id)),
+                ..Sample::default()
+            }));
+        }
+        events.push(end);
+        events
+    };
+    let mut profile = Profile::default();
+    let mut merger = Merger::default();
+    for tasks in [["load", "save"], ["save", "load"]] {
+        merger.begin();
+        for event in recording(tasks) {
+            merger.apply(event, &mut |event| profile.apply(event));
+        }
+    }
+    merger.finish(&mut |event| profile.apply(event));
+    assert_eq!(profile.rejected(), 0);
+    let rows = profile.rows().iter();
+    let tasks: Vec<(u32, &Attributes, u64)> = rows
+        .filter_map(|row| {
+            let set = profile.attributes(row.attributes?)?;
+            Some((row.thread.0, set, row.totals.wall.0))
+        })
+        .collect();
+    let (load, save) = (set("load"), set("save"));
+    assert_eq!(
+        tasks,
+        [
+            (0, &load, 10),
+            (0, &save, 20),
+            (1, &save, 10),
+            (1, &load, 20)
+        ]
+    );
+    assert_eq!(profile.attributes(AttributesId::new(1)), Some(&save));
+    assert_eq!(profile.attributes(AttributesId::new(2)), None);
 }
 
 /// Of two runs, one after the other, the second one's times go on where the clock of the machine says.

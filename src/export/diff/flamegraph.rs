@@ -2,27 +2,36 @@
 //!
 //! It has two parts, side by side, which a click enlarges. In the first, widths are the times of the
 //! new recording: red frames have more time of their own than before, blue ones less, the deeper the
-//! more. There, what is gone altogether would have no width. So the second part shows, as wide as it
+//! more. There, what is gone altogether would have no width. So the second part, "only before", shows, as wide as it
 //! is, all time that stacks have lost, in blue: what is gone and what is less. Together they are as
 //! wide as all that was in either recording, and nothing is lost.
 //!
 //! Threads and processes are put together: their ids differ from run to run.
 
+use std::collections::HashMap;
 use std::io;
 
-use inferno::flamegraph::color::BackgroundColor;
-use inferno::flamegraph::{Options, TextTruncateDirection, from_lines};
+use inferno::flamegraph::color::Color;
 
 use super::Names;
-use crate::export::flamegraph::{MAX_DEPTH, MIN_WIDTH, write_notice};
+use crate::export::flame_page::{self, Drawn, MIN_WIDTH, Page, write_notice};
+use crate::export::flamegraph::MAX_DEPTH;
 use crate::export::tree::in_units;
 use crate::export::words::labels;
+use crate::export::words::paths::Shortener;
 use crate::profile::Profile;
 use crate::profile::diff::{Diff, Scale};
 use crate::profile::event::Nanos;
+use crate::profile::functions::Function;
+
+const MILLISECONDS: &str = "ms";
 
 /// inferno shows whole numbers only: from so many nanoseconds on they are milliseconds.
 const MILLISECONDS_FROM_NS: u64 = 10_000_000_000;
+
+/// The deepest colours that inferno gives to a growing and a shrinking frame (`color_scale`).
+const MORE: Color = Color::new(255, 100, 100);
+const LESS: Color = Color::new(100, 100, 255);
 
 /// Writes the SVG.
 ///
@@ -32,32 +41,58 @@ pub(super) fn write(diff: &Diff<'_>, names: &Names, out: &mut dyn io::Write) -> 
     let title = labels::clean(&format!("{} → {}", names.base, names.new));
     let mut tree = Tree::of(diff);
     if tree.widths().sum::<u64>() == 0 {
-        let nothing = format!("no {} time was seen in either", diff.view());
-        return write_notice(&[title, subtitle(diff, false), nothing], out);
+        let nothing = format!("no {} time was seen in either", diff.mode());
+        return write_notice(&[title, more(diff, false), nothing], out);
     }
     let too_deep = tree.prune();
     let lines = tree.lines(names);
-    let mut options = Options::default();
-    options.title = title;
-    options.subtitle = Some(subtitle(diff, too_deep));
-    options.count_name = tree.unit.to_owned();
-    options.min_width = MIN_WIDTH * 100.0;
-    options.bgcolors = Some(BackgroundColor::Grey);
-    options.text_truncate_direction = TextTruncateDirection::Right;
-    // Keeps our order, reversed.
-    options.flame_chart = true;
-    from_lines(&mut options, lines.iter().rev().map(String::as_str), out)
+    let page = Page {
+        title,
+        subtitle: subtitle(diff),
+        more: more(diff, too_deep),
+        legend: vec![
+            (MORE, "more time of its own than before"),
+            (LESS, "less time of its own, or only before"),
+        ],
+        direction: inferno::flamegraph::Direction::Inverted,
+        palette: None,
+        describe: &|frame| describe(frame, &tree),
+    };
+    flame_page::draw(&lines, page, out)
 }
 
-fn subtitle(diff: &Diff<'_>, too_deep: bool) -> String {
+/// The file and line, total time, and change of the self time of a frame.
+fn describe(frame: &Drawn, tree: &Tree) -> String {
+    let units_per_second = match tree.unit {
+        MILLISECONDS => 1e3,
+        _ => 1e6,
+    };
+    let path = tree.paths.get(&frame.label);
+    let path = path.map(|path| format!("{path} · ")).unwrap_or_default();
+    let total = frame.total as f64 / units_per_second;
+    let percent = 100.0 * frame.total as f64 / frame.whole.max(1) as f64;
+    let change = frame.change_percent.map(|change| {
+        let seconds = change / 100.0 * frame.whole as f64 / units_per_second;
+        format!(" · self time {seconds:+.3} s")
+    });
+    let change = change.unwrap_or_default();
+    format!("{path}total {total:.3} s, {percent:.2} %{change}")
+}
+
+/// How much time there was.
+fn subtitle(diff: &Diff<'_>) -> String {
     let seconds = |profile: &Profile| {
-        let whole = profile.totals().time(diff.view());
+        let whole = profile.totals().time(diff.mode());
         format!("{:.2} s", whole.seconds())
     };
+    let (before, after) = (seconds(diff.base()), seconds(diff.new_profile()));
+    format!("{} time · before {before} · after {after}", diff.mode())
+}
+
+/// What else there is to say.
+fn more(diff: &Diff<'_>, too_deep: bool) -> String {
     let mut parts = vec![
-        format!("{} time", diff.view()),
-        format!("before {}", seconds(diff.base())),
-        format!("after {}", seconds(diff.new_profile())),
+        subtitle(diff),
         lost(diff),
         "red: more than before, blue: less".to_owned(),
     ];
@@ -82,6 +117,8 @@ fn lost(diff: &Diff<'_>) -> String {
 /// The stacks of both recordings with their labels, in whole units of time.
 struct Tree {
     labels: Vec<String>,
+    /// Of a label, the file and line that it stands for.
+    paths: HashMap<String, String>,
     parents: Vec<Option<usize>>,
     /// By node: before and after, in the node itself.
     times: Vec<[u64; 2]>,
@@ -92,7 +129,8 @@ impl Tree {
     fn of(diff: &Diff<'_>) -> Tree {
         let nodes = diff.stacks().nodes();
         let functions = (0..).map_while(|id| diff.function(id)?.function());
-        let of_functions = labels::of_functions(&functions.collect::<Vec<_>>());
+        let functions: Vec<Function<'_>> = functions.collect();
+        let of_functions = labels::of_functions(&functions);
         let label = |function: Option<usize>| match function.and_then(|id| of_functions.get(id)) {
             Some(label) => label.clone(),
             None => labels::NO_PYTHON_FRAMES.to_owned(),
@@ -102,11 +140,12 @@ impl Tree {
         let whole: u64 = base.iter().chain(&new).map(|time| time.0).sum();
         let (unit, unit_ns) = match whole {
             ..MILLISECONDS_FROM_NS => ("µs", 1000),
-            _ => ("ms", 1_000_000),
+            _ => (MILLISECONDS, 1_000_000),
         };
         let times = in_units(&base, unit_ns).into_iter();
         Tree {
             labels: nodes.iter().map(|node| label(node.function)).collect(),
+            paths: paths(&functions, &of_functions),
             parents: nodes.iter().map(|node| node.parent).collect(),
             times: times
                 .zip(in_units(&new, unit_ns))
@@ -153,7 +192,7 @@ impl Tree {
     /// width: a loss of 5 is `10 5`.
     fn lines(&self, names: &Names) -> Vec<String> {
         let after = labels::clean(&format!("after: {}", names.new));
-        let lost = labels::clean(&format!("lost since {}", names.base));
+        let gone = labels::clean(&format!("only before: {}", names.base));
         let mut lines = Vec::new();
         self.visit(|path, [base, new]| {
             if base + new > 0 {
@@ -163,7 +202,7 @@ impl Tree {
         self.visit(|path, [base, new]| {
             let loss = base.saturating_sub(new);
             if loss > 0 {
-                lines.push(format!("{lost};{path} {} {loss}", 2 * loss));
+                lines.push(format!("{gone};{path} {} {loss}", 2 * loss));
             }
         });
         lines
@@ -196,6 +235,17 @@ impl Tree {
             todo.extend(deeper);
         }
     }
+}
+
+/// Of each label, the file and line of its function.
+fn paths(functions: &[Function<'_>], labels: &[String]) -> HashMap<String, String> {
+    let shortener = Shortener::of(functions.iter().filter_map(|function| function.file));
+    let path = |(function, label): (&Function<'_>, &String)| {
+        let file = labels::one_line(shortener.shorten(function.file?));
+        let line = function.first_line.map(|line| format!(":{line}"));
+        Some((label.clone(), file + &line.unwrap_or_default()))
+    };
+    functions.iter().zip(labels).filter_map(path).collect()
 }
 
 fn add(sum: &mut [u64; 2], times: [u64; 2]) {

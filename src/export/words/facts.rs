@@ -28,15 +28,16 @@ pub(crate) fn cores(totals: &Totals) -> Option<f64> {
     (wall > 0.0).then(|| busy(totals).seconds() / wall)
 }
 
-/// How many cores the processes may use; where they differ, the most. `None`: not known.
-pub(crate) fn usable_cores(profile: &Profile) -> Option<u32> {
+/// How many cores one process may use; where processes differ, the most. `None`: not known.
+pub(crate) fn most_cores_of_a_process(profile: &Profile) -> Option<u32> {
     let known = profile.processes().iter().filter_map(|p| p.usable_cpus);
     known.max()
 }
 
 /// `CPU time: 12.3 s, 3.1 of 16 cores busy`
 pub(crate) fn cores_in_words(profile: &Profile, totals: &Totals) -> String {
-    let of = usable_cores(profile).map_or_else(String::new, |cores| format!(" of {cores}"));
+    let of =
+        most_cores_of_a_process(profile).map_or_else(String::new, |cores| format!(" of {cores}"));
     let cores = cores(totals).unwrap_or_default();
     let cpu = significant(busy(totals).seconds());
     let each = match profile.threads().len() {

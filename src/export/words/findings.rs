@@ -1,126 +1,308 @@
-//! Turns what stands out in a profile into sentences.
+//! Turns what stands out in a profile into sentences: what, how much, where, and what to do.
 
+use super::escape::visible;
 use super::table::place;
-use crate::export::words::number::{grouped, size};
+use crate::export::words::number::size;
 use crate::export::words::paths::Shortener;
-use crate::export::words::units::significant;
+use crate::export::words::units::rough_seconds;
 use crate::profile::Profile;
-use crate::profile::findings::{Finding, HotLine, findings};
+use crate::profile::event::{Nanos, State};
+use crate::profile::findings::{Compiler, Crowd, Finding, HotLine, ImportedModule, findings};
 
-/// One sentence each, without a full stop; at most five.
+/// So many modules are named of those imported.
+const MAX_MODULES: usize = 3;
+
+/// A module that takes less of the imports is not named.
+const MIN_MODULE_SHARE: f64 = 0.1;
+
+/// One state that has this part of the waits is told alone.
+const ONE_STATE: f64 = 0.8;
+
+/// A longer command line is cut, in characters.
+const MAX_COMMAND: usize = 40;
+
+/// One sentence each, without a full stop; the one that costs most first.
 #[must_use]
 pub fn sentences(profile: &Profile) -> Vec<String> {
     let files = profile.frames().iter();
     let shortener = Shortener::of(files.filter_map(|frame| frame.file.as_deref()));
-    let found = findings(profile);
-    found.iter().map(|found| words(found, &shortener)).collect()
+    let words = Words { shortener };
+    findings(profile).iter().map(|it| words.of(it)).collect()
 }
 
-/// Where a finding is, as `tell` puts it; nothing where no line is known.
-fn at(
-    shortener: &Shortener,
-    line: &Option<HotLine<'_>>,
-    tell: &dyn Fn(String, &HotLine<'_>) -> String,
-) -> String {
-    let place = |line: &HotLine<'_>| place(shortener, &line.function, line.line);
-    line.as_ref()
-        .map_or_else(String::new, |line| tell(place(line), line))
+struct Words {
+    shortener: Shortener,
+}
+
+impl Words {
+    fn of(&self, finding: &Finding<'_>) -> String {
+        match finding {
+            Finding::MemoryNearLimit { .. } | Finding::MemoryGrows { .. } => self.memory(finding),
+            Finding::GilBound {
+                threads,
+                waited,
+                share,
+                line,
+            } => {
+                let (threads, waited) = (count(*threads, "thread"), rough_seconds(*waited));
+                let share = percent(*share);
+                let line = self.at(line, &|place, line| {
+                    let blocked = rough_seconds(Nanos(line.amount));
+                    format!("; {place} held it while others waited {blocked} s")
+                });
+                format!(
+                    "the GIL is the bottleneck for {threads}: {waited} s of waiting, {share} of the time \
+                     in which they wanted to run{line}: processes do not share it"
+                )
+            }
+            Finding::Waits {
+                share,
+                states,
+                threads,
+                line,
+            } => {
+                let whose = match threads {
+                    1 => "the main thread's time",
+                    _ => "the main threads' time",
+                };
+                let line = self.at(line, &|place, line| {
+                    format!(", {} of it in {place}", percent(line.share))
+                });
+                let (share, what) = (percent(*share), waiting(*share, states));
+                format!("{share} of {whose} is {what}{line}: --mode cpu shows the rest")
+            }
+            Finding::Imports { .. } | Finding::Compiling { .. } | Finding::BuildSteps { .. } => {
+                self.preparing(finding)
+            }
+            Finding::FewCores { .. } | Finding::Oversubscribed { .. } => self.cores(finding),
+        }
+    }
+
+    /// Where a finding is, as `tell` puts it; nothing where no line is known.
+    fn at(
+        &self,
+        line: &Option<HotLine<'_>>,
+        tell: &dyn Fn(String, &HotLine<'_>) -> String,
+    ) -> String {
+        let told = line.as_ref().map(|line| tell(self.place(line), line));
+        told.unwrap_or_default()
+    }
+
+    fn place(&self, line: &HotLine<'_>) -> String {
+        place(&self.shortener, &line.function, line.line)
+    }
+
+    /// Of memory near its limit and of memory that grows; nothing of other findings.
+    fn memory(&self, finding: &Finding<'_>) -> String {
+        match finding {
+            Finding::MemoryNearLimit { peak, limit, line } => {
+                let share = percent(*peak as f64 / *limit as f64);
+                let (peak, limit) = (size(*peak), size(*limit));
+                let line = self.at(line, &|place, line| {
+                    format!("; {place} retains most, likely {}", size(line.amount))
+                });
+                format!(
+                    "memory peaked at {peak}, {share} of the limit of {limit}{line}: a larger \
+                     input needs a higher limit"
+                )
+            }
+            Finding::MemoryGrows {
+                from,
+                to,
+                time,
+                line,
+                ..
+            } => {
+                let line = self.at(line, &|place, line| {
+                    format!("; {place} retains most, likely {}", size(line.amount))
+                });
+                let (from, to, time) = (size(*from), size(*to), rough_seconds(*time));
+                format!(
+                    "memory keeps growing, from {from} to {to} in {time} s{line}: rsamp report \
+                     --memory shows the lines"
+                )
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// Of what a program does before it works; nothing of other findings.
+    fn preparing(&self, finding: &Finding<'_>) -> String {
+        match finding {
+            Finding::Imports {
+                time,
+                whole,
+                threads,
+                modules,
+            } => {
+                let of = part_of(*time, *whole, *threads);
+                let modules = self.modules(modules, *time, *threads);
+                format!("importing takes {of}{modules}; import later what not every run needs")
+            }
+            Finding::Compiling {
+                compiler,
+                time,
+                whole,
+                threads,
+                line,
+            } => {
+                let line = self.at(line, &|place, line| {
+                    format!(", {} of it for {place}", percent(line.share))
+                });
+                let of = part_of(*time, *whole, *threads);
+                let (what, advice) = compiling(*compiler);
+                format!("{what} takes {of}{line}: {advice}")
+            }
+            Finding::BuildSteps {
+                time,
+                whole,
+                command,
+            } => {
+                let of = part_of(*time, *whole, 1);
+                let command = shortened(command);
+                format!("building takes {of} (`{command}`): build before the job")
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// Of too few and of too many cores; nothing of other findings.
+    fn cores(&self, finding: &Finding<'_>) -> String {
+        match finding {
+            Finding::FewCores { busy, usable, line } => {
+                let line = self.at(line, &|place, line| {
+                    format!("; {} of the CPU time is in {place}", percent(line.share))
+                });
+                format!("{busy:.1} of {usable} usable cores busy{line}")
+            }
+            Finding::Oversubscribed {
+                crowd,
+                runnable,
+                usable,
+                share,
+                line,
+            } => {
+                let share = percent(*share);
+                let on = format!(
+                    "on {} in {share} of the readings",
+                    count(*usable as usize, "CPU")
+                );
+                match crowd {
+                    Crowd::Ranks(ranks) => {
+                        format!("{ranks} ranks {on}: start {usable}, or ask for {ranks} CPUs")
+                    }
+                    Crowd::Processes(processes) => {
+                        format!(
+                            "{processes} processes {on}: run {usable} at a time (a pool of {usable})"
+                        )
+                    }
+                    Crowd::Threads(_) => format!(
+                        "{runnable:.0} threads want to run {on}: run {usable} at a time (a pool of {usable})"
+                    ),
+                    Crowd::NativeThreads(processes) => {
+                        let line = self.at(line, &|place, _| format!("; they work for {place}"));
+                        let each = (usable / processes).max(1);
+                        let whose = match processes {
+                            1 => String::new(),
+                            processes => format!(" of {processes} processes"),
+                        };
+                        format!(
+                            "{runnable:.0} threads{whose} want to run {on}{line}: OMP_NUM_THREADS={each} \
+                             may be faster"
+                        )
+                    }
+                }
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// `: pandas 2.9 s (run.py:2), numpy 0.80 s (run.py:1)`
+    fn modules(&self, modules: &[ImportedModule<'_>], whole: Nanos, threads: usize) -> String {
+        let named = modules.iter().filter_map(|module| {
+            let is_much = module.time.seconds() >= MIN_MODULE_SHARE * whole.seconds();
+            let name = module.name.as_deref().filter(|_| is_much)?;
+            Some((name, module))
+        });
+        let words = named.take(MAX_MODULES).map(|(name, module)| {
+            let time = rough_seconds(Nanos(module.time.0 / threads.max(1) as u64));
+            let file = module.line.function.file;
+            let file = file.map(|file| visible(self.shortener.shorten(file)));
+            let at = match (file, module.line.line) {
+                // Not of what Python imports itself when it starts.
+                (Some(file), Some(line)) if !file.starts_with('<') => format!(" ({file}:{line})"),
+                _ => String::new(),
+            };
+            format!("{} {time} s{at}", visible(name))
+        });
+        let words: Vec<String> = words.collect();
+        match words.as_slice() {
+            [] => String::new(),
+            words => format!(": {}", words.join(", ")),
+        }
+    }
+}
+
+/// `4.1 of 6.0 s`; of several threads the average.
+fn part_of(time: Nanos, whole: Nanos, threads: usize) -> String {
+    let each = |time: Nanos| rough_seconds(Nanos(time.0 / threads.max(1) as u64));
+    let average = match threads {
+        0 | 1 => String::new(),
+        threads => format!(" (average of {threads} threads)"),
+    };
+    format!("{} of {} s{average}", each(time), each(whole))
+}
+
+/// What most of the waiting is for, or each with its part.
+fn waiting(whole: f64, states: &[(State, f64)]) -> String {
+    match states {
+        [(state, share), ..] if *share >= ONE_STATE * whole => state.to_string(),
+        states => {
+            let worth = states.iter().filter(|(_, share)| *share >= 0.1 * whole);
+            let each = worth.map(|(state, share)| format!("{} {state}", percent(*share)));
+            format!("waiting ({})", each.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// Who compiles, and what a user can do.
+fn compiling(compiler: Compiler) -> (&'static str, &'static str) {
+    match compiler {
+        Compiler::Numba => (
+            "compiling with numba",
+            "@njit(cache=True) keeps what is compiled",
+        ),
+        Compiler::Torch => ("torch.compile", "only the first steps pay it"),
+        Compiler::Jax => (
+            "compiling with jax",
+            "JAX_COMPILATION_CACHE_DIR keeps what is compiled",
+        ),
+        Compiler::Extension => (
+            "building extension modules",
+            "build them before the program runs",
+        ),
+        Compiler::Regex => (
+            "compiling regular expressions",
+            "compile each once (re.compile) and keep it",
+        ),
+    }
+}
+
+fn shortened(command: &str) -> String {
+    let line = visible(command);
+    match line.char_indices().nth(MAX_COMMAND) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }
 
 fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 
-fn words(finding: &Finding<'_>, shortener: &Shortener) -> String {
-    match finding {
-        Finding::MemoryNearLimit { peak, limit, line } => {
-            let share = percent(*peak as f64 / *limit as f64);
-            let (peak, limit) = (size(*peak), size(*limit));
-            let line = at(shortener, line, &|place, line| {
-                format!("; it grew most in {place}, by {}", size(line.amount))
-            });
-            format!("memory peaked at {peak}, {share} of the limit of {limit}{line}")
-        }
-        Finding::GilBound {
-            threads,
-            waited,
-            share,
-            line,
-        } => {
-            let (threads, waited) = (plural(*threads), significant(waited.seconds()));
-            let share = percent(*share);
-            let line = at(shortener, line, &|place, line| {
-                let blocked = significant(line.amount as f64 / 1e9);
-                format!("; {place} held it while others waited {blocked} s")
-            });
-            format!(
-                "the GIL is the bottleneck for {threads}: {waited} s of waiting, {share} of the time \
-                 in which they wanted to run{line}"
-            )
-        }
-        Finding::Waits { state, share, line } => {
-            let line = at(shortener, line, &|place, line| {
-                format!(", {} of it in {place}", percent(line.share))
-            });
-            format!(
-                "{} of the main thread's time is {state}{line}",
-                percent(*share)
-            )
-        }
-        Finding::Imports { time, share, line } => {
-            let (share, time) = (percent(*share), significant(time.seconds()));
-            let line = at(shortener, line, &|place, line| {
-                format!(", {} of them for {place}", percent(line.share))
-            });
-            format!("{share} of the time goes to imports ({time} s){line}")
-        }
-        Finding::FewCores { .. } | Finding::Oversubscribed { .. } => of_cores(finding, shortener),
-        Finding::FewSamples {
-            samples,
-            share,
-            error,
-        } => {
-            let (samples, error) = (grouped(*samples), 100.0 * error);
-            let share = 100.0 * share;
-            format!(
-                "few samples for the digits shown: by {samples} of them, {share:.1} % is \
-                 ± {error:.1} (95 %, if each stood for itself)"
-            )
-        }
-    }
-}
-
-/// Of too few and of too many cores; nothing of other findings.
-fn of_cores(finding: &Finding<'_>, shortener: &Shortener) -> String {
-    match finding {
-        Finding::FewCores { busy, usable, line } => {
-            let line = at(shortener, line, &|place, line| {
-                format!("; {} of the CPU time is in {place}", percent(line.share))
-            });
-            format!("{busy:.1} of {usable} usable cores busy{line}")
-        }
-        Finding::Oversubscribed {
-            runnable,
-            usable,
-            share,
-            line,
-        } => {
-            let share = percent(*share);
-            let line = at(shortener, line, &|place, _| {
-                format!("; they work for {place}")
-            });
-            format!(
-                "more threads want to run than there are cores: {runnable:.0} for {usable} in {share} \
-                 of the readings{line}; fewer (OMP_NUM_THREADS) may be faster"
-            )
-        }
-        _ => String::new(),
-    }
-}
-
-fn plural(threads: usize) -> String {
-    match threads {
-        1 => "1 thread".to_owned(),
-        threads => format!("{threads} threads"),
+fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
     }
 }

@@ -22,11 +22,11 @@ const MAX_NAME_CHARS: usize = 200;
 const MAX_COMMAND_CHARS: usize = 80;
 
 /// The label of each function, `name (file:line)`, where the file is shown by as many of its last
-/// components as it takes to tell functions apart.
+/// components as it takes to tell functions apart. Imports go without, where one component is enough.
 pub(crate) fn of_functions(functions: &[Function<'_>]) -> Vec<String> {
     let mut labels = vec![String::new(); functions.len()];
     let mut open: Vec<usize> = (0..labels.len()).collect();
-    for components in [1, 2, 4, usize::MAX] {
+    for components in [0, 1, 2, 4, usize::MAX] {
         let mut seen = HashMap::new();
         for id in &open {
             labels[*id] = of_function(&functions[*id], components);
@@ -39,6 +39,10 @@ pub(crate) fn of_functions(functions: &[Function<'_>]) -> Vec<String> {
 
 fn of_function(function: &Function<'_>, components: usize) -> String {
     let name = clean(function.name);
+    if components == 0 && function.is_import() {
+        return name;
+    }
+    let components = components.max(1);
     match (function.file, function.first_line) {
         (Some(file), Some(line)) => format!("{name} ({}:{line})", clean(tail(file, components))),
         (Some(file), None) => format!("{name} ({})", clean(tail(file, components))),
@@ -72,7 +76,31 @@ pub(crate) fn thread_name(thread: &Thread) -> String {
     }
 }
 
-fn bare_thread_name(thread: &Thread) -> String {
+/// Its name, with `*` for each number in it: threads of one pool have one pattern. Of `Thread-7 (serve)`, as Python
+/// names threads from 3.10 on, the function.
+pub(crate) fn thread_pattern(thread: &Thread) -> String {
+    let name = bare_thread_name(thread);
+    let inner = name.strip_prefix("Thread-").and_then(|rest| {
+        let (number, function) = rest.split_once(" (")?;
+        let is_number = number.chars().all(|c| c.is_ascii_digit());
+        function.strip_suffix(')').filter(|_| is_number)
+    });
+    if let Some(function) = inner {
+        return function.to_owned();
+    }
+    let mut pattern = String::new();
+    for c in name.chars() {
+        match c.is_ascii_digit() {
+            true if pattern.ends_with('*') => {}
+            true => pattern.push('*'),
+            false => pattern.push(c),
+        }
+    }
+    pattern
+}
+
+/// `NAME`.
+pub(crate) fn bare_thread_name(thread: &Thread) -> String {
     match (&thread.name, thread.is_main) {
         (Some(name), _) => clean(name),
         (None, true) => "MainThread".to_owned(),

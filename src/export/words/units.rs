@@ -33,3 +33,13 @@ pub(crate) fn significant(seconds: f64) -> String {
     };
     format!("{seconds:.0$}", decimals.clamp(0.0, 9.0) as usize)
 }
+
+/// Seconds for a sentence, with two digits or, of much time, whole: `0.25`, `4.1`, `73`.
+pub(crate) fn rough_seconds(time: Nanos) -> String {
+    let decimals = match time.0 {
+        0..995_000_000 => 2,
+        995_000_000..9_950_000_000 => 1,
+        _ => 0,
+    };
+    format!("{:.decimals$}", time.seconds())
+}

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::Finding;
-use super::own_lines::OwnLines;
-use crate::profile::Profile;
-use crate::profile::cores::{cores_busy, usable_cores, usable_of_host};
+use super::finding::{Crowd, Finding};
+use super::hot_line;
+use super::scope::Scope;
+use crate::profile::cores::{usable_cores, usable_of_host};
 use crate::profile::event::{Nanos, ProcessId, Usage};
+use crate::profile::{Profile, Totals};
 
 /// With fewer cores there is little to gain.
 const MIN_CORES: u32 = 4;
@@ -23,41 +24,67 @@ const MIN_OVER_SHARE: f64 = 0.3;
 /// With fewer readings it may be chance.
 const MIN_READINGS: usize = 5;
 
+/// Of which part of the CPU time threads without Python frames must have used, to be those that are too many.
+const MIN_NATIVE_SHARE: f64 = 0.1;
+
 /// What was read of a process longer ago says nothing of now, unless it is read as rarely.
 const STALE: Nanos = Nanos(1_000_000_000);
 
 /// Whether most of the cores are idle.
-pub(super) fn few<'p>(profile: &'p Profile, lines: &OwnLines<'p>) -> Option<Finding<'p>> {
-    let usable = usable_cores(profile)?;
-    let busy = cores_busy(profile);
+pub(super) fn few<'p>(scope: &Scope<'p>) -> Option<Finding<'p>> {
+    let usable = usable_cores(scope.profile)?;
+    let busy = scope.cores_busy();
     let is_few = busy >= MIN_BUSY && busy <= MAX_BUSY_SHARE * f64::from(usable);
     (usable >= MIN_CORES && is_few).then(|| Finding::FewCores {
         busy,
         usable,
-        line: lines.hottest(|row| (row.totals.cpu + row.totals.helpers_cpu).0),
+        line: hot_line::of_rows(&scope.lines, scope.rows(), |row| {
+            (row.totals.cpu + row.totals.helpers_cpu).0
+        }),
     })
 }
 
+/// When more threads wanted to run than may.
+struct Crowded {
+    /// How many threads, on average.
+    runnable: f64,
+    /// Of how many processes, most often.
+    processes: u32,
+    /// On how many cores.
+    usable: u32,
+    /// In which part of the readings.
+    share: f64,
+    /// Whether the processes are ranks.
+    are_ranks: bool,
+    /// Whether threads without Python frames worked.
+    are_native: bool,
+}
+
 /// Whether on some host more threads want to run than may.
-pub(super) fn oversubscribed<'p>(
-    profile: &'p Profile,
-    lines: &OwnLines<'p>,
-) -> Option<Finding<'p>> {
+pub(super) fn oversubscribed<'p>(scope: &Scope<'p>) -> Option<Finding<'p>> {
     let mut by_host: BTreeMap<&Option<String>, Vec<&Usage>> = BTreeMap::new();
-    for usage in profile.usage() {
-        let process = profile.process(usage.process)?;
+    for usage in scope.usage() {
+        let process = scope.profile.process(usage.process)?;
         by_host.entry(&process.host).or_default().push(usage);
     }
-    let ends = ends(profile);
+    let ends = ends(scope.profile);
     let found = by_host
         .values()
-        .filter_map(|usage| of_host(profile, usage, &ends));
-    let (runnable, usable, share) = found.max_by(|a, b| a.2.total_cmp(&b.2))?;
+        .filter_map(|usage| of_host(scope, usage, &ends));
+    let most = found.max_by(|a, b| a.share.total_cmp(&b.share))?;
+    let processes = most.processes.max(1);
+    let crowd = match (most.are_native, processes > most.usable) {
+        (true, _) => Crowd::NativeThreads(processes),
+        (false, true) if most.are_ranks => Crowd::Ranks(processes),
+        (false, true) => Crowd::Processes(processes),
+        (false, false) => Crowd::Threads(processes),
+    };
     Some(Finding::Oversubscribed {
-        runnable,
-        usable,
-        share,
-        line: lines.hottest(|row| row.totals.helpers_cpu.0),
+        crowd,
+        runnable: most.runnable,
+        usable: most.usable,
+        share: most.share,
+        line: hot_line::of_rows(&scope.lines, scope.rows(), |row| row.totals.helpers_cpu.0),
     })
 }
 
@@ -76,12 +103,13 @@ fn ends(profile: &Profile) -> Vec<Nanos> {
     ends
 }
 
-/// How many threads were runnable when they were too many, on how many cores, and how often. A reading of a
-/// process that ended says nothing of what runs after it.
-fn of_host(profile: &Profile, usage: &[&Usage], ends: &[Nanos]) -> Option<(f64, u32, f64)> {
+/// Whether too many threads of a host wanted to run. A reading of a process that ended says nothing of what runs after it.
+fn of_host(scope: &Scope<'_>, usage: &[&Usage], ends: &[Nanos]) -> Option<Crowded> {
     let ids: BTreeSet<ProcessId> = usage.iter().map(|usage| usage.process).collect();
-    let processes = ids.into_iter().filter_map(|id| profile.process(id));
-    let usable = usable_of_host(processes.collect())?;
+    let processes = ids.iter().filter_map(|id| scope.profile.process(*id));
+    let processes: Vec<_> = processes.collect();
+    let are_ranks = processes.iter().any(|process| process.rank.is_some());
+    let usable = usable_of_host(processes)?;
     // Until when the last reading of each process holds.
     let mut latest: BTreeMap<ProcessId, (Nanos, Nanos, u32)> = BTreeMap::new();
     let (mut readings, mut over) = (0_usize, Vec::new());
@@ -99,14 +127,37 @@ fn of_host(profile: &Profile, usage: &[&Usage], ends: &[Nanos]) -> Option<(f64, 
         latest.insert(usage.process, (usage.at, holds_until, runnable));
         let of_now = latest.values();
         let of_now = of_now.filter(|(_, until, _)| *until >= usage.at);
-        let runnable: u64 = of_now.map(|(.., runnable)| u64::from(*runnable)).sum();
+        let of_now = of_now.map(|(.., runnable)| u64::from(*runnable));
+        let of_now: Vec<u64> = of_now.filter(|runnable| *runnable > 0).collect();
+        let runnable: u64 = of_now.iter().sum();
         readings += 1;
         if runnable > u64::from(usable) {
-            over.push(runnable as f64);
+            over.push((of_now.len() as u32, runnable as f64));
         }
     }
     let share = over.len() as f64 / readings.max(1) as f64;
     let is_many = readings >= MIN_READINGS && share >= MIN_OVER_SHARE;
-    let mean = over.iter().sum::<f64>() / over.len().max(1) as f64;
-    is_many.then_some((mean, usable, share))
+    let runnable: f64 = over.iter().map(|(_, runnable)| runnable).sum();
+    let middle = over.len() / 2;
+    let mut processes: Vec<u32> = over.iter().map(|(processes, _)| *processes).collect();
+    processes.sort_unstable();
+    is_many.then(|| Crowded {
+        runnable: runnable / over.len().max(1) as f64,
+        processes: processes.get(middle).copied().unwrap_or_default(),
+        usable,
+        share,
+        are_ranks,
+        are_native: is_native(scope, &ids),
+    })
+}
+
+/// Whether threads without Python frames used a good part of the CPU time of these processes.
+fn is_native(scope: &Scope<'_>, ids: &BTreeSet<ProcessId>) -> bool {
+    let threads = scope.threads();
+    let totals: Totals = threads
+        .filter(|(_, thread, _)| ids.contains(&thread.process))
+        .map(|(.., totals)| totals)
+        .sum();
+    let whole = totals.cpu + totals.helpers_cpu;
+    totals.helpers_cpu.seconds() > MIN_NATIVE_SHARE * whole.seconds()
 }

@@ -16,8 +16,47 @@ pub struct HotLine<'p> {
     pub share: f64,
 }
 
-/// Something that stands out.
+/// A package or module, and how long it takes to import it with all that it imports.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportedModule<'p> {
+    /// Its name; `None` where no line of it was seen.
+    pub name: Option<String>,
+    /// How long, over all threads.
+    pub time: Nanos,
+    /// The statement that imports it, in nanoseconds.
+    pub line: HotLine<'p>,
+}
+
+/// What compiles in a running Python program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Compiler {
+    /// numba, from Python to machine code.
+    Numba,
+    /// `torch.compile`, with or without its own back end.
+    Torch,
+    /// jax, through XLA.
+    Jax,
+    /// Cython and the build of extension modules.
+    Extension,
+    /// Regular expressions.
+    Regex,
+}
+
+/// What wants to run on too few CPUs.
 #[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Crowd {
+    /// So many ranks at once.
+    Ranks(u32),
+    /// So many processes at once.
+    Processes(u32),
+    /// Threads that run Python, of so many processes at once.
+    Threads(u32),
+    /// Threads without Python frames (OpenMP, BLAS), of so many processes at once.
+    NativeThreads(u32),
+}
+
+/// Something that stands out.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Finding<'p> {
     /// Memory came near its limit.
     MemoryNearLimit {
@@ -25,7 +64,20 @@ pub enum Finding<'p> {
         peak: u64,
         /// What the process may use, in bytes.
         limit: u64,
-        /// Where it grew most, in bytes.
+        /// Which line most likely retains most, in bytes.
+        line: Option<HotLine<'p>>,
+    },
+    /// Memory keeps growing.
+    MemoryGrows {
+        /// How much there was in the first part of the run, in bytes.
+        from: u64,
+        /// And in the last part.
+        to: u64,
+        /// How long the run is.
+        time: Nanos,
+        /// What the process may use, in bytes.
+        limit: Option<u64>,
+        /// Which line most likely retains most, in bytes.
         line: Option<HotLine<'p>>,
     },
     /// Threads wait for the GIL.
@@ -41,21 +93,47 @@ pub enum Finding<'p> {
     },
     /// Main threads wait for something else most of the time, and nobody else works.
     Waits {
-        /// What for.
-        state: State,
         /// The part of the main threads' time.
         share: f64,
+        /// What for, and the part of the main threads' time; the longest first.
+        states: Vec<(State, f64)>,
+        /// How many main threads.
+        threads: usize,
         /// Where, in nanoseconds.
         line: Option<HotLine<'p>>,
     },
     /// Imports take a good part of the time.
     Imports {
-        /// How long.
+        /// How long, over all threads that import.
         time: Nanos,
-        /// The part of the time of the threads that import.
-        share: f64,
+        /// The whole time of these threads.
+        whole: Nanos,
+        /// How many they are.
+        threads: usize,
+        /// What is imported, the longest first.
+        modules: Vec<ImportedModule<'p>>,
+    },
+    /// Something is compiled while the program runs.
+    Compiling {
+        /// By what.
+        compiler: Compiler,
+        /// How long, over all threads that compile.
+        time: Nanos,
+        /// The whole time of these threads.
+        whole: Nanos,
+        /// How many they are.
+        threads: usize,
         /// For which line, in nanoseconds.
         line: Option<HotLine<'p>>,
+    },
+    /// Processes that build or install something take a good part of the time.
+    BuildSteps {
+        /// How long any of them ran.
+        time: Nanos,
+        /// How long the recording is.
+        whole: Nanos,
+        /// The command line of the longest.
+        command: String,
     },
     /// Most of the cores are idle.
     FewCores {
@@ -68,7 +146,9 @@ pub enum Finding<'p> {
     },
     /// More threads are ready to run than there are cores.
     Oversubscribed {
-        /// How many, on average when there were too many.
+        /// What they are.
+        crowd: Crowd,
+        /// How many threads, on average when there were too many.
         runnable: f64,
         /// How many cores may be used.
         usable: u32,
@@ -77,13 +157,35 @@ pub enum Finding<'p> {
         /// For which line others work, in nanoseconds of CPU time.
         line: Option<HotLine<'p>>,
     },
-    /// There are too few samples for the digits shown.
-    FewSamples {
-        /// How many of the same length would be as exact ([`Profile::effective_samples`](crate::profile::Profile::effective_samples)).
-        samples: u64,
-        /// The largest share of a function, from 0 to 1.
-        share: f64,
-        /// Half the width of its 95 % interval, if each sample stood for itself.
-        error: f64,
-    },
+}
+
+impl Finding<'_> {
+    /// By which findings are ordered: roughly the part of the run that it costs, from 0 to 1. What may end the
+    /// program comes first, what is only room for more last.
+    #[must_use]
+    pub fn cost(&self) -> f64 {
+        /// Of growth towards a limit that is not known.
+        const GROWTH: f64 = 0.1;
+        match self {
+            Finding::MemoryNearLimit { .. } => 1.0,
+            Finding::MemoryGrows {
+                from, to, limit, ..
+            } => {
+                let limit = limit.filter(|limit| *limit > 0);
+                let part = limit.map_or(0.0, |limit| (to - from) as f64 / limit as f64);
+                part.clamp(GROWTH, 1.0)
+            }
+            Finding::GilBound { share, .. } | Finding::Waits { share, .. } => *share,
+            Finding::Imports { time, whole, .. }
+            | Finding::Compiling { time, whole, .. }
+            | Finding::BuildSteps { time, whole, .. } => time.seconds() / whole.seconds().max(1e-9),
+            Finding::FewCores { .. } => 0.0,
+            Finding::Oversubscribed {
+                runnable,
+                usable,
+                share,
+                ..
+            } => share * (1.0 - f64::from(*usable) / runnable.max(1.0)),
+        }
+    }
 }

@@ -1,75 +1,129 @@
-//! Turns stacks with frames of the import system into the part of the time that imports take.
+//! Turns stacks with frames of the import system into the part of the time that imports take, by module.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::finding::{Finding, HotLine};
-use crate::profile::event::{FrameId, Nanos};
+use super::finding::{Finding, HotLine, ImportedModule};
+use super::scope::Scope;
+use crate::profile::event::{FrameId, Nanos, ThreadId};
 use crate::profile::functions::Function;
-use crate::profile::{Profile, paths};
+use crate::profile::own_frames::{Importing, Line};
+use crate::profile::paths;
 
 /// Below it, start-up is nothing to think about.
-const MIN_SHARE: f64 = 0.2;
+const MIN_SHARE: f64 = 0.1;
 
 /// Shorter is not worth a sentence, whatever the share.
 const MIN_TIME: Nanos = Nanos(50_000_000);
 
-/// Whether imports take much, and for which statement of the program: the frame below the outermost one
-/// of the import system.
-pub(super) fn finding<'p>(
-    profile: &'p Profile,
-    _: &super::own_lines::OwnLines<'p>,
-) -> Option<Finding<'p>> {
-    let importer = importers(profile);
-    let mut by_thread = vec![Nanos(0); profile.threads().len()];
-    let mut by_line: HashMap<(Function<'p>, Option<u32>), u64> = HashMap::new();
-    let mut time = Nanos(0);
-    for row in profile.rows() {
-        let importer = row.stack.and_then(|stack| importer[stack.0 as usize]);
-        let Some(importer) = importer else { continue };
+/// Whether imports take much, and of which modules.
+pub(super) fn finding<'p>(scope: &Scope<'p>) -> Option<Finding<'p>> {
+    let mut by_thread: HashMap<ThreadId, Nanos> = HashMap::new();
+    let mut by_import: HashMap<Importing, Nanos> = HashMap::new();
+    let (mut time, mut samples) = (Nanos(0), 0_u64);
+    for row in scope.rows() {
+        let Some(importing) = scope.lines.importing(row.stack) else {
+            continue;
+        };
         time += row.totals.wall;
-        if let Some(sum) = by_thread.get_mut(row.thread.0 as usize) {
-            *sum += row.totals.wall;
-        }
-        if let Some(frame) = profile.frame(importer) {
-            *by_line
-                .entry((Function::from(frame), frame.line))
-                .or_default() += row.totals.wall.0;
-        }
+        samples = samples.saturating_add(row.totals.samples);
+        *by_thread.entry(row.thread).or_default() += row.totals.wall;
+        *by_import.entry(importing).or_default() += row.totals.wall;
     }
-    let threads = by_thread.iter().zip(profile.thread_totals());
-    let whole = threads
-        .filter(|(time, _)| **time > Nanos(0))
-        .fold(Nanos(0), |sum, (_, totals)| sum + totals.wall);
+    let importing = scope
+        .threads()
+        .filter(|(id, ..)| by_thread.contains_key(id));
+    let whole = importing.fold(Nanos(0), |sum, (.., totals)| sum + totals.wall);
     let share = time.seconds() / whole.seconds().max(1e-9);
-    let hottest = by_line.into_iter();
-    let hottest = hottest.max_by_key(|(place, amount)| (*amount, std::cmp::Reverse(*place)));
-    (time >= MIN_TIME && share >= MIN_SHARE).then(|| Finding::Imports {
+    let is_worth = time >= MIN_TIME && share >= MIN_SHARE && scope.is_worth(time, samples);
+    is_worth.then(|| Finding::Imports {
         time,
-        share,
-        line: hottest.map(|((function, line), amount)| HotLine {
-            function,
-            line,
-            amount,
-            share: amount as f64 / time.0 as f64,
-        }),
+        whole,
+        threads: by_thread.len(),
+        modules: modules(scope, &by_import, time),
     })
 }
 
-/// By stack: the frame that imports, when the stack is within an import.
-fn importers(profile: &Profile) -> Vec<Option<FrameId>> {
-    let mut importers: Vec<Option<FrameId>> = Vec::with_capacity(profile.stacks().len());
-    for stack in profile.stacks() {
-        let below = stack.parent.map(|parent| parent.0 as usize);
-        let known = below.and_then(|below| importers.get(below).copied().flatten());
-        let is_import = profile.frame(stack.frame).is_some_and(|frame| {
-            frame.is_import() || frame.file.as_deref().is_some_and(paths::is_import_system)
-        });
-        let caller = below.and_then(|below| profile.stacks().get(below));
-        importers.push(match known {
-            Some(known) => Some(known),
-            None if is_import => Some(caller.map_or(stack.frame, |caller| caller.frame)),
-            None => None,
-        });
+/// The modules, the longest first. The time in which a module was looked for or read is that of the one that its
+/// statement imports longest.
+fn modules<'p>(
+    scope: &Scope<'p>,
+    by_import: &HashMap<Importing, Nanos>,
+    whole: Nanos,
+) -> Vec<ImportedModule<'p>> {
+    let profile = scope.profile;
+    let name = |module: FrameId| profile.frame(module)?.file.as_deref().map(module_name);
+    let mut of_line: HashMap<Line<'p>, HashMap<Option<String>, Nanos>> = HashMap::new();
+    for (importing, time) in by_import {
+        if let Some(frame) = profile.frame(importing.importer) {
+            let line = of_line
+                .entry((Function::from(frame), frame.line))
+                .or_default();
+            *line.entry(importing.module.and_then(name)).or_default() += *time;
+        }
     }
-    importers
+    let mut of_name: HashMap<Option<String>, Vec<(Nanos, Line<'p>)>> = HashMap::new();
+    for (line, mut names) in of_line {
+        let unnamed = names.remove(&None).unwrap_or_default();
+        let longest = names
+            .iter()
+            .max_by_key(|(name, time)| (**time, Reverse(*name)));
+        let longest = longest.and_then(|(name, _)| name.clone());
+        *names.entry(longest).or_default() += unnamed;
+        for (name, time) in names {
+            of_name.entry(name).or_default().push((time, line));
+        }
+    }
+    let module = |(name, lines): (Option<String>, Vec<(Nanos, Line<'p>)>)| {
+        let time = lines.iter().fold(Nanos(0), |sum, (time, _)| sum + *time);
+        let (most, (function, line)) = lines
+            .into_iter()
+            .max_by_key(|(time, line)| (*time, Reverse(*line)))?;
+        let line = HotLine {
+            function,
+            line,
+            amount: most.0,
+            share: most.seconds() / whole.seconds().max(1e-9),
+        };
+        Some(ImportedModule { name, time, line })
+    };
+    let mut modules: Vec<_> = of_name.into_iter().filter_map(module).collect();
+    modules.sort_by(|a, b| (b.time, &a.name).cmp(&(a.time, &b.name)));
+    modules
+}
+
+/// The name of the package that a file belongs to, or of the module that it is.
+fn module_name(file: &str) -> String {
+    let name = match paths::package(file) {
+        Some(package) => package.to_owned(),
+        None => paths::module_name(file, &[]),
+    };
+    let end = name.find('.').unwrap_or(name.len());
+    name[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_are_named_by_their_package() {
+        for (file, name) in [
+            (
+                "/v/lib/python3.12/site-packages/pandas/__init__.py",
+                "pandas",
+            ),
+            (
+                "/v/lib/python3.12/site-packages/pandas/core/frame.py",
+                "pandas",
+            ),
+            ("/v/lib/python3.12/site-packages/six.py", "six"),
+            ("/usr/lib/python3.11/json/__init__.py", "json"),
+            ("/home/ada/helpers.py", "helpers"),
+            ("/home/ada/model/__init__.py", "model"),
+            ("", ""),
+        ] {
+            assert_eq!(module_name(file), name, "{file}");
+        }
+    }
 }

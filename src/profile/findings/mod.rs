@@ -1,56 +1,78 @@
 //! Turns a profile into what stands out in it, each with the line to look at.
 //!
 //! Everything is told in numbers; `export` puts them into words. Thresholds are constants beside what they
-//! decide; each was chosen so that a program in good order is told nothing.
+//! decide; each was chosen so that a program in good order is told nothing. None tells what costs less than a
+//! fiftieth of the run ([`scope`]).
 
 use super::Profile;
 use super::event::Nanos;
 
 mod finding;
 
-mod own_lines;
+mod hot_line;
+
+mod builders;
+
+mod scope;
+
+mod build_steps;
+
+mod compiling;
 
 mod cores;
 
 mod gil;
 
+mod growth;
+
 mod imports;
 
 mod memory;
 
-mod samples;
-
 mod waits;
 
-pub use finding::{Finding, HotLine};
+pub use finding::{Compiler, Crowd, Finding, HotLine, ImportedModule};
 
-use own_lines::OwnLines;
+use scope::Scope;
 
-/// How many are told at most.
-const MAX_FINDINGS: usize = 5;
-
-/// What stands out, the most urgent first; nothing for a profile without samples.
+/// What stands out, what costs most first; nothing for a profile without samples.
 #[must_use]
 pub fn findings(profile: &Profile) -> Vec<Finding<'_>> {
     if profile.totals().wall == Nanos(0) {
         return Vec::new();
     }
-    let lines = OwnLines::of(profile);
-    let gil = gil::finding(profile, &lines);
-    let waits = waits::finding(profile, &lines);
+    let scope = Scope::of(profile);
+    let gil = gil::finding(&scope);
+    let waits = waits::finding(&scope);
+    let oversubscribed = cores::oversubscribed(&scope);
+    // Threads that wait for each other are too many for the GIL, not for the cores.
+    let are_threads = |found: &Finding<'_>| {
+        matches!(
+            found,
+            Finding::Oversubscribed {
+                crowd: Crowd::Threads(_),
+                ..
+            }
+        )
+    };
+    let oversubscribed = oversubscribed.filter(|found| gil.is_none() || !are_threads(found));
     // What keeps the cores idle says more than that they are.
-    let cores = match (&gil, &waits) {
-        (None, None) => cores::few(profile, &lines),
+    let cores = match (&gil, &waits, &oversubscribed) {
+        (None, None, None) => cores::few(&scope),
         _ => None,
     };
-    let found = [
-        memory::finding(profile, &lines),
+    let single = [
+        memory::finding(&scope),
+        growth::finding(&scope),
         gil,
         waits,
-        imports::finding(profile, &lines),
+        imports::finding(&scope),
         cores,
-        cores::oversubscribed(profile, &lines),
-        samples::finding(profile),
+        oversubscribed,
+        build_steps::finding(&scope),
     ];
-    found.into_iter().flatten().take(MAX_FINDINGS).collect()
+    let single = single.into_iter().flatten();
+    let mut found: Vec<_> = single.chain(compiling::findings(&scope)).collect();
+    found.sort_by(|a, b| b.cost().total_cmp(&a.cost()));
+    found
 }

@@ -57,28 +57,66 @@ fn thresholds_leave_out_what_is_smaller() {
     assert!(text(Format::Dot, &build.profile).contains("not drawn: 1 function below 0.5 %"));
 }
 
+/// What a node of the call graph is drawn with.
+fn attribute<'d>(dot: &'d str, function: &str, name: &str) -> &'d str {
+    let node = dot
+        .lines()
+        .find(|line| line.contains(&format!("[label=\"{function}")));
+    let (_, rest) = node.and_then(|node| node.split_once(name)).expect("a node");
+    rest.split('"').nth(1).expect("a value")
+}
+
 #[test]
 fn hotter_nodes_are_redder() {
     let dot = text(Format::Dot, &one_thread());
-    let hue = |function: &str| -> f64 {
-        let node = dot
-            .lines()
-            .find(|line| line.contains(function))
-            .expect("a node");
-        let (_, color) = node.split_once("fillcolor=\"").expect("a colour");
-        color
-            .split(' ')
-            .next()
-            .expect("a hue")
-            .parse()
-            .expect("a number")
+    let red = |function| {
+        let color = attribute(&dot, function, "fillcolor=");
+        u8::from_str_radix(&color[1..3], 16).expect("a number")
     };
-    let [main, solve, dot_function] = ["\"main ", "\"Solver", "\"dot "].map(hue);
+    let [main, solve, dot_function] = ["main", "Solver", "dot"].map(red);
     assert!(
-        main > solve && solve > dot_function,
+        main >= solve && solve > dot_function,
         "{main} {solve} {dot_function}"
     );
-    assert_eq!(dot_function, 0.0, "60 % are as hot as it gets");
+    // gprof2dot's hottest.
+    assert_eq!(attribute(&dot, "main", "fillcolor="), "#ff0000");
+}
+
+#[test]
+fn no_more_functions_are_drawn_than_a_screen_holds() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    for number in 0..100_u64 {
+        let name = format!("f{number}");
+        let calls = [Call("main", "/x.py", 1, 2), Call(&name, "/x.py", 5, 6)];
+        build.sample(0, &calls, 1_000_000 + number);
+    }
+    assert_eq!(drawn(&build.profile, 0.5, 0.1).0, 60);
+    let dot = text(Format::Dot, &build.profile);
+    assert!(
+        dot.contains("not drawn: 41 functions with less time than the 60 drawn"),
+        "{dot}"
+    );
+    assert!(dot.contains("f99") && !dot.contains("f10 "));
+}
+
+#[test]
+fn all_imports_are_one_node() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    let main = Call("<module>", "/x.py", 1, 2);
+    let [a, b] = ["import a", "import b"].map(|name| Call(name, "/v/a.py", 1, 2));
+    let compile = Call("compile", "/v/re.py", 1, 2);
+    build.sample(0, &[main, a, b, compile], 1_000_000);
+    build.sample(0, &[main, a], 1_000_000);
+    let dot = text(Format::Dot, &build.profile);
+    assert!(!dot.contains("import a"), "{dot}");
+    assert!(attribute(&dot, "imports", "label=").contains("100.00%"));
+    assert_eq!(
+        dot.lines().filter(|line| line.contains(" -> ")).count(),
+        2,
+        "{dot}"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a speedscope file holds.
 
-use rsamp::export::{Drawing, Format, Meta};
+use rsamp::export::{Drawing, Format, Lines, Meta};
 use rsamp::profile::Profile;
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ fn samples_are_in_the_order_of_time_when_it_is_known() {
 #[test]
 fn lines_are_frames_when_asked_for() {
     let drawing = Drawing {
-        by_line: true,
+        lines: Lines::All,
         ..Drawing::default()
     };
     let by_line = Meta { drawing, ..meta() };
