@@ -245,7 +245,7 @@ impl<'a> Day<'a> {
                 self.control.review(Spent {
                     elapsed: at,
                     own_cpu: Nanos(0),
-                    ticks: self.ticks,
+                    ticks: 1,
                     programs: 1,
                 });
                 self.schedule.set_rate(self.control.hz());

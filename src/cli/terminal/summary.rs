@@ -107,7 +107,7 @@ fn notes(recorded: &Recorded) -> Vec<String> {
             "no sample: {reason}; the files are valid, but empty"
         ));
     }
-    notes.extend(sampled_beyond(sampled));
+    notes.extend(over_budget(sampled));
     notes
 }
 
@@ -135,7 +135,7 @@ fn files(recorded: &Recorded) -> Vec<String> {
 }
 
 /// By how much rsamp used more CPU than the user allowed, up to now, and what for.
-fn sampled_beyond(sampled: &Sampled) -> Option<String> {
+fn over_budget(sampled: &Sampled) -> Option<String> {
     let writing = Nanos(own_cpu_ns()) - sampled.own_cpu;
     rates::over_budget(
         &sampled.profile,
