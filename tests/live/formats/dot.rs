@@ -34,7 +34,10 @@ fn pictures_are_drawn_by_graphviz() {
         fs::read(path).expect("read")
     });
     let svg = String::from_utf8(svg).expect("UTF-8");
-    assert!(svg.contains(">fib<") && svg.contains(">(scatter.py:10)<"), "{svg}");
+    assert!(
+        svg.contains(">fib<") && svg.contains(">(scatter.py:10)<"),
+        "{svg}"
+    );
     // A name appears as it is, with what XML wants escaped.
     assert!(
         svg.contains("naïve_λ_🦀 &lt;&amp;&gt;: �&quot;&#39;\\"),
