@@ -63,9 +63,9 @@
 //! # What happens at a tick
 //!
 //! 1. `sampler::ticker` waits until the [`sampler::schedule`] says so, or until the
-//!    [`process::Alarm`] tells that a process has ended or an interpreter was found;
+//!    [`process::ExitWatcher`] tells that a process has ended or an interpreter was found;
 //!    [`sampler::rate`] decides how often that is.
-//! 2. Every 10 ms `sampler::process_tree` asks [`process::Births`] for new processes: one system call
+//! 2. Every 10 ms `sampler::process_tree` asks [`process::NewProcesses`] for new processes: one system call
 //!    when there is none on the whole machine. Those that were forked are read like their parents from
 //!    then on; the others are for `sampler::finder`, on a thread of its own, until they become Python.
 //! 3. One after another, each `sampler::program` is read: [`cpython::reader`] asks one

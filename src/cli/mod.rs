@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 mod args;
 mod request;
@@ -18,13 +18,15 @@ mod errors;
 mod terminal;
 
 use crate::cpython::{image_reader, legacy_helper, read_images};
+use crate::export::words::escape::escaped;
 use crate::launch::shims;
 use crate::process::outlive_file_size_limit;
+use crate::run::python_processes;
 use crate::run::sources::{READ_SOURCES, reader};
 use args::{Args, Command};
 use ending::Ending;
-use errors::exit_code;
 use errors::hints::Action;
+use errors::{advice, exit_code, usage};
 use request::RequestError;
 use terminal::streams::{self, Severity};
 
@@ -41,18 +43,38 @@ pub fn main() -> ExitCode {
     }
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit_code::USAGE));
-        }
+        Err(error) => return ExitCode::from(misused(&error)),
     };
     match run(&args.command) {
         Ok(ending) => ending.carry_out(),
         Err((error, doing)) => {
             streams::complain(Severity::Error, &error, &doing);
-            ExitCode::from(exit_code::of(&error))
+            if let Some(RequestError::NoPid { subcommand }) = error.downcast_ref() {
+                streams::say(terminal::processes::list(&python_processes(), subcommand));
+            }
+            ExitCode::from(advice::exit_code(&error))
         }
     }
+}
+
+/// Says what is wrong with the command line, or prints the help that was asked for; returns the exit code.
+fn misused(error: &clap::Error) -> u8 {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let words: Vec<String> = words.collect();
+    match usage::usage(error, &Args::command(), &words) {
+        Some(usage) => {
+            streams::say(format_args!(
+                "rsamp: {}: {}",
+                Severity::Error,
+                escaped(&usage.message)
+            ));
+            streams::say(format_args!("hint: {}", escaped(&usage.hint)));
+        }
+        None => {
+            let _ = error.print();
+        }
+    }
+    u8::try_from(error.exit_code()).unwrap_or(exit_code::USAGE)
 }
 
 /// Carries out what was typed; an error comes with what was being done.
@@ -81,7 +103,7 @@ fn run(command: &Command) -> Result<Ending, (anyhow::Error, Action)> {
             commands::diff::run(&request).map_err(|error| (error, Action::Report))
         }
         Command::Dump(args) => {
-            if let Some(request) = request::dump_job(args).map_err(misread("dump"))? {
+            if let Some(request) = request::dump_job(args) {
                 return commands::dump_job::run(&request)
                     .map(Ending::from)
                     .map_err(|error| (error, Action::Job));
@@ -102,6 +124,9 @@ fn run(command: &Command) -> Result<Ending, (anyhow::Error, Action)> {
         Command::ReadLegacy { pid } => legacy_helper::serve(*pid)
             .map(|()| exit_code::OK)
             .map_err(|error| (error.into(), Action::Reading(legacy_helper::READ_LEGACY))),
+        Command::Help(args) => {
+            commands::help::run(args.topic).map_err(|error| (error, Action::Reading("help")))
+        }
         Command::Completions(args) => commands::completions::run(args.shell)
             .map_err(|error| (error, Action::Reading("completions"))),
     };

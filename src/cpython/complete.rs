@@ -43,7 +43,7 @@ pub(super) struct FirstCopy<'a, M> {
 
 /// What of the moment the copies tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Completion {
     /// The stack.
     Stack,
     /// One that it may have been.
@@ -97,9 +97,9 @@ impl StackRanges {
         &mut self,
         copy: &FirstCopy<'_, M>,
         stack: &mut RawStack,
-    ) -> Told {
+    ) -> Completion {
         let Some((current, fields)) = self.current(copy) else {
-            return Told::Nothing;
+            return Completion::Nothing;
         };
         let mut completing = Completing {
             places: self,
@@ -118,8 +118,8 @@ impl StackRanges {
         let is_certain = completing.is_certain;
         self.remember(stack, copy.codes);
         match is_certain {
-            true => Told::Stack,
-            false => Told::Likely,
+            true => Completion::Stack,
+            false => Completion::Likely,
         }
     }
 

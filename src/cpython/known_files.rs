@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::image_reader::{ImageReader, NoAnswer};
 use super::landmarks::{Landmarks, WANTED};
 use crate::process::{
-    Effort, FileStamp, FileSystems, Image, ImageError, MappedFile, Mapping, Process,
+    FileStamp, FileSystems, Image, ImageError, MappedFile, Mapping, Process, ReadBudget,
 };
 
 /// The files parsed so far, with the address at which the process that was asked then had them.
@@ -20,7 +20,7 @@ pub struct KnownFiles {
 
 impl KnownFiles {
     /// What is wanted of a file that `process` has mapped; `None` when it can't be opened or parsed, or not as far as
-    /// `effort` goes. A file that may have to be waited for is looked into by another process.
+    /// `budget` goes. A file that may have to be waited for is looked into by another process.
     ///
     /// # Errors
     /// When that did not answer.
@@ -29,15 +29,15 @@ impl KnownFiles {
         file: &MappedFile,
         process: &Process,
         file_systems: &FileSystems,
-        effort: &mut Effort,
+        budget: &mut ReadBudget,
     ) -> Result<Option<Landmarks>, NoAnswer> {
         if let Some(found) = file.find_local(process, file_systems) {
-            let load = || file.load_local(process, &found, WANTED, effort);
+            let load = || file.load_local(process, &found, WANTED, budget);
             return Ok(self.known_or(found.stamp(), file, load));
         }
         let asked = Instant::now();
-        let answer = self.reader.landmarks(process, file, effort.patience());
-        effort.waited(asked.elapsed());
+        let answer = self.reader.landmarks(process, file, budget.patience());
+        budget.waited(asked.elapsed());
         answer
     }
 
@@ -47,7 +47,7 @@ impl KnownFiles {
         file: &MappedFile,
         process: &Process,
     ) -> Option<Landmarks> {
-        let load = || file.load(process, WANTED, &mut Effort::whole());
+        let load = || file.load(process, WANTED, &mut ReadBudget::whole());
         self.known_or(file.stamp(process), file, load)
     }
 

@@ -1,29 +1,29 @@
-//! Gives bytes of a target as far as an effort goes.
+//! Gives bytes of a target as far as an budget goes.
 
 use std::cell::RefCell;
 use std::io;
 
 use crate::memory::{Address, Piece, ReadError, ReadMemory};
-use crate::process::Effort;
+use crate::process::ReadBudget;
 
-/// A memory that cannot be read any more once the effort is used up.
+/// A memory that cannot be read any more once the budget is used up.
 pub(super) struct Limited<'a, M> {
     memory: &'a M,
-    effort: RefCell<&'a mut Effort>,
+    budget: RefCell<&'a mut ReadBudget>,
 }
 
 impl<'a, M: ReadMemory> Limited<'a, M> {
-    pub fn new(memory: &'a M, effort: &'a mut Effort) -> Limited<'a, M> {
+    pub fn new(memory: &'a M, budget: &'a mut ReadBudget) -> Limited<'a, M> {
         Limited {
             memory,
-            effort: RefCell::new(effort),
+            budget: RefCell::new(budget),
         }
     }
 }
 
 impl<M: ReadMemory> ReadMemory for Limited<'_, M> {
     fn read(&self, at: Address, into: &mut [u8]) -> Result<(), ReadError> {
-        if self.effort.borrow_mut().take(into.len() as u64) {
+        if self.budget.borrow_mut().take(into.len() as u64) {
             return self.memory.read(at, into);
         }
         Err(ReadError {
@@ -34,7 +34,7 @@ impl<M: ReadMemory> ReadMemory for Limited<'_, M> {
     }
 
     fn read_pieces(&self, pieces: &[Piece], into: &mut [u8]) -> usize {
-        match self.effort.borrow_mut().take(into.len() as u64) {
+        match self.budget.borrow_mut().take(into.len() as u64) {
             true => self.memory.read_pieces(pieces, into),
             false => 0,
         }

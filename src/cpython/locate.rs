@@ -24,7 +24,7 @@ use super::version::Version;
 use crate::memory::window::word_at;
 use crate::memory::{Address, Piece, ReadError, ReadMemory, Resident};
 use crate::process::image::mapped_files;
-use crate::process::{Effort, FileSystems, MappedFile, Mapping, Process, ProcessError};
+use crate::process::{FileSystems, MappedFile, Mapping, Process, ProcessError, ReadBudget};
 
 /// The most writable data of one segment that is searched; CPython's own is below 2 MiB.
 const MAX_SEARCH: u64 = 64 << 20;
@@ -157,11 +157,11 @@ pub fn locate_with(
     files.retain(|file| file.mappings.iter().map(Mapping::size).sum::<u64>() >= MIN_FILE_BYTES);
     files.sort_by_key(likelihood);
     let mut result = Err(LocateError::NotPython(pid));
-    let mut effort = Effort::whole();
+    let mut budget = ReadBudget::whole();
     let file_systems = FileSystems::of(pid);
     let mut answered: Vec<(u32, u32)> = Vec::new();
     for file in &files {
-        let image = match known.landmarks(file, process, &file_systems, &mut effort) {
+        let image = match known.landmarks(file, process, &file_systems, &mut budget) {
             Ok(Some(image)) => {
                 answered.push(file.device);
                 image
@@ -178,7 +178,7 @@ pub fn locate_with(
             mapping.is_file() && !answered.contains(&device) && file_systems.may_stall(device)
         };
         let memory = Resident::new(memory, pid, mappings.iter().filter(is_stalling));
-        let limited = Limited::new(&memory, &mut effort);
+        let limited = Limited::new(&memory, &mut budget);
         match in_image(process, &image, &limited) {
             Ok(None) => {}
             Ok(Some(found)) => return Ok(found),

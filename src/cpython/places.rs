@@ -228,7 +228,7 @@ impl StackRanges {
             has_called(format, caller, callee, bytes)
         };
         Some(
-            match top::settle(stack, &mut self.shape, known, slot, has_trace) {
+            match top::correct(stack, &mut self.shape, known, slot, has_trace) {
                 Verdict::Settled => ReadOutcome::Settled,
                 Verdict::Undecided(doubts) => ReadOutcome::Undecided(doubts),
             },

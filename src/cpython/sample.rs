@@ -7,7 +7,7 @@
 use rustc_hash::FxHashSet;
 
 use super::code::{self, Check, Fingerprint, Moment};
-use super::complete::{self, FirstCopy, Told};
+use super::complete::{self, Completion, FirstCopy};
 use super::frames::FrameFormat;
 use super::places::{Planned, ReadOutcome};
 use super::reader::{Reader, Reading, format_of};
@@ -277,7 +277,7 @@ impl Reader {
             ReadOutcome::Undecided(open)
                 if !stands && self.is_told_by_look(number, open, &window, now, memory) =>
             {
-                Told::Likely
+                Completion::Likely
             }
             _ => self.tell(number, planned, &window, memory),
         };
@@ -285,13 +285,13 @@ impl Reader {
             Some(_) => self.window = window,
             None => self.own_window = window,
         }
-        if !is_twice || told != Told::Stack {
+        if !is_twice || told != Completion::Stack {
             self.count_undetermined(look);
         }
         if look == ReadOutcome::Moved {
             self.learn(number, false, memory);
         }
-        if told == Told::Nothing {
+        if told == Completion::Nothing {
             return Reading::Torn;
         }
         self.read_codes(number, None, now, memory);
@@ -325,7 +325,7 @@ impl Reader {
         planned: Planned,
         window: &Window,
         memory: &impl ReadMemory,
-    ) -> Told {
+    ) -> Completion {
         let copy = FirstCopy {
             planned,
             window,

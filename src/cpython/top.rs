@@ -101,7 +101,7 @@ pub(super) enum Slot {
 ///
 /// A stack that does not end at an outermost frame is never settled at the first look: a frame that was
 /// freed and used again meanwhile may have led the walk astray.
-pub(super) fn settle(
+pub(super) fn correct(
     stack: &mut RawStack,
     shape: &mut ChunkContiguity,
     known: CopyContext<'_>,

@@ -19,7 +19,7 @@ use crate::export::spec::Spec;
 use crate::export::words::{labels, lost};
 use crate::profile::functions::{Function, FunctionId, FunctionKind, Functions};
 use crate::profile::lines::Lines;
-use crate::profile::{Profile, Totals, View, callers};
+use crate::profile::{Mode, Profile, Totals, callers};
 
 /// callgrind's own name for a file that is not known.
 const UNKNOWN_FILE: &str = "???";
@@ -83,7 +83,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let mut writer = Writer {
         file_ids: HashMap::new(),
         defined: HashSet::new(),
-        view: meta.view,
+        mode: meta.mode,
         out,
     };
     writer.header(profile, meta)?;
@@ -147,7 +147,7 @@ struct Writer<'w> {
     /// The files (`fl`) and functions (`fn`) whose names were written: from then on a number stands
     /// for each.
     defined: HashSet<(&'static str, usize)>,
-    view: View,
+    mode: Mode,
     out: &'w mut dyn io::Write,
 }
 
@@ -163,16 +163,16 @@ impl Writer<'_> {
             writeln!(self.out, "desc: rsamp: {}", labels::one_line(fact))?;
         }
         self.out.write_all(b"positions: line\n")?;
-        let events: Vec<&str> = self.views().map(event).collect();
+        let events: Vec<&str> = self.modes().map(event).collect();
         writeln!(self.out, "events: {} Samples", events.join(" "))?;
         self.costs("summary:", &profile.totals())
     }
 
-    /// All views, the chosen one first.
-    fn views(&self) -> impl Iterator<Item = View> + use<> {
-        let chosen = self.view;
-        let others = [View::Wall, View::Cpu, View::Gil];
-        let others = others.into_iter().filter(move |view| *view != chosen);
+    /// All modes, the chosen one first.
+    fn modes(&self) -> impl Iterator<Item = Mode> + use<> {
+        let chosen = self.mode;
+        let others = [Mode::Wall, Mode::Cpu, Mode::Gil];
+        let others = others.into_iter().filter(move |mode| *mode != chosen);
         [chosen].into_iter().chain(others)
     }
 
@@ -215,17 +215,17 @@ impl Writer<'_> {
 
     fn costs(&mut self, position: impl std::fmt::Display, totals: &Totals) -> io::Result<()> {
         write!(self.out, "{position}")?;
-        for view in self.views() {
-            write!(self.out, " {}", totals.time(view).0)?;
+        for mode in self.modes() {
+            write!(self.out, " {}", totals.time(mode).0)?;
         }
         writeln!(self.out, " {}", totals.samples)
     }
 }
 
-fn event(view: View) -> &'static str {
-    match view {
-        View::Wall => "Wall_ns",
-        View::Cpu => "Cpu_ns",
-        View::Gil => "Gil_ns",
+fn event(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Wall => "Wall_ns",
+        Mode::Cpu => "Cpu_ns",
+        Mode::Gil => "Gil_ns",
     }
 }

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::export::ReportInput;
 use crate::export::frame_groups::{FrameGroupId, FrameGroups};
 use crate::export::spec::Spec;
-use crate::export::words::{labels, lost};
+use crate::export::words::{labels, lost, time_axis};
 use crate::profile::Profile;
 use crate::profile::event::{Nanos, Sample, ThreadId};
 use crate::profile::timeline::Timeline;
@@ -62,10 +62,12 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let mut names = labels::of_functions(places.rows());
     names.push(labels::NO_PYTHON_FRAMES.to_owned());
     let tracks = Tracks::of(profile);
+    let facts = meta.facts.iter().cloned();
+    let facts: Vec<String> = facts.chain(time_axis::in_words(profile)).collect();
     let about = json!({
         "title": meta.title,
         "command": meta.command,
-        "facts": meta.facts,
+        "facts": facts,
         "lost": lost::lost_in_words(profile),
     });
     write!(

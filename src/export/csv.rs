@@ -59,7 +59,7 @@ fn write_functions(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Resu
     let meta = input.meta;
     let mut writer = Writer::from_writer(out);
     writer.write_record(head(&FUNCTION).chain(sum_columns()))?;
-    for table in line_tables::by_self(&line_tables::of(profile), meta.view) {
+    for table in line_tables::by_self(&line_tables::of(profile), meta.mode) {
         let place = function(&table.row.function).into_iter();
         let own = sums(&table.row.self_time, &table.states.self_time);
         let total = sums(&table.row.total_time, &table.states.total_time);
@@ -86,7 +86,7 @@ fn write_lines(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<(
     let mut writer = Writer::from_writer(out);
     let columns = head(&FUNCTION).chain(head(&["line"]));
     writer.write_record(columns.chain(sum_columns()))?;
-    for line in line_tables::lines_by_self(&line_tables::of(profile), meta.view) {
+    for line in line_tables::lines_by_self(&line_tables::of(profile), meta.mode) {
         let place = function(&line.row.function).into_iter();
         let place = place.chain([number(line.row.line)]);
         let own = sums(&line.row.self_time, &line.states.self_time);

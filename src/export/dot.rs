@@ -71,7 +71,8 @@ pub(super) const DOT_PNG: Spec = Spec::new(
     "call graph, an image",
     draw_png,
 )
-.drawn_by(PROGRAM);
+.drawn_by(PROGRAM)
+.binary();
 
 fn draw_png(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     draw(input, "png", out)
@@ -129,7 +130,7 @@ fn source(profile: &Profile, meta: &Meta) -> String {
     let rows: Vec<Function<'_>> = functions.rows().iter().map(|row| row.function).collect();
     let graph = Graph {
         labels: labels::of_functions(&rows),
-        whole: profile.totals().time(meta.view),
+        whole: profile.totals().time(meta.mode),
         functions,
         meta,
     };
@@ -173,7 +174,7 @@ impl Graph<'_> {
         let seen = rows.filter(|(_, row)| self.percent(&row.total_time) > 0.0);
         let (mut wide, below): (Vec<_>, Vec<_>) =
             seen.partition(|(_, row)| self.percent(&row.total_time) >= threshold);
-        wide.sort_by_key(|(_, row)| Reverse(row.total_time.time(self.meta.view)));
+        wide.sort_by_key(|(_, row)| Reverse(row.total_time.time(self.meta.mode)));
         let too_many = wide.len().saturating_sub(MAX_NODES);
         wide.truncate(MAX_NODES);
         let mut drawn: Vec<FunctionId> = wide.into_iter().map(|(id, _)| id).collect();
@@ -188,14 +189,14 @@ impl Graph<'_> {
     fn percent(&self, totals: &Totals) -> f64 {
         match self.whole {
             Nanos(0) => 0.0,
-            whole => 100.0 * totals.time(self.meta.view).seconds() / whole.seconds(),
+            whole => 100.0 * totals.time(self.meta.mode).seconds() / whole.seconds(),
         }
     }
 
     fn heading(&self, profile: &Profile, nodes: &Nodes) -> String {
         let mut lines = vec![self.meta.headline(profile)];
         if self.whole == Nanos(0) {
-            lines.push(lost::why_empty(profile, self.meta.view));
+            lines.push(lost::why_empty(profile, self.meta.mode));
         }
         let functions = |count: usize| match count {
             1 => "1 function".to_owned(),
@@ -230,7 +231,7 @@ impl Graph<'_> {
         let label = format!(
             "{}\n{total_percent:.2}%\n({self_percent:.2}%)\n{:.3} s",
             broken(&label),
-            total.time(self.meta.view).seconds()
+            total.time(self.meta.mode).seconds()
         );
         let color = heat(total_percent / 100.0);
         let _ = writeln!(

@@ -24,7 +24,7 @@ use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::labels;
 use crate::profile::event::{Loss, Nanos, Sample, StackId, Thread, ThreadId};
-use crate::profile::{Profile, Totals, View};
+use crate::profile::{Mode, Profile, Totals};
 
 /// The Firefox Profiler's processed profile.
 pub(super) const FIREFOX: Spec = Spec::new(
@@ -62,7 +62,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
 struct Builder<'p> {
     profile: &'p Profile,
     places: &'p FrameGroups<'p>,
-    view: View,
+    mode: Mode,
     output: Output,
     processes: Vec<ProcessHandle>,
     /// The labels of the places, and behind them that of no frames.
@@ -76,7 +76,7 @@ impl<'p> Builder<'p> {
         let interval_ns = totals.wall.0 / totals.samples.max(1);
         // When the recording began is not known: times are since then.
         let mut output = Output::new(
-            &meta.headline(profile),
+            &meta.headline_over_time(profile),
             ReferenceTimestamp::from_millis_since_unix_epoch(0.0),
             SamplingInterval::from_nanos(interval_ns.max(1)),
         );
@@ -95,7 +95,7 @@ impl<'p> Builder<'p> {
         Builder {
             profile,
             places,
-            view: meta.view,
+            mode: meta.mode,
             processes,
             labels,
             python: python.into(),
@@ -129,7 +129,7 @@ impl<'p> Builder<'p> {
             let start = (run.at - run.wall).max(seen_until);
             let stack = self.stack(thread, run.stack, &mut stacks);
             let before_ms = milliseconds(time);
-            time += Totals::from(run).time(self.view);
+            time += Totals::from(run).time(self.mode);
             let weight = i32::try_from(milliseconds(time) - before_ms).unwrap_or(i32::MAX);
             let cpu = CpuDelta::from_nanos(cpu_before.0);
             self.output

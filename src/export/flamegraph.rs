@@ -19,7 +19,7 @@ use crate::export::spec::Spec;
 use crate::export::words::paths::Shortener;
 use crate::export::words::{idle, labels, lost};
 use crate::profile::origin::Origins;
-use crate::profile::{Profile, View};
+use crate::profile::{Mode, Profile};
 
 /// Frames further out than so many are drawn, deeper ones are not: a browser cannot show a picture
 /// of 100 000 pixels in height, and the text of all stacks grows with the square of the depth.
@@ -55,7 +55,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         let lines = [
             labels::clean(&meta.title),
             more(profile, meta, Vec::new()),
-            lost::why_empty(profile, meta.view),
+            lost::why_empty(profile, meta.mode),
         ];
         return write_notice(&lines, out);
     }
@@ -170,8 +170,8 @@ fn subtitle(profile: &Profile, meta: &Meta) -> String {
         parts.push("from the innermost function on".to_owned());
     }
     parts.push(format!("{:.1} s", profile.duration().seconds()));
-    if meta.view != View::Wall {
-        parts.push(format!("{} time", meta.view));
+    if meta.mode != Mode::Wall {
+        parts.push(format!("{} time", meta.mode));
     }
     let pythons: BTreeSet<&str> = profile.processes().iter().map(|p| &*p.python).collect();
     let pythons: Vec<&str> = pythons.into_iter().filter(|p| !p.is_empty()).collect();
@@ -191,7 +191,7 @@ fn more(profile: &Profile, meta: &Meta, left_out: Vec<String>) -> String {
     if !meta.command.is_empty() {
         parts.push(labels::clean(&meta.command));
     }
-    parts.push(format!("{} time", meta.view));
+    parts.push(format!("{} time", meta.mode));
     parts.extend(meta.facts.iter().map(|fact| labels::clean(fact)));
     parts.push(lost::lost_briefly(profile));
     parts.extend(left_out);

@@ -90,6 +90,12 @@ impl Format {
         self.spec().open_with.replace("{path}", path)
     }
 
+    /// Whether it is not text.
+    #[must_use]
+    pub fn is_binary(self) -> bool {
+        self.spec().is_binary
+    }
+
     /// The program that has to be there for it to be written.
     #[must_use]
     pub fn program(self) -> Option<&'static str> {

@@ -2,9 +2,9 @@
 
 use super::drawing::Drawing;
 use super::source_text::SourceText;
-use super::words::{idle, labels, lost};
+use super::words::{idle, labels, lost, time_axis};
 use crate::profile::confidence::Confidence;
-use crate::profile::{Profile, View};
+use crate::profile::{Mode, Profile};
 
 /// What every format is given. A format takes of it what it has room for.
 #[derive(Clone, Copy)]
@@ -46,21 +46,32 @@ pub struct Meta {
     /// Whether threads, states or stacks were left out: then nothing is said of the whole.
     pub is_part: bool,
     /// Which time the widths and columns show.
-    pub view: View,
+    pub mode: Mode,
     /// How graphs are drawn.
     pub drawing: Drawing,
 }
 
 impl Meta {
-    /// One line of whatever the format has room for: the title, the command, the facts and, in any
-    /// case, what was lost.
+    /// One line of whatever the format has room for: the title, the command, the facts, what was lost, and the idle waits
+    /// that were left out.
     pub(super) fn headline(&self, profile: &Profile) -> String {
+        let parts = [self.all_that_holds(profile)].into_iter();
+        let parts: Vec<String> = parts.chain(idle::left_out(profile)).collect();
+        parts.join(" · ")
+    }
+
+    fn all_that_holds(&self, profile: &Profile) -> String {
         let lost = lost::lost_briefly(profile);
         let parts = [&self.title, &self.command].into_iter().chain(&self.facts);
-        let idle = idle::left_out(profile);
-        let parts = parts.filter(|part| !part.is_empty());
-        let parts = parts.chain([&lost]).chain(&idle);
+        let parts = parts.filter(|part| !part.is_empty()).chain([&lost]);
         let parts: Vec<String> = parts.map(|part| labels::clean(part)).collect();
+        parts.join(" · ")
+    }
+
+    /// The same for a format with a time axis, which holds idle waits too, and how fine that axis is.
+    pub(super) fn headline_over_time(&self, profile: &Profile) -> String {
+        let parts = [self.all_that_holds(profile)].into_iter();
+        let parts: Vec<String> = parts.chain(time_axis::in_words(profile)).collect();
         parts.join(" · ")
     }
 }

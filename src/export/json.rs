@@ -31,6 +31,8 @@ struct File<'p, F, S, R> {
     title: &'p str,
     command: &'p str,
     facts: &'p [String],
+    mode: String,
+    /// The older key of `mode`.
     view: String,
     duration_ns: u64,
     is_complete: bool,
@@ -339,7 +341,8 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         title: &meta.title,
         command: &meta.command,
         facts: &meta.facts,
-        view: meta.view.to_string(),
+        mode: meta.mode.to_string(),
+        view: meta.mode.to_string(),
         duration_ns: profile.duration().0,
         is_complete: profile.is_complete(),
         lost: lost
@@ -365,7 +368,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         functions: function_rows(&tables, meta),
         lines: line_rows(&tables, meta),
         usage: profile.usage().iter().map(UsageRow::from).collect(),
-        ranks: ranks::ranks(profile, meta.view),
+        ranks: ranks::ranks(profile, meta.mode),
         frames: Sequence(|| profile.frames().iter().map(FrameRow::from)),
         stacks: Sequence(|| profile.stacks().iter().map(StackRow::from)),
         samples: Sequence(|| profile.rows().iter().map(SampleRow::from)),
@@ -375,7 +378,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
 }
 
 fn function_rows<'p>(tables: &[LineTable<'p>], meta: &Meta) -> Vec<FunctionRow<'p>> {
-    let rows = line_tables::by_self(tables, meta.view).into_iter();
+    let rows = line_tables::by_self(tables, meta.mode).into_iter();
     rows.map(|table| FunctionRow {
         place: table.row.function.into(),
         own: table.row.self_time.into(),
@@ -387,7 +390,7 @@ fn function_rows<'p>(tables: &[LineTable<'p>], meta: &Meta) -> Vec<FunctionRow<'
 }
 
 fn line_rows<'p>(tables: &[LineTable<'p>], meta: &Meta) -> Vec<LineRow<'p>> {
-    let rows = line_tables::lines_by_self(tables, meta.view).into_iter();
+    let rows = line_tables::lines_by_self(tables, meta.mode).into_iter();
     rows.map(|line| LineRow {
         place: line.row.function.into(),
         line: line.row.line,

@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 
+use super::colour::{Colour, Style};
 use super::source_text::SourceText;
 use super::words::escape::visible;
 use super::words::table::line;
@@ -18,24 +19,6 @@ use crate::profile::event::Nanos;
 use crate::profile::line_tables::{LineTable, TableLine};
 use crate::profile::states::StateTimes;
 use crate::profile::{Profile, Totals};
-
-/// How hot lines are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// As all others.
-    None,
-    /// Coloured, for a terminal.
-    Terminal,
-}
-
-/// From this part of the function's time on, a line is red; see [`WARM`].
-const HOT: f64 = 0.2;
-/// From this part on, yellow.
-const WARM: f64 = 0.05;
-
-const RED: &str = "\x1b[1;31m";
-const YELLOW: &str = "\x1b[33m";
-const PLAIN: &str = "\x1b[0m";
 
 /// Writes the tables, each with a head as line_profiler's.
 #[must_use]
@@ -76,9 +59,9 @@ struct Sheet<'o> {
 
 impl Sheet<'_> {
     fn head(&self, text: &mut String) {
-        let (row, view) = (&self.table.row, self.input.meta.view);
-        let whole = self.profile.totals().time(view);
-        let (total, own) = (row.total_time.time(view), row.self_time.time(view));
+        let (row, mode) = (&self.table.row, self.input.meta.mode);
+        let whole = self.profile.totals().time(mode);
+        let (total, own) = (row.total_time.time(mode), row.self_time.time(mode));
         let share = |part: Nanos| 100.0 * part.seconds() / whole.seconds().max(1e-9);
         let _ = writeln!(
             text,
@@ -155,22 +138,16 @@ impl Sheet<'_> {
         let row = columns.row(&cells, &visible(content));
         let row = row.trim_end();
         let share = of_line.map_or(0.0, |line| self.share(&line.row.total_time));
-        let colour = match share {
-            _ if self.colour == Colour::None => "",
-            HOT.. => RED,
-            WARM.. => YELLOW,
-            _ => "",
-        };
-        let plain = if colour.is_empty() { "" } else { PLAIN };
-        let _ = writeln!(text, "{colour}{row}{plain}");
+        let style = Style::of_share(share);
+        let _ = writeln!(text, "{}", self.colour.paint(style, row));
     }
 
     /// The part of the function's time.
     fn share(&self, totals: &Totals) -> f64 {
-        let view = self.input.meta.view;
-        let whole = self.table.row.total_time.time(view).seconds();
+        let mode = self.input.meta.mode;
+        let whole = self.table.row.total_time.time(mode).seconds();
         if whole > 0.0 {
-            totals.time(view).seconds() / whole
+            totals.time(mode).seconds() / whole
         } else {
             0.0
         }
@@ -182,11 +159,11 @@ impl Sheet<'_> {
         let Some(confidence) = self.input.confidence else {
             return String::new();
         };
-        let view = self.input.meta.view;
+        let mode = self.input.meta.mode;
         let row = &of_line.row;
         let error = confidence.of_line(&row.function, row.line);
-        let whole = self.profile.totals().time(view).seconds();
-        let function = self.table.row.total_time.time(view).seconds();
+        let whole = self.profile.totals().time(mode).seconds();
+        let function = self.table.row.total_time.time(mode).seconds();
         let error = error.map_or(f64::INFINITY, |error| error.total_time * whole / function);
         match 100.0 * error {
             error if error.is_finite() => format!("{error:.1}"),
@@ -196,16 +173,16 @@ impl Sheet<'_> {
 
     fn cells(&self, number: &str, of_line: &TableLine<'_>) -> Cells {
         let (own, total) = (&of_line.row.self_time, &of_line.row.total_time);
-        let view = self.input.meta.view;
+        let mode = self.input.meta.mode;
         let whole = self.profile.totals().wall;
         let cpu = facts::busy(total);
         [
             number.to_owned(),
             total.samples.to_string(),
-            seconds(total.time(view), whole),
+            seconds(total.time(mode), whole),
             format!("{:.1}", 100.0 * self.share(total)),
             self.error(of_line),
-            seconds(own.time(view), whole),
+            seconds(own.time(mode), whole),
             seconds(cpu, whole),
             facts::cores(total).map_or_else(String::new, |cores| format!("{cores:.1}")),
             bytes_with_sign(total.grown_bytes, total.shrunk_bytes),

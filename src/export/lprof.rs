@@ -41,7 +41,8 @@ pub(super) const LPROF: Spec = Spec::new(
     &["lprof"],
     "python -m line_profiler -t {path}",
     write,
-);
+)
+.binary();
 
 /// Writes the file. Functions without a file have no lines to show and are left out.
 ///
@@ -108,7 +109,7 @@ fn timings<'p>(profile: &'p Profile, meta: &Meta) -> BTreeMap<Key<'p>, Timings> 
 fn add(timings: &mut Timings, line: u32, totals: &Totals, meta: &Meta) {
     let (hits, time) = timings.entry(line).or_default();
     *hits = hits.saturating_add(totals.samples);
-    *time = time.saturating_add(totals.time(meta.view).0);
+    *time = time.saturating_add(totals.time(meta.mode).0);
 }
 
 struct Pickle<'w> {

@@ -29,6 +29,7 @@ use std::io;
 
 use thiserror::Error;
 
+pub use colour::Colour;
 pub use drawing::{Direction, Drawing, Lines};
 pub use format::{Format, UnknownFormat};
 pub use input::{Meta, ReportInput};
@@ -39,6 +40,8 @@ mod format;
 mod spec;
 
 mod input;
+
+mod colour;
 
 mod drawing;
 
@@ -51,6 +54,8 @@ mod pstats;
 mod folded;
 
 pub mod text;
+
+pub mod first_screen;
 
 mod speedscope;
 

@@ -20,7 +20,7 @@ use crate::export::spec::Spec;
 use crate::export::words::{labels, lost};
 use crate::profile::event::{FrameId, ThreadId};
 use crate::profile::functions::{Function, Functions};
-use crate::profile::{self, Row, View};
+use crate::profile::{self, Mode, Row};
 
 #[derive(Message)]
 struct Profile {
@@ -112,7 +112,8 @@ pub(super) const PPROF: Spec = Spec::new(
     &["pb.gz", "pprof"],
     "go tool pprof -top {path}",
     write,
-);
+)
+.binary();
 
 /// Writes the file.
 ///
@@ -125,12 +126,12 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let mut strings = Strings::new();
     let labels = labels(profile, &mut strings);
     let head = head(profile, meta, strings);
-    let views = views(meta.view);
+    let modes = modes(meta.mode);
     io::Write::write_all(&mut gzip, &head.encode_to_vec())?;
     for row in profile.rows() {
         // Messages one after the other are one message, with the elements of all.
         let part = Profile {
-            sample: vec![sample(profile, row, views, &labels)],
+            sample: vec![sample(profile, row, modes, &labels)],
             ..Profile::default()
         };
         io::Write::write_all(&mut gzip, &part.encode_to_vec())?;
@@ -163,13 +164,13 @@ fn head(profile: &profile::Profile, meta: &Meta, mut strings: Strings) -> Profil
         unit: strings.number(unit),
     };
     let mut sample_type = vec![value_type("samples", "count")];
-    for view in views(meta.view) {
-        sample_type.push(value_type(view_name(view), "nanoseconds"));
+    for mode in modes(meta.mode) {
+        sample_type.push(value_type(mode_name(mode), "nanoseconds"));
     }
     Profile {
         sample_type,
         period_type: Some(value_type("wall", "nanoseconds")),
-        default_sample_type: value_type(view_name(meta.view), "nanoseconds").r#type,
+        default_sample_type: value_type(mode_name(meta.mode), "nanoseconds").r#type,
         period: int(totals.wall.0 / totals.samples.max(1)),
         duration_nanos: int(profile.duration().0),
         location: locations(profile, &functions),
@@ -181,19 +182,19 @@ fn head(profile: &profile::Profile, meta: &Meta, mut strings: Strings) -> Profil
 }
 
 /// The times of a sample in the order in which they are written, the chosen one last.
-fn views(chosen: View) -> [View; 3] {
+fn modes(chosen: Mode) -> [Mode; 3] {
     match chosen {
-        View::Wall => [View::Gil, View::Cpu, View::Wall],
-        View::Cpu => [View::Gil, View::Wall, View::Cpu],
-        View::Gil => [View::Cpu, View::Wall, View::Gil],
+        Mode::Wall => [Mode::Gil, Mode::Cpu, Mode::Wall],
+        Mode::Cpu => [Mode::Gil, Mode::Wall, Mode::Cpu],
+        Mode::Gil => [Mode::Cpu, Mode::Wall, Mode::Gil],
     }
 }
 
-fn view_name(view: View) -> &'static str {
-    match view {
-        View::Wall => "wall",
-        View::Cpu => "cpu",
-        View::Gil => "gil",
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Wall => "wall",
+        Mode::Cpu => "cpu",
+        Mode::Gil => "gil",
     }
 }
 
@@ -256,7 +257,7 @@ fn labels(profile: &profile::Profile, strings: &mut Strings) -> Vec<Vec<Label>> 
 fn sample(
     profile: &profile::Profile,
     row: &Row,
-    views: [View; 3],
+    modes: [Mode; 3],
     labels: &[Vec<Label>],
 ) -> Sample {
     let ThreadId(thread) = row.thread;
@@ -268,7 +269,7 @@ fn sample(
         None => vec![1 + profile.frames().len() as u64],
     };
     let totals = &row.totals;
-    let times = views.map(|view| totals.time(view).0);
+    let times = modes.map(|mode| totals.time(mode).0);
     let values = [totals.samples].into_iter().chain(times);
     Sample {
         location_id,

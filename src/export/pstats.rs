@@ -22,7 +22,7 @@ use crate::export::spec::Spec;
 use crate::export::words::labels::NO_PYTHON_FRAMES;
 use crate::profile::callers::{self, Edge};
 use crate::profile::functions::{Function, FunctionId, Functions};
-use crate::profile::{Profile, Totals, View};
+use crate::profile::{Mode, Profile, Totals};
 
 /// The row that called whatever is outermost in a stack.
 const ROOT: &str = "<all threads>";
@@ -43,7 +43,8 @@ pub(super) const PSTATS: Spec = Spec::new(
     &["pstats"],
     "python -m pstats {path}; gprof2dot, snakeviz and tuna open it too",
     write,
-);
+)
+.binary();
 
 /// Writes the file.
 ///
@@ -51,7 +52,7 @@ pub(super) const PSTATS: Spec = Spec::new(
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let profile = input.profile;
-    let view = input.meta.view;
+    let mode = input.meta.mode;
     let functions = Functions::of(profile);
     let edges = callers::edges(profile, &functions);
     let entries = entries(profile, &functions, &edges);
@@ -60,12 +61,12 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     for (key, entry) in &entries {
         marshal.key(key)?;
         marshal.start_tuple(5)?;
-        marshal.times(&entry.self_time, &entry.total_time, view)?;
+        marshal.times(&entry.self_time, &entry.total_time, mode)?;
         marshal.start_dict()?;
         for (caller, (self_time, total_time)) in &entry.callers {
             marshal.key(caller)?;
             marshal.start_tuple(4)?;
-            marshal.times(self_time, total_time, view)?;
+            marshal.times(self_time, total_time, mode)?;
         }
         marshal.end_dict()?;
     }
@@ -161,11 +162,11 @@ impl Marshal<'_> {
         self.text(name)
     }
 
-    fn times(&mut self, self_time: &Totals, total_time: &Totals, view: View) -> io::Result<()> {
+    fn times(&mut self, self_time: &Totals, total_time: &Totals, mode: Mode) -> io::Result<()> {
         self.int(total_time.samples)?;
         self.int(total_time.samples)?;
-        self.float(self_time.time(view).seconds())?;
-        self.float(total_time.time(view).seconds())
+        self.float(self_time.time(mode).seconds())?;
+        self.float(total_time.time(mode).seconds())
     }
 
     fn float(&mut self, value: f64) -> io::Result<()> {

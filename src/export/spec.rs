@@ -15,6 +15,8 @@ pub(crate) struct Spec {
     /// Whether it shows what was seen when, if the profile was made by
     /// [`Profile::with_timeline`](crate::profile::Profile::with_timeline).
     pub has_time_axis: bool,
+    /// Whether it is not text.
+    pub is_binary: bool,
     /// The program that has to be there for it to be written.
     pub program: Option<&'static str>,
     /// Writes it; fails when the writer, or that program, does.
@@ -22,7 +24,7 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// Of a format that has no time axis and needs no program.
+    /// Of a format that is text, has no time axis and needs no program.
     pub const fn new(
         name: &'static str,
         endings: &'static [&'static str],
@@ -34,6 +36,7 @@ impl Spec {
             endings,
             open_with,
             has_time_axis: false,
+            is_binary: false,
             program: None,
             write,
         }
@@ -43,6 +46,14 @@ impl Spec {
     pub const fn with_time_axis(self) -> Spec {
         Spec {
             has_time_axis: true,
+            ..self
+        }
+    }
+
+    /// The same, not as text.
+    pub const fn binary(self) -> Spec {
+        Spec {
+            is_binary: true,
             ..self
         }
     }

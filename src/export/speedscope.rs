@@ -16,7 +16,7 @@ use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::labels;
 use crate::profile::event::{Sample, ThreadId};
-use crate::profile::{Profile, Totals, View};
+use crate::profile::{Mode, Profile, Totals};
 
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
 
@@ -69,7 +69,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         let threads = (0_u32..).map(ThreadId).zip(&names);
         threads.map(|(thread, name)| Thread {
             profile,
-            view: meta.view,
+            mode: meta.mode,
             places: &places,
             name,
             runs: timeline.runs(thread),
@@ -91,7 +91,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let file = File {
         schema: SCHEMA,
         exporter: "rsamp",
-        name: meta.headline(profile),
+        name: meta.headline_over_time(profile),
         shared: Shared {
             frames: frame_rows(&places),
         },
@@ -103,7 +103,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
 
 struct Thread<'p> {
     profile: &'p Profile,
-    view: View,
+    mode: Mode,
     places: &'p FrameGroups<'p>,
     name: &'p str,
     runs: &'p [Sample],
@@ -115,7 +115,7 @@ impl Thread<'_> {
         let weighed = self
             .runs
             .iter()
-            .map(|run| (run, Totals::from(run).time(self.view).0));
+            .map(|run| (run, Totals::from(run).time(self.mode).0));
         weighed.filter(|(_, weight)| *weight > 0)
     }
 

@@ -1,6 +1,6 @@
 //! What a summary shows, where the caller may choose.
 
-use crate::profile::View;
+use crate::profile::Mode;
 
 /// What a summary shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct SummaryOptions {
     /// Rows of the table of threads; 0: no such table, and none for a single thread.
     pub threads: usize,
     /// Which time is shown.
-    pub view: View,
+    pub mode: Mode,
     /// Whether threads, states or stacks were left out: then nothing is said of the whole.
     pub is_part: bool,
 }
@@ -23,7 +23,7 @@ impl Default for SummaryOptions {
             functions: 10,
             lines: 10,
             threads: 10,
-            view: View::Wall,
+            mode: Mode::Wall,
             is_part: false,
         }
     }

@@ -15,7 +15,7 @@ use crate::profile::confidence::{Confidence, Error};
 use crate::profile::event::Nanos;
 use crate::profile::functions::{Function, FunctionRow, Functions};
 use crate::profile::lines::Lines;
-use crate::profile::{Profile, Totals, View};
+use crate::profile::{Mode, Profile, Totals};
 
 /// How many rows a table of the written report has at most.
 const REPORT_ROWS: usize = 100;
@@ -33,7 +33,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         functions: REPORT_ROWS,
         lines: REPORT_ROWS,
         threads: REPORT_ROWS,
-        view: meta.view,
+        mode: meta.mode,
         is_part: meta.is_part,
     };
     let command = [meta.command.clone()];
@@ -61,12 +61,12 @@ pub fn summary_of(input: &ReportInput<'_>, options: &SummaryOptions) -> String {
     let (profile, confidence) = (input.profile, input.confidence);
     let mut text = String::new();
     head(&mut text, profile);
-    if profile.totals().time(options.view) == Nanos(0) {
-        line(&mut text, &why_empty(profile, options.view));
+    if profile.totals().time(options.mode) == Nanos(0) {
+        line(&mut text, &why_empty(profile, options.mode));
         return text;
     }
     effort(&mut text, profile);
-    frameless(&mut text, profile, options.view);
+    frameless(&mut text, profile, options.mode);
     not_sampled(&mut text, profile);
     usage::write(&mut text, profile, options.is_part);
     if profile.threads().len() > 1 && options.threads > 0 {
@@ -124,9 +124,9 @@ fn effort(text: &mut String, profile: &Profile) {
 }
 
 /// The time that no row of the tables holds.
-fn frameless(text: &mut String, profile: &Profile, view: View) {
-    let whole = profile.totals().time(view);
-    let part = profile.frameless_totals().time(view);
+fn frameless(text: &mut String, profile: &Profile, mode: Mode) {
+    let whole = profile.totals().time(mode);
+    let part = profile.frameless_totals().time(mode);
     if part > Nanos(0) {
         let share = 100.0 * part.seconds() / whole.seconds();
         let part = seconds(part, whole);
@@ -153,31 +153,31 @@ fn tables(
     let functions = Functions::of(profile);
     let files = functions.rows().iter().filter_map(|row| row.function.file);
     let table = Table {
-        view: options.view,
+        mode: options.mode,
         whole: profile.totals(),
         shortener: Shortener::of(files),
         has_errors: confidence.is_some(),
     };
-    let view = options.view;
+    let mode = options.mode;
     let function = |row: &&FunctionRow<'_>| TableRow {
         own: row.self_time,
         total: row.total_time,
         place: table.function(&row.function),
         error: confidence.and_then(|known| known.of_function(&row.function)),
     };
-    let by_self = functions.by_self(view);
+    let by_self = functions.by_self(mode);
     let rows = by_self.iter().filter(|row| row.self_time.samples > 0);
-    let heading = format!("functions by self time ({view})");
+    let heading = format!("functions by self time ({mode})");
     table.write(text, &heading, rows.map(function), options.functions);
 
-    let by_total = functions.by_total(view);
+    let by_total = functions.by_total(mode);
     let rows = by_total.iter().filter(|row| row.total_time.samples > 0);
-    let heading = format!("functions by total time ({view})");
+    let heading = format!("functions by total time ({mode})");
     table.write(text, &heading, rows.map(function), options.functions);
 
     if options.lines > 0 {
         let lines = Lines::of(profile, &functions);
-        let by_self = lines.by_self(view);
+        let by_self = lines.by_self(mode);
         let hot = by_self.iter().filter(|row| row.self_time.samples > 0);
         let rows = hot.map(|row| TableRow {
             own: row.self_time,
@@ -185,7 +185,7 @@ fn tables(
             place: table.place(&row.function, row.line),
             error: confidence.and_then(|known| known.of_line(&row.function, row.line)),
         });
-        let heading = format!("lines by self time ({view})");
+        let heading = format!("lines by self time ({mode})");
         table.write(text, &heading, rows, options.lines);
     }
 }
@@ -239,7 +239,7 @@ fn threads(text: &mut String, profile: &Profile, options: &SummaryOptions) {
         (format!("{}{process}", labels::thread_name(thread)), *totals)
     });
     let mut rows: Vec<(String, Totals)> = rows.collect();
-    rows.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.time(options.view)));
+    rows.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.time(options.mode)));
     let count = rows.len();
     let names = ("threads", "thread");
     owners(text, profile, options, names, (rows, count));
@@ -260,7 +260,7 @@ fn processes(text: &mut String, profile: &Profile, options: &SummaryOptions) {
 /// The processes with the most time, each below the one that started it.
 fn families(profile: &Profile, sums: &[Totals], options: &SummaryOptions) -> Vec<(String, Totals)> {
     let mut by_time: Vec<usize> = (0..sums.len()).collect();
-    by_time.sort_by_key(|id| std::cmp::Reverse(sums[*id].time(options.view)));
+    by_time.sort_by_key(|id| std::cmp::Reverse(sums[*id].time(options.mode)));
     by_time.truncate(options.threads);
     let parent = |id: usize| {
         let parent = profile.processes()[id].parent.map(|id| id.0 as usize);
@@ -318,7 +318,7 @@ fn owners(
 
 /// What the tables of functions and lines have in common.
 struct Table {
-    view: View,
+    mode: Mode,
     whole: Totals,
     shortener: Shortener,
     /// Whether rows come with the errors of their shares.
@@ -375,7 +375,7 @@ impl Table {
     }
 
     fn columns(&self, totals: &Totals) -> (String, String) {
-        let (part, whole) = (totals.time(self.view), self.whole.time(self.view));
+        let (part, whole) = (totals.time(self.mode), self.whole.time(self.mode));
         let share = 100.0 * part.seconds() / whole.seconds();
         (seconds(part, whole), format!("{share:.1}"))
     }

@@ -13,7 +13,7 @@ use super::Meta;
 use crate::export::frame_groups::{FrameGroupId, FrameGroups};
 use crate::export::words::labels;
 use crate::profile::event::{Nanos, StackId, State, Thread, ThreadId};
-use crate::profile::{Profile, Row, View};
+use crate::profile::{Mode, Profile, Row};
 
 /// A label: an index into [`Tree::labels`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,7 +66,7 @@ impl Tree {
         } else {
             builder.add_bases();
         }
-        builder.build(meta.view)
+        builder.build(meta.mode)
     }
 
     /// Makes that of a flame graph: equal stacks of all threads are one unless they are told apart, and what a thread
@@ -79,7 +79,7 @@ impl Tree {
         let mut builder = Builder::new(profile, places);
         builder.add_groups(meta.drawing.by_process, meta.drawing.by_thread);
         builder.shows_waits = true;
-        builder.build(meta.view)
+        builder.build(meta.mode)
     }
 
     /// Sum over all nodes, in microseconds.
@@ -264,7 +264,7 @@ impl<'p> Builder<'p> {
         builder
     }
 
-    fn build(mut self, view: View) -> Tree {
+    fn build(mut self, mode: Mode) -> Tree {
         // One base after the other.
         let mut rows: Vec<&Row> = self.profile.rows().iter().collect();
         rows.sort_by_key(|row| self.bases.get(row.thread.0 as usize));
@@ -280,7 +280,7 @@ impl<'p> Builder<'p> {
                 node => node,
             };
             if let Some(node) = node.and_then(|id| self.tree.nodes.get_mut(id as usize)) {
-                node.self_ns += row.totals.time(view);
+                node.self_ns += row.totals.time(mode);
             }
         }
         let mut tree = self.tree;

@@ -1,7 +1,7 @@
 //! Turns an ELF file into its segments, and into where a few wanted sections and symbols are.
 //!
 //! The file is the target's and may say anything. Tables are gone through piece by piece, so that none is ever in memory
-//! as a whole, and as far as [`Effort`] goes.
+//! as a whole, and as far as [`ReadBudget`] goes.
 
 use std::fs::File;
 use std::io;
@@ -17,8 +17,8 @@ use goblin::elf::{Elf, Header, ProgramHeader, SectionHeader, Symtab};
 use regex::bytes::Regex;
 use rustc_hash::FxHashMap;
 
-use super::effort::Effort;
 use super::image_error::ImageError;
+use super::read_budget::ReadBudget;
 
 /// The size of the ELF header of a 64-bit file; that of a 32-bit one is 52.
 const MAX_HEADER: u64 = 64;
@@ -162,11 +162,11 @@ impl ElfFile {
         wanted: &[&'n str],
         headers: &[SectionHeader],
         segments: &[Segment],
-        effort: &mut Effort,
+        budget: &mut ReadBudget,
     ) -> Result<FxHashMap<&'n str, Sym>, ImageError> {
         let of_kind = |kind| headers.iter().find(|header| header.sh_type == kind);
         let tables = match headers.is_empty() {
-            true => vec![self.dynamic_table(segments, effort)],
+            true => vec![self.dynamic_table(segments, budget)],
             false => [SHT_DYNSYM, SHT_SYMTAB]
                 .map(|kind| table_of(of_kind(kind)?, headers))
                 .to_vec(),
@@ -175,7 +175,7 @@ impl ElfFile {
         for table in tables.into_iter().flatten() {
             let missing = wanted.iter().filter(|name| !found.contains_key(**name));
             let missing: Vec<&str> = missing.copied().collect();
-            let more = self.find(&missing, &table, effort)?;
+            let more = self.find(&missing, &table, budget)?;
             found.extend(more);
         }
         Ok(found)
@@ -185,10 +185,10 @@ impl ElfFile {
         &self,
         wanted: &[&'n str],
         table: &SymbolTable,
-        effort: &mut Effort,
+        budget: &mut ReadBudget,
     ) -> Result<FxHashMap<&'n str, Sym>, ImageError> {
         let mut found = FxHashMap::default();
-        let places = self.name_places(wanted, &table.names, effort)?;
+        let places = self.name_places(wanted, &table.names, budget)?;
         if places.is_empty() {
             return Ok(found);
         }
@@ -196,7 +196,7 @@ impl ElfFile {
         let piece = (PIECE / size * size) as u64;
         let mut at = table.symbols.start;
         while at < table.symbols.end {
-            let bytes = self.read_piece(at..table.symbols.end.min(at + piece), effort)?;
+            let bytes = self.read_piece(at..table.symbols.end.min(at + piece), budget)?;
             let symbols = Symtab::parse(&bytes, 0, bytes.len() / size, self.context);
             for symbol in symbols.map_err(|source| self.error(source))?.iter() {
                 // Undefined symbols and offsets into thread-local storage are no addresses.
@@ -216,7 +216,7 @@ impl ElfFile {
         &self,
         wanted: &[&'n str],
         names: &Range<u64>,
-        effort: &mut Effort,
+        budget: &mut ReadBudget,
     ) -> Result<FxHashMap<u64, &'n str>, ImageError> {
         let mut places = FxHashMap::default();
         let quoted: Vec<String> = wanted.iter().map(|name| regex::escape(name)).collect();
@@ -228,7 +228,7 @@ impl ElfFile {
         while at < names.end {
             // A name may lie across the end of a piece.
             let end = names.end.min(at + PIECE as u64 + longest);
-            let bytes = self.read_piece(at..end, effort)?;
+            let bytes = self.read_piece(at..end, budget)?;
             for found in pattern.find_iter(&bytes) {
                 let text = &found.as_bytes()[..found.len() - 1];
                 let name = wanted.iter().find(|name| name.as_bytes() == text);
@@ -242,7 +242,7 @@ impl ElfFile {
     }
 
     /// The symbols of a 64-bit file without section headers, by its dynamic table (elf(5)).
-    fn dynamic_table(&self, segments: &[Segment], effort: &mut Effort) -> Option<SymbolTable> {
+    fn dynamic_table(&self, segments: &[Segment], budget: &mut ReadBudget) -> Option<SymbolTable> {
         const DT_HASH: u64 = 4;
         const DT_STRTAB: u64 = 5;
         const DT_SYMTAB: u64 = 6;
@@ -266,7 +266,7 @@ impl ElfFile {
         let count = match (offset(DT_HASH), offset(DT_GNU_HASH)) {
             // `nchain`: as many as there are symbols.
             (Some(hash), _) => u64::from(half(&self.read(hash, 8).ok()?, 4)?),
-            (None, Some(hash)) => self.count_by_gnu_hash(hash, effort)?,
+            (None, Some(hash)) => self.count_by_gnu_hash(hash, budget)?,
             (None, None) => return None,
         };
         let bytes = count.checked_mul(Sym::size(self.context.container) as u64)?;
@@ -278,7 +278,7 @@ impl ElfFile {
 
     /// One more than the number of the last symbol in a GNU hash table: four counts (buckets, the first symbol, words of
     /// the filter, a shift), the filter, the buckets, and for each symbol a hash whose lowest bit ends a chain.
-    fn count_by_gnu_hash(&self, at: u64, effort: &mut Effort) -> Option<u64> {
+    fn count_by_gnu_hash(&self, at: u64, budget: &mut ReadBudget) -> Option<u64> {
         let head = self.read(at, 16).ok()?;
         let [buckets, first, filter] = [0, 4, 8].map(|offset| half(&head, offset));
         let (buckets, first, filter) = (u64::from(buckets?), u64::from(first?), u64::from(filter?));
@@ -294,7 +294,7 @@ impl ElfFile {
         let chain = buckets_at + buckets * 4;
         loop {
             let hash_at = chain.checked_add((last - first) * 4)?;
-            let hash = self.read_piece(hash_at..hash_at + 4, effort).ok()?;
+            let hash = self.read_piece(hash_at..hash_at + 4, budget).ok()?;
             last += 1;
             if half(&hash, 0)? & 1 == 1 {
                 return Some(last);
@@ -307,8 +307,12 @@ impl ElfFile {
         read_range(&self.file, &self.path, self.length, offset..end)
     }
 
-    fn read_piece(&self, range: Range<u64>, effort: &mut Effort) -> Result<Vec<u8>, ImageError> {
-        if !effort.take(range.end.saturating_sub(range.start)) {
+    fn read_piece(
+        &self,
+        range: Range<u64>,
+        budget: &mut ReadBudget,
+    ) -> Result<Vec<u8>, ImageError> {
+        if !budget.take(range.end.saturating_sub(range.start)) {
             return Err(self.too_large("symbols"));
         }
         read_range(&self.file, &self.path, self.length, range)

@@ -13,10 +13,10 @@ use nix::sys::stat::Mode;
 use nix::sys::statfs::{BTRFS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, fstatfs};
 use rustc_hash::FxHashMap;
 
-use super::effort::Effort;
 use super::elf::{ElfFile, Segment};
 use super::file_systems::FileSystems;
 use super::image_error::ImageError;
+use super::read_budget::ReadBudget;
 use super::regular_file::open_looked_at;
 use super::{Mapping, Process, ProcessError, open_regular, with_memory};
 use crate::sys;
@@ -106,7 +106,7 @@ pub fn mapped_files(mappings: Vec<Mapping>) -> Vec<MappedFile> {
 }
 
 impl MappedFile {
-    /// Opens the file and looks for what is wanted, as far as `effort` goes. Waits for the file system.
+    /// Opens the file and looks for what is wanted, as far as `budget` goes. Waits for the file system.
     ///
     /// # Errors
     /// When the mapped file cannot be reached, is no ELF file that fits its mappings, or is too large.
@@ -114,9 +114,9 @@ impl MappedFile {
         &self,
         process: &Process,
         wanted: Wanted,
-        effort: &mut Effort,
+        budget: &mut ReadBudget,
     ) -> Result<Image, ImageError> {
-        self.parse(self.open(process)?, wanted, effort)
+        self.parse(self.open(process)?, wanted, budget)
     }
 
     /// What tells the file from others; `None` when it is not at its path any more. Waits for the file system.
@@ -177,19 +177,24 @@ impl MappedFile {
         process: &Process,
         LocalFile(found): &LocalFile,
         wanted: Wanted,
-        effort: &mut Effort,
+        budget: &mut ReadBudget,
     ) -> Result<Image, ImageError> {
         let file = open_looked_at(found).map_err(|source| ImageError::Open {
             pid: process.pid(),
             path: self.path.clone(),
             source,
         })?;
-        self.parse(file, wanted, effort)
+        self.parse(file, wanted, budget)
     }
 
-    fn parse(&self, file: File, wanted: Wanted, effort: &mut Effort) -> Result<Image, ImageError> {
+    fn parse(
+        &self,
+        file: File,
+        wanted: Wanted,
+        budget: &mut ReadBudget,
+    ) -> Result<Image, ImageError> {
         let file = ElfFile::new(file, &self.path)?;
-        Image::parse(&file, &self.path, &self.mappings, wanted, effort)
+        Image::parse(&file, &self.path, &self.mappings, wanted, budget)
     }
 
     /// Opens the mapped file itself: through `map_files`, which leads to it even if deleted or in another mount
@@ -283,7 +288,7 @@ impl Image {
         path: &Path,
         mappings: &[Mapping],
         wanted: Wanted,
-        effort: &mut Effort,
+        budget: &mut ReadBudget,
     ) -> Result<Image, ImageError> {
         let segments = file.segments()?;
         let bias = load_bias(&segments, mappings).ok_or_else(|| ImageError::NotPlaced {
@@ -291,7 +296,7 @@ impl Image {
         })?;
         let sections = file.sections()?;
         let section = file.section(&sections, wanted.section)?;
-        let symbols = file.symbols(wanted.symbols, &sections, &segments, effort)?;
+        let symbols = file.symbols(wanted.symbols, &sections, &segments, budget)?;
         let placed = |(name, symbol): (_, Sym)| (name, symbol.st_value.wrapping_add(bias));
         Ok(Image {
             bias,
@@ -457,7 +462,8 @@ mod tests {
         let load = |section| {
             let symbols = &["main", "no such symbol"];
             let wanted = Wanted { symbols, section };
-            file.load(&process, wanted, &mut Effort::whole()).unwrap()
+            file.load(&process, wanted, &mut ReadBudget::whole())
+                .unwrap()
         };
         let image = load(".text");
         let main = image.symbol("main").unwrap();
@@ -490,9 +496,9 @@ mod tests {
             symbols: &["main"],
             section: ".text",
         };
-        let effort = &mut Effort::whole();
-        let here = file.load_local(&process, &found, wanted, effort).unwrap();
-        let there = file.load(&process, wanted, effort).unwrap();
+        let budget = &mut ReadBudget::whole();
+        let here = file.load_local(&process, &found, wanted, budget).unwrap();
+        let there = file.load(&process, wanted, budget).unwrap();
         assert_eq!(here.symbol("main"), there.symbol("main"));
         let unknown = FileSystems::default();
         assert!(file.find_local(&process, &unknown).is_none());
@@ -532,7 +538,9 @@ mod tests {
             symbols: &["malloc", "qsort", "environ", "no such symbol"],
             section: ".text",
         };
-        let whole = file.load(&process, wanted, &mut Effort::whole()).unwrap();
+        let whole = file
+            .load(&process, wanted, &mut ReadBudget::whole())
+            .unwrap();
         let mut bytes = std::fs::read(&file.path).unwrap();
         // `e_shoff`, and `e_shnum` with `e_shstrndx` (elf(5)).
         bytes[0x28..0x30].fill(0);
@@ -540,8 +548,8 @@ mod tests {
         let mut target = tempfile::tempfile().unwrap();
         io::Write::write_all(&mut target, &bytes).unwrap();
         let elf = ElfFile::new(target, &file.path).unwrap();
-        let effort = &mut Effort::whole();
-        let image = Image::parse(&elf, &file.path, &file.mappings, wanted, effort).unwrap();
+        let budget = &mut ReadBudget::whole();
+        let image = Image::parse(&elf, &file.path, &file.mappings, wanted, budget).unwrap();
         assert_eq!(image.section(), None);
         assert!(image.symbol("malloc").is_some() && image.symbol("no such symbol").is_none());
         for name in wanted.symbols {
@@ -557,9 +565,9 @@ mod tests {
             symbols: &["main"],
             section: ".text",
         };
-        let mut effort = Effort::whole();
-        while effort.take(1 << 20) {}
-        let result = file.load(&process, wanted, &mut effort);
+        let mut budget = ReadBudget::whole();
+        while budget.take(1 << 20) {}
+        let result = file.load(&process, wanted, &mut budget);
         assert!(
             matches!(result, Err(ImageError::TooLarge { .. })),
             "{result:?}"
@@ -592,9 +600,9 @@ mod tests {
                 symbols: &["main"],
                 section: ".data",
             };
-            let effort = &mut Effort::whole();
+            let budget = &mut ReadBudget::whole();
             ElfFile::new(target, path)
-                .and_then(|elf| Image::parse(&elf, path, &file.mappings, wanted, effort))
+                .and_then(|elf| Image::parse(&elf, path, &file.mappings, wanted, budget))
         };
         for at in 0..0x300 {
             for value in [0, 1, 0x7f, 0xff] {

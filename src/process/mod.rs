@@ -34,16 +34,16 @@ pub mod reading_process;
 
 mod reading_thread;
 
-mod effort;
 mod elf;
+mod read_budget;
 
 mod image_error;
 
 pub mod image;
 
-pub mod births;
+pub mod new_processes;
 
-mod alarm;
+mod exit_watcher;
 
 pub mod permission;
 
@@ -61,12 +61,10 @@ pub mod spawn;
 
 pub mod pause;
 
-pub use alarm::{Alarm, Knocker};
-pub use births::{Birth, Births};
 pub use counters::{CounterWatch, Counters, ResidentMemory};
 pub use credentials::{ActingAs, Credentials, user_of};
 pub use descriptor::{DescriptorKind, descriptor_kind};
-pub use effort::Effort;
+pub use exit_watcher::{ExitWatcher, Waker};
 pub use file_systems::FileSystems;
 pub use fork::{Forked, end_with_parent, fork};
 pub use identity::{ImageIdentity, Process, started_at, with_memory};
@@ -74,9 +72,11 @@ pub use image::{FileStamp, Image, LocalFile, MappedFile, Wanted};
 pub use image_error::ImageError;
 pub use limits::{Limits, is_frozen};
 pub use maps::{Mapping, MapsError};
+pub use new_processes::{NewProcess, NewProcesses};
 pub use page_map::PageMap;
 pub use pause::{Paused, pause, release_late, tracer_of};
 pub use permission::{Denied, diagnose};
+pub use read_budget::ReadBudget;
 pub use reading_process::ReadingProcess;
 pub use reading_thread::ReadingThread;
 pub use regular_file::{open_regular, open_regular_below};
@@ -84,7 +84,7 @@ pub use spawn::{
     Change, ExitStatusKind, Launched, SpawnError, WaitEvent, end_by_signal, outlive_file_size_limit,
 };
 pub use stat::{Stat, StatError, TaskState};
-pub use syscall::{Doing, Syscall, SyscallWatch, Wait, parse_syscall, wait_of};
+pub use syscall::{Syscall, SyscallWatch, ThreadActivity, Wait, parse_syscall, wait_of};
 pub use tasks::{CpuClock, CpuCount, FaultCount, RunTimes, TaskClock, TaskTurns, TaskWatch};
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.

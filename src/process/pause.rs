@@ -64,14 +64,14 @@ pub fn pause(pid: Pid, tid: Tid) -> Result<Paused, ProcessError> {
 pub fn release_late() {
     let is_late = |(pid, tid): &(Pid, Tid)| match sys::wait_for_trace_stop(tid.0) {
         Ok(None) if has_ended(*pid, *tid) => {
-            bury(*pid, *tid);
+            reap(*pid, *tid);
             false
         }
         Ok(None) => true,
         Ok(Some(waited)) => !Held::stopped(*pid, *tid, waited.status).release(),
         Err(Errno::EINTR) => true,
         Err(_) => {
-            bury(*pid, *tid);
+            reap(*pid, *tid);
             false
         }
     };
@@ -139,7 +139,7 @@ impl Held {
     fn stop_seized(pid: Pid, tid: Tid) -> Result<Held, ProcessError> {
         let thread = nix::unistd::Pid::from_raw(tid.0);
         ptrace::interrupt(thread).map_err(|source| {
-            bury(pid, tid);
+            reap(pid, tid);
             refused(pid, tid, source)
         })?;
         Ok(Held::stopped(pid, tid, wait_for_stop(pid, tid)?))
@@ -201,7 +201,7 @@ impl Held {
         if sys::ptrace_detach(self.tid.0, self.signal).is_err() {
             let has_ended = has_ended(self.pid, self.tid);
             if has_ended {
-                bury(self.pid, self.tid);
+                reap(self.pid, self.tid);
             }
             return has_ended;
         }
@@ -225,7 +225,7 @@ fn wait_for_stop(pid: Pid, tid: Tid) -> Result<i32, ProcessError> {
                 continue;
             }
             Ok(None) if has_ended(pid, tid) => {
-                bury(pid, tid);
+                reap(pid, tid);
                 return Err(ProcessError::NoSuchThread(pid, tid));
             }
             Ok(None) if start.elapsed() > PAUSE_LIMIT => return Err(timeout(pid, tid)),
@@ -233,7 +233,7 @@ fn wait_for_stop(pid: Pid, tid: Tid) -> Result<i32, ProcessError> {
             Err(Errno::EINTR) => continue,
             // So the kernel says of one that has ended, when it is asked for stops alone.
             Err(Errno::ECHILD) => {
-                bury(pid, tid);
+                reap(pid, tid);
                 return Err(ProcessError::NoSuchThread(pid, tid));
             }
             Err(source) => return Err(ProcessError::Ptrace { pid, tid, source }),
@@ -245,7 +245,7 @@ fn wait_for_stop(pid: Pid, tid: Tid) -> Result<i32, ProcessError> {
 
 /// Takes the end of a thread that ended while traced, so that its process's parent hears of it.
 /// The main thread of a child of ours is left alone: its end is for who waits for the child.
-fn bury(pid: Pid, tid: Tid) {
+fn reap(pid: Pid, tid: Tid) {
     let is_main = pid.0 == tid.0;
     let is_our_child =
         || read_stat(pid).is_ok_and(|stat| u32::try_from(stat.parent) == Ok(std::process::id()));

@@ -17,7 +17,7 @@
 //! - SIGKILL of rsamp leaves the child running.
 //!
 //! Where [`adopt_orphans`] was called, descendants of the child whose parents have ended become children of
-//! rsamp, not of init: they are buried while rsamp waits, and init gets what is left when rsamp ends.
+//! rsamp, not of init: they are reaped while rsamp waits, and init gets what is left when rsamp ends.
 
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
@@ -39,9 +39,9 @@ use thiserror::Error;
 
 use super::Pid;
 use super::TaskState::{Dead, Zombie};
-use super::births;
 use super::direct_signals::{Decision, DirectSignals, Sent};
 use super::identity::read_stat;
+use super::new_processes;
 use super::witness::{Witness, await_senders};
 use crate::sys::{self, Waited};
 
@@ -303,7 +303,7 @@ impl Launched {
                 while let Ok(Some(_)) = self.signals.read_signal() {}
                 return Ok(status);
             }
-            self.bury_orphans();
+            self.reap_orphans();
             self.await_news()
                 .map_err(|source| self.wait_error(source))?;
             self.take_signals(&mut on_event)
@@ -387,15 +387,15 @@ impl Launched {
                 && is_descendant(*pid, own)
                 && !read_stat(*pid).is_ok_and(|stat| matches!(stat.state, Zombie | Dead))
         };
-        births::all()
+        new_processes::all()
             .into_iter()
-            .map(|birth| birth.pid)
+            .map(|new| new.pid)
             .filter(is_left)
             .collect()
     }
 
     /// Takes the ends of adopted processes, for which nobody else waits.
-    fn bury_orphans(&self) {
+    fn reap_orphans(&self) {
         while let Ok(Some(pid)) = sys::peek_ended_child()
             && pid != self.pid.0
         {

@@ -18,7 +18,7 @@ pub struct SyscallWatch {
 
 /// What a thread was doing when its `syscall` was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doing {
+pub enum ThreadActivity {
     /// It is on a CPU, or waits for one.
     Running,
     /// It waits in a system call.
@@ -84,7 +84,7 @@ impl SyscallWatch {
     ///
     /// # Errors
     /// `EPERM` without the permission to trace; `ESRCH` when the thread ended.
-    pub fn read(&mut self) -> io::Result<(Doing, bool)> {
+    pub fn read(&mut self) -> io::Result<(ThreadActivity, bool)> {
         let mut buffer = [0; LONGEST];
         let length = self.file.read(&mut buffer)?;
         let text = &buffer[..length];
@@ -98,12 +98,12 @@ impl SyscallWatch {
 /// Parses a `syscall` file (proc_pid_syscall(5)): `running`, or `-1` and two addresses, or a decimal
 /// number and nine hexadecimal ones.
 #[must_use]
-pub fn parse_syscall(text: &[u8]) -> Option<Doing> {
+pub fn parse_syscall(text: &[u8]) -> Option<ThreadActivity> {
     let text = std::str::from_utf8(text).ok()?;
     let mut words = text.split_ascii_whitespace();
     let number = match words.next()? {
-        "running" => return Some(Doing::Running),
-        "-1" => return Some(Doing::Halted),
+        "running" => return Some(ThreadActivity::Running),
+        "-1" => return Some(ThreadActivity::Halted),
         number => number.parse().ok()?,
     };
     let mut arguments = [0; 4];
@@ -111,7 +111,7 @@ pub fn parse_syscall(text: &[u8]) -> Option<Doing> {
         let digits = words.next()?.strip_prefix("0x")?;
         *argument = u64::from_str_radix(digits, 16).ok()?;
     }
-    Some(Doing::In(Syscall { number, arguments }))
+    Some(ThreadActivity::In(Syscall { number, arguments }))
 }
 
 /// What a call waits for.
@@ -262,20 +262,20 @@ mod tests {
 
     fn wait(text: &str) -> Wait {
         match parse_syscall(text.as_bytes()) {
-            Some(Doing::In(call)) => wait_of(call),
+            Some(ThreadActivity::In(call)) => wait_of(call),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn a_file_says_what_a_thread_does() {
-        assert_eq!(parse_syscall(b"running\n"), Some(Doing::Running));
+        assert_eq!(parse_syscall(b"running\n"), Some(ThreadActivity::Running));
         let halted = b"-1 0x7ffe0b8 0x7f2f98\n";
-        assert_eq!(parse_syscall(halted), Some(Doing::Halted));
+        assert_eq!(parse_syscall(halted), Some(ThreadActivity::Halted));
         let read = b"0 0x3 0x7f0010 0x1000 0x0 0xffffffffffffffff 0x0 0x7ffe08 0x7f21\n";
         let (number, arguments) = (0, [3, 0x7f_0010, 0x1000, 0]);
         let call = Syscall { number, arguments };
-        assert_eq!(parse_syscall(read), Some(Doing::In(call)));
+        assert_eq!(parse_syscall(read), Some(ThreadActivity::In(call)));
         for length in 0..read.len() - 1 {
             let _ = parse_syscall(&read[..length]);
         }

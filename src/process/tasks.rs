@@ -127,6 +127,9 @@ pub struct TaskClock {
 pub struct CpuCount {
     /// The CPU time so far, in nanoseconds.
     pub cpu_ns: u64,
+    /// How long it was ready to run and waited for a CPU, in nanoseconds: a wait is counted when it is over
+    /// (`sched_info_arrive` in `kernel/sched/stats.h`). The wait for the next period of a CPU quota counts too.
+    pub waited_ns: u64,
     /// How often it got a CPU after it had waited for one.
     pub turns: u64,
 }
@@ -144,8 +147,12 @@ impl TaskClock {
     pub fn count(&mut self) -> Option<CpuCount> {
         let mut buffer = [0; 64];
         let length = self.schedstat.read(&mut buffer).ok()?;
-        let [cpu_ns, _, turns] = parse_schedstat(&buffer[..length])?;
-        Some(CpuCount { cpu_ns, turns })
+        let [cpu_ns, waited_ns, turns] = parse_schedstat(&buffer[..length])?;
+        Some(CpuCount {
+            cpu_ns,
+            waited_ns,
+            turns,
+        })
     }
 }
 

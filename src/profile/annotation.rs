@@ -42,8 +42,9 @@ impl Annotation {
             event @ (Event::Thread(..)
             | Event::Frame(..)
             | Event::Stack { .. }
+            | Event::Attributes(..)
             | Event::Undetermined(..)
-            | Event::Stopped(_)
+            | Event::Pauses(_)
             | Event::Missing(_)
             | Event::Skipped(_)
             | Event::Rate(_)) => event,

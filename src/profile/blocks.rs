@@ -4,7 +4,7 @@
 //! length, whatever the duration: when a recording outgrows them, each two become one.
 
 use super::event::{Nanos, Sample, StackId};
-use super::{Totals, View};
+use super::{Mode, Totals};
 
 /// Half of it, 64 blocks, is what a recording has at least; more would make blocks too short to
 /// hold a visit to a function and the time until the next one.
@@ -16,7 +16,7 @@ const FIRST_LENGTH_LOG2: u32 = 20;
 /// The time of each row per block of time.
 #[derive(Debug, Clone)]
 pub(super) struct Blocks {
-    view: View,
+    mode: Mode,
     /// A block is 2 to this power nanoseconds.
     length_log2: u32,
     /// By row of the profile: the blocks in which it has time, in ascending order.
@@ -30,10 +30,10 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// No sample has come yet; the time of `view` will be counted.
-    pub(super) fn new(view: View) -> Blocks {
+    /// No sample has come yet; the time of `mode` will be counted.
+    pub(super) fn new(mode: Mode) -> Blocks {
         Blocks {
-            view,
+            mode,
             length_log2: FIRST_LENGTH_LOG2,
             of_row: Vec::new(),
             stacks: Vec::new(),
@@ -44,8 +44,8 @@ impl Blocks {
     }
 
     /// The time that is counted.
-    pub(super) fn view(&self) -> View {
-        self.view
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// Shares a run that was added to a row out to the blocks that it lies in, in proportion.
@@ -53,7 +53,7 @@ impl Blocks {
         let totals = Totals::from(sample);
         self.totals += totals;
         self.end = self.end.max(sample.at);
-        let time = totals.time(self.view).0;
+        let time = totals.time(self.mode).0;
         if time == 0 {
             return;
         }
@@ -187,7 +187,7 @@ mod tests {
     const MS: u64 = 1 << FIRST_LENGTH_LOG2;
 
     fn blocks(runs: &[(u32, u64, u64)]) -> Blocks {
-        let mut blocks = Blocks::new(View::Wall);
+        let mut blocks = Blocks::new(Mode::Wall);
         for (stack, from, to) in runs {
             let sample = Sample {
                 at: Nanos(*to),

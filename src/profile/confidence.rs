@@ -16,7 +16,7 @@ use super::diff::noise::{Column, Variation};
 use super::functions::{Function, Functions};
 use super::lines::Lines;
 use super::sums::{self, Classes};
-use super::{Totals, View};
+use super::{Mode, Totals};
 
 /// Of the standard normal distribution, this holds 95 %.
 const Z95: f64 = 1.96;
@@ -39,7 +39,7 @@ pub struct Confidence<'p> {
 }
 
 impl<'p> Confidence<'p> {
-    /// Of the profile of `side`, in its view.
+    /// Of the profile of `side`, in its mode.
     #[must_use]
     pub fn of(side: &'p SampledProfile) -> Confidence<'p> {
         let profile = side.profile();
@@ -77,8 +77,8 @@ impl<'p> Confidence<'p> {
 
 fn errors(side: &SampledProfile, class_of: &[usize], count: usize) -> Vec<Error> {
     let profile = side.profile();
-    let view: View = side.blocks().view();
-    let whole = profile.totals().time(view).0 as f64;
+    let mode: Mode = side.blocks().mode();
+    let whole = profile.totals().time(mode).0 as f64;
     let classes = Classes::new(profile, class_of, count);
     let variation = Variation::new(&classes, side.blocks());
     let sums = classes.sums(sums::self_times(profile));
@@ -86,7 +86,7 @@ fn errors(side: &SampledProfile, class_of: &[usize], count: usize) -> Vec<Error>
         if whole <= 0.0 {
             return f64::INFINITY;
         }
-        let share = totals.time(view).0 as f64 / whole;
+        let share = totals.time(mode).0 as f64 / whole;
         Z95 * variation.of(class, column, share).sqrt() / whole
     };
     let sums = sums.iter().enumerate();

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
+use super::attributes::{Attributes, AttributesId};
+
 /// A time span, or a time since the start of the recording, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Nanos(pub u64);
@@ -223,6 +225,9 @@ pub enum State {
     Child,
     /// Waiting for a terminal, for several things at once, or for something else.
     Waiting,
+    /// Ready to run, with or without the GIL, and waiting for a CPU. A thread that waits for the GIL is not in this
+    /// state: a CPU alone would not help it.
+    Ready,
 }
 
 impl State {
@@ -267,10 +272,58 @@ pub struct Sample {
     /// The part of `grown_bytes` that may be due to another stack of the thread, which ran between the same two
     /// readings of memory.
     pub unsure_bytes: u64,
+    /// What is known of it that is not known of every sample ([`attributes`](super::attributes)); `None`: nothing.
+    pub attributes: Option<AttributesId>,
+}
+
+/// What runs of a thread that are summed have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SampleKey {
+    /// [`Sample::stack`].
+    pub stack: Option<StackId>,
+    /// [`Sample::state`].
+    pub state: State,
+    /// [`Sample::attributes`].
+    pub attributes: Option<AttributesId>,
 }
 
 impl Sample {
-    /// Adds a run of the same thread and stack. A sum that no number can hold stays at the largest.
+    /// What it has in common with those that it may be summed with.
+    #[must_use]
+    pub fn key(&self) -> SampleKey {
+        SampleKey {
+            stack: self.stack,
+            state: self.state,
+            attributes: self.attributes,
+        }
+    }
+
+    /// What a part of the run holds, from one moment to another since its start.
+    ///
+    /// Of each sum, the first `x` nanoseconds of a run hold `⌊sum · x / wall⌋`, and a part holds what lies between its
+    /// ends: so the parts of a run add up to it, to the nanosecond. A run without length is its only part.
+    #[must_use]
+    pub fn part(&self, from: Nanos, to: Nanos) -> Sample {
+        if self.wall == Nanos(0) {
+            return *self;
+        }
+        let part = |sum: u64| share(sum, to, self.wall) - share(sum, from, self.wall);
+        Sample {
+            at: self.at - (self.wall - to),
+            ticks: part(u64::from(self.ticks)) as u32,
+            wall: to - from,
+            cpu: Nanos(part(self.cpu.0)),
+            gil: Nanos(part(self.gil.0)),
+            helpers_cpu: Nanos(part(self.helpers_cpu.0)),
+            blocked_others: Nanos(part(self.blocked_others.0)),
+            grown_bytes: part(self.grown_bytes),
+            shrunk_bytes: part(self.shrunk_bytes),
+            unsure_bytes: part(self.unsure_bytes),
+            ..*self
+        }
+    }
+
+    /// Adds a run of the same thread and [`SampleKey`]. A sum that no number can hold stays at the largest.
     pub fn add(&mut self, other: &Sample) {
         self.at = self.at.max(other.at);
         self.ticks = self.ticks.saturating_add(other.ticks);
@@ -283,6 +336,11 @@ impl Sample {
         self.shrunk_bytes = self.shrunk_bytes.saturating_add(other.shrunk_bytes);
         self.unsure_bytes = self.unsure_bytes.saturating_add(other.unsure_bytes);
     }
+}
+
+/// What the first `of` nanoseconds of `wall` hold of `sum`.
+fn share(sum: u64, of: Nanos, wall: Nanos) -> u64 {
+    (u128::from(sum) * u128::from(of.0) / u128::from(wall.0)) as u64
 }
 
 /// What the kernel counts of a process, at one moment. Counters run from the start of the process;
@@ -439,6 +497,8 @@ pub enum Event {
         /// The innermost frame.
         frame: FrameId,
     },
+    /// Samples have a set of attributes that none had before.
+    Attributes(AttributesId, Attributes),
     /// A thread had a stack for some time.
     Sample(Sample),
     /// So many samples were lost or cut. A `Late` tick is not missing time: the next weight covers it.
@@ -446,7 +506,7 @@ pub enum Event {
     /// So many stacks could not be told from the first copy.
     Undetermined(UndeterminedCause, u64),
     /// For so many readings a thread was stopped.
-    Stopped(u64),
+    Pauses(u64),
     /// What the kernel counted of a process by some moment.
     Usage(Usage),
     /// Something cannot be measured; told once for each process and thing.
@@ -457,4 +517,39 @@ pub enum Event {
     Rate(RateSpan),
     /// The end of the recording, with its whole measured duration.
     End(Nanos),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Some million samples are kept or wait at a time.
+    #[test]
+    fn a_sample_is_small() {
+        assert_eq!(size_of::<Sample>(), 96);
+    }
+
+    #[test]
+    fn the_parts_of_a_run_add_up_to_it() {
+        let run = Sample {
+            at: Nanos(1000),
+            ticks: 7,
+            wall: Nanos(900),
+            cpu: Nanos(333),
+            gil: Nanos(1),
+            grown_bytes: 1001,
+            ..Sample::default()
+        };
+        let cuts = [0, 1, 250, 251, 640, 900].map(Nanos);
+        let mut sum = Sample {
+            at: run.at - run.wall,
+            ..Sample::default()
+        };
+        for pair in cuts.windows(2) {
+            let part = run.part(pair[0], pair[1]);
+            assert_eq!(part.at - part.wall, sum.at);
+            sum.add(&part);
+        }
+        assert_eq!(sum, run);
+    }
 }

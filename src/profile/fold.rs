@@ -4,24 +4,30 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Sub};
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::attributes::{Attributes, AttributesId};
 use super::covered::Covered;
+use super::definitions::{Definitions, Stack};
 use super::event::{
     Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, Process, ProcessId, RateSpan,
-    Sample, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
+    Sample, SampleKey, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
 use super::idle_waits::IdleWaits;
-use super::limits::{MAX_FRAMES_OF_ROWS, MAX_READ_ROWS, MORE_STACKS};
 #[cfg(doc)]
-use super::timeline::MAX_RUNS;
-use super::timeline::Timeline;
+use super::limits::MORE_STACKS;
+use super::limits::{MAX_FRAMES_OF_ROWS, MAX_READ_ROWS};
+#[cfg(doc)]
+use super::recent::MAX_SECONDS;
+use super::recent::Recent;
+use super::timeline::{MAX_BYTES, Timeline};
 use super::usage::Readings;
 
 /// Which of the times of a sample counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub enum View {
+pub enum Mode {
     /// Elapsed time, whether the thread ran or waited.
     #[default]
     Wall,
@@ -31,12 +37,12 @@ pub enum View {
     Gil,
 }
 
-impl fmt::Display for View {
+impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            View::Wall => "wall",
-            View::Cpu => "cpu",
-            View::Gil => "gil",
+            Mode::Wall => "wall",
+            Mode::Cpu => "cpu",
+            Mode::Gil => "gil",
         })
     }
 }
@@ -65,13 +71,13 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// The time that counts in `view`.
+    /// The time that counts in `mode`.
     #[must_use]
-    pub fn time(&self, view: View) -> Nanos {
-        match view {
-            View::Wall => self.wall,
-            View::Cpu => self.cpu,
-            View::Gil => self.gil,
+    pub fn time(&self, mode: Mode) -> Nanos {
+        match mode {
+            Mode::Wall => self.wall,
+            Mode::Cpu => self.cpu,
+            Mode::Gil => self.gil,
         }
     }
 }
@@ -158,16 +164,7 @@ impl Sum for Totals {
 /// So many different rates are told. The sampler knows a handful.
 const MAX_RATES: usize = 1000;
 
-/// A node of the tree of stacks: a frame and the stack that it was called from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stack {
-    /// The stack below, always of a lower number; `None` when `frame` is the outermost.
-    pub parent: Option<StackId>,
-    /// The innermost frame.
-    pub frame: FrameId,
-}
-
-/// All samples of one thread with one stack, in one state.
+/// All samples of one thread with one stack, in one state, with one set of attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// The thread.
@@ -176,29 +173,25 @@ pub struct Row {
     pub stack: Option<StackId>,
     /// What it was doing.
     pub state: State,
+    /// What else is known of it; `None`: nothing.
+    pub attributes: Option<AttributesId>,
     /// The sums over the samples.
     pub totals: Totals,
 }
 
-/// Events folded into one row per thread, stack and state.
+/// Events folded into one row per thread, stack, state and set of attributes.
 ///
 /// Its size grows with the number of distinct stacks, not with that of samples.
 #[derive(Debug, Clone, Default)]
 pub struct Profile {
-    processes: Vec<Process>,
-    threads: Vec<Thread>,
-    frames: Vec<Frame>,
-    stacks: Vec<Stack>,
-    /// How many frames each stack has.
-    depths: Vec<u32>,
+    /// Shared with the profiles that [`Profile::last`] gives. What defines more copies them while one of these is there.
+    definitions: Arc<Definitions>,
     rows: Vec<Row>,
     /// How many frames the stacks of all rows have.
     frames_of_rows: u64,
     /// How many rows there may be; `None`: [`MAX_READ_ROWS`].
     max_rows: Option<usize>,
-    /// The stack that is the mark [`MORE_STACKS`] alone.
-    more_stacks: Option<StackId>,
-    row_of: FxHashMap<(ThreadId, Option<StackId>, State), usize>,
+    row_of: FxHashMap<(ThreadId, SampleKey), usize>,
     thread_totals: Vec<Totals>,
     totals: Totals,
     /// By row: the sum over its samples of the squares of their wall times, in s².
@@ -221,16 +214,30 @@ pub struct Profile {
     rejected: u64,
     timeline: Option<Timeline>,
     has_lost_timeline: bool,
+    recent: Option<Recent>,
 }
 
 impl Profile {
-    /// A profile that also keeps what was seen when.
-    ///
-    /// Its size grows with the number of runs ([`Sample`]).
+    /// A profile that also keeps what was seen when, as exactly as it can in [`MAX_BYTES`].
     #[must_use]
     pub fn with_timeline() -> Profile {
+        Profile::with_timeline_of(MAX_BYTES)
+    }
+
+    /// The same, in so many bytes.
+    #[must_use]
+    pub fn with_timeline_of(max_bytes: usize) -> Profile {
         Profile {
-            timeline: Some(Timeline::default()),
+            timeline: Some(Timeline::with_max_bytes(max_bytes)),
+            ..Profile::default()
+        }
+    }
+
+    /// A profile that also keeps the last minute apart: [`Profile::last`].
+    #[must_use]
+    pub fn with_last_minute() -> Profile {
+        Profile {
+            recent: Some(Recent::default()),
             ..Profile::default()
         }
     }
@@ -250,30 +257,20 @@ impl Profile {
     /// left out and counted in [`Profile::rejected`]. So no sum over the samples can overflow.
     pub fn apply(&mut self, event: Event) {
         let accepted = match event {
-            Event::Process(id, process) => push(&mut self.processes, id.0, process),
-            Event::Thread(id, thread) => {
-                let known = self.process(thread.process).is_some();
-                let accepted = known
-                    && match self.threads.get_mut(id.0 as usize) {
-                        Some(before) => {
-                            *before = thread;
-                            true
-                        }
-                        None => push(&mut self.threads, id.0, thread),
-                    };
-                self.thread_totals
-                    .resize(self.threads.len(), Totals::default());
-                self.thread_ends.resize(self.threads.len(), Nanos(0));
-                accepted
-            }
-            Event::Frame(id, frame) => push(&mut self.frames, id.0, frame),
-            Event::Stack { id, parent, frame } => self.apply_stack(id, Stack { parent, frame }),
+            event @ (Event::Process(..)
+            | Event::Thread(..)
+            | Event::Frame(..)
+            | Event::Stack { .. }
+            | Event::Attributes(..)) => self.define(event),
             Event::Sample(sample) => self.apply_sample(&sample),
             Event::Lost(loss) => {
                 let lost = self.lost.entry(loss.cause).or_default();
                 *lost = lost.saturating_add(loss.count);
                 if let Some(timeline) = &mut self.timeline {
                     timeline.lose(loss);
+                }
+                if let Some(recent) = &mut self.recent {
+                    recent.lose(loss);
                 }
                 true
             }
@@ -282,7 +279,7 @@ impl Profile {
                 *known = known.saturating_add(count);
                 true
             }
-            Event::Stopped(stops) => {
+            Event::Pauses(stops) => {
                 self.stops = self.stops.saturating_add(stops);
                 true
             }
@@ -290,6 +287,9 @@ impl Profile {
                 let is_known = self.process(usage.process).is_some();
                 if is_known {
                     self.usage.push(usage);
+                }
+                if let Some(recent) = self.recent.as_mut().filter(|_| is_known) {
+                    recent.read(usage);
                 }
                 is_known
             }
@@ -318,24 +318,24 @@ impl Profile {
         }
     }
 
-    fn apply_stack(&mut self, id: StackId, stack: Stack) -> bool {
-        let Some(frame) = self.frame(stack.frame) else {
-            return false;
-        };
-        let is_more = frame.is_mark() && frame.name == MORE_STACKS;
-        let depth = self.depth(stack.parent).saturating_add(1);
-        let accepted = self.is_stack(stack.parent) && push(&mut self.stacks, id.0, stack);
-        if accepted {
-            self.depths.push(depth);
-        }
-        if accepted && is_more && stack.parent.is_none() {
-            self.more_stacks = Some(id);
-        }
-        accepted
+    fn define(&mut self, event: Event) -> bool {
+        let is_defined = Arc::make_mut(&mut self.definitions).define(event);
+        self.make_room_for_threads();
+        is_defined
+    }
+
+    fn make_room_for_threads(&mut self) {
+        let threads = self.definitions.threads.len();
+        self.thread_totals.resize(threads, Totals::default());
+        self.thread_ends.resize(threads, Nanos(0));
     }
 
     fn apply_sample(&mut self, sample: &Sample) -> bool {
-        if self.thread(sample.thread).is_none() || !self.is_stack(sample.stack) {
+        let definitions = &self.definitions;
+        let is_known = definitions.is_stack(sample.stack)
+            && definitions.has_attributes(sample.attributes)
+            && self.thread(sample.thread).is_some();
+        if !is_known {
             return false;
         }
         let totals = Totals::from(sample);
@@ -343,11 +343,11 @@ impl Profile {
             return false;
         };
         self.totals = sum;
-        let mut key = (sample.thread, sample.stack, sample.state);
+        let mut key = (sample.thread, sample.key());
         let most = self.max_rows.unwrap_or(MAX_READ_ROWS);
         let is_full = self.rows.len() >= most || self.frames_of_rows > MAX_FRAMES_OF_ROWS;
         if is_full && !self.row_of.contains_key(&key) {
-            key.1 = self.more_stacks;
+            key.1.stack = self.definitions.more_stacks;
             let cut = self.lost.entry(LostCause::TooMany).or_default();
             *cut = cut.saturating_add(u64::from(sample.ticks));
         }
@@ -364,17 +364,20 @@ impl Profile {
         }
         self.last_sample = self.last_sample.max(sample.at);
         self.covered.push(sample.at - sample.wall, sample.at);
-        if let Some(timeline) = &mut self.timeline {
-            timeline.push(*sample);
-            if timeline.is_too_long() {
-                self.timeline = None;
-                self.has_lost_timeline = true;
-            }
+        if let Some(timeline) = &mut self.timeline
+            && !timeline.push(*sample)
+        {
+            self.timeline = None;
+            self.has_lost_timeline = true;
+        }
+        if let Some(recent) = &mut self.recent {
+            let stack = key.1.stack;
+            recent.push(&Sample { stack, ..*sample });
         }
         true
     }
 
-    fn add_to_row(&mut self, key: (ThreadId, Option<StackId>, State), totals: Totals) {
+    fn add_to_row(&mut self, key: (ThreadId, SampleKey), totals: Totals) {
         // Most often it is there: looking is cheaper than making room for a new one.
         if let Some(row) = self.row_of.get(&key) {
             self.last_row = *row;
@@ -385,12 +388,13 @@ impl Profile {
         }
         self.last_row = self.rows.len();
         self.row_of.insert(key, self.last_row);
-        self.frames_of_rows += u64::from(self.depth(key.1));
-        let (thread, stack, state) = key;
+        self.frames_of_rows += u64::from(self.definitions.depth(key.1.stack));
+        let (thread, key) = key;
         self.rows.push(Row {
             thread,
-            stack,
-            state,
+            stack: key.stack,
+            state: key.state,
+            attributes: key.attributes,
             totals,
         });
         self.squares.push(0.0);
@@ -422,11 +426,6 @@ impl Profile {
         self.idle_waits
     }
 
-    fn depth(&self, stack: Option<StackId>) -> u32 {
-        let depth = stack.and_then(|stack| self.depths.get(stack.0 as usize));
-        depth.copied().unwrap_or(0)
-    }
-
     fn apply_rate(&mut self, span: RateSpan) {
         let is_full = self.rates.len() >= MAX_RATES;
         let mut known = self.rates.iter_mut();
@@ -439,10 +438,6 @@ impl Profile {
             None if is_full => {}
             None => self.rates.push(span),
         }
-    }
-
-    fn is_stack(&self, stack: Option<StackId>) -> bool {
-        stack.is_none_or(|id| self.stack(id).is_some())
     }
 
     /// How many samples of the same length would tell shares of the time as exactly as these do: `(Σ w)² / Σ w²` with the
@@ -466,28 +461,28 @@ impl Profile {
     /// The processes; a [`ProcessId`] is an index into them.
     #[must_use]
     pub fn processes(&self) -> &[Process] {
-        &self.processes
+        &self.definitions.processes
     }
 
     /// The threads of all processes; a [`ThreadId`] is an index into them.
     #[must_use]
     pub fn threads(&self) -> &[Thread] {
-        &self.threads
+        &self.definitions.threads
     }
 
     /// The frames; a [`FrameId`] is an index into them.
     #[must_use]
     pub fn frames(&self) -> &[Frame] {
-        &self.frames
+        &self.definitions.frames
     }
 
     /// The tree of stacks; a [`StackId`] is an index into it, and parents come before children.
     #[must_use]
     pub fn stacks(&self) -> &[Stack] {
-        &self.stacks
+        &self.definitions.stacks
     }
 
-    /// The rows, each (thread, stack, state) once, in the order in which they were first seen.
+    /// The rows, each (thread, stack, state, attributes) once, in the order in which they were first seen.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
@@ -496,25 +491,31 @@ impl Profile {
     /// One process.
     #[must_use]
     pub fn process(&self, id: ProcessId) -> Option<&Process> {
-        self.processes.get(id.0 as usize)
+        self.definitions.processes.get(id.0 as usize)
     }
 
     /// One thread.
     #[must_use]
     pub fn thread(&self, id: ThreadId) -> Option<&Thread> {
-        self.threads.get(id.0 as usize)
+        self.definitions.threads.get(id.0 as usize)
     }
 
     /// One frame.
     #[must_use]
     pub fn frame(&self, id: FrameId) -> Option<&Frame> {
-        self.frames.get(id.0 as usize)
+        self.definitions.frames.get(id.0 as usize)
     }
 
     /// One node of the tree of stacks.
     #[must_use]
     pub fn stack(&self, id: StackId) -> Option<&Stack> {
-        self.stacks.get(id.0 as usize)
+        self.definitions.stacks.get(id.0 as usize)
+    }
+
+    /// One set of attributes.
+    #[must_use]
+    pub fn attributes(&self, id: AttributesId) -> Option<&Attributes> {
+        self.definitions.attributes.get(id.number() as usize)
     }
 
     /// The frames of a stack, innermost first.
@@ -535,7 +536,23 @@ impl Profile {
         self.timeline.as_ref()
     }
 
-    /// Whether what was seen when was to be kept, and was given up: there were more than [`MAX_RUNS`] runs.
+    /// The last so many seconds as a profile of their own, up to [`MAX_SECONDS`], with times since the first of them. They are
+    /// whole seconds, without the one that is not over; while none is over, it is what there is. Of what was recorded it
+    /// has the samples, the losses and the readings. `None` where the profile was not made to keep them.
+    #[must_use]
+    pub fn last(&self, seconds: usize) -> Option<Profile> {
+        let recent = self.recent.as_ref()?;
+        let mut last = Profile {
+            definitions: Arc::clone(&self.definitions),
+            max_rows: self.max_rows,
+            ..Profile::default()
+        };
+        last.make_room_for_threads();
+        recent.replay(seconds, &mut |event| last.apply(event));
+        Some(last)
+    }
+
+    /// Whether what was seen when was to be kept, and was given up: there were too many threads and stacks for it.
     #[must_use]
     pub fn has_lost_timeline(&self) -> bool {
         self.has_lost_timeline
@@ -662,13 +679,4 @@ impl Profile {
         let frameless = self.rows.iter().filter(|row| row.stack.is_none());
         frameless.map(|row| row.totals).sum()
     }
-}
-
-/// Appends `item` when `id` is the next one.
-fn push<T>(items: &mut Vec<T>, id: u32, item: T) -> bool {
-    let is_next = items.len() == id as usize;
-    if is_next {
-        items.push(item);
-    }
-    is_next
 }

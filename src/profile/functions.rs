@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::event::{Frame, FrameId, FrameKind, IMPORT, StackId};
 use super::sums::{self, Sums};
-use super::{Profile, Totals, View, paths};
+use super::{Mode, Profile, Totals, paths};
 
 /// What makes two frames the same function. Ordered by file, then line, then name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -158,14 +158,14 @@ impl<'p> Functions<'p> {
 
     /// The functions by self time, longest first; equal ones by total time, then by place.
     #[must_use]
-    pub fn by_self(&self, view: View) -> Vec<&FunctionRow<'p>> {
-        self.sorted(|row| (row.self_time.time(view), row.total_time.time(view)))
+    pub fn by_self(&self, mode: Mode) -> Vec<&FunctionRow<'p>> {
+        self.sorted(|row| (row.self_time.time(mode), row.total_time.time(mode)))
     }
 
     /// The functions by total time, longest first; equal ones by self time, then by place.
     #[must_use]
-    pub fn by_total(&self, view: View) -> Vec<&FunctionRow<'p>> {
-        self.sorted(|row| (row.total_time.time(view), row.self_time.time(view)))
+    pub fn by_total(&self, mode: Mode) -> Vec<&FunctionRow<'p>> {
+        self.sorted(|row| (row.total_time.time(mode), row.self_time.time(mode)))
     }
 
     fn sorted<K: Ord>(&self, heat: impl Fn(&FunctionRow<'p>) -> K) -> Vec<&FunctionRow<'p>> {

@@ -38,6 +38,9 @@ pub const MAX_READ_ROWS: usize = 1_500_000;
 /// many. A thousand rows of the deepest stacks have some thirty million.
 pub const MAX_FRAMES_OF_ROWS: u64 = 1 << 28;
 
+/// The most sets of attributes. Those beyond are left out: a sample is as well without them.
+pub const MAX_ATTRIBUTES: u32 = 1 << 16;
+
 /// The frame that stands for what is cut off a stack when there are too many of them.
 pub const MORE_STACKS: &str = "[more stacks]";
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::functions::{Function, FunctionRow, Functions};
 use super::lines::{LineRow, Lines};
 use super::states::{self, StateSums};
-use super::{Profile, Totals, View};
+use super::{Mode, Profile, Totals};
 
 /// A function and its lines.
 #[derive(Debug, Clone)]
@@ -59,11 +59,11 @@ pub fn of<'p>(profile: &'p Profile) -> Vec<LineTable<'p>> {
 
 /// The tables by self time, longest first; equal ones by total time, then by place.
 #[must_use]
-pub fn by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t LineTable<'p>> {
+pub fn by_self<'t, 'p>(tables: &'t [LineTable<'p>], mode: Mode) -> Vec<&'t LineTable<'p>> {
     let mut sorted: Vec<_> = tables.iter().collect();
     sorted.sort_by_cached_key(|table| {
         let row = &table.row;
-        let heat = (row.self_time.time(view), row.total_time.time(view));
+        let heat = (row.self_time.time(mode), row.total_time.time(mode));
         (Reverse(heat), row.function)
     });
     sorted
@@ -71,11 +71,11 @@ pub fn by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t LineT
 
 /// The lines of all tables by self time, longest first; equal ones by total time, then by place.
 #[must_use]
-pub fn lines_by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t TableLine<'p>> {
+pub fn lines_by_self<'t, 'p>(tables: &'t [LineTable<'p>], mode: Mode) -> Vec<&'t TableLine<'p>> {
     let mut sorted: Vec<_> = tables.iter().flat_map(|table| &table.lines).collect();
     sorted.sort_by_cached_key(|line| {
         let row = &line.row;
-        let heat = (row.self_time.time(view), row.total_time.time(view));
+        let heat = (row.self_time.time(mode), row.total_time.time(mode));
         (Reverse(heat), row.function, row.line)
     });
     sorted
@@ -85,7 +85,7 @@ pub fn lines_by_self<'t, 'p>(tables: &'t [LineTable<'p>], view: View) -> Vec<&'t
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heat {
     /// The time in the function itself.
-    SelfTime(View),
+    SelfTime(Mode),
     /// By how much memory grew and shrank in the function itself.
     Memory,
 }
@@ -94,7 +94,7 @@ pub enum Heat {
 #[must_use]
 pub fn hottest<'t, 'p>(tables: &'t [LineTable<'p>], heat: Heat) -> Vec<&'t LineTable<'p>> {
     let mut sorted = match heat {
-        Heat::SelfTime(view) => by_self(tables, view),
+        Heat::SelfTime(mode) => by_self(tables, mode),
         Heat::Memory => by_memory(tables),
     };
     sorted.retain(|table| table.row.function.file.is_some());

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::event::FrameId;
 use super::functions::{Function, FunctionId, Functions};
 use super::sums::{self, Classes};
-use super::{Profile, Totals, View};
+use super::{Mode, Profile, Totals};
 
 /// A line and its times, over all threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +94,8 @@ impl<'p> Lines<'p> {
 
     /// The lines by self time, longest first; equal ones by total time, then by place.
     #[must_use]
-    pub fn by_self(&self, view: View) -> Vec<&LineRow<'p>> {
-        self.sorted(|row| (row.self_time.time(view), row.total_time.time(view)))
+    pub fn by_self(&self, mode: Mode) -> Vec<&LineRow<'p>> {
+        self.sorted(|row| (row.self_time.time(mode), row.total_time.time(mode)))
     }
 
     fn sorted<K: Ord>(&self, heat: impl Fn(&LineRow<'p>) -> K) -> Vec<&LineRow<'p>> {

@@ -3,14 +3,17 @@
 //! A process is read some ten times a second; its runs tell by how much it grew meanwhile. So the level
 //! after a run is the one before it, plus what it grew by and less what it shrank by, never above what the
 //! next reading knows as the peak; and every reading sets it right. A line has the highest level of all
-//! runs whose stack holds it, at their ends and at the readings meanwhile. It takes a profile that kept what was seen when
-//! ([`Profile::with_timeline`]).
+//! runs whose stack holds it, at their ends and at the readings meanwhile. It takes a profile that kept each run
+//! ([`Profile::with_timeline_of`] [`MAX_BYTES`]): in steps of time it does not show what ran first.
 
 use std::collections::HashMap;
 
 use super::Profile;
 use super::event::{Nanos, ProcessId, Sample, StackId, ThreadId, Usage};
 use super::functions::Function;
+
+/// How much memory the runs may take, in bytes: those of a day of one thread at 50 Hz. The levels of more are not told.
+pub const MAX_BYTES: usize = 400_000_000;
 
 /// The highest level of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub struct Memory<'p> {
 }
 
 impl<'p> Memory<'p> {
-    /// Nothing for a profile without a timeline or without readings.
+    /// Nothing for a profile without readings, or without a timeline that keeps each run.
     #[must_use]
     pub fn of(profile: &'p Profile) -> Memory<'p> {
         let mut highest: Vec<Option<u64>> = vec![None; profile.stacks().len()];
@@ -176,7 +179,10 @@ fn readings(profile: &Profile, process: ProcessId) -> Vec<&Usage> {
 
 /// The runs of all threads of a process, in the order of their ends.
 fn runs(profile: &Profile, process: ProcessId) -> Vec<Sample> {
-    let Some(timeline) = profile.timeline() else {
+    let exact = profile
+        .timeline()
+        .filter(|timeline| timeline.step().is_none());
+    let Some(timeline) = exact else {
         return Vec::new();
     };
     let threads = (0..).map(ThreadId).zip(profile.threads());

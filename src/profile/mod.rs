@@ -5,8 +5,11 @@
 //!                                      ├──────► sums over the tree of stacks (sums)
 //!                                      ├──────► functions and lines over the ranks (over_ranks)
 //!                                      ├──────► two of them: what differs (diff)
-//!                                      └──────► on demand, what was seen when (timeline)
+//!                                      ├──────► on demand, what was seen when (timeline)
+//!                                      └──────► on demand, the last minute as a profile of its own (recent)
 //! ```
+
+pub mod attributes;
 
 pub mod event;
 
@@ -16,8 +19,10 @@ pub mod dump;
 
 mod blocks;
 mod covered;
+mod definitions;
 mod fold;
 mod nearest;
+mod recent;
 mod sums;
 mod unordered;
 mod usage;
@@ -42,6 +47,8 @@ pub mod callers;
 
 pub mod over_ranks;
 
+pub mod track;
+
 pub mod timeline;
 
 pub mod paths;
@@ -52,12 +59,15 @@ mod idle_waits;
 
 pub mod origin;
 
+pub mod own_lines;
+
 pub mod filter;
 
 pub mod diff;
 
 pub mod confidence;
 
+pub use definitions::Stack;
+pub use fold::{Mode, Profile, Row, Totals};
 pub use idle_waits::IdleWaits;
-
-pub use fold::{Profile, Row, Stack, Totals, View};
+pub use recent::MAX_SECONDS;

@@ -31,6 +31,8 @@ pub struct Origins {
     folders: BTreeSet<String>,
     /// Folders that hold an interpreter's `lib/python3.x`: a script in their `bin` belongs to a package.
     prefixes: BTreeSet<String>,
+    /// Whether a program was typed behind `-c`: else `<string>` is what a library made (`namedtuple`, `exec`).
+    has_typed_program: bool,
 }
 
 impl Origins {
@@ -42,6 +44,10 @@ impl Origins {
         let mut origins = Origins {
             folders: BTreeSet::new(),
             prefixes: prefixes.map(str::to_owned).collect(),
+            has_typed_program: profile
+                .processes()
+                .iter()
+                .any(|p| p.command.iter().any(|word| word == "-c")),
         };
         let processes = profile.processes().iter();
         for folder in processes.filter_map(|process| process.working_folder.as_deref()) {
@@ -83,6 +89,9 @@ impl Origins {
         }
         if let Some(package) = paths::package(file) {
             return Origin::Package(package);
+        }
+        if file == TYPED_PROGRAM && !self.has_typed_program {
+            return Origin::StandardLibrary;
         }
         if is_typed(file) {
             return Origin::Own;
@@ -142,8 +151,11 @@ fn scripts(profile: &Profile) -> BTreeSet<&str> {
 }
 
 /// Whether the code was typed, or handed over as text: it has no file, or a notebook's kernel made one for its cell.
+/// The name of the file of a program behind `-c`.
+const TYPED_PROGRAM: &str = "<string>";
+
 fn is_typed(file: &str) -> bool {
-    const WHOLE: [&str; 4] = ["<string>", "<stdin>", "<console>", "<input>"];
+    const WHOLE: [&str; 4] = [TYPED_PROGRAM, "<stdin>", "<console>", "<input>"];
     const BEGINNINGS: [&str; 3] = ["<ipython-input-", "<python-input-", "<doctest "];
     WHOLE.contains(&file)
         || BEGINNINGS.iter().any(|begin| file.starts_with(begin))
@@ -230,7 +242,7 @@ mod tests {
                     Origin::Package("six"),
                 ),
                 ("<frozen runpy>", Origin::StandardLibrary),
-                ("<string>", Origin::Own),
+                ("<string>", Origin::StandardLibrary),
                 ("<stdin>", Origin::Own),
                 ("<ipython-input-3-0a1b>", Origin::Own),
                 ("/tmp/ipykernel_4242/12.py", Origin::Own),
@@ -240,6 +252,13 @@ mod tests {
                 ),
             ],
         );
+    }
+
+    #[test]
+    fn a_string_is_own_code_where_a_program_was_typed() {
+        let mut typed = origins(None, &[]);
+        typed.has_typed_program = true;
+        check(&typed, &[("<string>", Origin::Own)]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::ops::Add;
 
 use super::event::{Nanos, State};
 use super::functions::Function;
-use super::{Profile, Row, View};
+use super::{Mode, Profile, Row};
 
 /// One time of each rank.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -108,16 +108,16 @@ pub struct OverRanks<'p> {
 }
 
 impl<'p> OverRanks<'p> {
-    /// Compares the ranks of each launch that has two or more by the time of `view`: first the launch with the most
+    /// Compares the ranks of each launch that has two or more by the time of `mode`: first the launch with the most
     /// time; of equal ones, that with the lowest name.
     ///
     /// Takes time in proportion to the rows and their depths, and memory to the frames and the launches.
     #[must_use]
-    pub fn of_launches(profile: &'p Profile, view: View) -> Vec<OverRanks<'p>> {
+    pub fn of_launches(profile: &'p Profile, mode: Mode) -> Vec<OverRanks<'p>> {
         let launches = rows_of_ranks(profile).into_iter();
         let mut launches: Vec<_> = launches
             .filter(|(_, ranks)| ranks.len() > 1)
-            .map(|(launch, ranks)| OverRanks::of_launch(profile, view, launch, ranks))
+            .map(|(launch, ranks)| OverRanks::of_launch(profile, mode, launch, ranks))
             .collect();
         let time =
             |launch: &OverRanks<'_>| launch.whole.mean_seconds * f64::from(launch.whole.ranks);
@@ -127,7 +127,7 @@ impl<'p> OverRanks<'p> {
 
     fn of_launch(
         profile: &'p Profile,
-        view: View,
+        mode: Mode,
         launch: Option<&'p str>,
         ranks: RowsOfRanks<'p>,
     ) -> OverRanks<'p> {
@@ -136,12 +136,12 @@ impl<'p> OverRanks<'p> {
         let lines = Classes::of(lines.map(|frame| (Function::from(frame), frame.line)));
         let interval = interval_seconds(&ranks);
         let spreads =
-            |of_frame: &[usize], count| spreads(profile, view, &ranks, (of_frame, count), interval);
+            |of_frame: &[usize], count| spreads(profile, mode, &ranks, (of_frame, count), interval);
         let of_functions = spreads(&functions.of_frame, functions.keys.len());
         let of_lines = spreads(&lines.of_frame, lines.keys.len());
         let mut whole = Spreading::default();
         for (rank, rows) in &ranks {
-            let times = rows.iter().map(|row| work(row, view));
+            let times = rows.iter().map(|row| work(row, mode));
             whole.push(*rank, times.fold(Nanos(0), Add::add));
         }
         let whole = whole.finish(ranks.len(), interval);
@@ -231,10 +231,10 @@ fn by_cost(a: (&Spread, &Spread), b: (&Spread, &Spread)) -> Ordering {
 }
 
 /// The time of a row that the rank spent on its own account.
-fn work(row: &Row, view: View) -> Nanos {
-    match view {
-        View::Wall if waits_for_others(row.state) => Nanos(0),
-        view => row.totals.time(view),
+fn work(row: &Row, mode: Mode) -> Nanos {
+    match mode {
+        Mode::Wall if waits_for_others(row.state) => Nanos(0),
+        mode => row.totals.time(mode),
     }
 }
 
@@ -343,7 +343,7 @@ impl<K: Copy + Eq + Hash> Classes<K> {
 /// The self and the total time of each class, of which there are `count`.
 fn spreads(
     profile: &Profile,
-    view: View,
+    mode: Mode,
     ranks: &RowsOfRanks<'_>,
     (of_frame, count): (&[usize], usize),
     interval_seconds: f64,
@@ -358,7 +358,7 @@ fn spreads(
     for (rank, rows) in ranks {
         for row in rows {
             number += 1;
-            let time = work(row, view);
+            let time = work(row, mode);
             if time == Nanos(0) {
                 continue;
             }

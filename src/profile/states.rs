@@ -1,6 +1,6 @@
 //! Turns the rows of a profile into the time in each state: of the whole, and by function or line.
 //!
-//! Times of states are wall time, whatever the view: a thread that waits has no other.
+//! Times of states are wall time, whatever the mode: a thread that waits has no other.
 
 use std::fmt;
 use std::ops::AddAssign;
@@ -11,7 +11,7 @@ use super::{Profile, Row};
 
 impl State {
     /// Every state, in the order of the numbers that recordings keep (`State` in rsamp.proto).
-    pub const ALL: [State; 12] = [
+    pub const ALL: [State; 13] = [
         State::Unknown,
         State::Python,
         State::Collecting,
@@ -24,6 +24,7 @@ impl State {
         State::Pipe,
         State::Child,
         State::Waiting,
+        State::Ready,
     ];
 
     /// The one word by which users name it, and files call it.
@@ -42,10 +43,11 @@ impl State {
             State::Pipe => "pipe",
             State::Child => "child",
             State::Waiting => "waiting",
+            State::Ready => "ready",
         }
     }
 
-    /// Whether the thread waits for something outside of Python: not for the GIL.
+    /// Whether the thread waits for something outside of Python: not for the GIL or a CPU.
     #[must_use]
     pub fn is_blocked(self) -> bool {
         matches!(
@@ -77,6 +79,7 @@ impl fmt::Display for State {
             State::Pipe => "waiting for a pipe",
             State::Child => "waiting for a child process",
             State::Waiting => "waiting for something else",
+            State::Ready => "waiting for a CPU",
         })
     }
 }

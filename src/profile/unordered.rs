@@ -18,7 +18,7 @@ impl Profile {
     /// the order is that in which the stacks were first seen.
     #[must_use]
     pub fn unordered(&self) -> Timeline {
-        let mut timeline = Timeline::default();
+        let mut timeline = Timeline::with_max_bytes(usize::MAX);
         for row in self.rows() {
             let start = timeline.runs(row.thread).last().map(|run| run.at);
             timeline.push(whole_row(row, start.unwrap_or_default()));
@@ -49,5 +49,6 @@ fn whole_row(row: &Row, start: Nanos) -> Sample {
         grown_bytes: row.totals.grown_bytes,
         shrunk_bytes: row.totals.shrunk_bytes,
         unsure_bytes: row.totals.unsure_bytes,
+        attributes: row.attributes,
     }
 }

@@ -4,6 +4,7 @@
 //! [`MAX_BYTES`], and the writer, which counts alike, never writes it. Each definition counts with what it takes in the
 //! tables of a reader, of a profile and of an exporter, about.
 
+use crate::profile::attributes::Attributes;
 use crate::profile::event::{Frame, FrameKind, Missing, Process, Thread};
 
 /// The most that all definitions may take, in bytes.
@@ -84,6 +85,15 @@ impl Budget {
 
     pub fn stack(&mut self) -> Option<()> {
         self.take(STACK, None)
+    }
+
+    /// Every set has its texts to itself.
+    pub fn attributes(&mut self, attributes: &Attributes) -> Option<()> {
+        let count = attributes.0.len();
+        self.take(
+            SMALL + count * SMALL,
+            attributes.0.values().map(String::as_str),
+        )
     }
 
     pub fn missing(&mut self, missing: &Missing) -> Option<()> {
@@ -217,6 +227,8 @@ mod tests {
             // Each text is a string, and that of a frame.
             2 * limits::MAX_FRAMES_BYTES,
             limits::MAX_COMMANDS_BYTES,
+            // A set has one or two attributes, and most often a text of its own.
+            limits::MAX_ATTRIBUTES as usize * (3 * SMALL + STRING + 100),
         ];
         assert_eq!(budget.take(fixed.iter().sum(), None), Some(()));
     }

@@ -7,6 +7,7 @@
 use rustc_hash::FxHashMap;
 
 use super::schema::Block;
+use crate::profile::attributes::AttributesId;
 use crate::profile::event::{Nanos, Sample, StackId, State, ThreadId};
 
 /// Puts `samples` into the columns of `block`.
@@ -50,14 +51,18 @@ fn put_more(samples: &[Sample], block: &mut Block) {
     block.sample_grown_bytes = column(samples, |sample| sample.grown_bytes);
     block.sample_shrunk_bytes = column(samples, |sample| sample.shrunk_bytes);
     block.sample_unsure_bytes = column(samples, |sample| sample.unsure_bytes);
+    block.sample_attributes = column(samples, |sample| {
+        sample.attributes.map_or(0, |id| id.number() + 1)
+    });
 }
 
 /// Takes the samples out of the columns of `block`; `None` at the first one that makes no sense.
-/// Threads are below `threads`, stacks below `stacks`.
+/// Threads are below `threads`, stacks below `stacks`, sets of attributes below `attributes`.
 pub(super) fn take(
     block: &Block,
     threads: u64,
     stacks: u64,
+    attributes: u64,
     emit: &mut dyn FnMut(Sample),
 ) -> Option<()> {
     let count = block.sample_at.len();
@@ -76,6 +81,7 @@ pub(super) fn take(
         block.sample_grown_bytes.len(),
         block.sample_shrunk_bytes.len(),
         block.sample_unsure_bytes.len(),
+        block.sample_attributes.len(),
     ];
     let is_whole = |length: &usize| *length == count;
     if !lengths.iter().all(is_whole) || !optional.iter().all(|l| *l == 0 || is_whole(l)) {
@@ -113,6 +119,7 @@ pub(super) fn take(
             grown_bytes: more(&block.sample_grown_bytes, index),
             shrunk_bytes: more(&block.sample_shrunk_bytes, index),
             unsure_bytes: more(&block.sample_unsure_bytes, index),
+            attributes: attributes_of(block.sample_attributes.get(index), attributes)?,
         });
     }
     Some(())
@@ -124,6 +131,14 @@ fn stack_of(stacks: u64) -> impl Fn(&u64) -> Option<Option<StackId>> {
         None => Some(None),
         Some(id) if id < stacks => u32::try_from(id).ok().map(StackId).map(Some),
         Some(_) => None,
+    }
+}
+
+/// Turns a number +1 into one of so many sets of attributes, or none; `None` when there is no such set.
+fn attributes_of(plus_one: Option<&u32>, count: u64) -> Option<Option<AttributesId>> {
+    match plus_one.and_then(|number| number.checked_sub(1)) {
+        None => Some(None),
+        Some(id) => (u64::from(id) < count).then(|| Some(AttributesId::new(id))),
     }
 }
 
@@ -176,7 +191,9 @@ mod tests {
 
     fn take(block: &Block, threads: u64, stacks: u64) -> Option<Vec<Sample>> {
         let mut samples = Vec::new();
-        super::take(block, threads, stacks, &mut |sample| samples.push(sample))?;
+        super::take(block, threads, stacks, 3, &mut |sample| {
+            samples.push(sample)
+        })?;
         Some(samples)
     }
 
@@ -189,6 +206,7 @@ mod tests {
             (at, wall, cpu, gil) in (time(), time(), time(), time()),
             thread in 0..4_u32, stack in prop::option::of(0..9_u32), ticks in 1..9_u32,
             parts in 0..4_u8, state in 0..State::ALL.len(),
+            attributes in prop_oneof![Just(None), prop::option::of(0..3_u32)],
             more in prop_oneof![Just([0; 5]), [time(), time(), time(), time(), time()]],
         ) -> Sample {
             Sample {
@@ -202,6 +220,7 @@ mod tests {
                 grown_bytes: more[2],
                 shrunk_bytes: more[3],
                 unsure_bytes: more[4],
+                attributes: attributes.map(AttributesId::new),
             }
         }
     }
@@ -271,6 +290,9 @@ mod tests {
         let mut block = whole();
         block.sample_stack[0] = 1;
         assert_eq!(take(&block, 1, 9), None, "an index out of range");
+        let mut block = whole();
+        block.sample_attributes.push(4);
+        assert_eq!(take(&block, 1, 0), None, "an unknown set of attributes");
         let mut block = whole();
         block.sample_at[0] = u64::MAX / 2;
         assert_eq!(take(&block, 1, 0), None, "a time out of range");

@@ -32,8 +32,8 @@ use zstd::bulk::Decompressor;
 /// transfer that changed line ends.
 pub const MAGIC: [u8; 8] = *b"\x89RSAMP\r\n";
 
-/// The version of the format that is written, and the highest one that is read. Version 2 tells the kind of each frame;
-/// version 1 is read as well.
+/// The version of the format that is written, and the highest one that is read. Version 2 tells the kind of each frame and
+/// has attributes of samples; version 1 is read as well.
 pub const VERSION: u16 = 2;
 
 /// The most that one block may take in memory. The writer stays far below.

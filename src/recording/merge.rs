@@ -1,11 +1,12 @@
 //! Turns the events of several recordings into those of one.
 //!
-//! Processes and threads stay apart; equal frames and stacks become one. What comes in tells where it is from, and has
+//! Processes and threads stay apart; equal frames, stacks and sets of attributes become one. What comes in tells where it is from, and has
 //! its times since the start of the first recording, by the clocks of the machines
 //! ([`Annotation`](crate::profile::annotation::Annotation)).
 
 use rustc_hash::FxHashMap;
 
+use crate::profile::attributes::{Attributes, AttributesId};
 use crate::profile::event::{
     Event, Frame, FrameId, Missing, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
     Usage,
@@ -16,6 +17,7 @@ use crate::profile::event::{
 pub struct Merger {
     frames: FxHashMap<Frame, FrameId>,
     stacks: FxHashMap<(Option<StackId>, FrameId), StackId>,
+    attributes: FxHashMap<Attributes, AttributesId>,
     processes: u32,
     threads: u32,
     /// The longest duration.
@@ -32,6 +34,7 @@ struct Current {
     first_thread: u32,
     frames: Vec<FrameId>,
     stacks: Vec<StackId>,
+    attributes: Vec<AttributesId>,
     is_begun: bool,
     has_end: bool,
 }
@@ -55,6 +58,7 @@ impl Merger {
             Event::Thread(id, thread) => emit(self.thread(id, thread)),
             Event::Frame(_, frame) => self.frame(frame, emit),
             Event::Stack { parent, frame, .. } => self.stack(parent, frame, emit),
+            Event::Attributes(_, attributes) => self.attributes(attributes, emit),
             Event::Sample(sample) => {
                 if let Some(sample) = self.sample(sample) {
                     emit(Event::Sample(sample));
@@ -74,7 +78,7 @@ impl Merger {
             }
             event @ (Event::Lost(_)
             | Event::Undetermined(..)
-            | Event::Stopped(_)
+            | Event::Pauses(_)
             | Event::Skipped(_)
             | Event::Rate(_)) => emit(event),
         }
@@ -144,15 +148,30 @@ impl Merger {
         self.current.stacks.push(id);
     }
 
+    fn attributes(&mut self, attributes: Attributes, emit: &mut dyn FnMut(Event)) {
+        let next = AttributesId::new(self.attributes.len() as u32);
+        let known = self.attributes.entry(attributes);
+        let id = *known.or_insert_with_key(|attributes| {
+            emit(Event::Attributes(next, attributes.clone()));
+            next
+        });
+        self.current.attributes.push(id);
+    }
+
     fn sample(&self, sample: Sample) -> Option<Sample> {
         let stack = match sample.stack {
             Some(stack) => Some(*self.current.stacks.get(stack.0 as usize)?),
+            None => None,
+        };
+        let attributes = match sample.attributes {
+            Some(id) => Some(*self.current.attributes.get(id.number() as usize)?),
             None => None,
         };
         let thread = self.current.first_thread.checked_add(sample.thread.0)?;
         Some(Sample {
             thread: ThreadId(thread),
             stack,
+            attributes,
             ..sample
         })
     }

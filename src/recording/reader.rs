@@ -12,6 +12,7 @@ use super::columns;
 use super::format::{Blocks, Preamble, Unreadable, VERSION, read_preamble};
 use super::schema::{self, Block, Header};
 use super::unpacked;
+use crate::profile::attributes::{Attribute, Attributes, AttributesId};
 use crate::profile::event::{
     Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode, Process,
     ProcessId, RateSpan, StackId, Thread, ThreadId, UndeterminedCause, Usage,
@@ -113,6 +114,7 @@ pub struct Reader<R> {
     threads: u64,
     frames: u64,
     stacks: u64,
+    attributes: u64,
     sources: Vec<SourceText>,
     changed_files: Vec<Arc<str>>,
     executables: Vec<String>,
@@ -158,6 +160,7 @@ impl<R: Read> Reader<R> {
             threads: 0,
             frames: 0,
             stacks: 0,
+            attributes: 0,
             sources: Vec::new(),
             changed_files: Vec::new(),
             executables: Vec::new(),
@@ -254,6 +257,7 @@ impl<R: Read> Reader<R> {
             return None;
         }
         self.define_missing(&mut block, &mut events)?;
+        self.define_attributes(&block, &mut events)?;
         self.take_sources(&mut block)?;
         events.into_iter().for_each(&mut *emit);
         let mut natives = 0;
@@ -269,13 +273,14 @@ impl<R: Read> Reader<R> {
                 frame: FrameId(block.stack_frame[index]),
             });
         }
-        columns::take(&block, self.threads, self.stacks, &mut |sample| {
+        let (threads, stacks, attributes) = (self.threads, self.stacks, self.attributes);
+        columns::take(&block, threads, stacks, attributes, &mut |sample| {
             emit(Event::Sample(sample));
         })?;
         lost.into_iter().for_each(&mut *emit);
         repeated.into_iter().for_each(&mut *emit);
         if block.stops > 0 {
-            emit(Event::Stopped(block.stops));
+            emit(Event::Pauses(block.stops));
         }
         for usage in &block.usage {
             emit(Event::Usage(usage_event(usage)));
@@ -349,6 +354,26 @@ impl<R: Read> Reader<R> {
             };
             self.budget.missing(&missing)?;
             events.push(Event::Missing(missing));
+        }
+        Some(())
+    }
+
+    fn define_attributes(&mut self, block: &Block, events: &mut Vec<Event>) -> Option<()> {
+        for message in &block.attributes {
+            if message.attribute.len() != message.value.len() {
+                return None;
+            }
+            let id = AttributesId::new(next(&mut self.attributes, MAX_NUMBER)?);
+            let mut attributes = Attributes::default();
+            for (number, value) in message.attribute.iter().zip(&message.value) {
+                let value = self.string(*value)?;
+                // A later rsamp may know more attributes.
+                if let Some(attribute) = Attribute::ALL.get(*number as usize) {
+                    attributes.0.insert(*attribute, value.to_string());
+                }
+            }
+            self.budget.attributes(&attributes)?;
+            events.push(Event::Attributes(id, attributes));
         }
         Some(())
     }

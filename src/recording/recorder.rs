@@ -82,7 +82,7 @@ pub struct RecordError {
 }
 
 /// Opens the file, and says what its header is, when the first event is there.
-pub type Open = Box<dyn FnOnce() -> io::Result<(File, Header)> + Send>;
+pub type OpenOutput = Box<dyn FnOnce() -> io::Result<(File, Header)> + Send>;
 
 /// What to do where a recording cannot just grow.
 #[derive(Default)]
@@ -134,7 +134,11 @@ impl Recorder {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(open: Open, files: Arc<dyn ProcessFiles>, care: Care) -> io::Result<Recorder> {
+    pub fn start(
+        open: OpenOutput,
+        files: Arc<dyn ProcessFiles>,
+        care: Care,
+    ) -> io::Result<Recorder> {
         let shared = Arc::new(Shared::default());
         let writing = Writing {
             shared: Arc::clone(&shared),
@@ -259,7 +263,7 @@ struct Writing {
 }
 
 impl Writing {
-    fn run(mut self, open: Open) -> Result<Option<u64>, RecordError> {
+    fn run(mut self, open: OpenOutput) -> Result<Option<u64>, RecordError> {
         let (mut events, mut is_last) = (Vec::new(), false);
         while events.is_empty() {
             if is_last {

@@ -84,6 +84,10 @@ pub struct Block {
     pub native_offset: Vec<u64>,
     #[prost(uint32, repeated, tag = "39")]
     pub native_inlined: Vec<u32>,
+    #[prost(message, repeated, tag = "40")]
+    pub attributes: Vec<Attributes>,
+    #[prost(uint32, repeated, tag = "41")]
+    pub sample_attributes: Vec<u32>,
 }
 
 /// What is known of a recording before its first sample.
@@ -233,6 +237,16 @@ pub struct Thread {
     pub name: Option<String>,
     #[prost(bool, tag = "5")]
     pub is_main: bool,
+}
+
+/// A set of attributes.
+#[derive(Clone, PartialEq, prost::Message)]
+#[allow(missing_docs)]
+pub struct Attributes {
+    #[prost(uint32, repeated, tag = "1")]
+    pub attribute: Vec<u32>,
+    #[prost(uint32, repeated, tag = "2")]
+    pub value: Vec<u32>,
 }
 
 /// How much was lost around one moment by one cause.

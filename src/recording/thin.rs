@@ -5,29 +5,17 @@
 use std::collections::BTreeMap;
 use std::mem::take;
 
-use rustc_hash::FxHashMap;
-
-use crate::profile::event::{
-    Event, Loss, LostCause, Nanos, ProcessId, RateSpan, Sample, StackId, State, ThreadId, Usage,
-};
+use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId, RateSpan, ThreadId, Usage};
+use crate::profile::track::Track;
 
 /// Thins out a stream of events.
 #[derive(Debug)]
 pub struct Thinner {
     span: Nanos,
-    threads: BTreeMap<ThreadId, Sums>,
+    threads: BTreeMap<ThreadId, Track>,
     usage: BTreeMap<ProcessId, Usage>,
     lost: BTreeMap<LostCause, Loss>,
     rate: Option<RateSpan>,
-}
-
-/// What a thread did within one span.
-#[derive(Debug, Default)]
-struct Sums {
-    number: u64,
-    began: Nanos,
-    sums: Vec<Sample>,
-    index_of: FxHashMap<(Option<StackId>, State), usize>,
 }
 
 impl Thinner {
@@ -47,13 +35,9 @@ impl Thinner {
     pub fn apply(&mut self, event: Event, emit: &mut dyn FnMut(Event)) {
         match event {
             Event::Sample(sample) => {
-                let number = self.number(sample.at);
-                let sums = self.threads.entry(sample.thread).or_default();
-                if sums.number != number {
-                    sums.emit(emit);
-                    sums.number = number;
-                }
-                sums.add(sample);
+                let track = self.threads.entry(sample.thread).or_default();
+                track.push(sample, Some(self.span));
+                track.take_closed().map(Event::Sample).for_each(emit);
             }
             Event::Usage(usage) => {
                 let number = self.number(usage.at);
@@ -88,8 +72,9 @@ impl Thinner {
 
     /// Hands on what is held.
     pub fn finish(&mut self, emit: &mut dyn FnMut(Event)) {
-        for (_, mut sums) in take(&mut self.threads) {
-            sums.emit(emit);
+        for (_, mut track) in take(&mut self.threads) {
+            let rest = track.take().into_iter();
+            rest.map(Event::Sample).for_each(&mut *emit);
         }
         take(&mut self.usage)
             .into_values()
@@ -126,35 +111,10 @@ impl Thinner {
     }
 }
 
-impl Sums {
-    fn add(&mut self, sample: Sample) {
-        if self.sums.is_empty() {
-            self.began = sample.at - sample.wall;
-        }
-        let key = (sample.stack, sample.state);
-        let next = self.sums.len();
-        let index = *self.index_of.entry(key).or_insert(next);
-        let Some(sum) = self.sums.get_mut(index) else {
-            self.sums.push(sample);
-            return;
-        };
-        sum.add(&sample);
-    }
-
-    /// Hands on the sums, one after the other in the time that they took together.
-    fn emit(&mut self, emit: &mut dyn FnMut(Event)) {
-        self.index_of.clear();
-        let mut at = self.began;
-        for sum in self.sums.drain(..) {
-            at += sum.wall;
-            emit(Event::Sample(Sample { at, ..sum }));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::event::{Sample, StackId};
 
     const MS: u64 = 1_000_000;
 

@@ -6,7 +6,9 @@
 use prost::bytes::Buf;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
-use super::schema::{Loss, Missing, Process, RateSpan, Repeated, Source, Thread, Usage};
+use super::schema::{
+    Attributes, Loss, Missing, Process, RateSpan, Repeated, Source, Thread, Usage,
+};
 use crate::profile::event::Event;
 
 /// The most memory that one decoded message may take, in bytes. Those of the writer take a few MiB.
@@ -60,6 +62,7 @@ fn size_of_field(tag: u32) -> (usize, usize) {
         25 => (size_of::<RateSpan>(), 0),
         31 => (size_of::<Usage>(), 0),
         33 => (size_of::<Missing>() + event, NESTED_PER_BYTE),
+        40 => (size_of::<Attributes>() + event, NESTED_PER_BYTE),
         // The header, columns of numbers, and what this version does not know.
         1 => (0, NESTED_PER_BYTE),
         _ => (0, NUMBER_PER_BYTE),

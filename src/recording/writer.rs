@@ -11,6 +11,7 @@ use super::budget::Budget;
 use super::columns;
 use super::format::{Preamble, write_block};
 use super::schema::{self, Block, Header, Source, Variable};
+use crate::profile::attributes::Attributes;
 use crate::profile::event::{
     Event, Frame, FrameId, FrameKind, LostCause, Missing, Process, Sample, StackId, Thread,
     UndeterminedCause, Usage,
@@ -109,6 +110,7 @@ impl<W: Write> Writer<W> {
             Event::Thread(id, thread) => self.thread(id.0, thread)?,
             Event::Frame(_, frame) => self.frame(frame)?,
             Event::Stack { id, parent, frame } => self.stack(*id, *parent, *frame)?,
+            Event::Attributes(_, attributes) => self.attributes(attributes)?,
             Event::Sample(sample) => self.samples.push(*sample),
             Event::Lost(loss) => self.block.lost.push(schema::Loss {
                 cause: cause_number(loss.cause),
@@ -122,7 +124,7 @@ impl<W: Write> Writer<W> {
                     .or_default();
                 *repeated = repeated.saturating_add(*count);
             }
-            Event::Stopped(stops) => {
+            Event::Pauses(stops) => {
                 self.block.stops = self.block.stops.saturating_add(*stops);
             }
             Event::Usage(usage) => {
@@ -376,6 +378,20 @@ impl<W: Write> Writer<W> {
         Some(())
     }
 
+    fn attributes(&mut self, attributes: &Attributes) -> Option<()> {
+        let mut attributes = attributes.clone();
+        attributes.0.values_mut().for_each(shorten);
+        self.budget.attributes(&attributes)?;
+        let mut message = schema::Attributes::default();
+        for (attribute, value) in &attributes.0 {
+            message.attribute.push(*attribute as u32);
+            message.value.push(self.string(value)?);
+        }
+        self.block.attributes.push(message);
+        self.definitions_bytes += DEFINITION_BYTES * attributes.0.len().max(1);
+        Some(())
+    }
+
     /// The number of a string, which is defined the first time.
     fn string(&mut self, text: &str) -> Option<u32> {
         let text = shortened(text);
@@ -454,7 +470,7 @@ fn parts(mut block: Block) -> Vec<Vec<u8>> {
         native_module native_offset native_inlined stack_parent stack_frame
         sampled_stacks sample_at sample_thread sample_stack sample_ticks sample_wall sample_cpu sample_gil
         sample_state sample_helpers_cpu_ns sample_blocked_others_ns sample_grown_bytes sample_shrunk_bytes
-        sample_unsure_bytes sources
+        sample_unsure_bytes sample_attributes sources
     ];
     columns
         .into_iter()

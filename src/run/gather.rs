@@ -1,7 +1,6 @@
 //! Turns the recordings that the ranks of a program left in a scratch folder into one profile and its files.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -344,6 +343,8 @@ fn write(
     Recorded {
         sampled: Sampled::merged(merged.profile, header.start_unix_ns),
         outcomes,
+        meta,
+        sources: merged.sources,
     }
 }
 
@@ -353,18 +354,6 @@ fn meta(request: &Record, inputs: &[Input], profile: &Profile, header: &Header) 
         drawing: request.outputs.drawing,
         ..headlines::meta(inputs, profile, &request.outputs.shown.selection())
     }
-}
-
-/// The words that rsamp was given, up to the command.
-#[must_use]
-pub fn own_words(command: &[OsString]) -> Vec<OsString> {
-    let mut words: Vec<OsString> = std::env::args_os().skip(1).collect();
-    words.truncate(words.len().saturating_sub(command.len()));
-    if words.last().is_some_and(|word| word == "--") {
-        words.pop();
-    }
-    // The subcommand is not among them.
-    words.into_iter().skip(1).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Turns this process, its machine and the program's environment into the header of a recording.
 
+use std::ffi::OsString;
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -33,7 +34,12 @@ pub fn header(asked: &Asked, pid: Pid) -> Header {
         host: gethostname().map_or_else(|_| String::new(), |h| h.to_string_lossy().into_owned()),
         user: user.map_or_else(|| geteuid().to_string(), |user| user.name),
         rsamp: env!("CARGO_PKG_VERSION").to_owned(),
-        options: own_options(&asked.command),
+        options: {
+            let words = words_before(&asked.command).into_iter();
+            words
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect()
+        },
         start_unix_ns: now_unix_ns(),
         clock: "CLOCK_MONOTONIC".to_owned(),
         cpus: std::thread::available_parallelism().map_or(0, |count| count.get() as u32),
@@ -53,13 +59,28 @@ pub fn now_unix_ns() -> u64 {
 }
 
 /// This process's words up to the command that it started, if it started one.
-fn own_options(command: &[String]) -> Vec<String> {
-    let words = std::env::args_os().skip(1);
-    let mut words: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
-    if words.ends_with(command) {
-        words.truncate(words.len() - command.len());
+fn words_before(command: &[String]) -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let begin = words.len().saturating_sub(command.len());
+    let typed = words[begin..].iter().map(|word| word.to_string_lossy());
+    if typed.eq(command.iter().map(String::as_str)) {
+        words.truncate(begin);
     }
     words
+}
+
+/// The options that this process was given before the command that it started.
+#[must_use]
+pub fn options_before(command: &[OsString]) -> Vec<OsString> {
+    let command = command
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned());
+    let mut words = words_before(&command.collect::<Vec<_>>());
+    if words.last().is_some_and(|word| word == "--") {
+        words.pop();
+    }
+    // The subcommand is not among them.
+    words.into_iter().skip(1).collect()
 }
 
 /// The variables of the process that were asked for, and those that tell its job and rank.

@@ -47,7 +47,7 @@ pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta 
             .collect(),
         start_unix_ns: inputs::first_start_unix_ns(inputs),
         is_part: !selection.leaves_all_threads(),
-        view: selection.view,
+        mode: selection.mode,
         drawing: Drawing::default(),
     }
 }

@@ -173,24 +173,20 @@ pub fn refuse_outputs(inputs: &[Input], outputs: &[PathBuf]) -> Result<(), Input
 /// as [`merge`](crate::run::merge::merge) gives the processes.
 fn read(inputs: &mut [Input], trouble: &mut Trouble, emit: &mut dyn FnMut(Event)) {
     let mut launches = Launches::of(inputs);
+    let group = Group {
+        first_start_unix_ns: first_start_unix_ns(inputs),
+        tells_host: tells_host(inputs),
+        tells_name: true,
+    };
     if let [input] = inputs {
-        let annotation = Annotation::default();
-        read_with_source(input, &mut launches, annotation, trouble, emit);
+        read_with_source(input, &mut launches, group, trouble, emit);
         return;
     }
     let mut merger = Merger::default();
-    let first = first_start_unix_ns(inputs);
-    let tells_host = tells_host(inputs);
     let mut texts = HashSet::new();
     for input in inputs {
         merger.begin();
-        let annotation = Annotation {
-            since: Nanos(input.header.start_unix_ns.saturating_sub(first)),
-            host: tells_host.then(|| input.header.host.clone()),
-            recording: input.name.clone().filter(|_| !input.is_named_by_place),
-            ..Annotation::default()
-        };
-        read_with_source(input, &mut launches, annotation, trouble, &mut |event| {
+        read_with_source(input, &mut launches, group, trouble, &mut |event| {
             merger.apply(event, emit);
         });
         // A thousand ranks run the same program.
@@ -215,11 +211,11 @@ fn tells_host(inputs: &[Input]) -> bool {
 fn read_with_source(
     input: &mut Input,
     launches: &mut Launches,
-    annotation: Annotation,
+    group: Group,
     trouble: &mut Trouble,
     emit: &mut dyn FnMut(Event),
 ) {
-    let reader = read_one(input, launches, annotation, trouble, emit);
+    let reader = read_one(input, launches, group, trouble, emit);
     if let Some(reader) = reader.filter(|_| input.wants_source) {
         input.source = reader.sources().to_vec();
         input.changed_files = reader.changed_files().to_vec();
@@ -246,26 +242,18 @@ pub fn read_selected(
     filter.check()
 }
 
-/// Hands every event of one recording to `emit`, annotated: `annotation` says what the recording is among the others,
-/// and its header and launch what its processes are. What else was in it, the reader tells.
+/// Hands every event of one recording to `emit`, annotated. What else was in it, the reader tells.
 pub(super) fn read_one(
     input: &mut Input,
     launches: &mut Launches,
-    annotation: Annotation,
+    group: Group,
     trouble: &mut Trouble,
     emit: &mut dyn FnMut(Event),
 ) -> Option<FileReader> {
     let path = input.path.clone();
     let path = || path.clone();
-    let in_job = header::in_job(&input.header);
     let run = launches.begin(input);
-    let annotation = Annotation {
-        rank: in_job.rank,
-        launch: run.name(),
-        working_folder: Some(input.header.working_folder.clone())
-            .filter(|folder| !folder.is_empty()),
-        ..annotation
-    };
+    let annotation = group.annotation(input, run.name());
     let mut end = Nanos(0);
     let mut emit = |event| {
         if let Event::Sample(Sample { at, .. }) | Event::End(at) = event {
@@ -306,6 +294,37 @@ pub(super) fn read_one(
         }
     }
     Some(reader)
+}
+
+/// The recordings that are read together, as each of them needs to know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Group {
+    /// When the first of them was started, in ns since 1970.
+    pub first_start_unix_ns: u64,
+    /// Whether its processes tell their host.
+    pub tells_host: bool,
+    /// Whether its processes tell its name, where it has one and host and rank are not enough.
+    pub tells_name: bool,
+}
+
+impl Group {
+    /// What is said of the processes of a recording, and when it began.
+    fn annotation(self, input: &Input, launch: Option<String>) -> Annotation {
+        let header = &input.header;
+        let name = input.name.clone().filter(|_| !input.is_named_by_place);
+        Annotation {
+            since: Nanos(
+                header
+                    .start_unix_ns
+                    .saturating_sub(self.first_start_unix_ns),
+            ),
+            rank: header::rank(header),
+            launch,
+            host: self.tells_host.then(|| header.host.clone()),
+            recording: name.filter(|_| self.tells_name),
+            working_folder: Some(header.working_folder.clone()).filter(|it| !it.is_empty()),
+        }
+    }
 }
 
 /// Reads a header. Tells whether the file can be opened again.

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 
+use crate::export::source_text::SourceText as SourceTexts;
 use crate::process::Pid;
 use crate::profile::Profile;
-use crate::profile::annotation::Annotation;
-use crate::profile::event::{Event, Nanos};
+use crate::profile::event::Event;
 use crate::recording::{Header, Merger, Moved, SourceText, Spare, Spill, Writer};
-use crate::run::inputs::{self, Input, Trouble};
+use crate::run::inputs::{self, Group, Input, Trouble};
 use crate::run::launches::Launches;
 use crate::run::outputs::{Destination, Growing, Kind, Outcome, Plan, Saved, WriteError};
 use crate::run::request::Shown;
@@ -27,6 +27,8 @@ pub struct Merged {
     pub profile: Profile,
     /// What became of the recordings that were asked for.
     pub recordings: Vec<Outcome>,
+    /// The source texts in the recordings.
+    pub sources: SourceTexts,
 }
 
 /// Reads all recordings, one after the other, and writes those that the plan has, with this header. `pid` names them.
@@ -42,33 +44,39 @@ pub fn merge(
     trouble: &mut Trouble,
 ) -> Merged {
     let mut recordings = Recordings::new(plan, pid, header);
-    let first = inputs::first_start_unix_ns(inputs);
+    let group = Group {
+        first_start_unix_ns: inputs::first_start_unix_ns(inputs),
+        tells_host: true,
+        tells_name: false,
+    };
     let mut shown_profile = ShownProfile::new(plan.empty_profile(), shown);
     let mut merger = Merger::default();
     let mut launches = Launches::of(inputs);
+    let (mut sources, mut seen) = (SourceTexts::default(), HashSet::new());
     let mut emit = |event: Event, recordings: &mut Recordings| {
         recordings.event(&event);
         shown_profile.apply(event);
     };
     for input in inputs {
         merger.begin();
-        // No name: each process tells its rank and host by itself.
-        let annotation = Annotation {
-            since: Nanos(input.header.start_unix_ns.saturating_sub(first)),
-            host: Some(input.header.host.clone()),
-            ..Annotation::default()
-        };
-        let read = inputs::read_one(input, &mut launches, annotation, trouble, &mut |event| {
+        let read = inputs::read_one(input, &mut launches, group, trouble, &mut |event| {
             merger.apply(event, &mut |event| emit(event, &mut recordings));
         });
         if let Some(reader) = read {
             recordings.sources(reader.sources(), reader.changed_files());
+            // A thousand ranks run the same program.
+            for text in reader.sources() {
+                if seen.insert((Arc::clone(&text.file), text.first_line)) {
+                    sources.add(&text.file, text.first_line, &text.text);
+                }
+            }
         }
     }
     merger.finish(&mut |event| emit(event, &mut recordings));
     Merged {
         profile: shown_profile.finish(),
         recordings: recordings.finish(plan),
+        sources,
     }
 }
 
@@ -76,7 +84,7 @@ pub fn merge(
 /// with a sample.
 pub struct Recordings {
     header: Header,
-    waiting: Vec<(Growing, Open, Spare)>,
+    waiting: Vec<(Growing, OpenOutput, Spare)>,
     /// What came before the first process.
     held: Vec<Event>,
     outputs: Vec<Output>,
@@ -86,14 +94,14 @@ pub struct Recordings {
     end: Option<Event>,
 }
 
-type Open = Box<dyn FnOnce() -> io::Result<File>>;
+type OpenOutput = Box<dyn FnOnce() -> io::Result<File>>;
 
 impl Recordings {
     /// Those that the plan has, with this header. `pid` names them.
     #[must_use]
     pub fn new(plan: &mut Plan, pid: Pid, header: &Header) -> Recordings {
-        let places = plan.settle(pid).into_iter();
-        let open = |place: Destination| -> (Growing, Open, Spare) {
+        let places = plan.choose_names(pid).into_iter();
+        let open = |place: Destination| -> (Growing, OpenOutput, Spare) {
             let spare = plan.spare(&place);
             let growing = Growing::at(place);
             let open = plan.opener(&growing);
@@ -183,7 +191,7 @@ impl Recordings {
         }
         let arrived = |output: Output| {
             let growing = output.growing.clone();
-            plan.arrive(growing, output.finish())
+            plan.deliver(growing, output.finish())
         };
         self.outputs.into_iter().map(arrived).collect()
     }

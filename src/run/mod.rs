@@ -9,6 +9,8 @@
 
 pub mod request;
 
+pub mod sink;
+
 pub mod pipeline;
 
 pub mod inputs;
@@ -23,7 +25,11 @@ pub mod outputs;
 
 pub mod sources;
 
-mod header;
+pub mod program;
+
+pub mod launcher;
+
+pub mod header;
 
 pub mod headlines;
 
@@ -35,8 +41,11 @@ mod launches;
 
 mod program_name;
 
+mod python_processes;
+
 mod shown;
 
 mod warning;
 
 pub use program_name::program_name;
+pub use python_processes::{PythonProcess, PythonProcesses, python_processes};

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use crate::export::source_text::SourceText;
 use crate::export::words::{rates, selection as filters};
 use crate::export::{Drawing, Meta};
 use crate::process::{Pid, user_of};
@@ -19,8 +20,9 @@ use crate::run::header::{self, Asked};
 use crate::run::outputs::{Destination, Growing, Kind, Outcome, Plan, Saved, WriteError};
 use crate::run::request::{Extras, Sampling, Shown};
 use crate::run::shown::ShownProfile;
+use crate::run::sink::Sink;
 use crate::run::sources::SourceFiles;
-use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, Stop};
+use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, StopRequest};
 
 /// How long a process that was named by its PID may take to become Python. It either is already or is about to
 /// be: a shell prepares its environment before it starts the program, and slow imports come after the
@@ -69,6 +71,7 @@ pub struct Sampled {
     pub unread: Vec<SamplerError>,
     /// What writes the recordings.
     recorders: Vec<(Growing, io::Result<Recorder>)>,
+    source_files: Option<Arc<SourceFiles>>,
 }
 
 /// What came of it all.
@@ -78,6 +81,10 @@ pub struct Recorded {
     pub sampled: Sampled,
     /// What became of the files.
     pub outcomes: Vec<Outcome>,
+    /// What is said beyond the profile.
+    pub meta: Meta,
+    /// The text of the program's own files, as far as a recording holds it.
+    pub sources: SourceText,
 }
 
 impl Sampled {
@@ -92,6 +99,7 @@ impl Sampled {
             running: 0,
             unread: Vec::new(),
             recorders: Vec::new(),
+            source_files: None,
         }
     }
 }
@@ -105,7 +113,7 @@ impl Recording {
     /// When the process cannot be sampled.
     pub fn sample(
         &mut self,
-        stop: &Stop,
+        stop: &StopRequest,
         progress: &Arc<Progress>,
     ) -> Result<Sampled, SamplerError> {
         let settings = Settings {
@@ -117,20 +125,15 @@ impl Recording {
             stops: self.sampling.stops,
             children: self.sampling.children,
         };
-        let recorders = self.start_recorders(progress);
+        let (source_files, mut recorders) = self.start_recorders(progress);
         let started = Instant::now();
-        let mut start_unix_ns = None;
         let mut shown_profile = ShownProfile::new(self.plan.empty_profile(), &self.shown);
-        let mut users = Users::default();
-        let mut keep = |event: Event| {
-            users.look(&event);
-            // As in the header, which is made when the first event is there.
-            start_unix_ns.get_or_insert_with(header::now_unix_ns);
-            for recorder in recorders.iter().filter_map(|(_, r)| r.as_ref().ok()) {
-                recorder.record(&event);
-            }
-            shown_profile.apply(event);
-        };
+        let (mut start, mut users) = (Start::default(), Users::default());
+        let mut sinks: Vec<&mut dyn Sink> = vec![&mut users, &mut start];
+        let working = recorders.iter_mut().filter_map(|(_, r)| r.as_mut().ok());
+        sinks.extend(working.map(|recorder| recorder as &mut dyn Sink));
+        sinks.push(&mut shown_profile);
+        let mut keep = |event: Event| sinks.iter_mut().for_each(|sink| sink.event(&event));
         let mut part = Part::new(self.bounds.clone(), stop.clone());
         let result = {
             let mut emit = |event: Event| part.apply(event, &mut keep);
@@ -156,18 +159,19 @@ impl Recording {
         Ok(Sampled {
             profile: shown_profile.finish(),
             ended,
-            start_unix_ns: start_unix_ns.unwrap_or_else(header::now_unix_ns),
+            start_unix_ns: start.unix_ns.unwrap_or_else(header::now_unix_ns),
             too_short,
             running: progress.running.load(Ordering::Relaxed),
             unread: progress.take_unread(),
             recorders,
+            source_files: Some(source_files),
         })
     }
 
     /// What the end of the sampling means for the part that was asked for.
     fn ended(&self, ended: Ended, part: &Part) -> (Ended, Option<SamplerError>) {
         let ended = match ended {
-            Ended::Stopped if part.is_over() => Ended::FunctionSeen,
+            Ended::Requested if part.is_over() => Ended::FunctionSeen,
             ended => ended,
         };
         let function = self.bounds.start_at.clone().filter(|_| !part.has_begun());
@@ -180,8 +184,8 @@ impl Recording {
     fn start_recorders(
         &mut self,
         progress: &Arc<Progress>,
-    ) -> Vec<(Growing, io::Result<Recorder>)> {
-        let (pid, places) = (self.pid, self.plan.settle(self.pid));
+    ) -> (Arc<SourceFiles>, Vec<(Growing, io::Result<Recorder>)>) {
+        let (pid, places) = (self.pid, self.plan.choose_names(self.pid));
         let is_needed = self.extras.source && !places.is_empty();
         let source_files = Arc::new(SourceFiles::new(is_needed));
         let start = |place: Destination| {
@@ -199,7 +203,8 @@ impl Recording {
             );
             (growing, recorder)
         };
-        places.into_iter().map(start).collect()
+        let recorders = places.into_iter().map(start).collect();
+        (source_files, recorders)
     }
 
     /// What is to be done where the recording in a place cannot just grow.
@@ -225,7 +230,7 @@ impl Recording {
             recorders
                 .map(|(growing, recorder)| {
                     let outcome = finish(&growing.destination, recorder);
-                    self.plan.arrive(growing, outcome)
+                    self.plan.deliver(growing, outcome)
                 })
                 .collect()
         };
@@ -233,7 +238,13 @@ impl Recording {
         let outcomes = self
             .plan
             .write(&sampled.profile, &meta, self.pid, recordings);
-        Recorded { sampled, outcomes }
+        let source_files = sampled.source_files.take();
+        Recorded {
+            sampled,
+            outcomes,
+            meta,
+            sources: source_files.map_or_else(SourceText::default, |files| files.kept()),
+        }
     }
 
     fn meta(&self, sampled: &Sampled) -> Meta {
@@ -251,9 +262,22 @@ impl Recording {
             facts,
             start_unix_ns: sampled.start_unix_ns,
             is_part: !selection.leaves_all_threads(),
-            view: selection.view,
+            mode: selection.mode,
             drawing: self.drawing,
         }
+    }
+}
+
+/// When the first event came: as in the header, which is made then.
+#[derive(Debug, Default)]
+struct Start {
+    /// In ns since 1970.
+    unix_ns: Option<u64>,
+}
+
+impl Sink for Start {
+    fn event(&mut self, _event: &Event) {
+        self.unix_ns.get_or_insert_with(header::now_unix_ns);
     }
 }
 
@@ -265,8 +289,8 @@ struct Users {
     has_others: bool,
 }
 
-impl Users {
-    fn look(&mut self, event: &Event) {
+impl Sink for Users {
+    fn event(&mut self, event: &Event) {
         let pid = match event {
             Event::Process(id, process) => {
                 self.pids.insert(*id, Pid(process.pid));

@@ -8,7 +8,7 @@ use super::outputs::{Kind, Pattern};
 use crate::export::{Drawing, Format};
 use crate::launch::{JobName, LauncherChoice};
 use crate::process::Pid;
-use crate::profile::View;
+use crate::profile::Mode;
 use crate::profile::filter::{Name, Ranks, Selection};
 use crate::sampler::{Bounds, Children, Rate, StopPolicy};
 
@@ -47,8 +47,8 @@ pub struct Record {
     pub extras: Extras,
     /// When to draw progress.
     pub progress: ShowProgress,
-    /// Whether to print the summary.
-    pub quiet: bool,
+    /// What is said of it.
+    pub saying: Saying,
 }
 
 /// Where a program runs.
@@ -77,8 +77,8 @@ pub struct Attach {
     pub extras: Extras,
     /// When to draw progress.
     pub progress: ShowProgress,
-    /// Whether to print the summary.
-    pub quiet: bool,
+    /// What is said of it.
+    pub saying: Saying,
 }
 
 /// `rsamp attach --job`, ready to be carried out.
@@ -94,8 +94,8 @@ pub struct AttachJob {
     pub outputs: Outputs,
     /// What a recording holds beside the samples.
     pub extras: Extras,
-    /// Whether to print the summary.
-    pub quiet: bool,
+    /// What is said of it.
+    pub saying: Saying,
 }
 
 /// How to sample.
@@ -126,6 +126,29 @@ pub struct Extras {
     pub max_size_bytes: Option<u64>,
 }
 
+/// When text for a terminal is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ColourChoice {
+    /// Where the terminal and the environment allow it.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What is said when a run is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Saying {
+    /// Whether nothing is.
+    pub quiet: bool,
+    /// Whether all that is known of the run is.
+    pub verbose: bool,
+    /// When it is coloured.
+    pub colour: ColourChoice,
+}
+
 /// When to draw a line of progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShowProgress {
@@ -141,7 +164,7 @@ pub enum ShowProgress {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shown {
     /// Which time.
-    pub view: View,
+    pub mode: Mode,
     /// Whether idle waits are shown.
     pub idle_waits: bool,
     /// Which threads; empty: all.
@@ -155,7 +178,7 @@ impl Shown {
     #[must_use]
     pub fn selection(&self) -> Selection {
         Selection {
-            view: self.view,
+            mode: self.mode,
             shows_idle_waits: self.idle_waits,
             threads: self.threads.clone(),
             folds_imports: !self.imports,

@@ -12,8 +12,8 @@ use crate::cpython::gil::GilLocks;
 use crate::memory::window::int_at;
 use crate::memory::{Address, LiveMemory, ReadMemory};
 use crate::process::{
-    DescriptorKind, Doing, Pid, Process, Syscall, SyscallWatch, TaskState, TaskWatch, Tid, Wait,
-    descriptor_kind, is_frozen, wait_of,
+    DescriptorKind, Pid, Process, Syscall, SyscallWatch, TaskState, TaskWatch, ThreadActivity, Tid,
+    Wait, descriptor_kind, is_frozen, wait_of,
 };
 use crate::profile::event::{Nanos, State};
 
@@ -138,12 +138,12 @@ impl Watch {
             return self.ask_stat(watched);
         };
         match syscall.read() {
-            Ok((Doing::Running, _)) => Seen::Running,
+            Ok((ThreadActivity::Running, _)) => Seen::Running,
             Ok((_, true)) if self.is_waiting() && at < self.looked_up + CALL_HOLDS => self.seen,
             Ok((doing, _)) => {
                 self.looked_up = at;
                 match doing {
-                    Doing::In(call) => match self.waits(call, gil, watched) {
+                    ThreadActivity::In(call) => match self.waits(call, gil, watched) {
                         State::Waiting => self.wait_by_state(watched),
                         state => Seen::Waiting(state),
                     },
@@ -189,14 +189,14 @@ impl Watch {
             return before;
         }
         match wait_of(call) {
-            Wait::Futex(at) if gil.is_some_and(|gil| gil.have(at)) => State::Gil,
+            Wait::Futex(futex) if gil.is_some_and(|gil| gil.have(futex)) => State::Gil,
             Wait::Futex(_) | Wait::Lock => State::Lock,
             Wait::Sleep => State::Sleep,
             Wait::FileSystem => State::Disk,
             Wait::Network => State::Network,
             Wait::Child => State::Child,
             Wait::Descriptor(fd) => watched.state_of(fd),
-            Wait::Poll(at, count) => watched.common_state(watched.polled(at, count)),
+            Wait::Poll(list, count) => watched.common_state(watched.polled(list, count)),
             Wait::Select(below, sets) => watched.common_state(watched.selected(below, sets)),
             Wait::Other => State::Waiting,
         }
@@ -249,12 +249,12 @@ impl Watched {
     }
 
     /// The descriptors of `count` `pollfd`s; `None` when there are too many, or they cannot be read.
-    fn polled(&self, at: u64, count: u64) -> Option<Vec<i32>> {
+    fn polled(&self, list: u64, count: u64) -> Option<Vec<i32>> {
         if count > MAX_DESCRIPTORS {
             return None;
         }
         let mut bytes = vec![0; usize::try_from(count * POLLFD_BYTES).ok()?];
-        self.memory.read(Address(at), &mut bytes).ok()?;
+        self.memory.read(Address(list), &mut bytes).ok()?;
         (0..count)
             .map(|number| int_at(&bytes, number * POLLFD_BYTES))
             .collect()

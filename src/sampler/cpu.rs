@@ -46,6 +46,10 @@ pub struct Account {
     /// When it was counted last, and when that had grown last.
     counted_at: Nanos,
     grown_at: Nanos,
+    /// What had been counted of its waiting for a CPU before it was seen first.
+    waited_before_ns: u64,
+    /// For how long it has been seen running since its count grew last.
+    unanswered: Nanos,
     ledger: Ledger,
 }
 
@@ -80,9 +84,12 @@ impl Account {
             counted: CpuCount::default(),
             counted_at: at,
             grown_at: at,
+            waited_before_ns: 0,
+            unanswered: Nanos(0),
             ledger: Ledger::default(),
         };
         let used = account.count(at).unwrap_or_default();
+        account.waited_before_ns = account.counted.waited_ns;
         account.ledger = Ledger::default();
         if used <= unseen {
             account.ledger.ahead_ns = -signed(used);
@@ -101,10 +108,23 @@ impl Account {
         if grown > Nanos(0) {
             self.counted = now;
             self.grown_at = at;
+            self.unanswered = Nanos(0);
             self.ledger.count(grown);
         }
         self.counted.turns = now.turns;
+        self.counted.waited_ns = now.waited_ns;
         Some(grown)
+    }
+
+    /// For how long it has waited for a CPU since it was seen first. A wait that goes on is not counted yet: one that
+    /// is running, and is given no CPU time for longer than the kernel takes to count it, waits.
+    #[must_use]
+    pub fn waited(&self) -> Nanos {
+        let counted = self.counted.waited_ns.saturating_sub(self.waited_before_ns);
+        match self.unanswered > LONGEST_LAG {
+            true => Nanos(counted) + self.unanswered,
+            false => Nanos(counted),
+        }
     }
 
     /// What was counted last.
@@ -120,6 +140,9 @@ impl Account {
 
     /// Decides on one tick at which the thread was seen running or not. Returns `time` or nothing.
     pub fn book(&mut self, time: Nanos, runs: bool) -> Nanos {
+        if runs {
+            self.unanswered += time;
+        }
         match self.clock {
             Some(_) => self.ledger.book(time, runs),
             None if runs => time,

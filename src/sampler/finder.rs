@@ -1,7 +1,7 @@
 //! Turns processes that may become Python into those that are, on a thread of its own.
 //!
 //! To find an interpreter takes milliseconds, and whether a shell becomes Python shows only in time: neither
-//! may keep the sampler waiting. What is found is laid behind the sampler's door, and knocked for.
+//! may keep the sampler waiting. What is found is put where the sampler takes it, and the sampler is woken.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::SamplerError;
 use super::target::{Located, Search};
 use crate::cpython::known_files::KnownFiles;
-use crate::process::{Knocker, Pid, Process};
+use crate::process::{Pid, Process, Waker};
 
 /// How many processes may wait for the finder to take them, and how many findings for the sampler. Beyond,
 /// processes stay with the sampler for a while, and the finder waits.
@@ -49,11 +49,7 @@ impl Finder {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(
-        first: Pid,
-        start_timeout: Option<Duration>,
-        knocker: Knocker,
-    ) -> io::Result<Finder> {
+    pub fn start(first: Pid, start_timeout: Option<Duration>, waker: Waker) -> io::Result<Finder> {
         let (wanted, to_find) = mpsc::sync_channel(QUEUE);
         let (found, findings) = mpsc::sync_channel(QUEUE);
         let finding = Looking {
@@ -61,7 +57,7 @@ impl Finder {
             start_timeout,
             to_find,
             found,
-            knocker,
+            waker,
             known: KnownFiles::default(),
             searches: Vec::new(),
             end_of_first: None,
@@ -112,7 +108,7 @@ struct Looking {
     start_timeout: Option<Duration>,
     to_find: Receiver<Wanted>,
     found: SyncSender<Finding>,
-    knocker: Knocker,
+    waker: Waker,
     known: KnownFiles,
     /// When each is due.
     searches: Vec<(Instant, Search)>,
@@ -170,12 +166,12 @@ impl Looking {
             }
             let began = Instant::now();
             if let Some(located) = search.look(&mut self.known) {
-                self.tell(Finding::Python(process, Box::new(located)))?;
+                self.emit(Finding::Python(process, Box::new(located)))?;
                 continue;
             }
             let start_timeout = self.start_timeout.filter(|_| is_first);
             if let Some(error) = search.give_up(start_timeout) {
-                self.tell(Finding::Failed(process.pid(), error))?;
+                self.emit(Finding::Failed(process.pid(), error))?;
             }
             let due = Instant::now() + search.wait(began.elapsed() * count);
             self.searches.push((due, search));
@@ -183,9 +179,9 @@ impl Looking {
         Ok(())
     }
 
-    fn tell(&self, finding: Finding) -> Result<(), Unheard> {
+    fn emit(&self, finding: Finding) -> Result<(), Unheard> {
         self.found.send(finding).map_err(|_| Unheard)?;
-        self.knocker.knock();
+        self.waker.wake();
         Ok(())
     }
 }

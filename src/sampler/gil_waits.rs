@@ -6,7 +6,8 @@
 //! busy it stays so for milliseconds: to the kernel it looks like one that runs native code. Two things tell
 //! them apart:
 //!
-//! - Who was seen waiting for the GIL waits for it until it has had it.
+//! - Who was seen waiting for the GIL waits for it until it has had it, with or without a CPU: a CPU alone would not
+//!   help it.
 //! - Who is ready to run, and is seen waiting for the GIL next without having used the CPU in between, did not
 //!   run native code; nor did who holds it next and got a CPU for that only.
 
@@ -31,7 +32,7 @@ pub enum GilWait {
     /// It has been running without it since then, or ready to run.
     Ready {
         /// When it was found so first.
-        first: Look,
+        first: StateAtTick,
         /// What the kernel had counted then.
         count: CpuCount,
     },
@@ -39,7 +40,7 @@ pub enum GilWait {
 
 /// How one thread was found at a tick.
 #[derive(Debug, Clone, Copy)]
-pub struct Look {
+pub struct StateAtTick {
     /// What it seems to do.
     pub state: State,
     /// Since when: the tick before.
@@ -63,7 +64,11 @@ pub struct Verdict {
 
 impl GilWait {
     /// Decides on a look; `count` counts now.
-    pub fn decide(&mut self, look: Look, count: impl FnOnce() -> Option<CpuCount>) -> Verdict {
+    pub fn decide(
+        &mut self,
+        look: StateAtTick,
+        count: impl FnOnce() -> Option<CpuCount>,
+    ) -> Verdict {
         let state = look.state;
         if let (GilWait::Ready { first, count: then }, State::Gil | State::Python) = (*self, state)
         {
@@ -117,7 +122,11 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     fn count(cpu_ns: u64, turns: u64) -> CpuCount {
-        CpuCount { cpu_ns, turns }
+        CpuCount {
+            cpu_ns,
+            turns,
+            ..CpuCount::default()
+        }
     }
 
     /// Looks a millisecond apart: the state, whether the thread may have had the GIL, and what is counted by
@@ -127,7 +136,7 @@ mod tests {
         let mut states = Vec::new();
         let mut counted = CpuCount::default();
         for (number, (state, may_have_had_it, now)) in looks.iter().enumerate() {
-            let look = Look {
+            let look = StateAtTick {
                 state: *state,
                 began: Nanos(number as u64 * MS),
                 at: Nanos((number as u64 + 1) * MS),

@@ -3,10 +3,12 @@
 //! A run is given CPU time before the kernel has counted it (see [`super::cpu`]), and that a thread waited for
 //! the GIL may show only afterwards (see [`super::gil_waits`]). So runs are held back for a moment: what turns
 //! out to be wrong is corrected in them, and the rest of the profile never hears of it. Memory is attributed to them in the
-//! same time (see [`super::growth`]).
+//! same time (see [`super::growth`]), and when they are let go, the part in which the thread waited for a CPU becomes a
+//! run of its own (see [`super::run_delay`]).
 
 use std::collections::VecDeque;
 
+use super::run_delay::RunDelay;
 use crate::profile::event::{Event, Nanos, Sample, StackId, State};
 
 /// How long a run is held. A thread that ends within this time gets exactly the CPU time that it used.
@@ -25,12 +27,14 @@ pub struct HeldRuns {
     runs: VecDeque<Sample>,
     /// The sum over them.
     cpu: Nanos,
+    run_delay: RunDelay,
 }
 
 impl HeldRuns {
     /// Holds a run that has ended, and emits those that have been held long enough. `ahead` is by how much more
-    /// CPU time was given to the thread than is known: so much can still be taken back.
-    pub fn push(&mut self, run: Sample, ahead: Nanos, emit: &mut dyn FnMut(Event)) {
+    /// CPU time was given to the thread than is known: so much can still be taken back. `waited` is for how long it
+    /// has waited for a CPU by now.
+    pub fn push(&mut self, run: Sample, ahead: Nanos, waited: Nanos, emit: &mut dyn FnMut(Event)) {
         self.cpu += run.cpu;
         self.runs.push_back(run);
         while let Some(first) = self.runs.front() {
@@ -40,8 +44,9 @@ impl HeldRuns {
                 return;
             }
             self.cpu = self.cpu - first.cpu;
-            emit(Event::Sample(*first));
+            let parts = self.run_delay.split(*first, waited);
             self.runs.pop_front();
+            emit_all(parts, emit);
         }
     }
 
@@ -125,11 +130,11 @@ impl HeldRuns {
         self.runs.iter_mut().rev().find(|run| run.stack == stack)
     }
 
-    /// Emits them all.
-    pub fn release(&mut self, emit: &mut dyn FnMut(Event)) {
+    /// Emits them all; `waited` is for how long the thread waited for a CPU.
+    pub fn release(&mut self, waited: Nanos, emit: &mut dyn FnMut(Event)) {
         self.cpu = Nanos(0);
         for run in self.runs.drain(..) {
-            emit(Event::Sample(run));
+            emit_all(self.run_delay.split(run, waited), emit);
         }
     }
 
@@ -139,6 +144,12 @@ impl HeldRuns {
         times
             .fold(0, |unit, time| common_divisor(unit, time.0))
             .max(1)
+    }
+}
+
+fn emit_all(parts: [Option<Sample>; 2], emit: &mut dyn FnMut(Event)) {
+    for part in parts.into_iter().flatten() {
+        emit(Event::Sample(part));
     }
 }
 
@@ -166,14 +177,14 @@ mod tests {
                 state: State::Native,
                 ..Sample::default()
             };
-            held.push(run, Nanos(0), &mut |_| panic!("too early"));
+            held.push(run, Nanos(0), Nanos(0), &mut |_| panic!("too early"));
         }
         held
     }
 
     fn released(mut held: HeldRuns) -> Vec<Sample> {
         let mut samples = Vec::new();
-        held.release(&mut |event| match event {
+        held.release(Nanos(0), &mut |event| match event {
             Event::Sample(sample) => samples.push(sample),
             other => panic!("{other:?}"),
         });
@@ -216,7 +227,7 @@ mod tests {
                 cpu,
                 ..Sample::default()
             };
-            held.push(run, Nanos(0), &mut |_| {});
+            held.push(run, Nanos(0), Nanos(0), &mut |_| {});
         }
         held.correct_cpu(-3_333_333);
         let samples = released(held);
@@ -235,7 +246,7 @@ mod tests {
                 cpu: Nanos(MS),
                 ..Sample::default()
             };
-            held.push(run, Nanos(ahead_ms * MS), &mut |event| {
+            held.push(run, Nanos(ahead_ms * MS), Nanos(0), &mut |event| {
                 emitted.push(event);
             });
             emitted.len()
@@ -259,7 +270,7 @@ mod tests {
                 at: Nanos(at),
                 ..Sample::default()
             };
-            held.push(run, Nanos(u64::MAX), &mut |_| emitted += 1);
+            held.push(run, Nanos(u64::MAX), Nanos(0), &mut |_| emitted += 1);
         }
         assert_eq!(emitted, MAX_HELD);
     }
@@ -286,7 +297,7 @@ mod tests {
             state: State::Native,
             ..Sample::default()
         };
-        held.push(run, Nanos(0), &mut |_| {});
+        held.push(run, Nanos(0), Nanos(0), &mut |_| {});
         assert_eq!(
             held.native_to_gil(Nanos(158 * MS)),
             (Nanos(2 * MS), Nanos(MS))

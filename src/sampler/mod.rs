@@ -20,6 +20,8 @@ mod thread_states;
 
 mod cpu;
 
+mod run_delay;
+
 mod held;
 
 mod activity;
@@ -106,9 +108,9 @@ pub enum Children {
 
 /// Asks a sampler on another thread to stop. Clones ask the same sampler.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct StopRequest(Arc<AtomicBool>);
 
-impl Stop {
+impl StopRequest {
     /// Asks; the sampler ends at its next tick.
     pub fn request(&self) {
         self.0.store(true, Ordering::Relaxed);
@@ -160,8 +162,8 @@ pub enum Ended {
     TargetEnded,
     /// [`Settings::duration`] is over; the target runs on.
     DurationOver,
-    /// [`Stop::request`]; the target runs on.
-    Stopped,
+    /// [`StopRequest::request`]; the target runs on.
+    Requested,
     /// The function was seen at which the sampling was to end; the target runs on.
     FunctionSeen,
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::mem::take;
 
-use super::Stop;
+use super::StopRequest;
 use crate::profile::event::{Event, Frame, Nanos, ProcessId, Sample, StackId, Usage};
 
 /// What waits at most for the moment at which a part begins or ends: that of some 16 threads at 1 kHz.
@@ -39,7 +39,7 @@ enum Phase {
 #[derive(Debug)]
 pub struct Part {
     bounds: Bounds,
-    stop: Stop,
+    stop: StopRequest,
     phase: Phase,
     /// By frame: whether it is of the first function, and of the last.
     frames: Vec<(bool, bool)>,
@@ -55,7 +55,7 @@ pub struct Part {
 impl Part {
     /// Asks `stop` when the part is over.
     #[must_use]
-    pub fn new(bounds: Bounds, stop: Stop) -> Part {
+    pub fn new(bounds: Bounds, stop: StopRequest) -> Part {
         Part {
             phase: if bounds.start_at.is_some() {
                 Phase::Before
@@ -110,7 +110,7 @@ impl Part {
                 }
                 emit(Event::Usage(usage));
             }
-            Event::Lost(_) | Event::Undetermined(..) | Event::Stopped(_) if !self.has_begun() => {}
+            Event::Lost(_) | Event::Undetermined(..) | Event::Pauses(_) if !self.has_begun() => {}
             Event::End(end) => {
                 self.release(emit);
                 emit(Event::End(end));
@@ -215,7 +215,7 @@ mod tests {
 
     /// Each function has a stack of its own, on top of `main`, and is seen at once; its samples come later.
     fn run(bounds: (Option<&str>, Option<&str>), samples: &[(u32, &str, u64, u64)]) -> Told {
-        let stop = Stop::default();
+        let stop = StopRequest::default();
         let mut part = Part::new(
             Bounds {
                 start_at: bounds.0.map(str::to_owned),

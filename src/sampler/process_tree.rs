@@ -1,6 +1,6 @@
-//! Turns one process into all that descend from it, as they are born, become Python, and end.
+//! Turns one process into all that descend from it, as they are created, become Python, and end.
 //!
-//! A look at the PIDs given meanwhile ([`Births`]) brings the new ones. A child that was forked and runs
+//! A look at the PIDs given meanwhile ([`NewProcesses`]) brings the new ones. A child that was forked and runs
 //! what its parent runs has everything where its parent has it: it can be sampled at once. All others are for
 //! the [`Finder`], which looks at them until they become Python or end. Orphans are still ours where this
 //! process adopts them ([`Children::Adopted`]): the kernel makes them its children, so that their parent is
@@ -19,8 +19,8 @@ use super::gaps::LONGEST_SAMPLED;
 use super::target::Located;
 use super::{Children, SamplerError, Settings};
 use crate::process::{
-    Alarm, Birth, Births, CpuClock, ImageIdentity, Pid, Process, ProcessError, TaskState, Tid,
-    births,
+    CpuClock, ExitWatcher, ImageIdentity, NewProcess, NewProcesses, Pid, Process, ProcessError,
+    TaskState, Tid, new_processes,
 };
 use crate::profile::event::ProcessId;
 
@@ -40,7 +40,7 @@ const FORK_CPU_NS: u64 = 2_000_000;
 /// but not after this time.
 const LONGEST_FORK_GRACE: Duration = Duration::from_millis(30);
 
-/// What came of a look, or of a knock.
+/// What a look, or a wake-up, brought.
 #[derive(Default)]
 pub struct TreeNews {
     /// Processes that can be sampled from now on.
@@ -86,7 +86,7 @@ pub struct TreeEnd {
 struct Member {
     process: Arc<Process>,
     parent: Pid,
-    /// What the parent was when this one was born: for when that has ended.
+    /// What the parent was when this one was created: for when that has ended.
     kin: Option<ProcessId>,
     /// The program that it runs, or ran last, among those that are sampled.
     program: Option<ProcessId>,
@@ -125,8 +125,8 @@ pub struct ProcessTree {
     adopter: Option<Pid>,
     /// Device and inode of the program that this process runs.
     own_file: Option<(u64, u64)>,
-    births: Option<Births>,
-    alarm: Alarm,
+    new_processes: Option<NewProcesses>,
+    exit_watcher: ExitWatcher,
     finder: Finder,
     members: HashMap<Pid, Member>,
     newborns: Vec<Newborn>,
@@ -143,23 +143,23 @@ impl ProcessTree {
     /// # Errors
     /// When the kernel gives no epoll instance or no thread.
     pub fn start(root: Arc<Process>, settings: &Settings) -> io::Result<ProcessTree> {
-        let alarm = Alarm::new()?;
+        let exit_watcher = ExitWatcher::new()?;
         let pid = root.pid();
-        let finder = Finder::start(pid, settings.start_timeout, alarm.knocker())?;
+        let finder = Finder::start(pid, settings.start_timeout, exit_watcher.waker())?;
         let own = Pid(std::process::id() as i32);
         // Launched by this process, not long ago.
         let is_new = settings.children == Children::Adopted && settings.delay.is_none();
-        let births = match settings.children {
+        let new_processes = match settings.children {
             Children::Ignored => None,
-            Children::Adopted if is_new => Some(Births::after(pid)),
-            Children::Followed | Children::Adopted => Some(Births::from_now()),
+            Children::Adopted if is_new => Some(NewProcesses::after(pid)),
+            Children::Followed | Children::Adopted => Some(NewProcesses::from_now()),
         };
         let mut tree = ProcessTree {
             root: pid,
             adopter: (settings.children == Children::Adopted).then_some(own),
             own_file: Process::open(own).and_then(|own| own.exe_file()).ok(),
-            births,
-            alarm,
+            new_processes,
+            exit_watcher,
             finder,
             members: HashMap::new(),
             newborns: Vec::new(),
@@ -171,7 +171,7 @@ impl ProcessTree {
         // One that was launched began to run unseen; one that runs already is recorded from now on.
         let launched = root.started().filter(|_| is_new);
         tree.finder.find(root, launched.unwrap_or(tree.looked));
-        if tree.births.is_some() {
+        if tree.new_processes.is_some() {
             allow_many_files();
         }
         if settings.children != Children::Ignored && !is_new {
@@ -182,15 +182,15 @@ impl ProcessTree {
 
     /// What to wait for.
     #[must_use]
-    pub fn alarm(&self) -> &Alarm {
-        &self.alarm
+    pub fn exit_watcher(&self) -> &ExitWatcher {
+        &self.exit_watcher
     }
 
     /// When [`ProcessTree::look`] has something to do: at the earliest when something is done anyway, and at
     /// the latest. `None`: never.
     #[must_use]
     pub fn due(&self) -> Option<(Instant, Instant)> {
-        self.births.as_ref()?;
+        self.new_processes.as_ref()?;
         let newborn = self.newborns.iter().map(|newborn| newborn.due).min();
         let [early, late] = [LOOK, LATEST_LOOK].map(|every| {
             let look = self.looked + every;
@@ -201,20 +201,20 @@ impl ProcessTree {
 
     /// Looks for new processes.
     pub fn look(&mut self, news: &mut TreeNews) {
-        let Some(births) = &mut self.births else {
+        let Some(new_processes) = &mut self.new_processes else {
             return;
         };
         self.looked_before = std::mem::replace(&mut self.looked, Instant::now());
-        for birth in births.look() {
-            self.take_in(birth);
+        for new in new_processes.look() {
+            self.take_in(new);
         }
         self.take_newborns(news);
         news.failed.append(&mut self.unopened);
     }
 
-    /// Takes what the alarm has told of.
+    /// Takes the exits, and what the finder found.
     pub fn take(&mut self, news: &mut TreeNews) {
-        let told = self.alarm.take();
+        let told = self.exit_watcher.take();
         for pid in told.ended {
             let member = self.members.remove(&pid);
             let was_skipped = member.is_some_and(|member| member.program.is_none());
@@ -222,7 +222,7 @@ impl ProcessTree {
             self.newborns.retain(|newborn| newborn.process.pid() != pid);
             news.ended.push(pid);
         }
-        if told.knocked {
+        if told.woken {
             for finding in self.finder.take() {
                 match finding {
                     Finding::Failed(pid, error) => news.failed.push((pid, error)),
@@ -291,18 +291,17 @@ impl ProcessTree {
     }
 
     /// Takes in a process if it belongs to the tree.
-    fn take_in(&mut self, birth: Birth) {
-        let is_ours =
-            self.members.contains_key(&birth.parent) || Some(birth.parent) == self.adopter;
-        if !is_ours || self.members.contains_key(&birth.pid) || self.is_profiler(birth.parent) {
+    fn take_in(&mut self, new: NewProcess) {
+        let is_ours = self.members.contains_key(&new.parent) || Some(new.parent) == self.adopter;
+        if !is_ours || self.members.contains_key(&new.pid) || self.is_profiler(new.parent) {
             return;
         }
         // Not a thread, which has a PID too and its process's parent.
-        let process = match Process::open(birth.pid) {
+        let process = match Process::open(new.pid) {
             Ok(process) => Arc::new(process),
             Err(source) => {
                 if matches!(source, ProcessError::Read { .. }) {
-                    let pid = birth.pid;
+                    let pid = new.pid;
                     let error = SamplerError::Process { pid, source };
                     self.unopened.push((pid, error));
                 }
@@ -310,18 +309,18 @@ impl ProcessTree {
             }
         };
         // What reads source files for this rsamp, and another one whose parent has ended.
-        if Some(birth.parent) == self.adopter && self.runs_rsamp(&process) {
+        if Some(new.parent) == self.adopter && self.runs_rsamp(&process) {
             return;
         }
-        self.join(&process, birth.parent);
-        let parent = self.members.get(&birth.parent);
+        self.join(&process, new.parent);
+        let parent = self.members.get(&new.parent);
         match parent.and_then(|parent| parent.image) {
             Some(image) => {
                 let now = Instant::now();
                 self.newborns.push(Newborn {
                     seen: self.began(&process, now),
                     process,
-                    parent: birth.parent,
+                    parent: new.parent,
                     image,
                     due: now + FORK_GRACE,
                 });
@@ -358,7 +357,7 @@ impl ProcessTree {
     }
 
     fn join(&mut self, process: &Arc<Process>, parent: Pid) {
-        self.alarm.watch(process);
+        self.exit_watcher.watch(process);
         let member = Member {
             process: Arc::clone(process),
             parent,
@@ -369,20 +368,20 @@ impl ProcessTree {
         self.members.insert(process.pid(), member);
     }
 
-    /// Takes in those that descend from the first process before it is looked for births.
+    /// Takes in those that descend from the first process before new ones are looked for.
     fn take_in_descendants(&mut self) {
         let mut parents = vec![self.root];
         while let Some(parent) = parents.pop() {
             let known = self.members.get(&parent);
             let Some(children) = known.and_then(|member| member.process.children()) else {
                 // In the order of their PIDs a parent comes before its children, but for the oldest of all.
-                births::all()
+                new_processes::all()
                     .into_iter()
-                    .for_each(|birth| self.take_in(birth));
+                    .for_each(|new| self.take_in(new));
                 return;
             };
             for pid in children {
-                self.take_in(Birth { pid, parent });
+                self.take_in(NewProcess { pid, parent });
                 parents.push(pid);
             }
         }

@@ -213,7 +213,7 @@ impl Program {
     pub fn book(&mut self, observed: &Observed, now: Nanos, gap: Gap, emit: &mut dyn FnMut(Event)) {
         // It may have been read for the first time since the tick began.
         let now = now.max(self.last_tick);
-        tell_undetermined(observed.undetermined, observed.stops, emit);
+        emit_undetermined(observed.undetermined, observed.stops, emit);
         if self.threads.wants_identities(&observed.threads, now) {
             let began = Instant::now();
             let (source, threads) = (&mut self.target.source, &self.threads);
@@ -259,7 +259,7 @@ impl Program {
 }
 
 /// Tells which stacks were not certain, and for how many a thread was stopped.
-fn tell_undetermined(undetermined: Undetermined, stops: u64, emit: &mut dyn FnMut(Event)) {
+fn emit_undetermined(undetermined: Undetermined, stops: u64, emit: &mut dyn FnMut(Event)) {
     let Undetermined {
         moved,
         changing,
@@ -277,6 +277,6 @@ fn tell_undetermined(undetermined: Undetermined, stops: u64, emit: &mut dyn FnMu
         }
     }
     if stops > 0 {
-        emit(Event::Stopped(stops));
+        emit(Event::Pauses(stops));
     }
 }

@@ -17,7 +17,7 @@ use super::program::{PendingProgram, Program, ProgramEntry};
 use super::target;
 use super::threads::ThreadIds;
 use super::ticker::{Ticker, Wake, has_ended_within};
-use super::{Children, Ended, Progress, SamplerError, Settings, Stop, StopPolicy};
+use super::{Children, Ended, Progress, SamplerError, Settings, StopPolicy, StopRequest};
 use crate::process::{Pid, Process, RunTimes};
 use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId};
 use crate::profile::limits::{MAX_COMMAND_BYTES, MAX_COMMANDS_BYTES, MAX_PROCESSES};
@@ -44,7 +44,7 @@ const LONGEST_DEAF: Duration = Duration::from_millis(50);
 pub fn sample(
     pid: Pid,
     settings: &Settings,
-    stop: &Stop,
+    stop: &StopRequest,
     progress: &Progress,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Ended, SamplerError> {
@@ -52,9 +52,9 @@ pub fn sample(
     if let Some(delay) = settings.delay {
         match pass(&root, delay, stop) {
             Passed::All => {}
-            Passed::Stopped => {
+            Passed::EndRequested => {
                 emit(Event::End(Nanos(0)));
-                return Ok(Ended::Stopped);
+                return Ok(Ended::Requested);
             }
             Passed::Ended => return Err(SamplerError::EndedInDelay { pid, delay }),
         }
@@ -72,7 +72,7 @@ pub fn sample(
         Some(found) => found,
         None => {
             emit(Event::End(Nanos(0)));
-            return Ok(Ended::Stopped);
+            return Ok(Ended::Requested);
         }
     };
     let mut ticker = Ticker::start(seed, settings);
@@ -108,18 +108,18 @@ enum Passed {
     /// All of it did.
     All,
     /// The user asked to stop.
-    Stopped,
+    EndRequested,
     /// The process ended.
     Ended,
 }
 
 /// Lets some time of a process pass.
-fn pass(process: &Process, time: Duration, stop: &Stop) -> Passed {
+fn pass(process: &Process, time: Duration, stop: &StopRequest) -> Passed {
     let started = Instant::now();
     loop {
         let left = time.saturating_sub(started.elapsed());
         if stop.is_requested() {
-            return Passed::Stopped;
+            return Passed::EndRequested;
         }
         if left.is_zero() {
             return Passed::All;
@@ -141,7 +141,7 @@ fn first_arrivals(
     root: Pid,
     mut tree: ProcessTree,
     settings: &Settings,
-    stop: &Stop,
+    stop: &StopRequest,
     progress: &Progress,
 ) -> Result<Option<(ProcessTree, TreeNews)>, SamplerError> {
     // A child may become Python though its parent cannot be read.
@@ -179,7 +179,7 @@ fn first_arrivals(
 fn wait_for_news(tree: &mut ProcessTree, news: &mut TreeNews) {
     let due = tree.due().map(|(_, latest)| latest);
     let wait = due.map(|due| due.saturating_duration_since(Instant::now()));
-    tree.alarm().wait(wait.unwrap_or(LONGEST_DEAF));
+    tree.exit_watcher().wait(wait.unwrap_or(LONGEST_DEAF));
     tree.take(news);
     if due.is_some_and(|due| Instant::now() >= due) {
         tree.look(news);
@@ -212,7 +212,7 @@ struct Recording<'a> {
 
 impl Recording<'_> {
     /// Ticks until something ends the recording.
-    fn run(&mut self, stop: &Stop) -> Ended {
+    fn run(&mut self, stop: &StopRequest) -> Ended {
         loop {
             if self.programs.is_empty()
                 && let Some(ended) = self.pause(stop)
@@ -220,7 +220,7 @@ impl Recording<'_> {
                 return ended;
             }
             let (early, late) = self.look_due();
-            match self.ticker.wait(stop, self.tree.alarm(), late) {
+            match self.ticker.wait(stop, self.tree.exit_watcher(), late) {
                 Err(ended) => return ended,
                 Ok(Wake::Tick(now)) => {
                     if now >= early {
@@ -239,7 +239,7 @@ impl Recording<'_> {
                     let missed = self.ticker.advance(self.programs.len(), self.emit);
                     self.lose(LostCause::Late, missed);
                     if self.last_tick - self.lost_told >= TELL_LOST {
-                        self.tell_lost();
+                        self.emit_lost();
                     }
                 }
                 Ok(Wake::News(now)) => {
@@ -265,8 +265,8 @@ impl Recording<'_> {
     }
 
     /// Waits until there is something to sample again.
-    fn pause(&mut self, stop: &Stop) -> Option<Ended> {
-        self.ticker.tell_rate(self.emit);
+    fn pause(&mut self, stop: &StopRequest) -> Option<Ended> {
+        self.ticker.emit_rate(self.emit);
         loop {
             if let Some(ended) = self.ticker.is_over(stop) {
                 return Some(ended);
@@ -275,7 +275,7 @@ impl Recording<'_> {
             wait_for_news(&mut self.tree, &mut news);
             let ended = self.take_in(news);
             if ended.is_some() || !self.programs.is_empty() {
-                self.ticker.tell_pause(self.emit);
+                self.ticker.emit_pause(self.emit);
                 let now = self.now();
                 self.gaps.restart(now);
                 return ended;
@@ -462,7 +462,7 @@ impl Recording<'_> {
         }
     }
 
-    fn tell_lost(&mut self) {
+    fn emit_lost(&mut self) {
         let at = self.last_tick;
         self.lost_told = at;
         for (cause, count) in std::mem::take(&mut self.lost) {
@@ -481,7 +481,7 @@ impl Recording<'_> {
     }
 
     fn finish(mut self) {
-        self.tell_lost();
+        self.emit_lost();
         // When the last one ended, the recording did.
         if !self.programs.is_empty() {
             let at = self.now();
@@ -495,7 +495,7 @@ impl Recording<'_> {
             (self.emit)(Event::Skipped(end.skipped));
         }
         self.progress.running.store(end.running, Ordering::Relaxed);
-        self.ticker.tell_rate(self.emit);
+        self.ticker.emit_rate(self.emit);
         (self.emit)(Event::End(self.ticker.told()));
     }
 }

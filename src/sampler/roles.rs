@@ -26,6 +26,17 @@ pub struct GilRoles {
     native_at: Option<Nanos>,
 }
 
+/// For whom threads without Python frames work.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Served {
+    /// For these, in equal parts.
+    Threads(Vec<ThreadKey>),
+    /// Nobody is known: the main thread gets it.
+    MainThread,
+    /// That cannot be told at this tick; a later one will.
+    Unclear,
+}
+
 impl GilRoles {
     /// Begins a tick.
     pub fn begin(&mut self) {
@@ -121,21 +132,23 @@ impl GilRoles {
     }
 
     /// For whom threads without Python frames work: those that run native code themselves. When there have
-    /// been none for a while, the one with the GIL, or that had it last. Empty: not to be told at this tick,
-    /// or (with `None` as the only one) nobody is known.
+    /// been none for a while, the one with the GIL, or that had it last.
     #[must_use]
-    pub fn helped(&self, at: Nanos) -> Vec<Option<ThreadKey>> {
+    pub fn served(&self, at: Nanos) -> Served {
         if !self.natives.is_empty() {
-            return self.natives.iter().copied().map(Some).collect();
+            return Served::Threads(self.natives.clone());
         }
         if self
             .native_at
             .is_some_and(|native| at < native + NATIVE_HOLDS)
         {
-            return Vec::new();
+            return Served::Unclear;
         }
         let holder = self.holders.first().map(|(key, _)| *key);
-        vec![holder.or(self.last_holder)]
+        match holder.or(self.last_holder) {
+            Some(holder) => Served::Threads(vec![holder]),
+            None => Served::MainThread,
+        }
     }
 }
 
@@ -210,24 +223,27 @@ mod tests {
     fn helpers_work_for_native_code_and_else_for_who_had_the_gil_last() {
         let mut roles = GilRoles::default();
         tick(&mut roles, AT, &[(1, false, State::Lock)]);
-        assert_eq!(roles.helped(AT), [None]);
+        assert_eq!(roles.served(AT), Served::MainThread);
         let (native, python) = (State::Native, State::Python);
         tick(
             &mut roles,
             AT,
             &[(1, false, native), (2, true, python), (3, false, native)],
         );
-        assert_eq!(roles.helped(AT), [Some((1, 1)), Some((3, 3))]);
+        assert_eq!(roles.served(AT), Served::Threads(vec![(1, 1), (3, 3)]));
         tick(
             &mut roles,
             AT,
             &[(1, false, State::Lock), (2, false, State::Lock)],
         );
         assert_eq!(
-            roles.helped(AT + Nanos(1_000_000)),
-            [],
+            roles.served(AT + Nanos(1_000_000)),
+            Served::Unclear,
             "a pause of native code"
         );
-        assert_eq!(roles.helped(AT + NATIVE_HOLDS), [Some((2, 2))]);
+        assert_eq!(
+            roles.served(AT + NATIVE_HOLDS),
+            Served::Threads(vec![(2, 2)])
+        );
     }
 }

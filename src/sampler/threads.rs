@@ -15,13 +15,13 @@ use super::change::Change;
 use super::course::Course;
 use super::cpu::{Account, Due, NativeThreadCpu, Uncounted};
 use super::faults::{Faults, shares};
-use super::gil_waits::{GilWait, Look};
+use super::gil_waits::{GilWait, StateAtTick};
 use super::growth::{Growth, Share, Undecided, Whose};
 use super::held::HeldRuns;
 use super::observation::{Observation, ThreadKey};
 use super::observe::{Identity, Observed};
 use super::resident::MemoryMeter;
-use super::roles::GilRoles;
+use super::roles::{GilRoles, Served};
 use super::usage::UsageMeter;
 use crate::cpython::gil::GilLocks;
 use crate::process::{Pid, Process, TaskState, TaskWatch, Tid};
@@ -415,7 +415,7 @@ impl Threads {
     /// Books the moment's time to the observed stacks, and to those that are as they were. A thread that is in
     /// neither has ended; the main thread goes on without frames until the process ends.
     pub fn record(&mut self, observed: &Observed, moment: Moment, emit: &mut dyn FnMut(Event)) {
-        self.usage.tell_if_due(moment.at, emit);
+        self.usage.emit_if_due(moment.at, emit);
         self.count_cpu(moment.at, emit);
         self.roles.begin();
         let before = self.clock;
@@ -593,12 +593,13 @@ impl Threads {
             // What is unattributed may be theirs.
             return;
         }
-        let helped = self.roles.helped(moment.at);
-        if helped.is_empty() {
-            return;
-        }
-        let share = Nanos(self.helpers.take_unattributed().0 / helped.len() as u64);
-        for key in helped.into_iter().filter(|_| share > Nanos(0)) {
+        let served: Vec<Option<ThreadKey>> = match self.roles.served(moment.at) {
+            Served::Threads(threads) => threads.into_iter().map(Some).collect(),
+            Served::MainThread => vec![None],
+            Served::Unclear => return,
+        };
+        let share = Nanos(self.helpers.take_unattributed().0 / served.len() as u64);
+        for key in served.into_iter().filter(|_| share > Nanos(0)) {
             if let Some(run) = self.run_of(key) {
                 run.helpers_cpu += share;
             }
@@ -707,13 +708,13 @@ impl Threads {
                     if at < since + LEAVING {
                         self.leaving.push((since, tracked));
                     } else {
-                        tracked.settle(Nanos(0), emit);
+                        tracked.emit_rest(Nanos(0), emit);
                     }
                 }
                 None => gone.push(tracked),
             }
         }
-        self.settle_gone(gone, at, emit);
+        self.emit_gone(gone, at, emit);
     }
 
     /// The same for one that is there again with another thread state.
@@ -722,16 +723,16 @@ impl Threads {
         for (_, mut tracked) in self.leaving.extract_if(.., is_it) {
             let used = tracked.account.count(at).unwrap_or_default();
             self.helpers.attribute_used(used);
-            tracked.settle(Nanos(0), emit);
+            tracked.emit_rest(Nanos(0), emit);
         }
     }
 
     /// Emits what is left of threads that can be counted no more.
-    fn settle_gone(&mut self, gone: Vec<Tracked>, at: Nanos, emit: &mut dyn FnMut(Event)) {
+    fn emit_gone(&mut self, gone: Vec<Tracked>, at: Nanos, emit: &mut dyn FnMut(Event)) {
         let uncounted: Vec<Uncounted> = gone.iter().map(|t| t.uncounted(at)).collect();
         let shares = self.helpers.share_out(&uncounted);
         for (mut tracked, share) in gone.into_iter().zip(shares) {
-            tracked.settle(share, emit);
+            tracked.emit_rest(share, emit);
         }
     }
 
@@ -764,17 +765,17 @@ impl Threads {
         for mut tracked in there {
             // The count of one that has ended is final.
             let guess = tracked.uncounted(moment.at).guess;
-            tracked.settle(if is_over { Nanos(0) } else { guess }, emit);
+            tracked.emit_rest(if is_over { Nanos(0) } else { guess }, emit);
         }
         if is_counted {
-            self.settle_gone(gone, moment.at, emit);
+            self.emit_gone(gone, moment.at, emit);
         } else {
             for mut tracked in gone {
                 let guess = tracked.uncounted(moment.at).guess;
-                tracked.settle(guess, emit);
+                tracked.emit_rest(guess, emit);
             }
         }
-        self.usage.tell(moment.at, emit);
+        self.usage.emit(moment.at, emit);
     }
 
     /// Whether the process has ended.
@@ -1003,7 +1004,7 @@ impl Tracked {
         may_have_had_it: bool,
         emit: &mut dyn FnMut(Event),
     ) -> State {
-        let look = Look {
+        let look = StateAtTick {
             state,
             began: moment.at - moment.weight,
             at: moment.at,
@@ -1047,13 +1048,13 @@ impl Tracked {
     }
 
     /// Emits what is left of it, having used this much since it was counted last.
-    fn settle(&mut self, uncounted: Nanos, emit: &mut dyn FnMut(Event)) {
+    fn emit_rest(&mut self, uncounted: Nanos, emit: &mut dyn FnMut(Event)) {
         self.end_course();
         self.flush(emit);
         let used_ns = i64::try_from(uncounted.0).unwrap_or(i64::MAX);
         let by_ns = used_ns.saturating_sub(self.account.ahead_ns());
         self.held.correct_cpu(by_ns);
-        self.held.release(emit);
+        self.held.release(self.account.waited(), emit);
     }
 
     /// The last run with this stack, where it is not emitted yet.
@@ -1121,7 +1122,8 @@ impl Tracked {
             } else {
                 1
             };
-            self.held.push(run, self.account.ahead(), emit);
+            let (ahead, waited) = (self.account.ahead(), self.account.waited());
+            self.held.push(run, ahead, waited, emit);
         }
     }
 }

@@ -9,8 +9,8 @@ use nix::time::{ClockId, clock_gettime};
 use super::gaps::LONGEST_SAMPLED;
 use super::rate::RateControl;
 use super::schedule::Schedule;
-use super::{Ended, Settings, Stop};
-use crate::process::{Alarm, Process};
+use super::{Ended, Settings, StopRequest};
+use crate::process::{ExitWatcher, Process};
 use crate::profile::event::{Event, Nanos, RateSpan};
 
 /// Above this rate the time between ticks is spent turning, not sleeping: the kernel takes some 50 µs
@@ -78,7 +78,7 @@ impl Ticker {
         if late > LONGEST_SAMPLED {
             self.start = seen;
             self.end += late;
-            self.tell_pause(emit);
+            self.emit_pause(emit);
         }
     }
 
@@ -97,28 +97,33 @@ impl Ticker {
 
     /// Whether the recording is to end, by the time that was asked for last.
     #[must_use]
-    pub fn is_over(&self, stop: &Stop) -> Option<Ended> {
+    pub fn is_over(&self, stop: &StopRequest) -> Option<Ended> {
         if stop.is_requested() {
-            return Some(Ended::Stopped);
+            return Some(Ended::Requested);
         }
         (self.now >= self.end).then_some(Ended::DurationOver)
     }
 
-    /// Waits for the next tick and returns when it is taken; before that, when the alarm goes off or at `look_at`.
+    /// Waits for the next tick and returns when it is taken; before that, when a process exits or something was found, or at `look_at`.
     ///
     /// # Errors
     /// What ends the recording first.
-    pub fn wait(&mut self, stop: &Stop, alarm: &Alarm, look_at: Nanos) -> Result<Wake, Ended> {
+    pub fn wait(
+        &mut self,
+        stop: &StopRequest,
+        watcher: &ExitWatcher,
+        look_at: Nanos,
+    ) -> Result<Wake, Ended> {
         loop {
             if let Some(ended) = self.is_over(stop) {
                 return Err(ended);
             }
-            if self.now >= self.looked + LOOK && self.look(alarm, Duration::ZERO) {
+            if self.now >= self.looked + LOOK && self.look(watcher, Duration::ZERO) {
                 return Ok(Wake::News(self.now));
             }
             let due = self.schedule.next().min(self.end).min(look_at);
             if self.now < due {
-                let has_news = self.pass(due - self.now, alarm);
+                let has_news = self.pass(due - self.now, watcher);
                 self.now();
                 if has_news {
                     return Ok(Wake::News(self.now));
@@ -133,19 +138,19 @@ impl Ticker {
         }
     }
 
-    /// Lets up to `time` pass. Whether the alarm went off.
-    fn pass(&mut self, time: Nanos, alarm: &Alarm) -> bool {
+    /// Lets up to `time` pass. Whether an exit or a waker ended the wait.
+    fn pass(&mut self, time: Nanos, watcher: &ExitWatcher) -> bool {
         if self.control.hz() > BUSY_ABOVE_HZ {
             std::hint::spin_loop();
             return false;
         }
-        self.look(alarm, Duration::from_nanos(time.0).min(LONGEST_SLEEP))
+        self.look(watcher, Duration::from_nanos(time.0).min(LONGEST_SLEEP))
     }
 
-    /// Waits at most `wait` for the alarm.
-    fn look(&mut self, alarm: &Alarm, wait: Duration) -> bool {
+    /// Waits at most `wait` for an exit or a waker.
+    fn look(&mut self, watcher: &ExitWatcher, wait: Duration) -> bool {
         self.looked = self.now + Nanos(wait.as_nanos() as u64);
-        alarm.wait(wait)
+        watcher.wait(wait)
     }
 
     /// Has the next wait look at once whether a process has ended.
@@ -165,7 +170,7 @@ impl Ticker {
             self.schedule.restart(now);
         }
         if self.control.is_due(now) {
-            self.tell(self.control.hz(), emit);
+            self.emit(self.control.hz(), emit);
             self.control.review(now, self.cpu_told, programs);
             self.schedule.set_rate(self.control.hz());
         }
@@ -188,18 +193,18 @@ impl Ticker {
     }
 
     /// Tells the rate that was used until the time that was asked for last.
-    pub fn tell_rate(&mut self, emit: &mut dyn FnMut(Event)) {
-        self.tell(self.control.hz(), emit);
+    pub fn emit_rate(&mut self, emit: &mut dyn FnMut(Event)) {
+        self.emit(self.control.hz(), emit);
     }
 
     /// Tells that there was nothing to sample until now, and starts the ticks anew.
-    pub fn tell_pause(&mut self, emit: &mut dyn FnMut(Event)) {
+    pub fn emit_pause(&mut self, emit: &mut dyn FnMut(Event)) {
         self.now();
-        self.tell(0.0, emit);
+        self.emit(0.0, emit);
         self.schedule.restart(self.now);
     }
 
-    fn tell(&mut self, hz: f64, emit: &mut dyn FnMut(Event)) {
+    fn emit(&mut self, hz: f64, emit: &mut dyn FnMut(Event)) {
         let cpu = own_cpu() - self.cpu_at_start;
         emit(Event::Rate(RateSpan {
             millihertz: (hz * 1000.0).round() as u64,
@@ -259,11 +264,11 @@ mod tests {
         command.stdin(Stdio::piped()).spawn().unwrap()
     }
 
-    fn alarm_of(child: &Child) -> Alarm {
-        let mut alarm = Alarm::new().unwrap();
+    fn watcher_of(child: &Child) -> ExitWatcher {
+        let mut watcher = ExitWatcher::new().unwrap();
         let process = Process::open(Pid(child.id() as i32)).unwrap();
-        alarm.watch(&Arc::new(process));
-        alarm
+        watcher.watch(&Arc::new(process));
+        watcher
     }
 
     const NEVER: Nanos = Nanos(u64::MAX);
@@ -271,14 +276,14 @@ mod tests {
     #[test]
     fn weights_add_up_to_the_duration_at_any_rate_and_so_do_ticks() {
         let mut child = cat();
-        let alarm = alarm_of(&child);
+        let watcher = watcher_of(&child);
         for hz in RATES {
             let mut ticker = Ticker::start(7, &settings(hz, Some(Duration::from_millis(30))));
             let (mut last, mut advanced, mut weights) = (Nanos(0), Nanos(0), Nanos(0));
             let (mut taken, mut missed, mut told) = (0, 0, Vec::new());
             let mut emit = |event| told.push(event);
             let ended = loop {
-                match ticker.wait(&Stop::default(), &alarm, NEVER) {
+                match ticker.wait(&StopRequest::default(), &watcher, NEVER) {
                     Ok(Wake::Tick(now)) => {
                         weights += now - last;
                         (last, taken) = (now, taken + 1);
@@ -290,7 +295,7 @@ mod tests {
                 advanced = ticker.now;
             };
             let end = ticker.now();
-            ticker.tell_rate(&mut emit);
+            ticker.emit_rate(&mut emit);
             assert_eq!(ended, Ended::DurationOver);
             assert!(end >= Nanos(30_000_000));
             assert_eq!(weights + (end - last), end, "{hz} Hz");
@@ -314,25 +319,25 @@ mod tests {
     fn the_end_of_the_process_and_a_request_to_stop_are_noticed_at_any_rate() {
         for hz in RATES {
             let mut child = cat();
-            let mut alarm = alarm_of(&child);
+            let mut watcher = watcher_of(&child);
             let mut ticker = Ticker::start(7, &settings(hz, None));
-            let stop = Stop::default();
-            assert!(ticker.wait(&stop, &alarm, NEVER).is_ok());
+            let stop = StopRequest::default();
+            assert!(ticker.wait(&stop, &watcher, NEVER).is_ok());
             stop.request();
-            let ended = ticker.wait(&stop, &alarm, NEVER);
-            assert_eq!(ended, Err(Ended::Stopped), "{hz} Hz");
+            let ended = ticker.wait(&stop, &watcher, NEVER);
+            assert_eq!(ended, Err(Ended::Requested), "{hz} Hz");
             child.kill().unwrap();
             child.wait().unwrap();
             let killed = Instant::now();
             loop {
                 assert!(killed.elapsed() < Duration::from_secs(30), "{hz} Hz");
-                match ticker.wait(&Stop::default(), &alarm, NEVER) {
+                match ticker.wait(&StopRequest::default(), &watcher, NEVER) {
                     Ok(Wake::Tick(_)) => ticker.advance(1, &mut |_| ()),
                     Ok(Wake::News(_)) => break,
                     Err(ended) => panic!("{ended:?}"),
                 };
             }
-            assert_eq!(alarm.take().ended, [Pid(child.id() as i32)], "{hz} Hz");
+            assert_eq!(watcher.take().ended, [Pid(child.id() as i32)], "{hz} Hz");
         }
     }
 
@@ -340,10 +345,10 @@ mod tests {
     fn it_is_looked_in_time_at_any_rate() {
         for hz in RATES.into_iter().chain([0.1]) {
             let mut ticker = Ticker::start(7, &settings(hz, None));
-            let alarm = Alarm::new().unwrap();
+            let watcher = ExitWatcher::new().unwrap();
             let look_at = Nanos(5_000_000);
             loop {
-                match ticker.wait(&Stop::default(), &alarm, look_at) {
+                match ticker.wait(&StopRequest::default(), &watcher, look_at) {
                     Ok(Wake::Tick(now)) if now < look_at => ticker.advance(1, &mut |_| ()),
                     Ok(Wake::Tick(_)) => break,
                     Ok(Wake::News(now)) => {

@@ -40,10 +40,10 @@ impl UsageMeter {
     }
 
     /// Reads the counters if it is time.
-    pub fn tell_if_due(&mut self, at: Nanos, emit: &mut dyn FnMut(Event)) {
+    pub fn emit_if_due(&mut self, at: Nanos, emit: &mut dyn FnMut(Event)) {
         if at >= self.due {
             let began = Instant::now();
-            self.tell(at, emit);
+            self.emit(at, emit);
             let took_ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
             // One that took long because files were opened, or others had the CPU, does not count.
             let usual_ns = self.took_ns.map_or(0, |before| before.min(took_ns));
@@ -53,7 +53,7 @@ impl UsageMeter {
     }
 
     /// Reads the counters now. Of a process that is gone there is nothing to tell.
-    pub fn tell(&mut self, at: Nanos, emit: &mut dyn FnMut(Event)) {
+    pub fn emit(&mut self, at: Nanos, emit: &mut dyn FnMut(Event)) {
         let (counters, refused) = self.watch.read();
         // Anyone may read `stat`, even of a process that waits to be waited for.
         if refused.iter().any(|refused| refused.file == "stat") {
@@ -122,8 +122,8 @@ mod tests {
         let process = Process::open(Pid(child.id() as i32)).unwrap();
         let mut meter = UsageMeter::new(ProcessId(3), &process);
         let mut told = Vec::new();
-        meter.tell_if_due(Nanos(5), &mut |event| told.push(event));
-        meter.tell_if_due(Nanos(6), &mut |event| told.push(event));
+        meter.emit_if_due(Nanos(5), &mut |event| told.push(event));
+        meter.emit_if_due(Nanos(6), &mut |event| told.push(event));
         let [Event::Usage(usage)] = told.as_slice() else {
             panic!("{told:?}");
         };
@@ -134,7 +134,7 @@ mod tests {
         );
         child.kill().unwrap();
         child.wait().unwrap();
-        meter.tell(Nanos(7), &mut |event| told.push(event));
+        meter.emit(Nanos(7), &mut |event| told.push(event));
         assert_eq!(told.len(), 1, "{told:?}");
     }
 

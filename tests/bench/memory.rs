@@ -1,23 +1,33 @@
 //! Turns the events of a simulated day into how much memory they take.
 //!
 //! ```sh
-//! cargo bench --bench memory     # some two minutes
+//! cargo bench --bench memory             # all three, in some four minutes
+//! cargo bench --bench memory -- timeline # one of them: recording, live, timeline
 //! ```
 //!
-//! Two threads of a program with 10 000 distinct stacks of 20 frames, that part at the outer end, are
+//! `recording`: two threads of a program with 10 000 distinct stacks of 20 frames, that part at the outer end, are
 //! sampled for 24 hours at the rates of `--rate auto`: through the interner, the book of runs and the
 //! profile, as in a recording. Each tick sees another stack, so that nothing is saved by runs. What
 //! the reader of the interpreter keeps (code objects, places of frames) comes on top.
+//!
+//! `live`: the same, with the last minute kept apart.
+//!
+//! `timeline`: 128 threads, of which 4 do something else every 10 ms and 124 wait, and then 128 that do something else
+//! every 100 ms, with all that they did when.
 
 #![allow(clippy::print_stdout)]
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use rsamp::export::{self, Format, Meta, ReportInput};
 use rsamp::process::{Pid, Process};
 use rsamp::profile::Profile;
-use rsamp::profile::event::FrameKind;
-use rsamp::profile::event::{self, Event, Frame, Nanos, ProcessId};
+use rsamp::profile::event::{
+    self, Event, Frame, FrameId, FrameKind, Nanos, ProcessId, Sample, StackId, State, Thread,
+    ThreadId,
+};
+use rsamp::profile::timeline::Timeline;
 use rsamp::sampler::Rate;
 use rsamp::sampler::intern::Interner;
 use rsamp::sampler::observation::Observation;
@@ -35,21 +45,34 @@ const HOURS: u64 = 24;
 const LINES: u64 = 5;
 
 fn main() {
+    let mut parts = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    match parts.next().as_deref() {
+        None => PARTS.iter().for_each(|part| run_apart(part)),
+        Some("recording") => recording(Profile::default()),
+        Some("live") => live(),
+        Some("timeline") => {
+            timeline(4, Nanos(10_000_000));
+            timeline(THREADS, Nanos(100_000_000));
+        }
+        Some(other) => panic!("{other}: there are {}", PARTS.join(", ")),
+    }
+}
+
+const PARTS: [&str; 3] = ["recording", "live", "timeline"];
+
+/// Runs a part in a process of its own: memory that was used once would be there for the next one.
+fn run_apart(part: &str) {
+    println!("{part}:");
+    let own = std::env::current_exe().expect("this program");
+    let status = std::process::Command::new(own).arg(part).status();
+    assert!(status.is_ok_and(|status| status.success()), "{part}");
+}
+
+/// Prints what a day takes, hour by hour, and what files of it take.
+fn recording(profile: Profile) {
     let own = Process::open(Pid(std::process::id() as i32)).expect("this process");
     let at_start = rss_bytes("VmRSS:");
-    let mut day = Day::new(&own);
-    println!("{:>6} {:>12} {:>12}", "hour", "ticks", "growth");
-    for hour in 1..=HOURS {
-        day.run_until(Nanos(HOUR.0 * hour));
-        let growth = rss_bytes("VmRSS:").saturating_sub(at_start);
-        if hour == 1 || hour % 4 == 0 {
-            println!(
-                "{hour:>6} {:>12} {:>9.1} MB",
-                day.ticks,
-                growth as f64 / 1e6
-            );
-        }
-    }
+    let day = whole_day(&own, profile);
     for format in [Format::FlameGraph, Format::Pstats] {
         let written = export::write(
             format,
@@ -72,6 +95,113 @@ fn main() {
     );
 }
 
+/// Prints what a day takes whose last minute is kept apart, and how long it takes to look at that.
+fn live() {
+    let own = Process::open(Pid(std::process::id() as i32)).expect("this process");
+    let day = whole_day(&own, Profile::with_last_minute());
+    for seconds in [1, 10, 60] {
+        let began = Instant::now();
+        let last = day.profile.last(seconds).expect("kept");
+        let took = began.elapsed();
+        println!(
+            "last {seconds} s: {} rows, {:.1} s, made in {:.2} ms",
+            last.rows().len(),
+            last.totals().wall.seconds(),
+            took.as_secs_f64() * 1e3
+        );
+    }
+    println!("{:.1} MB at most", rss_bytes("VmHWM:") as f64 / 1e6);
+}
+
+fn whole_day(own: &Process, profile: Profile) -> Day<'_> {
+    let at_start = rss_bytes("VmRSS:");
+    let mut day = Day::new(own, profile);
+    println!("{:>6} {:>12} {:>12}", "hour", "ticks", "growth");
+    for hour in 1..=HOURS {
+        day.run_until(Nanos(HOUR.0 * hour));
+        let growth = rss_bytes("VmRSS:").saturating_sub(at_start);
+        if hour == 1 || hour % 4 == 0 {
+            println!(
+                "{hour:>6} {:>12} {:>9.1} MB",
+                day.ticks,
+                growth as f64 / 1e6
+            );
+        }
+    }
+    day
+}
+
+const THREADS: u32 = 128;
+
+/// How long a run of a thread that waits is at the most, as the sampler tells it.
+const REST: Nanos = Nanos(500_000_000);
+
+/// Prints what a day of 128 threads takes of which so many are `busy`: these have another stack every `interval`.
+fn timeline(busy: u32, interval: Nanos) {
+    let before = rss_bytes("VmRSS:");
+    let mut profile = Profile::with_timeline();
+    define(&mut profile);
+    let (mut runs, mut most) = (0_u64, 0);
+    let (mut longest, mut all) = (Duration::ZERO, Duration::ZERO);
+    let mut at = Nanos(0);
+    while at < Nanos(HOUR.0 * HOURS) {
+        at += interval;
+        let began = Instant::now();
+        for thread in (0..THREADS).map(ThreadId) {
+            let is_busy = thread.0 < busy;
+            if !is_busy && !at.0.is_multiple_of(REST.0) {
+                continue;
+            }
+            let number = at.0 / interval.0 * 7919 + u64::from(thread.0);
+            profile.apply(Event::Sample(Sample {
+                at,
+                thread,
+                stack: Some(StackId(if is_busy { (number % 1000) as u32 } else { 0 })),
+                ticks: 1,
+                wall: if is_busy { interval } else { REST },
+                state: if is_busy { State::Python } else { State::Lock },
+                ..Sample::default()
+            }));
+            runs += 1;
+        }
+        let took = began.elapsed();
+        (longest, all) = (longest.max(took), all + took);
+        most = most.max(profile.timeline().map_or(0, Timeline::bytes));
+    }
+    let step = profile.timeline().and_then(Timeline::step);
+    println!(
+        "{busy} of {THREADS} threads busy: {runs} runs, {:.1} MB at most, {:.1} MB resident, steps of {} s; {:.0} ns a run, \
+         {:.0} ms at most at once",
+        most as f64 / 1e6,
+        rss_bytes("VmRSS:").saturating_sub(before) as f64 / 1e6,
+        step.map_or(0.0, Nanos::seconds),
+        all.as_nanos() as f64 / runs as f64,
+        longest.as_secs_f64() * 1e3,
+    );
+}
+
+/// Defines a process, 128 threads and 1000 stacks.
+fn define(profile: &mut Profile) {
+    profile.apply(Event::Process(ProcessId(0), event::Process::default()));
+    for id in 0..THREADS {
+        let thread = Thread {
+            process: ProcessId(0),
+            tid: None,
+            name: None,
+            is_main: id == 0,
+        };
+        profile.apply(Event::Thread(ThreadId(id), thread));
+    }
+    for id in 0..1000 {
+        profile.apply(Event::Frame(FrameId(id), Frame::mark(&id.to_string())));
+        profile.apply(Event::Stack {
+            id: StackId(id),
+            parent: None,
+            frame: FrameId(id),
+        });
+    }
+}
+
 /// A recording without a reader.
 struct Day<'a> {
     process: &'a Process,
@@ -85,9 +215,8 @@ struct Day<'a> {
 }
 
 impl<'a> Day<'a> {
-    fn new(process: &'a Process) -> Day<'a> {
+    fn new(process: &'a Process, mut profile: Profile) -> Day<'a> {
         let control = RateControl::new(Rate::Auto, None);
-        let mut profile = Profile::default();
         let told = event::Process {
             pid: process.pid().0,
             command: vec!["python".to_owned(), "simulate.py".to_owned()],

@@ -15,11 +15,9 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-#[path = "../live/programs.rs"]
-#[allow(dead_code, unused_imports)]
-mod programs;
-#[path = "../live/pythons.rs"]
-mod pythons;
+#[path = "../support/mod.rs"]
+#[macro_use]
+mod support;
 
 use std::io::IoSliceMut;
 use std::path::PathBuf;
@@ -42,8 +40,8 @@ use rsamp::sampler::target::{NEW_THREADS, Source, stopper};
 use rsamp::sampler::threads::{Moment, ThreadIds, Threads};
 use serde_json::{Value, json};
 
-use programs::{Standing, command, run_command};
-use pythons::{Python, parse_python};
+use support::programs::{Standing, command, run_command};
+use support::pythons::{Python, parse_python};
 
 /// What is measured when no version is named.
 const DEFAULT_VERSIONS: [&str; 3] = ["3.11", "3.13", "3.15"];
@@ -109,7 +107,7 @@ fn main() {
 /// The interpreters of `RSAMP_PYTHONS`, or else of `scripts/pythons`.
 fn listed() -> Vec<Python> {
     if std::env::var_os("RSAMP_PYTHONS").is_some() {
-        return pythons::pythons();
+        return support::pythons::pythons();
     }
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/pythons");
     let output = Command::new(&script)

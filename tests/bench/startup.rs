@@ -16,8 +16,9 @@
 
 #![allow(clippy::print_stdout)]
 
-#[path = "../live/pythons.rs"]
-mod pythons;
+#[path = "../support/mod.rs"]
+#[macro_use]
+mod support;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -26,10 +27,10 @@ use std::time::Duration;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::time::{ClockId, clock_gettime};
-use pythons::{Python, pythons};
 use rsamp::process::Pid;
 use rsamp::profile::event::Event;
-use rsamp::sampler::{Children, Progress, Rate, Settings, Stop, StopPolicy, sample};
+use rsamp::sampler::{Children, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
+use support::pythons::{Python, pythons};
 
 const ROUNDS: usize = 15;
 
@@ -179,7 +180,7 @@ fn first_stack(pid: Pid) -> f64 {
     let result = sample(
         pid,
         &settings,
-        &Stop::default(),
+        &StopRequest::default(),
         &Progress::default(),
         &mut |event| {
             if matches!(event, Event::Stack { .. }) && seen.is_none() {

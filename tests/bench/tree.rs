@@ -12,18 +12,19 @@
 
 #![allow(clippy::print_stdout)]
 
-#[path = "../live/pythons.rs"]
-mod pythons;
+#[path = "../support/mod.rs"]
+#[macro_use]
+mod support;
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use pythons::{Python, pythons};
 use rsamp::profile::Profile;
 use rsamp::recording::Reader;
 use serde_json::Value;
+use support::pythons::{Python, pythons};
 
 const ROUNDS: usize = 5;
 

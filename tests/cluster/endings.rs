@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::slurm::{Cluster, Job, stdout, text};
+use crate::slurm::{Cluster, Job};
+use crate::support::commands::{stdout, text};
 
 /// What a recording whose rsamp was killed may lack at its end: what the README promises, and what a busy
 /// machine makes of it.

@@ -6,7 +6,8 @@ use rsamp::profile::Profile;
 use rsamp::profile::event::Event;
 use rsamp::recording::Reader;
 
-use crate::slurm::{Cluster, Job, text};
+use crate::slurm::{Cluster, Job};
+use crate::support::commands::text;
 
 /// Works for a while, and says which rank it is.
 const RANK: &str = "\

@@ -4,7 +4,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::slurm::{Cluster, Job, stdout, text, wait_until};
+use crate::slurm::{Cluster, Job, wait_until};
+use crate::support::commands::{stdout, text};
 
 /// A job of four ranks on two nodes of which the last does not come to the barrier.
 fn hung<'c>(cluster: &'c Cluster, options: &[&str]) -> Job<'c> {

@@ -1,6 +1,7 @@
 //! Runs job scripts as users have them, with rsamp in front of the program on every rank.
 
-use crate::slurm::{Cluster, Job, stdout};
+use crate::slurm::{Cluster, Job};
+use crate::support::commands::stdout;
 
 /// Two tasks of a small problem; what is measured is whether anything is disturbed.
 const SCATTER: &str = "python scatter.py -nx 20 -ny 20 -nc 400 -checksum";

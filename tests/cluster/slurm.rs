@@ -4,10 +4,13 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, id};
+use std::process::{Command, id};
 use std::time::{Duration, Instant};
 
 use nix::unistd::User;
+
+use crate::support::commands::{files, stdout, text};
+use crate::support::needs;
 
 /// Nothing here takes longer. Slurm looks for jobs beyond their time limit every 30 s.
 const LIMIT: Duration = Duration::from_secs(100);
@@ -110,14 +113,7 @@ impl Cluster {
 
     /// The names of the files in the folder that end so, sorted.
     pub fn files(&self, ending: &str) -> Vec<String> {
-        let entries = fs::read_dir(&self.folder).expect("a folder");
-        let names = entries.map(|entry| entry.expect("an entry").file_name());
-        let mut names: Vec<String> = names
-            .map(|name| name.to_string_lossy().into_owned())
-            .filter(|name| name.ends_with(ending))
-            .collect();
-        names.sort();
-        names
+        files(&self.folder, ending)
     }
 }
 
@@ -256,28 +252,9 @@ pub fn wait_until(failure: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// What a command wrote.
-pub fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Runs a command that must succeed, and gives its standard output.
-pub fn stdout(command: &mut Command) -> String {
-    let output: Output = command.output().expect("a command");
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        text(&output.stderr)
-    );
-    text(&output.stdout)
-}
-
 /// Says why a test is not run.
 fn skip<T>(name: &str, reason: &str) -> Option<T> {
-    let _ = std::io::Write::write_all(
-        &mut std::io::stderr(),
-        format!("SKIP {name}: {reason}\n").as_bytes(),
-    );
+    needs::skip(name, reason);
     None
 }
 

@@ -5,6 +5,8 @@
 //! then right. `RSAMP_FUZZ_SECONDS` says for how long (1 without it), `RSAMP_FUZZ_SEED` where the random
 //! numbers start; both are said when a case fails.
 
+#![allow(clippy::print_stdout)]
+
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -13,6 +15,7 @@ use rsamp::export::SummaryOptions;
 use rsamp::export::text::summary;
 use rsamp::profile::Profile;
 use rsamp::profile::annotation::Annotation;
+use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
 use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{
     Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, Sample, StackId,
@@ -46,8 +49,7 @@ fn no_damage_does_harm() {
         assert!(survived.is_ok(), "RSAMP_FUZZ_SEED={seed} fails at once");
         cases += 1;
     }
-    let told = format!("{cases} damaged recordings were read or refused\n");
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes());
+    println!("{cases} damaged recordings were read or refused");
 }
 
 /// All that a report does with a recording.
@@ -198,6 +200,11 @@ fn events(threads: u32, block: u32, stacks: u32) -> Vec<Event> {
             is_main: id == 0,
         };
         events.extend((0..threads).map(|id| Event::Thread(ThreadId(id), thread(id))));
+        let tasks = ["Task-1", "Task-2", "main"].map(str::to_owned);
+        events.extend((0..).zip(tasks).map(|(id, task)| {
+            let attributes = Attributes([(Attribute::Task, task)].into());
+            Event::Attributes(AttributesId::new(id), attributes)
+        }));
     }
     for id in block * stacks..(block + 1) * stacks {
         let (name, file) = (format!("f{id}"), Some("/scatter.py".to_owned()));
@@ -234,6 +241,7 @@ fn events(threads: u32, block: u32, stacks: u32) -> Vec<Event> {
             grown_bytes: u64::from(number) * 4096,
             shrunk_bytes: u64::from(number % 5) * 4096,
             unsure_bytes: u64::from(number % 2) * 4096,
+            attributes: (number % 4 == 0).then(|| AttributesId::new(number % 3)),
         })
     });
     events.extend(samples);

@@ -289,7 +289,7 @@ proptest! {
 
     /// No more reads than pairs of words: each entry of one dict may lead to another dict.
     #[test]
-    fn thread_names_survive(which in 0..4usize, damage in any_damage()) {
+    fn damaged_thread_names_are_survived(which in 0..4usize, damage in any_damage()) {
         IMAGES.with(|images| {
             let whole = &images[which];
             let memory = damaged(whole, &damage);
@@ -305,7 +305,7 @@ proptest! {
 
     /// Every object is taken for every kind of object.
     #[test]
-    fn objects_survive(which in 0..4usize, word: Index, damage in any_damage()) {
+    fn damaged_objects_are_survived(which in 0..4usize, word: Index, damage in any_damage()) {
         IMAGES.with(|images| {
             let whole = &images[which];
             let memory = damaged(whole, &damage);

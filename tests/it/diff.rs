@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use rsamp::export::diff::table::table;
 use rsamp::export::diff::{DiffFormat, Names, write};
-use rsamp::profile::View;
+use rsamp::profile::Mode;
 use rsamp::profile::diff::{Change, Diff, SampledProfile, Scale};
 use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{Event, Frame, Nanos, Sample, ThreadId};
@@ -36,7 +36,7 @@ fn events(runs: &str) -> Vec<Event> {
 }
 
 fn fold(events: Vec<Event>) -> SampledProfile {
-    let mut side = SampledProfile::new(View::Wall);
+    let mut side = SampledProfile::new(Mode::Wall);
     events.into_iter().for_each(|event| side.apply(event));
     side
 }
@@ -173,7 +173,7 @@ fn normalized_sides_are_equally_long() {
     let other = side("b 50, c 150");
     let diff = Diff::of(&base, &other, Scale::Normalized);
     assert_eq!(show(&diff), "c 0→150, b 150→50, a 50→0");
-    let nothing = SampledProfile::new(View::Wall);
+    let nothing = SampledProfile::new(Mode::Wall);
     let diff = Diff::of(&base, &nothing, Scale::Normalized);
     assert_eq!(show(&diff), "a 0→0, b 0→0");
 }
@@ -181,7 +181,7 @@ fn normalized_sides_are_equally_long() {
 #[test]
 fn the_view_chooses_the_time() {
     let sides = [100, 300].map(|ms| {
-        let mut side = SampledProfile::new(View::Gil);
+        let mut side = SampledProfile::new(Mode::Gil);
         events(&format!("a {ms}"))
             .into_iter()
             .for_each(|event| side.apply(event));
@@ -501,7 +501,7 @@ fn table_of_a_diff() {
     insta::assert_snapshot!(text(DiffFormat::Text, &base, &new));
     let diff = Diff::of(&base, &new, Scale::Normalized);
     insta::assert_snapshot!(table(&diff, &names(), 2));
-    let (base, new) = (side("a 3"), SampledProfile::new(View::Wall));
+    let (base, new) = (side("a 3"), SampledProfile::new(Mode::Wall));
     insta::assert_snapshot!(text(DiffFormat::Text, &base, &new));
     insta::assert_snapshot!(text(DiffFormat::Text, &new, &new));
 }
@@ -569,13 +569,13 @@ fn flame_graph_of_a_diff_loses_nothing() {
     let gone = text(
         DiffFormat::FlameGraph,
         &base,
-        &SampledProfile::new(View::Wall),
+        &SampledProfile::new(Mode::Wall),
     );
     assert!(
         gone.contains("solve (run.py:1) (run.py:1 · total 6.000 s, 66.67 % · self time -6.000 s)"),
         "{gone}"
     );
-    let empty = SampledProfile::new(View::Wall);
+    let empty = SampledProfile::new(Mode::Wall);
     assert!(
         text(DiffFormat::FlameGraph, &empty, &empty).contains("no wall time was seen in either")
     );

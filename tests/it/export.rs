@@ -10,7 +10,7 @@ use rsamp::export::{Direction, Drawing, Format, Lines, Meta, write};
 use rsamp::profile::event::{
     Event, Loss, LostCause, Nanos, Process, ProcessId, Sample, State, Thread, ThreadId,
 };
-use rsamp::profile::{Profile, View};
+use rsamp::profile::{Mode, Profile};
 
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ fn meta() -> Meta {
         title: "scatter.py".to_owned(),
         command: "python scatter.py --n 5".to_owned(),
         facts: vec!["100 Hz".to_owned()],
-        view: View::Wall,
+        mode: Mode::Wall,
         ..Meta::default()
     }
 }
@@ -205,7 +205,7 @@ fn a_view_without_time_says_so() {
     build.thread(Some("MainThread"));
     build.sample(0, &[Call("sleep", "/run.py", 1, 1)], 1);
     let options = SummaryOptions {
-        view: View::Gil,
+        mode: Mode::Gil,
         ..SummaryOptions::default()
     };
     insta::assert_snapshot!(summary(&build.profile, &options));

@@ -13,7 +13,7 @@ use rsamp::profile::event::{FrameKind, NativeCode};
 use rsamp::profile::filter::{
     Filter, Folding, Hidden, Name, NothingLeft, Ranks, Selection, StepName,
 };
-use rsamp::profile::{Profile, Totals, View};
+use rsamp::profile::{Mode, Profile, Totals};
 
 /// The events of a recording, made from words.
 #[derive(Default)]
@@ -606,7 +606,7 @@ fn a_mode_without_time_leaves_nothing() {
     script.thread(0, 0, Some("m"));
     script.run(0, "sleep", 1, 1, 1);
     let selection = Selection {
-        view: View::Gil,
+        mode: Mode::Gil,
         ..Selection::default()
     };
     let (profile, left) = filter(&script.events, selection);

@@ -14,7 +14,7 @@ use rsamp::cpython::version::Version;
 use rsamp::memory::{Address, ReadMemory, SavedMemory};
 use serde::Deserialize;
 
-use crate::image_format::read_image;
+use crate::support::image_format::read_image;
 
 /// An image and what is known of it.
 pub struct Image {

@@ -1,6 +1,7 @@
 //! Functions line by line: which, and how they are printed.
 
-use rsamp::export::line_table::{Colour, line_tables};
+use rsamp::export::Colour;
+use rsamp::export::line_table::line_tables;
 use rsamp::export::source_text::SourceText;
 use rsamp::export::{Meta, ReportInput};
 use rsamp::profile::confidence::Confidence;
@@ -9,7 +10,7 @@ use rsamp::profile::event::{Event, Missing, Nanos, Process, ProcessId, Sample, S
 use rsamp::profile::functions::{FunctionKind, Functions};
 use rsamp::profile::line_tables::{self, Heat, LineTable};
 use rsamp::profile::lines::Lines;
-use rsamp::profile::{Profile, View, states};
+use rsamp::profile::{Mode, Profile, states};
 
 use crate::profile::{Build, Call};
 
@@ -69,7 +70,7 @@ fn source() -> SourceText {
 
 fn shown(profile: &Profile, names: &[&str], colour: Colour) -> String {
     let tables = line_tables::of(profile);
-    let hottest = line_tables::hottest(&tables, Heat::SelfTime(View::Wall));
+    let hottest = line_tables::hottest(&tables, Heat::SelfTime(Mode::Wall));
     let chosen = names
         .iter()
         .flat_map(|name| line_tables::named(&hottest, name).expect("a function"));
@@ -138,7 +139,7 @@ fn source_cannot_steer_the_terminal() {
 fn functions_are_found_by_name_and_by_file() {
     let profile = profile(true);
     let tables = line_tables::of(&profile);
-    let hottest = line_tables::hottest(&tables, Heat::SelfTime(View::Wall));
+    let hottest = line_tables::hottest(&tables, Heat::SelfTime(Mode::Wall));
     let found = |name: &str| -> Result<Vec<&str>, String> {
         let found = line_tables::named(&hottest, name).map_err(|error| error.to_string())?;
         Ok(found.iter().map(|table| table.row.function.name).collect())
@@ -184,7 +185,7 @@ fn states_of_a_function_hold_those_of_what_it_calls() {
 /// A share of one half, visited in turns: with `ticks` samples that stand for themselves, the error is
 /// that of so many draws.
 fn errors_of(ticks: u32) -> (f64, f64) {
-    let mut side = SampledProfile::new(View::Wall);
+    let mut side = SampledProfile::new(Mode::Wall);
     let mut build = Build::default();
     build.thread(None);
     build.sample(0, &[Call("a", FILE, 1, 1)], 1);
@@ -228,7 +229,7 @@ fn the_more_samples_the_narrower_the_intervals() {
 
 #[test]
 fn intervals_stand_beside_shares() {
-    let mut side = SampledProfile::new(View::Wall);
+    let mut side = SampledProfile::new(Mode::Wall);
     let mut build = Build::default();
     build.thread(None);
     build.sample(0, &[Call("a", FILE, 1, 1)], 5_000_000_000);

@@ -1,5 +1,9 @@
 //! Tests that need no Python: files, the command line, ordinary processes, the architecture.
 
+#[path = "../support/mod.rs"]
+#[macro_use]
+mod support;
+
 mod architecture;
 mod cli;
 mod damage;
@@ -8,7 +12,7 @@ mod export;
 mod fake_interpreter;
 mod filter;
 mod findings;
-mod image_format;
+mod first_screen;
 mod images;
 mod launch;
 mod line_tables;
@@ -19,8 +23,10 @@ mod over_ranks;
 mod process;
 mod profile;
 mod rates;
+mod recent;
 mod recording;
 mod source_reader;
 mod stacks;
 mod talk;
+mod timeline;
 mod virtual_target;

@@ -14,7 +14,7 @@ fn check(name: &str, options: &[&str], ending: &str) {
     let recording = format!("{name}.rsamp");
     let output = Command::new(env!("CARGO_BIN_EXE_rsamp"))
         .arg("report")
-        .args([recording.as_str(), "--imports"])
+        .args([recording.as_str(), "--imports", "--idle"])
         .args(options)
         .current_dir(FOLDER)
         .output()
@@ -34,7 +34,7 @@ fn check(name: &str, options: &[&str], ending: &str) {
 #[test]
 fn the_summary_of_an_old_recording_is_as_it_was() {
     for name in ["one", "tree", "ranks", "unicode", "cut"] {
-        check(name, &[], "summary.txt");
+        check(name, &["--full"], "summary.txt");
     }
 }
 

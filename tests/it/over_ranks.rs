@@ -4,7 +4,7 @@ use rsamp::profile::event::{Event, Process, State, Thread};
 use rsamp::profile::functions::Function;
 use rsamp::profile::functions::FunctionKind;
 use rsamp::profile::over_ranks::{OverRanks, Spread};
-use rsamp::profile::{Profile, View};
+use rsamp::profile::{Mode, Profile};
 
 use crate::filter::Script;
 
@@ -84,7 +84,7 @@ fn named<'p>(ranks: &OverRanks<'p>, name: &str) -> (Spread, Spread) {
 #[test]
 fn functions_and_lines_have_the_figures_of_their_ranks() {
     let profile = four_ranks();
-    let ranks = OverRanks::of_launches(&profile, View::Wall).remove(0);
+    let ranks = OverRanks::of_launches(&profile, Mode::Wall).remove(0);
     assert_eq!(ranks.ranks(), [0, 1, 2, 3]);
     // All took 6 s, but three of them waited for the fourth.
     check(ranks.whole(), [1.0, 3.0, 6.0, 3.5_f64.sqrt()], Some(3));
@@ -133,7 +133,7 @@ fn functions_and_lines_have_the_figures_of_their_ranks() {
 #[test]
 fn the_view_chooses_the_time() {
     let profile = four_ranks();
-    let ranks = OverRanks::of_launches(&profile, View::Gil).remove(0);
+    let ranks = OverRanks::of_launches(&profile, Mode::Gil).remove(0);
     check(
         named(&ranks, "solve").0,
         [0.5, 1.5, 3.0, 0.875_f64.sqrt()],
@@ -152,7 +152,7 @@ fn one_rank_is_not_compared() {
         .events
         .into_iter()
         .for_each(|event| profile.apply(event));
-    assert!(OverRanks::of_launches(&profile, View::Wall).is_empty());
+    assert!(OverRanks::of_launches(&profile, Mode::Wall).is_empty());
 }
 
 /// A rank whose recording has no sample waits for the others all the same.
@@ -170,7 +170,7 @@ fn a_rank_without_samples_counts() {
         .events
         .into_iter()
         .for_each(|event| profile.apply(event));
-    let ranks = OverRanks::of_launches(&profile, View::Wall).remove(0);
+    let ranks = OverRanks::of_launches(&profile, Mode::Wall).remove(0);
     let rows = ranks.functions();
     assert_eq!(
         rows[0].function,
@@ -217,7 +217,7 @@ fn each_launch_is_compared_by_itself() {
             event => event,
         });
     }
-    let launches = OverRanks::of_launches(&profile, View::Wall);
+    let launches = OverRanks::of_launches(&profile, Mode::Wall);
     let told: Vec<_> = launches
         .iter()
         .map(|launch| {
@@ -271,7 +271,7 @@ fn the_true_outlier_of_many_ranks_comes_first() {
         run(&mut script, "main wait", 1_300 - until / 10_000_000);
     }
     let profile = folded(script);
-    let ranks = OverRanks::of_launches(&profile, View::Wall).remove(0);
+    let ranks = OverRanks::of_launches(&profile, Mode::Wall).remove(0);
     let rows = ranks.functions();
     assert_eq!(rows[0].function.name, "rare");
     assert_eq!(rows[0].self_time.slowest, Some(77));
@@ -311,7 +311,7 @@ fn turns_cost_only_where_ranks_wait() {
             }
         }
         let profile = folded(script);
-        let ranks = OverRanks::of_launches(&profile, View::Wall).remove(0);
+        let ranks = OverRanks::of_launches(&profile, Mode::Wall).remove(0);
         assert_eq!(ranks.whole().cost_core_seconds, expected);
         let costs: f64 = ranks
             .functions()

@@ -14,7 +14,7 @@ use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use rsamp::process::{
-    Effort, Pid, Process, ProcessError, TaskState, TaskWatch, Tid, Wanted, pause,
+    Pid, Process, ProcessError, ReadBudget, TaskState, TaskWatch, Tid, Wanted, pause,
 };
 
 use crate::talk::{PATIENCE_MS, Talk, await_zombie};
@@ -580,7 +580,7 @@ fn a_deleted_program_is_still_read() {
         .find(|file| file.path == copy)
         .unwrap();
     assert!(file.deleted);
-    let image = file.load(&process, TEXT, &mut Effort::whole()).unwrap();
+    let image = file.load(&process, TEXT, &mut ReadBudget::whole()).unwrap();
     let (text, size) = image.section().unwrap();
     let is_code = |at| {
         file.mappings
@@ -622,7 +622,9 @@ fn a_program_started_through_the_loader_is_found_among_the_images() {
         .into_iter()
         .find(|file| file.path == cat)
         .unwrap();
-    let image = image.load(&process, TEXT, &mut Effort::whole()).unwrap();
+    let image = image
+        .load(&process, TEXT, &mut ReadBudget::whole())
+        .unwrap();
     assert!(image.section().is_some());
     talk.end();
 }

@@ -11,7 +11,7 @@ use rsamp::profile::event::{
 use rsamp::profile::functions::Functions;
 use rsamp::profile::limits::MORE_STACKS;
 use rsamp::profile::lines::Lines;
-use rsamp::profile::{Profile, Totals, View, callers};
+use rsamp::profile::{Mode, Profile, Totals, callers};
 
 /// A frame: name, file, first line, line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -182,7 +182,7 @@ fn check(stacks: &[(&str, u64)], expected: &str) {
     let profile = fold(stacks);
     assert_eq!(profile.rejected(), 0);
     let functions = Functions::of(&profile);
-    let rows = functions.by_self(View::Wall);
+    let rows = functions.by_self(Mode::Wall);
     let shown = rows.iter().map(|row| {
         let (own, total) = (row.self_time.wall.0, row.total_time.wall.0);
         format!("{}: {own}/{total}", row.function.name)
@@ -238,7 +238,7 @@ fn equal_times_are_sorted_by_place() {
 fn lines_have_rows_of_their_own() {
     let profile = fold(&[("a1", 5), ("a2 b7", 2), ("a1 a2", 4)]);
     let lines = Lines::of(&profile, &Functions::of(&profile));
-    let rows = lines.by_self(View::Wall);
+    let rows = lines.by_self(Mode::Wall);
     let shown = rows.iter().map(|row| {
         let (own, total) = (row.self_time.wall.0, row.total_time.wall.0);
         format!(
@@ -274,7 +274,7 @@ fn edges_have_self_and_total_time() {
 #[test]
 fn views_choose_the_time() {
     let profile = fold(&[("a", 400)]);
-    let times = [View::Wall, View::Cpu, View::Gil].map(|view| profile.totals().time(view));
+    let times = [Mode::Wall, Mode::Cpu, Mode::Gil].map(|mode| profile.totals().time(mode));
     assert_eq!(times, [Nanos(400), Nanos(200), Nanos(100)]);
 }
 

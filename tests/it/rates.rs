@@ -77,7 +77,7 @@ fn the_summary_names_the_rate_its_cost_and_what_was_repeated() {
     for event in [
         Event::Undetermined(UndeterminedCause::Mixed, 7),
         Event::Undetermined(UndeterminedCause::Moved, 3),
-        Event::Stopped(2),
+        Event::Pauses(2),
     ] {
         build.profile.apply(event);
     }

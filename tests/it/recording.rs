@@ -4,6 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use rsamp::profile::annotation::Annotation;
+use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
 use rsamp::profile::event::{
     Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode, Process,
     ProcessId, RateSpan, Sample, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
@@ -66,6 +67,12 @@ fn assert_equal(a: &Profile, b: &Profile) {
     assert_eq!(a.frames(), b.frames());
     assert_eq!(a.stacks(), b.stacks());
     assert_eq!(a.rows(), b.rows());
+    let sets = |profile: &Profile| {
+        let rows = profile.rows().iter();
+        let sets = rows.map(|row| profile.attributes(row.attributes?).cloned());
+        sets.collect::<Vec<_>>()
+    };
+    assert_eq!(sets(a), sets(b));
     assert_eq!(a.thread_totals(), b.thread_totals());
     assert_eq!(a.lost(), b.lost());
     assert_eq!(a.timeline(), b.timeline());
@@ -86,6 +93,7 @@ enum Step {
     Frame(String, Option<String>, Option<u32>, Option<u32>),
     Stack(Option<u32>, u32),
     Sample(u32, Option<u32>, u32, [u64; 4], State, [u64; 4]),
+    Attributes(Option<String>, Option<String>),
     Usage(u32, [Option<u64>; 14]),
     Missing(u32, String),
     Skipped(u64),
@@ -140,6 +148,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(thread, stack, ticks, times, state, more)| {
                 Step::Sample(thread, stack, ticks, times, state, more)
             }),
+        2 => (of(text()), of(text())).prop_map(|(task, class)| Step::Attributes(task, class)),
         2 => (any::<u32>(), prop::collection::vec(of(any::<u64>()), 14))
             .prop_map(|(process, of)| Step::Usage(process, of.try_into().expect("14"))),
         1 => (any::<u32>(), text()).prop_map(|(process, why)| Step::Missing(process, why)),
@@ -176,6 +185,7 @@ struct Made {
     threads: Vec<Thread>,
     frames: u32,
     stacks: u32,
+    attributes: u32,
 }
 
 impl Made {
@@ -273,7 +283,18 @@ impl Made {
                     grown_bytes: more[2],
                     shrunk_bytes: more[3],
                     unsure_bytes: more[2] / 2,
+                    attributes: choose(more[3] as u32, self.attributes)
+                        .filter(|_| ticks % 3 > 0)
+                        .map(AttributesId::new),
                 })
+            }
+            Step::Attributes(task, class) => {
+                let known = [(Attribute::Task, task), (Attribute::NativeClass, class)];
+                let known = known
+                    .into_iter()
+                    .filter_map(|(of, value)| Some((of, value?)));
+                let id = AttributesId::new(next(&mut self.attributes));
+                Event::Attributes(id, Attributes(known.collect()))
             }
             Step::Usage(process, of) => {
                 Event::Usage(usage(ProcessId(choose(process, self.processes)?), of))
@@ -296,7 +317,7 @@ impl Made {
                 count,
             }),
             Step::Undetermined(cause, count) => Event::Undetermined(cause, count),
-            Step::Stopped(stops) => Event::Stopped(stops),
+            Step::Stopped(stops) => Event::Pauses(stops),
         })
     }
 }

@@ -121,7 +121,7 @@ fn one(thread: Thread) -> impl Fn(&'static Offsets) -> Fake {
 }
 
 #[test]
-fn plain_stacks() {
+fn a_stack_has_names_and_lines_innermost_first() {
     let frames = [frame("<module>"), frame("main").early(), frame("work")];
     check(
         &ALL,
@@ -132,7 +132,7 @@ fn plain_stacks() {
 }
 
 #[test]
-fn names_of_every_width() {
+fn names_of_every_width_are_read() {
     let frames = ["ascii", "größe", "функция", "蟹🦀"].map(frame);
     check(
         &ALL,
@@ -142,7 +142,7 @@ fn names_of_every_width() {
 }
 
 #[test]
-fn frames_in_generators_and_in_other_chunks() {
+fn frames_in_generators_and_in_other_chunks_are_read() {
     let frames = [
         frame("main"),
         frame("outer").in_(Place::Heap),
@@ -180,7 +180,7 @@ fn frames_that_c_code_called() {
 }
 
 #[test]
-fn several_threads_and_interpreters() {
+fn all_threads_of_all_interpreters_are_read() {
     let lay_out = |offsets| {
         let threads = |name| {
             vec![

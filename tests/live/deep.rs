@@ -9,9 +9,9 @@ use rsamp::sampler::Ended;
 use rsamp::sampler::intern::{LEFT_OUT, UNKNOWN};
 
 use crate::life::Recording;
-use crate::programs::run;
-use crate::pythons::pythons;
 use crate::stacks::dump;
+use crate::support::programs::run;
+use crate::support::pythons::Python;
 
 /// So many samples are looked at.
 const SAMPLES: u64 = 20;
@@ -76,30 +76,26 @@ fn is_dumped_too_deep(place: &str, pid: i32) -> bool {
     why.is_some_and(|why| why.contains("too deep"))
 }
 
-#[test]
-fn a_stack_fifty_thousand_deep_keeps_both_its_ends_and_is_called_too_deep() {
-    for python in pythons()
-        .iter()
-        .filter(|python| python.version >= (3, 6, 0))
-    {
-        let place = &python.label;
-        let program = run(python, "deep.py");
-        let recording = Recording::of_tree(program.pid(), 50.0);
-        recording.wait_until("the deep stacks", |profile| {
-            profile.lost().get(&LostCause::TooDeep) >= Some(&SAMPLES)
-        });
-        assert!(
-            (0..DUMPS).any(|_| is_dumped_too_deep(place, program.pid())),
-            "{place}: no dump is too deep"
-        );
-        drop(program);
-        let (ended, profile) = recording.end();
-        assert_eq!(ended, Ended::TargetEnded, "{place}");
-        let stacks = deep_stacks(&profile);
-        for (stack, _) in &stacks {
-            check_stack(place, &profile, *stack);
-        }
-        let seen: u64 = stacks.iter().map(|(_, samples)| samples).sum();
-        assert!(seen >= SAMPLES, "{place}: {seen}");
+fn a_stack_fifty_thousand_deep_keeps_both_its_ends_and_is_called_too_deep(python: &Python) {
+    let place = &python.label;
+    let program = run(python, "deep.py");
+    let recording = Recording::of_tree(program.pid(), 50.0);
+    recording.wait_until("the deep stacks", |profile| {
+        profile.lost().get(&LostCause::TooDeep) >= Some(&SAMPLES)
+    });
+    assert!(
+        (0..DUMPS).any(|_| is_dumped_too_deep(place, program.pid())),
+        "{place}: no dump is too deep"
+    );
+    drop(program);
+    let (ended, profile) = recording.end();
+    assert_eq!(ended, Ended::TargetEnded, "{place}");
+    let stacks = deep_stacks(&profile);
+    for (stack, _) in &stacks {
+        check_stack(place, &profile, *stack);
     }
+    let seen: u64 = stacks.iter().map(|(_, samples)| samples).sum();
+    assert!(seen >= SAMPLES, "{place}: {seen}");
 }
+
+test_on_each!(a_stack_fifty_thousand_deep_keeps_both_its_ends_and_is_called_too_deep);

@@ -8,9 +8,9 @@ use std::time::Duration;
 use rsamp::profile::dump::Dump;
 
 use crate::oracle::{Oracle, OracleThread, Stopped};
-use crate::programs::{run, stand};
-use crate::pythons::{Python, pythons};
 use crate::stacks::dump;
+use crate::support::programs::{run, stand};
+use crate::support::pythons::Python;
 
 /// How often a program that runs is stopped.
 const STOPS: u64 = 20;
@@ -37,33 +37,24 @@ fn seen_by(oracle: Vec<OracleThread>) -> Vec<Vec<Comparable>> {
     stacks
 }
 
-/// The interpreters that py-spy can find: not those that run by their own loader.
-fn common_pythons() -> Vec<Python> {
-    let mut pythons = pythons();
-    pythons.retain(|python| python.version >= (3, 6, 0) && python.command.len() == 1);
-    assert!(pythons.len() >= 8, "only {}", pythons.len());
-    pythons
-}
-
-#[test]
-fn rsamp_and_py_spy_agree_on_programs_that_stand() {
-    for python in common_pythons() {
-        for name in ["frames.py", "threads.py", "unicode_names.py"] {
-            let place = format!("{} {name}", python.label);
-            let program = stand(&python, name);
-            let _stopped = Stopped::new(program.pid());
-            let mut oracle = Oracle::open(program.pid()).expect("py-spy finds the interpreter");
-            let theirs = seen_by(oracle.stacks().expect("py-spy reads the stacks"));
-            let mut ours = comparable(&dump(program.pid(), &place));
-            for stack in &mut ours {
-                // py-spy drops frames whose names have lone surrogates.
-                stack.retain(|(_, file, _)| !file.contains(char::REPLACEMENT_CHARACTER));
-            }
-            ours.sort();
-            assert_eq!(ours, theirs, "{place}");
+fn rsamp_and_py_spy_agree_on_programs_that_stand(python: &Python) {
+    for name in ["frames.py", "threads.py", "unicode_names.py"] {
+        let place = format!("{} {name}", python.label);
+        let program = stand(python, name);
+        let _stopped = Stopped::new(program.pid());
+        let mut oracle = Oracle::open(program.pid()).expect("py-spy finds the interpreter");
+        let theirs = seen_by(oracle.stacks().expect("py-spy reads the stacks"));
+        let mut ours = comparable(&dump(program.pid(), &place));
+        for stack in &mut ours {
+            // py-spy drops frames whose names have lone surrogates.
+            stack.retain(|(_, file, _)| !file.contains(char::REPLACEMENT_CHARACTER));
         }
+        ours.sort();
+        assert_eq!(ours, theirs, "{place}");
     }
 }
+
+test_on_each_local!(rsamp_and_py_spy_agree_on_programs_that_stand);
 
 /// Whether ours is theirs, but for the lines on which py-spy 0.4.3 is wrong: an instruction that the
 /// compiler gave no line, for which it says one nearby; and in 3.10 those behind such an instruction, and
@@ -80,70 +71,73 @@ fn agrees(version: (u8, u8, u8), ours: &[Vec<Comparable>], theirs: &[Vec<Compara
     ours.len() == theirs.len() && ours.iter().zip(theirs).all(same_stack)
 }
 
-fn check_running(name: &str) {
-    for python in common_pythons() {
-        let program = run(&python, name);
-        let mut oracle = Oracle::open(program.pid()).expect("py-spy finds the interpreter");
-        let (mut failures, mut between_frames) = (0, 0);
-        for stop in 0..STOPS {
-            // Not to wait for anything: to stop it anywhere.
-            std::thread::sleep(Duration::from_micros(500 + stop * 7919 % 3001));
-            let _stopped = Stopped::new(program.pid());
-            let place = format!("{} {name}, stop {stop}", python.label);
-            let ours = dump(program.pid(), &place);
-            // It stands in the midst of a call: a generator that is not yet linked to the frame that
-            // resumes it. rsamp says so; py-spy shows half a stack.
-            if ours
-                .threads
-                .iter()
-                .any(|thread| thread.incomplete.is_some())
-            {
-                between_frames += 1;
-                continue;
-            }
-            let ours = comparable(&ours);
-            match oracle.stacks() {
-                Ok(theirs) => {
-                    let theirs = seen_by(theirs);
-                    let agrees = agrees(python.version, &ours, &theirs);
-                    assert!(agrees, "{place}:\nours {ours:?}\ntheirs {theirs:?}");
-                }
-                // It reads a frame that is being taken down, whose code is gone (3.12, 1 in 500).
-                Err(_) => failures += 1,
-            }
+fn check_running(python: &Python, name: &str) {
+    let program = run(python, name);
+    let mut oracle = Oracle::open(program.pid()).expect("py-spy finds the interpreter");
+    let (mut failures, mut between_frames) = (0, 0);
+    for stop in 0..STOPS {
+        // Not to wait for anything: to stop it anywhere.
+        std::thread::sleep(Duration::from_micros(500 + stop * 7919 % 3001));
+        let _stopped = Stopped::new(program.pid());
+        let place = format!("{} {name}, stop {stop}", python.label);
+        let ours = dump(program.pid(), &place);
+        // It stands in the midst of a call: a generator that is not yet linked to the frame that
+        // resumes it. rsamp says so; py-spy shows half a stack.
+        if ours
+            .threads
+            .iter()
+            .any(|thread| thread.incomplete.is_some())
+        {
+            between_frames += 1;
+            continue;
         }
-        let counts = format!(
-            "{} {name}: py-spy failed {failures} times, {between_frames} stops between two frames",
-            python.label
-        );
-        assert!(
-            failures < STOPS / 4 && between_frames < STOPS / 4,
-            "{counts}"
-        );
+        let ours = comparable(&ours);
+        match oracle.stacks() {
+            Ok(theirs) => {
+                let theirs = seen_by(theirs);
+                let agrees = agrees(python.version, &ours, &theirs);
+                assert!(agrees, "{place}:\nours {ours:?}\ntheirs {theirs:?}");
+            }
+            // It reads a frame that is being taken down, whose code is gone (3.12, 1 in 500).
+            Err(_) => failures += 1,
+        }
     }
+    let counts = format!(
+        "{} {name}: py-spy failed {failures} times, {between_frames} stops between two frames",
+        python.label
+    );
+    assert!(
+        failures < STOPS / 4 && between_frames < STOPS / 4,
+        "{counts}"
+    );
 }
 
-#[test]
-fn rsamp_and_py_spy_agree_on_a_program_that_calls() {
-    check_running("torture/chain.py");
+fn rsamp_and_py_spy_agree_on_a_program_that_calls(python: &Python) {
+    check_running(python, "torture/chain.py");
 }
 
-#[test]
-fn rsamp_and_py_spy_agree_on_generators_that_run() {
-    check_running("torture/generators.py");
+test_on_each_local!(rsamp_and_py_spy_agree_on_a_program_that_calls);
+
+fn rsamp_and_py_spy_agree_on_generators_that_run(python: &Python) {
+    check_running(python, "torture/generators.py");
 }
 
-#[test]
-fn rsamp_and_py_spy_agree_on_callbacks_from_c() {
-    check_running("torture/callbacks.py");
+test_on_each_local!(rsamp_and_py_spy_agree_on_generators_that_run);
+
+fn rsamp_and_py_spy_agree_on_callbacks_from_c(python: &Python) {
+    check_running(python, "torture/callbacks.py");
 }
 
-#[test]
-fn rsamp_and_py_spy_agree_on_a_program_that_raises() {
-    check_running("torture/exceptions.py");
+test_on_each_local!(rsamp_and_py_spy_agree_on_callbacks_from_c);
+
+fn rsamp_and_py_spy_agree_on_a_program_that_raises(python: &Python) {
+    check_running(python, "torture/exceptions.py");
 }
 
-#[test]
-fn rsamp_and_py_spy_agree_on_threads_that_run() {
-    check_running("torture/threads.py");
+test_on_each_local!(rsamp_and_py_spy_agree_on_a_program_that_raises);
+
+fn rsamp_and_py_spy_agree_on_threads_that_run(python: &Python) {
+    check_running(python, "torture/threads.py");
 }
+
+test_on_each_local!(rsamp_and_py_spy_agree_on_threads_that_run);

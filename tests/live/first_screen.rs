@@ -7,8 +7,7 @@ use std::process::Command;
 use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 
-use crate::activity::note;
-use crate::pythons::pythons;
+use crate::support::pythons::python;
 
 /// The browser. Debian's package has the same name.
 const BROWSER: &str = "chromium";
@@ -100,20 +99,13 @@ window.addEventListener("load", function() { setTimeout(function() {
 }, 100); });
 "##;
 
-/// Records a program, draws it, and shows it at 1300 × 900. `None` where there is no browser.
-fn shown(test: &str, program: &str) -> Option<Value> {
-    if Command::new(BROWSER).arg("--version").output().is_err() {
-        let why = format!("there is no {BROWSER}: apt-get install {BROWSER}");
-        assert!(std::env::var_os("CI").is_none(), "{why}");
-        note(&format!("SKIP {test}: {why}"));
-        return None;
-    }
+/// Records a program, draws it, and shows it at 1300 × 900.
+fn shown(program: &str) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("program.py"), program).expect("written");
-    let python = pythons().into_iter().find(|python| python.version.1 == 11);
     let output = Command::new(cargo_bin!("rsamp"))
         .args(["record", "-q", "-o", "a.svg", "--"])
-        .args(python.expect("RSAMP_PYTHONS lists 3.11").command)
+        .args(python("v3_11").command)
         .arg("program.py")
         .current_dir(folder.path())
         .output()
@@ -124,7 +116,7 @@ fn shown(test: &str, program: &str) -> Option<Value> {
     let page = format!("{drawn}<script><![CDATA[{PROBE}]]></script></svg>");
     let path = folder.path().join("probed.svg");
     fs::write(&path, page).expect("written");
-    Some(told(&path, folder.path()))
+    told(&path, folder.path())
 }
 
 /// What the page tells in a browser.
@@ -173,35 +165,32 @@ fn check(told: &Value, own_line: &str) {
 
 #[test]
 fn a_program_with_deep_imports_shows_its_own_code_first() {
-    if let Some(told) = shown(
-        "a_program_with_deep_imports_shows_its_own_code_first",
-        IMPORTS,
-    ) {
-        check(&told, "<module>");
-    }
+    needs!(v3_11, chromium);
+    let told = shown(IMPORTS);
+    check(&told, "<module>");
 }
 
 #[test]
 fn a_server_of_threads_shows_its_own_code_first() {
-    if let Some(told) = shown("a_server_of_threads_shows_its_own_code_first", SERVER) {
-        check(&told, "");
-    }
+    needs!(v3_11, chromium);
+    let told = shown(SERVER);
+    check(&told, "");
 }
 
 #[test]
 fn a_pool_of_processes_shows_its_own_code_first() {
-    if let Some(told) = shown("a_pool_of_processes_shows_its_own_code_first", POOL) {
-        check(&told, "");
-    }
+    needs!(v3_11, chromium);
+    let told = shown(POOL);
+    check(&told, "");
 }
 
 #[test]
 fn the_head_of_a_high_flame_graph_stays_in_sight() {
-    if let Some(told) = shown("the_head_of_a_high_flame_graph_stays_in_sight", DEEP) {
-        assert!(
-            told["scrolled"].as_f64().expect("a number") > 500.0,
-            "{told}"
-        );
-        check(&told, "<module>");
-    }
+    needs!(v3_11, chromium);
+    let told = shown(DEEP);
+    assert!(
+        told["scrolled"].as_f64().expect("a number") > 500.0,
+        "{told}"
+    );
+    check(&told, "<module>");
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use rsamp::export::ReportInput;
 use rsamp::export::{Format, Meta, write};
@@ -14,6 +14,10 @@ use rsamp::profile::event::{
     ThreadId,
 };
 use serde_json::Value;
+
+use crate::support::commands;
+use crate::support::needs::prepared;
+use crate::support::pythons::Python;
 
 mod callgrind;
 mod chrome_trace;
@@ -27,26 +31,8 @@ mod mprof;
 mod pprof;
 mod speedscope;
 
-/// An environment variable that `scripts/test` sets.
-fn prepared(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run scripts/test"))
-}
-
-/// The words of the command of every Python 3.
-fn pythons() -> Vec<Vec<String>> {
-    let pythons = prepared("RSAMP_PYTHONS");
-    let commands: Vec<Vec<String>> = pythons
-        .lines()
-        .filter_map(|line| line.split_once('\t'))
-        .filter(|(version, _)| !version.starts_with("2."))
-        .map(|(_, command)| command.split_whitespace().map(str::to_owned).collect())
-        .collect();
-    assert!(!commands.is_empty(), "RSAMP_PYTHONS lists no Python 3");
-    commands
-}
-
 fn tool(name: &str) -> PathBuf {
-    Path::new(&prepared("RSAMP_TOOLS")).join("bin").join(name)
+    prepared("RSAMP_TOOLS").join("bin").join(name)
 }
 
 fn frame(name: &str, file: Option<&str>, line: u32) -> Frame {
@@ -61,7 +47,7 @@ fn frame(name: &str, file: Option<&str>, line: u32) -> Frame {
 
 /// A program that `scripts/formats` fetched.
 fn fetched(name: &str) -> PathBuf {
-    Path::new(&prepared("RSAMP_FORMATS")).join(name)
+    prepared("RSAMP_FORMATS").join(name)
 }
 
 /// A name that a format has to write with care.
@@ -155,19 +141,9 @@ fn with_file<T>(format: Format, profile: &Profile, run: impl FnOnce(&Path) -> T)
     run(&path)
 }
 
-/// The standard output of a command that must succeed.
+/// What a command prints that must succeed, whatever the machine's language.
 fn stdout(command: &mut Command) -> String {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command
-        .env("PYTHONIOENCODING", "utf-8")
-        .output()
-        .expect("starts");
-    let stderr = String::from_utf8_lossy(&stderr);
-    assert!(status.success(), "{command:?}: {status}\n{stderr}");
-    String::from_utf8_lossy(&stdout).into_owned()
+    commands::stdout(command.env("PYTHONIOENCODING", "utf-8"))
 }
 
 /// What speedscope makes of a file, as `open_in_speedscope.js` tells it.
@@ -178,29 +154,26 @@ fn speedscope(path: &Path) -> Value {
     serde_json::from_str(&told).expect("JSON")
 }
 
-#[test]
-fn every_python_3_opens_pstats() {
+fn every_python_3_opens_pstats(python: &Python) {
     let script = "import pstats, sys; s = pstats.Stats(sys.argv[1]); s.print_stats(); \
                   s.print_callers(); s.print_callees(); s.strip_dirs().sort_stats('cumulative'); \
                   print('total', round(s.total_tt, 6))";
-    for python in pythons() {
-        let run = |path: &Path| {
-            let mut command = Command::new(&python[0]);
-            stdout(command.args(&python[1..]).arg("-c").arg(script).arg(path))
-        };
-        let shown = with_file(Format::Pstats, &profile(), run);
-        assert!(shown.contains("in 1.250 seconds"), "{python:?}\n{shown}");
-        assert!(shown.contains("total 1.25"), "{python:?}\n{shown}");
-        assert!(shown.contains("scatter.py:10(fib)"), "{python:?}\n{shown}");
-        assert!(shown.contains("naïve_λ_🦀"), "{python:?}\n{shown}");
-        assert!(shown.contains("{native}"), "{python:?}\n{shown}");
-        let shown = with_file(Format::Pstats, &Profile::default(), run);
-        assert!(shown.contains("in 0.000 seconds"), "{python:?}\n{shown}");
-    }
+    let run = |path: &Path| stdout(python.interpreter().arg("-c").arg(script).arg(path));
+    let shown = with_file(Format::Pstats, &profile(), run);
+    assert!(shown.contains("in 1.250 seconds"), "{python:?}\n{shown}");
+    assert!(shown.contains("total 1.25"), "{python:?}\n{shown}");
+    assert!(shown.contains("scatter.py:10(fib)"), "{python:?}\n{shown}");
+    assert!(shown.contains("naïve_λ_🦀"), "{python:?}\n{shown}");
+    assert!(shown.contains("{native}"), "{python:?}\n{shown}");
+    let shown = with_file(Format::Pstats, &Profile::default(), run);
+    assert!(shown.contains("in 0.000 seconds"), "{python:?}\n{shown}");
 }
+
+test_on_each!(every_python_3_opens_pstats);
 
 #[test]
 fn gprof2dot_draws_pstats() {
+    needs!(RSAMP_TOOLS);
     let graph = with_file(Format::Pstats, &profile(), |path| {
         stdout(
             Command::new(tool("gprof2dot"))
@@ -215,6 +188,7 @@ fn gprof2dot_draws_pstats() {
 /// From a `.pstats` file gprof2dot takes samples for calls; folded stacks have no such number.
 #[test]
 fn gprof2dot_draws_folded_stacks_without_counts_of_calls() {
+    needs!(RSAMP_TOOLS);
     let graph = |format, kind| {
         with_file(format, &profile(), |path| {
             stdout(Command::new(tool("gprof2dot")).args(["-f", kind]).arg(path))
@@ -231,6 +205,7 @@ fn gprof2dot_draws_folded_stacks_without_counts_of_calls() {
 
 #[test]
 fn snakeviz_reads_pstats() {
+    needs!(RSAMP_TOOLS);
     let script = "import pstats, sys, json; from snakeviz.stats import json_stats, table_rows; \
                   s = pstats.Stats(sys.argv[1]); print(json.dumps(json_stats(s))); \
                   print(len(table_rows(s)), 'rows')";
@@ -243,6 +218,7 @@ fn snakeviz_reads_pstats() {
 
 #[test]
 fn tuna_finds_a_root_even_when_all_functions_call_themselves() {
+    needs!(RSAMP_TOOLS);
     let script = "import sys, json; from tuna.main import read; \
                   print(json.dumps(read(sys.argv[1]))); ";
     let mut recursive = profile();
@@ -261,13 +237,12 @@ fn tuna_finds_a_root_even_when_all_functions_call_themselves() {
 
 #[test]
 fn an_xml_parser_reads_the_flame_graph() {
+    needs!(RSAMP_TOOLS);
     let script = "import sys, xml.etree.ElementTree as e; \
                   print([t.text for t in e.parse(sys.argv[1]).iter() if t.tag.endswith('title')])";
-    let python = &pythons()[0];
     for profile in [profile(), Profile::default()] {
         with_file(Format::FlameGraph, &profile, |path| {
-            let mut command = Command::new(&python[0]);
-            stdout(command.args(&python[1..]).arg("-c").arg(script).arg(path))
+            stdout(Command::new(tool("python")).arg("-c").arg(script).arg(path))
         });
     }
 }

@@ -1,17 +1,16 @@
 //! Turns commands with launchers in them, and job scripts, into one recording: with launchers that are shell scripts.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
-use rsamp::profile::Profile;
-use rsamp::profile::event::Event;
-use rsamp::recording::Reader;
 use tempfile::TempDir;
 
-use crate::pythons::pythons;
+use crate::support::commands::files;
+use crate::support::pythons::python;
+use crate::support::recordings::read;
 
 /// Starts `-n N` copies with what srun sets; `AFTER` is run when they have ended.
 const SRUN: &str = "#!/bin/sh
@@ -77,8 +76,7 @@ impl Site {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions");
         }
         fs::write(folder.path().join("rank.py"), RANK).expect("written");
-        let python = pythons().into_iter().find(|python| python.version.1 == 11);
-        let python = python.expect("RSAMP_PYTHONS lists 3.11").command.join(" ");
+        let python = python("v3_11").command.join(" ");
         Site { folder, python }
     }
 
@@ -107,36 +105,20 @@ impl Site {
 
     /// The ranks of the processes in a recording, in which all of them worked.
     fn ranks(&self, file: &str) -> Vec<Option<u32>> {
-        let file = File::open(self.path().join(file)).expect("a recording");
-        let mut reader = Reader::new(file).expect("a header");
-        let (mut profile, mut ranks) = (Profile::default(), Vec::new());
-        let mut take = |event: Event| {
-            if let Event::Process(_, process) = &event {
-                assert!(process.host.is_some());
-                ranks.push(process.rank);
-            }
-            profile.apply(event);
-        };
-        reader.read(&mut take).expect("read");
+        let read = read(&self.path().join(file)).expect("a recording");
+        let (profile, mut sources) = (read.profile, read.sources.iter());
         assert!(profile.frames().iter().any(|frame| frame.name == "work"));
-        assert!(
-            reader
-                .sources()
-                .iter()
-                .any(|source| source.text.contains("def work"))
-        );
+        assert!(sources.any(|source| source.text.contains("def work")));
+        let processes = profile.processes().iter();
+        assert!(processes.clone().all(|process| process.host.is_some()));
+        let mut ranks: Vec<Option<u32>> = processes.map(|process| process.rank).collect();
         ranks.sort_unstable();
         ranks
     }
 
     /// The names of the files whose names end so, sorted.
     fn files(&self, ending: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.path()).expect("a folder");
-        let names = entries.map(|entry| entry.expect("an entry").file_name());
-        let names = names.map(|name| name.to_string_lossy().into_owned());
-        let mut names: Vec<String> = names.filter(|name| name.ends_with(ending)).collect();
-        names.sort();
-        names
+        files(self.path(), ending)
     }
 }
 
@@ -153,6 +135,7 @@ fn errors(output: &Output) -> String {
 
 #[test]
 fn a_launcher_behind_rsamp_gives_one_recording() {
+    needs!(v3_11);
     let site = Site::new();
     let output = site.run(
         "record -o all.rsamp -o all.folded -- srun -n 3 python rank.py a b",
@@ -190,6 +173,7 @@ fn a_launcher_behind_rsamp_gives_one_recording() {
 
 #[test]
 fn a_launcher_before_rsamp_gives_a_recording_for_each_rank() {
+    needs!(v3_11);
     let site = Site::new();
     let rsamp = cargo_bin!("rsamp").display().to_string();
     let line = format!("-n 2 {rsamp} record -- {} rank.py", site.python);
@@ -237,6 +221,7 @@ else:
 
 #[test]
 fn a_rank_that_was_lost_is_named() {
+    needs!(v3_11);
     let site = Site::new();
     fs::write(site.path().join("lost.py"), LOST).expect("written");
     let output = site.run("record -q -o all.rsamp srun -n 3 python lost.py", &[]);
@@ -253,6 +238,7 @@ fn a_rank_that_was_lost_is_named() {
 
 #[test]
 fn ranks_that_are_not_asked_for_run_without_rsamp() {
+    needs!(v3_11);
     let site = Site::new();
     let line = "record -q --ranks 1,7-9 -o one.rsamp srun -n 3 python rank.py";
     let output = site.run(line, &[]);
@@ -264,6 +250,7 @@ fn ranks_that_are_not_asked_for_run_without_rsamp() {
 
 #[test]
 fn the_launchers_exit_code_is_passed_on() {
+    needs!(v3_11);
     let site = Site::new();
     let output = site.run(
         "record -q -o a.rsamp -- srun -n 2 python rank.py",
@@ -280,6 +267,7 @@ fn the_launchers_exit_code_is_passed_on() {
 
 #[test]
 fn ranks_whose_recordings_are_lost_are_named() {
+    needs!(v3_11);
     let site = Site::new();
     let line = "record -q -o a.rsamp -- srun -n 4 python rank.py";
     let output = site.run(line, &[("AFTER", "rm *.ranks/srun*/*-r[12]-*")]);
@@ -308,6 +296,7 @@ fn ranks_whose_recordings_are_lost_are_named() {
 
 #[test]
 fn a_rank_that_runs_something_else_is_no_error() {
+    needs!(v3_11);
     let site = Site::new();
     let output = site.run("record -o a.rsamp -- srun -n 2 true", &[]);
     assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
@@ -321,6 +310,7 @@ fn a_rank_that_runs_something_else_is_no_error() {
 
 #[test]
 fn a_node_that_does_not_share_the_folder_loses_nothing() {
+    needs!(v3_11);
     let site = Site::new();
     let line = "record --gather /no/such/folder -- python rank.py";
     let spare = site.path().join("spare");
@@ -340,6 +330,7 @@ fn a_node_that_does_not_share_the_folder_loses_nothing() {
 
 #[test]
 fn ranks_write_to_scratch_and_to_the_folder_at_their_end() {
+    needs!(v3_11);
     let site = Site::new();
     let spare = site.path().join("spare");
     fs::create_dir(&spare).expect("made");
@@ -362,6 +353,7 @@ fn ranks_write_to_scratch_and_to_the_folder_at_their_end() {
 
 #[test]
 fn every_launcher_in_a_job_script_is_seen() {
+    needs!(v3_11);
     let site = Site::new();
     // As a module of a cluster does, after which the links are not the first in PATH.
     let script = "PATH=$PWD/bin:$PATH\nsrun -n 2 python rank.py first\nPATH=$PWD/bin:$PATH\n\
@@ -388,6 +380,7 @@ fn every_launcher_in_a_job_script_is_seen() {
 
 #[test]
 fn launchers_that_a_driver_or_a_makefile_starts_are_seen() {
+    needs!(v3_11);
     let site = Site::new();
     let driver = "import subprocess\nsubprocess.run(['srun', '-n', '2'] + 'python rank.py'.split(), check=True)\n";
     site.script("driver.py", driver);
@@ -408,6 +401,7 @@ fn launchers_that_a_driver_or_a_makefile_starts_are_seen() {
 
 #[test]
 fn a_launcher_in_a_script_runs_as_it_would_alone() {
+    needs!(v3_11);
     let site = Site::new();
     site.script(
         "job.sl",
@@ -429,6 +423,7 @@ fn a_launcher_in_a_script_runs_as_it_would_alone() {
 
 #[test]
 fn a_submitted_script_keeps_what_its_own_shell_would_keep() {
+    needs!(v3_11);
     let site = Site::new();
     let script = "#!/bin/bash\nmodule load gcc\nenv | grep '^my.var='\nsrun -n 1 python rank.py\n";
     site.script("job.sl", script);
@@ -449,6 +444,7 @@ fn a_submitted_script_keeps_what_its_own_shell_would_keep() {
 
 #[test]
 fn a_submitted_script_is_profiled_by_the_job() {
+    needs!(v3_11);
     let site = Site::new();
     let script = "#!/bin/bash\n#SBATCH --ntasks=2\nsrun -n 2 python rank.py $1\n";
     site.script("heat.sl", script);

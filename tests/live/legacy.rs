@@ -7,19 +7,11 @@ use std::process::{Command, Output, Stdio};
 
 use rsamp::cpython::legacy::{LegacyReader, LegacyThread};
 
-use crate::programs::{Standing, run, stand};
-use crate::pythons::{Python, pythons};
+use crate::support::programs::{Standing, run, stand};
+use crate::support::pythons::{Python, python};
 
 /// How often a running program is read.
 const BUSY_READS: u32 = 1000;
-
-/// The interpreters that are read through py-spy.
-fn legacy_pythons() -> Vec<Python> {
-    let mut pythons = pythons();
-    pythons.retain(|python| python.version < (3, 6, 0));
-    assert!(!pythons.is_empty(), "RSAMP_PYTHONS lists none before 3.6");
-    pythons
-}
 
 /// A stack as (name, file, line) by `pthread_t`.
 type Stacks<'a> = BTreeMap<u64, Vec<(&'a str, &'a str, Option<u32>)>>;
@@ -43,24 +35,22 @@ fn read(threads: &[LegacyThread]) -> Stacks<'_> {
     stacks.collect()
 }
 
-fn check(stop: bool) {
-    for python in legacy_pythons() {
-        let program = stand(&python, "legacy_stack.py");
-        let mut reader = LegacyReader::open(program.pid(), stop).expect("an interpreter");
-        assert_eq!(reader.version(), python.label);
-        let waits = voluntary_switches(program.pid());
-        let threads = reader.stacks().expect("stacks");
-        // A thread that is stopped while it sleeps begins to sleep anew, and a Python 2 may fail with EINTR.
-        assert_eq!(voluntary_switches(program.pid()), waits);
-        assert_eq!(reader.stops(), 0);
-        assert_eq!(read(&threads), told(&program), "{}", python.label);
-        assert_eq!(threads.len(), 2);
-        for thread in &threads {
-            let is_main = thread.os_thread_id == Some(program.pid());
-            assert_eq!(is_main, program.threads[0].ident == thread.thread_id);
-            assert!(thread.os_thread_id.is_some(), "{thread:?}");
-            assert!(!thread.active && !thread.holds_gil, "{thread:?}");
-        }
+fn check(python: &Python, stop: bool) {
+    let program = stand(python, "legacy_stack.py");
+    let mut reader = LegacyReader::open(program.pid(), stop).expect("an interpreter");
+    assert_eq!(reader.version(), python.label);
+    let waits = voluntary_switches(program.pid());
+    let threads = reader.stacks().expect("stacks");
+    // A thread that is stopped while it sleeps begins to sleep anew, and a Python 2 may fail with EINTR.
+    assert_eq!(voluntary_switches(program.pid()), waits);
+    assert_eq!(reader.stops(), 0);
+    assert_eq!(read(&threads), told(&program), "{}", python.label);
+    assert_eq!(threads.len(), 2);
+    for thread in &threads {
+        let is_main = thread.os_thread_id == Some(program.pid());
+        assert_eq!(is_main, program.threads[0].ident == thread.thread_id);
+        assert!(thread.os_thread_id.is_some(), "{thread:?}");
+        assert!(!thread.active && !thread.holds_gil, "{thread:?}");
     }
 }
 
@@ -71,63 +61,62 @@ fn voluntary_switches(pid: i32) -> String {
     line.expect("the count").to_owned()
 }
 
-#[test]
-fn a_python_2_is_read_without_stopping_it() {
-    check(false);
+fn a_python_2_is_read_without_stopping_it(python: &Python) {
+    check(python, false);
 }
 
-#[test]
-fn a_python_2_that_waits_is_not_stopped() {
-    check(true);
+test_on!(a_python_2_is_read_without_stopping_it: v2_7);
+
+fn a_python_2_that_waits_is_not_stopped(python: &Python) {
+    check(python, true);
 }
 
-#[test]
-fn a_python_2_that_ended_is_an_error() {
-    for python in legacy_pythons() {
-        let program = stand(&python, "legacy_stack.py");
-        let mut reader = LegacyReader::open(program.pid(), false).expect("an interpreter");
-        drop(program);
-        assert!(reader.stacks().is_err());
+test_on!(a_python_2_that_waits_is_not_stopped: v2_7);
+
+fn a_python_2_that_ended_is_an_error(python: &Python) {
+    let program = stand(python, "legacy_stack.py");
+    let mut reader = LegacyReader::open(program.pid(), false).expect("an interpreter");
+    drop(program);
+    assert!(reader.stacks().is_err());
+}
+
+test_on!(a_python_2_that_ended_is_an_error: v2_7);
+
+fn a_python_2_that_runs_is_read(python: &Python) {
+    let program = run(python, "legacy_busy.py");
+    let mut reader = LegacyReader::open(program.pid(), false).expect("an interpreter");
+    let mut read = 0;
+    for _ in 0..BUSY_READS {
+        let Ok(threads) = reader.stacks() else {
+            continue;
+        };
+        read += 1;
+        assert!(threads[0].active, "{threads:?}");
+        let outermost = threads[0].frames.last().expect("a frame");
+        assert_eq!(outermost.name, "<module>", "{threads:?}");
     }
+    assert!(read > BUSY_READS * 9 / 10, "{read} of {BUSY_READS}");
 }
 
-#[test]
-fn a_python_2_that_runs_is_read() {
-    for python in legacy_pythons() {
-        let program = run(&python, "legacy_busy.py");
-        let mut reader = LegacyReader::open(program.pid(), false).expect("an interpreter");
-        let mut read = 0;
-        for _ in 0..BUSY_READS {
-            let Ok(threads) = reader.stacks() else {
-                continue;
-            };
+test_on!(a_python_2_that_runs_is_read: v2_7);
+
+fn a_python_2_that_runs_is_stopped_and_shows_only_stacks_that_it_had(python: &Python) {
+    let program = run(python, "legacy_calls.py");
+    let mut reader = LegacyReader::open(program.pid(), true).expect("an interpreter");
+    let (mut read, mut stops) = (0, 0);
+    for _ in 0..BUSY_READS {
+        let threads = reader.stacks().expect("stacks");
+        stops += reader.stops();
+        for thread in threads.iter().filter(|thread| !thread.is_torn) {
             read += 1;
-            assert!(threads[0].active, "{threads:?}");
-            let outermost = threads[0].frames.last().expect("a frame");
-            assert_eq!(outermost.name, "<module>", "{threads:?}");
+            check_calls(thread);
         }
-        assert!(read > BUSY_READS * 9 / 10, "{read} of {BUSY_READS}");
     }
+    assert!(read > BUSY_READS * 9 / 10, "{read} of {BUSY_READS}");
+    assert!(stops > u64::from(BUSY_READS / 2), "{stops}");
 }
 
-#[test]
-fn a_python_2_that_runs_is_stopped_and_shows_only_stacks_that_it_had() {
-    for python in legacy_pythons() {
-        let program = run(&python, "legacy_calls.py");
-        let mut reader = LegacyReader::open(program.pid(), true).expect("an interpreter");
-        let (mut read, mut stops) = (0, 0);
-        for _ in 0..BUSY_READS {
-            let threads = reader.stacks().expect("stacks");
-            stops += reader.stops();
-            for thread in threads.iter().filter(|thread| !thread.is_torn) {
-                read += 1;
-                check_calls(thread);
-            }
-        }
-        assert!(read > BUSY_READS * 9 / 10, "{read} of {BUSY_READS}");
-        assert!(stops > u64::from(BUSY_READS / 2), "{stops}");
-    }
-}
+test_on!(a_python_2_that_runs_is_stopped_and_shows_only_stacks_that_it_had: v2_7);
 
 /// A program that looks like Python 2.7, and `rsamp dump` of it, with these words before `rsamp`.
 fn dump_forged(before: &[String], threads: u32, frames: u32) -> Output {
@@ -164,10 +153,13 @@ fn what_reads_a_python_2_for_rsamp_is_given_up_when_it_has_no_end() {
 /// As where Yama lets rsamp alone read the program: here rsamp cannot start another process.
 #[test]
 fn a_reading_of_a_python_2_by_rsamp_itself_is_given_up_when_it_has_no_end() {
+    needs!(v3_11);
     let forbid = |call: i64, bits: i32, error: i32| {
-        let forbid = crate::programs::program("forbid.py").display().to_string();
+        let forbid = crate::support::programs::program("forbid.py")
+            .display()
+            .to_string();
         let call = format!("{call},0,{}", bits as u32);
-        let mut words = pythons().remove(1).command;
+        let mut words = python("v3_11").command;
         words.extend([forbid, call, error.to_string()]);
         words
     };

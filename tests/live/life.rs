@@ -9,12 +9,14 @@ use nix::sys::signal::{Signal, kill};
 use rsamp::process::Pid;
 use rsamp::profile::Profile;
 use rsamp::profile::event::{LostCause, Nanos, ProcessId};
-use rsamp::sampler::{self, Children, Ended, Progress, Rate, SamplerError, Settings, Stop, sample};
+use rsamp::sampler::{
+    self, Children, Ended, Progress, Rate, SamplerError, Settings, StopRequest, sample,
+};
 
 use crate::oracle::Stopped;
-use crate::programs::{Standing, command, run, run_command};
-use crate::pythons::{Python, pythons};
 use crate::stacks::dump;
+use crate::support::programs::{Standing, command, run, run_command};
+use crate::support::pythons::{Python, python};
 
 /// Nothing here takes longer, however busy the machine is.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -23,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub struct Recording {
     sampler: JoinHandle<Result<Ended, SamplerError>>,
     profile: Arc<Mutex<Profile>>,
-    stop: Stop,
+    stop: StopRequest,
     begin: Instant,
 }
 
@@ -38,7 +40,7 @@ impl Recording {
     }
 
     fn with(pid: i32, rate_hz: f64, duration: Option<Duration>, children: Children) -> Recording {
-        let (profile, stop) = (Arc::<Mutex<Profile>>::default(), Stop::default());
+        let (profile, stop) = (Arc::<Mutex<Profile>>::default(), StopRequest::default());
         let settings = Settings {
             stops: rsamp::sampler::StopPolicy::WhereNeeded,
             rate: Rate::Fixed(rate_hz),
@@ -132,18 +134,9 @@ fn check_sum(profile: &Profile) {
     assert!(far < duration * 0.005 + 0.001, "{sum} s in {duration} s");
 }
 
-/// The interpreters of these minor versions of Python 3.
-pub fn some(minors: &[u8]) -> Vec<Python> {
-    let mut some = pythons();
-    some.retain(|python| python.version.0 == 3 && minors.contains(&python.version.1));
-    assert!(some.len() >= minors.len(), "{some:?}");
-    some
-}
-
 /// Starts `python -c code`, which says READY.
 fn run_code(python: &Python, code: &str) -> Standing {
-    let mut command = Command::new(&python.command[0]);
-    run_command(command.args(&python.command[1..]).args(["-c", code]))
+    run_command(python.interpreter().args(["-c", code]))
 }
 
 /// Waits for a line in a function of that name.
@@ -154,58 +147,57 @@ def waits():
     return sys.stdin.readline()
 ";
 
-#[test]
-fn a_rate_beyond_what_can_be_held_is_told_and_keeps_the_sum() {
-    for python in some(&[9, 13]) {
-        let program = run(&python, "spin.py");
-        let duration = Some(Duration::from_millis(300));
-        let (ended, profile) = Recording::start(program.pid(), 1e9, duration).end();
-        assert_eq!(ended, Ended::DurationOver, "{}", python.label);
-        check_sum(&profile);
-        let [span] = profile.rates() else {
-            panic!("{:?}", profile.rates());
-        };
-        assert_eq!(span.millihertz, 1_000_000_000_000);
-        let late = profile.lost()[&LostCause::Late] + span.ticks;
-        assert!(late > 100 * span.ticks, "{late} due, {} taken", span.ticks);
-        assert!(span.own_cpu > Nanos(0) && span.ticks > 100, "{span:?}");
-    }
+fn a_rate_beyond_what_can_be_held_is_told_and_keeps_the_sum(python: &Python) {
+    let program = run(python, "spin.py");
+    let duration = Some(Duration::from_millis(300));
+    let (ended, profile) = Recording::start(program.pid(), 1e9, duration).end();
+    assert_eq!(ended, Ended::DurationOver, "{}", python.label);
+    check_sum(&profile);
+    let [span] = profile.rates() else {
+        panic!("{:?}", profile.rates());
+    };
+    assert_eq!(span.millihertz, 1_000_000_000_000);
+    let late = profile.lost()[&LostCause::Late] + span.ticks;
+    assert!(late > 100 * span.ticks, "{late} due, {} taken", span.ticks);
+    assert!(span.own_cpu > Nanos(0) && span.ticks > 100, "{span:?}");
 }
 
-#[test]
-fn a_program_that_ends_keeps_what_there_is() {
-    for python in some(&[6, 9, 11, 13, 15]) {
-        let mut program = run_code(&python, &format!("{WAITS}\nwaits()\n"));
-        let recording = Recording::start(program.pid(), 500.0, None);
-        recording.wait_for("waits");
-        program.send("end\n");
-        let (ended, profile) = recording.end();
-        assert_eq!(ended, Ended::TargetEnded, "{}", python.label);
-        check_sum(&profile);
-    }
+test_on!(a_rate_beyond_what_can_be_held_is_told_and_keeps_the_sum: v3_9 v3_13);
+
+fn a_program_that_ends_keeps_what_there_is(python: &Python) {
+    let mut program = run_code(python, &format!("{WAITS}\nwaits()\n"));
+    let recording = Recording::start(program.pid(), 500.0, None);
+    recording.wait_for("waits");
+    program.send("end\n");
+    let (ended, profile) = recording.end();
+    assert_eq!(ended, Ended::TargetEnded, "{}", python.label);
+    check_sum(&profile);
 }
 
-#[test]
-fn a_program_that_is_killed_keeps_what_there_is() {
-    for python in some(&[6, 11, 14]) {
-        let program = run(&python, "spin.py");
-        let recording = Recording::start(program.pid(), 500.0, None);
-        recording.wait_for("spin");
-        kill(nix::unistd::Pid::from_raw(program.pid()), Signal::SIGKILL).expect("killed");
-        let (ended, profile) = recording.end();
-        assert_eq!(ended, Ended::TargetEnded, "{}", python.label);
-        check_sum(&profile);
-    }
+test_on!(a_program_that_ends_keeps_what_there_is: v3_6 v3_9 v3_11 v3_13 v3_15);
+
+fn a_program_that_is_killed_keeps_what_there_is(python: &Python) {
+    let program = run(python, "spin.py");
+    let recording = Recording::start(program.pid(), 500.0, None);
+    recording.wait_for("spin");
+    kill(nix::unistd::Pid::from_raw(program.pid()), Signal::SIGKILL).expect("killed");
+    let (ended, profile) = recording.end();
+    assert_eq!(ended, Ended::TargetEnded, "{}", python.label);
+    check_sum(&profile);
 }
 
+test_on!(a_program_that_is_killed_keeps_what_there_is: v3_6 v3_11 v3_14);
+
+/// Each step needs two interpreters.
 #[test]
 fn an_exec_into_another_python_is_followed() {
-    let versions = some(&[6, 9, 11, 12, 15]);
+    needs!(v3_6, v3_9, v3_11, system, v3_12, v3_15);
+    let versions = ["v3_6", "v3_9", "v3_11", "system", "v3_12", "v3_15"].map(python);
     for (first, second) in versions.iter().zip(versions.iter().skip(1)) {
         let code = format!("{WAITS}\nwaits()\nos.execv(sys.argv[1], sys.argv[1:])\n");
         let next = format!("{}\nwaits_again()\n", WAITS.replace("waits", "waits_again"));
-        let mut command = Command::new(&first.command[0]);
-        command.args(&first.command[1..]).args(["-c", &code]);
+        let mut command = first.interpreter();
+        command.args(["-c", &code]);
         command.args(&second.command).args(["-c", &next]);
         let mut program = run_command(&mut command);
         let recording = Recording::start(program.pid(), 500.0, None);
@@ -235,8 +227,7 @@ fn an_exec_into_another_python_is_followed() {
     }
 }
 
-#[test]
-fn an_exec_of_the_same_program_leaves_no_thread_behind() {
+fn an_exec_of_the_same_program_leaves_no_thread_behind(python: &Python) {
     let code = "import os, sys, time
 left = int(sys.argv[1])
 if left == 8:
@@ -247,28 +238,26 @@ while time.time() < end: pass
 if left: os.execv(sys.executable, [sys.executable, '-c', sys.argv[2], str(left - 1), sys.argv[2]])
 ";
     // Debian's 3.11.2 is not position-independent: after an exec its interpreter is where it was before.
-    for python in some(&[9, 11]) {
-        let mut command = Command::new(&python.command[0]);
-        command.args(&python.command[1..]);
-        let mut program = run_command(command.args(["-c", code, "8", code]));
-        let recording = Recording::start(program.pid(), 1000.0, None);
-        recording.wait_until("a thread", |profile| !profile.threads().is_empty());
-        program.send("go\n");
-        let (_, profile) = recording.end();
-        assert!(profile.processes().len() > 1, "{}", python.label);
-        let totals = profile.thread_totals();
-        let sum: f64 = totals.iter().map(|totals| totals.wall.seconds()).sum();
-        let duration = profile.duration().seconds();
-        assert!(
-            sum < duration * 1.005 + 0.001,
-            "{}: {sum} of {duration}",
-            python.label
-        );
-    }
+    let mut command = python.interpreter();
+    let mut program = run_command(command.args(["-c", code, "8", code]));
+    let recording = Recording::start(program.pid(), 1000.0, None);
+    recording.wait_until("a thread", |profile| !profile.threads().is_empty());
+    program.send("go\n");
+    let (_, profile) = recording.end();
+    assert!(profile.processes().len() > 1, "{}", python.label);
+    let totals = profile.thread_totals();
+    let sum: f64 = totals.iter().map(|totals| totals.wall.seconds()).sum();
+    let duration = profile.duration().seconds();
+    assert!(
+        sum < duration * 1.005 + 0.001,
+        "{}: {sum} of {duration}",
+        python.label
+    );
 }
 
-#[test]
-fn a_program_whose_main_thread_has_ended_is_read_by_another() {
+test_on!(an_exec_of_the_same_program_leaves_no_thread_behind: v3_9 v3_11 system);
+
+fn a_program_whose_main_thread_has_ended_is_read_by_another(python: &Python) {
     let code = "import ctypes, os, platform, sys, threading, time
 def works():
     path = '/proc/%d/stat' % os.getpid()
@@ -280,45 +269,44 @@ def works():
 threading.Thread(target=works).start()
 ctypes.CDLL(None).syscall({'x86_64': 60}.get(platform.machine(), 93), 0)
 ";
-    for python in some(&[9, 11, 13]) {
-        let mut program = run_code(&python, code);
-        let seen = dump(program.pid(), &python.label);
-        let works = |name: &str| name.ends_with("works");
-        let mut frames = seen.threads.iter().flat_map(|thread| &thread.frames);
-        assert!(frames.any(|frame| works(&frame.name)), "{seen:?}");
-        if python.version < (3, 11, 0) {
-            // The main thread's id is gone with it.
-            continue;
-        }
-        let recording = Recording::start(program.pid(), 500.0, None);
-        recording.wait_until("the other thread", |profile| {
-            profile.frames().iter().any(|frame| works(&frame.name))
-        });
-        program.send("end\n");
-        let (ended, profile) = recording.end();
-        assert_eq!(ended, Ended::TargetEnded, "{}", python.label);
-        assert_eq!(profile.processes().len(), 1);
+    let mut program = run_code(python, code);
+    let seen = dump(program.pid(), &python.label);
+    let works = |name: &str| name.ends_with("works");
+    let mut frames = seen.threads.iter().flat_map(|thread| &thread.frames);
+    assert!(frames.any(|frame| works(&frame.name)), "{seen:?}");
+    if python.version < (3, 11, 0) {
+        // The main thread's id is gone with it.
+        return;
     }
+    let recording = Recording::start(program.pid(), 500.0, None);
+    recording.wait_until("the other thread", |profile| {
+        profile.frames().iter().any(|frame| works(&frame.name))
+    });
+    program.send("end\n");
+    let (ended, profile) = recording.end();
+    assert_eq!(ended, Ended::TargetEnded, "{}", python.label);
+    assert_eq!(profile.processes().len(), 1);
 }
 
-#[test]
-fn a_shell_that_execs_python_is_waited_for() {
-    for python in some(&[6, 11, 15]) {
-        let code = format!("{WAITS}\nwaits()\n");
-        let mut command = Command::new("sh");
-        command.args(["-c", "echo READY; read line; exec \"$@\"", "sh"]);
-        command.args(&python.command).args(["-c", &code]);
-        let mut program = run_command(&mut command);
-        let recording = Recording::start(program.pid(), 500.0, None);
-        program.send("exec\n");
-        recording.wait_for("waits");
-        program.send("end\n");
-        let (ended, profile) = recording.end();
-        assert_eq!(ended, Ended::TargetEnded);
-        assert_eq!(profile.processes()[0].python, python.label);
-        check_sum(&profile);
-    }
+test_on!(a_program_whose_main_thread_has_ended_is_read_by_another: v3_9 v3_11 v3_13);
+
+fn a_shell_that_execs_python_is_waited_for(python: &Python) {
+    let code = format!("{WAITS}\nwaits()\n");
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo READY; read line; exec \"$@\"", "sh"]);
+    command.args(&python.command).args(["-c", &code]);
+    let mut program = run_command(&mut command);
+    let recording = Recording::start(program.pid(), 500.0, None);
+    program.send("exec\n");
+    recording.wait_for("waits");
+    program.send("end\n");
+    let (ended, profile) = recording.end();
+    assert_eq!(ended, Ended::TargetEnded);
+    assert_eq!(profile.processes()[0].python, python.label);
+    check_sum(&profile);
 }
+
+test_on!(a_shell_that_execs_python_is_waited_for: v3_6 v3_11 v3_15);
 
 #[test]
 fn a_shell_that_stays_one_is_named() {
@@ -348,42 +336,37 @@ fn a_shell_that_stays_one_is_named() {
     assert!(is_end, "{error:?}");
 }
 
-#[test]
-fn a_stopped_program_waits() {
-    for python in some(&[9, 13]) {
-        let program = run(&python, "spin.py");
-        let recording = Recording::start(program.pid(), 500.0, None);
-        recording.wait_for("spin");
-        let begin = Instant::now();
-        let stopped = Stopped::new(program.pid());
-        let is_stopped = Instant::now();
-        // Runs are told at least each second.
-        let before = locked(&recording.profile).totals().wall;
-        recording.wait_until("a sample of the stopped program", |profile| {
-            profile.totals().wall.0 > before.0 + 3_000_000_000
-        });
-        let waited = is_stopped.elapsed().as_secs_f64();
-        drop(stopped);
-        let stopped_at_most = begin.elapsed().as_secs_f64();
-        drop(program);
-        let (ended, profile) = recording.end();
-        assert_eq!(ended, Ended::TargetEnded);
-        check_sum(&profile);
-        let threads = profile.threads().iter().zip(profile.thread_totals());
-        let spin = threads.filter(|(thread, _)| thread.name.as_deref() == Some("spin"));
-        for (_, totals) in spin {
-            let idle = totals.wall.seconds() - totals.cpu.seconds();
-            let near = idle > waited * 0.9 && idle < stopped_at_most + 0.1;
-            assert!(near, "{idle} s idle, {waited} s stopped");
-        }
+fn a_stopped_program_waits(python: &Python) {
+    let program = run(python, "spin.py");
+    let recording = Recording::start(program.pid(), 500.0, None);
+    recording.wait_for("spin");
+    let begin = Instant::now();
+    let stopped = Stopped::new(program.pid());
+    let is_stopped = Instant::now();
+    // Runs are told at least each second.
+    let before = locked(&recording.profile).totals().wall;
+    recording.wait_until("a sample of the stopped program", |profile| {
+        profile.totals().wall.0 > before.0 + 3_000_000_000
+    });
+    let waited = is_stopped.elapsed().as_secs_f64();
+    drop(stopped);
+    let stopped_at_most = begin.elapsed().as_secs_f64();
+    drop(program);
+    let (ended, profile) = recording.end();
+    assert_eq!(ended, Ended::TargetEnded);
+    check_sum(&profile);
+    let threads = profile.threads().iter().zip(profile.thread_totals());
+    let spin = threads.filter(|(thread, _)| thread.name.as_deref() == Some("spin"));
+    for (_, totals) in spin {
+        let idle = totals.wall.seconds() - totals.cpu.seconds();
+        let near = idle > waited * 0.9 && idle < stopped_at_most + 0.1;
+        assert!(near, "{idle} s idle, {waited} s stopped");
     }
 }
 
-#[test]
-fn a_duration_ends_the_recording_and_not_the_program() {
-    let [python] = &some(&[12])[..] else {
-        panic!("more than one 3.12")
-    };
+test_on!(a_stopped_program_waits: v3_9 v3_13);
+
+fn a_duration_ends_the_recording_and_not_the_program(python: &Python) {
     let program = run(python, "spin.py");
     let duration = Duration::from_millis(300);
     let recording = Recording::start(program.pid(), 200.0, Some(duration));
@@ -394,24 +377,23 @@ fn a_duration_ends_the_recording_and_not_the_program() {
     dump(program.pid(), "the program runs on");
 }
 
-#[test]
-fn a_request_to_stop_is_heard_between_two_ticks() {
-    let [python] = &some(&[12])[..] else {
-        panic!("more than one 3.12")
-    };
+test_on!(a_duration_ends_the_recording_and_not_the_program: v3_12);
+
+fn a_request_to_stop_is_heard_between_two_ticks(python: &Python) {
     let program = run(python, "spin.py");
     // The second tick is due after 50 s or later.
     let recording = Recording::start(program.pid(), 0.01, None);
     recording.wait_for("<module>");
     recording.stop.request();
     let (ended, profile) = recording.end();
-    assert_eq!(ended, Ended::Stopped);
+    assert_eq!(ended, Ended::Requested);
     check_sum(&profile);
     dump(program.pid(), "the program runs on");
 }
 
-#[test]
-fn a_child_that_was_forked_is_not_sampled_but_can_be() {
+test_on!(a_request_to_stop_is_heard_between_two_ticks: v3_12);
+
+fn a_child_that_was_forked_is_not_sampled_but_can_be(python: &Python) {
     let code = format!(
         "{WAITS}
 import threading
@@ -430,55 +412,53 @@ print(child, flush=True)
 waits()
 "
     );
-    for python in some(&[6, 7, 8, 9, 10, 11, 12, 13, 14, 15]) {
-        let mut command = Command::new(&python.command[0]);
-        command.args(&python.command[1..]);
-        command.args(["-W", "ignore", "-c", &code]);
-        let (mut program, said) = started_saying(&mut command);
-        let child: i32 = said.trim().parse().expect("a PID");
-        let recording = Recording::start(program.pid(), 200.0, None);
-        recording.wait_for("waits");
-        // It lets go of the GIL to say that it has begun, and takes it again for good.
-        let begin = Instant::now();
-        let dump = loop {
-            let dump = dump(child, &python.label);
-            assert_eq!(dump.threads.len(), 1);
-            if dump.threads[0].holds_gil == Some(true) || begin.elapsed() > LIMIT {
-                break dump;
-            }
-        };
-        let thread = &dump.threads[0];
-        let names: Vec<_> = thread
-            .frames
-            .iter()
-            .map(|frame| frame.name.as_str())
-            .collect();
-        assert_eq!(names, ["only_in_child", "<module>"], "{}", python.label);
-        let identity = (
-            thread.tid,
-            thread.name.as_deref(),
-            thread.is_main,
-            thread.holds_gil,
-        );
-        let expected = (Some(child), Some("MainThread"), true, Some(true));
-        assert_eq!(identity, expected, "{}", python.label);
-        program.send("end\n");
-        let (_, profile) = recording.end();
-        assert_eq!(profile.processes().len(), 1);
-        assert!(!has_function(&profile, "only_in_child"));
-    }
+    let mut command = python.interpreter();
+    command.args(["-W", "ignore", "-c", &code]);
+    let (mut program, said) = started_saying(&mut command);
+    let child: i32 = said.trim().parse().expect("a PID");
+    let recording = Recording::start(program.pid(), 200.0, None);
+    recording.wait_for("waits");
+    // It lets go of the GIL to say that it has begun, and takes it again for good.
+    let begin = Instant::now();
+    let dump = loop {
+        let dump = dump(child, &python.label);
+        assert_eq!(dump.threads.len(), 1);
+        if dump.threads[0].holds_gil == Some(true) || begin.elapsed() > LIMIT {
+            break dump;
+        }
+    };
+    let thread = &dump.threads[0];
+    let names: Vec<_> = thread
+        .frames
+        .iter()
+        .map(|frame| frame.name.as_str())
+        .collect();
+    assert_eq!(names, ["only_in_child", "<module>"], "{}", python.label);
+    let identity = (
+        thread.tid,
+        thread.name.as_deref(),
+        thread.is_main,
+        thread.holds_gil,
+    );
+    let expected = (Some(child), Some("MainThread"), true, Some(true));
+    assert_eq!(identity, expected, "{}", python.label);
+    program.send("end\n");
+    let (_, profile) = recording.end();
+    assert_eq!(profile.processes().len(), 1);
+    assert!(!has_function(&profile, "only_in_child"));
 }
+
+test_on_each!(a_child_that_was_forked_is_not_sampled_but_can_be);
 
 /// Starts a program that says a line and then READY.
 fn started_saying(command: &mut Command) -> (Standing, String) {
-    let mut program = crate::programs::spawn(command);
+    let mut program = crate::support::programs::spawn(command);
     let said = program.line();
     assert_eq!(program.line(), "READY\n");
     (program, said)
 }
 
-#[test]
-fn an_interpreter_that_finalises_with_threads_is_an_end() {
+fn an_interpreter_that_finalises_with_threads_is_an_end(python: &Python) {
     let code = format!(
         "{WAITS}
 import threading, time
@@ -497,42 +477,41 @@ slow = Slow()
 waits()
 "
     );
-    for python in some(&[6, 7, 8, 9, 10, 11, 12, 13, 14, 15]) {
-        let mut program = run_code(&python, &code);
-        let recording = Recording::start(program.pid(), 1000.0, None);
-        recording.wait_for("spins");
-        recording.wait_for("sleeps");
-        program.send("end\n");
-        let (ended, profile) = recording.end();
-        assert_eq!(ended, Ended::TargetEnded, "{}", python.label);
-        check_sum(&profile);
+    let mut program = run_code(python, &code);
+    let recording = Recording::start(program.pid(), 1000.0, None);
+    recording.wait_for("spins");
+    recording.wait_for("sleeps");
+    program.send("end\n");
+    let (ended, profile) = recording.end();
+    assert_eq!(ended, Ended::TargetEnded, "{}", python.label);
+    check_sum(&profile);
+}
+
+test_on_each!(an_interpreter_that_finalises_with_threads_is_an_end);
+
+fn a_damaged_stack_is_cut(python: &Python) {
+    for kind in ["unmapped", "circle", "text"] {
+        let place = format!("{} {kind}", python.label);
+        let program = run_command(command(python, "damaged.py").arg(kind));
+        program.wait_until_asleep();
+        let begin = Instant::now();
+        let dump = dump(program.pid(), &place);
+        let thread = &dump.threads[0];
+        assert!(thread.incomplete.is_some(), "{place}: {thread:?}");
+        let names = thread.frames.iter().map(|frame| frame.name.as_str());
+        let names: Vec<_> = names.take(2).collect();
+        assert_eq!(names, ["wait", "damaged_generator"], "{place}");
+        assert!(begin.elapsed() < LIMIT, "{place}");
+        if kind == "circle" {
+            continue;
+        }
+        let recording = Recording::start(program.pid(), 50.0, None);
+        recording.wait_until("a stack that breaks off", |profile| {
+            profile.lost().get(&LostCause::BrokenLink) > Some(&0)
+        });
+        drop(program);
+        assert_eq!(recording.end().0, Ended::TargetEnded);
     }
 }
 
-#[test]
-fn a_damaged_stack_is_cut() {
-    for python in some(&[11, 12, 13, 14, 15]) {
-        for kind in ["unmapped", "circle", "text"] {
-            let place = format!("{} {kind}", python.label);
-            let program = run_command(command(&python, "damaged.py").arg(kind));
-            program.wait_until_asleep();
-            let begin = Instant::now();
-            let dump = dump(program.pid(), &place);
-            let thread = &dump.threads[0];
-            assert!(thread.incomplete.is_some(), "{place}: {thread:?}");
-            let names = thread.frames.iter().map(|frame| frame.name.as_str());
-            let names: Vec<_> = names.take(2).collect();
-            assert_eq!(names, ["wait", "damaged_generator"], "{place}");
-            assert!(begin.elapsed() < LIMIT, "{place}");
-            if kind == "circle" {
-                continue;
-            }
-            let recording = Recording::start(program.pid(), 50.0, None);
-            recording.wait_until("a stack that breaks off", |profile| {
-                profile.lost().get(&LostCause::BrokenLink) > Some(&0)
-            });
-            drop(program);
-            assert_eq!(recording.end().0, Ended::TargetEnded);
-        }
-    }
-}
+test_on!(a_damaged_stack_is_cut: v3_11 v3_12 v3_13 v3_14 v3_15);

@@ -1,14 +1,11 @@
 //! Decodes the line tables of whole standard libraries and compares every instruction with what
 //! the interpreter itself says.
 
-use std::ops::RangeInclusive;
-use std::process::Command;
-
 use rsamp::cpython::layout::rows::Row;
 use rsamp::cpython::line_table::{LineFormat, LineIndex, LineTable};
 
-use crate::programs::program;
-use crate::pythons::{Python, pythons};
+use crate::support::programs::program;
+use crate::support::pythons::Python;
 
 /// What the standard library of every version has more of.
 const AT_LEAST_CODE_OBJECTS: usize = 10_000;
@@ -24,36 +21,16 @@ struct Record {
     said: Vec<Runs>,
 }
 
-#[test]
-fn every_line_up_to_3_10_is_what_python_says() {
-    check(6..=10);
-}
-
-#[test]
-fn every_line_from_3_11_on_is_what_python_says() {
-    check(11..=u8::MAX);
-}
-
-fn check(minors: RangeInclusive<u8>) {
-    let mut pythons = pythons();
-    pythons.retain(|python| python.version.0 == 3 && minors.contains(&python.version.1));
-    assert!(
-        !pythons.is_empty(),
-        "RSAMP_PYTHONS lists none of 3.{minors:?}"
-    );
-    for python in &pythons {
-        let records = dump(python);
-        for (index, record) in records.iter().enumerate() {
-            compare(python, index, record);
-        }
-        let count = records.len();
-        assert!(
-            count >= AT_LEAST_CODE_OBJECTS,
-            "{}: only {count} code objects",
-            python.label
-        );
+fn every_line_is_what_python_says(python: &Python) {
+    let records = dump(python);
+    for (index, record) in records.iter().enumerate() {
+        compare(python, index, record);
     }
+    let count = records.len();
+    assert!(count >= AT_LEAST_CODE_OBJECTS, "only {count} code objects");
 }
+
+test_on_each!(every_line_is_what_python_says);
 
 fn compare(python: &Python, index: usize, record: &Record) {
     let place = || format!("{}, code object {index}: {:?}", python.label, record.table);
@@ -87,8 +64,8 @@ fn push_run(runs: &mut Runs, end: u32, line: Option<u32>) {
 }
 
 fn dump(python: &Python) -> Vec<Record> {
-    let output = Command::new(&python.command[0])
-        .args(&python.command[1..])
+    let output = python
+        .interpreter()
         .arg(program("dump_line_tables.py"))
         .output()
         .unwrap_or_else(|error| panic!("start {}: {error}", python.label));

@@ -1,4 +1,10 @@
-//! Tests against real interpreters of every version, which `scripts/test` provides.
+//! Tests against real interpreters of every version, which `scripts/test` provides. A test that runs on several is one test
+//! for each: `cargo test --test live stacks::frames_of_every_kind::v3_11`.
+#![allow(clippy::print_stderr)]
+
+#[path = "../support/mod.rs"]
+#[macro_use]
+mod support;
 
 mod activity;
 mod builds;
@@ -7,8 +13,6 @@ mod differential;
 mod first_screen;
 mod formats;
 mod gaps;
-#[path = "../it/image_format.rs"]
-mod image_format;
 mod launchers;
 mod legacy;
 mod life;
@@ -17,8 +21,6 @@ mod lines;
 mod namespaces;
 mod oracle;
 mod planted;
-mod programs;
-mod pythons;
 mod recordings;
 mod refusals;
 mod resources;

@@ -4,25 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::unistd::Uid;
 use tempfile::TempDir;
 
-use crate::programs::{Standing, program, run_command};
-use crate::pythons::{Python, pythons};
 use crate::stacks::{check, check_program, dump, own_tid};
+use crate::support::programs::{Standing, program, run_command};
+use crate::support::pythons::{Python, python};
 
 /// The programs that these tests run, and what they import.
 const FILES: [&str; 3] = ["frames.py", "threads.py", "oracle.py"];
-
-/// Whether this user may make namespaces; says so when not.
-fn may(name: &str) -> bool {
-    let is_root = Uid::effective().is_root();
-    if !is_root {
-        let said = format!("SKIP {name}: it needs root\n");
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes());
-    }
-    is_root
-}
 
 /// A shell that runs `script` with the arguments to come, in a mount namespace of its own.
 fn in_mount_namespace(script: &str) -> Command {
@@ -30,14 +19,6 @@ fn in_mount_namespace(script: &str) -> Command {
     command.args(["--mount", "--propagation", "private"]);
     command.args(["sh", "-c", script, "sh"]);
     command
-}
-
-/// The newest of pyenv's interpreters of a minor version.
-fn python(minor: u8) -> Python {
-    let found = pythons()
-        .into_iter()
-        .find(|python| python.version.1 == minor && python.command.len() == 1);
-    found.unwrap_or_else(|| panic!("RSAMP_PYTHONS lists no 3.{minor}"))
 }
 
 /// A folder with copies of the programs.
@@ -56,19 +37,12 @@ fn rested(command: &mut Command) -> Standing {
 }
 
 #[test]
-fn a_program_in_a_chroot() {
-    if !may("a_program_in_a_chroot") {
-        return;
-    }
-    let Ok(root) = std::env::var("RSAMP_CHROOT") else {
-        panic!("RSAMP_CHROOT is not set: run scripts/test");
-    };
+fn a_program_in_a_chroot_is_read() {
+    needs!(root, RSAMP_CHROOT, v3_14);
+    let root = std::env::var("RSAMP_CHROOT").expect("a path");
     let folder = copies(&Path::new(&root).join("tmp"));
     let inside = Path::new("/tmp").join(folder.path().file_name().expect("a name"));
-    let label = pythons()
-        .into_iter()
-        .find(|python| (python.version.0, python.version.1) == (3, 14));
-    let python = label.expect("a 3.14 beside the chroot");
+    let python = python("v3_14");
     for name in ["frames.py", "threads.py"] {
         // The program looks at its own /proc; the mount is seen by nobody else.
         let script = "mount -t proc proc \"$1/proc\" && exec chroot \"$@\"";
@@ -79,32 +53,28 @@ fn a_program_in_a_chroot() {
     }
 }
 
-#[test]
-fn a_program_in_a_pid_namespace() {
-    if !may("a_program_in_a_pid_namespace") {
-        return;
-    }
-    for minor in [6, 10, 11, 13] {
-        let python = python(minor);
-        let mut command = Command::new("unshare");
-        command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
-        command.args(&python.command).arg(program("threads.py"));
-        let mut program = run_command(&mut command);
-        program.descend();
-        program.wait_until_asleep();
-        let place = format!("PID namespace, {}", python.label);
-        let ours = tids_inside(program.pid());
-        let dump = dump(program.pid(), &place);
-        check(&place, &dump, &program.threads, |told| {
-            let inside = own_tid(&program, told);
-            let found = ours.iter().find(|(_, inner)| *inner == inside);
-            found
-                .unwrap_or_else(|| panic!("{place}: no thread {inside}"))
-                .0
-        });
-        assert!(program.pid() > 1 && own_tid(&program, &program.threads[0]) == 1);
-    }
+fn a_program_in_a_pid_namespace_has_our_ids(python: &Python) {
+    needs!(root);
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
+    command.args(&python.command).arg(program("threads.py"));
+    let mut program = run_command(&mut command);
+    program.descend();
+    program.wait_until_asleep();
+    let place = format!("PID namespace, {}", python.label);
+    let ours = tids_inside(program.pid());
+    let dump = dump(program.pid(), &place);
+    check(&place, &dump, &program.threads, |told| {
+        let inside = own_tid(&program, told);
+        let found = ours.iter().find(|(_, inner)| *inner == inside);
+        found
+            .unwrap_or_else(|| panic!("{place}: no thread {inside}"))
+            .0
+    });
+    assert!(program.pid() > 1 && own_tid(&program, &program.threads[0]) == 1);
 }
+
+test_on!(a_program_in_a_pid_namespace_has_our_ids: v3_6 v3_10 v3_11 v3_13);
 
 /// The threads of process `pid`: our id, and the one that they have themselves.
 fn tids_inside(pid: i32) -> Vec<(i32, i32)> {
@@ -123,73 +93,62 @@ fn tids_inside(pid: i32) -> Vec<(i32, i32)> {
     ids.collect()
 }
 
-#[test]
-fn a_program_whose_path_leads_nowhere_here() {
-    if !may("a_program_whose_path_leads_nowhere_here") {
-        return;
-    }
-    for minor in [6, 11, 12] {
-        let python = python(minor);
-        let binary = fs::canonicalize(&python.command[0]).expect("an interpreter");
-        let (home, name) = (
-            binary.parent().and_then(Path::parent).expect("a prefix"),
-            binary.file_name().expect("a name"),
-        );
-        // The interpreter under a mount point that is empty outside.
-        let mount = TempDir::new().expect("a folder");
-        let inside = mount.path().join("bin").join(name);
-        let script = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
-        let mut command = in_mount_namespace(script);
-        command
-            .args([home, mount.path(), &inside])
-            .arg(program("frames.py"));
-        command.env("LD_LIBRARY_PATH", mount.path().join("lib"));
-        let program = rested(&mut command);
-        assert!(!inside.exists(), "the mount shows outside");
-        let maps = fs::read_to_string(format!("/proc/{}/maps", program.pid())).expect("maps");
-        let mut interpreter = maps.lines().filter(|line| line.contains("libpython"));
-        let path = mount.path().to_str().expect("UTF-8");
-        assert!(interpreter.all(|line| line.contains(path)), "{maps}");
-        check_program(
-            &format!("mount namespace, {}", python.label),
-            &python,
-            &program,
-        );
-    }
+fn a_program_whose_path_leads_nowhere_here_is_read(python: &Python) {
+    needs!(root);
+    let binary = fs::canonicalize(&python.command[0]).expect("an interpreter");
+    let (home, name) = (
+        binary.parent().and_then(Path::parent).expect("a prefix"),
+        binary.file_name().expect("a name"),
+    );
+    // The interpreter under a mount point that is empty outside.
+    let mount = TempDir::new().expect("a folder");
+    let inside = mount.path().join("bin").join(name);
+    let script = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+    let mut command = in_mount_namespace(script);
+    command
+        .args([home, mount.path(), &inside])
+        .arg(program("frames.py"));
+    command.env("LD_LIBRARY_PATH", mount.path().join("lib"));
+    let program = rested(&mut command);
+    assert!(!inside.exists(), "the mount shows outside");
+    let maps = fs::read_to_string(format!("/proc/{}/maps", program.pid())).expect("maps");
+    let mut interpreter = maps.lines().filter(|line| line.contains("libpython"));
+    let path = mount.path().to_str().expect("UTF-8");
+    assert!(interpreter.all(|line| line.contains(path)), "{maps}");
+    check_program(
+        &format!("mount namespace, {}", python.label),
+        python,
+        &program,
+    );
 }
 
-#[test]
-fn a_program_whose_interpreter_was_deleted() {
-    let mut deleted = 0;
-    for python in pythons() {
-        // Those that run by their own loader keep their path.
-        if python.version < (3, 6, 0) || python.command.len() > 1 {
-            continue;
-        }
-        let folder = TempDir::new().expect("a folder");
-        let files = copy_interpreter(Path::new(&python.command[0]), folder.path());
-        let mut command = Command::new(&files[0]);
-        command.env("LD_LIBRARY_PATH", folder.path());
-        if let [_, _, ..] = &files[..] {
-            let prefix = Path::new(&python.command[0])
-                .parent()
-                .and_then(Path::parent);
-            command.env("PYTHONHOME", prefix.expect("a prefix"));
-        }
-        let program = rested(command.arg(program("frames.py")));
-        // Other files take their place.
-        for file in &files {
-            fs::remove_file(file).expect("deleted");
-            fs::write(file, "no interpreter").expect("written");
-        }
-        let maps = fs::read_to_string(format!("/proc/{}/maps", program.pid())).expect("maps");
-        let is_gone = |file: &PathBuf| maps.contains(&format!("{} (deleted)", file.display()));
-        assert!(files.iter().all(is_gone), "{files:?}");
-        check_program(&format!("deleted, {}", python.label), &python, &program);
-        deleted += 1;
+test_on!(a_program_whose_path_leads_nowhere_here_is_read: v3_6 v3_11 v3_12);
+
+/// A Python that runs by its own loader keeps its path.
+fn a_program_whose_interpreter_was_deleted_is_read(python: &Python) {
+    let folder = TempDir::new().expect("a folder");
+    let files = copy_interpreter(Path::new(&python.command[0]), folder.path());
+    let mut command = Command::new(&files[0]);
+    command.env("LD_LIBRARY_PATH", folder.path());
+    if let [_, _, ..] = &files[..] {
+        let prefix = Path::new(&python.command[0])
+            .parent()
+            .and_then(Path::parent);
+        command.env("PYTHONHOME", prefix.expect("a prefix"));
     }
-    assert!(deleted >= 8, "only {deleted}");
+    let program = rested(command.arg(program("frames.py")));
+    // Other files take their place.
+    for file in &files {
+        fs::remove_file(file).expect("deleted");
+        fs::write(file, "no interpreter").expect("written");
+    }
+    let maps = fs::read_to_string(format!("/proc/{}/maps", program.pid())).expect("maps");
+    let is_gone = |file: &PathBuf| maps.contains(&format!("{} (deleted)", file.display()));
+    assert!(files.iter().all(is_gone), "{files:?}");
+    check_program(&format!("deleted, {}", python.label), python, &program);
 }
+
+test_on_each_local!(a_program_whose_interpreter_was_deleted_is_read);
 
 /// Copies the program `binary` and, if Python is in one, its library; the program comes first.
 fn copy_interpreter(binary: &Path, folder: &Path) -> Vec<PathBuf> {

@@ -13,8 +13,8 @@ use nix::unistd::Pid;
 use py_spy::config::LockingStrategy;
 use py_spy::{Config, PythonSpy};
 
-use crate::programs::{ToldFrame, ToldThread, stand};
-use crate::pythons::pythons;
+use crate::support::programs::{ToldFrame, ToldThread, stand};
+use crate::support::pythons::Python;
 
 /// How long a process may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -112,34 +112,25 @@ fn all_stopped(pid: i32) -> bool {
     })
 }
 
-#[test]
-fn py_spy_sees_what_the_programs_tell() {
-    let programs = [
+fn py_spy_sees_what_the_programs_tell(python: &Python) {
+    for name in [
         "frames.py",
         "threads.py",
         "unicode_names.py",
         "longlines.py",
-    ];
-    let mut compared = 0;
-    for python in pythons()
-        .iter()
-        .filter(|python| python.version >= (3, 6, 0))
-    {
-        for name in programs {
-            let program = stand(python, name);
-            let Some(seen) = whole_stacks(program.pid()) else {
-                assert!(python.command.len() > 1, "{}: not found", python.label);
-                continue;
-            };
-            assert_eq!(seen.len(), program.threads.len(), "{} {name}", python.label);
-            for told in &program.threads {
-                compare(&format!("{} {name}", python.label), told, &seen);
-                compared += 1;
-            }
+    ] {
+        let place = format!("{} {name}", python.label);
+        let program = stand(python, name);
+        let seen = whole_stacks(program.pid());
+        let seen = seen.unwrap_or_else(|| panic!("{place}: py-spy does not find it"));
+        assert_eq!(seen.len(), program.threads.len(), "{place}");
+        for told in &program.threads {
+            compare(&place, told, &seen);
         }
     }
-    assert!(compared > 0, "no interpreter was compared");
 }
+
+test_on_each_local!(py_spy_sees_what_the_programs_tell);
 
 fn compare(place: &str, told: &ToldThread, seen: &[OracleThread]) {
     let Some(seen) = seen.iter().find(|seen| seen.thread_id == told.ident) else {

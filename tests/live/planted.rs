@@ -1,22 +1,17 @@
 //! Samples programs that measure their own shares of time, and compares the profile with them.
 
 use std::collections::HashMap;
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::process::Stdio;
 
 use rsamp::export::ReportInput;
 use rsamp::export::{Format, Meta, write};
-use rsamp::process::Pid;
 use rsamp::profile::functions::Functions;
-use rsamp::profile::{Profile, View};
-use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, Stop, sample};
+use rsamp::profile::{Mode, Profile};
 use serde_json::Value;
 
-use crate::programs::{Standing, command, run_command};
-use crate::pythons::{Python, pythons};
-
-const RATE_HZ: f64 = 1000.0;
+use crate::activity::record;
+use crate::support::programs::{command, run_command};
+use crate::support::pythons::Python;
 
 /// How far a share may be off: one percentage point, beside what chance does in so many samples.
 const TOLERANCE: f64 = 0.01;
@@ -24,40 +19,8 @@ const TOLERANCE: f64 = 0.01;
 /// How far the sum of all times may be off the duration.
 const SUM_TOLERANCE: f64 = 0.005;
 
-/// Samples `program`, which waits for a line, until it ends, with another thread letting it go.
-fn record(mut program: Standing) -> (Profile, Value) {
-    let settings = Settings {
-        stops: rsamp::sampler::StopPolicy::WhereNeeded,
-        rate: Rate::Fixed(RATE_HZ),
-        max_overhead: None,
-        duration: None,
-        delay: None,
-        start_timeout: Some(Duration::from_secs(10)),
-        children: Children::Ignored,
-    };
-    let pid = Pid(program.pid());
-    let mut profile = Profile::default();
-    let mut waits_for_us = true;
-    let ended = sample(
-        pid,
-        &settings,
-        &Stop::default(),
-        &Progress::default(),
-        &mut |event| {
-            profile.apply(event);
-            // Sampled already, so none of the burning is missed.
-            if std::mem::take(&mut waits_for_us) {
-                program.send("go\n");
-            }
-        },
-    );
-    assert_eq!(ended.expect("a recording"), Ended::TargetEnded);
-    let said = serde_json::from_str(&program.line()).expect("JSON");
-    (profile, said)
-}
-
 /// Compares the shares of the burning part with what the program measured. It waits for nothing but a
-/// processor, which both views count: they are to show what the wall clock measured and, unless the
+/// processor, which both modes count: they are to show what the wall clock measured and, unless the
 /// program was kept waiting, what the CPU clock did. Nobody can tell in which function it would have
 /// been meanwhile: by a part of that time the figures may be further apart.
 fn check(python: &Python, arguments: &[&str]) {
@@ -67,29 +30,29 @@ fn check(python: &Python, arguments: &[&str]) {
     let waited = 1.0 - seconds(&said["total"], "cpu") / seconds(&said["total"], "wall");
     let tolerance = TOLERANCE + waited.max(0.0) / 20.0;
     let percent = waited * 100.0;
-    note(&format!(
+    eprintln!(
         "{}: waited {percent:.1} %, lost {:?}",
         python.label,
         profile.lost()
-    ));
+    );
     let clocks = if waited < TOLERANCE {
         &["wall", "cpu"][..]
     } else {
         &["wall"]
     };
     let planted = said["functions"].as_object().expect("functions");
-    for (view, clock) in [View::Wall, View::Cpu]
+    for (mode, clock) in [Mode::Wall, Mode::Cpu]
         .into_iter()
-        .flat_map(|view| clocks.iter().map(move |clock| (view, clock)))
+        .flat_map(|mode| clocks.iter().map(move |clock| (mode, clock)))
     {
-        let seen = burnt(python, &profile, &said, view);
+        let seen = burnt(python, &profile, &said, mode);
         let all: f64 = planted.values().map(|said| seconds(said, clock)).sum();
         for (name, said) in planted {
             let (share, truth) = (seen[name.as_str()], seconds(said, clock) / all);
             let chance = (truth * (1.0 - truth) / profile.effective_samples() as f64).sqrt();
             let (seen, is) = (share * 100.0, truth * 100.0);
-            let place = format!("{} {name}, {view:?} view, {clock} clock", python.label);
-            note(&format!("{place}: {seen:.2} % of {is:.2} %"));
+            let place = format!("{} {name}, {mode:?} mode, {clock} clock", python.label);
+            eprintln!("{place}: {seen:.2} % of {is:.2} %");
             assert!(
                 (share - truth).abs() < tolerance + 3.0 * chance,
                 "{place}: {seen} % of {is} %"
@@ -104,7 +67,7 @@ fn burnt<'s>(
     python: &Python,
     profile: &Profile,
     said: &'s Value,
-    view: View,
+    mode: Mode,
 ) -> HashMap<&'s str, f64> {
     let functions = Functions::of(profile);
     let planted = said["functions"].as_object().expect("functions");
@@ -120,7 +83,7 @@ fn burnt<'s>(
         } else {
             row.self_time
         };
-        (name.as_str(), time.time(view).seconds())
+        (name.as_str(), time.time(mode).seconds())
     });
     let mut times: HashMap<_, _> = times.collect();
     let all: f64 = times.values().sum();
@@ -137,7 +100,7 @@ fn check_sums(python: &Python, profile: &Profile) {
     assert_eq!(profile.rejected(), 0);
 
     let meta = Meta {
-        view: View::Wall,
+        mode: Mode::Wall,
         ..Meta::default()
     };
     let mut bytes = Vec::new();
@@ -151,8 +114,8 @@ fn check_sums(python: &Python, profile: &Profile) {
     let file = folder.path().join("profile.pstats");
     std::fs::write(&file, bytes).expect("written");
     let script = "import pstats, sys; print(pstats.Stats(sys.argv[1]).total_tt)";
-    let output = Command::new(&python.command[0])
-        .args(&python.command[1..])
+    let output = python
+        .interpreter()
         .args(["-c", script])
         .arg(&file)
         .stderr(Stdio::inherit())
@@ -167,38 +130,15 @@ fn check_sums(python: &Python, profile: &Profile) {
     );
 }
 
-fn note(text: &str) {
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+fn planted_shares_come_out(python: &Python) {
+    check(python, &[]);
 }
 
-/// Runs one recording per version, two at a time: there may be no more processors.
-fn check_each(minors: &[u8], arguments: &[&str]) {
-    let all = pythons();
-    for pair in minors.chunks(2) {
-        thread::scope(|scope| {
-            for minor in pair {
-                let python = all
-                    .iter()
-                    .find(|p| p.version.0 == 3 && p.version.1 == *minor);
-                let python = python.unwrap_or_else(|| panic!("RSAMP_PYTHONS lists no 3.{minor}"));
-                scope.spawn(|| check(python, arguments));
-            }
-        });
-    }
+test_on!(planted_shares_come_out: v3_6 v3_9 v3_11 v3_13 v3_15);
+
+/// In 3.15 nothing in a frame says whether it is executing.
+fn calls_take_no_more_than_they_take(python: &Python) {
+    check(python, &["--calls"]);
 }
 
-#[test]
-fn planted_shares_come_out() {
-    check_each(&[6, 9, 11, 13, 15], &[]);
-}
-
-#[test]
-fn calls_take_no_more_than_they_take() {
-    check_each(&[11, 13], &["--calls"]);
-}
-
-/// Here nothing in a frame says whether it is executing.
-#[test]
-fn calls_take_no_more_than_they_take_in_3_15() {
-    check_each(&[15], &["--calls"]);
-}
+test_on!(calls_take_no_more_than_they_take: v3_11 v3_13 v3_15);

@@ -1,6 +1,6 @@
 //! Turns real programs into recordings, and whatever happens to rsamp, into reports of them.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
@@ -12,20 +12,18 @@ use assert_cmd::cargo::cargo_bin;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
-use rsamp::profile::Profile;
-use rsamp::recording::reader::SourceText;
-use rsamp::recording::{Completeness, Header, Reader};
+use rsamp::recording::Completeness;
 
-use crate::programs::{program, run};
-use crate::pythons::{Python, pythons};
+use crate::support::commands::files;
+use crate::support::programs::{program, run};
+use crate::support::pythons::{self, Python};
+use crate::support::recordings::read;
 
 /// A program of half a second that is in one function.
 const BUSY: &str = "import time\ndef busy():\n    x = 0\n    while time.perf_counter() < end:\n        x += 1\nend = time.perf_counter() + 0.5\nbusy()\n";
 
 fn python() -> Python {
-    let all = pythons();
-    let found = all.into_iter().find(|python| python.version.1 == 11);
-    found.expect("RSAMP_PYTHONS lists 3.11")
+    pythons::python("v3_11")
 }
 
 fn rsamp(folder: &Path, words: &[&str]) -> Command {
@@ -51,41 +49,9 @@ fn check(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{error}");
 }
 
-struct Read {
-    header: Header,
-    profile: Profile,
-    completeness: Completeness,
-    sources: Vec<SourceText>,
-}
-
-/// `None` while the header is not there.
-fn read(path: &Path) -> Option<Read> {
-    let mut reader = Reader::new(File::open(path).ok()?).ok()?;
-    let mut profile = Profile::default();
-    let completeness = reader
-        .read(&mut |event| profile.apply(event))
-        .expect("read");
-    assert_eq!(profile.rejected(), 0);
-    Some(Read {
-        header: reader.header().clone(),
-        profile,
-        completeness,
-        sources: reader.sources().to_vec(),
-    })
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).expect("a folder");
-    let names = entries.map(|entry| entry.expect("an entry").file_name());
-    let mut names: Vec<String> = names
-        .map(|name| name.to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names
-}
-
 #[test]
 fn ranks_that_were_given_one_file_write_one_each() {
+    needs!(v3_11);
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("busy.py"), BUSY).expect("written");
     for rank in ["0", "1"] {
@@ -98,13 +64,14 @@ fn ranks_that_were_given_one_file_write_one_each() {
         let is_told = error.contains("would write \"a.rsamp\" too");
         assert_eq!(is_told, rank == "0", "{error}");
     }
-    let names = names(folder.path());
+    let names = files(folder.path(), "");
     assert_eq!(names, ["a-r0.rsamp", "a-r1.rsamp", "busy.py"]);
 }
 
 /// `ulimit -f 1`: no file may be larger than 1 KiB.
 #[test]
 fn a_limit_of_file_sizes_ends_neither_rsamp_nor_the_program() {
+    needs!(v3_11);
     let folder = tempfile::tempdir().expect("a folder");
     let python = python().command.join(" ");
     let mut command = Command::new("sh");
@@ -128,9 +95,10 @@ fn a_limit_of_file_sizes_ends_neither_rsamp_nor_the_program() {
 
 #[test]
 fn a_recording_is_written_beside_the_others() {
+    needs!(v3_11);
     let folder = tempfile::tempdir().expect("a folder");
     check(&record(folder.path(), &["--env", "HOME"]), 0);
-    let names = names(folder.path());
+    let names = files(folder.path(), "");
     let endings: Vec<&str> = names
         .iter()
         .filter_map(|name| name.split_once('.'))
@@ -169,6 +137,7 @@ fn a_recording_is_written_beside_the_others() {
 
 #[test]
 fn a_report_is_what_was_written_at_once() {
+    needs!(v3_11);
     let folder = tempfile::tempdir().expect("a folder");
     let formats = ["folded", "svg", "pstats", "csv", "speedscope.json"];
     let at_once = formats.map(|format| format!("a.{format}"));
@@ -195,6 +164,7 @@ fn a_report_is_what_was_written_at_once() {
 
 #[test]
 fn what_was_recorded_before_rsamp_was_killed_is_read() {
+    needs!(v3_11);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.rsamp");
     let spinning = run(&python(), "spin.py");
@@ -263,6 +233,7 @@ fn samples_of(path: &Path, function: &str) -> u64 {
 /// Whether rsamp alone is killed, or its program at the same moment, as by MPI_Abort: what was in the file stays.
 #[test]
 fn what_a_program_did_last_is_in_the_file_while_it_does_it() {
+    needs!(v3_11);
     for whole_group in [false, true] {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.rsamp");
@@ -308,6 +279,7 @@ fn what_a_program_did_last_is_in_the_file_while_it_does_it() {
 
 #[test]
 fn a_recording_whose_disk_is_full_goes_on_in_the_folder_for_temporary_files() {
+    needs!(v3_11);
     let folder = tempfile::tempdir().expect("a folder");
     let spare = tempfile::tempdir().expect("a folder");
     symlink("/dev/full", folder.path().join("a.rsamp")).expect("a link");
@@ -333,7 +305,7 @@ fn a_recording_whose_disk_is_full_goes_on_in_the_folder_for_temporary_files() {
         let folded = fs::read_to_string(folder.path().join("a.folded")).expect("read");
         assert!(folded.contains("busy"), "{folded}");
     }
-    let names = names(spare.path());
+    let names = files(spare.path(), "");
     assert_eq!(names.len(), 1, "{names:?}");
     let saved = read(&spare.path().join(&names[0])).expect("a header");
     assert_eq!(saved.completeness, Completeness::Whole);
@@ -368,6 +340,7 @@ fn record_parts(folder: &Path, options: &[&str]) -> Output {
 
 #[test]
 fn a_part_between_two_functions_is_recorded() {
+    needs!(v3_11);
     for (options, expected) in [
         (
             &["--start-at", "solve", "--stop-at", "save"][..],
@@ -403,6 +376,7 @@ fn a_part_between_two_functions_is_recorded() {
 
 #[test]
 fn the_sampling_begins_after_the_delay() {
+    needs!(v3_11);
     let folder = tempfile::tempdir().expect("a folder");
     let before = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -454,11 +428,12 @@ fn killed_while_it_writes(recording: &Path, words: &[String]) -> (u32, Vec<Strin
     rsamp.wait().expect("waited");
     let drawing = drawing.trim().parse().expect("a PID");
     kill(Pid::from_raw(drawing), Signal::SIGKILL).expect("it runs on");
-    (rsamp.id(), names(out.path()))
+    (rsamp.id(), files(out.path(), ""))
 }
 
 #[test]
 fn a_kill_while_a_file_is_written_leaves_nothing_where_files_need_no_name() {
+    needs!(v3_11);
     let folder = tempfile::tempdir().expect("a folder");
     check(&record(folder.path(), &["-o", "a.rsamp"]), 0);
     let recording = folder.path().join("a.rsamp");
@@ -476,6 +451,7 @@ fn a_kill_while_a_file_is_written_leaves_nothing_where_files_need_no_name() {
 
 #[test]
 fn a_kill_while_a_recording_grows_leaves_the_recording_and_nothing_else() {
+    needs!(v3_11);
     let folder = tempfile::tempdir().expect("a folder");
     let program = run(&python(), "mapping.py");
     let mut command = rsamp(folder.path(), &["attach", "-q", "-o", "a.rsamp"]);
@@ -492,5 +468,5 @@ fn a_kill_while_a_recording_grows_leaves_the_recording_and_nothing_else() {
     }
     rsamp.kill().expect("killed");
     rsamp.wait().expect("waited");
-    assert_eq!(names(folder.path()), ["a.rsamp"]);
+    assert_eq!(files(folder.path(), ""), ["a.rsamp"]);
 }

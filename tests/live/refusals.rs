@@ -7,16 +7,12 @@ use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
 
-use crate::programs::{command, program, run, run_command};
-use crate::pythons::pythons;
+use crate::support::programs::{command, program, run, run_command};
+use crate::support::pythons;
 
 /// The words that start an interpreter of which every user may run the file.
 fn python() -> Vec<String> {
-    let system = |words: &Vec<String>| words[0].starts_with("/usr/bin/");
-    let mut commands = pythons().into_iter().map(|python| python.command);
-    commands
-        .find(system)
-        .unwrap_or_else(|| vec!["python3".to_owned()])
+    pythons::python("system").command
 }
 
 fn said(output: &Output) -> String {
@@ -31,6 +27,7 @@ fn run_in(folder: &Path, words: &[&str]) -> Output {
 
 #[test]
 fn a_filter_that_forbids_reading_is_named_whatever_error_it_gives() {
+    needs!(system);
     let folder = tempfile::tempdir().expect("a folder");
     let (python, rsamp) = (
         python().join(" "),
@@ -63,6 +60,7 @@ fn a_filter_that_forbids_reading_is_named_whatever_error_it_gives() {
 
 #[test]
 fn permission_that_is_lost_while_the_program_runs_is_told() {
+    needs!(system);
     let folder = tempfile::tempdir().expect("a folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("permissions");
     let rsamp = folder.path().join("rsamp");
@@ -96,9 +94,9 @@ fn permission_that_is_lost_while_the_program_runs_is_told() {
 
 #[test]
 fn a_program_that_another_traces_is_read_while_it_runs_and_the_tracer_is_named() {
+    needs!(v3_11);
     let folder = tempfile::tempdir().expect("a folder");
-    let python = pythons().into_iter().find(|python| python.version.1 >= 11);
-    let python = python.expect("RSAMP_PYTHONS lists 3.11");
+    let python = pythons::python("v3_11");
     let program = run(&python, "mapping.py");
     let attach = || {
         let pid = program.pid().to_string();

@@ -2,11 +2,9 @@
 //!
 //! Skipped but where `RSAMP_SAVE_IMAGES` is set. It saves one image for each line of `RSAMP_PYTHONS`:
 //!
-//!     RSAMP_SAVE_IMAGES=1 RSAMP_PYTHONS=$'3.8.18\t/opt/python3.8/bin/python' cargo test --test live save_image
+//!     RSAMP_SAVE_IMAGES=1 RSAMP_PYTHONS=$'3.8.18\t/opt/python3.8/bin/python' cargo test --test live images_are_saved
 //!
 //! An image has exactly the bytes that were read, and names the folders of the interpreter and the program.
-
-#![allow(clippy::print_stderr)]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -23,10 +21,10 @@ use rsamp::memory::{Address, LiveMemory, ReadError, ReadMemory, SavedMemory};
 use rsamp::process::{Pid, Process};
 use serde_json::{Value, json};
 
-use crate::image_format::{read_image, write_image};
 use crate::oracle::Stopped;
-use crate::programs::{ToldThread, stand};
-use crate::pythons::pythons;
+use crate::support::image_format::{read_image, write_image};
+use crate::support::programs::{ToldThread, stand};
+use crate::support::pythons::pythons;
 
 /// A memory that remembers what was read of it.
 struct Recorded<'a> {
@@ -62,10 +60,9 @@ impl Recorded<'_> {
 }
 
 #[test]
-fn save_images() {
+fn images_are_saved_where_it_is_asked_for() {
     if std::env::var_os("RSAMP_SAVE_IMAGES").is_none() {
-        eprintln!("SKIP save_images: it writes tests/images, only where RSAMP_SAVE_IMAGES is set");
-        return;
+        skip!("it writes tests/images, only where RSAMP_SAVE_IMAGES is set");
     }
     for python in pythons() {
         let program = stand(&python, "threads.py");

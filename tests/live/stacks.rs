@@ -7,19 +7,8 @@ use rsamp::process::Pid;
 use rsamp::profile::dump::{Activity, Dump, ThreadDump};
 use rsamp::sampler;
 
-use crate::programs::{Standing, Started, ToldFrame, ToldThread, run, start};
-use crate::pythons::{Python, pythons};
-
-/// The programs that stand still.
-const PROGRAMS: [&str; 7] = [
-    "frames.py",
-    "threads.py",
-    "recursion.py",
-    "unicode_names.py",
-    "longlines.py",
-    "subinterpreters.py",
-    "instances.py",
-];
+use crate::support::programs::{Standing, Started, ToldFrame, ToldThread, run, stand, start};
+use crate::support::pythons::{self, EACH, Python};
 
 /// How often a program that runs is dumped.
 const SPIN_DUMPS: u32 = 5;
@@ -109,97 +98,125 @@ fn as_recorded(told: &ToldThread, python: &Python, pid: i32) -> ToldThread {
     }
 }
 
-fn check_everywhere(name: &str) {
-    let mut checked = 0;
-    for python in pythons()
-        .iter()
-        .filter(|python| python.version >= (3, 6, 0))
-    {
-        let Started::Standing(program) = start(python, name) else {
-            continue;
-        };
-        check_program(&format!("{} {name}", python.label), python, &program);
-        checked += 1;
+fn check_standing(python: &Python, name: &str) {
+    let program = stand(python, name);
+    check_program(&format!("{} {name}", python.label), python, &program);
+}
+
+/// Else a version that no test names would seem to be tested.
+#[test]
+fn each_interpreter_that_is_listed_has_a_test() {
+    needs!(RSAMP_PYTHONS);
+    for python in pythons::pythons() {
+        let name = python.name();
+        let is_legacy = python.version < (3, 6, 0);
+        assert!(is_legacy || EACH.contains(&name.as_str()), "{name}");
     }
-    assert!(checked >= 8, "{name} ran on {checked} interpreters");
 }
 
-#[test]
-fn frames_of_every_kind() {
-    check_everywhere(PROGRAMS[0]);
-}
+fn every_program_comes_to_rest(python: &Python) {
+    let recursion = stand(python, "recursion.py");
+    let deep = recursion.threads.iter().map(|thread| thread.frames.len());
+    assert!(deep.max() > Some(10_000), "{}", python.label);
 
-#[test]
-fn threads_that_wait_for_all_kinds_of_things() {
-    check_everywhere(PROGRAMS[1]);
-}
-
-#[test]
-fn a_stack_ten_thousand_deep() {
-    check_everywhere(PROGRAMS[2]);
-}
-
-#[test]
-fn names_in_every_script() {
-    check_everywhere(PROGRAMS[3]);
-}
-
-#[test]
-fn lines_far_apart() {
-    check_everywhere(PROGRAMS[4]);
-}
-
-#[test]
-fn threads_in_two_interpreters() {
-    check_everywhere(PROGRAMS[5]);
-}
-
-#[test]
-fn classes_that_are_called_often() {
-    check_everywhere(PROGRAMS[6]);
-}
-
-#[test]
-fn a_thread_that_spins_holds_the_gil() {
-    for python in pythons()
-        .iter()
-        .filter(|python| python.version >= (3, 6, 0))
-    {
-        let program = run(python, "spin.py");
-        wait_until_it_reads(program.pid());
-        // The main thread has let the GIL go, but the other one may still be waking up.
-        while dump(program.pid(), &python.label).threads[1].holds_gil != Some(true) {}
-        for _ in 0..SPIN_DUMPS {
-            let dump = dump(program.pid(), &python.label);
-            let seen: Vec<_> = dump
+    match start(python, "subinterpreters.py") {
+        Started::Standing(program) => {
+            let thread = program
                 .threads
                 .iter()
-                .map(|thread| {
-                    let innermost = thread.frames.first().map(|frame| frame.name.as_str());
-                    (
-                        thread.name.as_deref(),
-                        thread.holds_gil,
-                        thread.activity,
-                        innermost,
-                    )
-                })
-                .collect();
-            let main = (
-                Some("MainThread"),
-                Some(false),
-                Some(Activity::Waiting),
-                Some("main"),
-            );
-            let spin = (
-                Some("spin"),
-                Some(true),
-                Some(Activity::Running),
-                Some("spin"),
-            );
-            assert_eq!(seen, [main, spin], "{}", python.label);
+                .find(|thread| thread.interpreter != 0);
+            let names = thread.map(|thread| thread.frames.iter().map(|f| f.name.as_str()));
+            let names: Vec<_> = names.into_iter().flatten().collect();
+            assert_eq!(names[..2], ["work", "<module>"], "{}", python.label);
+        }
+        Started::Skipped(reason) => {
+            assert!(python.version < (3, 8, 0), "{}: {reason}", python.label);
         }
     }
 }
+
+test_on_each!(every_program_comes_to_rest);
+
+fn frames_of_every_kind_are_read(python: &Python) {
+    check_standing(python, "frames.py");
+}
+
+test_on_each!(frames_of_every_kind_are_read);
+
+fn threads_that_wait_for_all_kinds_of_things_are_read(python: &Python) {
+    check_standing(python, "threads.py");
+}
+
+test_on_each!(threads_that_wait_for_all_kinds_of_things_are_read);
+
+fn a_stack_ten_thousand_deep_is_read_whole(python: &Python) {
+    check_standing(python, "recursion.py");
+}
+
+test_on_each!(a_stack_ten_thousand_deep_is_read_whole);
+
+fn names_in_every_script_are_read(python: &Python) {
+    check_standing(python, "unicode_names.py");
+}
+
+test_on_each!(names_in_every_script_are_read);
+
+fn lines_far_apart_are_told_apart(python: &Python) {
+    check_standing(python, "longlines.py");
+}
+
+test_on_each!(lines_far_apart_are_told_apart);
+
+/// Python can run a string in another interpreter from 3.8 on.
+fn threads_of_two_interpreters_are_told_apart(python: &Python) {
+    check_standing(python, "subinterpreters.py");
+}
+
+test_on!(threads_of_two_interpreters_are_told_apart: v3_8 v3_9 v3_10 v3_11 v3_12 v3_13 v3_14 v3_15 system);
+
+fn classes_that_are_called_often_show_their_init(python: &Python) {
+    check_standing(python, "instances.py");
+}
+
+test_on_each!(classes_that_are_called_often_show_their_init);
+
+fn a_thread_that_spins_holds_the_gil(python: &Python) {
+    let program = run(python, "spin.py");
+    wait_until_it_reads(program.pid());
+    // The main thread has let the GIL go, but the other one may still be waking up.
+    while dump(program.pid(), &python.label).threads[1].holds_gil != Some(true) {}
+    for _ in 0..SPIN_DUMPS {
+        let dump = dump(program.pid(), &python.label);
+        let seen: Vec<_> = dump
+            .threads
+            .iter()
+            .map(|thread| {
+                let innermost = thread.frames.first().map(|frame| frame.name.as_str());
+                (
+                    thread.name.as_deref(),
+                    thread.holds_gil,
+                    thread.activity,
+                    innermost,
+                )
+            })
+            .collect();
+        let main = (
+            Some("MainThread"),
+            Some(false),
+            Some(Activity::Waiting),
+            Some("main"),
+        );
+        let spin = (
+            Some("spin"),
+            Some(true),
+            Some(Activity::Running),
+            Some("spin"),
+        );
+        assert_eq!(seen, [main, spin], "{}", python.label);
+    }
+}
+
+test_on_each!(a_thread_that_spins_holds_the_gil);
 
 /// Waits until the main thread of process `pid` is in read(2), and so without the GIL.
 fn wait_until_it_reads(pid: i32) {

@@ -1,10 +1,7 @@
 //! Reads the names of threads from running programs and compares them with what these say themselves.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use rsamp::cpython::layout::rows::Row;
 use rsamp::cpython::layout::{Layout, debug_offsets};
@@ -13,10 +10,10 @@ use rsamp::memory::{Address, LiveMemory, ReadMemory};
 use rsamp::process::Pid;
 
 use assert_cmd::cargo::cargo_bin;
-use rsamp::profile::Profile;
-use rsamp::recording::Reader;
 
-use crate::pythons::{Python, pythons};
+use crate::support::programs::{command, run_command, spawn};
+use crate::support::pythons::Python;
+use crate::support::recordings::read;
 
 /// What the program says.
 #[derive(serde::Deserialize)]
@@ -29,42 +26,12 @@ struct Said {
     names: HashMap<u64, String>,
 }
 
-#[test]
-fn threads_have_the_names_that_the_program_gave_them() {
-    let all = pythons();
-    let some: Vec<_> = all
-        .iter()
-        .filter(|python| python.version >= (3, 6, 0))
-        .collect();
-    assert!(
-        !some.is_empty(),
-        "RSAMP_PYTHONS lists no Python from 3.6 on"
-    );
-    for python in some {
-        check(python);
-    }
-}
-
-fn check(python: &Python) {
-    let mut child = Command::new(&python.command[0])
-        .args(&python.command[1..])
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/programs/thread_names.py"
-        ))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}", python.label));
-    let mut line = String::new();
-    let stdout = child.stdout.take().expect("a pipe");
-    BufReader::new(stdout).read_line(&mut line).expect("a line");
-    let said: Said = serde_json::from_str(&line)
-        .unwrap_or_else(|error| panic!("{}: {error}: {line}", python.label));
+fn threads_have_the_names_that_the_program_gave_them(python: &Python) {
+    let mut program = spawn(&mut command(python, "thread_names.py"));
+    let said: Said = serde_json::from_str(&program.line()).expect("JSON");
     assert!(said.names.len() > 50, "{}", python.label);
 
-    let pid = Pid(i32::try_from(child.id()).expect("a pid"));
-    let memory = LiveMemory::new(pid);
+    let memory = LiveMemory::new(Pid(program.pid()));
     let layout = layout_of(python, &memory, said.runtime);
     let expected = ThreadNames {
         names: said.names,
@@ -78,10 +45,9 @@ fn check(python: &Python) {
         let read = thread_names(&memory, &layout, interpreter, |_| true);
         assert_eq!(read, expected, "{}", python.label);
     }
-
-    drop(child.stdin.take());
-    assert!(child.wait().expect("an end").success(), "{}", python.label);
 }
+
+test_on_each!(threads_have_the_names_that_the_program_gave_them);
 
 fn layout_of(python: &Python, memory: &LiveMemory, runtime: Option<u64>) -> Layout {
     let (major, minor, _) = python.version;
@@ -119,54 +85,29 @@ print('READY', flush=True)
 sys.stdin.read()
 ";
 
-#[test]
-fn threads_without_a_name_of_their_own_have_the_kernels() {
-    for python in pythons() {
-        if python.version < (3, 6, 0) {
-            continue;
-        }
-        let mut child = Command::new(&python.command[0])
-            .args(&python.command[1..])
-            .args(["-c", KERNEL_NAMES])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", python.label));
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("a pipe");
-        BufReader::new(stdout).read_line(&mut line).expect("a line");
-        assert_eq!(line, "READY\n", "{}", python.label);
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.rsamp");
-        let mut command = Command::new(cargo_bin!("rsamp"));
-        let command = command.args(["attach", "-q", "-d", "0.3", "-o"]).arg(&path);
-        let status = command.arg("--pid").arg(child.id().to_string()).status();
-        drop(child.stdin.take());
-        assert!(child.wait().expect("an end").success(), "{}", python.label);
-        assert!(status.expect("rsamp runs").success(), "{}", python.label);
-        let profile = profile_of(&path);
-        let names = profile.threads().iter();
-        let names: BTreeSet<String> = names.filter_map(|thread| thread.name.clone()).collect();
-        let numbers = names.iter().filter(|name| name.starts_with("Thread-"));
-        assert_eq!(numbers.count(), 1, "{}: {names:?}", python.label);
-        for name in ["MainThread", "decoder-0", "io-pool", "loader"] {
-            assert!(
-                names.contains(name),
-                "{}: no {name}: {names:?}",
-                python.label
-            );
-        }
+fn threads_without_a_name_of_their_own_have_the_kernels(python: &Python) {
+    let program = run_command(python.interpreter().args(["-c", KERNEL_NAMES]));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.rsamp");
+    let mut command = Command::new(cargo_bin!("rsamp"));
+    let command = command.args(["attach", "-q", "-d", "0.3", "-o"]).arg(&path);
+    let status = command.arg("--pid").arg(program.pid().to_string()).status();
+    assert!(status.expect("rsamp runs").success(), "{}", python.label);
+    let profile = read(&path).expect("a recording").profile;
+    let names = profile.threads().iter();
+    let names: BTreeSet<String> = names.filter_map(|thread| thread.name.clone()).collect();
+    let numbers = names.iter().filter(|name| name.starts_with("Thread-"));
+    assert_eq!(numbers.count(), 1, "{}: {names:?}", python.label);
+    for name in ["MainThread", "decoder-0", "io-pool", "loader"] {
+        assert!(
+            names.contains(name),
+            "{}: no {name}: {names:?}",
+            python.label
+        );
     }
 }
 
-fn profile_of(path: &Path) -> Profile {
-    let mut reader = Reader::new(File::open(path).expect("a recording")).expect("a header");
-    let mut profile = Profile::default();
-    reader
-        .read(&mut |event| profile.apply(event))
-        .expect("read");
-    profile
-}
+test_on_each!(threads_without_a_name_of_their_own_have_the_kernels);
 
 /// Functions that are made one after the other by `code.replace`, each at the address of one before: their names have
 /// no hash, and differ in the middle. The second argument says whether the qualified name stays as it was.
@@ -184,27 +125,23 @@ for number in range(8):
     made(time.perf_counter() + 0.3)
 ";
 
-#[test]
-fn functions_with_names_that_the_program_gave_stay_apart() {
-    for python in pythons() {
-        if python.version < (3, 8, 0) {
-            continue;
-        }
-        for which in ["both", "name"] {
-            let folder = tempfile::tempdir().expect("a folder");
-            let path = folder.path().join("a.rsamp");
-            let mut command = Command::new(cargo_bin!("rsamp"));
-            let command = command
-                .args(["record", "-q", "-r", "1000", "-o"])
-                .arg(&path);
-            let command = command.arg("--").args(&python.command);
-            let status = command.args(["-c", REPLACED, which]).status();
-            assert!(status.expect("rsamp runs").success(), "{}", python.label);
-            let profile = profile_of(&path);
-            let names = profile.frames().iter().map(|frame| frame.name.as_str());
-            let names: BTreeSet<&str> = names.filter(|name| name.starts_with("the step")).collect();
-            assert_eq!(names.len(), 8, "{} {which}: {names:?}", python.label);
-            assert!(profile.frames().iter().all(|frame| frame.name != "step"));
-        }
+fn functions_with_names_that_the_program_gave_stay_apart(python: &Python) {
+    for which in ["both", "name"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.rsamp");
+        let mut command = Command::new(cargo_bin!("rsamp"));
+        let command = command
+            .args(["record", "-q", "-r", "1000", "-o"])
+            .arg(&path);
+        let command = command.arg("--").args(&python.command);
+        let status = command.args(["-c", REPLACED, which]).status();
+        assert!(status.expect("rsamp runs").success(), "{}", python.label);
+        let profile = read(&path).expect("a recording").profile;
+        let names = profile.frames().iter().map(|frame| frame.name.as_str());
+        let names: BTreeSet<&str> = names.filter(|name| name.starts_with("the step")).collect();
+        assert_eq!(names.len(), 8, "{} {which}: {names:?}", python.label);
+        assert!(profile.frames().iter().all(|frame| frame.name != "step"));
     }
 }
+
+test_on!(functions_with_names_that_the_program_gave_stay_apart: v3_8 v3_9 v3_10 v3_11 v3_12 v3_13 v3_14 v3_15 system);

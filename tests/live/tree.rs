@@ -1,20 +1,19 @@
 //! Samples programs that start others in every way there is, and looks for each process in the profile.
 
-use std::fs::{self, File};
-
+use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
 use rsamp::profile::Profile;
 use rsamp::profile::event::{Process, ProcessId};
-use rsamp::recording::Reader;
 use rsamp::sampler::Ended;
 use tempfile::TempDir;
 
-use crate::life::{Recording, some};
-use crate::programs::{Standing, command, program, run_command, spawn};
-use crate::pythons::Python;
+use crate::life::Recording;
+use crate::support::programs::{Standing, command, program, run_command, spawn};
+use crate::support::pythons::Python;
+use crate::support::recordings::read;
 
 /// Nothing here takes longer, however busy the machine is.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -122,69 +121,65 @@ fn follow(python: &Python, way: &str) {
     check(&profile, parent_pid, child, &what);
 }
 
-#[test]
-fn a_child_is_followed_however_it_is_started() {
-    for python in some(&[6, 11, 13, 15]) {
-        for way in WAYS {
-            follow(&python, way);
-        }
+fn a_child_is_followed_however_it_is_started(python: &Python) {
+    for way in WAYS {
+        follow(python, way);
     }
 }
 
-#[test]
-fn a_child_is_followed_whatever_library_starts_it() {
-    for python in some(&[8, 11, 13]) {
-        for way in MORE_WAYS {
-            // `os.posix_spawn` came with 3.8.
-            follow(&python, way);
-        }
+test_on!(a_child_is_followed_however_it_is_started: v3_6 v3_11 v3_13 v3_15);
+
+fn a_child_is_followed_whatever_library_starts_it(python: &Python) {
+    for way in MORE_WAYS {
+        // `os.posix_spawn` came with 3.8.
+        follow(python, way);
     }
 }
 
-#[test]
-fn children_that_are_there_already_are_sampled_too() {
-    for python in some(&[9, 12]) {
-        for way in ["fork_twice", "shell"] {
-            let tree = Tree::new(&python, way);
-            let mut command = tree.command(&python, way);
-            let mut parent = spawn(command.arg("--first"));
-            let lines = || {
-                let line = parent.line();
-                if line == "READY\n" {
-                    parent.line()
-                } else {
-                    line
-                }
-            };
-            let (pid, child) = told(lines);
-            let recording = Recording::of_tree(pid, 500.0);
-            recording.wait_until(way, |profile| are_both_seen(profile, pid, child));
-            tree.end();
-            let (_, profile) = recording.end();
-            check(&profile, pid, child, way);
-        }
-    }
-}
+test_on!(a_child_is_followed_whatever_library_starts_it: v3_8 v3_11 v3_13);
 
-/// From 3.10 on `subprocess` starts a child with vfork, which has its parent's memory until it execs.
-#[test]
-fn a_child_that_is_not_python_is_counted() {
-    for python in some(&[9, 12]) {
-        let tree = Tree::new(&python, "not_python");
-        let mut parent = run_command(&mut tree.command(&python, "not_python"));
-        let recording = Recording::of_tree(parent.pid(), 500.0);
-        parent.send("go\n");
-        let (pid, child) = told(|| parent.line());
-        recording.wait_until("the parent", |profile| {
-            samples(profile, pid, "in_parent") > 20
-        });
+fn children_that_are_there_already_are_sampled_too(python: &Python) {
+    for way in ["fork_twice", "shell"] {
+        let tree = Tree::new(python, way);
+        let mut command = tree.command(python, way);
+        let mut parent = spawn(command.arg("--first"));
+        let lines = || {
+            let line = parent.line();
+            if line == "READY\n" {
+                parent.line()
+            } else {
+                line
+            }
+        };
+        let (pid, child) = told(lines);
+        let recording = Recording::of_tree(pid, 500.0);
+        recording.wait_until(way, |profile| are_both_seen(profile, pid, child));
         tree.end();
         let (_, profile) = recording.end();
-        assert_eq!(process(&profile, child), None, "{}", python.label);
-        assert_eq!(profile.processes().len(), 1);
-        assert_eq!(profile.skipped(), 1);
+        check(&profile, pid, child, way);
     }
 }
+
+test_on!(children_that_are_there_already_are_sampled_too: v3_9 v3_12);
+
+/// From 3.10 on `subprocess` starts a child with vfork, which has its parent's memory until it execs.
+fn a_child_that_is_not_python_is_counted(python: &Python) {
+    let tree = Tree::new(python, "not_python");
+    let mut parent = run_command(&mut tree.command(python, "not_python"));
+    let recording = Recording::of_tree(parent.pid(), 500.0);
+    parent.send("go\n");
+    let (pid, child) = told(|| parent.line());
+    recording.wait_until("the parent", |profile| {
+        samples(profile, pid, "in_parent") > 20
+    });
+    tree.end();
+    let (_, profile) = recording.end();
+    assert_eq!(process(&profile, child), None, "{}", python.label);
+    assert_eq!(profile.processes().len(), 1);
+    assert_eq!(profile.skipped(), 1);
+}
+
+test_on!(a_child_that_is_not_python_is_counted: v3_9 v3_12);
 
 /// `rsamp record` of a command in a folder of its own.
 fn record(tree: &Tree, python: &Python, options: &[&str], words: &[&str]) -> Standing {
@@ -203,10 +198,7 @@ fn recorded(tree: &Tree) -> Option<Profile> {
     let pattern = folder.join("*.ranks/*/*.rsamp");
     let growing = glob::glob(pattern.to_str()?).ok()?.find_map(Result::ok);
     let path = growing.unwrap_or_else(|| folder.join("a.rsamp"));
-    let mut reader = Reader::new(File::open(path).ok()?).ok()?;
-    let mut profile = Profile::default();
-    reader.read(&mut |event| profile.apply(event)).ok()?;
-    Some(profile)
+    read(&path).map(|read| read.profile)
 }
 
 /// Waits until the recording is as wanted.
@@ -227,9 +219,7 @@ fn let_begin(rsamp: &mut Standing) {
     rsamp.send("go\n");
 }
 
-#[test]
-fn an_orphan_is_still_ours_and_outlives_the_program() {
-    let python = &some(&[11])[0];
+fn an_orphan_is_still_ours_and_outlives_the_program(python: &Python) {
     let tree = Tree::new(python, "orphan");
     let mut rsamp = record(&tree, python, &[], &[]);
     let_begin(&mut rsamp);
@@ -260,9 +250,9 @@ fn an_orphan_is_still_ours_and_outlives_the_program() {
     tree.end();
 }
 
-#[test]
-fn without_children_the_program_is_alone() {
-    let python = &some(&[11])[0];
+test_on!(an_orphan_is_still_ours_and_outlives_the_program: v3_11);
+
+fn without_children_the_program_is_alone(python: &Python) {
     let tree = Tree::new(python, "subprocess");
     let mut rsamp = record(&tree, python, &["--no-children"], &[]);
     let_begin(&mut rsamp);
@@ -276,9 +266,9 @@ fn without_children_the_program_is_alone() {
     assert_eq!(profile.skipped(), 0);
 }
 
-#[test]
-fn python_behind_other_programs_is_found() {
-    let python = &some(&[13])[0];
+test_on!(without_children_the_program_is_alone: v3_11);
+
+fn python_behind_other_programs_is_found(python: &Python) {
     for words in [
         &["env", "A=1"][..],
         &["nohup"],
@@ -301,3 +291,5 @@ fn python_behind_other_programs_is_found() {
         assert_eq!(profile.processes()[1].parent, Some(ProcessId(0)));
     }
 }
+
+test_on!(python_behind_other_programs_is_found: v3_13);

@@ -8,12 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
-use nix::unistd::Uid;
-use rsamp::profile::Profile;
-use rsamp::recording::Reader;
 
-use crate::programs::{Standing, command, run_command};
-use crate::pythons::{Python, pythons};
+use crate::support::programs::{Standing, command, run_command};
+use crate::support::pythons::{self, Python};
+use crate::support::recordings::read;
 
 /// Until then what is waited for is there, or the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,12 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long rsamp may take longer than `-d` says: its patience with source files, and what a busy machine needs.
 const MOST_LATE: Duration = Duration::from_secs(8);
 
+/// That of the system: another user's folders may be closed to the user that the programs become.
 fn python() -> Python {
-    assert!(Uid::effective().is_root(), "this test needs root");
-    let mut all = pythons().into_iter();
-    // That of the system: another user's folders may be closed to the user that the programs become.
-    let found = all.find(|python| python.command == ["/usr/bin/python3.11"]);
-    found.expect("RSAMP_PYTHONS lists /usr/bin/python3.11")
+    pythons::python("system")
 }
 
 /// A folder that everybody may look into.
@@ -50,20 +45,10 @@ fn source_file(folder: &Path, name: &str, mode: u32) -> PathBuf {
 
 /// The files of which there is text in a recording.
 fn sources(path: &Path) -> Vec<String> {
-    let mut reader = Reader::new(File::open(path).expect("opened")).expect("a recording");
-    let mut profile = Profile::default();
-    reader
-        .read(&mut |event| profile.apply(event))
-        .expect("read");
-    let names: Vec<_> = profile
-        .frames()
-        .iter()
-        .filter_map(|frame| frame.file.clone())
-        .collect();
-    let files = reader
-        .sources()
-        .iter()
-        .map(|source| source.file.to_string());
+    let read = read(path).expect("a recording");
+    let names = read.profile.frames().iter();
+    let names: Vec<_> = names.filter_map(|frame| frame.file.clone()).collect();
+    let files = read.sources.iter().map(|source| source.file.to_string());
     let mut files: Vec<String> = files.filter(|file| !file.ends_with("named.py")).collect();
     assert!(files.iter().all(|file| names.contains(file)));
     files.sort();
@@ -81,6 +66,14 @@ fn attach(program: &Standing, recording: &Path, options: &[&str]) -> Command {
     command
 }
 
+fn wait_until_recorded(recording: &Path) {
+    let start = Instant::now();
+    while !recording.exists() {
+        assert!(start.elapsed() < PATIENCE, "nothing is recorded");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Has `named.py` go on once it is being recorded, and returns the files of which there is text.
 fn recorded(uid: u32, files: &[&Path], folder: &Path) -> Vec<String> {
     let mut named = command(&python(), "named.py");
@@ -90,11 +83,7 @@ fn recorded(uid: u32, files: &[&Path], folder: &Path) -> Vec<String> {
     let mut rsamp = attach(&program, &recording, &[])
         .spawn()
         .expect("rsamp runs");
-    let start = Instant::now();
-    while !recording.exists() {
-        assert!(start.elapsed() < PATIENCE, "nothing is recorded");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_until_recorded(&recording);
     program.send("go\n");
     assert!(rsamp.wait().expect("waited").success());
     sources(&recording)
@@ -102,6 +91,7 @@ fn recorded(uid: u32, files: &[&Path], folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_file_that_the_program_may_not_read_is_not_read_for_it() {
+    needs!(root, system);
     let (folder, out) = (open_folder(), tempfile::tempdir().expect("a folder"));
     let closed = folder.path().join("closed");
     fs::create_dir(&closed).expect("made");
@@ -141,12 +131,13 @@ fn a_file_that_the_program_may_not_read_is_not_read_for_it() {
 
 #[test]
 fn what_root_read_of_another_users_process_is_for_root() {
+    needs!(root, system);
     let folder = open_folder();
     let mut named = Command::new("setpriv");
     named.args(["--reuid=12345", "--regid=12345", "--clear-groups"]);
     let python = python();
     let script = folder.path().join("named.py");
-    fs::copy(crate::programs::program("named.py"), &script).expect("copied");
+    fs::copy(crate::support::programs::program("named.py"), &script).expect("copied");
     named.args(&python.command).arg(script).args(["0", "/x.py"]);
     let program = run_command(&mut named);
     for file in ["a.rsamp", "a.svg"] {
@@ -175,11 +166,7 @@ fn check_private(program: &mut Standing, is_private: bool, begin: impl FnOnce(&m
     let mut rsamp = attach(program, &recording, &["-d", "1", "-o", graph_option])
         .spawn()
         .expect("rsamp runs");
-    let start = Instant::now();
-    while !recording.exists() {
-        assert!(start.elapsed() < PATIENCE, "nothing is recorded");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_until_recorded(&recording);
     let meanwhile = mode(&recording);
     begin(program);
     assert!(rsamp.wait().expect("waited").success());
@@ -200,6 +187,7 @@ fn umask() -> u32 {
 
 #[test]
 fn files_about_a_program_that_becomes_another_users_are_for_root() {
+    needs!(root, system);
     for (uid, is_private) in [("0", false), ("12345", true)] {
         let mut named = command(&python(), "named.py");
         let mut program = run_command(named.args([uid, "/x.py"]));
@@ -209,6 +197,7 @@ fn files_about_a_program_that_becomes_another_users_are_for_root() {
 
 #[test]
 fn files_about_a_program_with_a_child_of_another_user_are_for_root() {
+    needs!(root, system);
     for (uid, is_private) in [("0", false), ("12345", true)] {
         let mut program = run_command(command(&python(), "other_user.py").arg(uid));
         check_private(&mut program, is_private, |_| {});
@@ -246,6 +235,7 @@ impl Drop for Mounted<'_> {
 
 #[test]
 fn a_file_system_that_stalls_holds_up_neither_rsamp_nor_its_other_files() {
+    needs!(root, system);
     let python = python();
     let (folder, mount) = (open_folder(), open_folder());
     let mounted = Mounted::new(mount.path(), &[]);
@@ -315,6 +305,7 @@ fn check_that_it_is_read(program: &Standing) {
 
 #[test]
 fn a_library_on_a_file_system_that_stalls_is_not_waited_for() {
+    needs!(root, system);
     let (folder, mount) = (open_folder(), open_folder());
     let library = folder.path().join("library");
     // As large as an interpreter, and named like one: it is the first that is looked into.
@@ -330,12 +321,13 @@ fn a_library_on_a_file_system_that_stalls_is_not_waited_for() {
 
 #[test]
 fn an_interpreter_on_a_file_system_that_stalls_is_found_in_memory() {
+    needs!(root, system);
     let mount = open_folder();
     let python = python();
     let mut mounted = Mounted::new(mount.path(), &[&python.command[0], "python3.11"]);
     let mut mapping = Command::new(mount.path().join("python3.11"));
     mapping.env("PYTHONHOME", "/usr");
-    mapping.arg(crate::programs::program("mapping.py"));
+    mapping.arg(crate::support::programs::program("mapping.py"));
     let program = run_command(&mut mapping);
     check_that_it_is_read(&program);
     mounted.stall();

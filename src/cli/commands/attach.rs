@@ -8,13 +8,13 @@ use crate::cli::commands;
 use crate::cli::errors::exit_code;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::terminal::progress::ProgressLine;
-use crate::cli::terminal::streams;
+use crate::cli::terminal::{streams, summary};
 use crate::process::Process;
 use crate::run::outputs::Plan;
 use crate::run::pipeline::{Recording, START_TIMEOUT};
 use crate::run::request::Attach;
 use crate::run::{caller, program_name};
-use crate::sampler::{Progress, Stop};
+use crate::sampler::{Progress, StopRequest};
 
 /// Profiles the process.
 ///
@@ -41,7 +41,7 @@ pub fn run(request: &Attach) -> Result<u8> {
         shown: request.outputs.shown.clone(),
         start_timeout: Some(START_TIMEOUT),
     };
-    let stop = Stop::default();
+    let stop = StopRequest::default();
     interrupts
         .turn_into(stop.clone())
         .context("watch for Ctrl-C")?;
@@ -54,11 +54,10 @@ pub fn run(request: &Attach) -> Result<u8> {
         line.clear();
     }
     let recorded = recorded?;
-    if !request.quiet {
-        streams::say(
-            crate::cli::terminal::summary::text(&recorded, &format!("process {}", request.pid))
-                .trim_end(),
-        );
+    if !request.saying.quiet {
+        let subject = format!("process {}", request.pid);
+        let text = summary::text(&recorded, &subject, None, &request.saying);
+        streams::say(text.trim_end());
     }
     let is_whole = commands::say_errors(&recorded.outcomes);
     Ok(if is_whole {

@@ -13,16 +13,15 @@ use crate::cli::commands;
 use crate::cli::errors::exit_code;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::terminal::{streams, summary};
-use crate::export::text::summary;
-use crate::export::{Meta, SummaryOptions};
+use crate::export::Meta;
 use crate::process::Pid;
-use crate::profile::Profile;
 use crate::run::inputs::{self, Trouble};
 use crate::run::merge::{Merged, common_header, merge};
-use crate::run::outputs::{Outcome, Plan};
+use crate::run::outputs::Plan;
+use crate::run::pipeline::{Recorded, Sampled};
 use crate::run::request::{AttachJob, Extras, Sampling};
 use crate::run::{headlines, job};
-use crate::sampler::{Bounds, Children, Rate, Stop, StopPolicy};
+use crate::sampler::{Bounds, Children, Rate, StopPolicy, StopRequest};
 
 /// Files are named after what was attached to: `job-4242.svg`.
 const NAME: &str = "job";
@@ -37,7 +36,7 @@ pub fn run(request: &AttachJob) -> Result<u8> {
     let plan = Plan::check(&request.outputs, NAME, Some(number))?;
     // Whose job it is was not asked: what root reads is for root.
     let mut plan = plan.private(geteuid().is_root());
-    let stop = Stop::default();
+    let stop = StopRequest::default();
     interrupts
         .turn_into(stop.clone())
         .context("watch for Ctrl-C")?;
@@ -58,41 +57,20 @@ pub fn run(request: &AttachJob) -> Result<u8> {
         return commands::fail_job(gathered.errors());
     }
     let mut trouble = Trouble::default();
-    let mut inputs = inputs::open(paths, &mut trouble)?;
-    let header = common_header(&inputs);
-    let Merged {
-        profile,
-        recordings,
-    } = merge(
-        &mut inputs,
-        &header,
-        &mut plan,
-        number,
-        &request.outputs.shown,
-        &mut trouble,
-    );
-    let title = format!("job {}, {} Python processes", request.job, inputs.len());
-    let meta = Meta {
-        title: title.clone(),
-        drawing: request.outputs.drawing,
-        ..headlines::meta(&inputs, &profile, &request.outputs.shown.selection())
-    };
-    let outcomes = plan.write(&profile, &meta, number, || recordings);
-    if !request.quiet {
-        say(
-            &format!("{title} on {}", gathered.nodes()),
-            &profile,
-            &outcomes,
-        );
+    let recorded = merged(request, paths, &mut plan, number, &mut trouble)?;
+    if !request.saying.quiet {
+        let subject = format!("{} on {}", recorded.meta.title, gathered.nodes());
+        let text = summary::text(&recorded, &subject, None, &request.saying);
+        streams::say(text.trim_end());
     }
-    let is_whole = commands::say_errors(&outcomes);
+    let is_whole = commands::say_errors(&recorded.outcomes);
     spool.end(is_whole);
-    let written = match is_whole {
-        true => exit_code::OK,
-        false => exit_code::OUTPUT_FAILED,
-    };
     let codes = [
-        written,
+        if is_whole {
+            exit_code::OK
+        } else {
+            exit_code::OUTPUT_FAILED
+        },
         commands::say_trouble(trouble),
         commands::say_job_errors(gathered.errors()),
     ];
@@ -100,15 +78,40 @@ pub fn run(request: &AttachJob) -> Result<u8> {
     Ok(failed.unwrap_or(exit_code::OK))
 }
 
-/// Says what was found and written.
-fn say(head: &str, profile: &Profile, outcomes: &[Outcome]) {
-    let mut text = format!("\nrsamp: {head}\n");
-    text.push_str(&summary(profile, &SummaryOptions::default()));
-    text.push('\n');
-    let saved = outcomes.iter();
-    let saved = saved.filter_map(|outcome| Some((outcome.kind, outcome.saved.as_ref()?)));
-    text.extend(saved.map(|(kind, saved)| summary::wrote(kind, saved)));
-    streams::say(text.trim_end());
+/// Makes one profile of the recordings of the processes, and writes its files.
+fn merged(
+    request: &AttachJob,
+    paths: Vec<PathBuf>,
+    plan: &mut Plan,
+    number: Pid,
+    trouble: &mut Trouble,
+) -> Result<Recorded, inputs::InputError> {
+    let mut inputs = inputs::open(paths, trouble)?;
+    let header = common_header(&inputs);
+    let Merged {
+        profile,
+        recordings,
+        sources,
+    } = merge(
+        &mut inputs,
+        &header,
+        plan,
+        number,
+        &request.outputs.shown,
+        trouble,
+    );
+    let meta = Meta {
+        title: format!("job {}, {} Python processes", request.job, inputs.len()),
+        drawing: request.outputs.drawing,
+        ..headlines::meta(&inputs, &profile, &request.outputs.shown.selection())
+    };
+    let outcomes = plan.write(&profile, &meta, number, || recordings);
+    Ok(Recorded {
+        sampled: Sampled::merged(profile, header.start_unix_ns),
+        outcomes,
+        meta,
+        sources,
+    })
 }
 
 /// What names the files in place of a PID: the first number of `4242_3`.

@@ -58,7 +58,7 @@ fn side(
     trouble: &mut Trouble,
 ) -> Result<(SampledProfile, Result<(), NothingLeft>)> {
     let mut inputs = inputs::open(inputs::expand(std::slice::from_ref(word))?, trouble)?;
-    let mut side = SampledProfile::new(selection.view);
+    let mut side = SampledProfile::new(selection.mode);
     let left = inputs::read_selected(&mut inputs, selection, trouble, &mut |event| {
         side.apply(event)
     });

@@ -10,7 +10,7 @@ use crate::cli::terminal::streams;
 use crate::export::dump::json;
 use crate::export::dump::ranks::{self, OfJob, Origin};
 use crate::run::job;
-use crate::sampler::Stop;
+use crate::sampler::StopRequest;
 
 /// Prints the stacks.
 ///
@@ -21,7 +21,7 @@ pub fn run(request: &request::DumpJob) -> Result<u8> {
     let gathered = job::gather(
         &request.job,
         &["dump".into()],
-        &Stop::default(),
+        &StopRequest::default(),
         &mut |node, told, bytes| {
             let origin = Origin {
                 step: told.step.clone(),

@@ -1,11 +1,9 @@
 //! Turns a command that starts a program on many ranks, or a job script, into one recording of all of them.
 
-use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::cli::commands;
 use crate::cli::ending::Ending;
@@ -13,14 +11,12 @@ use crate::cli::errors::exit_code;
 use crate::cli::errors::hints::Action;
 use crate::cli::terminal::streams::{self, Severity};
 use crate::cli::terminal::summary;
-use crate::launch::batch::{self, BatchError, Call, Script, Submission};
+use crate::launch::batch::{self, BatchError, Call, Submission};
 use crate::launch::scripts::{self, Called, ThisMachine};
-use crate::launch::{self, Launch, LauncherChoice, shims};
-use crate::process::{Change, Launched};
-use crate::run::gather::{self, Gathered, RanksDir};
-use crate::run::outputs::{Facts, Plan};
-use crate::run::program_name;
+use crate::launch::{self, Launch, LauncherChoice};
+use crate::run::gather::{self, Gathered};
 use crate::run::request::{Placement, Record};
+use crate::run::{header, launcher, program_name};
 
 /// Which way a command is profiled.
 #[derive(Debug)]
@@ -72,82 +68,9 @@ pub fn run_mode(request: &Record) -> Result<RunMode> {
 /// # Errors
 /// When it is not started.
 pub fn run_ranks(request: &Record, launch: &Launch) -> Result<Ending> {
-    let name = program_name(&request.command);
-    let plan = plan(request, &name)?;
-    let scratch = scratch(request, &name)?;
-    let first = request
-        .command
-        .get(launch.name_at())
-        .map(|word| word.to_string_lossy());
-    let launcher = first.as_deref().map(Path::new).and_then(Path::file_name);
-    let launcher = launcher.unwrap_or_default().to_string_lossy().into_owned();
-    let folder = gather::launch_folder(scratch.path(), &launcher).context(NO_SCRATCH)?;
-    let options = gather::own_words(&request.command);
-    let command = before_ranks(&request.command, launch, &options, &folder)?;
-    let launched = Launched::spawn(&command);
-    if launched.is_err() {
-        let _ = fs::remove_dir_all(scratch.path());
-    }
-    let mut launched = launched?;
-    let pid = launched.pid();
-    let header = gather::header(request);
-    let code = launched
-        .wait(|_| ())
-        .context("wait for the launcher")?
-        .shell_code();
-    let gathered = gather::gather(request, &scratch, plan, header, pid);
-    Ok(Ending::after(&launched, tell(request, gathered, code)))
-}
-
-const NO_SCRATCH: &str = "make a folder for the recordings of the ranks";
-
-fn plan(request: &Record, name: &str) -> Result<Plan> {
-    let name = format!("{name}{}", Facts::own().suffix());
-    Ok(Plan::check(&request.outputs, &name, None)?)
-}
-
-fn scratch(request: &Record, name: &str) -> Result<RanksDir> {
-    RanksDir::create(&request.outputs, name).context(NO_SCRATCH)
-}
-
-/// The launcher's command with rsamp before each program. `options` are those of `rsamp record`.
-///
-/// # Errors
-/// When rsamp does not know where it is itself.
-pub fn before_ranks(
-    command: &[OsString],
-    launch: &Launch,
-    options: &[OsString],
-    folder: &Path,
-) -> Result<Vec<OsString>> {
-    let rsamp = own_path()?;
-    let python = match launch.python(command) {
-        Some(python) => python.to_owned(),
-        None => python_of(command.get(launch.name_at())),
-    };
-    let prefix = launch::prefix(&rsamp, options, folder);
-    Ok(launch.insert(command, &prefix, &python))
-}
-
-/// Where this program is, on every node that has it in the same place.
-fn own_path() -> Result<PathBuf> {
-    std::env::current_exe().context("find out where rsamp itself is")
-}
-
-/// The interpreter with which torchrun runs scripts: that of its own first line.
-fn python_of(torchrun: Option<&OsString>) -> OsString {
-    let named = std::env::var_os("PYTHON_EXEC");
-    let head = || crate::launch::programs::head(&torchrun?.to_string_lossy());
-    let of_head = || {
-        let head = head()?;
-        let line = head
-            .strip_prefix(b"#!")?
-            .split(|byte| *byte == b'\n')
-            .next()?;
-        let line = String::from_utf8_lossy(line);
-        Some(OsString::from(line.split_whitespace().next()?))
-    };
-    named.or_else(of_head).unwrap_or_else(|| "python3".into())
+    let ran = launcher::run_ranks(request, launch)?;
+    let code = report(request, ran.gathered, ran.code);
+    Ok(Ending::after(&ran.launched, code))
 }
 
 /// Runs a script with links to rsamp in the place of the launchers.
@@ -156,14 +79,14 @@ fn python_of(torchrun: Option<&OsString>) -> OsString {
 /// When it is not started.
 pub fn run_script(request: &Record, line: Option<usize>, called: &Called) -> Result<Ending> {
     let name = match line {
-        Some(_) => job_name(),
+        Some(_) => launcher::job_name(),
         None => program_name(&request.command),
     };
-    let plan = plan(request, &name)?;
-    let scratch = scratch(request, &name)?;
-    let prepared = prepare(request, &scratch, (line, called), &name);
+    let plan = launcher::plan(request, &name)?;
+    let scratch = launcher::scratch(request, &name)?;
+    let prepared = launcher::prepare(request, &scratch, (line, called), &name);
     let ran = prepared.and_then(|(command, changes, own)| {
-        commands::record::gathered(
+        commands::record::record_into(
             &Record {
                 command,
                 ..request.clone()
@@ -179,12 +102,12 @@ pub fn run_script(request: &Record, line: Option<usize>, called: &Called) -> Res
             return Err(error);
         }
     };
-    if !request.quiet {
+    if !request.saying.quiet {
         warn_of_unseen(request, scratch.path(), called);
     }
     let header = gather::header(request);
     let gathered = gather::gather(request, &scratch, plan, header, pid);
-    Ok(Ending::after(&launched, tell(request, gathered, code)))
+    Ok(Ending::after(&launched, report(request, gathered, code)))
 }
 
 /// Says that ranks which the program starts by itself are not recorded.
@@ -244,56 +167,14 @@ fn warn_of_paths(request: &Record, called: &Called) {
     }
 }
 
-/// The command, what to change in its environment, and the folder of its own recording.
-fn prepare(
-    request: &Record,
-    scratch: &RanksDir,
-    (line, called): (Option<usize>, &Called),
-    name: &str,
-) -> Result<(Vec<OsString>, Vec<Change>, PathBuf)> {
-    let options = gather::own_words(&request.command);
-    let changes =
-        shims::install(scratch.path(), &own_path()?, &options, called).context(NO_SCRATCH)?;
-    let own = scratch.own().context(NO_SCRATCH)?;
-    let mut command = request.command.clone();
-    if let Some(line) = line {
-        put_script(&mut command, line, &scratch.path().join(name))?;
-    }
-    Ok((command, changes, own))
-}
-
-/// Makes a file of the job script, and names it in the command.
-fn put_script(command: &mut [OsString], line: usize, file: &Path) -> Result<()> {
-    // The interpreter and its argument come before it.
-    for word in command.iter_mut().skip(1).take(2) {
-        let Ok(text) = fs::read(&*word) else { continue };
-        let script = batch::old_script(&text, line).with_context(|| {
-            format!(
-                "find the job script in line {line} of {}",
-                word.to_string_lossy()
-            )
-        })?;
-        fs::write(file, script).with_context(|| format!("write the job script to {file:?}"))?;
-        *word = file.into();
-        return Ok(());
-    }
-    anyhow::bail!("read the job script: the command names none")
-}
-
-/// The script's name, for files named after it: the job's, which is the script's if the user gave no other.
-fn job_name() -> String {
-    let name = std::env::var_os("SLURM_JOB_NAME").unwrap_or_default();
-    program_name(&["sh".into(), name])
-}
-
 /// Submits the script, so that it runs under rsamp on the node.
 ///
 /// # Errors
 /// When `sbatch` is not started.
 pub fn submit(request: &Record, submission: &Submission) -> Result<Ending> {
-    let (name, script) = read_script(&submission.script)?;
-    let options = gather::own_words(&request.command);
-    let rsamp = own_path()?;
+    let (name, script) = launcher::read_script(&submission.script)?;
+    let options = header::options_before(&request.command);
+    let rsamp = launcher::own_path()?;
     let call = Call {
         rsamp: &rsamp,
         options: &options,
@@ -315,43 +196,12 @@ pub fn submit(request: &Record, submission: &Submission) -> Result<Ending> {
             script
         }
     };
-    // Slurm calls the job after the file, unless it has a name.
-    let folder = RanksDir::create(&request.outputs, "rsamp-submit").context(NO_SCRATCH)?;
-    let file = folder.path().join(name);
-    let submitted = fs::write(&file, script)
-        .context("write the job script")
-        .and_then(|()| {
-            let mut command = submission.before.clone();
-            command.push(file.into_os_string());
-            command.extend(submission.arguments.iter().cloned());
-            let mut launched = Launched::spawn(&command)?;
-            let end = launched.wait(|_| ()).context("wait for sbatch")?;
-            Ok(Ending::after(&launched, end.shell_code()))
-        });
-    let _ = fs::remove_dir_all(folder.path());
-    submitted
-}
-
-/// The name that Slurm gives a job with this script, and its text.
-fn read_script(script: &Script) -> Result<(OsString, Vec<u8>)> {
-    match script {
-        Script::File(path) => {
-            let name = Path::new(path).file_name().unwrap_or(OsStr::new("job"));
-            let text = fs::read(path).with_context(|| format!("read the job script {path:?}"))?;
-            Ok((name.to_owned(), text))
-        }
-        Script::Stdin => {
-            let mut text = Vec::new();
-            let read = io::stdin().lock().read_to_end(&mut text);
-            read.context("read the job script from standard input")?;
-            Ok(("sbatch".into(), text))
-        }
-        Script::Wrap(command) => Ok(("wrap".into(), batch::wrapped(command))),
-    }
+    let (code, launched) = launcher::submit(&request.outputs, submission, &name, &script)?;
+    Ok(Ending::after(&launched, code))
 }
 
 /// Says what came of the recordings, once the launcher has ended with `code`, and chooses the exit code.
-fn tell(request: &Record, gathered: Gathered, code: u8) -> u8 {
+fn report(request: &Record, gathered: Gathered, code: u8) -> u8 {
     let Gathered {
         recorded,
         trouble,
@@ -360,8 +210,10 @@ fn tell(request: &Record, gathered: Gathered, code: u8) -> u8 {
         notes,
         kept,
     } = gathered;
-    if let Some(recorded) = recorded.as_ref().filter(|_| !request.quiet) {
-        streams::say(summary::text(recorded, "the program").trim_end());
+    if let Some(recorded) = recorded.as_ref().filter(|_| !request.saying.quiet) {
+        let subject = summary::subject(&request.command);
+        let text = summary::text(recorded, &subject, Some(code), &request.saying);
+        streams::say(text.trim_end());
     }
     let doing = Action::Record(request.command.clone());
     let what = match &recorded {
@@ -370,7 +222,7 @@ fn tell(request: &Record, gathered: Gathered, code: u8) -> u8 {
     };
     if let Some(reason) = notes
         .first()
-        .filter(|_| recorded.is_none() || !request.quiet)
+        .filter(|_| recorded.is_none() || !request.saying.quiet)
     {
         let more = match notes.len() - 1 {
             0 => String::new(),

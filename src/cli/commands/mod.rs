@@ -22,8 +22,10 @@ pub mod on_node;
 
 pub mod completions;
 
-use crate::cli::errors::exit_code;
+pub mod help;
+
 use crate::cli::errors::hints::Action;
+use crate::cli::errors::{advice, exit_code};
 use crate::cli::terminal::streams::{self, Severity};
 use crate::cli::terminal::summary;
 use crate::export::words::escape::escaped;
@@ -58,7 +60,7 @@ fn say_trouble(trouble: Trouble) -> u8 {
         let error = anyhow::Error::new(error);
         streams::complain(Severity::Error, &error, &Action::Report);
         if code == exit_code::OK {
-            code = exit_code::of(&error);
+            code = advice::exit_code(&error);
         }
     }
     code
@@ -71,7 +73,7 @@ fn say_job_errors(errors: Vec<JobError>) -> u8 {
         let error = anyhow::Error::new(error);
         streams::complain(Severity::Error, &error, &Action::Job);
         if code == exit_code::OK {
-            code = exit_code::of(&error);
+            code = advice::exit_code(&error);
         }
     }
     code

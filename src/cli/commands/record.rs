@@ -1,46 +1,28 @@
 //! Turns a command into a running program, a profile of it, and its exit code.
 
-use std::any::Any;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
-use std::{fs, thread};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 
 use super::launch::{self, RunMode};
 use crate::cli::commands;
 use crate::cli::ending::Ending;
-use crate::cli::errors::exit_code;
 use crate::cli::errors::hints::Action;
+use crate::cli::errors::{advice, exit_code};
 use crate::cli::terminal::progress::ProgressLine;
 use crate::cli::terminal::streams::{self, Severity};
 use crate::cli::terminal::summary;
 use crate::launch::JobContext;
-use crate::process::{Change, Launched, Pid, Process, SpawnError, spawn};
+use crate::process::{Change, Launched, Pid, Process};
 use crate::profile::filter::Ranks;
 use crate::run::outputs::{Facts, Kind, Pattern, Plan};
-use crate::run::pipeline::{Recorded, Recording};
-use crate::run::request::{Files, Output, Outputs, Placement, Record, ShowProgress};
-use crate::run::{gather, program_name};
-use crate::sampler::{Children, Ended, Progress, SamplerError, Stop};
-
-/// The sampler sees the program's end by itself, within a tick or its longest wait, and knows best what it
-/// means. Past this time it is told to stop.
-const SEE_END: Duration = Duration::from_secs(5);
-
-/// What came of a program that ran.
-struct Ran {
-    recorded: Result<Recorded>,
-    /// The program's exit code.
-    code: u8,
-    /// The processes that it started and that run on.
-    left: Vec<Pid>,
-    /// As long as this lives, Ctrl-C and its like are the program's: they don't end rsamp while it writes.
-    launched: Launched,
-}
+use crate::run::pipeline::Recorded;
+use crate::run::request::{Files, Outputs, Placement, Record, Saying, ShowProgress};
+use crate::run::{gather, program, program_name};
+use crate::sampler::{Ended, SamplerError};
 
 /// Runs the program and profiles it. From its start on, the result is how it ended, whatever fails here.
 ///
@@ -50,7 +32,7 @@ pub fn run(request: &Record) -> Result<Ending> {
     let rank = JobContext::own().rank;
     let is_wanted = |rank| request.ranks.iter().any(|ranks| ranks.holds(rank));
     if !request.ranks.is_empty() && rank.is_some_and(|rank| !is_wanted(rank)) {
-        return Err(become_program(&request.command).into());
+        return Err(program::become_program(&request.command).into());
     }
     if runs_rsamp(&request.command) {
         let error = anyhow!(
@@ -58,7 +40,7 @@ pub fn run(request: &Record) -> Result<Ending> {
         );
         let doing = Action::Record(request.command.clone());
         streams::complain(Severity::Warning, &error, &doing);
-        return Err(become_program(&request.command).into());
+        return Err(program::become_program(&request.command).into());
     }
     match launch::run_mode(request)? {
         RunMode::Ranks(found) => return launch::run_ranks(request, &found),
@@ -74,7 +56,7 @@ pub fn run(request: &Record) -> Result<Ending> {
         streams::complain(Severity::Warning, &error, &Action::Report);
     }
     if let Placement::Rank(folder) = &request.placement {
-        let (code, _, launched) = gathered(request, folder, &[])?;
+        let (code, _, launched) = record_into(request, folder, &[])?;
         return Ok(Ending::after(&launched, code));
     }
     let name = program_name(&request.command);
@@ -87,14 +69,21 @@ pub fn run(request: &Record) -> Result<Ending> {
         outputs.files = Files::Default(vec![Kind::Recording]);
     }
     let plan = Plan::check(&outputs, &in_files, None)?;
-    let mut ran = record(request, name, plan, &[])?;
+    let mut line = None;
+    let mut ran = program::record(request, name, plan, &[], |pid, progress| {
+        let program = Some(pid);
+        line = ProgressLine::start(request.progress, Arc::clone(progress), program);
+    })?;
+    if let Some(line) = line {
+        line.clear();
+    }
     if let Ok(recorded) = &mut ran.recorded {
         // Told below, by their names.
         recorded.sampled.running = 0;
     }
-    let code = settle(request, ran.recorded, ran.code, &facts);
-    if !request.quiet {
-        tell_left(&ran.left);
+    let code = report(request, ran.recorded, ran.code, &facts);
+    if !request.saying.quiet {
+        warn_of_left(&ran.left);
     }
     Ok(Ending::after(&ran.launched, code))
 }
@@ -104,12 +93,6 @@ fn runs_rsamp(command: &[OsString]) -> bool {
     let (program, subcommand) = (command.first(), command.get(1));
     let name = program.map(Path::new).and_then(Path::file_name);
     name == Some(OsStr::new("rsamp")) && subcommand.is_some_and(|word| word == "record")
-}
-
-/// Has this process become the program, without rsamp; returns only when that fails.
-fn become_program(command: &[OsString]) -> SpawnError {
-    let program = command.first().map(Path::new).unwrap_or(Path::new(""));
-    spawn::replace(program, command, &[])
 }
 
 fn listed(ranks: &[Ranks]) -> String {
@@ -150,39 +133,22 @@ fn own_outputs(outputs: &Outputs, facts: &Facts) -> Result<Outputs> {
 ///
 /// # Errors
 /// When the program is not started.
-pub fn gathered(
+pub fn record_into(
     request: &Record,
     folder: &Path,
     changes: &[Change],
 ) -> Result<(u8, Pid, Launched)> {
-    let name = program_name(&request.command);
-    let mut file = gather::rank_file(folder);
-    let outputs = |file: &Path| Outputs {
-        files: Files::Named(vec![Output {
-            path: file.to_owned(),
-            kind: Kind::Recording,
-            pattern: None,
-        }]),
-        ..request.outputs.clone()
-    };
-    let plan = match Plan::check(&outputs(&file), &name, None) {
-        Ok(plan) => plan,
-        Err(error) => {
-            // A node that does not share the folder: the program runs, and nothing is lost.
-            file = gather::rank_file(&std::env::temp_dir());
-            let host = Facts::own().host;
-            let error = anyhow::Error::new(error)
-                .context(format!("the recording is left on {host}, as {file:?}"));
-            streams::complain(Severity::Warning, &error, &Action::Report);
-            Plan::check(&outputs(&file), &name, None)?
-        }
-    };
+    let (plan, file) = program::plan_in(request, folder)?;
     let quiet = Record {
         progress: ShowProgress::Never,
-        quiet: true,
+        saying: Saying {
+            quiet: true,
+            ..request.saying
+        },
         ..request.clone()
     };
-    let ran = record(&quiet, name, plan, changes)?;
+    let name = program_name(&request.command);
+    let ran = program::record(&quiet, name, plan, changes, |_, _| ())?;
     match ran.recorded {
         Ok(recorded) => {
             if let Some(error) = &recorded.sampled.too_short {
@@ -207,94 +173,36 @@ pub fn gathered(
     Ok((ran.code, ran.launched.pid(), ran.launched))
 }
 
-/// Runs the program, in an environment with these changes, and profiles it.
-fn record(request: &Record, name: String, plan: Plan, changes: &[Change]) -> Result<Ran> {
-    if request.sampling.children == Children::Adopted {
-        spawn::adopt_orphans();
-    }
-    let mut launched = Launched::spawn_with(&request.command, changes)?;
-    let pid = launched.pid();
-    let mut recording = Recording {
-        pid,
-        name,
-        command: request
-            .command
-            .iter()
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect(),
-        sampling: request.sampling,
-        bounds: request.bounds.clone(),
-        extras: request.extras.clone(),
-        drawing: request.outputs.drawing,
-        shown: request.outputs.shown.clone(),
-        start_timeout: None,
-        plan,
-    };
-    let stop = Stop::default();
-    let progress = Arc::new(Progress::default());
-    let line = ProgressLine::start(request.progress, Arc::clone(&progress), Some(pid));
-    let (tell, sampled) = mpsc::sync_channel(1);
-    let sampler = {
-        let stop = stop.clone();
-        thread::Builder::new()
-            .name("sampler".to_owned())
-            .spawn(move || {
-                let sampled = recording.sample(&stop, &progress);
-                let _ = tell.send(());
-                sampled.map(|sampled| recording.write(sampled))
-            })
-    };
-    let status = launched.wait(|_| ());
-    if sampled.recv_timeout(SEE_END) == Err(RecvTimeoutError::Timeout) {
-        stop.request();
-    }
-    let recorded = sampler
-        .context("start the sampling thread")
-        .and_then(|sampler| match sampler.join() {
-            Ok(recorded) => recorded.map_err(|error| anyhow::Error::new(own_program(error))),
-            Err(panic) => Err(anyhow!(
-                "the sampling failed: {}",
-                panic_text(panic.as_ref())
-            )),
-        });
-    if let Some(line) = line {
-        line.clear();
-    }
-    let code = status.context("wait for the program")?.shell_code();
-    // Now: a daemon takes a moment to become itself.
-    let left = launched.left_behind();
-    Ok(Ran {
-        recorded,
-        code,
-        left,
-        launched,
-    })
-}
-
 /// Says what came of the recording, once the program has ended with `code`, and chooses the exit code.
-fn settle(request: &Record, recorded: Result<Recorded>, code: u8, facts: &Facts) -> u8 {
+fn report(request: &Record, recorded: Result<Recorded>, code: u8, facts: &Facts) -> u8 {
     let mut recorded = match recorded {
         Ok(recorded) => recorded,
         Err(error) => {
-            let error = error.context("the program ran, but nothing was recorded");
             let severity = severity(&error);
+            let error = error.context(match severity {
+                Severity::Warning => without_python(&request.command, code),
+                Severity::Error => "the program ran, but nothing was recorded".to_owned(),
+            });
             let doing = Action::Record(request.command.clone());
             streams::complain(severity, &error, &doing);
             return match (code, severity) {
-                (exit_code::OK, Severity::Error) => exit_code::of(&error),
+                (exit_code::OK, Severity::Error) => advice::exit_code(&error),
                 _ => code,
             };
         }
     };
-    if recorded.sampled.ended == Ended::Stopped {
+    if recorded.sampled.ended == Ended::Requested {
         // Only the program's end stops the sampling here.
         recorded.sampled.ended = Ended::TargetEnded;
     }
-    if !request.quiet {
+    if !request.saying.quiet {
         let rank = facts.in_job.rank.filter(|_| facts.in_job.is_one_of_many());
         let text = match rank {
             Some(rank) => summary::of_rank(&recorded, rank, &facts.host),
-            None => summary::text(&recorded, "the program"),
+            None => {
+                let subject = summary::subject(&request.command);
+                summary::text(&recorded, &subject, Some(code), &request.saying)
+            }
         };
         streams::say(text.trim_end());
     }
@@ -307,7 +215,7 @@ fn settle(request: &Record, recorded: Result<Recorded>, code: u8, facts: &Facts)
 }
 
 /// Says what runs on, unrecorded, and how it would be recorded.
-fn tell_left(left: &[Pid]) {
+fn warn_of_left(left: &[Pid]) {
     let Some((runs, first)) = what_runs_on(left) else {
         return;
     };
@@ -332,12 +240,11 @@ fn what_runs_on(left: &[Pid]) -> Option<(String, Pid)> {
     Some((told, pid))
 }
 
-/// That there is no such process means that the program had ended before the first look at it.
-fn own_program(error: SamplerError) -> SamplerError {
-    match error {
-        SamplerError::NoSuchProcess(pid) => SamplerError::EndedEarly(pid),
-        other => other,
-    }
+/// `nothing was recorded: bash ended with exit code 3 before any Python ran`.
+fn without_python(command: &[OsString], code: u8) -> String {
+    let program = command.first().map(Path::new).and_then(Path::file_name);
+    let program = program.unwrap_or_default().to_string_lossy();
+    format!("nothing was recorded: {program} ended with exit code {code} before any Python ran")
 }
 
 /// To run something else than Python under `rsamp record` is no error: job scripts do. Nor is a program
@@ -358,12 +265,6 @@ fn severity(error: &anyhow::Error) -> Severity {
     } else {
         Severity::Error
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a bug in rsamp")
 }
 
 #[cfg(test)]

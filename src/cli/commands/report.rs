@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cli::errors::exit_code;
-use crate::cli::terminal::{overview, streams, summary, tables};
+use crate::cli::terminal::{overview, screen, streams, summary, tables};
 use crate::cli::{commands, request};
 use crate::export::Meta;
 use crate::process::Pid;
@@ -13,6 +13,7 @@ use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
 use crate::profile::diff::SampledProfile;
 use crate::profile::filter::{Folding, Selection};
+use crate::profile::memory;
 use crate::run::headlines;
 use crate::run::inputs::{self, Input, Trouble};
 use crate::run::merge::{Recordings, common_header};
@@ -41,12 +42,12 @@ pub fn run(request: &request::Report) -> Result<u8> {
         .map(|plan| Recordings::new(plan, Pid(0), &header));
     recordings = recordings.filter(|recordings| !recordings.is_empty());
     for input in &mut inputs {
-        input.wants_source = request.tables.is_any() || recordings.is_some();
+        input.wants_source = plan.is_none() || recordings.is_some();
     }
     let mut profile = empty_profile(request, plan.as_ref());
     // Intervals are made of how the times are spread, which takes longer to fold.
     let mut side = (request.tables.with_confidence)
-        .then(|| SampledProfile::folding_into(profile.clone(), request.selection.view));
+        .then(|| SampledProfile::folding_into(profile.clone(), request.selection.mode));
     let mut fold = |event| match &mut side {
         Some(side) => side.apply(event),
         None => profile.apply(event),
@@ -78,7 +79,11 @@ pub fn run(request: &request::Report) -> Result<u8> {
         streams::print(&text).context("write to standard output")?;
     } else if plan.is_none() {
         let selection = &request.selection;
-        let text = overview::text(&inputs, profile, selection, confidence.as_ref());
+        let screen = screen::of_stdout(request.colour);
+        let text = match request.full || confidence.is_some() {
+            true => overview::text(&inputs, profile, selection, confidence.as_ref()),
+            false => overview::first_screen(&inputs, profile, selection, &screen),
+        };
         streams::print(&text).context("write to standard output")?;
     }
     let is_written = plan.is_none_or(|plan| write(&plan, recordings, &inputs, profile, request));
@@ -92,7 +97,7 @@ pub fn run(request: &request::Report) -> Result<u8> {
 /// What the recordings are folded into.
 fn empty_profile(request: &request::Report, plan: Option<&Plan>) -> Profile {
     match plan {
-        _ if request.tables.memory.is_some() => Profile::with_timeline(),
+        _ if request.tables.memory.is_some() => Profile::with_timeline_of(memory::MAX_BYTES),
         Some(plan) => plan.empty_profile(),
         None => Profile::default(),
     }

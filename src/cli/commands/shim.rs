@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::cli::commands;
 use crate::cli::errors::exit_code;
 use crate::cli::errors::hints::Action;
 use crate::cli::terminal::streams::{self, Severity};
 use crate::launch::{self, LauncherChoice, shims};
 use crate::process::spawn;
-use crate::run::gather;
+use crate::run::{gather, launcher};
 
 /// Becomes the launcher; returns the exit code of a shell when there is none.
 #[must_use]
@@ -47,7 +46,7 @@ fn with_rsamp(words: &[OsString], launcher: &str, scratch: &Path) -> Result<Vec<
     let options = shims::options(scratch).context("read rsamp's options")?;
     let folder = gather::launch_folder(scratch, launcher)
         .with_context(|| format!("make a folder for recordings in {scratch:?}"))?;
-    commands::launch::before_ranks(words, &launch, &options, &folder)
+    launcher::before_ranks(words, &launch, &options, &folder)
 }
 
 fn become_launcher(program: &Path, words: &[OsString], scratch: Option<&Path>) -> u8 {

@@ -1,13 +1,14 @@
-//! Turns an error into what the user can do about it.
+//! Turns the errors of each room into what the user can do about them.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::cli::request::RequestError;
+use crate::export::words::escape::quoted;
 use crate::launch::{LaunchError, SlurmError};
 use crate::process::permission::Confinement;
 use crate::process::{Denied, Pid, ProcessError, SpawnError};
-use crate::profile::filter::NothingLeft;
 use crate::recording::ReadError;
 use crate::run::inputs::InputError;
 use crate::run::job::JobError;
@@ -44,38 +45,6 @@ pub enum Action {
     Report,
 }
 
-/// What the user can do about `error`, if anything; without `hint:` in front.
-///
-/// `rsamp` is how `sudo` finds this program, see [`sudo_name`].
-#[must_use]
-pub fn hint(error: &anyhow::Error, doing: &Action, rsamp: &str) -> Option<String> {
-    error.chain().find_map(|cause| {
-        if let Some(error) = cause.downcast_ref::<SamplerError>() {
-            sampler_hint(error, doing, rsamp)
-        } else if let Some(error) = cause.downcast_ref::<ProcessError>() {
-            process_hint(error, doing)
-        } else if let Some(error) = cause.downcast_ref::<SpawnError>() {
-            spawn_hint(error, doing)
-        } else if let Some(error) = cause.downcast_ref::<RequestError>() {
-            Some(request_hint(error, doing))
-        } else if let Some(error) = cause.downcast_ref::<OutputError>() {
-            output_hint(error)
-        } else if let Some(error) = cause.downcast_ref::<InputError>() {
-            input_hint(error)
-        } else if let Some(error) = cause.downcast_ref::<LaunchError>() {
-            Some(launch_hint(error))
-        } else if let Some(error) = cause.downcast_ref::<SlurmError>() {
-            slurm_hint(error, rsamp)
-        } else if let Some(error) = cause.downcast_ref::<JobError>() {
-            job_hint(error, rsamp)
-        } else if cause.is::<NothingLeft>() {
-            Some("without a filter, rsamp report shows what there is".to_owned())
-        } else {
-            None
-        }
-    })
-}
-
 /// How `sudo` finds the program at `exe`: by name in the folders it searches, else by its whole path.
 #[must_use]
 pub fn sudo_name(exe: Option<&Path>) -> String {
@@ -93,7 +62,7 @@ fn is_out_of_files(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(nix::libc::EMFILE)
 }
 
-fn sampler_hint(error: &SamplerError, doing: &Action, rsamp: &str) -> Option<String> {
+pub(super) fn of_sampler(error: &SamplerError, doing: &Action, rsamp: &str) -> Option<String> {
     if let Action::Record(command) = doing
         && let Some(submitter) = submitter(command)
     {
@@ -133,7 +102,7 @@ fn sampler_hint(error: &SamplerError, doing: &Action, rsamp: &str) -> Option<Str
     }
 }
 
-fn process_hint(error: &ProcessError, doing: &Action) -> Option<String> {
+pub(super) fn of_process(error: &ProcessError, doing: &Action) -> Option<String> {
     match (error, doing) {
         (ProcessError::NoSuchProcess(_), _) => Some(NO_SUCH_PROCESS.to_owned()),
         (ProcessError::NotAProcess(_, pid), Action::Dump(_)) => {
@@ -230,7 +199,7 @@ fn without_sudo(command: &[std::ffi::OsString]) -> String {
     words.join(" ")
 }
 
-fn spawn_hint(error: &SpawnError, doing: &Action) -> Option<String> {
+pub(super) fn of_spawn(error: &SpawnError, doing: &Action) -> Option<String> {
     let Action::Record(command) = doing else {
         return None;
     };
@@ -263,7 +232,7 @@ fn spawn_hint(error: &SpawnError, doing: &Action) -> Option<String> {
         .then(|| "on many systems it is called python3".to_owned())
 }
 
-fn launch_hint(error: &LaunchError) -> String {
+pub(super) fn of_launch(error: &LaunchError) -> String {
     let LaunchError::UnknownOption { launcher, .. } = error else {
         return "put rsamp record -- before the programs in the file, and run the launcher with --launcher none".to_owned();
     };
@@ -276,7 +245,7 @@ fn launch_hint(error: &LaunchError) -> String {
     )
 }
 
-fn request_hint(error: &RequestError, doing: &Action) -> String {
+pub(super) fn of_request(error: &RequestError, doing: &Action) -> String {
     match error {
         RequestError::RecordWithPid { pid } => {
             format!(
@@ -288,9 +257,6 @@ fn request_hint(error: &RequestError, doing: &Action) -> String {
         }
         RequestError::Name(_) => "write %% for the character %".to_owned(),
         RequestError::SameFileTwice(_) => "give each format its own file".to_owned(),
-        RequestError::NoVariable(name) if name.contains('=') => {
-            "give the name alone; the value is read from the program's environment".to_owned()
-        }
         _ => match doing {
             Action::Reading(subcommand) => format!("see rsamp {subcommand} --help"),
             _ => "see rsamp --help".to_owned(),
@@ -298,7 +264,7 @@ fn request_hint(error: &RequestError, doing: &Action) -> String {
     }
 }
 
-fn slurm_hint(error: &SlurmError, rsamp: &str) -> Option<String> {
+pub(super) fn of_slurm(error: &SlurmError, rsamp: &str) -> Option<String> {
     match error {
         SlurmError::NoSlurm { .. } => Some(
             "run rsamp where srun and scontrol are in PATH: on a login node of the cluster, or in the job; \
@@ -326,7 +292,7 @@ fn slurm_hint(error: &SlurmError, rsamp: &str) -> Option<String> {
     }
 }
 
-fn job_hint(error: &JobError, rsamp: &str) -> Option<String> {
+pub(super) fn of_job(error: &JobError, rsamp: &str) -> Option<String> {
     match error {
         JobError::Missing { said, .. } if said.contains("execve") => Some(format!(
             "rsamp must have the same path on all nodes: copy it to a folder that they share, such as your home, \
@@ -339,10 +305,20 @@ fn job_hint(error: &JobError, rsamp: &str) -> Option<String> {
     }
 }
 
-fn output_hint(error: &OutputError) -> Option<String> {
+pub(super) fn of_output(error: &OutputError) -> Option<String> {
     match error {
-        OutputError::Exists(_) => Some("--force overwrites it, -o FILE names another".to_owned()),
         OutputError::Protected(_) => Some("--force replaces it, -o FILE names another".to_owned()),
+        OutputError::Refused { path, source } if source.kind() == ErrorKind::NotFound => {
+            let folder = path.parent()?.to_string_lossy();
+            Some(format!(
+                "make the folder first: mkdir -p {}",
+                quoted(&folder)
+            ))
+        }
+        OutputError::Terminal(kind) => Some(format!(
+            "name a file with -o FILE.{ending}, or send it on: … | cat > FILE.{ending}",
+            ending = kind.ending()
+        )),
         OutputError::Refused { .. } | OutputError::Foreign(_) => {
             Some("name a file in another folder with -o FILE".to_owned())
         }
@@ -354,7 +330,7 @@ fn output_hint(error: &OutputError) -> Option<String> {
     }
 }
 
-fn input_hint(error: &InputError) -> Option<String> {
+pub(super) fn of_input(error: &InputError) -> Option<String> {
     match error {
         InputError::NoMatch(_) => Some("rsamp record writes NAME-PID.rsamp".to_owned()),
         InputError::SameTwice { .. } => Some("name each recording once".to_owned()),
@@ -375,6 +351,7 @@ fn input_hint(error: &InputError) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::errors::advice::hint;
 
     const PID: Pid = Pid(4242);
 
@@ -538,10 +515,7 @@ mod tests {
                 },
                 "rsamp record -- python x.py",
             ),
-            (
-                RequestError::BadRate("0".to_owned()),
-                "see rsamp record --help",
-            ),
+            (RequestError::NoCommand, "see rsamp record --help"),
             (RequestError::SameFileTwice("a".into()), "its own file"),
         ];
         for (error, expected) in table {

@@ -3,7 +3,7 @@
 use super::error::RequestError;
 use super::outputs::outputs;
 use super::sampling::{bounds, extras, sampling};
-use crate::cli::args::{AttachArgs, TargetArgs};
+use crate::cli::args::{self, AttachArgs, TargetArgs};
 use crate::process::Pid;
 use crate::run::request::{Attach, ShowProgress};
 use crate::sampler::Children;
@@ -15,24 +15,24 @@ use crate::sampler::Children;
 pub fn attach(args: &AttachArgs) -> Result<Attach, RequestError> {
     Ok(Attach {
         pid: target("attach", &args.target)?,
-        sampling: sampling(&args.sampling, Children::Followed)?,
-        bounds: bounds(&args.sampling)?,
+        sampling: sampling(&args.sampling, Children::Followed),
+        bounds: bounds(&args.sampling),
         outputs: outputs(&args.sampling)?,
-        extras: extras(&args.sampling)?,
+        extras: extras(&args.sampling),
         progress: if args.sampling.quiet {
             ShowProgress::Never
         } else {
             ShowProgress::AnyTerminal
         },
-        quiet: args.sampling.quiet,
+        saying: args.sampling.saying(),
     })
 }
 
 pub(super) fn target(subcommand: &'static str, args: &TargetArgs) -> Result<Pid, RequestError> {
-    let (pid, surplus) = match (&args.pid, args.words.as_slice()) {
-        (Some(pid), words) => (pid.clone(), words),
-        (None, [pid, words @ ..]) => (pid.to_string_lossy().into_owned(), words),
-        (None, []) => return Err(RequestError::InvalidPid(String::new())),
+    let (pid, surplus) = match (args.pid, args.words.as_slice()) {
+        (Some(pid), words) => (Ok(pid), words),
+        (None, [pid, words @ ..]) => (args::pid(&pid.to_string_lossy()), words),
+        (None, []) => return Err(RequestError::NoPid { subcommand }),
     };
     if !surplus.is_empty() {
         let words: Vec<_> = surplus.iter().map(|word| word.to_string_lossy()).collect();
@@ -41,8 +41,5 @@ pub(super) fn target(subcommand: &'static str, args: &TargetArgs) -> Result<Pid,
             words: words.join(" "),
         });
     }
-    match pid.parse::<i32>() {
-        Ok(number) if number > 0 => Ok(Pid(number)),
-        _ => Err(RequestError::InvalidPid(pid)),
-    }
+    pid.map_err(|_| RequestError::InvalidPid(args.words[0].to_string_lossy().into_owned()))
 }

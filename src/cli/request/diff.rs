@@ -33,8 +33,7 @@ pub struct Diff {
 /// # Errors
 /// When it cannot be carried out.
 pub fn diff(args: &DiffArgs) -> Result<Diff, RequestError> {
-    let named = args.format.as_deref().map(DiffFormat::from_name);
-    let named = named.transpose().map_err(RequestError::DiffFormat)?;
+    let named = args.format;
     let mut outputs: Vec<(PathBuf, DiffFormat)> = Vec::new();
     for path in &args.output {
         if outputs.iter().any(|(other, _)| other == path) {

@@ -47,28 +47,24 @@ pub fn attach_job(args: &AttachArgs) -> Result<Option<AttachJob>, RequestError> 
         return Ok(None);
     };
     Ok(Some(AttachJob {
-        job: job.parse()?,
+        job: job.clone(),
         // Each process of the job is attached to by itself.
-        sampling: sampling(&args.sampling, Children::Followed)?,
-        bounds: bounds(&args.sampling)?,
+        sampling: sampling(&args.sampling, Children::Followed),
+        bounds: bounds(&args.sampling),
         outputs: outputs(&args.sampling)?,
-        extras: extras(&args.sampling)?,
-        quiet: args.sampling.quiet,
+        extras: extras(&args.sampling),
+        saying: args.sampling.saying(),
     }))
 }
 
 /// Builds what `rsamp dump --job` asks for; `None` without `--job`.
-///
-/// # Errors
-/// When it cannot be carried out.
-pub fn dump_job(args: &DumpArgs) -> Result<Option<DumpJob>, RequestError> {
-    let Some(job) = &args.target.job else {
-        return Ok(None);
-    };
-    Ok(Some(DumpJob {
-        job: job.parse()?,
+#[must_use]
+pub fn dump_job(args: &DumpArgs) -> Option<DumpJob> {
+    let job = args.target.job.as_ref()?;
+    Some(DumpJob {
+        job: job.clone(),
         form: form(args),
-    }))
+    })
 }
 
 /// Builds what another rsamp asks of this one.

@@ -10,8 +10,7 @@ use crate::run::outputs::{Kind, Pattern};
 use crate::run::request::{DEFAULT_KINDS, Files, Output, Outputs};
 
 pub(super) fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
-    let named = args.format.as_deref().map(Kind::from_name).transpose();
-    let kind = named.map_err(RequestError::Format)?;
+    let kind = args.format;
     let files = if args.output.is_empty() {
         Files::Default(kind.map_or_else(|| DEFAULT_KINDS.to_vec(), |kind| vec![kind]))
     } else {
@@ -23,20 +22,16 @@ pub(super) fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
     };
     Ok(Outputs {
         files,
-        drawing: drawing(&args.drawing)?,
-        shown: filters::shown(&args.shown)?,
+        drawing: drawing(&args.drawing),
+        shown: filters::shown(&args.shown),
         force: args.force,
         scratch: args.scratch,
     })
 }
 
-pub(super) fn drawing(args: &DrawingArgs) -> Result<Drawing, RequestError> {
+pub(super) fn drawing(args: &DrawingArgs) -> Drawing {
     let default = Drawing::default();
-    let percent = |option, text: &Option<String>, default| {
-        text.as_deref()
-            .map_or(Ok(default), |text| percent(option, text))
-    };
-    Ok(Drawing {
+    Drawing {
         direction: match args.flames {
             true => Direction::Up,
             false => Direction::Down,
@@ -50,26 +45,8 @@ pub(super) fn drawing(args: &DrawingArgs) -> Result<Drawing, RequestError> {
         by_thread: args.by_thread,
         by_process: args.by_process,
         merges_processes: args.merge_processes,
-        node_threshold_percent: percent(
-            "node-thres",
-            &args.node_thres,
-            default.node_threshold_percent,
-        )?,
-        edge_threshold_percent: percent(
-            "edge-thres",
-            &args.edge_thres,
-            default.edge_threshold_percent,
-        )?,
-    })
-}
-
-fn percent(option: &'static str, text: &str) -> Result<f64, RequestError> {
-    match text.trim_end_matches('%').parse::<f64>() {
-        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
-        _ => Err(RequestError::BadPercent {
-            option,
-            text: text.to_owned(),
-        }),
+        node_threshold_percent: args.node_thres.unwrap_or(default.node_threshold_percent),
+        edge_threshold_percent: args.edge_thres.unwrap_or(default.edge_threshold_percent),
     }
 }
 

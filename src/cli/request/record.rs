@@ -1,7 +1,6 @@
 //! Turns the arguments of `rsamp record` into a run of a program.
 
 use super::error::RequestError;
-use super::filters;
 use super::outputs::outputs;
 use super::sampling::{bounds, extras, sampling};
 use crate::cli::args::RecordArgs;
@@ -21,30 +20,25 @@ pub fn record(args: &RecordArgs) -> Result<Record, RequestError> {
     }
     Ok(Record {
         command: args.command.clone(),
-        placement: placement(args)?,
-        sampling: sampling(&args.sampling, Children::Adopted)?,
-        bounds: bounds(&args.sampling)?,
-        ranks: filters::ranks("ranks", &args.ranks)?,
+        placement: placement(args),
+        sampling: sampling(&args.sampling, Children::Adopted),
+        bounds: bounds(&args.sampling),
+        ranks: args.ranks.clone(),
         outputs: outputs(&args.sampling)?,
-        extras: extras(&args.sampling)?,
+        extras: extras(&args.sampling),
         progress: match (args.sampling.quiet, args.progress) {
             (true, _) => ShowProgress::Never,
             (false, true) => ShowProgress::AnyTerminal,
             (false, false) => ShowProgress::OwnTerminal,
         },
-        quiet: args.sampling.quiet,
+        saying: args.sampling.saying(),
     })
 }
 
-fn placement(args: &RecordArgs) -> Result<Placement, RequestError> {
-    if let Some(folder) = &args.gather {
-        return Ok(Placement::Rank(folder.clone()));
+fn placement(args: &RecordArgs) -> Placement {
+    match (&args.gather, args.batch_script) {
+        (Some(folder), _) => Placement::Rank(folder.clone()),
+        (None, Some(line)) => Placement::BatchScript(line),
+        (None, None) => Placement::AsTyped(args.launcher.unwrap_or_default().into()),
     }
-    let Some(line) = &args.batch_script else {
-        return Ok(Placement::AsTyped(args.launcher.unwrap_or_default().into()));
-    };
-    let line = line
-        .parse()
-        .map_err(|_| RequestError::NoLine(line.clone()))?;
-    Ok(Placement::BatchScript(line))
 }

@@ -8,7 +8,7 @@ use super::outputs::{drawing, named_outputs};
 use crate::cli::args::{ReportArgs, TableArgs};
 use crate::profile::filter::Selection;
 use crate::run::outputs::Kind;
-use crate::run::request::{Files, Output, Outputs, Shown};
+use crate::run::request::{ColourChoice, Files, Output, Outputs, Shown};
 
 /// How many functions are shown line by line when none is named.
 const DEFAULT_TOP: usize = 5;
@@ -24,6 +24,10 @@ pub struct Report {
     pub tables: Tables,
     /// What to show.
     pub selection: Selection,
+    /// Whether to print all that is known, not the first screen of it.
+    pub full: bool,
+    /// When to colour what is printed.
+    pub colour: ColourChoice,
     /// Whether to say what was written.
     pub quiet: bool,
 }
@@ -54,9 +58,7 @@ impl Tables {
 /// # Errors
 /// When it cannot be carried out.
 pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
-    let named = args.format.as_deref().map(Kind::from_name).transpose();
-    let kind = named.map_err(RequestError::Format)?;
-    let files = match (args.output.as_slice(), kind) {
+    let files = match (args.output.as_slice(), args.format) {
         ([], None) => None,
         ([], Some(kind)) => Some(vec![Output {
             path: PathBuf::from("-"),
@@ -65,7 +67,7 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
         }]),
         (paths, kind) => Some(named_outputs(paths, kind)?),
     };
-    let drawing = drawing(&args.drawing)?;
+    let drawing = drawing(&args.drawing);
     let (inputs, tables) = tables(&args.files, &args.tables)?;
     Ok(Report {
         inputs,
@@ -78,6 +80,8 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
             scratch: false,
         }),
         selection: filters::selection(&args.filters)?,
+        full: args.full,
+        colour: args.color.into(),
         quiet: args.quiet,
     })
 }
@@ -98,18 +102,11 @@ fn tables(files: &[PathBuf], args: &TableArgs) -> Result<(Vec<PathBuf>, Tables),
     let tables = Tables {
         lines: names(&args.lines),
         memory: names(&args.memory),
-        top: args.top.as_deref().map_or(Ok(DEFAULT_TOP), top)?,
+        top: args.top.unwrap_or(DEFAULT_TOP),
         with_confidence: args.ci,
     };
     if inputs.is_empty() {
         return Err(RequestError::NoRecording);
     }
     Ok((inputs, tables))
-}
-
-fn top(text: &str) -> Result<usize, RequestError> {
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(RequestError::BadTop(text.to_owned())),
-    }
 }

@@ -10,7 +10,7 @@ use crate::cli::args::{Args, Command};
 use crate::export::diff::DiffFormat;
 use crate::export::{Direction, Drawing, Format, Lines};
 use crate::process::Pid;
-use crate::profile::View;
+use crate::profile::Mode;
 use crate::profile::diff::Scale;
 use crate::profile::event::Nanos;
 use crate::profile::filter::{Hidden, Name};
@@ -216,7 +216,7 @@ fn progress_is_drawn_where_it_disturbs_nobody() {
     for (line, progress, quiet) in table {
         let request = recorded(line);
         assert_eq!(
-            (request.progress, request.quiet),
+            (request.progress, request.saying.quiet),
             (progress, quiet),
             "{line}"
         );
@@ -268,7 +268,7 @@ fn a_report_is_of_the_files_named_and_shows_what_is_selected() {
         .map(|outputs| outputs.files);
     assert_eq!(files, Some(named(&[("-", export(Format::Folded))])));
     let selection = reported("rsamp report a --mode gil --from 1.5 --to 2").selection;
-    assert_eq!(selection.view, View::Gil);
+    assert_eq!(selection.mode, Mode::Gil);
     assert_eq!(
         (selection.from, selection.to),
         (Some(Nanos(1_500_000_000)), Some(Nanos(2_000_000_000)))
@@ -283,7 +283,7 @@ fn a_report_is_of_the_files_named_and_shows_what_is_selected() {
         &selection.hidden[..],
         [Hidden::StandardLibrary, Hidden::Files(files)] if files.as_str() == "*/np/*"
     ));
-    let selection = reported("rsamp report a --function ^f --focus g$ --no-importlib").selection;
+    let selection = reported("rsamp report a --function ^f --focus g$").selection;
     assert_eq!(selection.function.expect("one").as_str(), "^f");
     assert_eq!(selection.focus.expect("one").as_str(), "g$");
     assert!(selection.folds_imports && selection.hidden.is_empty());
@@ -327,7 +327,7 @@ fn a_diff_is_a_table_or_the_files_named() {
         (request.outputs, request.scale),
         (Vec::new(), Scale::Seconds)
     );
-    assert_eq!(request.selection.view, View::Wall);
+    assert_eq!(request.selection.mode, Mode::Wall);
     let request = compared("rsamp diff a b -o c.svg -o d.CSV --normalize --mode cpu");
     let files = [
         ("c.svg".into(), DiffFormat::FlameGraph),
@@ -337,7 +337,7 @@ fn a_diff_is_a_table_or_the_files_named() {
         (&request.outputs[..], request.scale),
         (&files[..], Scale::Normalized)
     );
-    assert_eq!(request.selection.view, View::Cpu);
+    assert_eq!(request.selection.mode, Mode::Cpu);
     assert_eq!(
         compared("rsamp diff a b -f json").outputs,
         [("-".into(), DiffFormat::Json)]

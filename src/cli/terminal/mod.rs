@@ -1,7 +1,9 @@
 //! Turns what came of a run into text on the terminal.
 
 pub mod overview;
+pub mod processes;
 pub mod progress;
+pub mod screen;
 pub mod streams;
 pub mod summary;
 pub mod tables;

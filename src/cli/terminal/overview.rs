@@ -2,8 +2,13 @@
 
 use chrono::DateTime;
 
+use crate::cli::terminal::summary::shown;
+use crate::export::first_screen::{self, Screen};
+use crate::export::source_text::SourceText;
 use crate::export::text::summary_of;
 use crate::export::words::escape::escaped;
+use crate::export::words::selection as filters;
+use crate::export::words::units::span;
 use crate::export::{ReportInput, SummaryOptions};
 use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
@@ -38,7 +43,7 @@ pub fn text(
     }
     let lines: Vec<_> = lines.iter().map(|line| escaped(line)).collect();
     let options = SummaryOptions {
-        view: selection.view,
+        mode: selection.mode,
         is_part: !selection.leaves_all_threads(),
         ..SummaryOptions::default()
     };
@@ -50,6 +55,35 @@ pub fn text(
         &options,
     );
     format!("{}\n\n{summary}", lines.join("\n"))
+}
+
+/// The first screen of it: the answer.
+#[must_use]
+pub fn first_screen(
+    inputs: &[Input],
+    profile: &Profile,
+    selection: &Selection,
+    screen: &Screen,
+) -> String {
+    let meta = headlines::meta(inputs, profile, selection);
+    let mut sources = SourceText::default();
+    for text in inputs.iter().flat_map(|input| &input.source) {
+        sources.add(&text.file, text.first_line, &text.text);
+    }
+    let input = ReportInput {
+        sources: Some(&sources),
+        ..ReportInput::new(profile, &meta)
+    };
+    let mut head = vec![meta.title.clone(), span(profile.duration())];
+    head.extend(filters::in_words(selection));
+    let head = escaped(&head.join(", ")).into_owned();
+    let file = inputs.first().map(|input| shown(&input.path));
+    let more = if inputs.len() > 1 { " ..." } else { "" };
+    let next = format!(
+        "next: rsamp report {}{more} --lines (line by line), --full (all that is known)",
+        file.unwrap_or_default()
+    );
+    first_screen::first_screen(&input, &head, &[next], screen)
 }
 
 /// `scatter-42.rsamp, recorded 2026-01-31 12:00:00 UTC by ada on node01 in /home/ada`

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 
+use crate::cli::errors::advice;
 use crate::cli::errors::hints::{self, Action};
 use crate::export::words::escape::escaped;
 
@@ -48,7 +49,7 @@ pub fn complain(severity: Severity, error: &anyhow::Error, doing: &Action) {
         escaped(&format!("{error:#}"))
     ));
     let rsamp = hints::sudo_name(std::env::current_exe().ok().as_deref());
-    if let Some(hint) = hints::hint(error, doing, &rsamp) {
+    if let Some(hint) = advice::hint(error, doing, &rsamp) {
         say(format_args!("hint: {}", escaped(&hint)));
     }
 }

@@ -1,58 +1,134 @@
 //! Turns what was recorded into the summary, the list of files and the next step.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::export::SummaryOptions;
-use crate::export::text::summary;
+use crate::cli::terminal::screen;
+use crate::export::first_screen::first_screen;
+use crate::export::text::summary_of;
 use crate::export::words::escape::{escaped, quoted};
 use crate::export::words::number::size;
+use crate::export::words::units::span;
+use crate::export::{Format, ReportInput, SummaryOptions};
 use crate::profile::cores::elapsed;
+use crate::profile::event::Nanos;
 use crate::run::outputs::{Kind, Outcome, Saved};
 use crate::run::pipeline::Recorded;
+use crate::run::program_name;
+use crate::run::request::Saying;
 use crate::sampler::{Ended, SamplerError};
 
-/// The summary that `--quiet` silences; ends with a line feed. `subject` is `process 4242` or `the program`.
+/// What was profiled, and how it ended: `pd.py ended after 13.5 s (exit code 0)`.
 #[must_use]
-pub fn text(recorded: &Recorded, subject: &str) -> String {
-    let mut out = String::from("\nrsamp: ");
-    out.push_str(&match recorded.sampled.ended {
-        Ended::TargetEnded => format!("{subject} ended\n"),
-        Ended::DurationOver => format!("the duration is over; {subject} ran on\n"),
-        Ended::Stopped => format!("stopped; {subject} runs on\n"),
-        Ended::FunctionSeen => format!("the function of --stop-at was seen; {subject} ran on\n"),
-    });
-    match recorded.sampled.running {
-        0 => {}
-        1 => out.push_str("1 process that it started runs on\n"),
-        count => {
-            let _ = writeln!(out, "{count} processes that it started run on");
+pub fn head(subject: &str, ended: Ended, after: Nanos, code: Option<u8>) -> String {
+    let after = span(after);
+    match (ended, code) {
+        (Ended::TargetEnded, Some(code)) => {
+            format!("{subject} ended after {after} (exit code {code})")
+        }
+        (Ended::TargetEnded, None) => format!("{subject} ended after {after}"),
+        (Ended::DurationOver, _) => format!("{subject} was sampled for {after} and runs on"),
+        (Ended::Requested, _) => format!("stopped after {after}; {subject} runs on"),
+        (Ended::FunctionSeen, _) => {
+            format!("the function of --stop-at was seen after {after}; {subject} runs on")
         }
     }
-    for error in &recorded.sampled.unread {
+}
+
+/// How a command is spoken of: by the name of its script, or of the program.
+#[must_use]
+pub fn subject(command: &[OsString]) -> String {
+    let name = program_name(command);
+    let words = command.iter().map(Path::new);
+    let mut scripts = words.filter(|word| word.file_stem().is_some_and(|stem| *stem == *name));
+    let script = scripts.find_map(Path::file_name);
+    let subject = script.map_or(name.as_str().into(), OsStr::to_string_lossy);
+    escaped(&subject).into_owned()
+}
+
+/// The summary that `quiet` silences; ends with a line feed. `subject` is `process 4242` or the program's name, `code`
+/// the program's exit code.
+#[must_use]
+pub fn text(recorded: &Recorded, subject: &str, code: Option<u8>, saying: &Saying) -> String {
+    let sampled = &recorded.sampled;
+    let after = sampled.profile.duration();
+    let head = format!("rsamp: {}", head(subject, sampled.ended, after, code));
+    let mut tail = notes(recorded);
+    let input = ReportInput {
+        sources: Some(&recorded.sources),
+        ..ReportInput::new(&sampled.profile, &recorded.meta)
+    };
+    let screen = screen::of_stderr(saying.colour);
+    if saying.verbose {
+        let options = SummaryOptions {
+            mode: recorded.meta.mode,
+            is_part: recorded.meta.is_part,
+            ..SummaryOptions::default()
+        };
+        let mut out = format!("\n{head}\n");
+        tail.iter()
+            .for_each(|note| out.push_str(&format!("{note}\n")));
+        if sampled.too_short.is_none() {
+            out.push_str(&summary_of(&input, &options));
+        }
+        out.push('\n');
+        saved(recorded).for_each(|(kind, saved)| out.push_str(&wrote(kind, saved)));
+        return out;
+    }
+    tail.extend(files(recorded));
+    let text = match &sampled.too_short {
+        Some(_) => format!("{head}\n{}\n", tail.join("\n")),
+        None => first_screen(&input, &head, &tail, &screen),
+    };
+    format!("\n{text}")
+}
+
+/// What is to be said beside the profile.
+fn notes(recorded: &Recorded) -> Vec<String> {
+    let sampled = &recorded.sampled;
+    let mut notes = Vec::new();
+    match sampled.running {
+        0 => {}
+        1 => notes.push("1 process that it started runs on".to_owned()),
+        count => notes.push(format!("{count} processes that it started run on")),
+    }
+    for error in &sampled.unread {
         let what = match error {
             SamplerError::Unstoppable { .. } => "read while running",
             _ => "not sampled",
         };
-        let _ = writeln!(out, "{what}: {}", escaped(&error.to_string()));
+        notes.push(format!("{what}: {}", escaped(&error.to_string())));
     }
-    if let Some(reason) = &recorded.sampled.too_short {
-        let _ = writeln!(out, "no sample: {reason}; the files are valid, but empty");
-    } else {
-        out.push_str(&summary(
-            &recorded.sampled.profile,
-            &SummaryOptions::default(),
+    if let Some(reason) = &sampled.too_short {
+        notes.push(format!(
+            "no sample: {reason}; the files are valid, but empty"
         ));
     }
-    out.push('\n');
-    let written = recorded
-        .outcomes
-        .iter()
-        .filter_map(|outcome| Some((outcome.kind, outcome.saved.as_ref()?)));
-    for (kind, saved) in written {
-        out.push_str(&wrote(kind, saved));
+    notes
+}
+
+fn saved(recorded: &Recorded) -> impl Iterator<Item = (Kind, &Saved)> {
+    let outcomes = recorded.outcomes.iter();
+    outcomes.filter_map(|outcome| Some((outcome.kind, outcome.saved.as_ref()?)))
+}
+
+/// What was written, and the next step.
+fn files(recorded: &Recorded) -> Vec<String> {
+    let names: Vec<String> = saved(recorded)
+        .map(|(_, saved)| shown(&saved.path))
+        .collect();
+    if names.is_empty() {
+        return Vec::new();
     }
-    out
+    let wrote = format!("wrote {}", names.join(", "));
+    let recording = saved(recorded).find(|(kind, _)| *kind == Kind::Recording);
+    let picture = saved(recorded).find(|(kind, _)| *kind == Kind::Export(Format::FlameGraph));
+    let browser = picture.map(|(_, saved)| format!("open {} in a browser", shown(&saved.path)));
+    let lines = recording.map(|(_, saved)| format!("rsamp report {} --lines", shown(&saved.path)));
+    let steps: Vec<String> = [browser, lines].into_iter().flatten().collect();
+    let next = (!steps.is_empty()).then(|| format!("next: {}", steps.join(", or ")));
+    std::iter::once(wrote).chain(next).collect()
 }
 
 /// What one of many ranks says: a line, and on the first rank how to see all.

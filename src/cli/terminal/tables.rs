@@ -1,10 +1,9 @@
 //! Turns the wish for tables of lines or of memory into their text.
 
-use std::io::IsTerminal;
-
 use crate::cli::request::Report;
+use crate::cli::terminal::screen;
 use crate::export::ReportInput;
-use crate::export::line_table::{Colour, line_tables};
+use crate::export::line_table::line_tables;
 use crate::export::memory_table::memory_tables;
 use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
@@ -26,14 +25,18 @@ pub fn text(
     let meta = headlines::meta(inputs, profile, &request.selection);
     let mut text = String::new();
     if let Some(names) = &request.tables.lines {
-        let heat = Heat::SelfTime(request.selection.view);
+        let heat = Heat::SelfTime(request.selection.mode);
         let chosen = choose(&tables, names, heat, request.tables.top)?;
         let input = ReportInput {
             sources: Some(&sources::gather(inputs, &chosen)),
             confidence,
             ..ReportInput::new(profile, &meta)
         };
-        text.push_str(&line_tables(&input, &chosen, colour()));
+        text.push_str(&line_tables(
+            &input,
+            &chosen,
+            screen::of_stdout(request.colour).colour,
+        ));
     }
     if let Some(names) = &request.tables.memory {
         let chosen = choose(&tables, names, Heat::Memory, request.tables.top)?;
@@ -72,14 +75,4 @@ fn choose<'t, 'p>(
         }
     }
     Ok(chosen)
-}
-
-/// Colour is for a terminal whose user did not ask for none (<https://no-color.org>).
-fn colour() -> Colour {
-    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    match std::io::stdout().is_terminal() && !is_unwanted && !is_dumb {
-        true => Colour::Terminal,
-        false => Colour::None,
-    }
 }

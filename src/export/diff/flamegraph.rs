@@ -44,7 +44,7 @@ pub(super) fn write(diff: &Diff<'_>, names: &Names, out: &mut dyn io::Write) -> 
     let title = labels::clean(&format!("{} → {}", names.base, names.new));
     let mut tree = Tree::of(diff);
     if tree.widths().sum::<u64>() == 0 {
-        let nothing = format!("no {} time was seen in either", diff.view());
+        let nothing = format!("no {} time was seen in either", diff.mode());
         return write_notice(&[title, more(diff, false), nothing], out);
     }
     let too_deep = tree.prune();
@@ -91,11 +91,11 @@ fn describe(frame: &Drawn, tree: &Tree) -> String {
 /// How much time there was.
 fn subtitle(diff: &Diff<'_>) -> String {
     let seconds = |profile: &Profile| {
-        let whole = profile.totals().time(diff.view());
+        let whole = profile.totals().time(diff.mode());
         format!("{:.2} s", whole.seconds())
     };
     let (before, after) = (seconds(diff.base()), seconds(diff.new_profile()));
-    format!("{} time · before {before} · after {after}", diff.view())
+    format!("{} time · before {before} · after {after}", diff.mode())
 }
 
 /// What else there is to say.

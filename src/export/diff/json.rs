@@ -1,7 +1,7 @@
 //! Turns what differs between two recordings into JSON, for scripts.
 //!
 //! ```json
-//! {"schema": 1, "view": "wall", "normalized": false,
+//! {"schema": 1, "mode": "wall", "view": "wall", "normalized": false,
 //!  "base": {"name": "base.rsamp", "seconds": 10.0, "time_seconds": 9.8, "samples": 9800, "lost": {"late": 3}},
 //!  "new": {…},
 //!  "functions": [
@@ -14,7 +14,7 @@
 //!     "self": {…}, "total": {…}}]}
 //! ```
 //!
-//! `seconds` is how long the recording lasted, `time_seconds` the time of all threads in the view.
+//! `seconds` is how long the recording lasted, `time_seconds` the time of all threads in this mode. `view` is the older key of `mode`.
 //! What is not known or not there is null. Fields may be added; none is removed or renamed without
 //! a new number of the schema.
 
@@ -48,7 +48,8 @@ pub(super) fn write(diff: &Diff<'_>, names: &Names, out: &mut dyn io::Write) -> 
     });
     let document = Document {
         schema: 1,
-        view: diff.view().to_string(),
+        mode: diff.mode().to_string(),
+        view: diff.mode().to_string(),
         normalized: diff.scale() == Scale::Normalized,
         base: recording(&names.base, diff.base(), diff),
         new: recording(&names.new, diff.new_profile(), diff),
@@ -62,6 +63,8 @@ pub(super) fn write(diff: &Diff<'_>, names: &Names, out: &mut dyn io::Write) -> 
 #[derive(Debug, Serialize)]
 struct Document<'p> {
     schema: u32,
+    mode: String,
+    /// The older key of `mode`.
     view: String,
     normalized: bool,
     base: Recording<'p>,
@@ -149,7 +152,7 @@ fn recording<'p>(name: &'p str, profile: &Profile, diff: &Diff<'_>) -> Recording
     Recording {
         name,
         seconds: profile.duration().seconds(),
-        time_seconds: profile.totals().time(diff.view()).seconds(),
+        time_seconds: profile.totals().time(diff.mode()).seconds(),
         samples: profile.totals().samples,
         lost: lost
             .map(|(cause, count)| (cause.to_string(), *count))

@@ -33,10 +33,10 @@ pub fn table(diff: &Diff<'_>, names: &Names, rows: usize) -> String {
         line(&mut text, &format!("{what}: {}", labels::clean(name)));
         head(&mut text, profile);
     }
-    let whole = |profile: &Profile| profile.totals().time(diff.view());
+    let whole = |profile: &Profile| profile.totals().time(diff.mode());
     let (base, new) = (whole(diff.base()), whole(diff.new_profile()));
     if base == Nanos(0) && new == Nanos(0) {
-        let none = format!("no {} time was seen in either", diff.view());
+        let none = format!("no {} time was seen in either", diff.mode());
         line(&mut text, &none);
         return text;
     }
@@ -54,23 +54,23 @@ const LEGEND: &str = "\
 ";
 
 fn compared(diff: &Diff<'_>, base: Nanos, new: Nanos) -> String {
-    let view = diff.view();
+    let mode = diff.mode();
     let (base_s, new_s) = (base.seconds(), new.seconds());
     match diff.scale() {
-        Scale::Seconds => format!("{view} time of all threads: {base_s:.2} s, then {new_s:.2} s"),
+        Scale::Seconds => format!("{mode} time of all threads: {base_s:.2} s, then {new_s:.2} s"),
         Scale::Normalized => format!(
-            "{view} time of all threads: {base_s:.2} s, then {new_s:.2} s; \
+            "{mode} time of all threads: {base_s:.2} s, then {new_s:.2} s; \
              the base is scaled to the time of the new one"
         ),
     }
 }
 
 fn tables(text: &mut String, diff: &Diff<'_>, rows: usize) {
-    let view = diff.view();
+    let mode = diff.mode();
     let functions = diff.functions();
     let files = functions.iter().filter_map(|row| row.function()?.file);
     let shortener = Shortener::of(files);
-    let heading = format!("functions by change of self time ({view})");
+    let heading = format!("functions by change of self time ({mode})");
     let shown = functions.iter().filter_map(|row| {
         let function = row.function()?;
         let place = place(&shortener, &function, function.first_line);
@@ -79,7 +79,7 @@ fn tables(text: &mut String, diff: &Diff<'_>, rows: usize) {
     write(text, &heading, shown, rows);
 
     let by_total = diff.functions_by_total();
-    let heading = format!("functions by change of total time ({view})");
+    let heading = format!("functions by change of total time ({mode})");
     let shown = by_total.iter().filter_map(|row| {
         let function = row.function()?;
         let place = place(&shortener, &function, function.first_line);
@@ -88,7 +88,7 @@ fn tables(text: &mut String, diff: &Diff<'_>, rows: usize) {
     write(text, &heading, shown, rows);
 
     let lines = diff.lines();
-    let heading = format!("lines by change of self time ({view})");
+    let heading = format!("lines by change of self time ({mode})");
     let shown = lines.iter().filter_map(|row| {
         let (function, line) = row.line()?;
         Some((row.self_time, place(&shortener, &function, line)))

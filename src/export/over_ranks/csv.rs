@@ -30,7 +30,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         .has_headers(false)
         .from_writer(out);
     writer.write_record(COLUMNS)?;
-    for ranks in OverRanks::of_launches(profile, meta.view) {
+    for ranks in OverRanks::of_launches(profile, meta.mode) {
         let launch = ranks.launch().map(clean);
         let times = |own: &Spread, total: &Spread| (csv_times(own), csv_times(total));
         for row in ranks.functions() {

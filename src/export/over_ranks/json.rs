@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::profile::functions::Function;
 use crate::profile::over_ranks::{FunctionSpread, LineSpread, OverRanks, Spread};
-use crate::profile::{Profile, View};
+use crate::profile::{Mode, Profile};
 
 /// What rsamp's JSON tells of the ranks.
 #[derive(Serialize)]
@@ -64,8 +64,8 @@ impl From<Spread> for JsonSpread {
 }
 
 /// `None` for a profile of less than two ranks.
-pub(crate) fn ranks<'p>(profile: &'p Profile, view: View) -> Option<JsonRanks<'p>> {
-    let launches = OverRanks::of_launches(profile, view);
+pub(crate) fn ranks<'p>(profile: &'p Profile, mode: Mode) -> Option<JsonRanks<'p>> {
+    let launches = OverRanks::of_launches(profile, mode);
     let mut launches = launches.iter().map(json_launch);
     Some(JsonRanks {
         first: launches.next()?,

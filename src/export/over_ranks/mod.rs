@@ -4,4 +4,4 @@ pub(crate) mod csv;
 pub(crate) mod json;
 mod tables;
 
-pub(crate) use tables::tables;
+pub(crate) use tables::{sentences, tables};

@@ -7,7 +7,7 @@ use crate::export::words::escape::visible;
 use crate::export::words::paths::Shortener;
 use crate::export::words::table::{line, more, place};
 use crate::profile::over_ranks::{OverRanks, Spread};
-use crate::profile::{Profile, View};
+use crate::profile::{Mode, Profile};
 
 /// So many launches are told of.
 const MAX_LAUNCHES: usize = 10;
@@ -18,13 +18,9 @@ const ROWS_OF_OTHERS: usize = 5;
 /// For each launch its ranks as a whole, then the functions and the lines whose imbalance costs most, the launch that
 /// took longest first; nothing for a profile of less than two ranks.
 pub(crate) fn tables(text: &mut String, profile: &Profile, options: &SummaryOptions) {
-    let launches = OverRanks::of_launches(profile, options.view);
+    let launches = OverRanks::of_launches(profile, options.mode);
     for (index, launch) in launches.iter().take(MAX_LAUNCHES).enumerate() {
-        let name = match launch.launch() {
-            _ if launches.len() == 1 => String::new(),
-            Some(name) => visible(name),
-            None => "other launch".to_owned(),
-        };
+        let name = name_of(launch, &launches);
         let rows = if index == 0 {
             usize::MAX
         } else {
@@ -41,6 +37,25 @@ pub(crate) fn tables(text: &mut String, profile: &Profile, options: &SummaryOpti
     }
 }
 
+/// What tells a launch from the others; empty where there is no other.
+fn name_of(launch: &OverRanks<'_>, launches: &[OverRanks<'_>]) -> String {
+    match launch.launch() {
+        _ if launches.len() == 1 => String::new(),
+        Some(name) => visible(name),
+        None => "other launch".to_owned(),
+    }
+}
+
+/// Of each launch its ranks as a whole, in a sentence; none for a profile of less than two ranks.
+pub(crate) fn sentences(profile: &Profile, mode: Mode) -> Vec<String> {
+    let launches = OverRanks::of_launches(profile, mode);
+    let sentence = |launch| match name_of(launch, &launches).as_str() {
+        "" => in_words(launch, mode),
+        name => format!("{name}: {}", in_words(launch, mode)),
+    };
+    launches.iter().map(sentence).collect()
+}
+
 /// One launch, whose name is empty where there is no other.
 fn tables_of(
     text: &mut String,
@@ -54,7 +69,7 @@ fn tables_of(
         "" => (String::new(), String::new()),
         name => (format!("{name}: "), format!(" of {name}")),
     };
-    line(text, &(before + &in_words(ranks, options.view)));
+    line(text, &(before + &in_words(ranks, options.mode)));
     let (functions, lines) = (ranks.functions(), ranks.lines());
     let files = functions.iter().filter_map(|row| row.function.file);
     let shortener = Shortener::of(files);
@@ -69,7 +84,7 @@ fn tables_of(
     table(
         text,
         &heading,
-        options.view,
+        options.mode,
         rows,
         options.functions.min(max_rows),
     );
@@ -80,23 +95,23 @@ fn tables_of(
     table(
         text,
         &heading,
-        options.view,
+        options.mode,
         rows,
         options.lines.min(max_rows),
     );
 }
 
-/// What counts of a view's time.
-fn counted(view: View) -> &'static str {
-    match view {
-        View::Wall => "wall without waiting",
-        View::Cpu => "cpu",
-        View::Gil => "gil",
+/// What counts of a mode's time.
+fn counted(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Wall => "wall without waiting",
+        Mode::Cpu => "cpu",
+        Mode::Gil => "gil",
     }
 }
 
 /// `4 ranks: 9.100 to 12.350 s of time (wall without waiting), mean 10.200 s; rank 3 has the most: imbalance …`
-fn in_words(ranks: &OverRanks<'_>, view: View) -> String {
+fn in_words(ranks: &OverRanks<'_>, mode: Mode) -> String {
     let whole = ranks.whole();
     let slowest = whole.slowest.filter(|_| whole.is_significant());
     let slowest = slowest.map_or_else(String::new, |rank| format!("; rank {rank} has the most"));
@@ -105,7 +120,7 @@ fn in_words(ranks: &OverRanks<'_>, view: View) -> String {
         ranks.ranks().len(),
         whole.min_seconds,
         whole.max_seconds,
-        counted(view),
+        counted(mode),
         whole.mean_seconds,
         percent(whole.imbalance()),
         whole.cost_core_seconds,
@@ -119,7 +134,7 @@ const NOISE: &str = "noise";
 fn table(
     text: &mut String,
     heading: &str,
-    view: View,
+    mode: Mode,
     rows: impl Iterator<Item = (Spread, String)>,
     max_rows: usize,
 ) {
@@ -130,7 +145,7 @@ fn table(
         text,
         "\n{heading} by the cost of their imbalance (self time, {})\n\
          {:>9} {:>9} {:>9} {:>9} {:>7} {:>9} {:>11}",
-        counted(view),
+        counted(mode),
         "min s",
         "mean s",
         "max s",

@@ -11,6 +11,9 @@ use crate::profile::{Profile, Totals};
 /// Shares below it are not told.
 const MIN_SHARE: f64 = 0.005;
 
+/// Less of the time in which threads wanted to run is no busy machine.
+const MIN_READY_SHARE: f64 = 0.02;
+
 /// How many states are told of a function.
 const MAX_STATES: usize = 4;
 
@@ -25,15 +28,16 @@ pub(crate) fn cores(totals: &Totals) -> Option<f64> {
     (wall > 0.0).then(|| busy(totals).seconds() / wall)
 }
 
-/// How many cores the processes may use; where they differ, the most. `None`: not known.
-pub(crate) fn usable_cores(profile: &Profile) -> Option<u32> {
+/// How many cores one process may use; where processes differ, the most. `None`: not known.
+pub(crate) fn most_cores_of_a_process(profile: &Profile) -> Option<u32> {
     let known = profile.processes().iter().filter_map(|p| p.usable_cpus);
     known.max()
 }
 
 /// `CPU time: 12.3 s, 3.1 of 16 cores busy`
 pub(crate) fn cores_in_words(profile: &Profile, totals: &Totals) -> String {
-    let of = usable_cores(profile).map_or_else(String::new, |cores| format!(" of {cores}"));
+    let of =
+        most_cores_of_a_process(profile).map_or_else(String::new, |cores| format!(" of {cores}"));
     let cores = cores(totals).unwrap_or_default();
     let cpu = significant(busy(totals).seconds());
     let each = match profile.threads().len() {
@@ -108,6 +112,19 @@ pub(crate) fn states_in_words(times: &StateTimes) -> String {
         }
     });
     words.collect::<Vec<_>>().join(", ")
+}
+
+/// `the machine was busy: 9.1 s of waiting for a CPU`; `None` where that was a small part of the time in which threads
+/// wanted to run.
+pub(crate) fn busy_machine(times: &StateTimes) -> Option<String> {
+    let wants = |state: &State| *state != State::Unknown && !state.is_blocked();
+    let wanted = State::ALL.into_iter().filter(wants);
+    let wanted: f64 = wanted.map(|state| times.of(state).seconds()).sum();
+    let waited = times.of(State::Ready).seconds();
+    (waited > wanted * MIN_READY_SHARE).then(|| {
+        let decimals = if waited < 1.0 { 2 } else { 1 };
+        format!("the machine was busy: {waited:.decimals$} s of waiting for a CPU")
+    })
 }
 
 /// Whether anything is known of resident memory.

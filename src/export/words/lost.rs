@@ -3,12 +3,12 @@
 use super::number::grouped;
 use super::units::span;
 use crate::profile::event::LostCause;
-use crate::profile::{Profile, View};
+use crate::profile::{Mode, Profile};
 
-/// Why there is nothing to show, for a profile without any time in `view`.
-pub(crate) fn why_empty(profile: &Profile, view: View) -> String {
+/// Why there is nothing to show, for a profile without any time in `mode`.
+pub(crate) fn why_empty(profile: &Profile, mode: Mode) -> String {
     if profile.totals().samples > 0 {
-        return format!("no {view} time was seen in any sample");
+        return format!("no {mode} time was seen in any sample");
     }
     let duration = span(profile.duration());
     let lost: u64 = profile.lost().values().sum();

@@ -3,6 +3,7 @@
 pub mod escape;
 pub mod facts;
 pub mod findings;
+pub mod health;
 pub mod idle;
 pub mod labels;
 pub mod lost;
@@ -11,5 +12,6 @@ pub mod paths;
 pub mod rates;
 pub mod selection;
 pub mod table;
+pub mod time_axis;
 pub mod units;
 pub mod usage;

@@ -10,7 +10,7 @@ fn listed_states(states: &[State]) -> Option<String> {
     (!words.is_empty()).then(|| format!("state {}", words.join(", ")))
 }
 
-/// What is left out, for the headlines of a report: `from 10 s`, `thread io-*`. The view is told
+/// What is left out, for the headlines of a report: `from 10 s`, `thread io-*`. The mode is told
 /// elsewhere.
 #[must_use]
 pub fn in_words(selection: &Selection) -> Vec<String> {

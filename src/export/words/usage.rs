@@ -24,27 +24,35 @@ pub(crate) fn write(text: &mut String, profile: &Profile, is_part: bool) {
         let words = facts::states_in_words(&times);
         line(text, &format!("threads: {words}"));
     }
-    if let Some(usable) = usable_cores(profile).filter(|_| !is_part) {
-        let busy = cores_busy(profile);
-        line(text, &format!("cores: {busy:.1} of {usable} busy"));
+    if let Some(words) = facts::busy_machine(&times) {
+        line(text, &words);
     }
-    memory(text, profile);
+    if let Some(cores) = cores_in_words(profile).filter(|_| !is_part) {
+        line(text, &cores);
+    }
+    if let Some(memory) = memory_in_words(profile) {
+        line(text, &memory);
+    }
     counters(text, profile);
     for refused in facts::refused(profile) {
         line(text, &format!("not available: {refused}"));
     }
 }
 
-/// The process that had most.
-fn memory(text: &mut String, profile: &Profile) {
+/// `cores: 1.3 of 2 busy`, on average.
+pub(crate) fn cores_in_words(profile: &Profile) -> Option<String> {
+    let usable = usable_cores(profile)?;
+    let busy = cores_busy(profile);
+    Some(format!("cores: {busy:.1} of {usable} busy"))
+}
+
+/// `memory: peak 412 MiB`, of the process that had most.
+pub(crate) fn memory_in_words(profile: &Profile) -> Option<String> {
     let of = |usage: &Usage| {
         let highest = usage.peak.max(usage.resident)?;
         Some((highest, std::cmp::Reverse(usage.process)))
     };
-    let Some((peak, std::cmp::Reverse(process))) = profile.usage().iter().filter_map(of).max()
-    else {
-        return;
-    };
+    let (peak, std::cmp::Reverse(process)) = profile.usage().iter().filter_map(of).max()?;
     let process = profile.process(process);
     let limit = process.and_then(|process| process.memory_limit);
     let limit = limit.map_or_else(String::new, |limit| {
@@ -52,7 +60,7 @@ fn memory(text: &mut String, profile: &Profile) {
     });
     let whose = process.filter(|_| profile.processes().len() > 1);
     let whose = whose.map_or_else(String::new, |process| format!(" (process {})", process.pid));
-    line(text, &format!("memory: peak {}{limit}{whose}", size(peak)));
+    Some(format!("memory: peak {}{limit}{whose}", size(peak)))
 }
 
 /// By how much a counter rose between the first and the last reading, over all processes.

@@ -7,7 +7,7 @@ use super::blocks::Blocks;
 use super::event::{Event, Nanos};
 use super::functions::Function;
 use super::sums::{self, Classes, Sums};
-use super::{Profile, Totals, View};
+use super::{Mode, Profile, Totals};
 
 pub(super) mod noise;
 
@@ -29,18 +29,18 @@ pub struct SampledProfile {
 }
 
 impl SampledProfile {
-    /// Nothing has come yet; the time of `view` will be compared.
+    /// Nothing has come yet; the time of `mode` will be compared.
     #[must_use]
-    pub fn new(view: View) -> SampledProfile {
-        SampledProfile::folding_into(Profile::default(), view)
+    pub fn new(mode: Mode) -> SampledProfile {
+        SampledProfile::folding_into(Profile::default(), mode)
     }
 
     /// The same with a profile that keeps more; it is empty.
     #[must_use]
-    pub fn folding_into(profile: Profile, view: View) -> SampledProfile {
+    pub fn folding_into(profile: Profile, mode: Mode) -> SampledProfile {
         SampledProfile {
             profile,
-            blocks: Blocks::new(view),
+            blocks: Blocks::new(mode),
         }
     }
 
@@ -82,7 +82,7 @@ impl SampledProfile {
     }
 
     fn time_ns(&self, totals: &Totals) -> f64 {
-        totals.time(self.blocks.view()).0 as f64
+        totals.time(self.blocks.mode()).0 as f64
     }
 
     fn whole_ns(&self) -> f64 {
@@ -187,7 +187,7 @@ pub struct Diff<'p> {
 }
 
 impl<'p> Diff<'p> {
-    /// Compares; both sides are of the same view.
+    /// Compares; both sides are of the same mode.
     #[must_use]
     pub fn of(base: &'p SampledProfile, new: &'p SampledProfile, scale: Scale) -> Diff<'p> {
         let sides = Sides { base, new, scale };
@@ -218,8 +218,8 @@ impl<'p> Diff<'p> {
 
     /// The time that is compared.
     #[must_use]
-    pub fn view(&self) -> View {
-        self.new.blocks.view()
+    pub fn mode(&self) -> Mode {
+        self.new.blocks.mode()
     }
 
     /// How it is compared.

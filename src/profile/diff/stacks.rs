@@ -63,7 +63,7 @@ impl Stacks {
                 Some(id) => node_of_stack[id.0 as usize],
                 None => self.node(None, None),
             };
-            add(&mut self.nodes[node], row.totals.time(side.blocks.view()).0);
+            add(&mut self.nodes[node], row.totals.time(side.blocks.mode()).0);
         }
     }
 

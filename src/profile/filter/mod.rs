@@ -10,12 +10,12 @@
 //! the number of distinct stacks, not with that of samples.
 //!
 //! Events that name what was never defined go on with a number that is never given, so that the
-//! profile counts them as [`super::Profile::rejected`]. Losses have a time but
+//! profile counts them as [`super::Profile::rejected`]. Sets of attributes keep their numbers. Losses have a time but
 //! no thread: those in the window go on. The end of the recording goes on as it is.
 
 use std::collections::BTreeSet;
 
-use super::View;
+use super::Mode;
 use super::event::{Event, Nanos, Sample, StackId, State, ThreadId};
 
 mod selection;
@@ -50,7 +50,7 @@ use window::Window;
 /// Applies a [`Selection`] to a stream of events.
 #[derive(Debug)]
 pub struct Filter {
-    view: View,
+    mode: Mode,
     owners: Owners,
     states: Vec<State>,
     seen_states: BTreeSet<State>,
@@ -64,7 +64,7 @@ impl Filter {
     #[must_use]
     pub fn new(selection: Selection) -> Filter {
         Filter {
-            view: selection.view,
+            mode: selection.mode,
             states: selection.states,
             seen_states: BTreeSet::new(),
             window: Window {
@@ -105,9 +105,10 @@ impl Filter {
             Event::Usage(usage) => self.owners.usage(usage, emit),
             Event::Missing(missing) => self.owners.missing(missing, emit),
             Event::Lost(loss) if !self.window.holds(loss.at) => {}
-            event @ (Event::Lost(_)
+            event @ (Event::Attributes(..)
+            | Event::Lost(_)
             | Event::Undetermined(..)
-            | Event::Stopped(_)
+            | Event::Pauses(_)
             | Event::Skipped(_)
             | Event::Rate(_)
             | Event::End(_)) => emit(event),
@@ -117,7 +118,7 @@ impl Filter {
     /// Whether anything is left of all the samples that came.
     ///
     /// # Errors
-    /// When nothing is, or nothing in the view asked for, though there was something.
+    /// When nothing is, or nothing in the mode asked for, though there was something.
     pub fn check(&self) -> Result<(), NothingLeft> {
         let Some(criterion) = self.passed.emptied_by() else {
             return Ok(());
@@ -136,7 +137,7 @@ impl Filter {
             Criterion::Window => (self.window.to_string(), Vec::new()),
             Criterion::Function => self.stacks.function(),
             Criterion::Focus => self.stacks.focus(),
-            Criterion::View => (self.view.to_string(), Vec::new()),
+            Criterion::Mode => (self.mode.to_string(), Vec::new()),
         };
         Err(NothingLeft::new(criterion, asked, names))
     }
@@ -170,11 +171,11 @@ impl Filter {
                 return;
             }
         };
-        let has_time = super::Totals::from(&sample).time(self.view) > Nanos(0);
+        let has_time = super::Totals::from(&sample).time(self.mode) > Nanos(0);
         if has_time {
             self.passed.all();
         } else {
-            self.passed.until(Criterion::View);
+            self.passed.until(Criterion::Mode);
         }
         let thread = self.owners.define(sample.thread, emit);
         emit(Event::Sample(Sample {

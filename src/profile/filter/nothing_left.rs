@@ -25,8 +25,8 @@ pub enum Criterion {
     Function,
     /// [`super::Selection::focus`].
     Focus,
-    /// [`super::Selection::view`].
-    View,
+    /// [`super::Selection::mode`].
+    Mode,
 }
 
 impl fmt::Display for Criterion {
@@ -40,7 +40,7 @@ impl fmt::Display for Criterion {
             Criterion::Thread => "thread",
             Criterion::Function => "function",
             Criterion::Focus => "focus",
-            Criterion::View => "mode",
+            Criterion::Mode => "mode",
         })
     }
 }

@@ -7,7 +7,7 @@ use super::ranks::Ranks;
 use super::selection::Name;
 use super::step_name::StepName;
 use crate::profile::event::{
-    Event, Missing, Process, ProcessId, Sample, StackId, State, Thread, ThreadId, Usage,
+    Event, Missing, Process, ProcessId, Sample, SampleKey, Thread, ThreadId, Usage,
 };
 
 /// What was asked for; an empty list asks for all.
@@ -46,8 +46,8 @@ struct OwnThread {
     thread: Thread,
     is_wanted: bool,
     out: Option<ThreadId>,
-    /// Samples from before the thread had the name that was asked for, one per stack.
-    held: HashMap<(Option<StackId>, State), Sample>,
+    /// Samples from before the thread had the name that was asked for, summed.
+    held: HashMap<SampleKey, Sample>,
 }
 
 impl Owners {
@@ -158,7 +158,7 @@ impl Owners {
             return Vec::new();
         }
         let mut held: Vec<Sample> = std::mem::take(&mut known.held).into_values().collect();
-        held.sort_by_key(|sample| (sample.at, sample.stack, sample.state));
+        held.sort_by_key(|sample| (sample.at, sample.key()));
         held
     }
 
@@ -180,7 +180,7 @@ impl Owners {
             return Some(sample);
         }
         passed.until(Criterion::Thread);
-        let held = thread.held.entry((sample.stack, sample.state));
+        let held = thread.held.entry(sample.key());
         held.and_modify(|sum| sum.add(&sample)).or_insert(sample);
         None
     }

@@ -5,14 +5,14 @@ use regex::Regex;
 
 use super::ranks::Ranks;
 use super::step_name::StepName;
-use crate::profile::View;
+use crate::profile::Mode;
 use crate::profile::event::{Nanos, State};
 
 /// What is to be left. The default leaves everything.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// The view in which something must be left; samples without time in it stay.
-    pub view: View,
+    /// The mode in which something must be left; samples without time in it stay.
+    pub mode: Mode,
     /// Whether idle waits are shown ([`Profile::leave_out_idle_waits`](crate::profile::Profile::leave_out_idle_waits));
     /// a [`Filter`](super::Filter) leaves them, because only the whole tells which waits are idle.
     pub shows_idle_waits: bool,
@@ -95,7 +95,7 @@ impl Selection {
     /// states wants to see them.
     #[must_use]
     pub fn leaves_out_idle_waits(&self) -> bool {
-        self.view == View::Wall && self.states.is_empty() && !self.shows_idle_waits
+        self.mode == Mode::Wall && self.states.is_empty() && !self.shows_idle_waits
     }
 
     /// Whether of the processes and the time asked for every thread is left, whatever it did.
@@ -109,7 +109,7 @@ impl Selection {
     #[must_use]
     pub fn leaves_everything(&self) -> bool {
         let Selection {
-            view,
+            mode,
             shows_idle_waits: _,
             threads,
             processes,
@@ -127,6 +127,6 @@ impl Selection {
         let owners = threads.is_empty() && processes.is_empty() && places;
         let window = from.is_none() && to.is_none();
         let stacks = function.is_none() && focus.is_none() && hidden.is_empty();
-        *view == View::Wall && owners && states.is_empty() && window && stacks
+        *mode == Mode::Wall && owners && states.is_empty() && window && stacks
     }
 }

@@ -12,12 +12,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The part of the run that lies in the window, with the CPU and GIL time that are its share.
-    ///
-    /// Of each time, a run's first `x` nanoseconds hold `⌊time · x / wall⌋`, and a part holds what
-    /// lies between the two ends: so the parts of adjacent windows add up to the whole, to the
-    /// nanosecond. Ticks are shared out alike, but a part has at least one: the tick at a limit is
-    /// seen from both sides of it.
+    /// The part of the run that lies in the window, with its share of all sums ([`Sample::part`]): the parts of adjacent
+    /// windows add up to the whole. But a part has at least one tick: the one at a limit is seen from both sides of it.
     pub(super) fn cut(self, sample: &Sample) -> Option<Sample> {
         let start = sample.at - sample.wall;
         if sample.wall == Nanos(0) {
@@ -35,19 +31,10 @@ impl Window {
             sample.wall - (sample.at - first)
         };
         let end = sample.wall - (sample.at - last);
-        let part = |time: u64| share(time, end, sample.wall) - share(time, skipped, sample.wall);
+        let part = sample.part(skipped, end);
         Some(Sample {
-            at: last,
-            ticks: (part(u64::from(sample.ticks)) as u32).max(1),
-            wall: end - skipped,
-            cpu: Nanos(part(sample.cpu.0)),
-            gil: Nanos(part(sample.gil.0)),
-            helpers_cpu: Nanos(part(sample.helpers_cpu.0)),
-            blocked_others: Nanos(part(sample.blocked_others.0)),
-            grown_bytes: part(sample.grown_bytes),
-            shrunk_bytes: part(sample.shrunk_bytes),
-            unsure_bytes: part(sample.unsure_bytes),
-            ..*sample
+            ticks: part.ticks.max(1),
+            ..part
         })
     }
 
@@ -63,11 +50,6 @@ impl Window {
             self.to.unwrap_or(Nanos(u64::MAX)),
         )
     }
-}
-
-/// What the first `of` nanoseconds of `wall` hold of `time`.
-fn share(time: u64, of: Nanos, wall: Nanos) -> u64 {
-    (u128::from(time) * u128::from(of.0) / u128::from(wall.0)) as u64
 }
 
 impl fmt::Display for Window {

@@ -6,7 +6,7 @@
 
 use super::finding::Finding;
 use crate::profile::functions::Functions;
-use crate::profile::{Profile, View};
+use crate::profile::{Mode, Profile};
 
 /// Shares are shown with one decimal of a percent; off by more than ten of the last digit, it is noise.
 const MAX_ERROR: f64 = 0.01;
@@ -19,7 +19,7 @@ pub(super) fn finding<'p>(profile: &'p Profile) -> Option<Finding<'p>> {
     let totals = profile.totals();
     let functions = Functions::of(profile);
     let hottest = functions
-        .by_self(View::Wall)
+        .by_self(Mode::Wall)
         .first()
         .map(|row| row.self_time.wall)?;
     let share = hottest.seconds() / totals.wall.seconds().max(1e-9);

@@ -22,6 +22,7 @@ use thiserror::Error;
 use crate::export::Format;
 use crate::process::open_regular;
 use crate::run::caller;
+use crate::run::outputs::kind::Kind;
 use crate::run::outputs::naming::PatternError;
 use crate::run::outputs::pipes::{self, Patient};
 
@@ -74,9 +75,9 @@ enum WriteMethod {
 /// Why a path is no place to write to.
 #[derive(Debug, Error)]
 pub enum OutputError {
-    /// It exists, and was not named by the user.
-    #[error("{0:?} exists")]
-    Exists(PathBuf),
+    /// It is not text, and would go to a terminal.
+    #[error("standard output is a terminal, and {0} is not text")]
+    Terminal(Kind),
     /// It exists and is write-protected.
     #[error("{0:?} is write-protected")]
     Protected(PathBuf),
@@ -589,24 +590,32 @@ fn copy(
     let mut out = BufWriter::new(Counting {
         file: Patient::new(file),
         written_bytes,
+        is_broken: false,
     });
     let result = render(&mut out).and_then(|()| out.flush());
-    if result.is_err() {
-        // Dropping it would write once more what could not be written.
-        let _ = out.into_parts();
-    }
-    result
+    let Err(error) = result else { return Ok(()) };
+    // Dropping it would write once more what could not be written.
+    let is_broken = out.into_parts().0.is_broken;
+    Err(match is_broken {
+        // Whatever the renderer made of it.
+        true => io::ErrorKind::BrokenPipe.into(),
+        false => error,
+    })
 }
 
 /// Counts what arrives in a file.
 struct Counting<'a> {
     file: Patient<'a>,
     written_bytes: &'a mut u64,
+    /// Whether nobody reads it any more.
+    is_broken: bool,
 }
 
 impl Write for Counting<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let written = self.file.write(bytes).inspect_err(|error| {
+            self.is_broken = error.kind() == io::ErrorKind::BrokenPipe;
+        })?;
         *self.written_bytes += written as u64;
         Ok(written)
     }

@@ -39,6 +39,15 @@ impl Kind {
         }
     }
 
+    /// Whether it is not text.
+    #[must_use]
+    pub fn is_binary(self) -> bool {
+        match self {
+            Kind::Recording => true,
+            Kind::Export(format) => format.is_binary(),
+        }
+    }
+
     /// What a file's ending stands for, in whatever case.
     ///
     /// # Errors

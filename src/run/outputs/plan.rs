@@ -1,16 +1,16 @@
 //! Turns a profile into the files that were asked for, whatever goes wrong with some of them.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
+use crate::export::words::time_axis;
 use crate::export::{self, ExportError, Format, Meta, ReportInput};
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::limits::MAX_ROWS;
-use crate::profile::timeline::MAX_RUNS;
 use crate::recording::{Replace, Spare};
 use crate::run::outputs::destination::{self, Destination, Readers};
 use crate::run::outputs::growing::Growing;
@@ -74,7 +74,7 @@ impl Plan {
         name: &str,
         pid: Option<Pid>,
     ) -> Result<Plan, OutputError> {
-        check_programs(outputs)?;
+        check_formats(outputs, io::stdout().is_terminal())?;
         let files = match &outputs.files {
             Files::Named(named) => {
                 let facts = Facts::own();
@@ -102,16 +102,6 @@ impl Plan {
                 } else {
                     folder
                 })?;
-                let taken = pid.and_then(|pid| {
-                    let paths = kinds
-                        .iter()
-                        .map(|kind| folder.join(default_name(name, pid, 0, *kind)));
-                    paths.into_iter().find(|path| is_taken(path))
-                });
-                match taken {
-                    Some(path) if !outputs.force => return Err(OutputError::Exists(path)),
-                    _ => {}
-                }
                 PlannedFiles::Default {
                     folder: folder.to_owned(),
                     kinds: kinds.clone(),
@@ -155,23 +145,26 @@ impl Plan {
     /// A profile to fold events into: it keeps what was seen when if a file is to show it.
     #[must_use]
     pub fn empty_profile(&self) -> Profile {
-        let has_time_axis = match &self.files {
-            PlannedFiles::Named(files) => files.iter().any(|file| file.kind.has_time_axis()),
-            PlannedFiles::Default { kinds, .. } => kinds.iter().any(|kind| kind.has_time_axis()),
-        };
-        let profile = match has_time_axis {
+        let profile = match self.has_time_axis() {
             true => Profile::with_timeline(),
             false => Profile::default(),
         };
         profile.with_max_rows(MAX_ROWS)
     }
 
+    fn has_time_axis(&self) -> bool {
+        match &self.files {
+            PlannedFiles::Named(files) => files.iter().any(|file| file.kind.has_time_axis()),
+            PlannedFiles::Default { kinds, .. } => kinds.iter().any(|kind| kind.has_time_axis()),
+        }
+    }
+
     /// Chooses the names for process `pid`, and tells where its recordings go, in the order of the plan.
-    pub fn settle(&mut self, pid: Pid) -> Vec<Destination> {
+    pub fn choose_names(&mut self, pid: Pid) -> Vec<Destination> {
         let name = &self.name;
         match &mut self.files {
             PlannedFiles::Named(files) => {
-                files.iter_mut().for_each(|file| file.settle(pid));
+                files.iter_mut().for_each(|file| file.choose_name(pid));
                 let recordings = files.iter().filter(|file| file.kind == Kind::Recording);
                 recordings.map(|file| file.place.clone()).collect()
             }
@@ -197,8 +190,8 @@ impl Plan {
         }
     }
 
-    /// Opens a place that [`Plan::settle`] told; or its scratch file, from which
-    /// [`Plan::arrive`] brings it there.
+    /// Opens a place that [`Plan::choose_names`] told; or its scratch file, from which
+    /// [`Plan::deliver`] brings it there.
     pub fn opener(&self, growing: &Growing) -> impl FnOnce() -> io::Result<File> + Send + 'static {
         let scratch = TempOutput::for_path(&growing.destination.path);
         let open = growing.opener(self.readers_meanwhile());
@@ -226,7 +219,7 @@ impl Plan {
 
     /// Brings a recording that was written, or what there is of it, to its place.
     #[must_use]
-    pub fn arrive(&self, growing: Growing, outcome: Outcome) -> Outcome {
+    pub fn deliver(&self, growing: Growing, outcome: Outcome) -> Outcome {
         let place = &growing.destination;
         let saved = outcome.saved.as_ref();
         // One that went on elsewhere stays there.
@@ -240,7 +233,7 @@ impl Plan {
             return growing.end(outcome, &std::env::temp_dir());
         }
         let scratch = TempOutput::for_path(&place.path);
-        match scratch.settle(place, self.readers) {
+        match scratch.move_to(place, self.readers) {
             Ok(size_bytes) => Outcome {
                 saved: Some(Saved {
                     path: place.path.clone(),
@@ -270,12 +263,11 @@ impl Plan {
         pid: Pid,
         recordings: impl FnOnce() -> Vec<Outcome>,
     ) -> Vec<Outcome> {
-        if profile.has_lost_timeline() {
-            let error = format!(
-                "there are more than {MAX_RUNS} changes of stacks: files with a time axis show each stack once instead; \
-                 a part that --from and --to choose has one"
-            );
-            warn(error);
+        if let Some(words) = time_axis::in_words(profile).filter(|_| self.has_time_axis()) {
+            warn(format!(
+                "{words} (too much happened to keep all of it); for a finer one, choose a part with rsamp report --from \
+                 and --to"
+            ));
         }
         let render: Render<'_> = &mut |format, out| {
             export::write(format, &ReportInput::new(profile, meta), out)
@@ -392,7 +384,7 @@ impl Plan {
                 written_bytes: 0,
                 source,
             })
-            .and_then(|()| scratch.settle(place, self.readers));
+            .and_then(|()| scratch.move_to(place, self.readers));
         // One that did not arrive is rendered again in the folder for temporary files.
         scratch.remove();
         settled
@@ -426,7 +418,7 @@ impl Plan {
 
 impl Named {
     /// Chooses the name for process `pid`.
-    fn settle(&mut self, pid: Pid) {
+    fn choose_name(&mut self, pid: Pid) {
         let Some((pattern, is_forced)) = self.late.take() else {
             return;
         };
@@ -450,9 +442,16 @@ fn free_number(name: &str, folder: &Path, kinds: &[Kind], pid: Pid) -> u32 {
 }
 
 /// Finds out whether every program that draws a format is there, before there is anything to lose.
-fn check_programs(outputs: &Outputs) -> Result<(), OutputError> {
+fn check_formats(outputs: &Outputs, is_terminal: bool) -> Result<(), OutputError> {
     let kinds: Vec<Kind> = match &outputs.files {
-        Files::Named(named) => named.iter().map(|output| output.kind).collect(),
+        Files::Named(named) => {
+            let to_stdout = named.iter().filter(|output| output.path == Path::new("-"));
+            let mut kinds = to_stdout.map(|output| output.kind);
+            if let Some(kind) = kinds.find(|kind| is_terminal && kind.is_binary()) {
+                return Err(OutputError::Terminal(kind));
+            }
+            named.iter().map(|output| output.kind).collect()
+        }
         Files::Default(kinds) => kinds.clone(),
     };
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -526,7 +525,7 @@ mod tests {
 
     /// Writes each format's name, into `spare` where the planned place fails.
     fn write(plan: &mut Plan, spare: &Path) -> Vec<String> {
-        plan.settle(PID);
+        plan.choose_names(PID);
         let outcomes = plan.write_with(PID, spare, Vec::new, &mut |format, out| {
             write!(out, "{format}")
         });
@@ -572,17 +571,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let old = folder.path().join("scatter-42.pstats");
         fs::write(&old, "old").expect("written");
-        // The process is known: refused before the start.
-        let error = Plan::check_in(folder.path(), &default_outputs(false), "scatter", Some(PID))
-            .expect_err("taken");
-        assert!(matches!(error, OutputError::Exists(path) if path == old));
-        // It is not: both files get the next number.
-        let mut plan = Plan::check_in(folder.path(), &default_outputs(false), "scatter", None)
+        // Both files get the next number, whether or not the process is known before.
+        let mut plan = Plan::check_in(folder.path(), &default_outputs(false), "scatter", Some(PID))
             .expect("a plan");
         assert_eq!(
             write(&mut plan, folder.path()),
             ["scatter-42.1.svg", "scatter-42.1.pstats"]
         );
+        let mut plan = Plan::check_in(folder.path(), &default_outputs(false), "scatter", None)
+            .expect("a plan");
         assert_eq!(
             write(&mut plan, folder.path()),
             ["scatter-42.2.svg", "scatter-42.2.pstats"]
@@ -596,6 +593,34 @@ mod tests {
             ["scatter-42.svg", "scatter-42.pstats"]
         );
         assert_eq!(fs::read_to_string(&old).expect("read"), "pstats");
+    }
+
+    #[test]
+    fn bytes_do_not_go_to_a_terminal() {
+        let outputs = |kind| Outputs {
+            files: Files::Named(vec![Output {
+                path: PathBuf::from("-"),
+                kind,
+                pattern: None,
+            }]),
+            ..default_outputs(false)
+        };
+        for (kind, is_binary) in [
+            (Kind::Recording, true),
+            (Kind::Export(Format::Pstats), true),
+            (Kind::Export(Format::Pprof), true),
+            (Kind::Export(Format::Lprof), true),
+            (Kind::Export(Format::FlameGraph), false),
+            (Kind::Export(Format::FunctionsCsv), false),
+        ] {
+            let refused = check_formats(&outputs(kind), true);
+            assert_eq!(
+                matches!(refused, Err(OutputError::Terminal(_))),
+                is_binary,
+                "{kind}"
+            );
+            assert!(check_formats(&outputs(kind), false).is_ok(), "{kind}");
+        }
     }
 
     #[test]
@@ -676,7 +701,7 @@ mod tests {
             }),
             error: None,
         };
-        assert!(plan.arrive(growing, written).error.is_none());
+        assert!(plan.deliver(growing, written).error.is_none());
         assert_eq!(read("x.rsamp"), "recorded");
     }
 

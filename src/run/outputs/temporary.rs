@@ -62,7 +62,7 @@ impl TempOutput {
     ///
     /// # Errors
     /// When not all of it arrived; it is still there then.
-    pub fn settle(&self, place: &Destination, readers: Readers) -> Result<u64, WriteError> {
+    pub fn move_to(&self, place: &Destination, readers: Readers) -> Result<u64, WriteError> {
         // Now: who makes the file that it is copied to may have no right to this one.
         let file = File::open(&self.path).map_err(|source| WriteError {
             path: self.path.clone(),
@@ -138,7 +138,7 @@ mod tests {
         assert!(!target.exists());
         let place = Destination::new(&target);
         assert_eq!(
-            scratch.settle(&place, Readers::Usual).expect("settled"),
+            scratch.move_to(&place, Readers::Usual).expect("settled"),
             10_000_000
         );
         assert_eq!(fs::read(&target).expect("read").len(), 10_000_000);
@@ -156,7 +156,7 @@ mod tests {
             .write_all(b"x")
             .expect("written");
         scratch
-            .settle(&Destination::new(target), Readers::Usual)
+            .move_to(&Destination::new(target), Readers::Usual)
             .expect_err("no folder");
         assert_eq!(fs::read(&scratch.path).expect("read"), b"x");
     }

@@ -10,9 +10,11 @@ use std::time::Instant;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::PollFlags;
 
+use crate::export::source_text::SourceText;
 use crate::process::reading_process::{ReadingChild, read_answer, wait_for};
 use crate::process::{Pid, Process};
 use crate::profile::event::ProcessId;
+use crate::profile::paths::library_part;
 use crate::recording::{ProcessFiles, Text};
 use crate::run::sources::reader::{Appeared, Found, Request, Whose};
 use crate::run::warning::warn;
@@ -26,22 +28,54 @@ const MAX_REQUEST_BYTES: usize = 4096;
 /// No answer is longer: the largest text, with every byte of it escaped.
 const MAX_ANSWER_BYTES: usize = 32 << 20;
 
+/// So much of the program's own source text is kept for the summary.
+const MAX_KEPT_BYTES: usize = 8 << 20;
+
 /// What of the files of the processes gets into a recording.
 #[derive(Debug)]
-pub struct SourceFiles(Option<SourceReader>);
+pub struct SourceFiles {
+    reader: Option<SourceReader>,
+    kept: Mutex<Kept>,
+}
+
+/// The texts of the program's own files, for the summary.
+#[derive(Debug, Default)]
+struct Kept {
+    texts: SourceText,
+    bytes: usize,
+}
 
 impl SourceFiles {
     /// `with_source`: else no file is read.
     #[must_use]
     pub fn new(with_source: bool) -> SourceFiles {
         // Without a process that reads, there are no sources; all else goes on.
-        SourceFiles(with_source.then(SourceReader::start).and_then(Result::ok))
+        let reader = with_source.then(SourceReader::start);
+        SourceFiles {
+            reader: reader.and_then(Result::ok),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// The texts that were asked for of files of no library, as long as they were few enough to keep.
+    #[must_use]
+    pub fn kept(&self) -> SourceText {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.texts.clone()
+    }
+
+    fn keep(&self, file: &str, text: &str) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if library_part(file).is_none() && kept.bytes.saturating_add(text.len()) <= MAX_KEPT_BYTES {
+            kept.bytes += text.len();
+            kept.texts.add(file, 1, text);
+        }
     }
 }
 
 impl ProcessFiles for SourceFiles {
     fn appeared(&self, process: ProcessId, pid: i32) {
-        let Some(reader) = &self.0 else { return };
+        let Some(reader) = &self.reader else { return };
         let Ok(found) = Process::open(Pid(pid)) else {
             return;
         };
@@ -66,10 +100,9 @@ impl ProcessFiles for SourceFiles {
         if file.starts_with('<') {
             return None;
         }
-        let found = self
-            .0
-            .as_ref()?
-            .read(Whose::Process(process.0), file, deadline)?;
+        let reader = self.reader.as_ref()?;
+        let found = reader.read(Whose::Process(process.0), file, deadline)?;
+        self.keep(file, &found.text);
         Some(Text {
             text: found.text,
             is_changed: found.is_changed,

@@ -140,10 +140,10 @@ fn write_out(bytes: &[u8]) -> io::Result<()> {
 
 /// The processes that appeared last, in the order in which they did.
 #[derive(Default)]
-struct Processes(VecDeque<(u32, Known)>);
+struct Processes(VecDeque<(u32, KnownProcess)>);
 
 /// A process whose files may be read.
-struct Known {
+struct KnownProcess {
     process: Process,
     image: ImageIdentity,
     /// As they count by now; `None`: nothing is to be read for it any more.
@@ -171,7 +171,7 @@ struct Reading<'p> {
 impl Processes {
     /// Takes note of a process, if it is still what was sampled.
     fn add(&mut self, appeared: &Appeared) {
-        let Some(known) = Known::new(appeared) else {
+        let Some(known) = KnownProcess::new(appeared) else {
             return;
         };
         if self.0.len() >= MAX_PROCESSES {
@@ -202,11 +202,11 @@ impl Processes {
     }
 }
 
-impl Known {
-    fn new(appeared: &Appeared) -> Option<Known> {
+impl KnownProcess {
+    fn new(appeared: &Appeared) -> Option<KnownProcess> {
         let process = Process::open(Pid(appeared.pid)).ok()?;
         let credentials = process.credentials().ok()?;
-        let known = Known {
+        let known = KnownProcess {
             folders: Folders::of(process.pid()),
             started: started_at(process.pid()),
             image: appeared.image,

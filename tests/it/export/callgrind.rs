@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rsamp::export::Format;
 use rsamp::profile::functions::Functions;
-use rsamp::profile::{Profile, View};
+use rsamp::profile::{Mode, Profile};
 
 use super::{empty, hostile, hostile_names, one_thread, text, two_threads};
 use crate::profile::{Build, Call};
@@ -62,7 +62,7 @@ fn check_inclusive(profile: &Profile) {
     let functions = Functions::of(profile);
     for (id, row) in functions.rows().iter().enumerate() {
         let found = inclusive.get(&format!("({})", id + 1));
-        assert_eq!(found, Some(&row.total_time.time(View::Wall).0), "{id}");
+        assert_eq!(found, Some(&row.total_time.time(Mode::Wall).0), "{id}");
     }
 }
 

@@ -35,6 +35,7 @@ fn nanoseconds(shown: &str, function: &str) -> u64 {
 
 #[test]
 fn callgrind_annotate_shows_self_and_total_time() {
+    needs!(callgrind_annotate);
     let shown = annotate(&profile(), "--inclusive=no");
     assert!(shown.contains("Wall_ns"), "{shown}");
     assert_eq!(nanoseconds(&shown, "PROGRAM TOTALS"), 1_250_000_000);
@@ -48,6 +49,7 @@ fn callgrind_annotate_shows_self_and_total_time() {
 
 #[test]
 fn callgrind_annotate_shows_the_costs_of_lines() {
+    needs!(callgrind_annotate);
     let folder = tempfile::tempdir().expect("a folder");
     let source = folder.path().join("scatter.py");
     let lines: String = (1..20).map(|line| format!("line {line}\n")).collect();
@@ -62,6 +64,7 @@ fn callgrind_annotate_shows_the_costs_of_lines() {
 
 #[test]
 fn speedscope_opens_callgrind() {
+    needs!(RSAMP_FORMATS, node);
     let opened = with_file(Format::Callgrind, &profile(), speedscope);
     let frames = opened[0]["frames"].as_array().expect("frames");
     let fib = frames

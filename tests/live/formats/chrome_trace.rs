@@ -8,6 +8,7 @@ use super::{profile, sample, speedscope, with_file};
 
 #[test]
 fn speedscope_opens_a_trace() {
+    needs!(RSAMP_FORMATS, node);
     let opened = with_file(Format::ChromeTrace, &profile(), speedscope);
     let threads = opened.as_array().expect("profiles");
     let main = threads.iter().find(|thread| {
@@ -32,6 +33,7 @@ fn speedscope_opens_a_trace() {
 /// Frames of one name that open and close at the same moment as others, as imports do.
 #[test]
 fn speedscope_keeps_frames_of_one_name_apart() {
+    needs!(RSAMP_FORMATS, node);
     let mut profile = profile();
     let stacks = [
         (5, None, 1),

@@ -10,6 +10,7 @@ use super::{profile, stdout, with_file};
 
 #[test]
 fn graphviz_draws_the_call_graph() {
+    needs!(dot);
     for profile in [profile(), Profile::default()] {
         let plain = with_file(Format::Dot, &profile, |path| {
             stdout(Command::new("dot").arg("-Tplain").arg(path))
@@ -30,6 +31,7 @@ fn graphviz_draws_the_call_graph() {
 
 #[test]
 fn pictures_are_drawn_by_graphviz() {
+    needs!(dot);
     let svg = with_file(Format::DotSvg, &profile(), |path| {
         fs::read(path).expect("read")
     });

@@ -28,7 +28,8 @@ print('markers', sum(thread['markers']['length'] for thread in file['threads']))
 ";
 
 #[test]
-fn tables_hang_together() {
+fn tables_of_a_firefox_profile_hang_together() {
+    needs!(RSAMP_TOOLS);
     let walk = |profile: &Profile| {
         with_file(Format::Firefox, profile, |path| {
             stdout(Command::new(tool("python")).args(["-c", WALK]).arg(path))

@@ -7,7 +7,7 @@ use rsamp::export::Format;
 use rsamp::profile::Profile;
 use rsamp::profile::event::{Event, FrameId, StackId};
 
-use super::{fetched, frame, profile, pythons, sample, speedscope, stdout, tool, with_file};
+use super::{fetched, frame, profile, sample, speedscope, stdout, tool, with_file};
 
 /// Time of the whole profile, in nanoseconds.
 const WHOLE_NS: f64 = 1_250_000_000.0 + 125_000_000.0 * NAMES.len() as f64;
@@ -60,6 +60,7 @@ fn speedscope_sum(path: &Path, unit_ns: f64) -> f64 {
 
 #[test]
 fn speedscope_finds_all_time_under_hostile_names() {
+    needs!(RSAMP_FORMATS, node);
     let formats = [
         (Format::Speedscope, 1.0),
         (Format::Pprof, 1.0),
@@ -78,6 +79,7 @@ fn speedscope_finds_all_time_under_hostile_names() {
 
 #[test]
 fn callgrind_annotate_and_pprof_find_all_time_under_hostile_names() {
+    needs!(RSAMP_FORMATS, callgrind_annotate);
     let annotated = with_file(Format::Callgrind, &hostile(), |path| {
         let mut command = Command::new("callgrind_annotate");
         let output = command
@@ -111,6 +113,7 @@ fn callgrind_annotate_and_pprof_find_all_time_under_hostile_names() {
 
 #[test]
 fn graphviz_and_xml_parsers_read_hostile_names() {
+    needs!(RSAMP_TOOLS, dot);
     let plain = with_file(Format::Dot, &hostile(), |path| {
         stdout(Command::new("dot").arg("-Tplain").arg(path))
     });
@@ -129,16 +132,15 @@ fn graphviz_and_xml_parsers_read_hostile_names() {
 
 #[test]
 fn python_reads_hostile_names_whole() {
+    needs!(RSAMP_TOOLS);
     let script = "import csv, json, io, sys; opened = lambda f: io.open(f, newline='', encoding='utf-8'); \
                   path = sys.argv[1]; \
                   rows = json.load(opened(path))['functions'] if path.endswith('json') else \
                   [dict(r, name=r['function']) for r in csv.DictReader(opened(path))]; \
                   print(len(rows), max(len(r['name']) for r in rows), max(len(r['file'] or '') for r in rows))";
-    let python = &pythons()[0];
     for format in [Format::Json, Format::FunctionsCsv, Format::LinesCsv] {
         let shown = with_file(format, &hostile(), |path| {
-            let mut command = Command::new(&python[0]);
-            stdout(command.args(&python[1..]).arg("-c").arg(script).arg(path))
+            stdout(Command::new(tool("python")).arg("-c").arg(script).arg(path))
         });
         assert_eq!(
             shown.trim(),

@@ -8,6 +8,7 @@ use super::{profile, stdout, tool, with_file};
 
 #[test]
 fn a_script_sums_the_samples_to_the_totals() {
+    needs!(RSAMP_TOOLS);
     let script = "import json, sys; f = json.load(open(sys.argv[1], encoding='utf-8')); \
                   assert sum(s['wall_ns'] for s in f['samples']) == f['totals']['wall_ns']; \
                   stacks, frames = f['stacks'], f['frames']; \

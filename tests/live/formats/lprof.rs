@@ -1,14 +1,13 @@
 //! What line_profiler, 4 and 5, makes of its file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::*;
 
 /// The programs of the virtual environments with line_profiler.
 fn pythons_with_line_profiler() -> [PathBuf; 2] {
-    ["RSAMP_LINE_PROFILER_4", "RSAMP_PROFILERS"]
-        .map(|name| Path::new(&prepared(name)).join("bin/python"))
+    ["RSAMP_LINE_PROFILER_4", "RSAMP_PROFILERS"].map(|name| prepared(name).join("bin/python"))
 }
 
 fn print(python: &Path, file: &Path) -> String {
@@ -18,6 +17,7 @@ fn print(python: &Path, file: &Path) -> String {
 
 #[test]
 fn line_profiler_4_and_5_print_it() {
+    needs!(RSAMP_LINE_PROFILER_4, RSAMP_PROFILERS);
     let folder = tempfile::tempdir().expect("a folder");
     let script = folder.path().join("scatter.py");
     let text = "def main():\n    fib(3)\n\n\n\n\n\n\n\ndef fib(n):\n    return fib(n - 1)\n";
@@ -54,15 +54,8 @@ fn line_profiler_4_and_5_print_it() {
     }
 }
 
-/// Up to Python 3.7 the first line of a module is the one in which its docstring ends: text from there on
-/// begins within a string.
-#[test]
-fn line_profiler_prints_a_module_with_a_docstring() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let script = folder.path().join("scatter.py");
-    let text =
-        "\"\"\"Computes the program's pairs: it\nisn't fast; it's\nfine.\"\"\"\nx = 1\ny = 2\n";
-    std::fs::write(&script, text).expect("written");
+/// A thread, and two lines of a function in which it will be: frames 0 and 1.
+fn two_lines(script: &Path, function: &str, first_line: u32, lines: [u32; 2]) -> Profile {
     let mut profile = Profile::default();
     profile.apply(Event::Process(ProcessId(0), Process::default()));
     let thread = Thread {
@@ -72,15 +65,31 @@ fn line_profiler_prints_a_module_with_a_docstring() {
         is_main: true,
     };
     profile.apply(Event::Thread(ThreadId(0), thread));
-    for (id, line) in [(0, 3), (1, 5)] {
+    for (id, line) in (0..).zip(lines) {
         let frame = Frame {
             kind: FrameKind::Python,
-            name: "<module>".to_owned(),
+            name: function.to_owned(),
             file: Some(script.to_string_lossy().into_owned()),
-            first_line: Some(3),
+            first_line: Some(first_line),
             line: Some(line),
         };
         profile.apply(Event::Frame(FrameId(id), frame));
+    }
+    profile
+}
+
+/// Up to Python 3.7 the first line of a module is the one in which its docstring ends: text from there on
+/// begins within a string.
+#[test]
+fn line_profiler_prints_a_module_with_a_docstring() {
+    needs!(RSAMP_LINE_PROFILER_4, RSAMP_PROFILERS);
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("scatter.py");
+    let text =
+        "\"\"\"Computes the program's pairs: it\nisn't fast; it's\nfine.\"\"\"\nx = 1\ny = 2\n";
+    std::fs::write(&script, text).expect("written");
+    let mut profile = two_lines(&script, "<module>", 3, [3, 5]);
+    for id in [0, 1] {
         profile.apply(Event::Stack {
             id: StackId(id),
             parent: None,
@@ -99,6 +108,7 @@ fn line_profiler_prints_a_module_with_a_docstring() {
 /// line_profiler's clock starts anew in each call: what a function takes is never more than all of the time.
 #[test]
 fn a_function_that_calls_itself_has_its_own_time() {
+    needs!(RSAMP_LINE_PROFILER_4, RSAMP_PROFILERS);
     let folder = tempfile::tempdir().expect("a folder");
     let script = folder.path().join("scatter.py");
     std::fs::write(
@@ -106,25 +116,7 @@ fn a_function_that_calls_itself_has_its_own_time() {
         "def walk(n):\n    if n:\n        walk(n - 1)\n    work()\n",
     )
     .expect("written");
-    let mut profile = Profile::default();
-    profile.apply(Event::Process(ProcessId(0), Process::default()));
-    let thread = Thread {
-        process: ProcessId(0),
-        tid: None,
-        name: None,
-        is_main: true,
-    };
-    profile.apply(Event::Thread(ThreadId(0), thread));
-    for (id, line) in [(0, 3), (1, 4)] {
-        let frame = Frame {
-            kind: FrameKind::Python,
-            name: "walk".to_owned(),
-            file: Some(script.to_string_lossy().into_owned()),
-            first_line: Some(1),
-            line: Some(line),
-        };
-        profile.apply(Event::Frame(FrameId(id), frame));
-    }
+    let mut profile = two_lines(&script, "walk", 1, [3, 4]);
     // Line 3, 3, 3, 4 from the outermost on; and line 4 alone.
     let stacks = [
         (None, 0),

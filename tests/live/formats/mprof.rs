@@ -1,6 +1,5 @@
 //! What memory_profiler's mprof makes of its file.
 
-use std::path::Path;
 use std::process::Command;
 
 use rsamp::profile::event::Usage;
@@ -9,6 +8,7 @@ use super::*;
 
 #[test]
 fn mprof_plots_processes_and_their_children() {
+    needs!(RSAMP_PROFILERS);
     let mut profile = profile();
     let child = Process {
         pid: 2,
@@ -24,7 +24,7 @@ fn mprof_plots_processes_and_their_children() {
             ..Usage::default()
         }));
     }
-    let bin = Path::new(&prepared("RSAMP_PROFILERS")).join("bin");
+    let bin = prepared("RSAMP_PROFILERS").join("bin");
     with_file(Format::Mprof, &profile, |path| {
         let picture = path.with_extension("png");
         let mut mprof = Command::new(bin.join("mprof"));

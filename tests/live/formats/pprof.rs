@@ -21,6 +21,7 @@ fn pprof(options: &[&str], profile: &Profile) -> String {
 
 #[test]
 fn pprof_shows_self_and_total_time() {
+    needs!(RSAMP_FORMATS);
     let shown = pprof(&["-top", "-unit=ms", "-nodefraction=0"], &profile());
     let row = |function: &str| {
         let row = shown.lines().find(|line| line.ends_with(function));
@@ -36,6 +37,7 @@ fn pprof_shows_self_and_total_time() {
 
 #[test]
 fn pprof_shows_lines_threads_and_what_was_lost() {
+    needs!(RSAMP_FORMATS);
     let lines = pprof(&["-top", "-lines"], &profile());
     assert!(lines.contains("fib /home/ada/scatter.py:11"), "{lines}");
     let tags = pprof(&["-tags"], &profile());
@@ -46,11 +48,13 @@ fn pprof_shows_lines_threads_and_what_was_lost() {
 
 #[test]
 fn pprof_opens_an_empty_profile() {
+    needs!(RSAMP_FORMATS);
     assert!(pprof(&["-raw"], &Profile::default()).contains("samples/count"));
 }
 
 #[test]
 fn speedscope_opens_pprof() {
+    needs!(RSAMP_FORMATS, node);
     let opened = with_file(Format::Pprof, &profile(), speedscope);
     let frames = opened[0]["frames"].as_array().expect("frames");
     let fib = frames

@@ -10,6 +10,7 @@ use super::{HARD_NAME, fetched, profile, speedscope, stdout, tool, with_file};
 
 #[test]
 fn speedscope_opens_its_own_format() {
+    needs!(RSAMP_FORMATS, node);
     let opened = with_file(Format::Speedscope, &profile(), speedscope);
     let threads = opened.as_array().expect("profiles");
     assert_eq!(threads.len(), 2);
@@ -38,6 +39,7 @@ fn speedscope_opens_its_own_format() {
 
 #[test]
 fn files_keep_to_the_schema() {
+    needs!(RSAMP_FORMATS, RSAMP_TOOLS);
     let script = "import sys, json, jsonschema; \
                   schema, file = (json.load(open(f, encoding='utf-8')) for f in sys.argv[1:]); \
                   jsonschema.validate(file, schema); print('valid', len(file['profiles']))";
@@ -53,6 +55,7 @@ fn files_keep_to_the_schema() {
 
 #[test]
 fn an_empty_profile_opens() {
+    needs!(RSAMP_FORMATS, node);
     let opened = with_file(Format::Speedscope, &Profile::default(), speedscope);
     assert_eq!(opened[0]["total"], 0);
 }

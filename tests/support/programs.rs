@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::pythons::{Python, pythons};
+use super::pythons::Python;
 
 /// A program that said READY, and most often waits on its standard input; dropping it kills it.
 pub struct Standing {
@@ -92,8 +92,8 @@ pub fn run_command(command: &mut Command) -> Standing {
 
 /// The command that runs `name` with `python`.
 pub fn command(python: &Python, name: &str) -> Command {
-    let mut command = Command::new(&python.command[0]);
-    command.args(&python.command[1..]).arg(program(name));
+    let mut command = python.interpreter();
+    command.arg(program(name));
     command
 }
 
@@ -218,32 +218,5 @@ fn told_frame(told: &Value) -> ToldFrame {
         file: told[1].as_str().expect("file").to_owned(),
         first_line: number(&told[2]).expect("first line"),
         line: number(&told[3]),
-    }
-}
-
-#[test]
-fn every_program_comes_to_rest_with_every_python() {
-    for python in pythons()
-        .iter()
-        .filter(|python| python.version >= (3, 6, 0))
-    {
-        let recursion = stand(python, "recursion.py");
-        let deep = recursion.threads.iter().map(|thread| thread.frames.len());
-        assert!(deep.max() > Some(10_000), "{}", python.label);
-
-        match start(python, "subinterpreters.py") {
-            Started::Standing(program) => {
-                let thread = program
-                    .threads
-                    .iter()
-                    .find(|thread| thread.interpreter != 0);
-                let names = thread.map(|thread| thread.frames.iter().map(|f| f.name.as_str()));
-                let names: Vec<_> = names.into_iter().flatten().collect();
-                assert_eq!(names[..2], ["work", "<module>"], "{}", python.label);
-            }
-            Started::Skipped(reason) => {
-                assert!(python.version < (3, 8, 0), "{}: {reason}", python.label);
-            }
-        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// What is left of it.
 #[derive(Debug, Clone)]
-pub struct Effort {
+pub struct ReadBudget {
     bytes: u64,
     deadline: Instant,
     /// How long other processes may still be waited for.
@@ -29,11 +29,11 @@ const MAX_WAITS: Duration = Duration::from_secs(3);
 /// What a read takes beside its bytes: the time of a system call, in bytes that could be read in it.
 const CALL_BYTES: u64 = 4096;
 
-impl Effort {
+impl ReadBudget {
     /// All of it, from now on.
     #[must_use]
-    pub fn whole() -> Effort {
-        Effort {
+    pub fn whole() -> ReadBudget {
+        ReadBudget {
             bytes: MAX_BYTES,
             deadline: Instant::now() + MAX_TIME,
             patience: MAX_WAITS,
@@ -70,21 +70,21 @@ mod tests {
 
     #[test]
     fn it_ends() {
-        let mut effort = Effort::whole();
-        assert!(!effort.take(u64::MAX));
-        assert!(effort.take(MAX_BYTES / 2) && !effort.take(MAX_BYTES / 2));
-        let small = (0..).take_while(|_| effort.take(1)).count() as u64;
+        let mut budget = ReadBudget::whole();
+        assert!(!budget.take(u64::MAX));
+        assert!(budget.take(MAX_BYTES / 2) && !budget.take(MAX_BYTES / 2));
+        let small = (0..).take_while(|_| budget.take(1)).count() as u64;
         assert!(small <= MAX_BYTES / 2 / CALL_BYTES);
-        let mut waiting = Effort::whole();
+        let mut waiting = ReadBudget::whole();
         let waits = std::iter::from_fn(|| {
             let wait = waiting.patience();
             waiting.waited(wait);
             (!wait.is_zero()).then_some(wait)
         });
         assert_eq!(waits.sum::<Duration>(), MAX_WAITS);
-        let mut late = Effort {
+        let mut late = ReadBudget {
             deadline: Instant::now(),
-            ..Effort::whole()
+            ..ReadBudget::whole()
         };
         assert!(!late.take(1));
     }

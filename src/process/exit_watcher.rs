@@ -1,4 +1,4 @@
-//! Turns the ends of many processes, and the knock of another thread, into one thing to wait for.
+//! Turns the ends of many processes, and the wake-up of another thread, into one thing to wait for.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,17 +14,17 @@ use std::os::fd::AsFd;
 
 use super::{Pid, Process};
 
-/// What is told of the knock, where processes are told by their PID.
-const KNOCK: u64 = u64::MAX;
+/// The epoll data of the eventfd; a process has its PID there.
+const WAKE: u64 = u64::MAX;
 
 /// The most ends that are taken at once; the others come next time.
 const MAX_EVENTS: usize = 64;
 
-/// Processes whose ends are waited for, and a door.
+/// Processes whose ends are waited for, and an eventfd that ends the wait.
 #[derive(Debug)]
-pub struct Alarm {
+pub struct ExitWatcher {
     epoll: Epoll,
-    door: Arc<EventFd>,
+    eventfd: Arc<EventFd>,
     watched: HashMap<Pid, Arc<Process>>,
     /// Those without a pidfd, which have to be looked at.
     unpolled: Vec<Pid>,
@@ -32,12 +32,12 @@ pub struct Alarm {
 
 /// Lets another thread end the wait.
 #[derive(Debug, Clone)]
-pub struct Knocker(Arc<EventFd>);
+pub struct Waker(Arc<EventFd>);
 
-impl Knocker {
+impl Waker {
     /// Ends the wait that is under way, or the next one.
-    pub fn knock(&self) {
-        // Fails when 2^64 - 1 knocks went unheard; one is enough.
+    pub fn wake(&self) {
+        // Fails when 2^64 - 1 wake-ups were not read; one is enough.
         let _ = self.0.write(1);
     }
 }
@@ -47,32 +47,32 @@ impl Knocker {
 pub struct News {
     /// Processes that have ended. They are not watched any more.
     pub ended: Vec<Pid>,
-    /// Whether somebody knocked.
-    pub knocked: bool,
+    /// Whether a [`Waker`] was used.
+    pub woken: bool,
 }
 
-impl Alarm {
+impl ExitWatcher {
     /// Nothing is watched yet.
     ///
     /// # Errors
     /// When the kernel gives no epoll instance or no eventfd.
-    pub fn new() -> io::Result<Alarm> {
+    pub fn new() -> io::Result<ExitWatcher> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        let door =
+        let eventfd =
             EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        epoll.add(&door, EpollEvent::new(EpollFlags::EPOLLIN, KNOCK))?;
-        Ok(Alarm {
+        epoll.add(&eventfd, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
+        Ok(ExitWatcher {
             epoll,
-            door: Arc::new(door),
+            eventfd: Arc::new(eventfd),
             watched: HashMap::new(),
             unpolled: Vec::new(),
         })
     }
 
-    /// The door, for another thread.
+    /// Ends the wait from another thread.
     #[must_use]
-    pub fn knocker(&self) -> Knocker {
-        Knocker(Arc::clone(&self.door))
+    pub fn waker(&self) -> Waker {
+        Waker(Arc::clone(&self.eventfd))
     }
 
     /// Watches a process until it ends.
@@ -101,9 +101,9 @@ impl Alarm {
         let mut events = [EpollEvent::empty(); MAX_EVENTS];
         let count = self.epoll.wait(&mut events, EpollTimeout::ZERO);
         for event in &events[..count.unwrap_or(0)] {
-            if event.data() == KNOCK {
-                news.knocked = true;
-                let _ = self.door.read();
+            if event.data() == WAKE {
+                news.woken = true;
+                let _ = self.eventfd.read();
             } else {
                 news.ended.push(Pid(event.data() as i32));
             }
@@ -143,26 +143,26 @@ mod tests {
     }
 
     #[test]
-    fn ends_and_knocks_wake_the_waiting_one() {
-        let mut alarm = Alarm::new().unwrap();
+    fn exits_and_the_waker_end_the_wait() {
+        let mut watcher = ExitWatcher::new().unwrap();
         let mut cats = [cat(), cat()];
         for (_, process) in &cats {
-            alarm.watch(process);
+            watcher.watch(process);
         }
-        assert!(!alarm.wait(Duration::ZERO));
-        assert_eq!(alarm.take(), News::default());
+        assert!(!watcher.wait(Duration::ZERO));
+        assert_eq!(watcher.take(), News::default());
         for (child, process) in &mut cats {
             child.kill().unwrap();
-            assert!(alarm.wait(Duration::from_secs(30)));
-            assert_eq!(alarm.take().ended, [process.pid()]);
-            assert!(!alarm.wait(Duration::ZERO), "told once");
+            assert!(watcher.wait(Duration::from_secs(30)));
+            assert_eq!(watcher.take().ended, [process.pid()]);
+            assert!(!watcher.wait(Duration::ZERO), "told once");
             child.wait().unwrap();
         }
-        let knocker = alarm.knocker();
-        let knocking = std::thread::spawn(move || knocker.knock());
-        assert!(alarm.wait(Duration::from_secs(30)));
-        assert!(alarm.take().knocked);
-        assert!(!alarm.wait(Duration::ZERO), "heard once");
-        knocking.join().unwrap();
+        let waker = watcher.waker();
+        let waking = std::thread::spawn(move || waker.wake());
+        assert!(watcher.wait(Duration::from_secs(30)));
+        assert!(watcher.take().woken);
+        assert!(!watcher.wait(Duration::ZERO), "heard once");
+        waking.join().unwrap();
     }
 }

@@ -1,9 +1,9 @@
-//! Turns the PID that the kernel gave last into the processes that were born since the last look.
+//! Turns the PID that the kernel gave last into the processes that are new since the last look.
 //!
 //! The last field of `/proc/loadavg` is the PID created last in the reader's PID namespace
 //! (`loadavg_proc_show` in the kernel's `fs/proc/loadavg.c`). PIDs are given in ascending order, from
 //! `RESERVED_PIDS` again once they come to an end (`alloc_pid` in `kernel/pid.c`), so that one system call
-//! tells that nothing was born anywhere, and a few more tell what was. Nothing of the tree is stopped or
+//! tells that no process is new anywhere, and a few more tell which are. Nothing of the tree is stopped or
 //! slowed for it, no privilege is asked for, and nobody else is kept from tracing it: ptrace(2) would stop
 //! the program twice at every fork and leave no room for a debugger, the proc connector and BPF are for
 //! root of the machine. The price: a process that lives shorter than the time between two looks is missed.
@@ -21,7 +21,7 @@ use super::Pid;
 use super::identity::read_stat;
 
 /// Where the kernel begins anew when it has come to the highest PID (`RESERVED_PIDS` in `kernel/pid.c`).
-const FIRST_AGAIN: i32 = 300;
+const FIRST_REUSED: i32 = 300;
 
 /// With more new PIDs than this it costs less to read all of `/proc` than to ask for each.
 const MANY: usize = 2048;
@@ -32,9 +32,9 @@ const LATE_LOOKS: u8 = 2;
 /// How often all of `/proc` is read where there is no other way.
 const LIST_EVERY: Duration = Duration::from_millis(100);
 
-/// A process that was born, as it was when it was looked at.
+/// A new process, as it was when it was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Birth {
+pub struct NewProcess {
     /// Its id. It may be that of a thread.
     pub pid: Pid,
     /// Its parent.
@@ -43,44 +43,44 @@ pub struct Birth {
 
 /// Looks for new processes.
 #[derive(Debug)]
-pub struct Births {
+pub struct NewProcesses {
     /// `/proc/loadavg`, where it tells the truth.
     loadavg: Option<File>,
     last: i32,
     /// PIDs that were given, but are no processes yet: the kernel gives them a little before.
-    unborn: Vec<(Pid, u8)>,
+    not_there_yet: Vec<(Pid, u8)>,
     listed: Option<Instant>,
 }
 
-impl Births {
-    /// Looks for those that are born after process `pid`.
+impl NewProcesses {
+    /// Looks for those that are created after process `pid`.
     #[must_use]
-    pub fn after(pid: Pid) -> Births {
-        Births {
+    pub fn after(pid: Pid) -> NewProcesses {
+        NewProcesses {
             last: pid.0,
-            ..Births::from_now()
+            ..NewProcesses::from_now()
         }
     }
 
-    /// Looks for those that are born from now on.
+    /// Looks for those that are created from now on.
     #[must_use]
-    pub fn from_now() -> Births {
+    pub fn from_now() -> NewProcesses {
         let loadavg = File::open("/proc/loadavg").ok();
         let loadavg = loadavg.filter(|file| {
             fstatfs(file).is_ok_and(|found| found.filesystem_type() == PROC_SUPER_MAGIC)
         });
         let last = loadavg.as_ref().and_then(last_pid);
-        Births {
+        NewProcesses {
             loadavg: loadavg.filter(|_| last.is_some()),
             last: last.unwrap_or(0),
-            unborn: Vec::new(),
+            not_there_yet: Vec::new(),
             listed: None,
         }
     }
 
-    /// The processes that were born since the last look, the oldest first; where that cannot be told, all
+    /// The processes that are new since the last look, the oldest first; where that cannot be told, all
     /// that there are.
-    pub fn look(&mut self) -> Vec<Birth> {
+    pub fn look(&mut self) -> Vec<NewProcess> {
         let Some(last) = self.loadavg.as_ref().and_then(last_pid) else {
             if self.listed.is_some_and(|at| at.elapsed() < LIST_EVERY) {
                 return Vec::new();
@@ -89,32 +89,32 @@ impl Births {
             return all();
         };
         let before = std::mem::replace(&mut self.last, last);
-        let mut births = self.late_births();
+        let mut new_processes = self.found_late();
         if last == before {
-            return births;
+            return new_processes;
         }
         let Some(pids) = between(before, last, highest_pid) else {
             return all();
         };
         for pid in pids {
-            match born(pid) {
-                Some(birth) => births.push(birth),
-                None => self.unborn.push((pid, LATE_LOOKS)),
+            match open_new(pid) {
+                Some(new) => new_processes.push(new),
+                None => self.not_there_yet.push((pid, LATE_LOOKS)),
             }
         }
-        births
+        new_processes
     }
 
     /// Looks again at those that were no processes yet.
-    fn late_births(&mut self) -> Vec<Birth> {
-        let mut births = Vec::new();
-        self.unborn.retain_mut(|(pid, looks)| {
+    fn found_late(&mut self) -> Vec<NewProcess> {
+        let mut new_processes = Vec::new();
+        self.not_there_yet.retain_mut(|(pid, looks)| {
             *looks -= 1;
-            let birth = born(*pid);
-            births.extend(birth);
-            birth.is_none() && *looks > 0
+            let new = open_new(*pid);
+            new_processes.extend(new);
+            new.is_none() && *looks > 0
         });
-        births
+        new_processes
     }
 }
 
@@ -124,26 +124,26 @@ fn between(before: i32, last: i32, highest: impl FnOnce() -> i32) -> Option<Vec<
         (before + 1..=last).take(MANY + 1).collect()
     } else {
         let old = before + 1..=highest();
-        old.chain(FIRST_AGAIN..=last).take(MANY + 1).collect()
+        old.chain(FIRST_REUSED..=last).take(MANY + 1).collect()
     };
     (pids.len() <= MANY).then(|| pids.into_iter().map(Pid).collect())
 }
 
 /// All processes there are, by rising PID.
 #[must_use]
-pub fn all() -> Vec<Birth> {
+pub fn all() -> Vec<NewProcess> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut pids: Vec<Pid> = entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid))
         .collect();
     pids.sort_unstable();
-    pids.into_iter().filter_map(born).collect()
+    pids.into_iter().filter_map(open_new).collect()
 }
 
-fn born(pid: Pid) -> Option<Birth> {
+fn open_new(pid: Pid) -> Option<NewProcess> {
     let stat = read_stat(pid).ok()?;
     let parent = Pid(stat.parent);
-    Some(Birth { pid, parent })
+    Some(NewProcess { pid, parent })
 }
 
 fn last_pid(loadavg: &File) -> Option<i32> {
@@ -187,13 +187,22 @@ mod tests {
     fn a_pid_given_a_little_before_its_process_is_there_is_looked_at_again() {
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let (there, never) = (Pid(child.id() as i32), Pid(i32::MAX));
-        let mut births = Births::from_now();
-        births.unborn = vec![(there, LATE_LOOKS), (never, LATE_LOOKS)];
-        let found: Vec<Pid> = births.look().into_iter().map(|birth| birth.pid).collect();
+        let mut new_processes = NewProcesses::from_now();
+        new_processes.not_there_yet = vec![(there, LATE_LOOKS), (never, LATE_LOOKS)];
+        let found: Vec<Pid> = new_processes
+            .look()
+            .into_iter()
+            .map(|new| new.pid)
+            .collect();
         assert!(found.contains(&there));
-        assert_eq!(births.unborn, [(never, LATE_LOOKS - 1)]);
-        births.look();
-        assert!(births.unborn.iter().all(|(pid, _)| *pid != never));
+        assert_eq!(new_processes.not_there_yet, [(never, LATE_LOOKS - 1)]);
+        new_processes.look();
+        assert!(
+            new_processes
+                .not_there_yet
+                .iter()
+                .all(|(pid, _)| *pid != never)
+        );
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -206,22 +215,22 @@ mod tests {
     }
 
     #[test]
-    fn a_child_is_born_once() {
-        for mut births in [
-            Births::from_now(),
-            Births {
+    fn a_child_is_new_once() {
+        for mut new_processes in [
+            NewProcesses::from_now(),
+            NewProcesses {
                 loadavg: None,
-                ..Births::from_now()
+                ..NewProcesses::from_now()
             },
         ] {
-            let is_listed = births.loadavg.is_none();
+            let is_listed = new_processes.loadavg.is_none();
             let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-            let birth = Birth {
+            let new = NewProcess {
                 pid: Pid(child.id() as i32),
                 parent: Pid(std::process::id() as i32),
             };
-            assert!(births.look().contains(&birth));
-            assert!(!births.look().contains(&birth), "listed: {is_listed}");
+            assert!(new_processes.look().contains(&new));
+            assert!(!new_processes.look().contains(&new), "listed: {is_listed}");
             child.kill().unwrap();
             child.wait().unwrap();
         }

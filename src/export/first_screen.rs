@@ -1,0 +1,296 @@
+//! Turns a profile into the answer that fits on one screen: where the time went, what stands out, and what to do next.
+
+use std::fmt::Write as _;
+
+use textwrap::Options;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::colour::{Colour, Style};
+use super::over_ranks;
+use super::words::escape::visible;
+use super::words::number::grouped;
+use super::words::paths::Shortener;
+use super::words::units::seconds;
+use super::words::{facts, findings, health, idle, labels, lost, table, usage};
+use crate::export::ReportInput;
+use crate::profile::event::Nanos;
+use crate::profile::functions::Functions;
+use crate::profile::origin::{Origin, Origins};
+use crate::profile::own_lines::{OwnLine, own_lines};
+use crate::profile::{Profile, states};
+
+/// Of a normally distributed error, 95 % is within so many standard errors.
+const Z95: f64 = 1.96;
+
+/// At most so many findings.
+const FINDINGS: usize = 3;
+
+/// The ranks of at most so many launches are told of.
+const LAUNCHES: usize = 2;
+
+/// A table has no fewer rows, however low the screen is, and no more.
+const MIN_ROWS: usize = 3;
+const MAX_ROWS: usize = 10;
+
+/// A row with a smaller part of the time is not worth its line, unless it is the first.
+const MIN_SHARE: f64 = 0.01;
+
+/// The place of a line takes no more of the width than one part in this.
+const PLACE_PART: usize = 3;
+
+/// What the text is to fit on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Screen {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Whether it shows colours.
+    pub colour: Colour,
+}
+
+/// Writes it. `head` says what was profiled and how it ended, and `tail`, line by line, what was written and what to do
+/// next.
+#[must_use]
+pub fn first_screen(
+    input: &ReportInput<'_>,
+    head: &str,
+    tail: &[String],
+    screen: &Screen,
+) -> String {
+    let mut page = Page {
+        text: String::new(),
+        screen,
+    };
+    let (profile, mode) = (input.profile, input.meta.mode);
+    if profile.totals().time(mode) == Nanos(0) {
+        page.paragraph(head);
+        page.paragraph(&lost::why_empty(profile, mode));
+    } else {
+        page.paragraph(&format!("{head}; {}", accuracy(profile)));
+        answer(&mut page, input, tail.len());
+    }
+    tail.iter().for_each(|line| page.paragraph(line));
+    page.text
+}
+
+/// `6,750 samples, ± 1.2 points`: half the width of the interval that holds a share of a half with 95 %.
+fn accuracy(profile: &Profile) -> String {
+    let samples = profile.totals().samples;
+    let plural = if samples == 1 { "" } else { "s" };
+    let points = 50.0 * Z95 / (profile.effective_samples().max(1) as f64).sqrt();
+    match points {
+        0.0..10.0 => format!("{} sample{plural}, ± {points:.1} points", grouped(samples)),
+        _ => format!("{} sample{plural}, too few for shares", grouped(samples)),
+    }
+}
+
+fn answer(page: &mut Page<'_>, input: &ReportInput<'_>, tail_rows: usize) {
+    let profile = input.profile;
+    let times = states::whole(profile);
+    if times.is_known() {
+        page.paragraph(&format!("time: {}", facts::states_in_words(&times)));
+    }
+    if let Some(busy) = facts::busy_machine(&times) {
+        page.paragraph(&busy);
+    }
+    if let Some(idle) = idle::left_out(profile) {
+        page.paragraph(&idle);
+    }
+    let ranks = over_ranks::sentences(profile, input.meta.mode);
+    ranks
+        .iter()
+        .take(LAUNCHES)
+        .for_each(|it| page.paragraph(it));
+    if !input.meta.is_part {
+        let sentences = findings::sentences(profile);
+        sentences.iter().take(FINDINGS).for_each(|it| page.item(it));
+    }
+    let used: Vec<String> = [usage::memory_in_words(profile)]
+        .into_iter()
+        .chain([usage::cores_in_words(profile).filter(|_| !input.meta.is_part)])
+        .flatten()
+        .collect();
+    let health = health::in_words(profile);
+    let below = tail_rows + usize::from(!used.is_empty()) + usize::from(health.is_some());
+    tables(page, input, below);
+    if !used.is_empty() {
+        page.paragraph(&used.join("; "));
+    }
+    if let Some(health) = health {
+        page.paragraph(&health);
+    }
+}
+
+/// The user's own lines and the functions, with as many rows as the screen has room for above `below` others.
+fn tables(page: &mut Page<'_>, input: &ReportInput<'_>, below: usize) {
+    let (profile, mode) = (input.profile, input.meta.mode);
+    let origins = Origins::of(profile);
+    let lines = own_lines(profile, &origins, mode);
+    let functions = Functions::of(profile);
+    let functions = functions.by_self(mode);
+    let files = profile.frames().iter();
+    let sheet = Sheet {
+        input,
+        origins: &origins,
+        shortener: Shortener::of(files.filter_map(|frame| frame.file.as_deref())),
+    };
+    let tables = if lines.is_empty() { 1 } else { 2 };
+    let free = page.screen.height.saturating_sub(page.rows() + below);
+    let rows = (free.saturating_sub(tables) / tables).clamp(MIN_ROWS, MAX_ROWS);
+    let worth = |times: Vec<Nanos>| {
+        let whole = profile.totals().time(mode).seconds();
+        let hot = times
+            .iter()
+            .take_while(|it| it.seconds() >= MIN_SHARE * whole);
+        hot.count().clamp(1, rows)
+    };
+    if !lines.is_empty() {
+        page.heading("your lines, with what they call");
+        let shown = worth(lines.iter().map(|line| line.totals.time(mode)).collect());
+        sheet.lines(page, &lines[..shown.min(lines.len())]);
+    }
+    page.heading("functions, without what they call");
+    let times = functions.iter().map(|row| row.self_time.time(mode));
+    let shown = worth(times.collect());
+    for row in &functions[..shown.min(functions.len())] {
+        let place = table::place(&sheet.shortener, &row.function, row.function.first_line);
+        let style = match sheet.origins.of_function(&row.function) {
+            Origin::Own => Style::Bold,
+            _ => Style::Plain,
+        };
+        let time = row.self_time.time(mode);
+        page.row(&sheet.times(time), sheet.share(time), style, &place);
+    }
+}
+
+/// What both tables have in common.
+struct Sheet<'s> {
+    input: &'s ReportInput<'s>,
+    origins: &'s Origins,
+    shortener: Shortener,
+}
+
+impl Sheet<'_> {
+    fn share(&self, time: Nanos) -> f64 {
+        let whole = self.input.profile.totals().time(self.input.meta.mode);
+        time.seconds() / whole.seconds()
+    }
+
+    /// Seconds and per cent.
+    fn times(&self, time: Nanos) -> String {
+        let whole = self.input.profile.totals().time(self.input.meta.mode);
+        let share = 100.0 * self.share(time);
+        format!("{:>8} {share:>3.0}", seconds(time, whole))
+    }
+
+    fn lines(&self, page: &mut Page<'_>, lines: &[OwnLine<'_>]) {
+        let widest = page.screen.width / PLACE_PART;
+        let places: Vec<String> = lines.iter().map(|line| self.place(line)).collect();
+        let width = places.iter().map(|place| place.width()).max();
+        let width = width.unwrap_or(0).min(widest);
+        for (line, place) in lines.iter().zip(places) {
+            let place = end_of(&place, width);
+            let pad = " ".repeat(width - place.width());
+            let text = format!("{place}{pad}  {}", self.source(line));
+            let time = line.totals.time(self.input.meta.mode);
+            page.row(&self.times(time), self.share(time), Style::Plain, &text);
+        }
+    }
+
+    /// `pd.py:41`.
+    fn place(&self, line: &OwnLine<'_>) -> String {
+        let file = line.function.file.unwrap_or_default();
+        let file = labels::clean(self.shortener.shorten(file));
+        match line.line {
+            Some(line) => format!("{file}:{line}"),
+            None => file,
+        }
+    }
+
+    /// The text of a line; the function's name where it is not known.
+    fn source(&self, line: &OwnLine<'_>) -> String {
+        let sources = self.input.sources;
+        let text = line
+            .function
+            .file
+            .zip(line.line)
+            .and_then(|(file, number)| {
+                let text = sources?.line(file, number)?.trim();
+                (!text.is_empty()).then(|| visible(text))
+            });
+        text.unwrap_or_else(|| format!("in {}", labels::clean(line.function.name)))
+    }
+}
+
+/// Text of a width.
+struct Page<'p> {
+    text: String,
+    screen: &'p Screen,
+}
+
+impl Page<'_> {
+    fn rows(&self) -> usize {
+        self.text.lines().count()
+    }
+
+    fn paragraph(&mut self, text: &str) {
+        self.wrap(text, "", "  ");
+    }
+
+    fn item(&mut self, text: &str) {
+        self.wrap(text, "- ", "  ");
+    }
+
+    fn wrap(&mut self, text: &str, first: &str, rest: &str) {
+        let options = Options::new(self.screen.width)
+            .initial_indent(first)
+            .subsequent_indent(rest)
+            .break_words(false);
+        for line in textwrap::wrap(text, options) {
+            let _ = writeln!(self.text, "{line}");
+        }
+    }
+
+    fn heading(&mut self, text: &str) {
+        let text = begin_of(&format!("{:>8} {:>3}  {text}", "s", "%"), self.screen.width);
+        let text = self.screen.colour.paint(Style::Bold, &text);
+        let _ = writeln!(self.text, "{text}");
+    }
+
+    fn row(&mut self, times: &str, share: f64, style: Style, text: &str) {
+        let width = self.screen.width.saturating_sub(times.width() + 2);
+        let colour = self.screen.colour;
+        let times = colour.paint(Style::of_share(share), times);
+        let text = colour.paint(style, begin_of(text, width).trim_end());
+        let _ = writeln!(self.text, "{times}  {text}");
+    }
+}
+
+/// As much of the text as has room in this width, with `…` for what has not.
+fn begin_of(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    fitting(text.chars(), width) + "…"
+}
+
+/// The same of the end of a text.
+fn end_of(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let end: String = fitting(text.chars().rev(), width);
+    std::iter::once('…').chain(end.chars().rev()).collect()
+}
+
+/// The characters that fit, and leave room for one more.
+fn fitting(chars: impl Iterator<Item = char>, width: usize) -> String {
+    let mut used = 1;
+    chars
+        .take_while(|char| {
+            used += char.width().unwrap_or(0);
+            used <= width
+        })
+        .collect()
+}

@@ -1,0 +1,62 @@
+//! Turns a profile into the user's own lines, each with the time of the libraries that it called.
+//!
+//! The time of a stack counts for its innermost frame of own code ([`Origins`]): `frame.merge(other)` has the time that
+//! pandas spends in it. A stack without own code counts for none.
+
+use std::collections::HashMap;
+
+use super::functions::Function;
+use super::origin::Origins;
+use super::{Mode, Profile, Totals};
+
+/// A line of own code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnLine<'p> {
+    /// The function that it belongs to; of several on one line, such as a comprehension and what it stands in, the one
+    /// that was seen first.
+    pub function: Function<'p>,
+    /// The line; `None` where it could not be told.
+    pub line: Option<u32>,
+    /// Sums over the samples of which it is the innermost line of own code.
+    pub totals: Totals,
+}
+
+/// A file, and a line of it.
+type Place<'p> = (Option<&'p str>, Option<u32>);
+
+/// The lines with any time in `mode`, the hottest first.
+#[must_use]
+pub fn own_lines<'p>(profile: &'p Profile, origins: &Origins, mode: Mode) -> Vec<OwnLine<'p>> {
+    let is_own: Vec<bool> = profile.frames().iter().map(|f| origins.is_own(f)).collect();
+    // By stack: its innermost frame of own code. Parents come before children.
+    let mut innermost: Vec<Option<usize>> = Vec::with_capacity(profile.stacks().len());
+    for node in profile.stacks() {
+        let frame = node.frame.0 as usize;
+        let outer = node.parent.and_then(|parent| innermost[parent.0 as usize]);
+        innermost.push(if is_own[frame] { Some(frame) } else { outer });
+    }
+    let mut sums: HashMap<Place<'p>, (Function<'p>, Totals)> = HashMap::new();
+    for row in profile.rows() {
+        let own = row.stack.and_then(|stack| innermost[stack.0 as usize]);
+        if let Some(frame) = own.map(|frame| &profile.frames()[frame]) {
+            let of_line = sums.entry((frame.file.as_deref(), frame.line));
+            let new = || (Function::from(frame), Totals::default());
+            of_line.or_insert_with(new).1 += row.totals;
+        }
+    }
+    let lines = sums.into_iter();
+    let lines = lines.map(|((_, line), (function, totals))| OwnLine {
+        function,
+        line,
+        totals,
+    });
+    let mut lines: Vec<OwnLine<'p>> = lines
+        .filter(|line| line.totals.time(mode).0 > 0 && line.totals.samples > 0)
+        .collect();
+    lines.sort_by(|a, b| {
+        let place = |line: &OwnLine<'p>| (line.function.file, line.line, line.function.name);
+        let by_time = b.totals.time(mode).cmp(&a.totals.time(mode));
+        by_time.then_with(|| place(a).cmp(&place(b)))
+    });
+    lines
+}

@@ -1,0 +1,13 @@
+//! What several test programs share; each uses a part of it.
+#![allow(dead_code, unused_macros)]
+#![allow(clippy::print_stdout)]
+
+#[macro_use]
+pub mod pythons;
+#[macro_use]
+pub mod needs;
+
+pub mod commands;
+pub mod image_format;
+pub mod programs;
+pub mod recordings;
