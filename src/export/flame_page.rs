@@ -61,6 +61,8 @@ pub(super) struct Page<'p> {
     pub(super) direction: Direction,
     /// Of each label, its colour; `None`: inferno colours by the difference of two numbers.
     pub(super) palette: Option<PaletteMap>,
+    /// In a differential flame graph, the label and the colour of the frame that all lost time stands on.
+    pub(super) gone: Option<(String, Color)>,
     /// What is said of a frame.
     pub(super) describe: &'p dyn Fn(&Drawn) -> String,
 }
@@ -140,11 +142,16 @@ fn finish(drawn: &str, page: &Page<'_>) -> Option<String> {
             &format!("0 0 {WIDTH} {height}"),
             1,
         );
+    // In a differential one, frames that did not change are as light as the background.
+    let outlined = match page.gone {
+        Some(_) => " class=\"outlined\"",
+        None => "",
+    };
     let y = HEAD_HEIGHT as i64 - top as i64;
     let mut svg = format!(
         "{before}<style type=\"text/css\">\n{CSS}</style>{script}<![CDATA[\n{SCRIPT}]]></script>\
          <rect width=\"100%\" height=\"100%\" fill=\"{}\"/>\
-         <svg id=\"frames\" y=\"{y}\"{attributes}>",
+         <svg id=\"frames\"{outlined} y=\"{y}\"{attributes}>",
         in_css(BACKGROUND)
     );
     describe(frames, page, &mut svg)?;
@@ -203,10 +210,12 @@ fn describe(frames: &str, page: &Page<'_>, svg: &mut String) -> Option<()> {
         let label = escape(&frame.label);
         // inferno's script cuts off the last parentheses to get the label.
         let said = (page.describe)(frame).replace('(', "[").replace(')', "]");
-        svg.push_str(&format!(
-            "<g><title>{label} ({})</title>{rest}",
-            escape(&said)
-        ));
+        svg.push_str(&format!("<g><title>{label} ({})</title>", escape(&said)));
+        let gone = page.gone.as_ref().filter(|(gone, _)| *gone == frame.label);
+        match attribute(rest, " fill=\"").zip(gone) {
+            Some((fill, (_, color))) => svg.push_str(&rest.replacen(fill, &in_css(*color), 1)),
+            None => svg.push_str(rest),
+        }
     }
     Some(())
 }

@@ -78,6 +78,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
             Direction::Down => inferno::flamegraph::Direction::Inverted,
         },
         palette: Some(palette),
+        gone: None,
         describe: &|frame| describe(frame, &paths, meta.drawing.is_reversed),
     };
     flame_page::draw(&lines, page, out)

@@ -561,6 +561,9 @@ fn flame_graph_of_a_diff_loses_nothing() {
     ] {
         assert!(svg.contains(title), "no {title}");
     }
+    let (_, gone) = svg.split_once("<title>only before: ").expect("drawn");
+    let (_, fill) = gone.split_once(" fill=\"").expect("a colour");
+    assert!(fill.starts_with("rgb(160,160,255)"), "what is gone shows");
     let equal = text(DiffFormat::FlameGraph, &base, &base);
     assert!(!equal.contains("only before:") && equal.contains("nothing lost"));
     let gone = text(

@@ -33,6 +33,9 @@ const MILLISECONDS_FROM_NS: u64 = 10_000_000_000;
 const MORE: Color = Color::new(255, 100, 100);
 const LESS: Color = Color::new(100, 100, 255);
 
+/// Of the frame that all lost time stands on.
+const GONE: Color = Color::new(160, 160, 255);
+
 /// Writes the SVG.
 ///
 /// # Errors
@@ -56,9 +59,15 @@ pub(super) fn write(diff: &Diff<'_>, names: &Names, out: &mut dyn io::Write) -> 
         ],
         direction: inferno::flamegraph::Direction::Inverted,
         palette: None,
+        gone: Some((only_before(names), GONE)),
         describe: &|frame| describe(frame, &tree),
     };
     flame_page::draw(&lines, page, out)
+}
+
+/// The label of the frame that all lost time stands on.
+fn only_before(names: &Names) -> String {
+    labels::clean(&format!("only before: {}", names.base))
 }
 
 /// The file and line, total time, and change of the self time of a frame.
@@ -192,7 +201,7 @@ impl Tree {
     /// width: a loss of 5 is `10 5`.
     fn lines(&self, names: &Names) -> Vec<String> {
         let after = labels::clean(&format!("after: {}", names.new));
-        let gone = labels::clean(&format!("only before: {}", names.base));
+        let gone = only_before(names);
         let mut lines = Vec::new();
         self.visit(|path, [base, new]| {
             if base + new > 0 {
