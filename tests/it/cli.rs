@@ -143,7 +143,7 @@ fn wrong_usage_is_explained() {
     check("record -f gif true", 2, &["invalid --format \"gif\""]);
     check("attach scatter.py", 2, &["invalid process id"]);
     check("record", 2, &["COMMAND"]);
-    check("attach", 2, &["PID"]);
+    check("attach", 2, &["name one with --pid"]);
     check("frobnicate", 2, &["unrecognized subcommand"]);
     check("completions tcsh", 2, &["bash", "fish"]);
     check("", 2, &["Usage: rsamp", "Examples:"]);
