@@ -156,8 +156,9 @@ fn the_line_that_leaks_comes_before_one_whose_memory_is_freed_each_time(python: 
     let retained = first.split_whitespace().next();
     let retained: f64 = retained.map_or(0.0, |mib| mib.parse().expect("MiB"));
     let kept = said["kept"].as_f64().expect("bytes") / f64::from(1 << 20);
+    // What grew while the sampler got no CPU is attributed to the lines around.
     assert!(
-        (retained / kept - 1.0).abs() < 0.25,
+        (0.5..1.25).contains(&(retained / kept)),
         "{retained} of {kept}\n{text}"
     );
     let first = text.lines().find(|line| line.starts_with("Function: "));

@@ -1,7 +1,7 @@
 """A cache that keeps 61 MB, beside a buffer of 30 MB that is made and given back each time.
 
-Prints READY, waits for a line, and prints {"leaks": N, "buffer": N, "kept": bytes}: the numbers of the lines, and by how
-much memory grew, by its own /proc/self/status.
+Prints READY, waits for a line, and prints {"leaks": N, "buffer": N, "kept": bytes}: the numbers of the lines, and how
+much the cache holds.
 """
 
 import json
@@ -9,13 +9,6 @@ import sys
 import time
 
 cache = []
-
-
-def resident():
-    with open("/proc/self/status") as status:
-        for line in status:
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
 
 
 def works():
@@ -40,13 +33,12 @@ def turn():
 def main():
     print("READY", flush=True)
     sys.stdin.readline()
-    before = resident()
     for _ in range(10):
         turn()
     said = {
         "leaks": remember.__code__.co_firstlineno + 1,
         "buffer": turn.__code__.co_firstlineno + 1,
-        "kept": resident() - before,
+        "kept": sum(map(len, cache)),
     }
     print(json.dumps(said), flush=True)
 
