@@ -111,7 +111,7 @@ pub struct RecordArgs {
     ///
     /// Without this option, progress is drawn only when standard error is a terminal and standard
     /// output is not, because the program owns the terminal.
-    #[arg(long, conflicts_with = "quiet")]
+    #[arg(help_heading = None::<&str>, long, conflicts_with = "quiet")]
     pub progress: bool,
 
     /// What starts the ranks: auto (by its name), none, srun or mpirun
@@ -119,13 +119,14 @@ pub struct RecordArgs {
     /// Of srun, mpirun, mpiexec, aprun, jsrun and torchrun rsamp knows the options, and puts itself before the
     /// program on every rank. `srun` and `mpirun`: the first word of the command reads its options as that one does.
     /// `none`: the command is run as it is.
-    #[arg(long, value_name = "LAUNCHER", value_enum, hide_possible_values = true)]
+    #[arg(help_heading = None::<&str>, long, value_name = "LAUNCHER", value_enum, hide_possible_values = true)]
     pub launcher: Option<LauncherName>,
 
     /// Record only these ranks of a parallel program, as 0,7,100-110; may be given several times
     ///
     /// On the other ranks the program runs alone: nothing is left of rsamp there.
     #[arg(
+        help_heading = None::<&str>,
         long,
         value_name = "RANKS",
         value_delimiter = ',',
@@ -154,6 +155,7 @@ pub struct RecordArgs {
 
     /// The program and its arguments, as you would type them without rsamp
     #[arg(
+        help_heading = None::<&str>,
         value_name = "COMMAND",
         trailing_var_arg = true,
         required_unless_present = "pid"
@@ -543,7 +545,7 @@ pub struct SamplingArgs {
     /// 50. Times stay right, because each sample stands for the time that was measured.
     /// A number is held as far as the machine can; the summary says what was reached.
     /// Up to 10000 rsamp sleeps between samples. Above, it waits busily: it takes a whole core.
-    #[arg(long, short, value_name = "HZ", value_parser = values::rate, allow_hyphen_values = true)]
+    #[arg(help_heading = "Sampling", long, short, value_name = "HZ", value_parser = values::rate, allow_hyphen_values = true)]
     pub rate: Option<Rate>,
 
     /// Percentage of a core that rsamp may use [default: 1; none with --rate]
@@ -553,25 +555,25 @@ pub struct SamplingArgs {
     /// Counted over the whole recording, the start included. The rate comes down, not below 50 samples a second
     /// (of all processes together, and 5 of each, where several are sampled), and goes up again when there is
     /// room. The summary says where rsamp used more, and for what: short runs can't pay back the start.
-    #[arg(long, value_name = "PERCENT", value_parser = values::overhead, allow_hyphen_values = true)]
+    #[arg(help_heading = "Sampling", long, value_name = "PERCENT", value_parser = values::overhead, allow_hyphen_values = true)]
     pub max_overhead: Option<f64>,
 
     /// End the sampling after so many seconds (2.5 is fine); the program runs on
-    #[arg(long, short, value_name = "SECONDS", value_parser = values::seconds, allow_hyphen_values = true)]
+    #[arg(help_heading = "Sampling", long, short, value_name = "SECONDS", value_parser = values::seconds, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
 
     /// Begin the sampling after so many seconds of the program's run; --duration counts from then
-    #[arg(long, value_name = "SECONDS", value_parser = values::seconds, allow_hyphen_values = true)]
+    #[arg(help_heading = "Sampling", long, value_name = "SECONDS", value_parser = values::seconds, allow_hyphen_values = true)]
     pub delay: Option<Duration>,
 
     /// Record from the first moment at which a thread is in this function (Solver.solve, or solve)
     ///
     /// Until then rsamp samples and keeps nothing. Times are those since the start of the run.
-    #[arg(long, value_name = "FUNCTION", value_parser = values::function)]
+    #[arg(help_heading = "Sampling", long, value_name = "FUNCTION", value_parser = values::function)]
     pub start_at: Option<String>,
 
     /// End the sampling when a thread is in this function, after that of --start-at; the program runs on
-    #[arg(long, value_name = "FUNCTION", value_parser = values::function)]
+    #[arg(help_heading = "Sampling", long, value_name = "FUNCTION", value_parser = values::function)]
     pub stop_at: Option<String>,
 
     /// Never pause a thread of the program, even if its stack changes too fast to be copied
@@ -580,7 +582,7 @@ pub struct SamplingArgs {
     /// 1 % of its samples cannot be told from a copy. With it they are completed as well as possible and counted as
     /// undetermined. Of Python 2.7 and 3.3 to 3.5 the running threads are paused for every sample: with this option
     /// many of their stacks are wrong.
-    #[arg(long, conflicts_with = "always_stop")]
+    #[arg(help_heading = "Sampling", long, conflicts_with = "always_stop")]
     pub never_stop: bool,
 
     /// Profile the program alone, not the processes that it starts
@@ -588,7 +590,7 @@ pub struct SamplingArgs {
     /// Without this option all processes that descend from the program are sampled as soon as they run
     /// Python, in one profile, at the same rate: --max-overhead is for all of them together. Those that
     /// live shorter than some 15 ms are missed, those that run no Python are counted.
-    #[arg(long)]
+    #[arg(help_heading = "Sampling", long)]
     pub no_children: bool,
 
     /// Pause the running thread for every sample: slow, to check the default
@@ -596,43 +598,44 @@ pub struct SamplingArgs {
     /// Threads that wait are not paused: a paused wait (epoll_wait, semop, …) could return early, with EINTR. A thread that begins
     /// to wait in the very moment may see that. Where another program traces the process (strace, gdb), nothing can be paused; the
     /// summary says so.
-    #[arg(long)]
+    #[arg(help_heading = "Sampling", long)]
     pub always_stop: bool,
 
     /// Keep this variable of the program's environment in the recording; may be given several times
     ///
     /// The job and the rank that Slurm and MPI give the program are kept without asking, no other.
-    #[arg(long, value_name = "NAME", value_parser = values::variable)]
+    #[arg(help_heading = "Sampling", long, value_name = "NAME", value_parser = values::variable)]
     pub env: Vec<String>,
 
     /// Keep the recording below this size, such as 500K, 20M or 1G
     ///
     /// When it is full, equal samples of a span of time become one and the rate is halved, again and again: times stay
     /// exact, only when they were is kept less finely. Of several ranks, each one's recording is kept below it.
-    #[arg(long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true)]
+    #[arg(help_heading = "Sampling", long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true)]
     pub max_size: Option<u64>,
 
     /// Keep no source text of the functions seen in the recording
-    #[arg(long)]
+    #[arg(help_heading = "Sampling", long)]
     pub no_source: bool,
 
     /// Overwrite existing files
     ///
     /// A file that is named with --output is overwritten without this option, unless it is
     /// write-protected.
-    #[arg(long)]
+    #[arg(help_heading = None::<&str>, long)]
     pub force: bool,
 
     /// Print no summary and no progress; errors are still printed
-    #[arg(long, short)]
+    #[arg(help_heading = None::<&str>, long, short)]
     pub quiet: bool,
 
     /// Print all that is known of the run: threads, processes, rates, what was lost
-    #[arg(long, short, conflicts_with = "quiet")]
+    #[arg(help_heading = None::<&str>, long, short, conflicts_with = "quiet")]
     pub verbose: bool,
 
     /// When to colour the summary: auto, always or never
     #[arg(
+        help_heading = None::<&str>,
         long,
         value_name = "WHEN",
         value_enum,

@@ -3,6 +3,7 @@
 //! A paragraph is one line here; clap breaks it where the terminal ends. Examples fit 80 columns.
 
 use crate::cli::errors::exit_code;
+use crate::export::Format;
 
 /// What `rsamp help` explains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -34,7 +35,7 @@ impl Topic {
     /// The name of the command that this is about.
     pub fn text(self) -> Result<String, &'static str> {
         match self {
-            Topic::Formats => Ok(FORMATS.to_owned()),
+            Topic::Formats => Ok(formats()),
             Topic::Ranks => Ok(RANKS.to_owned()),
             Topic::ExitCodes => Ok(exit_codes()),
             Topic::Record => Err("record"),
@@ -154,25 +155,24 @@ other programs than shells that set their own PATH; nor jobs that the script sub
 launchers have the environment that they would have without rsamp. Behind sbatch, the recording is written by the \
 job, in its working folder (or where -o says); sbatch prints what it always does.";
 
-const FORMATS: &str = "\
-Formats, by the ending of a file:
-  .rsamp                  the recording: rsamp report makes all others of it
-  .svg                    flame graph, for a browser
-  .txt                    summary
-  .pstats                 pstats, gprof2dot, snakeviz, tuna
-  .dot .png .dot.svg      call graph (.png and .dot.svg need Graphviz)
-  .speedscope.json        speedscope.app
-  .firefox.json           profiler.firefox.com
-  .trace.json             Perfetto, chrome://tracing
-  .pb.gz                  pprof
-  .callgrind              KCachegrind
-  .folded                 flamegraph.pl
-  .lprof                  line_profiler
-  .dat                    memory_profiler's mprof
-  .json                   scripts: all of it
-  .csv .lines.csv         scripts: functions, lines
-  .usage.csv .ranks.csv   scripts: memory and CPU over time, ranks
+/// Where a list of formats says what they are for, in columns.
+const USE_COLUMN: usize = 18;
 
+/// The formats by their endings, and where files are written.
+fn formats() -> String {
+    let mut text = String::from(
+        "Formats, by the ending of a file:\n  .rsamp            the recording; rsamp report makes all others of it\n",
+    );
+    for format in Format::ALL {
+        let usage = format.open_with("FILE");
+        let usage = usage.replace("; ", &format!(";\n{:1$}", "", USE_COLUMN + 2));
+        let dotted = format!(".{}", format.ending());
+        text.push_str(&format!("  {dotted:<USE_COLUMN$}{usage}\n"));
+    }
+    format!("{text}\n{FORMATS}")
+}
+
+const FORMATS: &str = "\
 rsamp record -o FILE and rsamp report X -o FILE write them; -o may be given several times. -f FORMAT overrides the \
 ending. -o - is standard output and needs -f.
 

@@ -75,7 +75,7 @@ pub const TABLE: &[(u8, &str)] = &[
     ),
     (
         OUTPUT_REFUSED,
-        "an output file cannot be created or exists; nothing was started or sampled",
+        "an output file cannot be created; nothing was started or sampled",
     ),
     (
         OUTPUT_FAILED,
