@@ -280,6 +280,10 @@ pub struct TableArgs {
     #[arg(long, value_name = "N", value_parser = values::count, allow_hyphen_values = true)]
     pub top: Option<usize>,
 
+    /// With --lines: all lines and all figures of them
+    #[arg(long)]
+    pub wide: bool,
+
     /// Print the 95 % confidence interval of each share
     #[arg(long)]
     pub ci: bool,

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::colour::Style;
 use super::first_screen::Screen;
 use super::words::escape::visible;
+use super::words::fit::begin_of;
 use super::words::labels::NO_PYTHON_FRAMES;
 use super::words::table::{line, place};
 use super::words::units::{seconds, span};
@@ -50,7 +51,7 @@ pub fn call_tree(input: &ReportInput<'_>, screen: &Screen) -> String {
         span(whole),
         grouped(samples)
     );
-    line(&mut text, &cut(&head, screen.width));
+    line(&mut text, &begin_of(&head, screen.width));
     text.push_str("\n total s      %   self s  function\n");
     let files = profile.frames().iter();
     let writer = Writer {
@@ -290,7 +291,7 @@ impl Writer<'_, '_> {
             false => place(&self.shortener, function, function.first_line),
         };
         let frames = match call.hidden.len() {
-            0 => return (cut(&label, room), String::new()),
+            0 => return (begin_of(&label, room), String::new()),
             1 => "  1 frame hidden".to_owned(),
             count => format!("  {count} frames hidden"),
         };
@@ -306,7 +307,7 @@ impl Writer<'_, '_> {
         });
         match fits {
             Some((label, note)) => (label.clone(), note.clone()),
-            None => (cut(&label, room), String::new()),
+            None => (begin_of(&label, room), String::new()),
         }
     }
 }
@@ -319,13 +320,4 @@ fn percent(part: Nanos, whole: Nanos) -> String {
         _ if share < 1.0 => "<1 %".to_owned(),
         _ => format!("{share:.0} %"),
     }
-}
-
-/// A line without what does not fit.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept = text.chars().take(width.saturating_sub(1));
-    kept.chain(['…']).collect()
 }

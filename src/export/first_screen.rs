@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use textwrap::Options;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use super::colour::{Colour, Style};
 use super::over_ranks;
 use super::words::escape::visible;
+use super::words::fit::{begin_of, end_of};
 use super::words::number::grouped;
 use super::words::paths::Shortener;
 use super::words::units::seconds;
@@ -265,32 +266,4 @@ impl Page<'_> {
         let text = colour.paint(style, begin_of(text, width).trim_end());
         let _ = writeln!(self.text, "{times}  {text}");
     }
-}
-
-/// As much of the text as has room in this width, with `…` for what has not.
-fn begin_of(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    fitting(text.chars(), width) + "…"
-}
-
-/// The same of the end of a text.
-fn end_of(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let end: String = fitting(text.chars().rev(), width);
-    std::iter::once('…').chain(end.chars().rev()).collect()
-}
-
-/// The characters that fit, and leave room for one more.
-fn fitting(chars: impl Iterator<Item = char>, width: usize) -> String {
-    let mut used = 1;
-    chars
-        .take_while(|char| {
-            used += char.width().unwrap_or(0);
-            used <= width
-        })
-        .collect()
 }

@@ -5,11 +5,13 @@
 //! the line took itself. A line counts once per stack: of a function that calls itself, lines may
 //! add up to more than the function.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::colour::{Colour, Style};
 use super::source_text::SourceText;
 use super::words::escape::visible;
+use super::words::fit::begin_of;
 use super::words::table::line;
 use super::words::units::{seconds, significant};
 use crate::export::ReportInput;
@@ -20,9 +22,19 @@ use crate::profile::line_tables::{LineTable, TableLine};
 use crate::profile::states::StateTimes;
 use crate::profile::{Profile, Totals};
 
+/// How the tables look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// How hot lines are shown.
+    pub colour: Colour,
+    /// So many columns wide, with the figures that matter most, and without long runs of lines that took no time; `None`:
+    /// all figures and all lines, however wide.
+    pub width: Option<usize>,
+}
+
 /// Writes the tables, each with a head as line_profiler's.
 #[must_use]
-pub fn line_tables(input: &ReportInput<'_>, tables: &[&LineTable<'_>], colour: Colour) -> String {
+pub fn line_tables(input: &ReportInput<'_>, tables: &[&LineTable<'_>], look: Look) -> String {
     let profile = input.profile;
     let none = SourceText::default();
     let source = input.sources.unwrap_or(&none);
@@ -39,7 +51,7 @@ pub fn line_tables(input: &ReportInput<'_>, tables: &[&LineTable<'_>], colour: C
             table,
             input,
             source,
-            colour,
+            look,
         };
         text.push('\n');
         sheet.head(&mut text);
@@ -54,7 +66,7 @@ struct Sheet<'o> {
     table: &'o LineTable<'o>,
     input: &'o ReportInput<'o>,
     source: &'o SourceText,
-    colour: Colour,
+    look: Look,
 }
 
 impl Sheet<'_> {
@@ -98,25 +110,32 @@ impl Sheet<'_> {
 
     fn rows(&self, text: &mut String) {
         let lines = &self.table.lines;
-        let columns = Columns::of(self.profile, self.table, self.input.confidence.is_some());
+        let has_errors = self.input.confidence.is_some();
+        let columns = match self.look.width {
+            Some(_) => Columns::narrow(has_errors),
+            None => Columns::of(self.profile, self.table, has_errors),
+        };
         let head = columns.row(&HEAD.map(str::to_owned), "Line Contents");
         let _ = writeln!(text, "\n{head}\n{}", "=".repeat(head.chars().count()));
         for line in lines.iter().filter(|line| line.row.line.is_none()) {
             self.row(text, &columns, "?", Some(line), "(line not known)");
         }
         let seen: Vec<u32> = lines.iter().filter_map(|line| line.row.line).collect();
-        let shown = self.source.lines_of(&self.table.row.function, &seen);
+        let mut shown = self.source.lines_of(&self.table.row.function, &seen);
+        let end = shown.last().map(|line| line + 1);
+        if self.look.width.is_some() {
+            fold(&mut shown, &seen);
+        }
         let mut last = None;
         for number in shown {
-            if last.is_some_and(|last: u32| last + 1 < number) {
-                text.push_str("     …\n");
-            }
+            say_hidden(text, last, Some(number));
             last = Some(number);
             let of_line = lines.iter().find(|line| line.row.line == Some(number));
             let file = self.table.row.function.file.unwrap_or_default();
             let content = self.source.line(file, number).unwrap_or_default();
             self.row(text, &columns, &number.to_string(), of_line, content);
         }
+        say_hidden(text, last, end);
     }
 
     fn row(
@@ -136,10 +155,12 @@ impl Sheet<'_> {
             }
         };
         let row = columns.row(&cells, &visible(content));
+        let width = self.look.width.unwrap_or(usize::MAX);
+        let row = begin_of(&row, width);
         let row = row.trim_end();
         let share = of_line.map_or(0.0, |line| self.share(&line.row.total_time));
         let style = Style::of_share(share);
-        let _ = writeln!(text, "{}", self.colour.paint(style, row));
+        let _ = writeln!(text, "{}", self.look.colour.paint(style, row));
     }
 
     /// The part of the function's time.
@@ -207,6 +228,35 @@ fn state(times: &StateTimes) -> String {
     })
 }
 
+/// Says how many lines are left out between two.
+fn say_hidden(text: &mut String, last: Option<u32>, next: Option<u32>) {
+    let hidden = last
+        .zip(next)
+        .map_or(0, |(last, next)| next.saturating_sub(last + 1));
+    match hidden {
+        0 => {}
+        1 => text.push_str("     … 1 line\n"),
+        hidden => {
+            let _ = writeln!(text, "     … {hidden} lines");
+        }
+    }
+}
+
+/// Leaves out runs of lines that were not seen, but for those next to one that was.
+fn fold(shown: &mut BTreeSet<u32>, seen: &[u32]) {
+    let near = |line: u32| seen.iter().any(|seen| seen.abs_diff(line) <= AROUND);
+    let all: Vec<u32> = shown.iter().copied().collect();
+    // The first line names the function.
+    let rest = all.get(1..).unwrap_or_default();
+    let runs = rest.chunk_by(|a, b| a + 1 == *b && near(*a) == near(*b));
+    for line in runs
+        .filter(|run| run.len() >= MIN_FOLDED && !near(run[0]))
+        .flatten()
+    {
+        shown.remove(line);
+    }
+}
+
 /// The cells of a row, but for the text of the line.
 type Cells = [String; 11];
 
@@ -226,7 +276,13 @@ const HEAD: [&str; 11] = [
 
 const WIDTHS: [usize; 11] = [6, 9, 10, 7, 6, 10, 10, 6, 14, 16, 9];
 
-/// FrameGroups in [`HEAD`].
+/// Fewer lines are not worth the line that says that they are left out.
+const MIN_FOLDED: usize = 3;
+
+/// So many lines are shown before and behind one that was seen.
+const AROUND: u32 = 2;
+
+/// Places in [`HEAD`].
 const ERROR: usize = 4;
 const GROWTH: usize = 8;
 const STATE: usize = 9;
@@ -250,6 +306,16 @@ impl Columns {
             known.is_none_or(|(_, is_there)| *is_there)
         };
         Columns((0..HEAD.len()).filter(is_shown).collect())
+    }
+
+    /// The line, its time and part, and its own time.
+    fn narrow(has_errors: bool) -> Columns {
+        let shown = [0, 2, 3, ERROR, 5].into_iter();
+        Columns(
+            shown
+                .filter(|column| *column != ERROR || has_errors)
+                .collect(),
+        )
     }
 
     fn row(&self, cells: &Cells, content: &str) -> String {

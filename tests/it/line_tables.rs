@@ -1,7 +1,7 @@
 //! Functions line by line: which, and how they are printed.
 
 use rsamp::export::Colour;
-use rsamp::export::line_table::line_tables;
+use rsamp::export::line_table::{Look, line_tables};
 use rsamp::export::source_text::SourceText;
 use rsamp::export::{Meta, ReportInput};
 use rsamp::profile::confidence::Confidence;
@@ -68,7 +68,7 @@ fn source() -> SourceText {
     source
 }
 
-fn shown(profile: &Profile, names: &[&str], colour: Colour) -> String {
+fn shown(profile: &Profile, names: &[&str], look: Look) -> String {
     let tables = line_tables::of(profile);
     let hottest = line_tables::hottest(&tables, Heat::SelfTime(Mode::Wall));
     let chosen = names
@@ -80,30 +80,73 @@ fn shown(profile: &Profile, names: &[&str], colour: Colour) -> String {
         sources: Some(&source()),
         ..ReportInput::new(profile, &meta)
     };
-    line_tables(&input, &chosen, colour)
+    line_tables(&input, &chosen, look)
 }
+
+const WIDE: Look = Look {
+    colour: Colour::None,
+    width: None,
+};
 
 #[test]
 fn a_function_is_shown_whole() {
-    insta::assert_snapshot!(shown(&profile(true), &["solve"], Colour::None));
+    insta::assert_snapshot!(shown(&profile(true), &["solve"], WIDE));
+}
+
+#[test]
+fn a_narrow_table_fits_a_terminal_and_folds_what_took_no_time() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    for line in [104, 140] {
+        build.sample(0, &[Call("sweep", FILE, 100, line)], 1_000_000_000);
+    }
+    let mut source = SourceText::default();
+    let text: Vec<String> = (100..150)
+        .map(|line| {
+            format!("    step_{line}(grid, boundary, relaxation, iterations_at_most, tolerance)")
+        })
+        .collect();
+    source.add(FILE, 100, &text.join("\n"));
+    let tables = line_tables::of(&build.profile);
+    let meta = Meta::default();
+    let input = ReportInput {
+        sources: Some(&source),
+        ..ReportInput::new(&build.profile, &meta)
+    };
+    let look = Look {
+        width: Some(80),
+        ..WIDE
+    };
+    let text = line_tables(&input, &tables.iter().collect::<Vec<_>>(), look);
+    insta::assert_snapshot!(text);
+    let rows = text.lines().skip_while(|line| !line.starts_with("Line #"));
+    let widest = rows.map(|line| line.chars().count()).max();
+    assert!(widest <= Some(80), "{text}");
 }
 
 #[test]
 fn what_is_not_known_is_said() {
-    let text = shown(&profile(false), &["solve"], Colour::None);
+    let text = shown(&profile(false), &["solve"], WIDE);
     insta::assert_snapshot!(text);
     let mut refused = profile(false);
     refused.apply(Event::Usage(Usage::default()));
-    let text = shown(&refused, &["solve"], Colour::None);
+    let text = shown(&refused, &["solve"], WIDE);
     let reason = "Growth: not available: the kernel did not tell";
     assert!(text.contains(reason), "{text}");
 }
 
 #[test]
 fn only_hot_lines_are_coloured_and_only_where_asked() {
-    let plain = shown(&profile(true), &["solve"], Colour::None);
+    let plain = shown(&profile(true), &["solve"], WIDE);
     assert!(!plain.contains('\x1b'), "{plain}");
-    let coloured = shown(&profile(true), &["solve"], Colour::Terminal);
+    let coloured = shown(
+        &profile(true),
+        &["solve"],
+        Look {
+            colour: Colour::Terminal,
+            ..WIDE
+        },
+    );
     let of = |text: &str| {
         let line = coloured.lines().find(|line| line.contains(text));
         line.expect(text).to_owned()
@@ -128,7 +171,7 @@ fn source_cannot_steer_the_terminal() {
         sources: Some(&source),
         ..ReportInput::new(&profile, &meta)
     };
-    let text = line_tables(&input, &chosen, Colour::None);
+    let text = line_tables(&input, &chosen, WIDE);
     assert!(
         !text.contains(['\x1b', '\u{202e}']) && text.contains("\tx"),
         "{text}"
@@ -246,7 +289,7 @@ fn intervals_stand_beside_shares() {
         confidence: Some(&confidence),
         ..ReportInput::new(side.profile(), &meta)
     };
-    let text = line_tables(&input, &chosen, Colour::None);
+    let text = line_tables(&input, &chosen, WIDE);
     assert!(text.contains("±95%"), "{text}");
     let options = rsamp::export::SummaryOptions::default();
     let text = rsamp::export::text::summary_of(&input, &options);

@@ -41,7 +41,7 @@ fn the_summary_of_an_old_recording_is_as_it_was() {
 #[test]
 fn the_tables_of_an_old_recording_are_as_they_were() {
     for name in ["one", "ranks"] {
-        check(name, &["--lines", "--memory"], "tables.txt");
+        check(name, &["--lines", "--wide", "--memory"], "tables.txt");
     }
 }
 

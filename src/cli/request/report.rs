@@ -43,6 +43,8 @@ pub struct Tables {
     pub memory: Option<Vec<String>>,
     /// How many functions, when none is named.
     pub top: usize,
+    /// Whether functions line by line come with all their figures and lines.
+    pub is_wide: bool,
     /// Whether shares come with their confidence interval.
     pub with_confidence: bool,
 }
@@ -106,6 +108,7 @@ fn tables(files: &[PathBuf], args: &TableArgs) -> Result<(Vec<PathBuf>, Tables),
         lines: names(&args.lines),
         memory: names(&args.memory),
         top: args.top.unwrap_or(DEFAULT_TOP),
+        is_wide: args.wide,
         with_confidence: args.ci,
     };
     if inputs.is_empty() {

@@ -4,11 +4,12 @@ use crate::cli::request::Report;
 use crate::cli::terminal::screen;
 use crate::export::ReportInput;
 use crate::export::call_tree::call_tree;
-use crate::export::line_table::line_tables;
+use crate::export::line_table::{Look, line_tables};
 use crate::export::memory_table::memory_tables;
 use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
 use crate::profile::line_tables::{self, Heat, LineTable, NoSuchName};
+use crate::profile::origin::{Origin, Origins};
 use crate::run::inputs::Input;
 use crate::run::{headlines, sources};
 
@@ -34,16 +35,20 @@ pub fn text(
             text.push('\n');
         }
         let heat = Heat::SelfTime(request.selection.mode);
-        let chosen = choose(&tables, names, heat, request.tables.top)?;
+        let chosen = choose(profile, &tables, names, heat, request.tables.top)?;
         let input = ReportInput {
             sources: Some(&sources::gather(inputs, &chosen)),
             confidence,
             ..ReportInput::new(profile, &meta)
         };
-        text.push_str(&line_tables(&input, &chosen, screen.colour));
+        let look = Look {
+            colour: screen.colour,
+            width: (!request.tables.is_wide).then_some(screen.width),
+        };
+        text.push_str(&line_tables(&input, &chosen, look));
     }
     if let Some(names) = &request.tables.memory {
-        let chosen = choose(&tables, names, Heat::Memory, request.tables.top)?;
+        let chosen = choose(profile, &tables, names, Heat::Memory, request.tables.top)?;
         if !text.is_empty() {
             text.push('\n');
         }
@@ -56,8 +61,9 @@ pub fn text(
     Ok(text)
 }
 
-/// Those of the names, each once; without any, the hottest.
+/// Those of the names, each once; without any, the hottest: of time the user's own functions first.
 fn choose<'t, 'p>(
+    profile: &Profile,
     tables: &'t [LineTable<'p>],
     names: &[String],
     heat: Heat,
@@ -67,6 +73,14 @@ fn choose<'t, 'p>(
     if names.is_empty() {
         // `<frozen importlib._bootstrap>` and its like have no text to show.
         hottest.retain(|table| !table.row.function.file.unwrap_or("<").starts_with('<'));
+        if let Heat::SelfTime(mode) = heat {
+            let origins = Origins::of(profile);
+            let is_own = |table: &LineTable<'_>| {
+                let has_time = table.row.total_time.time(mode).0 > 0;
+                has_time && origins.of_function(&table.row.function) == Origin::Own
+            };
+            hottest.sort_by_key(|table| !is_own(table));
+        }
         hottest.truncate(top);
         return Ok(hottest);
     }

@@ -3,6 +3,7 @@
 pub mod escape;
 pub mod facts;
 pub mod findings;
+pub mod fit;
 pub mod health;
 pub mod idle;
 pub mod labels;
