@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use textwrap::Options;
+use textwrap::{Options, WordSplitter};
 use unicode_width::UnicodeWidthStr;
 
 use super::colour::{Colour, Style};
@@ -247,6 +247,7 @@ impl Page<'_> {
         let options = Options::new(self.screen.width)
             .initial_indent(first)
             .subsequent_indent(rest)
+            .word_splitter(WordSplitter::NoHyphenation)
             .break_words(false);
         for line in textwrap::wrap(text, options) {
             let _ = writeln!(self.text, "{line}");

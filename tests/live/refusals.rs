@@ -88,6 +88,8 @@ fn permission_that_is_lost_while_the_program_runs_is_told() {
         words.splice(0..0, nobody);
     }
     let said = said(&run_in(folder.path(), &words));
+    // Long lines are wrapped.
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.contains("was lost after"), "{said}");
     assert!(said.contains("it protects itself"), "{said}");
 }

@@ -21,7 +21,7 @@ use crate::run::outputs::Plan;
 use crate::run::pipeline::{Recorded, Sampled};
 use crate::run::request::{AttachJob, Extras, Sampling};
 use crate::run::{headlines, job};
-use crate::sampler::{Bounds, Children, Rate, StopPolicy, StopRequest};
+use crate::sampler::{Bounds, Children, Ended, Rate, StopPolicy, StopRequest};
 
 /// Files are named after what was attached to: `job-4242.svg`.
 const NAME: &str = "job";
@@ -106,8 +106,14 @@ fn merged(
         ..headlines::meta(&inputs, &profile, &request.outputs.shown.selection())
     };
     let outcomes = plan.write(&profile, &meta, number, || recordings);
+    let ended = match request.sampling.duration {
+        Some(_) => Ended::DurationOver,
+        None => Ended::TargetEnded,
+    };
+    let mut sampled = Sampled::merged(profile, header.start_unix_ns);
+    sampled.ended = ended;
     Ok(Recorded {
-        sampled: Sampled::merged(profile, header.start_unix_ns),
+        sampled,
         outcomes,
         meta,
         sources,

@@ -211,7 +211,10 @@ fn report(request: &Record, gathered: Gathered, code: u8) -> u8 {
         kept,
     } = gathered;
     if let Some(recorded) = recorded.as_ref().filter(|_| !request.saying.quiet) {
-        let subject = summary::subject(&request.command);
+        let subject = match request.placement {
+            Placement::BatchScript(_) => format!("job {}", launcher::job_name()),
+            _ => summary::subject(&request.command),
+        };
         let text = summary::text(recorded, &subject, Some(code), &request.saying);
         streams::say(text.trim_end());
     }
