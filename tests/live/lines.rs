@@ -72,7 +72,7 @@ fn lines_have_the_shares_that_were_planted(python: &Python) {
         skip!("the machine is too busy");
     };
     let whole: f64 = said.values().sum();
-    let text = report(folder.path(), &["--lines", "--wide", "work"]);
+    let text = report(folder.path(), &["--wide", "--lines", "work"]);
     let label = &python.label;
     let samples = effective_samples(&json(folder.path()));
     for (seconds, planted) in said {
@@ -348,15 +348,15 @@ fn source_that_changed_is_shown_as_it_ran() {
         .chain(["planted.py".to_owned(), "work".to_owned()]);
     record(folder.path(), &words.collect::<Vec<_>>());
     let note = "the source changed since the recording";
-    assert!(!report(folder.path(), &["--lines", "--wide", "work"]).contains(note));
+    assert!(!report(folder.path(), &["--wide", "--lines", "work"]).contains(note));
     fs::write(&script, text.replace("burn(0.07)", "burn(0.08)")).expect("written");
-    let changed = report(folder.path(), &["--lines", "--wide", "work"]);
+    let changed = report(folder.path(), &["--wide", "--lines", "work"]);
     assert!(
         changed.contains(note) && changed.contains("burn(0.07)"),
         "{changed}"
     );
     fs::remove_file(&script).expect("removed");
-    let gone = report(folder.path(), &["--lines", "--wide", "work"]);
+    let gone = report(folder.path(), &["--wide", "--lines", "work"]);
     assert!(
         !gone.contains(note) && gone.contains("burn(0.07)"),
         "{gone}"
@@ -382,7 +382,7 @@ fn source_that_is_changed_while_the_program_runs_is_noted() {
         let words = [script.to_string_lossy().into_owned(), argument.to_owned()];
         let words: Vec<String> = python.iter().cloned().chain(words).collect();
         record(folder.path(), &words);
-        let shown = report(folder.path(), &["--lines", "--wide", "late"]);
+        let shown = report(folder.path(), &["--wide", "--lines", "late"]);
         assert_eq!(shown.contains(note), is_changed, "{argument}\n{shown}");
     }
 }
