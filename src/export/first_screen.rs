@@ -127,7 +127,7 @@ fn answer(page: &mut Page<'_>, input: &ReportInput<'_>, tail_rows: usize) {
 fn tables(page: &mut Page<'_>, input: &ReportInput<'_>, below: usize) {
     let (profile, mode) = (input.profile, input.meta.mode);
     let origins = Origins::of(profile);
-    let lines = own_lines(profile, &origins, mode);
+    let lines = own_lines(profile, mode);
     let functions = Functions::of(profile);
     let functions = functions.by_self(mode);
     let files = profile.frames().iter();

@@ -64,10 +64,16 @@ impl<'p> OwnFrames<'p> {
         self.known.get(stack?.0 as usize)?.importing
     }
 
-    /// The innermost frame of the program's own files; where there is none, the innermost of all.
-    fn frame_of(&self, stack: StackId) -> Option<FrameId> {
-        let own = self.known.get(stack.0 as usize)?.own;
-        own.or(Some(self.profile.stack(stack)?.frame))
+    /// The innermost frame of the program's own files.
+    pub(super) fn own(&self, stack: Option<StackId>) -> Option<&'p Frame> {
+        let id = self.known.get(stack?.0 as usize)?.own?;
+        self.profile.frame(id)
+    }
+
+    /// The same; where there is none, the innermost of all.
+    fn frame_of(&self, stack: Option<StackId>) -> Option<&'p Frame> {
+        let innermost = || self.profile.frame(self.profile.stack(stack?)?.frame);
+        self.own(stack).or_else(innermost)
     }
 
     /// The sum of each line over stacks, which may come more than once; the largest first.
@@ -77,8 +83,7 @@ impl<'p> OwnFrames<'p> {
     ) -> Vec<(Line<'p>, u64)> {
         let mut sums: HashMap<Line<'p>, u64> = HashMap::new();
         for (stack, amount) in amounts.filter(|(_, amount)| *amount > 0) {
-            let frame = stack.and_then(|stack| self.frame_of(stack));
-            if let Some(frame) = frame.and_then(|frame| self.profile.frame(frame)) {
+            if let Some(frame) = self.frame_of(stack) {
                 let sum = sums.entry((Function::from(frame), frame.line)).or_default();
                 *sum = sum.saturating_add(amount);
             }

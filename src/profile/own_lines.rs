@@ -1,12 +1,12 @@
 //! Turns a profile into the user's own lines, each with the time of the libraries that it called.
 //!
-//! The time of a stack counts for its innermost frame of own code ([`Origins`]): `frame.merge(other)` has the time that
+//! The time of a stack counts for its innermost frame of own code ([`Origins`](super::origin::Origins)): `frame.merge(other)` has the time that
 //! pandas spends in it. A stack without own code counts for none.
 
 use std::collections::HashMap;
 
 use super::functions::Function;
-use super::origin::Origins;
+use super::own_frames::OwnFrames;
 use super::{Mode, Profile, Totals};
 
 /// A line of own code.
@@ -26,19 +26,11 @@ type Place<'p> = (Option<&'p str>, Option<u32>);
 
 /// The lines with any time in `mode`, the hottest first.
 #[must_use]
-pub fn own_lines<'p>(profile: &'p Profile, origins: &Origins, mode: Mode) -> Vec<OwnLine<'p>> {
-    let is_own: Vec<bool> = profile.frames().iter().map(|f| origins.is_own(f)).collect();
-    // By stack: its innermost frame of own code. Parents come before children.
-    let mut innermost: Vec<Option<usize>> = Vec::with_capacity(profile.stacks().len());
-    for node in profile.stacks() {
-        let frame = node.frame.0 as usize;
-        let outer = node.parent.and_then(|parent| innermost[parent.0 as usize]);
-        innermost.push(if is_own[frame] { Some(frame) } else { outer });
-    }
-    let mut sums: HashMap<Place<'p>, (Function<'p>, Totals)> = HashMap::new();
+pub fn own_lines<'p>(profile: &'p Profile, mode: Mode) -> Vec<OwnLine<'p>> {
+    let frames = OwnFrames::of(profile);
+    let mut sums: HashMap<Place<'_>, (Function<'_>, Totals)> = HashMap::new();
     for row in profile.rows() {
-        let own = row.stack.and_then(|stack| innermost[stack.0 as usize]);
-        if let Some(frame) = own.map(|frame| &profile.frames()[frame]) {
+        if let Some(frame) = frames.own(row.stack) {
             let of_line = sums.entry((frame.file.as_deref(), frame.line));
             let new = || (Function::from(frame), Totals::default());
             of_line.or_insert_with(new).1 += row.totals;
@@ -50,7 +42,7 @@ pub fn own_lines<'p>(profile: &'p Profile, origins: &Origins, mode: Mode) -> Vec
         line,
         totals,
     });
-    let mut lines: Vec<OwnLine<'p>> = lines
+    let mut lines: Vec<OwnLine<'_>> = lines
         .filter(|line| line.totals.time(mode).0 > 0 && line.totals.samples > 0)
         .collect();
     lines.sort_by(|a, b| {

@@ -22,8 +22,7 @@ use crate::run::request::Saying;
 use crate::sampler::{Ended, SamplerError};
 
 /// What was profiled, and how it ended: `pd.py ended after 13.5 s (exit code 0)`.
-#[must_use]
-pub fn head(subject: &str, ended: Ended, after: Nanos, code: Option<u8>) -> String {
+fn head(subject: &str, ended: Ended, after: Nanos, code: Option<u8>) -> String {
     let after = span(after);
     match (ended, code) {
         (Ended::TargetEnded, Some(code)) => {
