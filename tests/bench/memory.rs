@@ -17,6 +17,10 @@
 
 #![allow(clippy::print_stdout)]
 
+#[path = "../support/mod.rs"]
+#[macro_use]
+mod support;
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -24,8 +28,7 @@ use rsamp::export::{self, Format, Meta, ReportInput};
 use rsamp::process::{Pid, Process};
 use rsamp::profile::Profile;
 use rsamp::profile::event::{
-    self, Event, Frame, FrameId, FrameKind, Nanos, ProcessId, Sample, StackId, State, Thread,
-    ThreadId,
+    self, Event, Frame, FrameKind, Nanos, ProcessId, Sample, StackId, State, ThreadId,
 };
 use rsamp::profile::timeline::Timeline;
 use rsamp::sampler::Rate;
@@ -35,6 +38,7 @@ use rsamp::sampler::observe::{Identity, Observed};
 use rsamp::sampler::rate::{RateControl, Spent};
 use rsamp::sampler::schedule::Schedule;
 use rsamp::sampler::threads::{Moment, ThreadIds, Threads};
+use support::profiles::define;
 
 const STACKS: u64 = 10_000;
 const DEPTH: u64 = 20;
@@ -140,7 +144,7 @@ const REST: Nanos = Nanos(500_000_000);
 fn timeline(busy: u32, interval: Nanos) {
     let before = rss_bytes("VmRSS:");
     let mut profile = Profile::with_timeline();
-    define(&mut profile);
+    define(&mut profile, THREADS, 1000);
     let (mut runs, mut most) = (0_u64, 0);
     let (mut longest, mut all) = (Duration::ZERO, Duration::ZERO);
     let mut at = Nanos(0);
@@ -178,28 +182,6 @@ fn timeline(busy: u32, interval: Nanos) {
         all.as_nanos() as f64 / runs as f64,
         longest.as_secs_f64() * 1e3,
     );
-}
-
-/// Defines a process, 128 threads and 1000 stacks.
-fn define(profile: &mut Profile) {
-    profile.apply(Event::Process(ProcessId(0), event::Process::default()));
-    for id in 0..THREADS {
-        let thread = Thread {
-            process: ProcessId(0),
-            tid: None,
-            name: None,
-            is_main: id == 0,
-        };
-        profile.apply(Event::Thread(ThreadId(id), thread));
-    }
-    for id in 0..1000 {
-        profile.apply(Event::Frame(FrameId(id), Frame::mark(&id.to_string())));
-        profile.apply(Event::Stack {
-            id: StackId(id),
-            parent: None,
-            frame: FrameId(id),
-        });
-    }
 }
 
 /// A recording without a reader.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::support::profiles::define;
 use proptest::prelude::*;
 use rsamp::profile::event::{
-    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, State,
-    Thread, ThreadId, Usage,
+    Event, FrameId, Loss, LostCause, Nanos, Sample, StackId, State, ThreadId, Usage,
 };
 use rsamp::profile::{MAX_SECONDS, Profile, Totals};
 
@@ -16,24 +16,7 @@ const STACKS: u32 = 4;
 /// A profile of one process with these threads and stacks, that keeps the last minute.
 fn profile() -> Profile {
     let mut profile = Profile::with_last_minute();
-    profile.apply(Event::Process(ProcessId(0), Process::default()));
-    for id in 0..THREADS {
-        let thread = Thread {
-            process: ProcessId(0),
-            tid: None,
-            name: None,
-            is_main: id == 0,
-        };
-        profile.apply(Event::Thread(ThreadId(id), thread));
-    }
-    for id in 0..STACKS {
-        profile.apply(Event::Frame(FrameId(id), Frame::mark(&format!("f{id}"))));
-        profile.apply(Event::Stack {
-            id: StackId(id),
-            parent: None,
-            frame: FrameId(id),
-        });
-    }
+    define(&mut profile, THREADS, STACKS);
     profile
 }
 

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::support::profiles::define;
 use proptest::prelude::*;
 use rsamp::export::{self, Format, Meta, ReportInput};
-use rsamp::profile::event::{
-    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, State,
-    Thread, ThreadId,
-};
+use rsamp::profile::event::{Event, Loss, LostCause, Nanos, Sample, StackId, State, ThreadId};
 use rsamp::profile::timeline::MAX_BYTES;
 use rsamp::profile::{Profile, Totals};
 
@@ -17,25 +15,7 @@ const DAY_S: u64 = 24 * 3600;
 /// A profile that keeps so many bytes of what was seen when, of one process with these threads and stacks.
 fn profile(max_bytes: usize, threads: u32, stacks: u32) -> Profile {
     let mut profile = Profile::with_timeline_of(max_bytes);
-    profile.apply(Event::Process(ProcessId(0), Process::default()));
-    for id in 0..threads {
-        let thread = Thread {
-            process: ProcessId(0),
-            tid: None,
-            name: None,
-            is_main: id == 0,
-        };
-        profile.apply(Event::Thread(ThreadId(id), thread));
-    }
-    for id in 0..stacks {
-        let name = format!("function_{id}");
-        profile.apply(Event::Frame(FrameId(id), Frame::mark(&name)));
-        profile.apply(Event::Stack {
-            id: StackId(id),
-            parent: None,
-            frame: FrameId(id),
-        });
-    }
+    define(&mut profile, threads, stacks);
     profile
 }
 

@@ -9,5 +9,6 @@ pub mod needs;
 
 pub mod commands;
 pub mod image_format;
+pub mod profiles;
 pub mod programs;
 pub mod recordings;
