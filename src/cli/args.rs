@@ -552,11 +552,11 @@ pub struct SamplingArgs {
     #[arg(help_heading = "Sampling", long, short, value_name = "HZ", value_parser = values::rate, allow_hyphen_values = true)]
     pub rate: Option<Rate>,
 
-    /// Percentage of a core that rsamp may use [default: 1; none with --rate]
+    /// Percentage of a core that rsamp may use [default: 5 for 10 seconds, then 1; none with --rate]
     ///
     /// rsamp samples less often when it uses more. With a --rate in numbers there is no limit unless it is given.
     ///
-    /// Counted over the whole recording, the start included. The rate comes down, not below 50 samples a second
+    /// What you give is held over the whole recording, the start included. The rate comes down, not below 50 samples a second
     /// (of all processes together, and 5 of each, where several are sampled), and goes up again when there is
     /// room. The summary says where rsamp used more, and for what: short runs can't pay back the start.
     #[arg(help_heading = "Sampling", long, value_name = "PERCENT", value_parser = values::overhead, allow_hyphen_values = true)]

@@ -23,7 +23,7 @@ use crate::run::request::{Extras, Sampling, Shown};
 use crate::run::shown::ShownProfile;
 use crate::run::sink::Sink;
 use crate::run::sources::SourceFiles;
-use crate::sampler::{self, Bounds, Ended, Part, Progress, SamplerError, Settings, StopRequest};
+use crate::sampler::{self, Bounds, Budget, Ended, Part, Progress, SamplerError, Settings, StopRequest};
 
 /// How long a process that was named by its PID may take to become Python. It either is already or is about to
 /// be: a shell prepares its environment before it starts the program, and slow imports come after the
@@ -70,8 +70,8 @@ pub struct Sampled {
     pub running: u64,
     /// Why others that descend from it could not be read.
     pub unread: Vec<SamplerError>,
-    /// The part of one core that rsamp may use, where the user asked for that.
-    pub max_overhead: Option<f64>,
+    /// What part of one core rsamp was to use.
+    pub budget: Budget,
     /// The CPU time that rsamp had used when the sampling ended.
     pub own_cpu: Nanos,
     /// What writes the recordings.
@@ -103,7 +103,7 @@ impl Sampled {
             too_short: None,
             running: 0,
             unread: Vec::new(),
-            max_overhead: None,
+            budget: Budget::Unlimited,
             own_cpu: Nanos(0),
             recorders: Vec::new(),
             source_files: None,
@@ -125,7 +125,7 @@ impl Recording {
     ) -> Result<Sampled, SamplerError> {
         let settings = Settings {
             rate: self.sampling.rate,
-            max_overhead: self.sampling.max_overhead,
+            budget: self.sampling.budget,
             duration: self.sampling.duration,
             delay: self.sampling.delay,
             start_timeout: self.start_timeout,
@@ -172,10 +172,7 @@ impl Recording {
             too_short,
             running: progress.running.load(Ordering::Relaxed),
             unread: progress.take_unread(),
-            max_overhead: self
-                .sampling
-                .max_overhead
-                .filter(|_| self.sampling.is_overhead_asked),
+            budget: self.sampling.budget,
             own_cpu: Nanos(own_cpu_ns()),
             recorders,
             source_files: Some(source_files),

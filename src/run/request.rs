@@ -10,14 +10,12 @@ use crate::launch::{JobName, LauncherChoice};
 use crate::process::Pid;
 use crate::profile::Mode;
 use crate::profile::filter::{Name, Ranks, Selection};
-use crate::sampler::{Bounds, Children, Rate, StopPolicy};
+use crate::sampler::{Bounds, Budget, Children, Rate, StopPolicy};
 
 /// The clock's resolution: a tick each nanosecond. No machine holds a thousandth of it.
 pub const MAX_RATE_HZ: f64 = 1e9;
 /// Less than one sample in 1000 seconds profiles nothing.
 pub const MIN_RATE_HZ: f64 = 0.001;
-/// The part of one core that rsamp may use when neither that nor a rate is asked for.
-pub const DEFAULT_MAX_OVERHEAD: f64 = 0.01;
 /// About 31 years: far above any run, far below where time arithmetic overflows.
 pub const MAX_DURATION_SECONDS: f64 = 1e9;
 
@@ -103,10 +101,8 @@ pub struct AttachJob {
 pub struct Sampling {
     /// How often; within [`MIN_RATE_HZ`] and [`MAX_RATE_HZ`].
     pub rate: Rate,
-    /// The part of one core that rsamp may use, above 0 and up to 1; `None`: as much as the rate takes.
-    pub max_overhead: Option<f64>,
-    /// Whether the user asked for that.
-    pub is_overhead_asked: bool,
+    /// What part of one core rsamp may use, above 0 and up to 1.
+    pub budget: Budget,
     /// When to stop sampling; `None`: when the target ends.
     pub duration: Option<Duration>,
     /// How long the target runs before the sampling begins.

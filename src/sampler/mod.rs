@@ -69,7 +69,7 @@ use crate::profile::event::Nanos;
 pub use crate::cpython::reader::StopPolicy;
 pub use dump::dump;
 pub use part::{Bounds, Part};
-pub use rate::Rate;
+pub use rate::{Budget, Rate};
 pub use record::sample;
 
 /// How to sample.
@@ -77,9 +77,8 @@ pub use record::sample;
 pub struct Settings {
     /// How often.
     pub rate: Rate,
-    /// The part of one core that rsamp may use, 0.01 for one per cent: when it uses more, the rate
-    /// comes down (see [`rate`]). `None`: as much as the rate takes.
-    pub max_overhead: Option<f64>,
+    /// What rsamp may use for it.
+    pub budget: Budget,
     /// When to stop sampling, counted from the first tick; `None`: when the target ends.
     pub duration: Option<Duration>,
     /// How long to let the target run before it is looked at for the first time.

@@ -11,6 +11,26 @@ pub enum Rate {
     Fixed(f64),
 }
 
+/// What part of one core rsamp may use, 0.01 for one per cent. When it uses more, the rate comes down.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Budget {
+    /// As much as the rate takes.
+    Unlimited,
+    /// [`Budget::USUAL`], but [`Budget::WHILE_YOUNG`] in the first [`YOUNG`] of the recording: a run of seconds is to have
+    /// enough samples, and costs no more for it than half a second of one core.
+    Usual,
+    /// This part over the whole recording, from its start to its end.
+    Held(f64),
+}
+
+impl Budget {
+    /// What nobody had to ask for.
+    pub const USUAL: f64 = 0.01;
+
+    /// What a recording may use while it is young.
+    pub const WHILE_YOUNG: f64 = 0.05;
+}
+
 /// The rates of [`Rate::Auto`] in hertz, and when each begins.
 ///
 /// Each but the last goes on until it has given more samples than all before it together: 60 000 in the
@@ -84,7 +104,9 @@ pub struct Spent {
 #[derive(Debug, Clone)]
 pub struct RateControl {
     rate: Rate,
-    max_overhead: Option<f64>,
+    budget: Budget,
+    /// The elapsed time and rsamp's CPU time from which on it is counted, where that is not the start.
+    counted_from: Option<(Nanos, Nanos)>,
     /// Highest first, never empty.
     steps: Vec<f64>,
     step: usize,
@@ -101,10 +123,9 @@ pub struct RateControl {
 }
 
 impl RateControl {
-    /// Starts with the highest rate that `rate` allows. `max_overhead` is the part of one core that
-    /// rsamp may use, 0.01 for one per cent; `None`: as much as it takes.
+    /// Starts with the highest rate that `rate` allows.
     #[must_use]
-    pub fn new(rate: Rate, max_overhead: Option<f64>) -> RateControl {
+    pub fn new(rate: Rate, budget: Budget) -> RateControl {
         let top = match rate {
             Rate::Auto => AGES[0].1,
             Rate::Fixed(hz) => hz,
@@ -112,7 +133,8 @@ impl RateControl {
         let lower = STEPS.into_iter().filter(|step| *step < top);
         RateControl {
             rate,
-            max_overhead,
+            budget,
+            counted_from: None,
             steps: std::iter::once(top).chain(lower).collect(),
             step: 0,
             reviewed: Nanos(0),
@@ -141,9 +163,10 @@ impl RateControl {
     /// Whether a review is due.
     #[must_use]
     pub fn is_due(&self, elapsed: Nanos) -> bool {
-        let pause = match self.max_overhead {
-            Some(_) if self.tick_cost.is_none() => FIRST_REVIEW,
-            Some(_) if self.reviewed < self.young_until => YOUNG_REVIEW,
+        let pause = match self.budget {
+            Budget::Unlimited => REVIEW,
+            _ if self.tick_cost.is_none() => FIRST_REVIEW,
+            _ if self.reviewed < self.young_until => YOUNG_REVIEW,
             _ => REVIEW,
         };
         elapsed >= self.reviewed + pause
@@ -154,7 +177,7 @@ impl RateControl {
         let used = spent.own_cpu - self.own_cpu;
         (self.reviewed, self.own_cpu) = (spent.elapsed, spent.own_cpu);
         let before = self.step;
-        if let Some(max) = self.max_overhead {
+        if let Some(max) = self.limit(&spent) {
             let tick_cost = used.seconds() / spent.ticks.max(1) as f64;
             self.weigh(&spent, tick_cost, max);
         }
@@ -167,6 +190,19 @@ impl RateControl {
         }
     }
 
+    /// The part of one core that may be used at this age. What [`Budget::Usual`] gave a young recording is not paid back.
+    fn limit(&mut self, spent: &Spent) -> Option<f64> {
+        match self.budget {
+            Budget::Unlimited => None,
+            Budget::Held(part) => Some(part),
+            Budget::Usual if spent.elapsed < YOUNG => Some(Budget::WHILE_YOUNG),
+            Budget::Usual => {
+                self.counted_from.get_or_insert((spent.elapsed, spent.own_cpu));
+                Some(Budget::USUAL)
+            }
+        }
+    }
+
     /// Comes down to what is allowed when two reviews in a row, or the first one, found a tick too expensive: the code
     /// objects that are read when a program does something new cost once. Goes up when ticks were cheap for long enough.
     fn weigh(&mut self, spent: &Spent, tick_cost: f64, max: f64) {
@@ -174,7 +210,7 @@ impl RateControl {
             self.programs = spent.programs;
             self.young_until = self.young_until.max(spent.elapsed + YOUNG_AGAIN);
         }
-        let allowed = allowed(spent, max);
+        let allowed = self.allowed(spent, max);
         let certain = self
             .tick_cost
             .map_or(tick_cost, |before| before.min(tick_cost));
@@ -194,6 +230,17 @@ impl RateControl {
         } else {
             self.cheap = 0;
         }
+    }
+
+    /// The part of a core that may be used from now on, so that it is no more than `max` over all that is counted, which is
+    /// taken to last for as long again.
+    fn allowed(&self, spent: &Spent, max: f64) -> f64 {
+        let (from, cpu_before) = self.counted_from.unwrap_or_default();
+        let elapsed = spent.elapsed - from;
+        let aim = max * AIM;
+        let debt = (spent.own_cpu - cpu_before).seconds() - aim * elapsed.seconds();
+        let payback = elapsed.max(SHORTEST_PAYBACK).seconds();
+        (aim - debt / payback).clamp(aim * LEAST_PART, aim)
     }
 
     /// The highest step at which ticks of this cost take no more than `allowed`, or the last one.
@@ -221,15 +268,6 @@ impl RateControl {
     }
 }
 
-/// The part of a core that may be used from now on, so that it is no more than `max` over the whole recording, which is
-/// taken to last for as long again.
-fn allowed(spent: &Spent, max: f64) -> f64 {
-    let aim = max * AIM;
-    let debt = spent.own_cpu.seconds() - aim * spent.elapsed.seconds();
-    let payback = spent.elapsed.max(SHORTEST_PAYBACK).seconds();
-    (aim - debt / payback).clamp(aim * LEAST_PART, aim)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,6 +290,8 @@ mod tests {
         }
     }
 
+    const HUNDREDTH: Budget = Budget::Held(0.01);
+
     /// One recording with `programs` programs.
     struct Run {
         control: RateControl,
@@ -265,9 +305,9 @@ mod tests {
     }
 
     impl Run {
-        fn new(rate: Rate, max: Option<f64>, programs: usize, costs: Costs) -> Run {
+        fn new(rate: Rate, budget: Budget, programs: usize, costs: Costs) -> Run {
             Run {
-                control: RateControl::new(rate, max),
+                control: RateControl::new(rate, budget),
                 programs,
                 costs,
                 at: 0.0,
@@ -316,7 +356,7 @@ mod tests {
     }
 
     fn auto(tick_us: f64) -> Run {
-        Run::new(Rate::Auto, Some(0.01), 1, per_tick(tick_us))
+        Run::new(Rate::Auto, HUNDREDTH, 1, per_tick(tick_us))
     }
 
     fn hz(changes: &[(u64, f64)]) -> Vec<f64> {
@@ -345,7 +385,7 @@ mod tests {
         };
         for max in [0.01, 0.02, 0.05] {
             for programs in [1, 16, 60] {
-                let mut run = Run::new(Rate::Auto, Some(max), programs, costs);
+                let mut run = Run::new(Rate::Auto, Budget::Held(max), programs, costs);
                 run.until(12.0);
                 let early = run.share();
                 // What the first ticks of many programs take is paid back no faster than the lowest rate lets it.
@@ -374,14 +414,14 @@ mod tests {
             [(20, 50.0)],
             "even 50 Hz costs too much"
         );
-        let mut many = Run::new(Rate::Auto, Some(0.01), 16, per_tick(300.0));
+        let mut many = Run::new(Rate::Auto, HUNDREDTH, 16, per_tick(300.0));
         assert_eq!(many.until(50.0), [(20, 25.0)]);
     }
 
     #[test]
     fn several_programs_together_are_sampled_as_often_as_one_at_least() {
         for (programs, least) in [(1, 50.0), (2, 25.0), (7, 10.0), (10, 5.0), (1000, 5.0)] {
-            let mut run = Run::new(Rate::Auto, Some(0.01), programs, per_tick(1e6));
+            let mut run = Run::new(Rate::Auto, HUNDREDTH, programs, per_tick(1e6));
             run.until(60.0);
             assert_eq!(run.control.hz(), least, "{programs} programs");
         }
@@ -391,7 +431,7 @@ mod tests {
     fn programs_that_come_later_bring_the_rate_down_within_a_fifth_of_a_second() {
         let mut run = Run::new(
             Rate::Auto,
-            Some(0.01),
+            HUNDREDTH,
             1,
             Costs {
                 program_us: 5.0,
@@ -405,6 +445,21 @@ mod tests {
         // The reviews are a second apart by then.
         assert!(at_ms <= 32_100, "{changes:?}");
         assert!(run.control.hz() <= 50.0, "{changes:?}");
+    }
+
+    #[test]
+    fn a_young_recording_may_use_a_twentieth_of_a_core_and_a_hundredth_from_then_on() {
+        let mut run = Run::new(Rate::Auto, Budget::Usual, 1, per_tick(56.0));
+        assert_eq!(run.until(9.9), [(20, 500.0)]);
+        let (used, samples) = (run.used, run.used / 56e-6);
+        assert!(used < Budget::WHILE_YOUNG * 9.9, "{used}");
+        assert!(samples > 4900.0, "{samples}");
+        assert_eq!(hz(&run.until(12.0)), [100.0]);
+        // What it used while it was young is not paid back.
+        assert_eq!(run.until(59.0), []);
+
+        let mut cheap = Run::new(Rate::Auto, Budget::Usual, 1, per_tick(8.0));
+        assert_eq!(cheap.until(59.0), [], "1000 Hz cost less than a hundredth");
     }
 
     #[test]
@@ -441,7 +496,7 @@ mod tests {
 
     #[test]
     fn a_rate_that_was_halved_stays_low() {
-        let mut run = Run::new(Rate::Fixed(1000.0), None, 1, per_tick(5.0));
+        let mut run = Run::new(Rate::Fixed(1000.0), Budget::Unlimited, 1, per_tick(5.0));
         run.control.halve(1);
         assert_eq!(run.until(9.0), [(1000, 500.0)]);
         run.control.halve(2);
@@ -452,14 +507,14 @@ mod tests {
 
     #[test]
     fn a_fixed_rate_is_held_unless_its_cost_is_limited() {
-        let mut run = Run::new(Rate::Fixed(30_000.0), None, 1, per_tick(3.0));
+        let mut run = Run::new(Rate::Fixed(30_000.0), Budget::Unlimited, 1, per_tick(3.0));
         assert_eq!(run.until(100.0), []);
         assert_eq!(run.control.hz(), 30_000.0);
 
-        let mut run = Run::new(Rate::Fixed(3000.0), Some(0.05), 1, per_tick(30.0));
+        let mut run = Run::new(Rate::Fixed(3000.0), Budget::Held(0.05), 1, per_tick(30.0));
         assert_eq!(run.until(720.0), [(20, 1000.0)]);
 
-        let mut run = Run::new(Rate::Fixed(0.5), Some(0.000_001), 1, per_tick(1e5));
+        let mut run = Run::new(Rate::Fixed(0.5), Budget::Held(0.000_001), 1, per_tick(1e5));
         assert_eq!(run.until(60.0), [], "nothing is below 0.5 Hz");
     }
 }

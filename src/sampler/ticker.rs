@@ -54,7 +54,7 @@ impl Ticker {
     /// Starts the clock of the recording; the first tick is due at once. `seed` chooses the random numbers. What this
     /// process has used beyond `cpu_before` counts as its cost, too.
     pub fn start(seed: u64, settings: &Settings, cpu_before: Nanos) -> Ticker {
-        let control = RateControl::new(settings.rate, settings.max_overhead);
+        let control = RateControl::new(settings.rate, settings.budget);
         let end = settings.duration.map_or(u64::MAX, |duration| {
             u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
         });
@@ -243,7 +243,7 @@ mod tests {
     use std::process::{Child, Command, Stdio};
     use std::sync::Arc;
 
-    use super::super::{Children, Rate, StopPolicy};
+    use super::super::{Budget, Children, Rate, StopPolicy};
     use super::*;
     use crate::process::Pid;
 
@@ -253,7 +253,7 @@ mod tests {
     fn settings(hz: f64, duration: Option<Duration>) -> Settings {
         Settings {
             rate: Rate::Fixed(hz),
-            max_overhead: None,
+            budget: Budget::Unlimited,
             duration,
             delay: None,
             start_timeout: None,

@@ -35,7 +35,7 @@ use rsamp::sampler::Rate;
 use rsamp::sampler::intern::Interner;
 use rsamp::sampler::observation::Observation;
 use rsamp::sampler::observe::{Identity, Observed};
-use rsamp::sampler::rate::{RateControl, Spent};
+use rsamp::sampler::rate::{Budget, RateControl, Spent};
 use rsamp::sampler::schedule::Schedule;
 use rsamp::sampler::threads::{Moment, ThreadIds, Threads};
 use support::profiles::define;
@@ -198,7 +198,7 @@ struct Day<'a> {
 
 impl<'a> Day<'a> {
     fn new(process: &'a Process, mut profile: Profile) -> Day<'a> {
-        let control = RateControl::new(Rate::Auto, None);
+        let control = RateControl::new(Rate::Auto, Budget::Held(0.01));
         let told = event::Process {
             pid: process.pid().0,
             command: vec!["python".to_owned(), "simulate.py".to_owned()],

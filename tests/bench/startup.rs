@@ -29,7 +29,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use nix::time::{ClockId, clock_gettime};
 use rsamp::process::Pid;
 use rsamp::profile::event::Event;
-use rsamp::sampler::{Children, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
+use rsamp::sampler::{Budget, Children, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
 use support::pythons::{Python, pythons};
 
 const ROUNDS: usize = 15;
@@ -169,7 +169,7 @@ fn end(mut child: Child) {
 fn first_stack(pid: Pid) -> f64 {
     let settings = Settings {
         rate: Rate::Auto,
-        max_overhead: None,
+        budget: Budget::Unlimited,
         duration: Some(Duration::from_millis(100)),
         delay: None,
         start_timeout: None,

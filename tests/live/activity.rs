@@ -6,7 +6,7 @@ use std::time::Duration;
 use rsamp::process::Pid;
 use rsamp::profile::event::State;
 use rsamp::profile::{Profile, Totals};
-use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
+use rsamp::sampler::{Budget, Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
 use serde_json::Value;
 
 use crate::support::programs::{Standing, command, run_command};
@@ -28,7 +28,7 @@ pub fn record_with(mut program: Standing, children: Children) -> (Profile, Value
     let settings = Settings {
         stops: StopPolicy::WhereNeeded,
         rate: Rate::Fixed(1000.0),
-        max_overhead: None,
+        budget: Budget::Unlimited,
         duration: None,
         delay: None,
         start_timeout: Some(Duration::from_secs(10)),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rsamp::process::Pid;
 use rsamp::profile::event::{Event, Nanos};
 use rsamp::profile::{Profile, Totals};
-use rsamp::sampler::{Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
+use rsamp::sampler::{Budget, Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
 
 use crate::support::programs::{Standing, run};
 use crate::support::pythons::Python;
@@ -33,7 +33,7 @@ fn settings(children: Children, duration_ms: u64) -> Settings {
     Settings {
         stops: StopPolicy::WhereNeeded,
         rate: Rate::Fixed(1000.0),
-        max_overhead: None,
+        budget: Budget::Unlimited,
         duration: Some(Duration::from_millis(duration_ms)),
         delay: None,
         start_timeout: None,

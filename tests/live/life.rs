@@ -10,6 +10,7 @@ use rsamp::process::Pid;
 use rsamp::profile::Profile;
 use rsamp::profile::event::{LostCause, Nanos, ProcessId};
 use rsamp::sampler::{
+    Budget,
     self, Children, Ended, Progress, Rate, SamplerError, Settings, StopRequest, sample,
 };
 
@@ -44,7 +45,7 @@ impl Recording {
         let settings = Settings {
             stops: rsamp::sampler::StopPolicy::WhereNeeded,
             rate: Rate::Fixed(rate_hz),
-            max_overhead: None,
+            budget: Budget::Unlimited,
             duration,
             delay: None,
             start_timeout: None,

@@ -21,7 +21,7 @@ use crate::run::outputs::Plan;
 use crate::run::pipeline::{Recorded, Sampled};
 use crate::run::request::{AttachJob, Extras, Sampling};
 use crate::run::{headlines, job};
-use crate::sampler::{Bounds, Children, Ended, Rate, StopPolicy, StopRequest};
+use crate::sampler::{Bounds, Budget, Children, Ended, Rate, StopPolicy, StopRequest};
 
 /// Files are named after what was attached to: `job-4242.svg`.
 const NAME: &str = "job";
@@ -134,7 +134,7 @@ fn words(sampling: &Sampling, bounds: &Bounds, extras: &Extras) -> Vec<OsString>
         Rate::Auto => option("rate", "auto".to_owned()),
         Rate::Fixed(hz) => option("rate", hz.to_string()),
     }
-    if let Some(part) = sampling.max_overhead {
+    if let Budget::Held(part) = sampling.budget {
         option("max-overhead", (part * 100.0).to_string());
     }
     if let Some(duration) = sampling.duration {
@@ -228,8 +228,7 @@ mod tests {
     fn the_nodes_are_asked_for_the_same() {
         let sampling = Sampling {
             rate: Rate::Fixed(250.0),
-            max_overhead: Some(0.005),
-            is_overhead_asked: true,
+            budget: Budget::Held(0.005),
             duration: Some(Duration::from_millis(2500)),
             delay: Some(Duration::from_secs(30)),
             stops: StopPolicy::Never,

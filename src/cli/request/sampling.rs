@@ -1,17 +1,19 @@
 //! Turns the options on sampling into rates, times and bounds.
 
 use crate::cli::args::SamplingArgs;
-use crate::run::request::{DEFAULT_MAX_OVERHEAD, Extras, Sampling};
-use crate::sampler::{Bounds, Children, Rate, StopPolicy};
+use crate::run::request::{Extras, Sampling};
+use crate::sampler::{Bounds, Budget, Children, Rate, StopPolicy};
 
 /// `children` is how they are followed, if they are.
 pub(super) fn sampling(args: &SamplingArgs, children: Children) -> Sampling {
     let rate = args.rate.unwrap_or(Rate::Auto);
-    let default = (rate == Rate::Auto).then_some(DEFAULT_MAX_OVERHEAD);
     Sampling {
         rate,
-        is_overhead_asked: args.max_overhead.is_some(),
-        max_overhead: args.max_overhead.or(default),
+        budget: match (args.max_overhead, rate) {
+            (Some(part), _) => Budget::Held(part),
+            (None, Rate::Auto) => Budget::Usual,
+            (None, Rate::Fixed(_)) => Budget::Unlimited,
+        },
         duration: args.duration,
         delay: args.delay,
         stops: match (args.never_stop, args.always_stop) {

@@ -16,7 +16,7 @@ use crate::profile::event::Nanos;
 use crate::profile::filter::{Hidden, Name};
 use crate::run::outputs::Kind;
 use crate::run::request::{Attach, Files, Output, Record, ShowProgress};
-use crate::sampler::Rate;
+use crate::sampler::{Budget, Rate};
 
 fn command(line: &str) -> Command {
     let args = Args::try_parse_from(line.split_whitespace());
@@ -94,27 +94,27 @@ fn a_command_keeps_its_own_options() {
 #[test]
 fn a_rate_is_automatic_within_a_hundredth_of_a_core_unless_one_is_asked_for() {
     let table = [
-        ("rsamp attach 42", Rate::Auto, Some(0.01)),
-        ("rsamp attach -r auto 42", Rate::Auto, Some(0.01)),
+        ("rsamp attach 42", Rate::Auto, Budget::Usual),
+        ("rsamp attach -r auto 42", Rate::Auto, Budget::Usual),
         (
             "rsamp attach --max-overhead 0.5 42",
             Rate::Auto,
-            Some(0.005),
+            Budget::Held(0.005),
         ),
-        ("rsamp attach -r 0.5 42", Rate::Fixed(0.5), None),
-        ("rsamp attach -r 1000000 42", Rate::Fixed(1e6), None),
-        ("rsamp attach -r 1e9 42", Rate::Fixed(1e9), None),
+        ("rsamp attach -r 0.5 42", Rate::Fixed(0.5), Budget::Unlimited),
+        ("rsamp attach -r 1000000 42", Rate::Fixed(1e6), Budget::Unlimited),
+        ("rsamp attach -r 1e9 42", Rate::Fixed(1e9), Budget::Unlimited),
         (
             "rsamp attach -r 100 --max-overhead 100% 42",
             Rate::Fixed(100.0),
-            Some(1.0),
+            Budget::Held(1.0),
         ),
     ];
-    for (line, rate, max_overhead) in table {
+    for (line, rate, budget) in table {
         let sampling = attached(line).sampling;
         assert_eq!(
-            (sampling.rate, sampling.max_overhead),
-            (rate, max_overhead),
+            (sampling.rate, sampling.budget),
+            (rate, budget),
             "{line}"
         );
     }

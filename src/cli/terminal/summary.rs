@@ -19,7 +19,7 @@ use crate::run::outputs::{Kind, Outcome, Saved};
 use crate::run::pipeline::{Recorded, Sampled};
 use crate::run::program_name;
 use crate::run::request::Saying;
-use crate::sampler::{Ended, SamplerError};
+use crate::sampler::{Budget, Ended, SamplerError};
 
 /// What was profiled, and how it ended: `pd.py ended after 13.5 s (exit code 0)`.
 fn head(subject: &str, ended: Ended, after: Nanos, code: Option<u8>) -> String {
@@ -135,13 +135,11 @@ fn files(recorded: &Recorded) -> Vec<String> {
 
 /// By how much rsamp used more CPU than the user allowed, up to now, and what for.
 fn over_budget(sampled: &Sampled) -> Option<String> {
+    let Budget::Held(part) = sampled.budget else {
+        return None;
+    };
     let writing = Nanos(own_cpu_ns()) - sampled.own_cpu;
-    rates::over_budget(
-        &sampled.profile,
-        sampled.max_overhead?,
-        sampled.own_cpu,
-        writing,
-    )
+    rates::over_budget(&sampled.profile, part, sampled.own_cpu, writing)
 }
 
 /// What one of many ranks says: a line, and on the first rank how to see all.
