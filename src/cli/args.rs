@@ -88,6 +88,12 @@ pub enum Command {
     /// Print a script that completes rsamp's commands and options in a shell
     #[command(after_help = texts::COMPLETIONS)]
     Completions(CompletionsArgs),
+    /// What writes the man pages that come with rsamp.
+    #[command(hide = true)]
+    ManPages {
+        /// The folder to write them into; it exists.
+        folder: PathBuf,
+    },
     /// Explain a command with all its options, or a topic
     #[command(after_help = texts::HELP)]
     Help(HelpArgs),

@@ -1177,6 +1177,18 @@ fn a_diff_fails_when_the_new_recording_is_slower_than_allowed() {
 }
 
 #[test]
+fn each_command_has_a_man_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("UTF-8");
+    let run = rsamp_in(folder.path(), &["man-pages", path]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let page = |name: &str| fs::read_to_string(folder.path().join(name)).expect("a page");
+    assert!(page("rsamp.1").contains("rsamp\\-record(1)"));
+    assert!(page("rsamp-diff.1").contains("fail\\-if"));
+    assert!(!folder.path().join("rsamp-read-sources.1").exists());
+}
+
+#[test]
 fn what_only_one_side_of_a_diff_has_is_shown_with_a_warning() {
     let folder = tempfile::tempdir().expect("a folder");
     write_recording(folder.path(), "a.rsamp", &[("main load", 2000)]);
