@@ -24,7 +24,6 @@ use rustc_hash::FxHashMap;
 use super::attributes::{Attribute, AttributesId};
 use super::definitions::Definitions;
 use super::event::{Frame, FrameId, FrameKind, Nanos, Sample, StackId, State, ThreadId};
-use super::functions::Function;
 use super::sites::{Site, is_site, library_part};
 
 /// A shorter span is what loops are made for.
@@ -243,9 +242,6 @@ impl OfThread {
     fn push(&mut self, run: &Sample, part: Part, definitions: &Definitions) {
         if let Part::Machinery { is_hub: true } = part {
             self.is_hub = true;
-            self.close(definitions);
-            let blocks = std::mem::take(&mut self.waiting);
-            blocks.iter().for_each(|block| self.blocked.add(block));
         }
         let root = match part {
             Part::Task(root) => Some(root),
@@ -253,7 +249,9 @@ impl OfThread {
             Part::Machinery { .. } if run.state == State::Gil => None,
             Part::Machinery { .. } => {
                 self.blocked.whole = run.at - self.start;
-                return self.close(definitions);
+                self.close(definitions);
+                let blocks = std::mem::take(&mut self.waiting);
+                return blocks.iter().for_each(|block| self.blocked.add(block));
             }
             Part::Start | Part::Cut | Part::Outside(_) => return self.close(definitions),
         };
@@ -338,6 +336,10 @@ fn is_same(a: Activity, b: Activity, definitions: &Definitions) -> bool {
 }
 
 fn is_same_function(a: FrameId, b: FrameId, definitions: &Definitions) -> bool {
-    let function = |id| definitions.frame(id).map(Function::from);
+    // What makes two frames the same function in tables, too.
+    let function = |id| {
+        let frame = definitions.frame(id)?;
+        Some((&frame.file, frame.first_line, &frame.name))
+    };
     a == b || function(a) == function(b)
 }
