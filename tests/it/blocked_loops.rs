@@ -215,7 +215,7 @@ fn a_block_is_as_long_as_it_was_within_two_intervals() {
         let build = program.sample(500);
         let found = findings(&build.profile);
         let time = found.iter().find_map(|finding| match finding {
-            Finding::BlockedLoops { time, .. } => Some(*time),
+            Finding::BlockedLoops(blocked) => Some(blocked.time),
             _ => None,
         });
         let time = time.expect("a finding");

@@ -12,17 +12,16 @@ fn the_task_that_blocks_an_asyncio_loop_is_found(python: &Python) {
     let blocks: Vec<f64> = said.map(|it| it.as_f64().expect("seconds")).collect();
     let found = findings(&profile);
     eprintln!("{}: {blocks:?} {found:#?}", python.label);
-    let of_loops = found.iter().find_map(|finding| match finding {
-        Finding::BlockedLoops {
-            times, time, task, ..
-        } => Some((*times, *time, task.as_ref()?)),
+    let blocked = found.iter().find_map(|finding| match finding {
+        Finding::BlockedLoops(blocked) => Some(blocked),
         _ => None,
     });
-    let (times, time, task) = of_loops.expect("a blocked loop");
+    let blocked = blocked.expect("a blocked loop");
+    let task = blocked.task.expect("a task");
     // On a busy machine other tasks may take as long.
-    assert!(times >= blocks.len() as u64, "{times} blocks");
+    assert!(blocked.times >= blocks.len() as u64, "{blocked:?}");
     let whole: f64 = blocks.iter().sum();
-    let of_task = task.share * time.seconds();
+    let of_task = task.share * blocked.time.seconds();
     assert!(
         (of_task - whole).abs() < 0.1 * whole,
         "{of_task} of {whole}"

@@ -9,7 +9,7 @@ use crate::export::words::units::rough_seconds;
 use crate::profile::Profile;
 use crate::profile::event::{Nanos, State};
 use crate::profile::findings::{
-    BlockingCall, Compiler, Crowd, Finding, HotLine, ImportedModule, findings,
+    BlockedLoops, BlockingCall, Compiler, Crowd, Finding, HotLine, ImportedModule, findings,
 };
 use crate::profile::paths;
 
@@ -82,7 +82,7 @@ impl Words {
                 self.preparing(finding)
             }
             Finding::FewCores { .. } | Finding::Oversubscribed { .. } => self.cores(finding),
-            Finding::BlockedLoops { .. } => self.loops(finding),
+            Finding::BlockedLoops(blocked) => self.loops(blocked),
         }
     }
 
@@ -225,9 +225,9 @@ impl Words {
         }
     }
 
-    /// Of event loops that are blocked; nothing of other findings.
-    fn loops(&self, finding: &Finding<'_>) -> String {
-        let Finding::BlockedLoops {
+    /// Of event loops that are blocked.
+    fn loops(&self, blocked: &BlockedLoops<'_>) -> String {
+        let BlockedLoops {
             threads,
             times,
             time,
@@ -237,10 +237,7 @@ impl Words {
             call,
             gil_share,
             holder,
-        } = finding
-        else {
-            return String::new();
-        };
+        } = blocked;
         let whose = match threads.as_slice() {
             [thread] => format!("the event loop of {} was", labels::bare_thread_name(thread)),
             threads => format!("the event loops of {} threads were", threads.len()),

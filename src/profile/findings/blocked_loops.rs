@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::finding::{BlockingCall, Finding, HotLine};
+use super::finding::{BlockedLoops, BlockingCall, Finding, HotLine};
 use super::hot_line;
 use super::scope::Scope;
 use crate::profile::event::{FrameId, FrameKind, Nanos, StackId, ThreadId};
@@ -44,7 +44,7 @@ pub(super) fn finding<'p>(scope: &Scope<'p>) -> Option<Finding<'p>> {
             }
         })
     };
-    Some(Finding::BlockedLoops {
+    let blocked = BlockedLoops {
         times: all.times,
         time: all.time,
         whole: all.whole,
@@ -54,7 +54,8 @@ pub(super) fn finding<'p>(scope: &Scope<'p>) -> Option<Finding<'p>> {
         gil_share,
         holder: (gil_share >= MIN_GIL_SHARE).then(holder).flatten(),
         threads: threads.into_iter().map(|(_, thread)| thread).collect(),
-    })
+    };
+    Some(Finding::BlockedLoops(Box::new(blocked)))
 }
 
 /// The task with the largest part of the blocks, and its stacks; `None` where waiting for the GIL between tasks has more.

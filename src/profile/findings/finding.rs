@@ -64,6 +64,29 @@ pub struct BlockingCall<'p> {
     pub line: HotLine<'p>,
 }
 
+/// How event loops were blocked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlockedLoops<'p> {
+    /// The threads that they run in.
+    pub threads: Vec<&'p Thread>,
+    /// How often.
+    pub times: u64,
+    /// How long, all together.
+    pub time: Nanos,
+    /// How long these loops ran.
+    pub whole: Nanos,
+    /// The longest block.
+    pub longest: Nanos,
+    /// The root of the task with the largest part, in nanoseconds; `None`: no task, but waiting for the GIL.
+    pub task: Option<HotLine<'p>>,
+    /// Where most of that task's time goes.
+    pub call: Option<BlockingCall<'p>>,
+    /// The part of `time` in which the threads waited for the GIL, from 0 to 1.
+    pub gil_share: f64,
+    /// Which line of another thread held it while others waited, in nanoseconds of theirs.
+    pub holder: Option<HotLine<'p>>,
+}
+
 /// Something that stands out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding<'p> {
@@ -101,26 +124,7 @@ pub enum Finding<'p> {
         line: Option<HotLine<'p>>,
     },
     /// One task at a time kept event loops from serving the others for long.
-    BlockedLoops {
-        /// The threads that they run in.
-        threads: Vec<&'p Thread>,
-        /// How often.
-        times: u64,
-        /// How long, all together.
-        time: Nanos,
-        /// How long these loops ran.
-        whole: Nanos,
-        /// The longest block.
-        longest: Nanos,
-        /// The root of the task with the largest part, in nanoseconds; `None`: no task, but waiting for the GIL.
-        task: Option<HotLine<'p>>,
-        /// Where most of that task's time goes.
-        call: Option<BlockingCall<'p>>,
-        /// The part of `time` in which the threads waited for the GIL, from 0 to 1.
-        gil_share: f64,
-        /// Which line of another thread held it while others waited, in nanoseconds of theirs.
-        holder: Option<HotLine<'p>>,
-    },
+    BlockedLoops(Box<BlockedLoops<'p>>),
     /// Main threads wait for something else most of the time, and nobody else works.
     Waits {
         /// The part of the main threads' time.
@@ -207,9 +211,9 @@ impl Finding<'_> {
             }
             Finding::GilBound { share, .. } | Finding::Waits { share, .. } => *share,
             Finding::Imports { time, whole, .. }
-            | Finding::BlockedLoops { time, whole, .. }
             | Finding::Compiling { time, whole, .. }
             | Finding::BuildSteps { time, whole, .. } => time.seconds() / whole.seconds().max(1e-9),
+            Finding::BlockedLoops(loops) => loops.time.seconds() / loops.whole.seconds().max(1e-9),
             Finding::FewCores { .. } => 0.0,
             Finding::Oversubscribed {
                 runnable,

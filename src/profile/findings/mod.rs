@@ -33,7 +33,7 @@ mod memory;
 
 mod waits;
 
-pub use finding::{BlockingCall, Compiler, Crowd, Finding, HotLine, ImportedModule};
+pub use finding::{BlockedLoops, BlockingCall, Compiler, Crowd, Finding, HotLine, ImportedModule};
 
 use scope::Scope;
 
