@@ -5,6 +5,7 @@
 mod support;
 
 mod architecture;
+mod blocked_loops;
 mod call_tree;
 mod cli;
 mod damage;

@@ -7,6 +7,7 @@
 mod support;
 
 mod activity;
+mod blocked_loops;
 mod builds;
 mod cells;
 mod deep;
