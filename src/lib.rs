@@ -9,7 +9,7 @@
 //!                                                 profile::Profile ◄── events read back
 //!                                                         │
 //!                                                         ▼
-//!                                       export/* (svg, pstats, …)   run (files)   cli (summary)
+//!                                       export/* (svg, pstats, …)   tui   run (files)   cli (summary)
 //! ```
 //!
 //! Data flows one way. [`profile::event::Event`] is the hinge: the sampler emits events, a recording
@@ -48,6 +48,7 @@
 //! | [`sampler`] | a process and its descendants into a stream of events | `process`, `memory`, `cpython`, `profile` |
 //! | [`recording`] | events into the bytes of a `.rsamp` file and back | `profile` |
 //! | [`export`] | a profile into the bytes of a file format | `profile` |
+//! | [`tui`] | a profile that goes on into a screen that is redrawn meanwhile | `profile` |
 //! | [`launch`] | environments into ranks, and a launcher's command line into one with rsamp before the program; a job into its processes | `process` |
 //! | [`run`] | a request into finished files: samples or recordings into sinks, and those into outputs | all above but `sys` |
 //! | [`cli`] | what the user typed into requests, and what came of them into text, hints and exit codes | all but `sys` |
@@ -122,6 +123,8 @@ pub mod sampler;
 pub mod recording;
 
 pub mod export;
+
+pub mod tui;
 
 pub mod launch;
 

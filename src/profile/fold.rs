@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::Sum;
-use std::ops::{Add, AddAssign, Sub};
+use std::ops::{Add, AddAssign, Range, Sub};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -568,6 +568,38 @@ impl Profile {
         // The runs of a second are not in the order of time.
         last.event_loops = EventLoops::default();
         Some(last)
+    }
+
+    /// All there is until now as a profile of its own, which does not keep the last minute apart.
+    #[must_use]
+    pub fn copy(&mut self) -> Profile {
+        let recent = self.recent.take();
+        let copy = self.clone();
+        self.recent = recent;
+        copy
+    }
+
+    /// The seconds that are kept and over, by their numbers from the start; none where the profile was not made to keep
+    /// them.
+    pub(super) fn kept_seconds(&self) -> Range<u64> {
+        self.recent.as_ref().map_or(0..0, Recent::over)
+    }
+
+    /// What is kept of a second.
+    pub(super) fn runs_of_second(&self, number: u64) -> &[Sample] {
+        let recent = self.recent.as_ref();
+        recent.map_or(&[], |recent| recent.runs(number))
+    }
+
+    /// Leaves the samples of some rows alone; how long the samples go on stays as it is.
+    pub fn keep_rows(&mut self, is_kept: impl Fn(&Profile, &Row) -> bool) {
+        let kept = |row: &Row| match is_kept(self, row) {
+            true => row.totals,
+            false => Totals::default(),
+        };
+        let left = self.rows.iter().map(kept).collect();
+        let waits = self.idle_waits;
+        self.leave_out(left, waits);
     }
 
     /// Whether what was seen when was to be kept, and was given up: there were too many threads and stacks for it.

@@ -6,7 +6,8 @@
 //!                                      ├──────► functions and lines over the ranks (over_ranks)
 //!                                      ├──────► two of them: what differs (diff)
 //!                                      ├──────► on demand, what was seen when (timeline)
-//!                                      └──────► on demand, the last minute as a profile of its own (recent)
+//!                                      └──────► on demand, the last minute as a profile of its own (recent), for
+//!                                               a live view (snapshot)
 //! ```
 
 pub mod attributes;
@@ -60,6 +61,8 @@ pub mod paths;
 mod idle;
 
 mod idle_waits;
+
+pub mod snapshot;
 
 pub mod origin;
 

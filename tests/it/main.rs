@@ -31,4 +31,5 @@ mod source_reader;
 mod stacks;
 mod talk;
 mod timeline;
+mod top;
 mod virtual_target;

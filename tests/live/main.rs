@@ -30,6 +30,7 @@ mod resources;
 mod save_image;
 mod stacks;
 mod thread_names;
+mod top;
 mod torture;
 mod tree;
 mod trust;

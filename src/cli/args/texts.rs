@@ -18,6 +18,8 @@ pub enum Topic {
     Record,
     /// `rsamp attach`
     Attach,
+    /// `rsamp top`
+    Top,
     /// `rsamp report`
     Report,
     /// `rsamp diff`
@@ -40,6 +42,7 @@ impl Topic {
             Topic::ExitCodes => Ok(exit_codes()),
             Topic::Record => Err("record"),
             Topic::Attach => Err("attach"),
+            Topic::Top => Err("top"),
             Topic::Report => Err("report"),
             Topic::Diff => Err("diff"),
             Topic::Dump => Err("dump"),
@@ -72,6 +75,7 @@ Examples:
   rsamp report scatter-1234.rsamp               look at the recording
   sudo rsamp attach --pid 1234                  profile a process until Ctrl-C
   sudo rsamp dump --pid 1234                    what is every thread doing now?
+  sudo rsamp top 1234                           watch what it does
 
 rsamp COMMAND --help lists the options. rsamp help COMMAND explains each.
 rsamp help formats, ranks, exit-codes: files, parallel programs, exit codes.";
@@ -212,6 +216,29 @@ files were written, however the sampling ended; see rsamp help exit-codes for th
 With --job, rsamp starts itself on each node of the job (srun --jobid --overlap, by the path that it has here) and \
 gathers what comes back through srun: no folder need be shared. Steps that begin later are not among what is profiled. \
 Until the end, what was gathered is kept in a folder of $TMPDIR.";
+
+pub(super) const TOP: &str = "\
+Examples:
+  sudo rsamp top 1234
+        until q; the program runs on
+  rsamp top $(pgrep -n -f scatter.py) --window 60
+        the last minute instead of the last 10 seconds
+  rsamp top 1234 --batch -n 3
+        three screens as text, each of 10 seconds
+
+? shows the keys. rsamp help top explains each option.";
+
+/// What `rsamp help top` says behind the options.
+pub(super) fn top_notes() -> String {
+    format!("{TOP}\n\n{TOP_NOTES}")
+}
+
+const TOP_NOTES: &str = "\
+self% and total% are of the time of all threads that are shown, without and with what a function calls; cpu% is of one core, \
+gil% of the time that passed. Rows change places only where their shares differ by more than their 95 % confidence intervals, \
+and the selected row stays selected. The screen is renewed twice a second from whole seconds.
+
+When the program ends, its last screen stays until q. Ctrl-Z leaves the terminal to the shell, and pauses the sampling.";
 
 pub(super) const REPORT: &str = "\
 Examples:

@@ -218,7 +218,7 @@ pub fn limit(text: &str) -> Result<Limit, Allowed> {
 pub fn count(text: &str) -> Result<usize, Allowed> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err("give a number of functions from 1 on".into()),
+        _ => Err("give a whole number from 1 on".into()),
     }
 }
 

@@ -29,7 +29,7 @@ pub enum DumpForm {
 /// When it cannot be carried out.
 pub fn dump(args: &DumpArgs) -> Result<Dump, RequestError> {
     Ok(Dump {
-        pid: target("dump", &args.target)?,
+        pid: target("dump", args.target.pid, &args.target.words)?,
         form: form(args),
     })
 }

@@ -10,6 +10,7 @@ mod outputs;
 mod record;
 mod report;
 mod sampling;
+mod top;
 
 #[cfg(test)]
 mod tests;
@@ -21,3 +22,4 @@ pub use error::RequestError;
 pub use job::{DumpJob, OnNode, OnNodeWork, attach_job, dump_job, on_node};
 pub use record::record;
 pub use report::{Report, report};
+pub use top::{Top, TopForm, top};

@@ -1,5 +1,6 @@
 //! Turns what came of a run into text on the terminal.
 
+pub mod live_view;
 pub mod overview;
 pub mod processes;
 pub mod progress;
