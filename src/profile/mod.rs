@@ -71,5 +71,6 @@ pub mod confidence;
 
 pub use definitions::Stack;
 pub use fold::{Mode, Profile, Row, Totals};
+pub use idle::Wait;
 pub use idle_waits::IdleWaits;
 pub use recent::MAX_SECONDS;
