@@ -321,6 +321,12 @@ pub struct ReportArgs {
     #[arg(long, short, value_name = "FORMAT", value_parser = values::kind(), hide_possible_values = true)]
     pub format: Option<Kind>,
 
+    /// Write one HTML page with everything and open it in the browser
+    ///
+    /// Over ssh, print the line that copies it to your machine. Without --output the page is NAME-PID.html.
+    #[arg(long, conflicts_with = "format")]
+    pub open: bool,
+
     /// How graphs are drawn.
     #[command(flatten, next_help_heading = "Drawing")]
     pub drawing: DrawingArgs,

@@ -14,7 +14,7 @@
 //! The times of a wait are not gone: [`Profile::idle_waits`] says how much was left out. What counts in the waits
 //! themselves stays: CPU time, the GIL, growth of memory.
 
-use super::event::{Frame, Nanos, State, ThreadId};
+use super::event::{Frame, Nanos, StackId, State, ThreadId};
 use super::idle_waits::IdleWaits;
 use super::sites::{Site, is_file, is_site};
 use super::{Profile, Row, Totals};
@@ -99,9 +99,9 @@ impl State {
     }
 }
 
-/// Whether to leave the row's wait out.
+/// Whether to leave a wait out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wait {
+pub enum Wait {
     /// It counts.
     Counts,
     /// It does not.
@@ -133,6 +133,16 @@ impl Profile {
         let waits = idle_waits(self, &left);
         self.leave_out(left, waits);
     }
+
+    /// By stack: what a blocked main thread costs there. Of other threads, every idle wait is left out.
+    pub fn waits_of_main_threads(&self) -> impl Iterator<Item = Wait> {
+        (0..self.stacks().len() as u32).map(|id| self.wait_of_main_at(Some(StackId(id))))
+    }
+
+    fn wait_of_main_at(&self, stack: Option<StackId>) -> Wait {
+        let frames = self.frames_of(stack).take(MAX_FRAMES_OF_A_WAIT);
+        wait_of_main(&frames.collect::<Vec<_>>())
+    }
 }
 
 /// What counts of a wait: what it used nevertheless.
@@ -153,10 +163,7 @@ fn wait_of(profile: &Profile, row: &Row) -> Wait {
         return Wait::Counts;
     }
     match profile.thread(row.thread) {
-        Some(thread) if thread.is_main => {
-            let frames = profile.frames_of(row.stack).take(MAX_FRAMES_OF_A_WAIT);
-            wait_of_main(&frames.collect::<Vec<_>>())
-        }
+        Some(thread) if thread.is_main => profile.wait_of_main_at(row.stack),
         _ => Wait::Idle,
     }
 }
@@ -230,9 +237,7 @@ fn idle_waits(profile: &Profile, left: &[Totals]) -> IdleWaits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::event::{
-        Event, FrameId, FrameKind, Process, ProcessId, Sample, StackId, Thread,
-    };
+    use crate::profile::event::{Event, FrameId, FrameKind, Process, ProcessId, Sample, Thread};
 
     const LIB: &str = "/usr/lib/python3.11/";
 

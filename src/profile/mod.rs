@@ -25,6 +25,7 @@ mod event_loops;
 mod fold;
 mod nearest;
 mod own_frames;
+mod packed;
 mod recent;
 mod retained;
 mod sites;
@@ -76,5 +77,6 @@ pub mod confidence;
 
 pub use definitions::Stack;
 pub use fold::{Mode, Profile, Row, Totals};
+pub use idle::Wait;
 pub use idle_waits::IdleWaits;
 pub use recent::MAX_SECONDS;

@@ -33,6 +33,9 @@ pub enum RequestError {
     /// There are only names, and no recording.
     #[error("no recording to report on: name one before --lines or --memory")]
     NoRecording,
+    /// `--open` with files of which none is a page.
+    #[error("--open shows an HTML page: leave --output out, or name a file that ends in .html")]
+    NothingToOpen,
     /// The ending of a file stands for no format.
     #[error("choose a format for {path:?}")]
     Ending {
