@@ -19,7 +19,7 @@ const SHADES = 4;
 /** The colour of a function: the hue says whose code it is, the lightness its module. */
 export function originColour(origin: number, module: number, dim = false): string {
   const [r, g, b] = ORIGINS[Math.min(origin, ORIGINS.length - 1)];
-  const part = (Math.imul(module + 1, 2654435761) >>> 24) % SHADES * 0.14;
+  const part = (Math.imul(module, 2654435761) >>> 24) % SHADES * 0.14;
   const lighter = (c: number) => Math.round(c + (255 - c) * part);
   return `rgb(${lighter(r)},${lighter(g)},${lighter(b)}${dim ? ',0.28' : ''})`;
 }
@@ -39,6 +39,12 @@ export function stateColour(name: string, ground: Ground): string {
 /** Cividis (Nuñez, Anderton and Renslow, 2018), at five points: equal steps look equal to most kinds of eyes. */
 const CIVIDIS = [[0, 32, 76], [64, 77, 107], [124, 123, 120], [187, 174, 107], [255, 234, 70]];
 
+/** On light ground little is nearly white: the yellow end would look like much. */
+const HEAT: Record<Ground, number[][]> = {
+  light: [[253, 251, 243], [247, 236, 178], [199, 186, 118], ...CIVIDIS.slice(0, 3).reverse()],
+  dark: [[44, 48, 56], ...CIVIDIS.slice(1)],
+};
+
 function between(points: number[][], t: number): number[] {
   const at = Math.max(0, Math.min(1, t)) * (points.length - 1), i = Math.min(points.length - 2, Math.floor(at));
   return points[i].map((c, k) => Math.round(c + (points[i + 1][k] - c) * (at - i)));
@@ -46,7 +52,7 @@ function between(points: number[][], t: number): number[] {
 
 /** Heat from 0 to 1: darker is more on light ground, brighter on dark ground; and letters to be read on it. */
 export function heat(t: number, ground: Ground): { fill: string; ink: string } {
-  const [r, g, b] = between(CIVIDIS, ground === 'dark' ? 0.15 + 0.85 * t : 1 - t);
+  const [r, g, b] = between(HEAT[ground], t);
   const light = 0.299 * r + 0.587 * g + 0.114 * b > 140;
   return { fill: `rgb(${r},${g},${b})`, ink: light ? INK : '#ffffff' };
 }

@@ -61,7 +61,8 @@ function binned(time: Float64Array, values: Float64Array, from: number, to: numb
 
 export interface TimelineInput { model: Model; timeline: Timeline; width: number; paper: Paper; memory: Band; io: Band | null; lanes: Lane[] }
 
-const xOf = (input: TimelineInput, bin: number) => GUTTER + bin / input.timeline.bins * (input.width - GUTTER);
+/** Whole points: else there are seams between bins. */
+const xOf = (input: TimelineInput, bin: number) => Math.round(GUTTER + bin / input.timeline.bins * (input.width - GUTTER));
 
 /** Ticks with their times, and below them the lanes of the whole. */
 export function paintOverview(on: Surface, input: TimelineInput): void {
@@ -78,7 +79,7 @@ export function paintOverview(on: Surface, input: TimelineInput): void {
     on.text(8, y + FONT_SIZE + 3, lane.name, paper.ink, GUTTER - 14);
     if (lane.id === 'activity') paintActivity(on, input, y, lane.height);
     if (lane.id === 'memory') paintMemory(on, input, y, lane.height);
-    if (lane.id === 'gil') paintPart(on, input, y, lane.height, timeline.gil, 'held');
+    if (lane.id === 'gil') paintPart(on, input, y, lane.height, timeline.gil);
     if (lane.id === 'io' && input.io) paintIo(on, input, y, lane.height, input.io);
     y += lane.height + GAP;
   }
@@ -113,7 +114,7 @@ function paintActivity(on: Surface, input: TimelineInput, y: number, height: num
     for (const s of order) {
       const part = times[s * bins + b] / binWidth * unit;
       if (part < 0.05) continue;
-      on.rect(x, top - part, next - x + 0.3, part, stateColour(model.states[s].word, paper.ground));
+      on.rect(x, top - part, next - x, part, stateColour(model.states[s].word, paper.ground));
       top -= part;
     }
   }
@@ -127,7 +128,7 @@ function paintActivity(on: Surface, input: TimelineInput, y: number, height: num
     points.push(xOf(input, b), level, xOf(input, end), level);
   }
   on.path(points, paper.ink, 1.3);
-  on.text(8, y + 2 * FONT_SIZE + 6, `up to ${Number(most.toFixed(1))} threads`, paper.faint, GUTTER - 14);
+  on.text(8, y + 2 * FONT_SIZE + 6, `up to ${most <= 1.05 ? '1 thread' : `${Number(most.toFixed(1))} threads`}`, paper.faint, GUTTER - 14);
   on.text(8, y + 3 * FONT_SIZE + 9, '— cores busy', paper.faint, GUTTER - 14);
 }
 
@@ -148,7 +149,7 @@ function paintMemory(on: Surface, input: TimelineInput, y: number, height: numbe
   };
   if (many) {
     memory.high.forEach((high, b) => {
-      if (!Number.isNaN(high)) on.rect(xOf(input, b), base - high * unit, (input.width - GUTTER) / input.timeline.bins + 0.3, (high - memory.low[b]) * unit + 1, paper.rule);
+      if (!Number.isNaN(high)) on.rect(xOf(input, b), base - high * unit, xOf(input, b + 1) - xOf(input, b), (high - memory.low[b]) * unit + 1, paper.rule);
     });
   } else on.path(line(memory.mean), paper.rule, 1, base);
   on.path(line(memory.mean), paper.accent, 1.4);
@@ -156,20 +157,20 @@ function paintMemory(on: Surface, input: TimelineInput, y: number, height: numbe
   on.text(8, y + 2 * FONT_SIZE + 6, peak ? `peak ${bytes(peak)}${limit ? ` of ${bytes(limit)}` : ''}` : 'not known', paper.faint, GUTTER - 14);
 }
 
-/** A part of each bin, from nothing to all of it. */
-function paintPart(on: Surface, input: TimelineInput, y: number, height: number, values: ArrayLike<number>, _word: string): void {
-  const { timeline, paper } = input, binWidth = (timeline.to - timeline.from) / timeline.bins;
+/** A part of each bin, from nothing to all of it, or of several processes to the most. */
+function paintPart(on: Surface, input: TimelineInput, y: number, height: number, values: Float64Array): void {
+  const { timeline, paper } = input, binWidth = values.reduce((most, it) => Math.max(most, it), (timeline.to - timeline.from) / timeline.bins);
   for (let b = 0; b < timeline.bins; b++) {
-    const part = Math.min(1, values[b] / binWidth) * (height - 2);
-    if (part > 0.2) on.rect(xOf(input, b), y + height - 1 - part, (input.width - GUTTER) / timeline.bins + 0.3, part, stateColour('python', paper.ground));
+    const part = values[b] / binWidth * (height - 2);
+    if (part > 0.2) on.rect(xOf(input, b), y + height - 1 - part, xOf(input, b + 1) - xOf(input, b), part, stateColour('python', paper.ground));
   }
 }
 
 function paintIo(on: Surface, input: TimelineInput, y: number, height: number, io: Band): void {
-  const most = io.sum.reduce((a, b) => Math.max(a, b), 1), { timeline, paper } = input;
+  const most = io.sum.reduce((a, b) => Math.max(a, b), 1), { paper } = input;
   io.sum.forEach((value, b) => {
     const part = value / most * (height - 2);
-    if (part > 0.2) on.rect(xOf(input, b), y + height - 1 - part, (input.width - GUTTER) / timeline.bins + 0.3, part, stateColour('network', paper.ground));
+    if (part > 0.2) on.rect(xOf(input, b), y + height - 1 - part, xOf(input, b + 1) - xOf(input, b), part, stateColour('network', paper.ground));
   });
 }
 
@@ -178,14 +179,15 @@ export function paintThread(on: Surface, input: TimelineInput, times: Float64Arr
   const { timeline, model, paper } = input;
   on.text(8, y + FONT_SIZE + 1, name, isChosen ? paper.ink : paper.faint, GUTTER - 14, isChosen);
   if (!times) return;
-  const bins = times.length / model.states.length, step = (input.width - GUTTER) / bins, height = LANE_HEIGHT - 3;
+  const bins = times.length / model.states.length, height = LANE_HEIGHT - 3;
+  const edge = (bin: number) => Math.round(GUTTER + bin / bins * (input.width - GUTTER));
   const length = (timeline.to - timeline.from) / bins;
   for (let b = 0; b < bins; b++) {
     let top = y + height + 1;
     model.states.forEach((state, s) => {
       const tall = times[s * bins + b] / length * height;
       if (tall < 0.05) return;
-      on.rect(GUTTER + b * step, top - tall, step + 0.3, tall, stateColour(state.word, paper.ground));
+      on.rect(edge(b), top - tall, edge(b + 1) - edge(b), tall, stateColour(state.word, paper.ground));
       top -= tall;
     });
   }

@@ -41,6 +41,7 @@ export function App() {
 
 function CurrentView() {
   if (failure.value) return <p class="note" role="alert">This can't be shown: {failure.value}</p>;
+  if (!aggregate.value) return <p class="empty">adding up…</p>;
   switch (view.value) {
     case 'functions': return <Beside><FunctionsView /></Beside>;
     case 'lines': return <Beside><LinesView /></Beside>;

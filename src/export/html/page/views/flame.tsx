@@ -207,6 +207,7 @@ function FlameTools({ of }: { of: Flame }) {
     </>}
     {(now.focus !== null || now.hidden.size > 0) && <button onClick={() => change({ focus: null, hidden: new Set() })}>✕ {now.focus !== null ? `only ${short(nameOf(now.focus), 24)}` : `${now.hidden.size} hidden`}</button>}
     <span class="grow" />
+    <Origins of={of} />
     <button aria-pressed={asTree.value} title="the same as a table (t)" onClick={() => { asTree.value = !asTree.value; }}>tree</button>
     <details class="menu"><summary>save</summary><div>
       <button onClick={() => save('svg')}>SVG</button><button onClick={() => save('png')}>PNG</button>
@@ -215,6 +216,12 @@ function FlameTools({ of }: { of: Flame }) {
       <button onClick={() => void copy(folded(at, aggregate.value!), 'all stacks')}>copy as text</button>
     </div></details>
   </div>;
+}
+
+/** Whose code the colours stand for, as far as it is in the graph. */
+function Origins({ of }: { of: Flame }) {
+  const { origin } = model.value.functions, there = new Set(of.function.filter(f => f >= 0).map(f => origin[f]));
+  return <span class="legend">{ORIGIN_WORDS.map((word, o) => there.has(o) && <span key={o}><i class="swatch" style={{ background: originColour(o, 0) }} />{word}</span>)}</span>;
 }
 
 /** Rows of the tree that are made at most; deeper ones are opened by hand. */

@@ -5,10 +5,10 @@ import { useMemo, useRef, useState } from 'preact/hooks';
 
 import { calls, type Call } from '../derive';
 import { savePng, download } from '../save';
-import { escapeXml, FONT, FONT_SIZE } from '../paint/surface';
+import { cut, escapeXml, FONT, FONT_SIZE } from '../paint/surface';
 import { aggregate, functions, ground, model, paper, select, selected, show } from '../state';
 import { heat } from '../theme';
-import { percent, short } from '../words';
+import { percent } from '../words';
 import { nameOf, placeOf, secondsOf, whole } from './parts';
 
 /** The layout of more boxes takes too long. */
@@ -113,7 +113,7 @@ function Node({ box: { of, x, y } }: { box: Box }) {
     <title>{`${nameOf(of)} ${placeOf(of)}\ntotal ${secondsOf(total)} s, ${percent(total, sum)}\nself ${secondsOf(self)} s, ${percent(self, sum)}`}</title>
     <rect x={left} y={top} width={WIDTH} height={HEIGHT} rx="4" fill={fill} stroke={isChosen ? paper.value.accent : paper.value.faint} stroke-width={isChosen ? 3 : 1} />
     <rect x={left} y={top + HEIGHT - 4} width={WIDTH * Math.min(1, total / sum)} height="4" fill={isChosen ? paper.value.accent : paper.value.faint} />
-    <text x={left + 8} y={top + 16} fill={ink} font-weight="600">{short(nameOf(of), 28)}</text>
+    <text x={left + 8} y={top + 16} fill={ink} font-weight="600">{cut(nameOf(of), WIDTH - 16, it => it.length * FONT_SIZE * 0.6)}</text>
     <text x={left + 8} y={top + 32} fill={ink}>{`${percent(total, sum)}, self ${percent(self, sum)}`}</text>
   </g>;
 }

@@ -136,7 +136,7 @@ export function Table<R>({ label, file, rows, columns, sortBy, keyOf, isSelected
     if (at < view.scrollTop) view.scrollTop = at;
     else if (at + 3 * ROW_HEIGHT > view.scrollTop + height) view.scrollTop = at + 3 * ROW_HEIGHT - height;
   };
-  return <div class="tablebox">
+  return <div class="tablebox" style={`--rows: ${rows.length}`}>
     <div class="scroll" ref={box} tabIndex={0} role="group" aria-label={`${label}, ${rows.length} rows`} onScroll={event => setTop(event.currentTarget.scrollTop)} onKeyDown={walk}>
       <table aria-label={label} aria-rowcount={rows.length + 1}>
         <thead><tr aria-rowindex={1}>{columns.map(it => <th key={it.id} scope="col" class={it.numeric ? 'number' : ''} style={{ width: it.width }}

@@ -49,8 +49,8 @@ function Threads() {
     { id: 'seconds', head: 's', numeric: true, width: '74px', value: load, cell: t => seconds(load(t), now.totals.sum) },
     { id: 'cpu', head: 'CPU s', numeric: true, width: '74px', value: t => now.threads.cpu[t], cell: t => seconds(now.threads.cpu[t], now.totals.sum), text: t => now.threads.cpu[t] / 1e9 },
     { id: 'cores', head: 'cores', title: 'CPU time of the thread and of native threads that worked for it, by time', numeric: true, width: '62px', value: t => (now.threads.cpu[t] + now.threads.helpers[t]) / span, cell: t => ((now.threads.cpu[t] + now.threads.helpers[t]) / span).toFixed(2) },
-    { id: 'blocked', head: 'blocked others', title: 'for how long others waited for the GIL that it held', numeric: true, width: '108px', value: t => now.threads.blockedOthers[t], cell: t => seconds(now.threads.blockedOthers[t], now.totals.sum), text: t => now.threads.blockedOthers[t] / 1e9 },
-    { id: 'states', head: 'states, with idle waits', width: '170px', value: () => 0, cell: t => <StateBar times={bars.get(t) ?? []} width={150} /> },
+    { id: 'blocked', head: 'blocked others', title: 'for how long others waited for the GIL that it held', numeric: true, width: '126px', value: t => now.threads.blockedOthers[t], cell: t => seconds(now.threads.blockedOthers[t], now.totals.sum), text: t => now.threads.blockedOthers[t] / 1e9 },
+    { id: 'states', head: 'states, with idle waits', width: '186px', value: () => 0, cell: t => <StateBar times={bars.get(t) ?? []} width={150} /> },
     { id: 'name', head: 'thread', value: t => threadName(all[t]), cell: t => <bdi class={all[t].is_main ? 'own' : ''}>{threadName(all[t])}</bdi>, text: t => threadName(all[t]) },
     { id: 'tid', head: 'TID', numeric: true, width: '78px', value: t => all[t].tid ?? 0, cell: t => all[t].tid ?? '?', text: t => all[t].tid ?? '' },
   ];
@@ -73,7 +73,7 @@ function Processes() {
     { id: 'mean', head: 'of mean', title: 'its time by the mean of the processes with any', numeric: true, width: '74px', value: p => load[p] / mean, cell: p => mean ? `${(load[p] / mean).toFixed(2)} ×` : '' },
     { id: 'cpu', head: 'CPU s', numeric: true, width: '74px', value: p => cpu[p], cell: p => seconds(cpu[p], now.totals.sum), text: p => cpu[p] / 1e9 },
     { id: 'memory', head: 'peak', numeric: true, width: '84px', value: p => peakOf(all[p])?.value ?? 0, cell: p => bytes(peakOf(all[p])?.value ?? NaN), text: p => peakOf(all[p])?.value ?? '' },
-    { id: 'states', head: 'states, with idle waits', width: '170px', value: () => 0, cell: p => <StateBar times={bars.get(p) ?? []} width={150} /> },
+    { id: 'states', head: 'states, with idle waits', width: '186px', value: () => 0, cell: p => <StateBar times={bars.get(p) ?? []} width={150} /> },
     { id: 'rank', head: 'rank', numeric: true, width: '54px', value: p => all[p].rank ?? -1, cell: p => all[p].rank ?? '', text: p => all[p].rank ?? '' },
     { id: 'name', head: 'process', value: processName, cell: p => <bdi title={short(all[p].command, 400)}>{processName(p)}{all[p].host ? ` on ${short(all[p].host!, 30)}` : ''}</bdi>, text: processName },
   ];
