@@ -25,6 +25,7 @@ mod csv;
 mod dot;
 mod firefox;
 mod hostile;
+mod html;
 mod json;
 mod lprof;
 mod mprof;

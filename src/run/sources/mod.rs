@@ -5,4 +5,4 @@ pub mod reader;
 mod text;
 
 pub use files::{READ_SOURCES, SourceFiles};
-pub use text::gather;
+pub use text::{gather, recorded};
