@@ -1,7 +1,7 @@
 // Turns the self times of stack nodes into the rows of tables: functions, lines, callers and callees.
 
 import { byClass, type Classes, classesOf } from './aggregate';
-import { type Aggregate, type Model, NONE } from './model';
+import { type Aggregate, Kind, type Model, NONE, Origin } from './model';
 
 /** What holds of the stacks whatever is selected. */
 export interface Index {
@@ -14,6 +14,8 @@ export interface Index {
   lineIds: Map<string, number>;
   /** By function: its nodes. */
   nodes: Int32Array[];
+  owners: Int32Array;
+  insideImports: Uint8Array;
 }
 
 export function index(model: Model): Index {
@@ -36,7 +38,7 @@ export function index(model: Model): Index {
   const nodes = Array.from(sizes, size => new Int32Array(size));
   sizes.fill(0);
   for (let i = 0; i < parent.length; i++) nodes[of[i]][sizes[of[i]]++] = i;
-  return { functions: classesOf(stacks, of, count), lines: classesOf(stacks, lineOf, lineRows.length), lineRows, lineIds, nodes };
+  return { functions: classesOf(stacks, of, count), lines: classesOf(stacks, lineOf, lineRows.length), lineRows, lineIds, nodes, owners: ownersOf(model), insideImports: insideImports(model) };
 }
 
 export interface Sums { self: Float64Array; total: Float64Array }
@@ -45,6 +47,34 @@ export interface Table { time: Sums; cpu: Sums; wall: Sums; samples: Sums; grown
 export function table(model: Model, classes: Classes, { self, totals }: Aggregate): Table {
   const of = (column: Float64Array) => byClass(model.stacks, classes, column);
   return { time: of(totals.self), cpu: of(self.cpu), wall: of(self.wall), samples: of(self.samples), grown: of(self.grown), shrunk: of(self.shrunk) };
+}
+
+/** By node: the innermost node of the user's own code at or above it; −1: none. */
+function ownersOf(model: Model): Int32Array {
+  const { parent, function: functions } = model.stacks, owner = new Int32Array(parent.length);
+  for (let i = 0; i < owner.length; i++) {
+    const isOwn = model.functions.origin[functions[i]] === Origin.Own;
+    owner[i] = isOwn ? i : parent[i] >= 0 ? owner[parent[i]] : -1;
+  }
+  return owner;
+}
+
+/** The time of each class of the user's own code, with the libraries that it calls: each moment counts for one class. */
+export function ownTimes(owners: Int32Array, classes: Classes, self: Float64Array): Float64Array {
+  const times = new Float64Array(classes.count);
+  owners.forEach((owner, i) => { if (owner >= 0) times[classes.of[owner]] += self[i]; });
+  return times;
+}
+
+/** The own times of nodes, those of hidden nodes at what called them. */
+export function withoutHidden(model: Model, self: Float64Array, hidden: Uint8Array): Float64Array {
+  const out = self.slice(), { parent } = model.stacks;
+  for (let i = parent.length - 1; i >= 0; i--) {
+    if (!hidden[i]) continue;
+    out[parent[i]] += out[i];
+    out[i] = 0;
+  }
+  return out;
 }
 
 export interface Neighbour { function: number; time: number }
@@ -79,13 +109,23 @@ export function isOutermostCall(parent: Int32Array, functions: Uint32Array, node
 
 export interface Call { caller: number; callee: number; time: number }
 
-/** The calls between the functions chosen. */
-export function calls(model: Model, aggregate: Aggregate, among: Set<number>): Call[] {
+/** 1 for each node that an import runs, but not for that of the import itself. */
+function insideImports(model: Model): Uint8Array {
+  const { parent, function: functions } = model.stacks, inside = new Uint8Array(parent.length);
+  for (let i = 0; i < parent.length; i++) {
+    const p = parent[i];
+    if (p >= 0) inside[i] = inside[p] || (model.functions.kind[functions[p]] === Kind.Import ? 1 : 0);
+  }
+  return inside;
+}
+
+/** The calls between the functions chosen, but for those in nodes that are hidden. */
+export function calls(model: Model, aggregate: Aggregate, among: Set<number>, hidden: Uint8Array | null): Call[] {
   const { parent, function: functions } = model.stacks, sums = new Map<number, number>();
   const size = model.functions.name.length;
   for (let i = 0; i < parent.length; i++) {
     const p = parent[i];
-    if (p < 0 || aggregate.totals.total[i] === 0 || functions[p] === functions[i]) continue;
+    if (p < 0 || hidden?.[i] || aggregate.totals.total[i] === 0 || functions[p] === functions[i]) continue;
     if (!among.has(functions[p]) || !among.has(functions[i]) || !isOutermostCall(parent, functions, i)) continue;
     const key = functions[p] * size + functions[i];
     sums.set(key, (sums.get(key) ?? 0) + aggregate.totals.total[i]);

@@ -5,7 +5,9 @@ import type { Index } from './derive';
 import type { Model } from './model';
 
 export interface Transforms {
-  byLine: boolean; inverted: boolean; collapse: boolean; hidden: Set<number>;
+  byLine: boolean; inverted: boolean; collapse: boolean;
+  /** An import is one frame, without what it runs. */
+  foldImports: boolean; hidden: Set<number>;
   /** Only what this function does, from there on down. */
   focus: number | null;
 }
@@ -56,7 +58,7 @@ class Builder {
   /** What frames of one parent are told apart by: the function or the line of a node. */
   private readonly keyOf: ArrayLike<number>;
 
-  constructor(private readonly model: Model, index: Index, private readonly out: Flame, private readonly transforms: Transforms) {
+  constructor(private readonly model: Model, private readonly index: Index, private readonly out: Flame, private readonly transforms: Transforms) {
     this.keyOf = (transforms.byLine ? index.lines : index.functions).of;
     // The last key is that of deeper callers.
     this.keys = 1 + (transforms.byLine ? index.lines : index.functions).count;
@@ -106,7 +108,7 @@ class Builder {
       if (above < 0 && !begins) continue;
       const under = begins ? root : above;
       const same = transforms.collapse && out.function[under] === functions[i];
-      frames[i] = same || transforms.hidden.has(functions[i]) ? under : this.child(under, i);
+      frames[i] = same || this.isHidden(i) ? under : this.child(under, i);
       out.self[frames[i]] += self[i];
     }
   }
@@ -119,7 +121,7 @@ class Builder {
       let at = root;
       for (let node = i; node >= 0; node = parent[node]) {
         const of = functions[node];
-        if (transforms.hidden.has(of) || (transforms.collapse && out.function[at] === of)) continue;
+        if (this.isHidden(node) || (transforms.collapse && out.function[at] === of)) continue;
         if (out.parent.length >= MAX_FRAMES || (self[i] < least && out.depth[at] > 2)) {
           at = this.keyed(at, this.keys - 1, DEEPER, 0);
           break;
@@ -128,6 +130,11 @@ class Builder {
       }
       out.self[at] += self[i];
     }
+  }
+
+  private isHidden(node: number): boolean {
+    const { hidden, foldImports } = this.transforms;
+    return (foldImports && this.index.insideImports[node] === 1) || hidden.has(this.model.stacks.function[node]);
   }
 
   withoutFrames(root: number, time: number): void {

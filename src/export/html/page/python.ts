@@ -12,10 +12,22 @@ const MAX_LINE = 2000;
 
 const WORD = /(#.*)|([rRbBuUfFtT]{0,2}(?:"""|'''))|([rRbBuUfFtT]{0,2}(?:"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?))|(\b\d[\w.]*)|([^\W\d]\w*)|([^\w#"']+)/gu;
 
-/** The words of each line; a string in triple quotes may go over several lines. */
-export function highlight(lines: string[]): Word[][] {
+/** The quotes of a string that goes on from lines that are not known: a lone end before any begin. */
+function openBefore(lines: (string | undefined)[], from: number): string {
+  const gap = lines.indexOf(undefined, from), known = lines.slice(from, gap < 0 ? undefined : gap).join('\n');
+  for (const quotes of ['"""', "'''"]) {
+    const parts = known.split(quotes);
+    if (parts.length % 2 === 0 && /(^|\n)[ \t]*$/.test(parts[0]) && /^[ \t]*(\n|$)/.test(parts[1])) return quotes;
+  }
+  return '';
+}
+
+/** The words of each line; a string in triple quotes may go over several lines. `undefined`: a line that is not known. */
+export function highlight(lines: (string | undefined)[]): Word[][] {
   let open = '';
-  return lines.map(line => {
+  return lines.map((line, i) => {
+    if (line === undefined) return [];
+    if (i === 0 || lines[i - 1] === undefined) open = openBefore(lines, i);
     if (line.length > MAX_LINE) return [{ kind: 'plain', text: line }];
     const words: Word[] = [];
     let rest = line;

@@ -2,7 +2,7 @@
 
 import { batch, computed, effect, signal } from '@preact/signals';
 
-import { type Index, index, matcher, table } from './derive';
+import { type Index, index, matcher, ownTimes, table } from './derive';
 import type { Engine } from './engine';
 import { type Aggregate, type Mode, type Model, NONE, type Selection } from './model';
 import { PAPER, type Ground } from './theme';
@@ -35,6 +35,8 @@ export const selectedLine = signal<number | null>(null);
 export const search = signal('');
 export const theme = signal<'auto' | Ground>('auto');
 export const help = signal(false);
+/** Asks the flame graph for the next or the previous hit; a new object for each step. */
+export const hitStep = signal<{ by: 1 | -1 } | null>(null);
 /** What the line at the bottom says; screen readers read it out. */
 export const status = signal('');
 /** Where the pointer is on the time axis. */
@@ -52,6 +54,10 @@ export const failure = signal<string | null>(null);
 
 export const functions = computed(() => aggregate.value && table(model.value, known.value.functions, aggregate.value));
 export const lines = computed(() => aggregate.value && table(model.value, known.value.lines, aggregate.value));
+
+/** The time of the user's own functions and lines, with the libraries that they call. */
+export const ownFunctions = computed(() => aggregate.value && ownTimes(known.value.owners, known.value.functions, aggregate.value.totals.self));
+export const ownLines = computed(() => aggregate.value && ownTimes(known.value.owners, known.value.lines, aggregate.value.totals.self));
 
 /** 1 for each function that the search finds; `null`: nothing is searched, or the expression is wrong. */
 export const hits = computed(() => {

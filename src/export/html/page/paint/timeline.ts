@@ -8,7 +8,7 @@ import { FONT_SIZE, type Surface } from './surface';
 
 /** Left of the lanes, for their names. */
 export const GUTTER = 168;
-export const AXIS_HEIGHT = 18;
+export const AXIS_HEIGHT = 22;
 export const LANE_HEIGHT = 16;
 const GAP = 5;
 
@@ -69,7 +69,7 @@ export function paintOverview(on: Surface, input: TimelineInput): void {
   const { timeline, width, paper, lanes } = input, scale = (width - GUTTER) / (timeline.to - timeline.from);
   for (const at of ticks(timeline.from, timeline.to, (width - GUTTER) / 90)) {
     const x = GUTTER + (at - timeline.from) * scale;
-    on.rect(x, AXIS_HEIGHT - 5, 1, 5, paper.faint);
+    on.rect(x, AXIS_HEIGHT - 8, 1, 8, paper.faint);
     on.text(x + 3, AXIS_HEIGHT - 6, span(at), paper.faint, 80);
   }
   paintMarks(on, input);

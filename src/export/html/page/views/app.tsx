@@ -6,7 +6,7 @@ import { shareOf } from '../derive';
 import type { Mode } from '../model';
 import { copy } from '../save';
 import {
-  aggregate, axis, back, failure, functions, ground, help, hits, idle, mode, model, processes, range, search, selected, show, states, status, theme, threads, view, VIEWS, type View,
+  aggregate, axis, back, failure, functions, ground, help, hits, hitStep, idle, mode, model, processes, range, search, selected, show, states, status, theme, threads, view, VIEWS, type View,
 } from '../state';
 import { count, percent, short, span, visible } from '../words';
 import { AboutView, Finding, FindingsView, KEYS } from './about';
@@ -80,7 +80,8 @@ function Head() {
     <span class="grow" />
     <label class="search"><span class="sr">search functions and files; /…/ is a regular expression</span>
       <input ref={box} id="search" type="search" placeholder="search  /" value={search.value} spellcheck={false} maxLength={200}
-        onInput={event => { search.value = event.currentTarget.value; }} /></label>
+        onInput={event => { search.value = event.currentTarget.value; }}
+        onKeyDown={event => { if (event.key === 'Enter') hitStep.value = { by: event.shiftKey ? -1 : 1 }; }} /></label>
     <output class="faint found" for="search">{found}</output>
     <label><span class="sr">time</span><select id="mode" value={mode.value} onChange={event => { mode.value = event.currentTarget.value as Mode; }}>
       <option value="wall">wall time</option><option value="cpu">CPU time</option><option value="gil">GIL time</option></select></label>
@@ -194,9 +195,12 @@ const MODES: Mode[] = ['wall', 'cpu', 'gil'];
 const ACTIONS: Record<string, () => void> = {
   '/': () => document.getElementById('search')?.focus(),
   '?': () => { help.value = true; },
+  n: () => { hitStep.value = { by: 1 }; },
+  N: () => { hitStep.value = { by: -1 }; },
   z: () => { axis.value = range.value; },
   i: () => change({ inverted: !transforms.value.inverted }),
   l: () => change({ byLine: !transforms.value.byLine }),
+  m: () => change({ foldImports: !transforms.value.foldImports }),
   t: () => { asTree.value = !asTree.value; },
   f: () => { if (selected.value !== null) change({ focus: transforms.value.focus === selected.value ? null : selected.value }); },
   h: () => { if (selected.value !== null) change({ hidden: new Set([...transforms.value.hidden, selected.value]) }); },

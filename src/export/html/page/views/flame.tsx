@@ -8,13 +8,13 @@ import { type Aggregate, NONE } from '../model';
 import { paintFlame, ROW, type FlameStyle } from '../paint/flame';
 import { canvasSurface } from '../paint/surface';
 import { copy, folded, download, savePicture, speedscope } from '../save';
-import { aggregate, aggregateOf, hits, known, mode, model, paper, processes, select, selected, status, threads } from '../state';
+import { aggregate, aggregateOf, hits, hitStep, known, mode, model, paper, processes, select, selected, status, threads } from '../state';
 import { INK, originColour, ORIGIN_WORDS } from '../theme';
 import { percent, plural, short, visible } from '../words';
 import { threadName } from './timeline';
 import { fileOf, labelOf, nameOf, placeOf, secondsOf, useSize } from './parts';
 
-export const transforms = signal<Transforms>({ byLine: false, inverted: false, collapse: true, hidden: new Set(), focus: null });
+export const transforms = signal<Transforms>({ byLine: false, inverted: false, collapse: true, foldImports: true, hidden: new Set(), focus: null });
 export const change = (part: Partial<Transforms>) => { transforms.value = { ...transforms.value, ...part }; };
 export const asTree = signal(false);
 type By = 'none' | 'thread' | 'process';
@@ -94,11 +94,11 @@ function Canvas({ of }: { of: Flame }) {
     const y = of.depth[frame] * ROW, scroll = box.current!;
     if (y < scroll.scrollTop || y + ROW > scroll.scrollTop + height) scroll.scrollTop = y - height / 2;
   };
+  useEffect(() => { if (hitStep.value) jump(of, focused, hitStep.value.by, choose); }, [hitStep.value]);
   const keys = (event: KeyboardEvent) => {
     const next = step(of, focused, event.key);
     if (event.key === 'Enter') setZoomed(focused);
     else if (event.key === 'Backspace') setZoomed(of.parent[at] < 0 ? 0 : of.parent[at]);
-    else if (event.key === 'n' || event.key === 'N') jump(of, focused, event.key === 'n' ? 1 : -1, choose);
     else if (next !== null) choose(next);
     else return;
     event.preventDefault();
@@ -198,6 +198,7 @@ function FlameTools({ of }: { of: Flame }) {
     <button aria-pressed={now.inverted} title="callers below what runs (i)" onClick={() => change({ inverted: !now.inverted })}>inverted</button>
     <button aria-pressed={now.byLine} title="one frame for each line (l)" onClick={() => change({ byLine: !now.byLine })}>lines</button>
     <button aria-pressed={now.collapse} title="a function that calls itself is one frame" onClick={() => change({ collapse: !now.collapse })}>fold recursion</button>
+    {known.value.insideImports.includes(1) && <button aria-pressed={now.foldImports} title="an import is one frame, without what it runs (m)" onClick={() => change({ foldImports: !now.foldImports })}>fold imports</button>}
     {(at.threads.length > 1) && <label>by <select value={groupBy.value} onChange={event => { groupBy.value = event.currentTarget.value as By; }}>
       <option value="none">nothing</option><option value="thread">thread</option>{at.processes.length > 1 && <option value="process">process</option>}
     </select></label>}

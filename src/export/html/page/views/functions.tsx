@@ -6,7 +6,7 @@ import type { Classes } from '../aggregate';
 import { neighbours, spread } from '../derive';
 import { NONE } from '../model';
 import { copy } from '../save';
-import { aggregate, functions, hits, known, lines, model, overTime, search, select, selected, selectedLine, show } from '../state';
+import { aggregate, functions, hits, known, lines, model, overTime, ownLines, search, select, selected, selectedLine, show } from '../state';
 import { ORIGIN_WORDS } from '../theme';
 import { accuracy, bytes, count, percent, visible, visibleLine } from '../words';
 import { fileOf, labelOf, Name, nameOf, openFunction, pickFunction, placeOf, secondsOf, Share, Spark, StateBar, Swatch, Table, whole, type Column } from './parts';
@@ -64,10 +64,10 @@ export function textOf(file: string, line: number): string {
 }
 
 export function LinesView({ isCompact = false }: { isCompact?: boolean }) {
-  const table = lines.value, at = model.value, all = known.value.lineRows;
+  const table = lines.value, all = known.value.lineRows;
   const rows = useMemo(() => {
     const list: number[] = [];
-    table?.time.total.forEach((time, id) => { if (time > 0 && all[id].line !== NONE && (!isCompact || at.functions.origin[all[id].function] === 0)) list.push(id); });
+    table?.time.total.forEach((time, id) => { if (time > 0 && all[id].line !== NONE && (!isCompact || ownLines.value![id] > 0)) list.push(id); });
     return list.sort((a, b) => table!.time.total[b] - table!.time.total[a]);
   }, [table, isCompact]);
   const spreads = useSpread(known.value.lines, isCompact ? [] : rows.slice(0, MOST_SPREAD));
@@ -75,7 +75,8 @@ export function LinesView({ isCompact = false }: { isCompact?: boolean }) {
   const place = (id: number) => placeOf(all[id].function, all[id].line), text = (id: number) => textOf(fileOf(all[id].function), all[id].line);
   const total: Column<number> = { id: 'total', head: 'total', numeric: true, width: '74px', title: 'time in the line and in what it calls', value: id => table.time.total[id], cell: id => <Share time={table.time.total[id]} whole={whole()} />, text: id => table.time.total[id] / 1e9 };
   const line: Column<number> = { id: 'line', head: 'line', value: place, cell: id => <span class="name" title={visible(fileOf(all[id].function))}><Swatch of={all[id].function} /><bdi class="place">{place(id)}</bdi> <code>{text(id) || `in ${nameOf(all[id].function)}`}</code></span>, text: id => `${place(id)}  ${text(id)}` };
-  const columns: Column<number>[] = isCompact ? [total, line] : [
+  const own: Column<number> = { id: 'own', head: 'time', title: 'time in the line and in the libraries that it calls, without your own code that it calls', numeric: true, width: '74px', value: id => ownLines.value![id], cell: id => <Share time={ownLines.value![id]} whole={whole()} />, text: id => ownLines.value![id] / 1e9 };
+  const columns: Column<number>[] = isCompact ? [own, { ...line, head: 'your lines, with the libraries they call' }] : [
     { id: 'self', head: 'self', numeric: true, width: '74px', title: 'time in the line itself', value: id => table.time.self[id], cell: id => <Share time={table.time.self[id]} whole={whole()} />, text: id => table.time.self[id] / 1e9 },
     total,
     { id: 'totals', head: 'total s', numeric: true, width: '78px', value: id => table.time.total[id], cell: id => secondsOf(table.time.total[id]) },
@@ -84,7 +85,7 @@ export function LinesView({ isCompact = false }: { isCompact?: boolean }) {
     { id: 'over', head: 'over time', width: '108px', value: () => 0, cell: id => <Spark values={spreads.over.get(id) ?? []} /> },
     line,
   ];
-  return <Table label={isCompact ? 'your lines' : 'lines'} file="lines" rows={rows.filter(id => found(all[id].function))} columns={columns} sortBy="total" keyOf={id => id}
+  return <Table label={isCompact ? 'your lines' : 'lines'} file="lines" rows={rows.filter(id => found(all[id].function))} columns={columns} sortBy={isCompact ? 'own' : 'total'} keyOf={id => id}
     isSelected={id => selected.value === all[id].function && selectedLine.value === all[id].line}
     onPick={id => select(all[id].function, all[id].line)} onOpen={id => show('source', all[id].function, all[id].line)} />;
 }

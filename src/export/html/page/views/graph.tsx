@@ -3,10 +3,11 @@
 import dagre from '@dagrejs/dagre';
 import { useMemo, useRef, useState } from 'preact/hooks';
 
-import { calls, type Call } from '../derive';
+import { byClass } from '../aggregate';
+import { calls, type Call, withoutHidden } from '../derive';
 import { savePng, download } from '../save';
 import { cut, escapeXml, FONT, FONT_SIZE } from '../paint/surface';
-import { aggregate, functions, ground, model, paper, select, selected, show } from '../state';
+import { aggregate, ground, known, model, paper, select, selected, show } from '../state';
 import { heat } from '../theme';
 import { percent } from '../words';
 import { nameOf, placeOf, secondsOf, whole } from './parts';
@@ -17,17 +18,18 @@ const MAX_BOXES = 80;
 const WIDTH = 190;
 const HEIGHT = 46;
 
-interface Box { of: number; x: number; y: number }
+interface Box { of: number; self: number; total: number; x: number; y: number }
 interface Arrow { call: Call; points: { x: number; y: number }[] }
 interface Graph { boxes: Box[]; arrows: Arrow[]; width: number; height: number; leftOut: number }
 
 /** The functions with the least share or more, those with most time first; with one selected, those near it. */
-function graphOf(share: number, around: number | null): Graph {
-  const table = functions.value!, now = aggregate.value!, at = model.value, sum = now.totals.sum;
+function graphOf(share: number, around: number | null, foldsImports: boolean): Graph {
+  const now = aggregate.value!, at = model.value, sum = now.totals.sum, hidden = foldsImports ? known.value.insideImports : null;
+  const times = byClass(at.stacks, known.value.functions, hidden ? withoutHidden(at, now.totals.self, hidden) : now.totals.self);
   let list: number[] = [];
-  table.time.total.forEach((time, f) => { if (time >= share * sum && time > 0) list.push(f); });
-  list.sort((a, b) => table.time.total[b] - table.time.total[a]);
-  let edges = calls(at, now, new Set(list)).filter(it => it.time >= share * sum / 4);
+  times.total.forEach((time, f) => { if (time >= share * sum && time > 0) list.push(f); });
+  list.sort((a, b) => times.total[b] - times.total[a]);
+  let edges = calls(at, now, new Set(list), hidden).filter(it => it.time >= share * sum / 4);
   if (around !== null && list.includes(around)) {
     const near = new Set([around]);
     reach(edges, near, around, it => it.caller, it => it.callee);
@@ -44,7 +46,7 @@ function graphOf(share: number, around: number | null): Graph {
   dagre.layout(graph);
   const { width = 0, height = 0 } = graph.graph();
   return {
-    boxes: [...chosen].map(of => ({ of, ...(graph.node(String(of)) as { x: number; y: number }) })),
+    boxes: [...chosen].map(of => ({ of, self: times.self[of], total: times.total[of], ...(graph.node(String(of)) as { x: number; y: number }) })),
     arrows: edges.map(call => ({ call, points: graph.edge(String(call.caller), String(call.callee)).points as Arrow['points'] })),
     width, height, leftOut: list.length - chosen.size,
   };
@@ -64,16 +66,17 @@ function reach(edges: Call[], near: Set<number>, from: number, start: (it: Call)
 }
 
 export function GraphView() {
-  const [share, setShare] = useState(2), [near, setNear] = useState(false), now = aggregate.value, svg = useRef<SVGSVGElement>(null);
+  const [share, setShare] = useState(2), [near, setNear] = useState(false), [folds, setFolds] = useState(true), now = aggregate.value, svg = useRef<SVGSVGElement>(null);
   const around = near ? selected.value : null;
-  const graph = useMemo(() => now && graphOf(share / 100, around), [now, share, around]);
+  const graph = useMemo(() => now && graphOf(share / 100, around, folds), [now, share, around, folds]);
   if (!graph || !now) return null;
   const text = () => svgText(svg.current!, graph);
   return <div class="graph">
     <div class="tools top">
       <label>functions from <input type="range" min="0.5" max="20" step="0.5" value={share} aria-valuetext={`${share} %`} onInput={event => setShare(Number(event.currentTarget.value))} /> {share} % on</label>
       <button aria-pressed={near} disabled={selected.value === null} onClick={() => setNear(!near)}>only callers and callees of the selected one</button>
-      <span class="faint">fill: own time; bar: with calls; arrow: time of the call{graph.leftOut > 0 ? `; ${graph.leftOut} functions with less time are left out` : ''}</span>
+      <button aria-pressed={folds} title="an import is one box, without what it runs" onClick={() => setFolds(!folds)}>fold imports</button>
+    <span class="faint">fill: own time; bar: with calls; arrow: time of the call{graph.leftOut > 0 ? `; ${graph.leftOut} functions with less time are left out` : ''}</span>
       <span class="grow" />
       <button onClick={() => download('calls.svg', 'image/svg+xml', text())}>SVG</button><button onClick={() => savePng(text(), 'calls', graph.width, graph.height)}>PNG</button>
       <button onClick={() => download('calls.dot', 'text/vnd.graphviz', dot(graph))}>DOT</button>
@@ -106,8 +109,8 @@ function curve(points: { x: number; y: number }[]): string {
   return `${path}L${points[points.length - 1].x} ${points[points.length - 1].y}`;
 }
 
-function Node({ box: { of, x, y } }: { box: Box }) {
-  const table = functions.value!, self = table.time.self[of], total = table.time.total[of], sum = whole();
+function Node({ box: { of, self, total, x, y } }: { box: Box }) {
+  const sum = whole();
   const { fill, ink } = heat(Math.sqrt(self / sum), ground.value), left = x - WIDTH / 2, top = y - HEIGHT / 2, isChosen = selected.value === of;
   return <g class="node" onClick={() => select(of)} onDblClick={() => show('source', of)}>
     <title>{`${nameOf(of)} ${placeOf(of)}\ntotal ${secondsOf(total)} s, ${percent(total, sum)}\nself ${secondsOf(self)} s, ${percent(self, sum)}`}</title>
@@ -126,7 +129,7 @@ function svgText(svg: SVGSVGElement, { width, height }: Graph): string {
 
 function dot(graph: Graph): string {
   const quote = (text: string) => `"${escapeXml(text).replace(/\\/g, '\\\\')}"`;
-  const nodes = graph.boxes.map(({ of }) => `  f${of} [label=${quote(`${nameOf(of)} ${percent(functions.value!.time.total[of], whole())}`)}];`);
+  const nodes = graph.boxes.map(({ of, total }) => `  f${of} [label=${quote(`${nameOf(of)} ${percent(total, whole())}`)}];`);
   const edges = graph.arrows.map(({ call }) => `  f${call.caller} -> f${call.callee} [label=${quote(percent(call.time, whole()))}];`);
   return `digraph calls {\n  node [shape=box];\n${[...nodes, ...edges].join('\n')}\n}\n`;
 }

@@ -2,9 +2,9 @@
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
-import { NONE } from '../model';
+import { NONE, Origin } from '../model';
 import { highlight, type Word } from '../python';
-import { functions, ground, known, lines, model, select, selected, selectedLine } from '../state';
+import { functions, ground, known, lines, model, ownFunctions, select, selected, selectedLine } from '../state';
 import { heat } from '../theme';
 import { bytes, percent, plural, short, visible, visibleLine } from '../words';
 import { FlameView } from './flame';
@@ -45,13 +45,13 @@ function blockOf(of: number): Block | null {
   return { of, from, to };
 }
 
-/** Functions with a text, by their own time; those of the user first where they have any. */
+/** Functions with a text, by their own time; those of the user by that and the libraries that they call. */
 function hot(): number[] {
   const table = functions.value, { functions: { origin } } = model.value;
   if (!table) return [];
   const list: number[] = [];
   table.time.total.forEach((time, f) => { if (time > whole() * 0.002 && model.value.sources.has(fileOf(f))) list.push(f); });
-  const weight = (f: number) => table.time.self[f] + (origin[f] === 0 ? 0.5 * table.time.total[f] : 0);
+  const weight = (f: number) => origin[f] === Origin.Own ? ownFunctions.value![f] : table.time.self[f];
   return list.sort((a, b) => weight(b) - weight(a));
 }
 
@@ -91,12 +91,13 @@ function Code({ of }: { of: number }) {
   const block = useMemo(() => blockOf(of), [of]), table = lines.value, file = fileOf(of), source = model.value.sources.get(file);
   const [open, setOpen] = useState(new Set<number>());
   const { ids, texts, folds } = useMemo(() => {
-    if (!block) return { ids: [] as (number | undefined)[], texts: [] as Word[][], folds: [] as [number, number][] };
+    if (!block) return { ids: [] as (number | undefined)[], texts: [] as Word[][], folds: [] as Fold[] };
     const numbers = Array.from({ length: Math.min(5000, block.to - block.from + 1) }, (_, i) => block.from + i);
     const key = model.value.functions.file[of];
     const ids = numbers.map(line => known.value.lineIds.get(`${key}:${line}`));
-    const texts = highlight(numbers.map(line => visibleLine((source?.lines[line - source.first] ?? '').slice(0, 3000))));
-    return { ids, texts, folds: foldsOf(ids.map(id => id !== undefined && (table?.time.total[id] ?? 0) > 0)) };
+    const texts = numbers.map(line => source?.lines[line - source.first]);
+    const hasTime = ids.map(id => id !== undefined && (table?.time.total[id] ?? 0) > 0);
+    return { ids, texts: highlight(texts.map(text => text === undefined ? text : visibleLine(text.slice(0, 3000)))), folds: foldsOf(texts, hasTime) };
   }, [block, table]);
   const spreads = useSpread(known.value.lines, ids.filter(id => id !== undefined));
   if (!table || !functions.value) return null;
@@ -105,10 +106,11 @@ function Code({ of }: { of: number }) {
   const most = ids.reduce<number>((most, id) => Math.max(most, id === undefined ? 0 : table.time.total[id]), 1);
   const rows = [];
   for (let i = 0; i < texts.length; i++) {
-    const fold = folds.find(([from, to]) => i >= from && i < to && !open.has(from));
+    const fold = folds.find(it => i >= it.from && i < it.to && !open.has(it.from));
     if (fold) {
-      rows.push(<tr key={`fold${fold[0]}`} class="fold"><td colSpan={7}><button class="link" onClick={() => setOpen(new Set([...open, fold[0]]))}>⋯ {fold[1] - fold[0]} lines without time</button></td></tr>);
-      i = fold[1] - 1;
+      const lines = `⋯ ${plural(fold.to - fold.from, 'line')}`;
+      rows.push(<tr key={`fold${fold.from}`} class="fold"><td colSpan={7}>{fold.isKnown ? <button class="link" onClick={() => setOpen(new Set([...open, fold.from]))}>{lines} without time</button> : `${lines} not in this page`}</td></tr>);
+      i = fold.to - 1;
       continue;
     }
     const id = ids[i], line = block.from + i, total = id === undefined ? 0 : table.time.total[id], grown = id === undefined ? 0 : table.grown.self[id] - table.shrunk.self[id];
@@ -132,15 +134,20 @@ function Code({ of }: { of: number }) {
   </article>;
 }
 
-/** The runs of lines that are far from any with time: from, and behind the last. */
-function foldsOf(hasTime: boolean[]): [number, number][] {
-  const keep = hasTime.map(() => false), folds: [number, number][] = [];
+/** Lines that are not shown, from the first to behind the last: they are without time, or not known. */
+interface Fold { from: number; to: number; isKnown: boolean }
+
+/** The runs of lines that are far from any with time, and those that are not known. */
+function foldsOf(texts: (string | undefined)[], hasTime: boolean[]): Fold[] {
+  const keep = hasTime.slice(), folds: Fold[] = [];
   keep[0] = true;
-  hasTime.forEach((it, i) => { if (it) for (let k = Math.max(0, i - CONTEXT); k <= Math.min(keep.length - 1, i + CONTEXT); k++) keep[k] = true; });
+  hasTime.forEach((it, i) => { if (it) keep.fill(true, Math.max(0, i - CONTEXT), i + CONTEXT + 1); });
+  texts.forEach((text, i) => { if (text === undefined && !hasTime[i]) keep[i] = false; });
+  const isKnown = (i: number) => texts[i] !== undefined;
   for (let i = 0; i < keep.length;) {
     let end = i;
-    while (end < keep.length && !keep[end]) end++;
-    if (end - i >= MIN_FOLD) folds.push([i, end]);
+    while (end < keep.length && !keep[end] && isKnown(end) === isKnown(i)) end++;
+    if (end > i && (end - i >= MIN_FOLD || !isKnown(i))) folds.push({ from: i, to: end, isKnown: isKnown(i) });
     i = Math.max(end, i + 1);
   }
   return folds;

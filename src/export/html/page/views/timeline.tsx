@@ -26,6 +26,12 @@ export function threadName(of: Thread): string {
   return where + short(of.name || (of.is_main ? 'MainThread' : `thread ${of.tid ?? '?'}`), 40);
 }
 
+/** `rank 3`, or `process 4242`. */
+function processWord(of: number): string {
+  const process = model.value.processes[of];
+  return process.rank !== null ? `rank ${process.rank}` : `process ${process.pid}`;
+}
+
 /** Threads from the most to the least CPU time; the main thread of equal ones first. */
 function byLoad(): number[] {
   const { threads: all } = model.value;
@@ -145,7 +151,7 @@ function describe(input: TimelineInput | null, time: number): string {
   for (const it of doing.filter(it => it.number > 0.05).sort((a, b) => b.number - a.number).slice(0, 3)) parts.push(`${it.number.toFixed(1)} ${it.word}`);
   parts.push(`${(of.cpu[bin] / width).toFixed(1)} cores`);
   if (!Number.isNaN(memory.mean[bin])) {
-    parts.push(at.processes.length > 1 ? `memory ${bytes(memory.low[bin])} to ${bytes(memory.high[bin])} a process` : `memory ${bytes(memory.mean[bin])}`);
+    parts.push(at.processes.length > 1 ? `memory ${bytes(memory.low[bin])} to ${bytes(memory.high[bin])} a process, the peak in ${processWord(memory.top)}` : `memory ${bytes(memory.mean[bin])}`);
   }
   const lost = at.losses.filter(loss => Math.abs(loss.at - time) <= width).slice(0, 2);
   return [...parts, ...lost.map(loss => `lost: ${loss.count} ${loss.cause}`)].join(' · ');
