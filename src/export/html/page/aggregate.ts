@@ -169,18 +169,19 @@ function withoutWait(sums: Columns, row: number): [wall: number, samples: number
 
 /** Leaves the idle waits out of the sums, unless nothing else would be left; tells how much that is. */
 function leaveOutIdle(parts: Part[]): number {
-  const rows = parts.flatMap((part) => Array.from(part.idle.keys(), (row) => ({ ...part, row })));
-  const isAllWaiting = rows.every(({ sums, idle, row }) => {
-    return (idle[row] ? withoutWait(sums, row)[1] : sums.samples[row]) === 0;
-  });
-  if (isAllWaiting) return 0;
+  const isLeft = ({ sums, idle }: Part) => {
+    return idle.some((isIdle, row) => (isIdle ? withoutWait(sums, row)[1] : sums.samples[row]) > 0);
+  };
+  if (!parts.some(isLeft)) return 0;
   let leftOut = 0;
-  for (const { sums, idle, row } of rows) {
-    if (!idle[row]) continue;
-    const [wall, samples] = withoutWait(sums, row);
-    leftOut += sums.wall[row] - wall;
-    sums.wall[row] = wall;
-    sums.samples[row] = samples;
+  for (const { sums, idle } of parts) {
+    for (let row = 0; row < idle.length; row++) {
+      if (!idle[row]) continue;
+      const [wall, samples] = withoutWait(sums, row);
+      leftOut += sums.wall[row] - wall;
+      sums.wall[row] = wall;
+      sums.samples[row] = samples;
+    }
   }
   return leftOut;
 }
