@@ -29,6 +29,7 @@ mod recent;
 mod recording;
 mod source_reader;
 mod stacks;
+mod symbols;
 mod talk;
 mod timeline;
 mod top;

@@ -29,6 +29,7 @@ mod refusals;
 mod resources;
 mod save_image;
 mod stacks;
+mod symbols;
 mod thread_names;
 mod top;
 mod torture;
