@@ -115,6 +115,8 @@ pub mod memory;
 
 pub mod cpython;
 
+pub mod native;
+
 pub mod profile;
 
 pub mod sampler;

@@ -19,6 +19,7 @@ mod life;
 mod line_tables;
 mod lines;
 mod namespaces;
+mod native;
 mod oracle;
 mod planted;
 mod recordings;

@@ -18,6 +18,6 @@ pub use attach::attach;
 pub use diff::{Diff, diff};
 pub use dump::{Dump, DumpForm, dump};
 pub use error::RequestError;
-pub use job::{DumpJob, OnNode, OnNodeWork, attach_job, dump_job, on_node};
+pub use job::{DumpJob, NATIVE, OnNode, OnNodeWork, attach_job, dump_job, on_node};
 pub use record::record;
 pub use report::{Report, report};

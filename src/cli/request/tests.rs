@@ -8,6 +8,7 @@ use clap::Parser;
 use super::*;
 use crate::cli::args::{Args, Command};
 use crate::export::diff::DiffFormat;
+use crate::export::dump::native::NativeFrames;
 use crate::export::{Direction, Drawing, Format, Lines};
 use crate::process::Pid;
 use crate::profile::Mode;
@@ -101,9 +102,21 @@ fn a_rate_is_automatic_within_a_hundredth_of_a_core_unless_one_is_asked_for() {
             Rate::Auto,
             Budget::Held(0.005),
         ),
-        ("rsamp attach -r 0.5 42", Rate::Fixed(0.5), Budget::Unlimited),
-        ("rsamp attach -r 1000000 42", Rate::Fixed(1e6), Budget::Unlimited),
-        ("rsamp attach -r 1e9 42", Rate::Fixed(1e9), Budget::Unlimited),
+        (
+            "rsamp attach -r 0.5 42",
+            Rate::Fixed(0.5),
+            Budget::Unlimited,
+        ),
+        (
+            "rsamp attach -r 1000000 42",
+            Rate::Fixed(1e6),
+            Budget::Unlimited,
+        ),
+        (
+            "rsamp attach -r 1e9 42",
+            Rate::Fixed(1e9),
+            Budget::Unlimited,
+        ),
         (
             "rsamp attach -r 100 --max-overhead 100% 42",
             Rate::Fixed(100.0),
@@ -112,11 +125,7 @@ fn a_rate_is_automatic_within_a_hundredth_of_a_core_unless_one_is_asked_for() {
     ];
     for (line, rate, budget) in table {
         let sampling = attached(line).sampling;
-        assert_eq!(
-            (sampling.rate, sampling.budget),
-            (rate, budget),
-            "{line}"
-        );
+        assert_eq!((sampling.rate, sampling.budget), (rate, budget), "{line}");
     }
     let duration = |line| recorded(line).sampling.duration;
     assert_eq!(duration("rsamp record x"), None);
@@ -240,9 +249,25 @@ fn a_process_is_named_by_an_option_or_a_word() {
     ] {
         assert_eq!(attached(line).pid, Pid(42), "{line}");
     }
-    let dump = |form| Dump { pid: Pid(42), form };
+    let dump = |form| Dump {
+        pid: Pid(42),
+        form,
+        native: None,
+    };
     assert_eq!(dumped("rsamp dump --json 42"), dump(DumpForm::Json));
     assert_eq!(dumped("rsamp dump --pid=42"), dump(DumpForm::Text));
+    let native = |native| Dump {
+        native: Some(native),
+        ..dump(DumpForm::Text)
+    };
+    assert_eq!(
+        dumped("rsamp dump --native 42"),
+        native(NativeFrames::Libraries)
+    );
+    assert_eq!(
+        dumped("rsamp dump --native --native-frames=all 42"),
+        native(NativeFrames::All)
+    );
 }
 
 #[test]

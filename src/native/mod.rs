@@ -1,0 +1,26 @@
+//! Turns the C stack of a thread into native frames, and these and its Python frames into one stack.
+//!
+//! The stack of a thread that waits in the kernel is read without stopping it ([`waiting`]): a copy of it
+//! ([`stack_copy`]) is unwound ([`unwind`]) by the rules that compilers write for exceptions (`.eh_frame`), and merged with
+//! the Python frames ([`merge`]) at the places that the interpreter's structs name
+//! ([`activations`](crate::cpython::activations)). What can't be unwound is marked as missing. x86-64 only.
+
+mod eh_frame;
+
+pub mod modules;
+
+pub mod registers;
+
+mod rules;
+
+mod calls;
+
+pub mod stack_copy;
+
+pub mod loop_code;
+
+pub mod unwind;
+
+pub mod merge;
+
+pub mod waiting;
