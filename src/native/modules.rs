@@ -233,3 +233,111 @@ fn half_at(bytes: &[u8], at: usize) -> Option<u16> {
     let bytes = bytes.get(at..at + 2)?;
     Some(u16::from_le_bytes(bytes.try_into().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::memory::SavedMemory;
+
+    const BASE: u64 = 0x7f00_0000_0000;
+
+    fn mapping(start: u64, size: u64, offset: u64, executable: bool) -> Mapping {
+        Mapping {
+            start,
+            end: start + size,
+            readable: true,
+            writable: false,
+            executable,
+            offset,
+            device: (8, 1),
+            inode: 7,
+            path: Some("/usr/lib/libx.so".into()),
+            deleted: false,
+        }
+    }
+
+    /// A library whose code, of 0x1000 bytes, is at 0x1000 in the file and at 0x3000 in memory, with the mappings of it.
+    /// Its functions begin at 0x3000 and 0x3800.
+    fn library() -> (Vec<u8>, [Mapping; 2]) {
+        let mut file = vec![0; 0x2000];
+        let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, ELF_64_LITTLE);
+        put(32, &64_u64.to_le_bytes());
+        put(54, &56_u16.to_le_bytes());
+        put(56, &2_u16.to_le_bytes());
+        // Kind and flags, offset, address, physical address, size in the file.
+        let segments: [[u64; 5]; 2] = [
+            [1 | 5 << 32, 0x1000, 0x3000, 0, 0x1000],
+            [u64::from(PT_GNU_EH_FRAME), 0x200, 0x200, 0, 28],
+        ];
+        for (number, segment) in segments.iter().enumerate() {
+            for (word, value) in segment.iter().enumerate() {
+                put(64 + number * 56 + word * 8, &value.to_le_bytes());
+            }
+        }
+        put(0x200, &[1, 0x1b, 3, 0x3b, 0, 0, 0, 0, 2, 0, 0, 0]);
+        for (number, [start, fde]) in [[0x3000_i32, 0x310], [0x3800, 0x340]].iter().enumerate() {
+            put(0x20c + number * 8, &(start - 0x200).to_le_bytes());
+            put(0x210 + number * 8, &(fde - 0x200).to_le_bytes());
+        }
+        // A CIE of 8 bytes, and two FDEs, each with its number in its last byte.
+        put(0x300, &[8, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4]);
+        put(0x310, &[8, 0, 0, 0, 0x14, 0, 0, 0, 5, 6, 7, 1]);
+        put(0x340, &[8, 0, 0, 0, 0x44, 0, 0, 0, 5, 6, 7, 2]);
+        let code = mapping(BASE + 0x3000, 0x1000, 0x1000, true);
+        (file, [mapping(BASE, 0x1000, 0, false), code])
+    }
+
+    fn memory_of(file: &[u8]) -> SavedMemory {
+        let mut memory = SavedMemory::default();
+        memory.insert(Address(BASE), file[..0x1000].to_vec());
+        memory.insert(Address(BASE + 0x3000), file[0x1000..].to_vec());
+        memory
+    }
+
+    #[test]
+    fn an_address_has_a_module_an_offset_and_an_unwind_entry() {
+        let (file, mappings) = library();
+        let memory = memory_of(&file);
+        let mut blocks = Blocks::new(&memory);
+        let mut modules = Modules::new(&mappings);
+        let place = modules.place(BASE + 0x3810, &mut blocks);
+        let expected = Place {
+            module: Some("/usr/lib/libx.so".into()),
+            offset: 0x3810,
+        };
+        assert_eq!(place, Some(expected));
+        let mut entry = |at| modules.unwind_entry(BASE + at, &mut blocks);
+        for (at, number) in [(0x3000, 1), (0x37ff, 1), (0x3800, 2), (0x3fff, 2)] {
+            let entry = entry(at).expect("an entry");
+            // Behind the CIE, the FDE names it by the distance to it.
+            let fde = [8, 0, 0, 0, 16, 0, 0, 0, 5, 6, 7, number];
+            assert_eq!(entry.section[..12], file[0x300..0x30c]);
+            assert_eq!(entry.section[12..], fde, "{at:#x}");
+            assert_eq!(entry.fde, 12);
+        }
+        assert_eq!(entry(0x2fff), None);
+        assert!(!modules.is_code(BASE));
+        assert_eq!(modules.place(BASE, &mut blocks), None);
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_headers_never_panic(
+            damage in proptest::collection::vec((0_usize..0x400, any::<u8>()), 1..20),
+            at in 0x3000_u64..0x4000,
+        ) {
+            let (mut file, mappings) = library();
+            for (place, byte) in damage {
+                file[place] = byte;
+            }
+            let memory = memory_of(&file);
+            let mut blocks = Blocks::new(&memory);
+            let mut modules = Modules::new(&mappings);
+            let _ = modules.place(BASE + at, &mut blocks);
+            let _ = modules.unwind_entry(BASE + at, &mut blocks);
+        }
+    }
+}

@@ -241,7 +241,8 @@ mod tests {
         cie.extend(augmentation.as_bytes());
         cie.extend([0, 1, 0x78, 16]);
         if augmentation.starts_with('z') {
-            cie.push(0);
+            // The encoding of addresses: DW_EH_PE_absptr.
+            cie.extend([1, 0]);
         }
         cie.extend(common);
         let mut section = with_length(cie);

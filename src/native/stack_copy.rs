@@ -3,11 +3,16 @@
 use std::cell::Cell;
 
 use crate::memory::window::word_at;
-use crate::memory::{Address, ReadMemory};
+use crate::memory::{Address, Piece, ReadMemory};
 use crate::process::Mapping;
 
 /// The most bytes of one stack that are copied: what a thread gets where nobody asks for more (`ulimit -s` of Linux).
 const MAX_STACK_BYTES: u64 = 8 << 20;
+
+/// The stack is read in pieces of so many bytes, up to the first that cannot be read: from glibc 2.42 on the stacks of
+/// several threads may be one mapping, with pages between them that nobody may read (`MADV_GUARD_INSTALL`). A page of every
+/// machine is a multiple of it.
+const PIECE_BYTES: u64 = 4096;
 
 /// The most words that are read beside the copy, where a stack goes on elsewhere: that of a signal handler
 /// (sigaltstack(2)).
@@ -34,9 +39,21 @@ impl<'m, M: ReadMemory> StackCopy<'m, M> {
         let mapping = mappings.get(behind)?;
         let is_stack = mapping.contains(stack_pointer) && mapping.readable;
         let length = mapping.end.saturating_sub(stack_pointer);
-        let mut bytes = vec![0; is_stack.then_some(length.min(MAX_STACK_BYTES))? as usize];
-        memory.read(Address(stack_pointer), &mut bytes).ok()?;
-        Some(StackCopy {
+        let end = stack_pointer + is_stack.then_some(length.min(MAX_STACK_BYTES))?;
+        let mut pieces = Vec::new();
+        let mut at = stack_pointer;
+        while at < end {
+            let next = (at + 1).next_multiple_of(PIECE_BYTES).min(end);
+            pieces.push(Piece {
+                at: Address(at),
+                length: (next - at) as usize,
+            });
+            at = next;
+        }
+        let mut bytes = vec![0; (end - stack_pointer) as usize];
+        let length = memory.read_pieces(&pieces, &mut bytes);
+        bytes.truncate(length);
+        (length > 0).then_some(StackCopy {
             start: stack_pointer,
             bytes,
             memory,
@@ -61,5 +78,53 @@ impl<'m, M: ReadMemory> StackCopy<'m, M> {
             let is_allowed = count < MAX_WORDS_ELSEWHERE;
             is_allowed.then(|| self.memory.word(Address(at)).ok())?
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::SavedMemory;
+
+    fn mapping(start: u64, end: u64) -> [Mapping; 1] {
+        [Mapping {
+            start,
+            end,
+            readable: true,
+            writable: true,
+            executable: false,
+            offset: 0,
+            device: (0, 0),
+            inode: 0,
+            path: None,
+            deleted: false,
+        }]
+    }
+
+    #[test]
+    fn a_stack_is_copied_up_to_the_first_page_that_cannot_be_read() {
+        let mut memory = SavedMemory::default();
+        memory.insert(Address(0x1_0000), vec![7; 0x3000]);
+        memory.insert(Address(0x1_4000), vec![9; 0x1000]);
+        let mappings = mapping(0x1_0000, 0x1_5000);
+        let copy = StackCopy::read(0x1_0ff8, &mappings, &memory).expect("a stack");
+        assert_eq!(copy.end(), 0x1_3000);
+        assert_eq!(copy.word(0x1_0ff8), Some(0x0707_0707_0707_0707));
+        assert_eq!(copy.word(0x1_2ff8), copy.word(0x1_0ff8));
+        assert_eq!(copy.word(0x1_3000), None);
+        assert_eq!(copy.word(0x1_4000), Some(0x0909_0909_0909_0909), "elsewhere");
+        assert!(StackCopy::read(0x1_3800, &mappings, &memory).is_none());
+        assert!(StackCopy::read(0x2_0000, &mappings, &memory).is_none());
+    }
+
+    #[test]
+    fn what_lies_elsewhere_is_read_so_often_and_no_more() {
+        let mut memory = SavedMemory::default();
+        memory.insert(Address(0x1_0000), vec![7; 0x1000]);
+        memory.insert(Address(0x2_0000), vec![9; 8]);
+        let mappings = mapping(0x1_0000, 0x1_1000);
+        let copy = StackCopy::read(0x1_0000, &mappings, &memory).expect("a stack");
+        let read = (0..2 * MAX_WORDS_ELSEWHERE).filter_map(|_| copy.word(0x2_0000));
+        assert_eq!(read.count(), MAX_WORDS_ELSEWHERE as usize);
     }
 }

@@ -247,14 +247,45 @@ pub(crate) mod tests {
     fn frames_of_the_interpreter_and_of_the_start_are_left_out_of_native_ones() {
         let mut dump = native_dump();
         keep(&mut dump, NativeFrames::Libraries);
-        insta::assert_snapshot!(text(&dump));
+        insta::assert_snapshot!(text(&dump), @r#"
+        Process 4242, Python 3.11.7
+        Command: python scatter.py 'a b' 'it'\''s'
+
+        Thread 4242 "MainThread" (main, waiting)
+            libc.so.6+0xd9ee2
+            H5Dread in libhdf5.so
+            load (/home/me/scatter.py:17)
+            [native frames missing]
+            <module> (/home/me/scatter.py:90)
+
+        Thread 4243 "python" (waiting)
+            libgomp.so.1+0x1e0
+            libc.so.6+0x9f
+        "#);
     }
 
     #[test]
     fn all_native_frames_are_shown_on_wish() {
         let mut dump = native_dump();
         keep(&mut dump, NativeFrames::All);
-        insta::assert_snapshot!(text(&dump));
+        insta::assert_snapshot!(text(&dump), @r#"
+        Process 4242, Python 3.11.7
+        Command: python scatter.py 'a b' 'it'\''s'
+
+        Thread 4242 "MainThread" (main, waiting)
+            libc.so.6+0xd9ee2
+            H5Dread in libhdf5.so
+            python3.11+0x1234
+            load (/home/me/scatter.py:17)
+            [native frames missing]
+            <module> (/home/me/scatter.py:90)
+            python3.11+0x4321
+            __libc_start_main in libc.so.6
+
+        Thread 4243 "python" (waiting)
+            libgomp.so.1+0x1e0
+            libc.so.6+0x9f
+        "#);
     }
 
     #[test]
