@@ -112,7 +112,11 @@ mod tests {
         assert_eq!(copy.word(0x1_0ff8), Some(0x0707_0707_0707_0707));
         assert_eq!(copy.word(0x1_2ff8), copy.word(0x1_0ff8));
         assert_eq!(copy.word(0x1_3000), None);
-        assert_eq!(copy.word(0x1_4000), Some(0x0909_0909_0909_0909), "elsewhere");
+        assert_eq!(
+            copy.word(0x1_4000),
+            Some(0x0909_0909_0909_0909),
+            "elsewhere"
+        );
         assert!(StackCopy::read(0x1_3800, &mappings, &memory).is_none());
         assert!(StackCopy::read(0x2_0000, &mappings, &memory).is_none());
     }
