@@ -3,7 +3,7 @@
 //! The stack of a thread that waits in the kernel is read without stopping it ([`waiting`]): a copy of it
 //! ([`stack_copy`]) is unwound ([`unwind`]) by the rules that compilers write for exceptions (`.eh_frame`), and merged with
 //! the Python frames ([`merge`]) at the places that the interpreter's structs name
-//! ([`activations`](crate::cpython::activations)). What can't be unwound is marked as missing. x86-64 only.
+//! ([`activations`](crate::cpython::activations)). What can't be unwound is marked as missing.
 
 mod eh_frame;
 
@@ -24,3 +24,6 @@ pub mod unwind;
 pub mod merge;
 
 pub mod waiting;
+
+/// Whether native frames can be read: the numbers of registers, and what calls look like, are those of x86-64.
+pub const IS_SUPPORTED: bool = cfg!(target_arch = "x86_64");

@@ -10,6 +10,7 @@ use super::observe::{Identity, Observer, identify, observe};
 use super::target::{self, Source, Target};
 use super::{SamplerError, StopPolicy};
 use crate::memory::{LiveMemory, Resident};
+use crate::native::IS_SUPPORTED;
 use crate::native::waiting::WaitingThread;
 use crate::process::{Pid, Process, TaskState, Tid};
 use crate::profile::Profile;
@@ -114,6 +115,12 @@ impl Look {
 
     /// Reads the native frames of the threads that wait.
     fn merge(&mut self, identities: &Identities) -> Result<Merged, SamplerError> {
+        if !IS_SUPPORTED {
+            return Ok(Merged {
+                is_wanted: true,
+                ..Merged::default()
+            });
+        }
         let process = Arc::clone(&self.process);
         let pid = process.pid();
         let (mappings, stalling) =
@@ -240,6 +247,7 @@ impl Look {
 
 fn why_no_native(activity: Option<Activity>) -> &'static str {
     match activity {
+        _ if !IS_SUPPORTED => "native frames are read on x86-64 only",
         Some(Activity::Running) => {
             "native frames are read of threads that wait; this one was running"
         }

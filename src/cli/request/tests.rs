@@ -368,3 +368,15 @@ fn a_diff_is_a_table_or_the_files_named() {
         [("-".into(), DiffFormat::Json)]
     );
 }
+
+#[test]
+fn a_node_is_told_whether_native_frames_are_wanted() {
+    let told = |line: &str| match command(line) {
+        Command::OnNode(args) => on_node(&args).map(|told| told.work).ok(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told("rsamp on-node dump"), Some(OnNodeWork::Dump));
+    let native = format!("rsamp on-node --step=3 dump {NATIVE}");
+    assert_eq!(told(&native), Some(OnNodeWork::DumpNative));
+    assert_eq!(told("rsamp on-node dump --natives"), None);
+}
