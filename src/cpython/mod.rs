@@ -53,6 +53,8 @@ pub mod objects;
 
 pub mod thread_names;
 
+pub mod linecache;
+
 pub mod gil;
 
 pub mod native_ids;

@@ -8,6 +8,7 @@ mod support;
 
 mod activity;
 mod builds;
+mod cells;
 mod deep;
 mod differential;
 mod first_screen;
@@ -21,6 +22,7 @@ mod lines;
 mod namespaces;
 mod native;
 mod oracle;
+mod package;
 mod planted;
 mod recordings;
 mod refusals;

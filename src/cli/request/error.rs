@@ -45,6 +45,11 @@ pub enum RequestError {
     /// `rsamp diff` with a file or format that it does not make.
     #[error("choose a format for the diff")]
     DiffFormat(#[source] UnknownDiffFormat),
+    /// `rsamp diff --normalize --fail-if +5%`.
+    #[error(
+        "--normalize makes the time of all threads equal: give --fail-if a function, such as solve:+5%, or leave --normalize out"
+    )]
+    LimitOfScaledTime,
     /// A mark in the name of a file that stands for nothing.
     #[error(transparent)]
     Name(#[from] PatternError),
