@@ -556,6 +556,32 @@ pub struct DumpArgs {
     /// Print JSON, for programs
     #[arg(long)]
     pub json: bool,
+
+    /// Show native functions (C, C++, Fortran …) of the threads that wait, and threads that run no Python
+    ///
+    /// No thread is stopped for this. A thread that is running shows its Python functions only.
+    #[arg(long)]
+    pub native: bool,
+
+    /// Which native functions to show
+    #[arg(
+        long,
+        value_name = "WHICH",
+        value_enum,
+        default_value_t,
+        requires = "native"
+    )]
+    pub native_frames: NativeFramesArg,
+}
+
+/// What is behind `--native-frames`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum NativeFramesArg {
+    /// Those of libraries and extension modules, without the interpreter's own
+    #[default]
+    Libraries,
+    /// All
+    All,
 }
 
 /// What `rsamp on-node` is told by another rsamp.

@@ -41,6 +41,8 @@ mod outside;
 
 mod pace;
 
+pub mod activations;
+
 pub mod code;
 
 pub mod line_table;

@@ -85,7 +85,10 @@ pub use spawn::{
     Change, ExitStatusKind, Launched, SpawnError, WaitEvent, end_by_signal, outlive_file_size_limit,
 };
 pub use stat::{Stat, StatError, TaskState};
-pub use syscall::{Syscall, SyscallWatch, ThreadActivity, Wait, parse_syscall, wait_of};
+pub use syscall::{
+    Syscall, SyscallWatch, ThreadActivity, Wait, WaitRegisters, parse_syscall,
+    parse_wait_registers, wait_of,
+};
 pub use tasks::{
     CpuClock, CpuCount, FaultCount, RunTimes, TaskClock, TaskTurns, TaskWatch, be_scheduled_soon,
     own_cpu_ns,

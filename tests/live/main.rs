@@ -21,6 +21,7 @@ mod life;
 mod line_tables;
 mod lines;
 mod namespaces;
+mod native;
 mod oracle;
 mod package;
 mod planted;
