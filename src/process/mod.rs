@@ -51,6 +51,8 @@ mod credentials;
 
 mod regular_file;
 
+mod exchange;
+
 pub mod fork;
 
 mod direct_signals;
@@ -65,6 +67,7 @@ pub use counters::{CounterWatch, Counters, ResidentMemory};
 pub use credentials::{ActingAs, Credentials, user_of};
 pub use elf::{ElfFile, Segment, SymbolTable};
 pub use descriptor::{DescriptorKind, descriptor_kind};
+pub use exchange::exchange_files;
 pub use exit_watcher::{ExitWatcher, Waker};
 pub use file_systems::FileSystems;
 pub use fork::{Forked, end_with_parent, fork};
