@@ -5,7 +5,7 @@
 //! then on its time axis has steps: of a thread there is one run of each stack and state in a step. When that is too much
 //! again, a step becomes twice as long. Sums stay exact, whatever the step.
 
-use std::{option, slice};
+use std::slice;
 
 use super::event::{Loss, Nanos, Sample, ThreadId};
 use super::packed::{PackedIter, PackedRuns};
@@ -88,7 +88,7 @@ impl OfThread {
     fn runs(&self, thread: ThreadId) -> Runs<'_> {
         Runs {
             packed: Some(self.packed.iter(thread)),
-            last: self.last.iter(),
+            last: self.last.as_slice().iter(),
             open: self.open.runs().iter(),
         }
     }
@@ -98,7 +98,7 @@ impl OfThread {
 #[derive(Debug, Clone, Default)]
 pub struct Runs<'t> {
     packed: Option<PackedIter<'t>>,
-    last: option::Iter<'t, Sample>,
+    last: slice::Iter<'t, Sample>,
     open: slice::Iter<'t, Sample>,
 }
 

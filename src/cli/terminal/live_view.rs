@@ -11,7 +11,7 @@ use crate::export::words::labels;
 use crate::export::words::number::size;
 use crate::export::words::paths::Shortener;
 use crate::export::words::table::place;
-use crate::export::{Format, Meta};
+use crate::export::{Format, Meta, ReportInput};
 use crate::profile::event::{Process, ProcessId, Thread};
 use crate::profile::functions::Function;
 use crate::profile::snapshot::{Snapshot, Span};
@@ -164,7 +164,8 @@ impl Host for LiveView {
             mode,
             ..Meta::default()
         };
-        let outcomes = plan.write(profile, &meta, subject.pid, Vec::new);
+        let report = ReportInput::new(profile, &meta);
+        let outcomes = plan.write(&report, subject.pid, Vec::new);
         let words: Vec<String> = outcomes.iter().map(written).collect();
         Ok(words.join(", "))
     }
