@@ -44,8 +44,9 @@
 //! | [`process`] | a PID into an identity, its maps, threads, images; a command into a running child | `sys` |
 //! | [`memory`] | an address of the target into bytes | `sys`, `process` |
 //! | [`cpython`] | bytes into threads, frames, names and lines | `process`, `memory` |
+//! | [`native`] | the C stack of a thread into native frames with names, lines and classes of work, merged with its Python frames | `process`, `memory`, `cpython` |
 //! | [`profile`] | events into stacks with times, and those into tables and call trees | - |
-//! | [`sampler`] | a process and its descendants into a stream of events | `process`, `memory`, `cpython`, `profile` |
+//! | [`sampler`] | a process and its descendants into a stream of events | `process`, `memory`, `cpython`, `native`, `profile` |
 //! | [`recording`] | events into the bytes of a `.rsamp` file and back | `profile` |
 //! | [`export`] | a profile into the bytes of a file format | `profile` |
 //! | [`tui`] | a profile that goes on into a screen that is redrawn meanwhile | `profile` |
@@ -115,6 +116,8 @@ pub mod process;
 pub mod memory;
 
 pub mod cpython;
+
+pub mod native;
 
 pub mod profile;
 

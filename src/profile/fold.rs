@@ -15,6 +15,7 @@ use super::event::{
     Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, Process, ProcessId, RateSpan,
     Sample, SampleKey, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
+use super::event_loops::EventLoops;
 use super::idle_waits::IdleWaits;
 #[cfg(doc)]
 use super::limits::MORE_STACKS;
@@ -206,6 +207,7 @@ pub struct Profile {
     rates: Vec<RateSpan>,
     usage: Readings,
     retained: Retained,
+    event_loops: EventLoops,
     missing: Vec<Missing>,
     skipped: u64,
     last_sample: Nanos,
@@ -379,12 +381,14 @@ impl Profile {
             self.timeline = None;
             self.has_lost_timeline = true;
         }
+        let kept = Sample {
+            stack: key.1.stack,
+            attributes: key.1.attributes,
+            ..*sample
+        };
+        self.event_loops.push(&kept, &self.definitions);
         if let Some(recent) = &mut self.recent {
-            recent.push(&Sample {
-                stack: key.1.stack,
-                attributes: key.1.attributes,
-                ..*sample
-            });
+            recent.push(&kept);
         }
         true
     }
@@ -561,6 +565,8 @@ impl Profile {
         };
         last.make_room_for_threads();
         recent.replay(seconds, &mut |event| last.apply(event));
+        // The runs of a second are not in the order of time.
+        last.event_loops = EventLoops::default();
         Some(last)
     }
 
@@ -644,6 +650,11 @@ impl Profile {
     /// more than once. The kernel tells the sums, not whose memory is given back: which stack retains it is an estimate.
     pub fn retained_bytes(&self) -> impl Iterator<Item = (ProcessId, Option<StackId>, u64)> {
         self.retained.by_stack()
+    }
+
+    /// The event loops of its threads. Those of the last seconds ([`Profile::last`]) are not known.
+    pub(super) fn event_loops(&self) -> &EventLoops {
+        &self.event_loops
     }
 
     /// What could not be measured of the processes.

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::export::source_text::SourceText;
 use crate::export::words::{rates, selection as filters};
-use crate::export::{Drawing, Meta};
+use crate::export::{Drawing, Meta, ReportInput};
 use crate::process::{Pid, own_cpu_ns, user_of};
 use crate::profile::Profile;
 use crate::profile::event::{Event, Nanos, ProcessId};
@@ -238,10 +238,13 @@ impl Recording {
                 .collect()
         };
         let meta = self.meta(&sampled);
-        let outcomes = self
-            .plan
-            .write(&sampled.profile, &meta, self.pid, recordings);
         let source_files = sampled.source_files.take();
+        let sources = source_files.as_ref().map(|files| files.kept());
+        let report = ReportInput {
+            sources: sources.as_ref(),
+            ..ReportInput::new(&sampled.profile, &meta)
+        };
+        let outcomes = self.plan.write(&report, self.pid, recordings);
         Recorded {
             sampled,
             outcomes,

@@ -7,7 +7,9 @@
 mod support;
 
 mod activity;
+mod blocked_loops;
 mod builds;
+mod cells;
 mod deep;
 mod differential;
 mod first_screen;
@@ -19,13 +21,16 @@ mod life;
 mod line_tables;
 mod lines;
 mod namespaces;
+mod native;
 mod oracle;
+mod package;
 mod planted;
 mod recordings;
 mod refusals;
 mod resources;
 mod save_image;
 mod stacks;
+mod symbols;
 mod thread_names;
 mod top;
 mod torture;

@@ -283,6 +283,8 @@ Examples:
         a flame graph coloured by what differs, and a table for a spreadsheet
   rsamp diff monday.rsamp tuesday.rsamp --normalize --mode cpu
         shares of the CPU time of runs of different lengths
+  rsamp diff base.rsamp new.rsamp --mode cpu --fail-if +5%
+        for continuous integration: exits with 8 when the new one is slower
 
 A change marked with * stands out from the noise of sampling. rsamp help diff explains how, and each option.";
 
@@ -311,6 +313,8 @@ Examples:
         lists the Python processes that you may read
   sudo rsamp dump --pid 1234
   sudo rsamp dump 1234 --json | jq -r '.threads[].frames[0].name'
+  sudo rsamp dump 1234 --native
+        in which functions of libraries its threads wait, too
   rsamp dump --job 4242
         a job that hangs: which ranks stand where; equal stacks are one
 
@@ -333,6 +337,10 @@ JSON (schema 1; fields may be added, none is removed or renamed without a new nu
                   \"first_line\": 12, \"line\": 17}]}]}
 Frames go from the innermost to the outermost. `activity` is \"running\" or \"waiting\". What is not known is null. \
 `incomplete` says why a stack is not whole.
+
+With --native a frame of native code has {\"native\": {\"module\": \"/usr/lib/libc.so.6\", \"offset\": 849221, \
+\"is_inlined\": false}}: the file, and the address in it of a function without a name, which is null for one that has a name. \
+Its `file`, `first_line` and `line` may be null. `interpreter_module` is the file that holds the interpreter.
 
 With --job it is
   {\"schema\": 1, \"job\": \"4242\", \"processes\": [

@@ -8,6 +8,7 @@ use crate::cli::commands;
 use crate::cli::request::{self, DumpForm};
 use crate::cli::terminal::streams;
 use crate::export::dump::json;
+use crate::export::dump::native::keep;
 use crate::export::dump::ranks::{self, OfJob, Origin};
 use crate::run::job;
 use crate::sampler::StopRequest;
@@ -18,9 +19,11 @@ use crate::sampler::StopRequest;
 /// When the job cannot be reached, runs no Python, or standard output cannot be written.
 pub fn run(request: &request::DumpJob) -> Result<u8> {
     let mut texts: BTreeMap<Origin, Vec<u8>> = BTreeMap::new();
+    let mut words = vec!["dump".into()];
+    words.extend(request.native.map(|_| request::NATIVE.into()));
     let gathered = job::gather(
         &request.job,
-        &["dump".into()],
+        &words,
         &StopRequest::default(),
         &mut |node, told, bytes| {
             let origin = Origin {
@@ -44,7 +47,11 @@ pub fn run(request: &request::DumpJob) -> Result<u8> {
         processes: Vec::new(),
     };
     for (origin, text) in texts {
-        let dump = json::read(&text).with_context(|| format!("read what {origin} sent"))?;
+        let dump = json::read(&text);
+        let mut dump = dump.with_context(|| format!("read what {origin} sent"))?;
+        if let Some(which) = request.native {
+            keep(&mut dump, which);
+        }
         of_job.processes.push((origin, dump));
     }
     let text = match request.form {

@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 
-use super::dump::{DumpForm, form};
+use super::dump::{DumpForm, form, native};
 use super::error::RequestError;
 use super::outputs::outputs;
 use super::sampling::{bounds, extras, sampling};
 use crate::cli::args::{AttachArgs, DumpArgs, OnNodeArgs};
+use crate::export::dump::native::NativeFrames;
 use crate::launch::JobName;
 use crate::run::request::AttachJob;
 use crate::sampler::Children;
@@ -18,6 +19,8 @@ pub struct DumpJob {
     pub job: JobName,
     /// What to print.
     pub form: DumpForm,
+    /// Which native frames to show; `None`: none are read.
+    pub native: Option<NativeFrames>,
 }
 
 /// `rsamp on-node`, ready to be carried out.
@@ -34,9 +37,14 @@ pub struct OnNode {
 pub enum OnNodeWork {
     /// Read their stacks once.
     Dump,
+    /// The same, with native frames.
+    DumpNative,
     /// Attach to each with these options.
     Attach(Vec<OsString>),
 }
+
+/// The option of `dump` that a node is told.
+pub const NATIVE: &str = "--native";
 
 /// Builds what `rsamp attach --job` asks for; `None` without `--job`.
 ///
@@ -64,6 +72,7 @@ pub fn dump_job(args: &DumpArgs) -> Option<DumpJob> {
     Some(DumpJob {
         job: job.clone(),
         form: form(args),
+        native: native(args),
     })
 }
 
@@ -74,6 +83,7 @@ pub fn dump_job(args: &DumpArgs) -> Option<DumpJob> {
 pub fn on_node(args: &OnNodeArgs) -> Result<OnNode, RequestError> {
     let work = match args.words.split_first() {
         Some((word, [])) if word == "dump" => OnNodeWork::Dump,
+        Some((word, [option])) if word == "dump" && option == NATIVE => OnNodeWork::DumpNative,
         Some((word, options)) if word == "attach" => OnNodeWork::Attach(options.to_vec()),
         _ => return Err(RequestError::OnNode),
     };

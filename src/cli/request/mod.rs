@@ -19,7 +19,7 @@ pub use attach::attach;
 pub use diff::{Diff, diff};
 pub use dump::{Dump, DumpForm, dump};
 pub use error::RequestError;
-pub use job::{DumpJob, OnNode, OnNodeWork, attach_job, dump_job, on_node};
+pub use job::{DumpJob, NATIVE, OnNode, OnNodeWork, attach_job, dump_job, on_node};
 pub use record::record;
 pub use report::{Report, report};
 pub use top::{Top, TopForm, top};
