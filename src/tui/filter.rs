@@ -38,8 +38,9 @@ impl Filter {
                 Some(("p", name)) => filter.processes.push(regex(name)?),
                 Some(("r", ranks)) => {
                     for ranks in ranks.split(',') {
-                        let ranks = Ranks::new(ranks).map_err(|error| error.to_string())?;
-                        filter.ranks.push(ranks);
+                        let known = Ranks::new(ranks);
+                        let known = known.map_err(|error| format!("{ranks:?}: {error}"))?;
+                        filter.ranks.push(known);
                     }
                 }
                 Some(("state", names)) => {
@@ -152,7 +153,7 @@ mod tests {
         for (text, expected) in [
             ("(", "\"(\" is not a regular expression"),
             ("state:busy", "no state \"busy\": unknown, python"),
-            ("r:x", "x"),
+            ("r:x", "\"x\": give numbers"),
         ] {
             let error = Filter::parse(text).expect_err(text);
             assert!(error.contains(expected), "{error}");

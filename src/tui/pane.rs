@@ -113,12 +113,20 @@ impl Pane {
         let last = seen.last().map_or(center, |(line, _)| *line).max(center);
         let from = first.max(1).max(center.saturating_sub(MAX_LINES / 2));
         let to = last.saturating_add(3).min(from.saturating_add(MAX_LINES));
+        // How far the function's first line is indented.
+        let mut begin = None;
         for number in from..=to {
             let share = seen.iter().find(|(line, _)| *line == number);
             let text = host.source(file, number);
             if text.is_none() && share.is_none() {
                 continue;
             }
+            let depth = text.as_deref().and_then(indent);
+            let is_behind = number > last && depth.zip(begin).is_some_and(|(it, def)| it <= def);
+            if is_behind {
+                break;
+            }
+            begin = begin.or(depth);
             if number == center {
                 self.hottest = self.source.len();
             }
@@ -129,6 +137,12 @@ impl Pane {
             });
         }
     }
+}
+
+/// How far a line is indented; `None`: there is nothing in it.
+pub(super) fn indent(text: &str) -> Option<usize> {
+    let code = text.trim_start();
+    (!code.is_empty()).then(|| text.len() - code.len())
 }
 
 impl Subject<'_, '_> {

@@ -6,11 +6,12 @@ use rsamp::profile::event::{
     Event, Frame, FrameId, FrameKind, Nanos, Process, ProcessId, Sample, StackId, State, Thread,
     ThreadId, Usage,
 };
-use rsamp::profile::functions::Function;
-use rsamp::profile::snapshot::{Snapshot, Snapshots, Span};
+use rsamp::profile::snapshot::{Snapshots, Span};
 use rsamp::profile::{Mode, Profile};
 use rsamp::tui::view::{self, Page, Palette};
-use rsamp::tui::{Answer, Host, Key, batch, state};
+use rsamp::tui::{Answer, Key, batch, state};
+
+use crate::support::fake_host::FakeHost;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -29,75 +30,6 @@ const FRAMES: [(&str, &str, u32, u32); 6] = [
     ("solve\u{1b}[31m 模型", "/home/ada/模型.py", 5, 8),
     ("wait", "/opt/py/lib/python3.11/threading.py", 300, 320),
 ];
-
-/// Words and files that stand for the real ones.
-#[derive(Default)]
-struct FakeHost {
-    ended: Option<String>,
-}
-
-impl Host for FakeHost {
-    fn request(&mut self, _: Span) {}
-    fn take(&mut self) -> Option<Snapshot> {
-        None
-    }
-    fn ended(&self) -> Option<String> {
-        self.ended.clone()
-    }
-    fn is_interrupted(&self) -> bool {
-        false
-    }
-    fn record(&mut self) -> Result<String, String> {
-        Err("not here".to_owned())
-    }
-    fn is_recording(&self) -> bool {
-        false
-    }
-    fn news(&mut self) -> Option<String> {
-        None
-    }
-    fn save(&mut self, _: &Profile, _: Mode) -> Result<String, String> {
-        Err("not here".to_owned())
-    }
-    fn dump(&mut self) -> Result<Vec<String>, String> {
-        Err("not here".to_owned())
-    }
-    fn title(&self) -> String {
-        "process 4242 (python scatter.py -nx 200)".to_owned()
-    }
-    fn place(&self, function: &Function<'_>, line: Option<u32>) -> String {
-        let file = function.file.unwrap_or_default();
-        format!("{} ({})", function.name, self.line_place(file, line))
-    }
-    fn name(&self, function: &Function<'_>) -> String {
-        function.name.to_owned()
-    }
-    fn line_place(&self, file: &str, line: Option<u32>) -> String {
-        let file = file.rsplit('/').next().expect("a word");
-        format!("{file}:{}", line.expect("a line"))
-    }
-    fn source(&mut self, file: &str, line: u32) -> Option<String> {
-        let is_known = file.ends_with("scatter.py") && line <= 100;
-        is_known.then(|| format!("    x = step_{line}(x)"))
-    }
-    fn thread(&self, thread: &Thread) -> String {
-        thread.name.clone().expect("a name")
-    }
-    fn process(&self, process: &Process) -> String {
-        format!("process {} (python scatter.py)", process.pid)
-    }
-    fn size(&self, bytes: u64) -> String {
-        format!("{} MB", bytes / 1_000_000)
-    }
-    fn findings(&self, _: &Profile) -> Vec<String> {
-        vec![
-            "the GIL is the bottleneck for 2 threads: 5.4 s of waiting, 45 % of the time in which they wanted to run: \
-             processes do not share it"
-                .to_owned(),
-            "memory keeps growing".to_owned(),
-        ]
-    }
-}
 
 /// Twelve seconds of two threads that work and one that waits.
 fn program() -> Profile {
@@ -220,6 +152,7 @@ fn functions_at_the_smallest_usual_size() {
 fn functions_on_a_large_terminal_of_a_program_that_ended() {
     let mut host = FakeHost {
         ended: Some("the program ended".to_owned()),
+        ..FakeHost::default()
     };
     insta::assert_snapshot!(screen(120, 40, &[], &mut host));
 }

@@ -176,6 +176,19 @@ fn the_terminal_is_as_it_was_however_the_view_ends() {
 }
 
 #[test]
+fn a_panic_can_be_read_and_leaves_the_terminal_as_it_was() {
+    needs!(tmux);
+    let shell = Shell::start();
+    let before = shell.settings("before");
+    let programs = cargo_bin("rsamp");
+    let folder = programs.parent().expect("a folder").join("examples");
+    let program = folder.join("panicking_screen");
+    shell.say(&format!("clear; {}", program.display()));
+    shell.wait_for("this panic was asked for");
+    assert_eq!(shell.settings("after"), before);
+}
+
+#[test]
 fn a_small_terminal_says_so_and_a_recording_can_be_opened() {
     needs!(tmux, v3_11);
     let program = run(&python("v3_11"), "spin.py");

@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::cells::Cells;
 use super::table::percent;
-use crate::tui::pane::Pane;
+use crate::tui::pane::{Pane, indent};
 
 /// Part of the width for callers and callees, and their least width.
 const CALLS_PART: u16 = 3;
@@ -54,11 +54,7 @@ fn draw_source(pane: &Pane, area: Rect, cells: &mut Cells<'_>) {
     let height = usize::from(area.height);
     let last = pane.source.len().saturating_sub(height);
     let first = pane.hottest.saturating_sub(height / 2).min(last);
-    let indent = pane
-        .source
-        .iter()
-        .filter(|line| !line.text.trim().is_empty());
-    let indent = indent.map(|line| line.text.len() - line.text.trim_start().len());
+    let indent = pane.source.iter().filter_map(|line| indent(&line.text));
     let indent = indent.min().unwrap_or(0);
     for (y, source) in (area.y..).zip(pane.source.iter().skip(first).take(height)) {
         let mut line = Rect {
