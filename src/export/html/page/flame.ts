@@ -12,8 +12,8 @@ export interface Transforms {
   focus: number | null;
 }
 
-/** `self` by stack node, and at the end what had no Python frame. */
-export interface Group { label: string; self: Float64Array }
+/** `self` by stack node, and at the end what had no Python frame; `before`: the same of what it is compared with. */
+export interface Group { label: string; self: Float64Array; before?: Float64Array }
 
 /** What a frame is that is no function. */
 export const WHOLE = -1;
@@ -24,6 +24,8 @@ export const NO_FRAMES = -4;
 export interface Flame {
   /** By frame, parent before child; frame 0 is the whole. */
   parent: number[]; function: number[]; line: number[]; self: number[]; total: number[]; depth: number[];
+  /** The total of what it is compared with; 0 where it is with nothing. */
+  before: number[];
   /** Where it begins, in the unit of `total`. */
   start: number[];
   children: number[][];
@@ -39,12 +41,12 @@ const MAX_FRAMES = 300_000;
 const MIN_SHARE = 1e-4;
 
 export function flame(model: Model, known: Index, groups: Group[], transforms: Transforms): Flame {
-  const out: Flame = { parent: [-1], function: [WHOLE], line: [0], self: [0], total: [0], depth: [0], start: [0], children: [], levels: [], labels: ['all'] };
+  const out: Flame = { parent: [-1], function: [WHOLE], line: [0], self: [0], total: [0], before: [0], depth: [0], start: [0], children: [], levels: [], labels: ['all'] };
   const builder = new Builder(model, known, out, transforms);
   for (const group of groups) {
     const root = groups.length === 1 ? 0 : builder.group(group.label);
     if (transforms.inverted) builder.inverted(root, group.self);
-    else builder.upright(root, group.self);
+    else builder.upright(root, group);
     if (transforms.focus === null) builder.withoutFrames(root, group.self[model.stacks.parent.length] ?? 0);
   }
   layOut(out);
@@ -77,6 +79,7 @@ class Builder {
     out.line.push(line);
     out.self.push(0);
     out.total.push(0);
+    out.before.push(0);
     out.depth.push(out.depth[parent] + 1);
     return id;
   }
@@ -97,9 +100,10 @@ class Builder {
     return id;
   }
 
-  upright(root: number, self: Float64Array): void {
+  upright(root: number, { self, before }: Group): void {
     const { parent, function: functions } = this.model.stacks, { out, transforms } = this;
-    const total = rollUp(this.model.stacks, self), frames = new Int32Array(parent.length).fill(-1);
+    const all = before ? self.map((time, i) => time + before[i]) : self;
+    const total = rollUp(this.model.stacks, all), frames = new Int32Array(parent.length).fill(-1);
     const inFocus = transforms.focus === null;
     for (let i = 0; i < frames.length; i++) {
       if (total[i] <= 0) continue;
@@ -110,6 +114,7 @@ class Builder {
       const same = transforms.collapse && out.function[under] === functions[i];
       frames[i] = same || this.isHidden(i) ? under : this.child(under, i);
       out.self[frames[i]] += self[i];
+      if (before) out.before[frames[i]] += before[i];
     }
   }
 
@@ -151,7 +156,10 @@ class Builder {
 function layOut(out: Flame): void {
   const n = out.parent.length;
   for (let i = 0; i < n; i++) out.total[i] = out.self[i];
-  for (let i = n - 1; i > 0; i--) out.total[out.parent[i]] += out.total[i];
+  for (let i = n - 1; i > 0; i--) {
+    out.total[out.parent[i]] += out.total[i];
+    out.before[out.parent[i]] += out.before[i];
+  }
   out.children = Array.from({ length: n }, () => []);
   for (let i = 1; i < n; i++) out.children[out.parent[i]].push(i);
   let level = [0];

@@ -21,6 +21,9 @@ let engine: Engine;
 
 export const view = signal<View>('overview');
 export const range = signal<Range | null>(null);
+/** What the view Diff compares the selection with. */
+export interface Base { range: Range | null; threads: Set<number> | null; processes: Set<number> | null; states: Set<number> | null }
+export const base = signal<Base | null>(null);
 /** What the timeline's axis shows; `null`: all. */
 export const axis = signal<Range | null>(null);
 export const threads = signal<Set<number> | null>(null);
@@ -59,6 +62,9 @@ export const lines = computed(() => aggregate.value && table(model.value, known.
 export const ownFunctions = computed(() => aggregate.value && ownTimes(known.value.owners, known.value.functions, aggregate.value.totals.self));
 export const ownLines = computed(() => aggregate.value && ownTimes(known.value.owners, known.value.lines, aggregate.value.totals.self));
 
+/** What the base holds. */
+export const baseAggregate = signal<Aggregate | null>(null);
+
 /** 1 for each function that the search finds; `null`: nothing is searched, or the expression is wrong. */
 export const hits = computed(() => {
   const test = matcher(search.value);
@@ -87,6 +93,7 @@ export function start(by: Engine): void {
   effect(() => { document.documentElement.dataset.ground = ground.value; });
   effect(writeHash);
   effect(() => { void recompute(selection.value); });
+  effect(() => { void recomputeBase(base.value); });
   effect(() => { void redraw(axis.value ?? { from: 0, to: of.meta.duration_ns }); });
 }
 
@@ -110,6 +117,19 @@ async function recompute(of: Selection): Promise<void> {
   } catch (error) {
     failure.value = (error as Error).message;
   }
+}
+
+/** What the selection is compared with, in the time that is chosen. */
+async function recomputeBase(of: Base | null): Promise<void> {
+  if (!of) { baseAggregate.value = null; return; }
+  const { mode: time, idle: all } = selection.value, whole = { from: 0, to: model.peek().meta.duration_ns };
+  const sums = await engine.aggregate({ ...(of.range ?? whole), threads: of.threads, processes: of.processes, states: of.states, mode: time, idle: all });
+  if (of === base.peek()) baseAggregate.value = sums;
+}
+
+/** Compares with what is shown now from here on. */
+export function setBase(): void {
+  base.value = { range: range.value, threads: threads.value, processes: processes.value, states: states.value };
 }
 
 /** What another selection would show. */
@@ -176,15 +196,18 @@ let isReading = false;
 let written = '';
 let searchBefore = '';
 
+const textOf = (of: Range) => `${Math.round(of.from)}-${Math.round(of.to)}`;
+
 function hashOf(): string {
   const parts = new URLSearchParams(), set = (name: string, value: string | null) => { if (value) parts.set(name, value); };
   const ids = (of: Set<number> | null) => of && [...of].join('.');
   set('view', view.value === 'overview' ? null : view.value);
-  set('range', range.value && `${Math.round(range.value.from)}-${Math.round(range.value.to)}`);
-  set('axis', axis.value && `${Math.round(axis.value.from)}-${Math.round(axis.value.to)}`);
+  set('range', range.value && textOf(range.value));
+  set('axis', axis.value && textOf(axis.value));
   set('threads', ids(threads.value));
   set('processes', ids(processes.value));
   set('states', ids(states.value));
+  set('base', base.value && [base.value.range && textOf(base.value.range), ids(base.value.threads), ids(base.value.processes), ids(base.value.states)].map(it => it ?? '').join('_'));
   set('mode', mode.value === model.value.meta.mode ? null : mode.value);
   set('idle', idle.value ? '1' : null);
   set('function', selected.value === null ? null : String(selected.value));
@@ -223,6 +246,13 @@ function idsOf(text: string | null, below: number): Set<number> | null {
   return list.length ? new Set(list) : null;
 }
 
+function baseOf(text: string | null): Base | null {
+  if (text === null) return null;
+  const [span, ...lists] = text.split('_'), of = model.value;
+  const [threads, processes, states] = [of.threads, of.processes, of.states].map((all, i) => idsOf(lists[i] ?? null, all.length));
+  return { range: rangeOf(span), threads, processes, states };
+}
+
 function readHash(): void {
   const hash = location.hash.slice(1);
   if (hash === written && hash) return;
@@ -235,6 +265,7 @@ function readHash(): void {
     threads.value = idsOf(parts.get('threads'), of.threads.length);
     processes.value = idsOf(parts.get('processes'), of.processes.length);
     states.value = idsOf(parts.get('states'), of.states.length);
+    base.value = baseOf(parts.get('base'));
     mode.value = (['wall', 'cpu', 'gil'] as Mode[]).find(it => it === parts.get('mode')) ?? of.meta.mode;
     idle.value = parts.get('idle') === '1';
     selected.value = numberOf(parts.get('function'), of.functions.name.length);

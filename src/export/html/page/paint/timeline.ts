@@ -12,17 +12,26 @@ export const AXIS_HEIGHT = 22;
 export const LANE_HEIGHT = 16;
 const GAP = 5;
 
-export interface Lane { id: 'activity' | 'memory' | 'gil' | 'io'; name: string; height: number }
+export interface Lane { id: 'activity' | 'memory' | 'cores' | 'gil' | 'io'; name: string; height: number }
 
 /** Values over time of one process, or of several as the least, the mean and the most. */
 export interface Band { low: Float64Array; mean: Float64Array; high: Float64Array; top: number; sum: Float64Array }
 
-/** Brings counters of processes to bins. Of a rate, the difference over each bin; NaN where nothing is known. */
-export function band(model: Model, which: 'resident' | 'io', from: number, to: number, bins: number): Band {
+/** What a band is made of: the level of a counter, or how fast two that only grow do. */
+const COUNTERS = {
+  resident: { values: (of: Counters) => of.resident, isRate: false },
+  cpu: { values: (of: Counters) => of.cpu, isRate: true },
+  io: { values: (of: Counters) => of.readCalls.map((read, i) => (read || 0) + (of.writeCalls[i] || 0)), isRate: true },
+};
+
+/** Brings a counter of all processes to bins; NaN where nothing is known. Of a rate, what was added in each bin. */
+export function band(model: Model, which: keyof typeof COUNTERS, from: number, to: number, bins: number): Band {
   const low = new Float64Array(bins).fill(NaN), high = low.slice(), mean = low.slice(), sum = new Float64Array(bins), known = new Uint32Array(bins);
+  const { values: valuesOf, isRate } = COUNTERS[which];
   let top = 0, topValue = -1;
-  model.processes.forEach((process, p) => {
-    const values = binned(process.counters.at, which === 'resident' ? process.counters.resident : io(process.counters), from, to, bins, which === 'io');
+  model.processes.forEach(({ counters }, p) => {
+    const values = (isRate ? added : levels)(counters.at, valuesOf(counters), from, to, bins);
+    let whole = 0;
     for (let b = 0; b < bins; b++) {
       const value = values[b];
       if (Number.isNaN(value)) continue;
@@ -30,36 +39,47 @@ export function band(model: Model, which: 'resident' | 'io', from: number, to: n
       sum[b] += value;
       if (!(value >= low[b])) low[b] = value;
       if (!(value <= high[b])) high[b] = value;
-      if (value > topValue) [top, topValue] = [p, value];
+      whole = isRate ? whole + value : Math.max(whole, value);
     }
+    if (whole > topValue) [top, topValue] = [p, whole];
   });
   for (let b = 0; b < bins; b++) if (known[b]) mean[b] = sum[b] / known[b];
   return { low, mean, high, top, sum };
 }
 
-function io({ readCalls, writeCalls }: Counters): Float64Array {
-  return readCalls.map((read, i) => (read || 0) + (writeCalls[i] || 0));
-}
-
-/** The largest value in each bin, the last one where a bin has none; or the growth over it. */
-function binned(time: Float64Array, values: Float64Array, from: number, to: number, bins: number, isRate: boolean): Float64Array {
+/** The largest value in each bin; that of the reading before where a bin has none, up to the last reading. */
+function levels(time: Float64Array, values: Float64Array, from: number, to: number, bins: number): Float64Array {
   const out = new Float64Array(bins).fill(NaN), width = (to - from) / bins;
   let last = NaN, at = 0;
   for (let b = 0; b < bins; b++) {
-    const end = from + (b + 1) * width, before = last;
+    const end = from + (b + 1) * width;
     let most = NaN;
     while (at < time.length && time[at] <= end) {
       last = values[at];
       if (time[at] >= from && !(last <= most)) most = last;
       at++;
     }
-    if (isRate) out[b] = Number.isNaN(before) || Number.isNaN(last) ? NaN : Math.max(0, last - before);
-    else if (at < time.length || !Number.isNaN(most)) out[b] = Number.isNaN(most) ? last : most;
+    if (at < time.length || !Number.isNaN(most)) out[b] = Number.isNaN(most) ? last : most;
   }
   return out;
 }
 
-export interface TimelineInput { model: Model; timeline: Timeline; width: number; paper: Paper; memory: Band; io: Band | null; lanes: Lane[] }
+/** What a counter grew by in each bin: growth is even between two readings. */
+function added(time: Float64Array, values: Float64Array, from: number, to: number, bins: number): Float64Array {
+  const out = new Float64Array(bins).fill(NaN), width = (to - from) / bins;
+  for (let i = 1; i < time.length; i++) {
+    const [start, end, growth] = [Math.max(from, time[i - 1]), Math.min(to, time[i]), values[i] - values[i - 1]];
+    if (!(end > start) || !(growth >= 0)) continue;
+    const last = Math.min(bins - 1, Math.floor((end - from) / width));
+    for (let b = Math.floor((start - from) / width); b <= last; b++) {
+      const held = Math.min(end, from + (b + 1) * width) - Math.max(start, from + b * width);
+      if (held > 0) out[b] = (out[b] || 0) + growth * held / (time[i] - time[i - 1]);
+    }
+  }
+  return out;
+}
+
+export interface TimelineInput { model: Model; timeline: Timeline; width: number; paper: Paper; memory: Band; cores: Band | null; io: Band | null; lanes: Lane[] }
 
 /** Whole points: else there are seams between bins. */
 const xOf = (input: TimelineInput, bin: number) => Math.round(GUTTER + bin / input.timeline.bins * (input.width - GUTTER));
@@ -79,6 +99,7 @@ export function paintOverview(on: Surface, input: TimelineInput): void {
     on.text(8, y + FONT_SIZE + 3, lane.name, paper.ink, GUTTER - 14);
     if (lane.id === 'activity') paintActivity(on, input, y, lane.height);
     if (lane.id === 'memory') paintMemory(on, input, y, lane.height);
+    if (lane.id === 'cores' && input.cores) paintCores(on, input, y, lane.height, input.cores);
     if (lane.id === 'gil') paintPart(on, input, y, lane.height, timeline.gil);
     if (lane.id === 'io' && input.io) paintIo(on, input, y, lane.height, input.io);
     y += lane.height + GAP;
@@ -94,6 +115,14 @@ function paintMarks(on: Surface, input: TimelineInput): void {
   for (const loss of model.losses) {
     if (loss.at < timeline.from || loss.at > timeline.to) continue;
     on.rect(GUTTER + (loss.at - timeline.from) * scale, 0, 2, 4, stateColour('gil', paper.ground));
+  }
+  if (model.processes.length === 1) return;
+  for (const process of model.processes) {
+    for (const at of [process.start_ns, process.end_ns]) {
+      const isEnd = at === process.end_ns;
+      if (at <= timeline.from || at >= timeline.to) continue;
+      on.rect(GUTTER + (at - timeline.from) * scale, isEnd ? 2 : 0, isEnd ? 3 : 1.5, isEnd ? 3 : 7, paper.accent);
+    }
   }
 }
 
@@ -164,6 +193,18 @@ function paintPart(on: Surface, input: TimelineInput, y: number, height: number,
     const part = values[b] / binWidth * (height - 2);
     if (part > 0.2) on.rect(xOf(input, b), y + height - 1 - part, xOf(input, b + 1) - xOf(input, b), part, stateColour('python', paper.ground));
   }
+}
+
+/** Cores that each process uses: the least, the mean and the most. */
+function paintCores(on: Surface, input: TimelineInput, y: number, height: number, { low, mean, high }: Band): void {
+  const { timeline, paper } = input, width = (timeline.to - timeline.from) / timeline.bins, points: number[] = [];
+  const unit = (height - 2) / high.reduce((most, it) => Math.max(most, it || 0), width), base = y + height - 1;
+  high.forEach((most, b) => {
+    if (Number.isNaN(most)) return;
+    on.rect(xOf(input, b), base - most * unit, xOf(input, b + 1) - xOf(input, b), Math.max(1, (most - low[b]) * unit), stateColour('native', paper.ground));
+    points.push(xOf(input, b), base - mean[b] * unit, xOf(input, b + 1), base - mean[b] * unit);
+  });
+  on.path(points, paper.ink, 1.2);
 }
 
 function paintIo(on: Surface, input: TimelineInput, y: number, height: number, io: Band): void {

@@ -53,7 +53,7 @@ test('the first screen says where the time goes', async () => {
 test('every view is drawn', async () => {
   const expected: [string, RegExp][] = [
     ['2', /self.*± points.*kernel/s], ['3', /run\.py:21\s+total = total/], ['4', /def kernel.*total = total/s],
-    ['5', /kernel/], ['6', /retained.*run\.py/s], ['7', /rank 1.*Functions by rank/s], ['8', /Findings/], ['9', /independent ones/],
+    ['5', /kernel/], ['6', /retained.*run\.py/s], ['7', /rank 1.*Functions by rank/s], ['8', /Findings/], ['9', /independent ones/], ['0', /Compare two parts/],
   ];
   for (const [key, what] of expected) {
     await page.keyboard.press(key);
@@ -108,6 +108,23 @@ test('one selection holds in all views', async () => {
   assert.match(await text('tr.selected'), /kernel/);
   await page.goBack();
   await page.waitForSelector('.codelines');
+});
+
+test('two parts of the recording are compared', async () => {
+  await open();
+  await page.keyboard.press('0');
+  await page.locator('#view button', { hasText: 'second half with the first' }).click();
+  await page.waitForSelector('.answers .base');
+  assert.match(await text('.answers'), /compared with 0 s to 5\.00 s/);
+  const change = await page.locator('.answers tr', { hasText: 'kernel' }).innerText();
+  // The first second of each main thread reads.
+  assert.match(change, /\+\d+\.\d/);
+  assert.match(await page.locator('.answers tr', { hasText: 'read' }).innerText(), /−19\.\d\s+20 %\s+0 %/);
+  assert.ok(await colours('.flamebox canvas') > 3);
+  await open(await page.evaluate(() => location.hash));
+  await page.waitForSelector('.answers .base');
+  await page.keyboard.press('1');
+  await page.keyboard.press('Escape');
 });
 
 test('a search finds parts of names and expressions', async () => {
@@ -186,7 +203,7 @@ test('dark and light follow the system and the key', async () => {
 
 test('axe finds nothing, in any view, dark or light', async () => {
   const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-  const views = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '?'];
+  const views = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '0', '?'];
   for (const [theme, keys, rules] of [['light', views, null], ['dark', ['1', '4', '7', '?'], ['color-contrast']]] as const) {
     await open(`theme=${theme}&function=0`);
     await page.evaluate(axe);

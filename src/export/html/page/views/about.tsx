@@ -1,6 +1,6 @@
 // Draws what stands out in the recording, and how it was made: what was lost, how sure the figures are, whose code the page is.
 
-import { model, show, type View, VIEWS } from '../state';
+import { model, show, type View } from '../state';
 import { count, percent, span, visible } from '../words';
 
 /** The view that shows what a finding is about, by its words. */
@@ -67,10 +67,10 @@ export function AboutView() {
 
 /** The keys, as `?` shows them. */
 export const KEYS: [string, string][] = [
-  [`1 to ${VIEWS.length - 1}`, 'the views, in their order'], ['/', 'search; Enter the next hit, Shift+Enter the one before'], ['n, N', 'next and previous hit in the flame graph'],
+  ['1 to 9, 0', 'the views, in their order'], ['/', 'search; Enter the next hit, Shift+Enter the one before'], ['n, N', 'next and previous hit in the flame graph'],
   ['arrows', 'walk frames, rows, or the cursor of the time axis'], ['Shift+arrows', 'select a range on the time axis'], ['Enter, Backspace', 'zoom into a frame, and out'],
   ['z', 'zoom the time axis into the range'], ['Esc', 'undo the last narrowing: zoom, range, threads, selection, search'],
   ['i, l, t', 'flame graph: inverted, by line, as a tree table'], ['m', 'flame graph: imports as one frame each, or with what they run'], ['f, h', 'flame graph: only the selected function, or without it'],
-  ['s', 'source of the selected function'], ['w', 'wall, CPU or GIL time'], ['[ and ]', 'previous and next hot line'], ['d', 'dark or light'], ['c', 'copy the link'], ['?', 'this list'],
+  ['s', 'source of the selected function'], ['w', 'wall, CPU or GIL time'], ['[ and ]', 'previous and next hot line'], ['d', 'dark or light'], ['b', 'keep what is shown as the base that Diff compares with'], ['c', 'copy the link'], ['?', 'this list'],
 ];
 

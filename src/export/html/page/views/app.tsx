@@ -6,10 +6,11 @@ import { shareOf } from '../derive';
 import type { Mode } from '../model';
 import { copy } from '../save';
 import {
-  aggregate, axis, back, failure, functions, ground, help, hits, hitStep, idle, mode, model, processes, range, search, selected, show, states, status, theme, threads, view, VIEWS, type View,
+  aggregate, axis, back, failure, functions, ground, help, hits, hitStep, idle, mode, model, processes, range, search, selected, setBase, show, states, status, theme, threads, view, VIEWS, type View,
 } from '../state';
 import { count, percent, short, span, visible } from '../words';
 import { AboutView, Finding, FindingsView, KEYS } from './about';
+import { DiffView } from './diff';
 import { asTree, change, FlameView, processName, transforms } from './flame';
 import { Details, FunctionsView, LinesView } from './functions';
 import { GraphView } from './graph';
@@ -22,9 +23,6 @@ import { threadName, TimelineView } from './timeline';
 const TITLES: Record<View, string> = {
   overview: 'Overview', functions: 'Functions', lines: 'Lines', source: 'Source', graph: 'Call graph', memory: 'Memory', threads: 'Threads', findings: 'Findings', about: 'About', diff: 'Diff',
 };
-
-/** The views that this recording has. */
-const shownViews = (): View[] => VIEWS.filter(it => it !== 'diff');
 
 export function App() {
   useKeys();
@@ -51,6 +49,7 @@ function CurrentView() {
     case 'threads': return <ThreadsView />;
     case 'findings': return <FindingsView />;
     case 'about': return <AboutView />;
+    case 'diff': return <DiffView />;
     default: return <Overview />;
   }
 }
@@ -138,7 +137,7 @@ function Breadcrumb() {
 }
 
 function Tabs() {
-  const list = shownViews();
+  const list = VIEWS;
   const walk = (event: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
@@ -179,7 +178,7 @@ function useKeys(): void {
       const target = event.target as HTMLElement, isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) && (target as HTMLInputElement).type !== 'checkbox';
       if (event.key === 'Escape') { back(); if (isTyping) target.blur(); return; }
       if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
-      const act = ACTIONS[event.key], list = shownViews(), number = /^\d$/.test(event.key) ? list[(Number(event.key) + 9) % 10] : undefined;
+      const act = ACTIONS[event.key], number = /^\d$/.test(event.key) ? VIEWS[(Number(event.key) + 9) % 10] : undefined;
       if (number) view.value = number;
       else if (act) act();
       else return;
@@ -207,5 +206,6 @@ const ACTIONS: Record<string, () => void> = {
   s: () => show('source'),
   w: () => { mode.value = MODES[(MODES.indexOf(mode.value) + 1) % MODES.length]; },
   d: toggleTheme,
+  b: setBase,
   c: () => void copy(location.href, 'the link'),
 };

@@ -8,8 +8,8 @@ import { type Aggregate, NONE } from '../model';
 import { paintFlame, ROW, type FlameStyle } from '../paint/flame';
 import { canvasSurface } from '../paint/surface';
 import { copy, folded, download, savePicture, speedscope } from '../save';
-import { aggregate, aggregateOf, hits, hitStep, known, mode, model, paper, processes, select, selected, status, threads } from '../state';
-import { INK, originColour, ORIGIN_WORDS } from '../theme';
+import { aggregate, aggregateOf, ground, hits, hitStep, known, mode, model, paper, processes, select, selected, status, threads } from '../state';
+import { change as changeColour, INK, originColour, ORIGIN_WORDS } from '../theme';
 import { percent, plural, short, visible } from '../words';
 import { threadName } from './timeline';
 import { fileOf, labelOf, nameOf, placeOf, secondsOf, useSize } from './parts';
@@ -27,8 +27,8 @@ const MAX_GROUPS = 64;
 const withoutFrames = (of: Aggregate) => of.self[mode.value];
 
 /** The totals that the graph is made of: one, or one of each thread or process. */
-function useGroups(): Group[] {
-  const now = aggregate.value, by = groupBy.value, [groups, setGroups] = useState<{ of: unknown; list: Group[] }>({ of: null, list: [] });
+function useGroups(against: Aggregate | null): Group[] {
+  const now = aggregate.value, by = against ? 'none' : groupBy.value, [groups, setGroups] = useState<{ of: unknown; list: Group[] }>({ of: null, list: [] });
   useEffect(() => {
     if (!now || by === 'none') return;
     let isCurrent = true;
@@ -36,7 +36,7 @@ function useGroups(): Group[] {
     return () => { isCurrent = false; };
   }, [now, by]);
   if (!now) return [];
-  return by === 'none' || groups.of !== now ? [{ label: 'all', self: withoutFrames(now) }] : groups.list;
+  return by === 'none' || groups.of !== now ? [{ label: 'all', self: withoutFrames(now), before: against ? withoutFrames(against) : undefined }] : groups.list;
 }
 
 async function grouped(by: By): Promise<Group[]> {
@@ -57,11 +57,13 @@ export function processName(of: number): string {
   return `${process.rank !== null ? `rank ${process.rank}, ` : ''}process ${process.pid} ${short(process.command, 40)}`;
 }
 
-export function FlameView() {
-  const groups = useGroups(), of = useMemo(() => flame(model.value, known.value, groups, transforms.value), [groups[0]?.self, groups.length, transforms.value]);
+/** `against`: frames are coloured by how their share of the time differs from that of another selection. */
+export function FlameView({ against = null }: { against?: Aggregate | null }) {
+  const groups = useGroups(against), shown = against ? { ...transforms.value, inverted: false } : transforms.value;
+  const of = useMemo(() => flame(model.value, known.value, groups, shown), [groups[0]?.self, groups[0]?.before, groups.length, transforms.value]);
   return <div class="flame">
-    <FlameTools of={of} />
-    {asTree.value ? <TreeTable of={of} /> : <Canvas of={of} />}
+    <FlameTools of={of} isDiff={against !== null} />
+    {asTree.value ? <TreeTable of={of} /> : <Canvas of={of} isDiff={against !== null} />}
   </div>;
 }
 
@@ -73,13 +75,13 @@ function labelOfFrame(of: Flame, frame: number): string {
   return transforms.value.byLine && of.line[frame] !== NONE ? `${nameOf(f)} (${placeOf(f, of.line[frame])})` : nameOf(f);
 }
 
-function Canvas({ of }: { of: Flame }) {
+function Canvas({ of, isDiff }: { of: Flame; isDiff: boolean }) {
   const [box, width, height] = useSize<HTMLDivElement>(), canvas = useRef<HTMLCanvasElement>(null);
   const [top, setTop] = useState(0), [zoomed, setZoomed] = useState(0), [over, setOver] = useState<{ frame: number; x: number; y: number } | null>(null);
   const [focused, setFocused] = useState(0);
   useEffect(() => { setZoomed(0); setFocused(0); setOver(null); }, [of]);
   const at = zoomed < of.parent.length ? zoomed : 0, view = { from: of.start[at], to: of.start[at] + of.total[at], width, height, top };
-  const style = styleOf(of, focused);
+  const style = styleOf(of, focused, isDiff);
   useLayoutEffect(() => { if (width > 0) paintFlame(canvasSurface(canvas.current!, width, height), of, view, style); });
   const frameOf = (event: MouseEvent): number => {
     const place = canvas.current!.getBoundingClientRect();
@@ -120,8 +122,18 @@ function Canvas({ of }: { of: Flame }) {
       </div>
     </div>
     {over && over.frame < of.parent.length && <Tooltip of={of} {...over} width={width} height={height} />}
-    {at !== 0 && <button class="zoomout" onClick={() => setZoomed(0)}>⤢ whole graph</button>}
+    <div class="floating">
+      {focused !== 0 && <button onClick={() => void copy(stackOf(of, focused), 'the stack')}>copy stack</button>}
+      {at !== 0 && <button class="zoomout" onClick={() => setZoomed(0)}>⤢ whole graph</button>}
+    </div>
   </div>;
+}
+
+/** The frames from the outermost to this one, a line each. */
+function stackOf(of: Flame, frame: number): string {
+  const names = [];
+  for (let at = frame; at > 0; at = of.parent[at]) names.push(of.function[at] >= 0 ? labelOf(of.function[at]) : labelOfFrame(of, at));
+  return `${names.reverse().join('\n')}\n`;
 }
 
 /** The frame that an arrow key leads to; `null`: another key. */
@@ -145,15 +157,23 @@ function jump(of: Flame, from: number, by: 1 | -1, choose: (frame: number) => vo
   if (found.length) choose(found[next]);
 }
 
-function styleOf(of: Flame, focused: number): FlameStyle {
+/** By how much the frame's share of the whole is larger than before: from −1 to 1. */
+export const gainOf = (of: Flame, frame: number) => of.total[frame] / Math.max(1, of.total[0]) - of.before[frame] / Math.max(1, of.before[0]);
+
+/** Changes of more points than this have the full colour. */
+const FULL_CHANGE = 0.2;
+
+function styleOf(of: Flame, focused: number, isDiff: boolean): FlameStyle {
+  const byChange = (frame: number) => { const gain = gainOf(of, frame); return changeColour(Math.sign(gain) * Math.sqrt(Math.min(1, Math.abs(gain) / FULL_CHANGE)), ground.value); };
   const { functions } = model.value, hit = hits.value, colours = paper.value, chosen = selected.value;
   const isPale = (f: number) => hit !== null && !(f >= 0 && hit[f]);
   return {
     fill: frame => {
       const f = of.function[frame];
+      if (isDiff && frame > 0) return byChange(frame);
       return f < 0 ? colours.rule : originColour(functions.origin[f], functions.file[f], isPale(f));
     },
-    ink: frame => of.function[frame] < 0 || isPale(of.function[frame]) ? colours.ink : INK,
+    ink: frame => isDiff ? colours.ink : of.function[frame] < 0 || isPale(of.function[frame]) ? colours.ink : INK,
     label: frame => labelOfFrame(of, frame),
     isBold: frame => of.function[frame] >= 0 && functions.origin[of.function[frame]] === 0,
     outline: frame => frame === focused && frame !== 0 ? colours.select : chosen !== null && of.function[frame] === chosen ? colours.accent : undefined,
@@ -162,8 +182,8 @@ function styleOf(of: Flame, focused: number): FlameStyle {
 }
 
 function told(of: Flame, frame: number): string {
-  const sum = of.total[0];
-  return `${labelOfFrame(of, frame)} · total ${secondsOf(of.total[frame])} s, ${percent(of.total[frame], sum)} · self ${secondsOf(of.self[frame])} s, ${percent(of.self[frame], sum)}`;
+  const sum = of.total[0], before = of.before[0] > 0 ? ` · before ${percent(of.before[frame], of.before[0])}` : '';
+  return `${labelOfFrame(of, frame)} · total ${secondsOf(of.total[frame])} s, ${percent(of.total[frame], sum)} · self ${secondsOf(of.self[frame])} s, ${percent(of.self[frame], sum)}${before}`;
 }
 
 function Tooltip({ of, frame, x, y, width, height }: { of: Flame; frame: number; x: number; y: number; width: number; height: number }) {
@@ -183,23 +203,24 @@ function Tooltip({ of, frame, x, y, width, height }: { of: Flame; frame: number;
     <table><tbody>
       <tr><td>total here</td><td>{secondsOf(of.total[frame])} s</td><td>{percent(of.total[frame], sum)}</td></tr>
       <tr><td>self here</td><td>{secondsOf(of.self[frame])} s</td><td>{percent(of.self[frame], sum)}</td></tr>
+      {of.before[0] > 0 && <tr><td>before</td><td /><td>{percent(of.before[frame], of.before[0])}</td></tr>}
       {f >= 0 && all > of.total[frame] && <tr><td>total, all its frames</td><td>{secondsOf(all)} s</td><td>{percent(all, sum)}</td></tr>}
     </tbody></table>
   </div>;
 }
 
-function FlameTools({ of }: { of: Flame }) {
+function FlameTools({ of, isDiff }: { of: Flame; isDiff: boolean }) {
   const now = transforms.value, at = model.value, chosen = selected.value, name = 'flame';
   const save = (as: 'svg' | 'png') => {
     const width = 1200, height = of.levels.length * ROW;
-    savePicture({ name, width, height, back: paper.value.back, paint: on => paintFlame(on, of, { from: 0, to: of.total[0], width, height, top: 0 }, styleOf(of, 0)) }, as);
+    savePicture({ name, width, height, back: paper.value.back, paint: on => paintFlame(on, of, { from: 0, to: of.total[0], width, height, top: 0 }, styleOf(of, 0, isDiff)) }, as);
   };
   return <div class="tools top">
-    <button aria-pressed={now.inverted} title="callers below what runs (i)" onClick={() => change({ inverted: !now.inverted })}>inverted</button>
+    {!isDiff && <button aria-pressed={now.inverted} title="callers below what runs (i)" onClick={() => change({ inverted: !now.inverted })}>inverted</button>}
     <button aria-pressed={now.byLine} title="one frame for each line (l)" onClick={() => change({ byLine: !now.byLine })}>lines</button>
     <button aria-pressed={now.collapse} title="a function that calls itself is one frame" onClick={() => change({ collapse: !now.collapse })}>fold recursion</button>
     {known.value.insideImports.includes(1) && <button aria-pressed={now.foldImports} title="an import is one frame, without what it runs (m)" onClick={() => change({ foldImports: !now.foldImports })}>fold imports</button>}
-    {(at.threads.length > 1) && <label>by <select value={groupBy.value} onChange={event => { groupBy.value = event.currentTarget.value as By; }}>
+    {(!isDiff && at.threads.length > 1) && <label>by <select value={groupBy.value} onChange={event => { groupBy.value = event.currentTarget.value as By; }}>
       <option value="none">nothing</option><option value="thread">thread</option>{at.processes.length > 1 && <option value="process">process</option>}
     </select></label>}
     {chosen !== null && <>
@@ -208,7 +229,7 @@ function FlameTools({ of }: { of: Flame }) {
     </>}
     {(now.focus !== null || now.hidden.size > 0) && <button onClick={() => change({ focus: null, hidden: new Set() })}>✕ {now.focus !== null ? `only ${short(nameOf(now.focus), 24)}` : `${now.hidden.size} hidden`}</button>}
     <span class="grow" />
-    <Origins of={of} />
+    {isDiff ? <Changes /> : <Origins of={of} />}
     <button aria-pressed={asTree.value} title="the same as a table (t)" onClick={() => { asTree.value = !asTree.value; }}>tree</button>
     <details class="menu"><summary>save</summary><div>
       <button onClick={() => save('svg')}>SVG</button><button onClick={() => save('png')}>PNG</button>
@@ -217,6 +238,12 @@ function FlameTools({ of }: { of: Flame }) {
       <button onClick={() => void copy(folded(at, aggregate.value!), 'all stacks')}>copy as text</button>
     </div></details>
   </div>;
+}
+
+/** What the colours of a comparison stand for. */
+function Changes() {
+  return <span class="legend">{([[-1, 'less than before'], [0, 'equal'], [1, 'more']] as const).map(([t, word]) =>
+    <span key={word}><i class="swatch" style={{ background: changeColour(t, ground.value) }} />{word}</span>)}</span>;
 }
 
 /** Whose code the colours stand for, as far as it is in the graph. */

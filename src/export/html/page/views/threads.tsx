@@ -1,8 +1,9 @@
 // Draws threads, processes and ranks as tables, and the functions by process as a grid of heat.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
-import { aggregate, functionsOf, ground, mode, model, processes, range, select, selected, selection, statesOf, threads } from '../state';
+import { canvasSurface } from '../paint/surface';
+import { aggregate, functionsOf, ground, mode, model, processes, range, select, selected, selection, statesOf, status, threads } from '../state';
 import { heat } from '../theme';
 import { bytes, percent, seconds, short } from '../words';
 import { processName } from './flame';
@@ -80,14 +81,16 @@ function Processes() {
   return <Table label="processes" file="processes" rows={rows} columns={columns} sortBy="time" keyOf={p => p} isSelected={p => processes.value?.has(p) ?? false} onPick={p => { processes.value = toggle(processes.value, p); }} />;
 }
 
-/** The grid has so many functions and no more processes than this. */
+/** The grid has so many functions. */
 const GRID_FUNCTIONS = 30;
-const GRID_PROCESSES = 128;
+
+/** More processes than this are one strip of heat for each function, without numbers. */
+const MAX_CELLS = 64;
 
 /** The own time of functions in each process or rank: one row for a function, one column for a process. */
 function Grid() {
   const now = aggregate.value, { processes: all } = model.value;
-  const columns = all.map((_, p) => p).filter(p => all[p].threads.length).sort((a, b) => (all[a].rank ?? a) - (all[b].rank ?? b)).slice(0, GRID_PROCESSES);
+  const columns = all.map((_, p) => p).filter(p => all[p].threads.length).sort((a, b) => (all[a].rank ?? a) - (all[b].rank ?? b));
   const times = useEach(columns, p => functionsOf({ processes: new Set([p]) }));
   if (!now || times.size === 0) return null;
   const rows = rowsOf(columns, times);
@@ -96,14 +99,26 @@ function Grid() {
     <h2>Functions by {all.some(it => it.rank !== null) ? 'rank' : 'process'}</h2>
     <p class="faint">Own time{range.value ? ' in the range' : ''}. Imbalance is the longest divided by the mean, less 1: how much shorter the function would be if all took the mean.</p>
     <div class="scroll" tabIndex={0} role="group" aria-label="grid"><table class="grid">
-      <thead><tr><th scope="col" class="number">imbalance</th><th scope="col" class="number">mean s</th><th scope="col">longest</th><th scope="col">function</th>{columns.map(p => <th key={p} scope="col" class="cell">{all[p].rank ?? all[p].pid}</th>)}</tr></thead>
+      <thead><tr><th scope="col" class="number">imbalance</th><th scope="col" class="number">mean s</th><th scope="col">longest</th><th scope="col">function</th>{columns.length > MAX_CELLS ? <th scope="col">{columns.length} from left to right</th> : columns.map(p => <th key={p} scope="col" class="cell">{all[p].rank ?? all[p].pid}</th>)}</tr></thead>
       <tbody>{rows.map(row => <tr key={row.of} class={selected.value === row.of ? 'selected' : ''} onClick={() => select(row.of)}>
         <td class="number">{percent(row.max / row.mean - 1, 1)}</td><td class="number">{seconds(row.mean, most)}</td><td>{all[row.top].rank !== null ? `rank ${all[row.top].rank}` : all[row.top].pid}</td>
         <th scope="row"><bdi>{short(nameOf(row.of), 40)}</bdi></th>
-        {row.times.map((time, c) => <td key={c} class="cell" title={`${nameOf(row.of)}: ${seconds(time, most)} s`} style={time > 0 ? cellStyle(time / most) : undefined}>{columns.length <= 16 && time > 0 ? seconds(time, Math.max(most, 1e10)) : ''}</td>)}
+        {columns.length > MAX_CELLS ? <td><Strip times={row.times} most={most} name={c => `${nameOf(row.of)}: ${seconds(row.times[c], most)} s in ${all[columns[c]].rank !== null ? `rank ${all[columns[c]].rank}` : `process ${all[columns[c]].pid}`}`} /></td> : row.times.map((time, c) => <td key={c} class="cell" title={`${nameOf(row.of)}: ${seconds(time, most)} s`} style={time > 0 ? cellStyle(time / most) : undefined}>{columns.length <= 16 && time > 0 ? seconds(time, Math.max(most, 1e10)) : ''}</td>)}
       </tr>)}</tbody>
     </table></div>
   </section>;
+}
+
+const STRIP_WIDTH = 800;
+
+/** The heat of each process, from left to right. */
+function Strip({ times, most, name }: { times: number[]; most: number; name(column: number): string }) {
+  const canvas = useRef<HTMLCanvasElement>(null), step = STRIP_WIDTH / times.length;
+  useLayoutEffect(() => {
+    const on = canvasSurface(canvas.current!, STRIP_WIDTH, 16);
+    times.forEach((time, c) => { if (time > 0) on.rect(c * step, 0, Math.max(1, step), 16, heat(time / most, ground.value).fill); });
+  });
+  return <canvas ref={canvas} role="img" aria-label="its time in each process" onPointerMove={event => { status.value = name(Math.min(times.length - 1, Math.max(0, Math.floor(event.offsetX / step)))); }} />;
 }
 
 function cellStyle(part: number): { background: string; color: string } {

@@ -63,16 +63,18 @@ export function TimelineView() {
   const [top, setTop] = useState(0), [isTall, setTall] = useState(false);
   const of = timeline.value, at = model.value;
   const memory = useMemo(() => of && band(at, 'resident', of.from, of.to, of.bins), [of]);
+  const cores = useMemo(() => of && at.processes.length > 1 ? band(at, 'cpu', of.from, of.to, of.bins) : null, [of]);
   const io = useMemo(() => of && band(at, 'io', of.from, of.to, of.bins), [of]);
   const order = useMemo(byLoad, [at]);
   const lanes = useMemo<Lane[]>(() => {
     const list: Lane[] = [{ id: 'activity', name: 'activity', height: 58 }, { id: 'memory', name: at.processes.length > 1 ? 'memory, min to max' : 'memory', height: 32 }];
+    if (cores?.high.some(it => it > 0)) list.push({ id: 'cores', name: `cores per ${at.processes.some(it => it.rank !== null) ? 'rank' : 'process'}, min to max`, height: 20 });
     if (of && of.gil.some(it => it > 0)) list.push({ id: 'gil', name: 'GIL held', height: 16 });
     if (io?.sum.some(it => it > 0)) list.push({ id: 'io', name: 'bytes read, written', height: 16 });
     return list;
-  }, [of, io]);
+  }, [of, io, cores]);
   const height = overviewHeight(lanes), shown = Math.min(order.length, isTall ? 20 : ROWS);
-  const input: TimelineInput | null = of && memory && width > GUTTER ? { model: at, timeline: of, width, paper: paper.value, memory, io, lanes } : null;
+  const input: TimelineInput | null = of && memory && width > GUTTER ? { model: at, timeline: of, width, paper: paper.value, memory, cores, io, lanes } : null;
 
   const first = Math.floor(top / LANE_HEIGHT), times = useLanes(order.slice(first, first + shown + 1));
   useLayoutEffect(() => { if (input) paintOverview(canvasSurface(overview.current!, width, height), input); });
@@ -150,6 +152,9 @@ function describe(input: TimelineInput | null, time: number): string {
   const doing = at.states.map((state, s) => ({ word: state.word, number: of.states[s * of.bins + bin] / width }));
   for (const it of doing.filter(it => it.number > 0.05).sort((a, b) => b.number - a.number).slice(0, 3)) parts.push(`${it.number.toFixed(1)} ${it.word}`);
   parts.push(`${(of.cpu[bin] / width).toFixed(1)} cores`);
+  if (input.cores && !Number.isNaN(input.cores.mean[bin])) {
+    parts.push(`${(input.cores.low[bin] / width).toFixed(1)} to ${(input.cores.high[bin] / width).toFixed(1)} a process, most in ${processWord(input.cores.top)}`);
+  }
   if (!Number.isNaN(memory.mean[bin])) {
     parts.push(at.processes.length > 1 ? `memory ${bytes(memory.low[bin])} to ${bytes(memory.high[bin])} a process, the peak in ${processWord(memory.top)}` : `memory ${bytes(memory.mean[bin])}`);
   }
