@@ -461,6 +461,10 @@ pub struct DumpArgs {
     /// Print JSON, for programs
     #[arg(long)]
     pub json: bool,
+
+    /// Show the asyncio tasks and what each waits for, instead of the threads
+    #[arg(long)]
+    pub tasks: bool,
 }
 
 /// What `rsamp on-node` is told by another rsamp.

@@ -7,12 +7,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::code::CodeCache;
+use super::code::{CodeCache, Moment};
 use super::frames::{FrameFormat, MAX_WALK};
 use super::gil::{GilHolder, GilLocks};
 use super::locate::Interpreter;
 use super::pace::InterruptionDetector;
 use super::stops::Budget;
+use super::tasks::{self, Task};
 use super::threads::{KnownInterpreter, ThreadList};
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory, Window};
@@ -227,6 +228,46 @@ impl Reader {
     #[must_use]
     pub fn last(&self) -> &Tick {
         &self.tick
+    }
+
+    /// The asyncio tasks of each interpreter that are not done, with the interpreter's number as
+    /// [`Reader::interpreter_number`] gives it. The code objects of their frames are in [`Reader::codes`]. One that runs has the
+    /// frames that its thread had at the last tick.
+    pub fn tasks(&mut self, memory: &impl ReadMemory) -> Vec<(usize, Vec<Task>)> {
+        let threads = &self.list.threads;
+        let interpreters = self.list.interpreters.iter().rev().enumerate();
+        let mut found: Vec<(usize, Vec<Task>)> = interpreters
+            .map(|(number, known)| {
+                let own = threads
+                    .iter()
+                    .filter(|thread| thread.interpreter == known.at);
+                let states: Vec<Address> = own.clone().map(|thread| thread.state).collect();
+                let mut tasks = tasks::tasks(memory, &self.interpreter, known.at, &states);
+                for task in &mut tasks {
+                    task.find_running_frames(
+                        own.clone().map(|thread| thread.stack().frames.as_slice()),
+                    );
+                }
+                (number, tasks)
+            })
+            .collect();
+        found.retain(|(_, tasks)| !tasks.is_empty());
+        let at_ns = self.now_ns();
+        for frame in found
+            .iter()
+            .flat_map(|(_, tasks)| tasks)
+            .flat_map(|task| &task.frames)
+        {
+            if self.codes.get(frame.code).is_none() {
+                let now = Moment {
+                    at_ns,
+                    generation: None,
+                };
+                self.codes
+                    .load(frame.code, memory, format_of(&self.interpreter), now);
+            }
+        }
+        found
     }
 
     /// Reads every thread's stack, or as many as can have changed.

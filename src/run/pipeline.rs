@@ -23,7 +23,9 @@ use crate::run::request::{Extras, Sampling, Shown};
 use crate::run::shown::ShownProfile;
 use crate::run::sink::Sink;
 use crate::run::sources::SourceFiles;
-use crate::sampler::{self, Bounds, Budget, Ended, Part, Progress, SamplerError, Settings, StopRequest};
+use crate::sampler::{
+    self, Bounds, Budget, Ended, Part, Progress, SamplerError, Settings, StopRequest,
+};
 
 /// How long a process that was named by its PID may take to become Python. It either is already or is about to
 /// be: a shell prepares its environment before it starts the program, and slow imports come after the

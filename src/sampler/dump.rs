@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::observation::Observation;
 use super::observe::{Observer, identify, observe};
-use super::target::{self, Target};
+use super::target::{self, Source, Target};
+use super::tasks::task_dumps;
 use super::{SamplerError, StopPolicy};
 use crate::memory::LiveMemory;
 use crate::process::{Pid, Process, TaskState};
@@ -21,6 +22,24 @@ const START_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the process cannot be read or is no Python process.
 pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
+    read(pid).map(|(dump, _, _)| dump)
+}
+
+/// As [`dump`], and reads its asyncio tasks.
+///
+/// # Errors
+/// As [`dump`].
+pub fn dump_with_tasks(pid: Pid) -> Result<Dump, SamplerError> {
+    let (mut dump, mut target, memory) = read(pid)?;
+    dump.tasks = Some(match &mut target.source {
+        Source::Native(reader) => task_dumps(reader, &memory),
+        // Those versions have no tasks that rsamp knows.
+        Source::Legacy(_) => Vec::new(),
+    });
+    Ok(dump)
+}
+
+fn read(pid: Pid) -> Result<(Dump, Target, LiveMemory), SamplerError> {
     let process = Arc::new(target::open(pid)?);
     let memory = LiveMemory::new(pid);
     let located = target::wait_for(&process, Some(START_TIMEOUT))?;
@@ -33,12 +52,14 @@ pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
     let mut threads = describe(&observed.threads, &mut target, &process, &memory, &profile);
     threads.sort_by_key(|thread| (!thread.is_main, thread.tid, thread.interpreter));
     let command = process.command_line();
-    Ok(Dump {
+    let dump = Dump {
         pid: pid.0,
-        python: target.python,
+        python: target.python.clone(),
         command,
         threads,
-    })
+        tasks: None,
+    };
+    Ok((dump, target, memory))
 }
 
 fn describe(

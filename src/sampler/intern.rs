@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use crate::cpython::code::CodeCache;
+use crate::cpython::code::{Code, CodeCache};
 use crate::cpython::frames::{KEPT_AT_EACH_END, RawFrame, RawStack, StackEnd};
 use crate::memory::Address;
 use crate::profile::event::FrameKind;
@@ -183,6 +183,29 @@ impl Shown {
     }
 }
 
+/// A function at an instruction, as [`RawFrame`] has it.
+fn frame_at(code: &Code, instruction: i64, bytecode_copy: i32) -> Frame {
+    Frame {
+        kind: FrameKind::Python,
+        name: code.name.clone(),
+        file: Some(code.file.clone()),
+        first_line: code.first_line,
+        line: code.line(instruction, bytecode_copy),
+    }
+}
+
+/// The frame with its name and line; [`UNKNOWN`] where its code object could not be read, `None` for one that is none of the
+/// program's.
+#[must_use]
+pub fn frame_of(raw: &RawFrame, codes: &CodeCache) -> Option<Frame> {
+    match codes.get(raw.code) {
+        Some(code) => {
+            (!code.is_trampoline).then(|| frame_at(code, raw.instruction, raw.bytecode_copy))
+        }
+        None => Some(Frame::mark(UNKNOWN)),
+    }
+}
+
 /// Which frames of a stack of so many are left out, counted from the innermost one. Where they end towards the
 /// innermost one is the same in stacks that differ a little in depth, so that these have most of their frames in common.
 fn left_out(frames: usize) -> Range<usize> {
@@ -352,14 +375,7 @@ impl Interner {
         if let Some(id) = self.places.get(&place) {
             return *id;
         }
-        let frame = || Frame {
-            kind: FrameKind::Python,
-            name: code.name.clone(),
-            file: Some(code.file.clone()),
-            first_line: code.first_line,
-            line: code.line(instruction, copy),
-        };
-        let id = (!code.is_trampoline).then(|| self.frame(frame(), emit));
+        let id = (!code.is_trampoline).then(|| self.frame(frame_at(code, instruction, copy), emit));
         if self.places.len() >= MAX_PLACES {
             self.places.clear();
         }

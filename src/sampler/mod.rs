@@ -54,6 +54,8 @@ mod record;
 
 mod part;
 
+mod tasks;
+
 mod dump;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -67,7 +69,7 @@ use crate::process::permission::Denied;
 use crate::profile::event::Nanos;
 
 pub use crate::cpython::reader::StopPolicy;
-pub use dump::dump;
+pub use dump::{dump, dump_with_tasks};
 pub use part::{Bounds, Part};
 pub use rate::{Budget, Rate};
 pub use record::sample;

@@ -197,7 +197,8 @@ impl RateControl {
             Budget::Held(part) => Some(part),
             Budget::Usual if spent.elapsed < YOUNG => Some(Budget::WHILE_YOUNG),
             Budget::Usual => {
-                self.counted_from.get_or_insert((spent.elapsed, spent.own_cpu));
+                self.counted_from
+                    .get_or_insert((spent.elapsed, spent.own_cpu));
                 Some(Budget::USUAL)
             }
         }

@@ -26,6 +26,7 @@ mod refusals;
 mod resources;
 mod save_image;
 mod stacks;
+mod tasks;
 mod thread_names;
 mod torture;
 mod tree;

@@ -1,11 +1,12 @@
 //! Turns a running job into the stacks of all its ranks on standard output, equal ones as one.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use anyhow::{Context, Result};
 
 use crate::cli::commands;
-use crate::cli::request::{self, DumpForm};
+use crate::cli::request::{self, DumpForm, Dumped};
 use crate::cli::terminal::streams;
 use crate::export::dump::json;
 use crate::export::dump::ranks::{self, OfJob, Origin};
@@ -18,9 +19,14 @@ use crate::sampler::StopRequest;
 /// When the job cannot be reached, runs no Python, or standard output cannot be written.
 pub fn run(request: &request::DumpJob) -> Result<u8> {
     let mut texts: BTreeMap<Origin, Vec<u8>> = BTreeMap::new();
+    let words: &[&str] = match request.what {
+        Dumped::Threads => &["dump"],
+        Dumped::Tasks => &["dump", "--tasks"],
+    };
+    let words: Vec<OsString> = words.iter().map(OsString::from).collect();
     let gathered = job::gather(
         &request.job,
-        &["dump".into()],
+        &words,
         &StopRequest::default(),
         &mut |node, told, bytes| {
             let origin = Origin {
@@ -47,9 +53,10 @@ pub fn run(request: &request::DumpJob) -> Result<u8> {
         let dump = json::read(&text).with_context(|| format!("read what {origin} sent"))?;
         of_job.processes.push((origin, dump));
     }
-    let text = match request.form {
-        DumpForm::Text => ranks::text(&of_job),
-        DumpForm::Json => ranks::json(&of_job).context("build the JSON")?,
+    let text = match (request.form, request.what) {
+        (DumpForm::Text, Dumped::Threads) => ranks::text(&of_job),
+        (DumpForm::Text, Dumped::Tasks) => ranks::tasks(&of_job),
+        (DumpForm::Json, _) => ranks::json(&of_job).context("build the JSON")?,
     };
     streams::print(&text).context("write to standard output")?;
     Ok(commands::say_job_errors(gathered.errors()))

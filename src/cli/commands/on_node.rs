@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid as NixPid, gethostname};
 
 use crate::cli::errors::exit_code;
-use crate::cli::request::{self, OnNodeWork};
+use crate::cli::request::{self, Dumped, OnNodeWork};
 use crate::export::dump::json;
 use crate::launch::job::relay::{self, MAX_DATA_BYTES, Message, Payload, ProcessTag};
 use crate::launch::job::{Member, Top, members, tops};
@@ -36,7 +36,7 @@ pub fn run(request: &request::OnNode) -> Result<u8> {
     let members = members(request.step.as_deref());
     let members = members.context("list the processes of this node")?;
     match &request.work {
-        OnNodeWork::Dump => dump(&members, &teller)?,
+        OnNodeWork::Dump(what) => dump(*what, &members, &teller)?,
         OnNodeWork::Attach(options) => attach(members, options, &teller)?,
     }
     teller.tell(Payload::Done(teller.not_python.load(Ordering::Relaxed)))?;
@@ -91,9 +91,13 @@ fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) -> io::Result<()> + Sync) -
     })
 }
 
-fn dump(members: &[Member], teller: &NodeReporter) -> io::Result<()> {
+fn dump(what: Dumped, members: &[Member], teller: &NodeReporter) -> io::Result<()> {
     for_each(members.iter().collect(), |member| {
-        match sampler::dump(member.pid) {
+        let dump = match what {
+            Dumped::Threads => sampler::dump(member.pid),
+            Dumped::Tasks => sampler::dump_with_tasks(member.pid),
+        };
+        match dump {
             Ok(dump) => {
                 teller.begin(member)?;
                 for piece in json::json(&dump)?.as_bytes().chunks(MAX_DATA_BYTES) {

@@ -10,8 +10,19 @@ use crate::process::Pid;
 pub struct Dump {
     /// The process.
     pub pid: Pid,
+    /// What to read.
+    pub what: Dumped,
     /// What to print.
     pub form: DumpForm,
+}
+
+/// What a dump shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dumped {
+    /// The stacks of the threads.
+    Threads,
+    /// The asyncio tasks; in JSON, the stacks of the threads too.
+    Tasks,
 }
 
 /// The form of a dump.
@@ -30,8 +41,17 @@ pub enum DumpForm {
 pub fn dump(args: &DumpArgs) -> Result<Dump, RequestError> {
     Ok(Dump {
         pid: target("dump", &args.target)?,
+        what: what(args),
         form: form(args),
     })
+}
+
+pub(super) fn what(args: &DumpArgs) -> Dumped {
+    if args.tasks {
+        Dumped::Tasks
+    } else {
+        Dumped::Threads
+    }
 }
 
 pub(super) fn form(args: &DumpArgs) -> DumpForm {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::dump::{DumpForm, form};
+use super::dump::{DumpForm, Dumped, form, what};
 use super::error::RequestError;
 use super::outputs::outputs;
 use super::sampling::{bounds, extras, sampling};
@@ -16,6 +16,8 @@ use crate::sampler::Children;
 pub struct DumpJob {
     /// The job.
     pub job: JobName,
+    /// What to read.
+    pub what: Dumped,
     /// What to print.
     pub form: DumpForm,
 }
@@ -32,8 +34,8 @@ pub struct OnNode {
 /// What to do with the processes of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OnNodeWork {
-    /// Read their stacks once.
-    Dump,
+    /// Read their stacks, or their tasks too, once.
+    Dump(Dumped),
     /// Attach to each with these options.
     Attach(Vec<OsString>),
 }
@@ -63,6 +65,7 @@ pub fn dump_job(args: &DumpArgs) -> Option<DumpJob> {
     let job = args.target.job.as_ref()?;
     Some(DumpJob {
         job: job.clone(),
+        what: what(args),
         form: form(args),
     })
 }
@@ -73,7 +76,10 @@ pub fn dump_job(args: &DumpArgs) -> Option<DumpJob> {
 /// When no rsamp would ask that.
 pub fn on_node(args: &OnNodeArgs) -> Result<OnNode, RequestError> {
     let work = match args.words.split_first() {
-        Some((word, [])) if word == "dump" => OnNodeWork::Dump,
+        Some((word, [])) if word == "dump" => OnNodeWork::Dump(Dumped::Threads),
+        Some((word, [option])) if word == "dump" && option == "--tasks" => {
+            OnNodeWork::Dump(Dumped::Tasks)
+        }
         Some((word, options)) if word == "attach" => OnNodeWork::Attach(options.to_vec()),
         _ => return Err(RequestError::OnNode),
     };

@@ -16,7 +16,7 @@ mod tests;
 
 pub use attach::attach;
 pub use diff::{Diff, diff};
-pub use dump::{Dump, DumpForm, dump};
+pub use dump::{Dump, DumpForm, Dumped, dump};
 pub use error::RequestError;
 pub use job::{DumpJob, OnNode, OnNodeWork, attach_job, dump_job, on_node};
 pub use record::record;

@@ -101,9 +101,21 @@ fn a_rate_is_automatic_within_a_hundredth_of_a_core_unless_one_is_asked_for() {
             Rate::Auto,
             Budget::Held(0.005),
         ),
-        ("rsamp attach -r 0.5 42", Rate::Fixed(0.5), Budget::Unlimited),
-        ("rsamp attach -r 1000000 42", Rate::Fixed(1e6), Budget::Unlimited),
-        ("rsamp attach -r 1e9 42", Rate::Fixed(1e9), Budget::Unlimited),
+        (
+            "rsamp attach -r 0.5 42",
+            Rate::Fixed(0.5),
+            Budget::Unlimited,
+        ),
+        (
+            "rsamp attach -r 1000000 42",
+            Rate::Fixed(1e6),
+            Budget::Unlimited,
+        ),
+        (
+            "rsamp attach -r 1e9 42",
+            Rate::Fixed(1e9),
+            Budget::Unlimited,
+        ),
         (
             "rsamp attach -r 100 --max-overhead 100% 42",
             Rate::Fixed(100.0),
@@ -112,11 +124,7 @@ fn a_rate_is_automatic_within_a_hundredth_of_a_core_unless_one_is_asked_for() {
     ];
     for (line, rate, budget) in table {
         let sampling = attached(line).sampling;
-        assert_eq!(
-            (sampling.rate, sampling.budget),
-            (rate, budget),
-            "{line}"
-        );
+        assert_eq!((sampling.rate, sampling.budget), (rate, budget), "{line}");
     }
     let duration = |line| recorded(line).sampling.duration;
     assert_eq!(duration("rsamp record x"), None);
@@ -240,9 +248,16 @@ fn a_process_is_named_by_an_option_or_a_word() {
     ] {
         assert_eq!(attached(line).pid, Pid(42), "{line}");
     }
-    let dump = |form| Dump { pid: Pid(42), form };
-    assert_eq!(dumped("rsamp dump --json 42"), dump(DumpForm::Json));
-    assert_eq!(dumped("rsamp dump --pid=42"), dump(DumpForm::Text));
+    let dump = |form, what| Dump {
+        pid: Pid(42),
+        what,
+        form,
+    };
+    let threads = |form| dump(form, Dumped::Threads);
+    assert_eq!(dumped("rsamp dump --json 42"), threads(DumpForm::Json));
+    assert_eq!(dumped("rsamp dump --pid=42"), threads(DumpForm::Text));
+    let tasks = dump(DumpForm::Text, Dumped::Tasks);
+    assert_eq!(dumped("rsamp dump --tasks 42"), tasks);
 }
 
 #[test]

@@ -2,4 +2,5 @@
 
 pub mod json;
 pub mod ranks;
+pub mod tasks;
 pub mod text;
