@@ -129,6 +129,7 @@ typedef struct {
 #define GRANTED(fact) _Static_assert(fact, "src/cpython takes this for granted")
 #define FOLLOWS(type, before, after) \
     GRANTED(offsetof(type, after) == offsetof(type, before) + sizeof(((type *)0)->before))
+FOLLOWS(Task, task_coro, task_name); /* running_task.rs */
 FOLLOWS(PyASCIIObject, length, hash); /* code.rs */
 GRANTED((CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR) == (0x20 | 0x80 | 0x200)); /* code.rs */
 #if V(11)
@@ -322,8 +323,9 @@ static void print_tasks(void)
 #endif
     print_awaited();
 #if V(14)
-    printf("rust tasks lists TaskLists { node: %zu, of_thread: %zu, of_interpreter: %zu }\n", offsetof(Task, task_node),
-           offsetof(_PyThreadStateImpl, asyncio_tasks_head), offsetof(PyInterpreterState, asyncio_tasks_head));
+    printf("rust tasks lists TaskLists { node: %zu, of_thread: %zu, of_interpreter: %zu, running: %zu }\n", offsetof(Task, task_node),
+           offsetof(_PyThreadStateImpl, asyncio_tasks_head), offsetof(PyInterpreterState, asyncio_tasks_head),
+           offsetof(_PyThreadStateImpl, asyncio_running_task));
 #endif
     AT("tasks", "set_mask", PySetObject, mask);
     AT("tasks", "set_table", PySetObject, table);

@@ -53,6 +53,8 @@ pub mod thread_names;
 
 pub mod tasks;
 
+mod running_task;
+
 pub mod gil;
 
 pub mod native_ids;

@@ -49,6 +49,13 @@ pub struct TaskDump {
     pub frames: Vec<Frame>,
 }
 
+/// Whether asyncio made a task's name up, as it does when the program gives none: `Task-7`.
+#[must_use]
+pub fn is_made_up(name: &str) -> bool {
+    let number = name.strip_prefix("Task-").unwrap_or_default();
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// What an asyncio task does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TaskState {

@@ -11,6 +11,8 @@
 
 pub mod attributes;
 
+pub mod tasks;
+
 pub mod event;
 
 pub mod limits;

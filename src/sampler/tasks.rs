@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::intern::frame_of;
-use crate::cpython::reader::Reader;
+use super::intern::{UNKNOWN, frame_of};
+use crate::cpython::code::CodeCache;
+use crate::cpython::frames::RawFrame;
+use crate::cpython::reader::{Reader, RunningTask};
 use crate::cpython::tasks::{self, Stage, Task};
 use crate::memory::{Address, LiveMemory};
-use crate::profile::dump::{TaskDump, TaskState, WaitsFor};
+use crate::profile::dump::{TaskDump, TaskState, WaitsFor, is_made_up};
 use crate::profile::event::Frame;
 
 /// The tasks that are not done, in the order of their names; `Task-10` comes after `Task-9`.
@@ -38,6 +40,18 @@ pub fn task_dumps(reader: &mut Reader, memory: &LiveMemory) -> Vec<TaskDump> {
         }
     };
     tasks.iter().map(dump).collect()
+}
+
+/// How samples name a task: by the name that the program gave it, else by the function of its coroutine, as asyncio numbers the
+/// others. `frames` are those of the stack that it ran on.
+#[must_use]
+pub fn task_label(task: &RunningTask, frames: &[RawFrame], codes: &CodeCache) -> String {
+    if let Some(name) = task.name.as_deref().filter(|name| !is_made_up(name)) {
+        return name.to_owned();
+    }
+    let root = frames.iter().rev().find(|frame| frame.at == task.root);
+    let root = root.and_then(|root| frame_of(root, codes));
+    root.map_or_else(|| UNKNOWN.to_owned(), |frame| frame.name)
 }
 
 /// The text of a name, and the number that it ends with.

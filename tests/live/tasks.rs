@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use assert_cmd::cargo::cargo_bin;
+use rsamp::profile::tasks::task_of;
 use serde_json::Value;
 
 use crate::support::needs::prepared;
 use crate::support::programs::{Standing, command, program, run, spawn};
 use crate::support::pythons::{self, Python};
+use crate::support::recordings::read;
 
 /// A task as the program tells it.
 #[derive(Debug, serde::Deserialize)]
@@ -138,6 +140,72 @@ fn tasks_of_uvloop_are_those_that_python_knows() {
     let mut command = Command::new(prepared("RSAMP_UVLOOP").join("bin/python"));
     command.arg(program("tasks.py")).arg("uvloop");
     compare(spawn(&mut command), "uvloop");
+}
+
+/// How much of the time within tasks may belong to none: the copy of the stack and that of the task may be of two moments.
+const UNASSIGNED: f64 = 0.02;
+
+/// The program runs `run_NAME` in the task called NAME only, and `outside` in none.
+fn check_samples(command: &Command, label: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recording = folder.path().join("tasks.rsamp");
+    let mut rsamp = Command::new(cargo_bin("rsamp"));
+    rsamp.args(["record", "--quiet", "--rate", "500", "-o"]);
+    rsamp
+        .arg(&recording)
+        .arg("--")
+        .arg(command.get_program())
+        .args(command.get_args());
+    let status = rsamp.status().expect("rsamp runs");
+    assert!(status.success(), "{label}: {status}");
+    let profile = read(&recording).expect("a recording").profile;
+    let (mut seen, mut assigned) = (BTreeMap::new(), BTreeMap::new());
+    for row in profile.rows() {
+        let names: Vec<&str> = profile
+            .frames_of(row.stack)
+            .map(|frame| frame.name.as_str())
+            .collect();
+        let task = task_of(&profile, row);
+        if names.contains(&"outside") {
+            assert_eq!(task, None, "{label}: {names:?}");
+        }
+        if let Some(running) = names.iter().find_map(|name| name.strip_prefix("run_")) {
+            let kind = running.split('_').next().unwrap_or(running).to_owned();
+            *seen.entry(kind.clone()).or_insert(0) += row.totals.samples;
+            if let Some(task) = task {
+                assert_eq!(task, running, "{label}: {names:?}");
+                *assigned.entry(kind).or_insert(0) += row.totals.samples;
+            }
+        }
+    }
+    let kinds: Vec<&str> = seen.keys().map(String::as_str).collect();
+    assert_eq!(
+        kinds,
+        ["one", "short", "three", "two", "unnamed"],
+        "{label}"
+    );
+    let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>() as f64;
+    let share = sum(&assigned) / sum(&seen);
+    assert!(
+        share > 1.0 - UNASSIGNED,
+        "{label}: {assigned:?} of {seen:?}"
+    );
+}
+
+fn a_sample_belongs_to_the_task_that_ran(python: &Python) {
+    let mut command = command(python, "task_names.py");
+    command.arg("1");
+    check_samples(&command, &python.label);
+}
+
+test_on!(a_sample_belongs_to_the_task_that_ran: v3_8 v3_9 v3_10 v3_11 v3_12 v3_13 v3_14 v3_15 system);
+
+#[test]
+fn a_sample_belongs_to_the_task_that_ran_on_uvloop() {
+    needs!(RSAMP_UVLOOP);
+    let mut command = Command::new(prepared("RSAMP_UVLOOP").join("bin/python"));
+    command.arg(program("task_names.py")).args(["1", "uvloop"]);
+    check_samples(&command, "uvloop");
 }
 
 #[test]

@@ -349,4 +349,6 @@ pub struct TaskLists {
     pub of_thread: Offset,
     /// `asyncio_tasks_head` in `PyInterpreterState`: the tasks of threads that have ended.
     pub of_interpreter: Offset,
+    /// `asyncio_running_task` in `_PyThreadStateImpl`: null while none runs.
+    pub running: Offset,
 }

@@ -22,6 +22,7 @@ use crate::memory::{Address, ReadError, ReadMemory};
 
 pub use chain::Stage;
 use kinds::{Kind, Kinds, copy};
+pub(super) use listed::module_globals;
 use parents::{Callbacks, Parents};
 
 /// `fut_state` of a task that is not done: `STATE_PENDING` (`Modules/_asynciomodule.c`).
@@ -157,34 +158,32 @@ fn names(memory: &impl ReadMemory, layout: &Layout, pending: &[RawTask]) -> Vec<
     let name = |(number, raw): (usize, &RawTask)| {
         let copied = Copied {
             memory,
-            at: raw.name,
-            bytes: copied.piece(number).unwrap_or_default(),
+            ranges: [(raw.name, copied.piece(number).unwrap_or_default())],
         };
-        name_at(&copied, layout, raw.name)
+        task_name(&copied, layout, raw.name)
     };
     pending.iter().enumerate().map(name).collect()
 }
 
 /// The name of a task, from its `task_name`.
-fn name_at(memory: &impl ReadMemory, layout: &Layout, at: Address) -> Option<String> {
+pub(super) fn task_name(memory: &impl ReadMemory, layout: &Layout, at: Address) -> Option<String> {
     let name = read_str(memory, layout, at, MAX_NAME_CHARS).ok();
     name.or_else(|| Some(format!("Task-{}", int_value(memory, layout, at).ok()?)))
 }
 
-/// Memory of which a part was copied before.
-struct Copied<'a, M> {
-    memory: &'a M,
-    at: Address,
-    bytes: &'a [u8],
+/// Memory of which some ranges were copied before.
+pub(super) struct Copied<'a, M, const N: usize> {
+    pub memory: &'a M,
+    pub ranges: [(Address, &'a [u8]); N],
 }
 
-impl<M: ReadMemory> ReadMemory for Copied<'_, M> {
+impl<'a, M: ReadMemory, const N: usize> ReadMemory for Copied<'a, M, N> {
     fn read(&self, at: Address, into: &mut [u8]) -> Result<(), ReadError> {
-        let copied = at.offset_from(self.at).and_then(|skip| {
-            let skip = usize::try_from(skip).ok()?;
-            self.bytes.get(skip..skip.checked_add(into.len())?)
-        });
-        match copied {
+        let within = |(start, bytes): &(Address, &'a [u8])| {
+            let skip = usize::try_from(at.offset_from(*start)?).ok()?;
+            bytes.get(skip..skip.checked_add(into.len())?)
+        };
+        match self.ranges.iter().find_map(within) {
             Some(bytes) => {
                 into.copy_from_slice(bytes);
                 Ok(())

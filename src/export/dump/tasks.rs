@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::text::{header, write_run};
 use crate::export::words::escape::escaped;
 use crate::export::words::number::grouped;
-use crate::profile::dump::{Dump, TaskDump, TaskState, WaitsFor};
+use crate::profile::dump::{Dump, TaskDump, TaskState, WaitsFor, is_made_up};
 
 const INDENT: &str = "    ";
 
@@ -169,12 +169,6 @@ impl Group<'_> {
             ),
         }
     }
-}
-
-/// Whether asyncio made a task's name up, as it does when the program gives none: `Task-7`.
-fn is_made_up(name: &str) -> bool {
-    let number = name.strip_prefix("Task-").unwrap_or_default();
-    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn state(state: TaskState) -> &'static str {
