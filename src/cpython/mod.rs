@@ -41,6 +41,8 @@ mod outside;
 
 mod pace;
 
+pub mod activations;
+
 pub mod code;
 
 pub mod line_table;
@@ -52,6 +54,8 @@ pub mod objects;
 pub mod thread_names;
 
 pub mod tasks;
+
+pub mod linecache;
 
 pub mod gil;
 
