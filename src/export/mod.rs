@@ -3,6 +3,7 @@
 //! | format | ending | opened by |
 //! |---|---|---|
 //! | [`flamegraph`] | `.svg` | any browser |
+//! | [`html`] | `.html`, `.htm` | any browser |
 //! | [`pstats`] | `.pstats` | `python -m pstats`, gprof2dot, snakeviz, tuna |
 //! | [`folded`] | `.folded` | flamegraph.pl, inferno, speedscope |
 //! | [`text`] | `.txt` | the eye |
@@ -48,6 +49,8 @@ mod drawing;
 mod summary_options;
 
 mod flamegraph;
+
+mod html;
 
 mod pstats;
 

@@ -125,7 +125,7 @@ impl WaitsFor {
     }
 }
 
-/// All Python threads of a process at one moment.
+/// All Python threads of a process at one moment, and the others where native frames were asked for.
 #[derive(Debug, Clone)]
 pub struct Dump {
     /// The process.
@@ -134,6 +134,9 @@ pub struct Dump {
     pub python: String,
     /// The command line, word by word.
     pub command: Vec<String>,
+    /// The program or library that the interpreter is in, as the process has it mapped; `None` where native frames were
+    /// not asked for, or it was not met.
+    pub interpreter_module: Option<String>,
     /// The threads, the main thread first.
     pub threads: Vec<ThreadDump>,
     /// The asyncio tasks that are not done, by name; `None` where they were not asked for.

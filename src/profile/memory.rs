@@ -214,7 +214,7 @@ fn runs(profile: &Profile, process: ProcessId) -> Vec<Sample> {
     let threads = (0..).map(ThreadId).zip(profile.threads());
     let own = threads.filter(|(_, thread)| thread.process == process);
     let runs = own.flat_map(|(id, _)| timeline.runs(id));
-    let mut runs: Vec<Sample> = runs.copied().collect();
+    let mut runs: Vec<Sample> = runs.collect();
     runs.sort_by_key(|run| run.at);
     runs
 }

@@ -1,14 +1,17 @@
 //! Turns samples into the runs of each thread in the order of time, in as much memory as was given.
 //!
 //! A [`Profile`](super::Profile) forgets when a stack was seen. One made by [`Profile::with_timeline`](super::Profile::with_timeline) keeps this as
-//! well, for the formats that have a time axis. It keeps each run as it was until there are [`MAX_BYTES`] of them. From
+//! well, for the formats that have a time axis. It keeps each run as it was, packed, until they take [`MAX_BYTES`]. From
 //! then on its time axis has steps: of a thread there is one run of each stack and state in a step. When that is too much
 //! again, a step becomes twice as long. Sums stay exact, whatever the step.
 
-use super::event::{Loss, Nanos, Sample, ThreadId};
-use super::track::Track;
+use std::{option, slice};
 
-/// The most that all runs take, in bytes: those of ten minutes of one thread that does something else every millisecond.
+use super::event::{Loss, Nanos, Sample, ThreadId};
+use super::packed::{PackedIter, PackedRuns};
+use super::track::{self, Track};
+
+/// The most that all runs take, in bytes: those of an hour of one thread that does something else every millisecond.
 /// With [`MAX_LOSSES`] this is less than 64 MB.
 pub const MAX_BYTES: usize = 60_000_000;
 
@@ -28,20 +31,91 @@ const FIRST_LOSS_STEP: Nanos = Nanos(200_000_000);
 /// The runs of all threads and what was lost between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeline {
-    tracks: Vec<Track>,
+    threads: Vec<OfThread>,
     step: Option<Nanos>,
     max_bytes: usize,
-    /// What the tracks take.
+    /// What the threads take.
     bytes: usize,
     losses: Vec<Loss>,
     loss_step: Nanos,
+}
+
+/// The runs of a thread.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct OfThread {
+    packed: PackedRuns,
+    /// The next one to be packed: a wait that goes on may become part of it.
+    last: Option<Sample>,
+    /// Those of the last step, where there are steps.
+    open: Track,
+}
+
+impl OfThread {
+    /// How many bytes the next run takes room for.
+    fn growth(&self, step: Option<Nanos>) -> usize {
+        let open = step.map_or(0, |_| self.open.growth() * size_of::<Sample>());
+        self.packed.growth() + open
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<OfThread>() + self.packed.bytes() + self.open.bytes()
+    }
+
+    fn push(&mut self, run: Sample, step: Option<Nanos>) {
+        let OfThread { packed, last, open } = self;
+        let Some(step) = step else {
+            packed.push(&run);
+            return;
+        };
+        open.grow(open.growth());
+        open.push(run, Some(step));
+        for run in open.take_closed() {
+            match last {
+                Some(last) if track::goes_on(last, &run) => last.add(&run),
+                _ => last.replace(run).iter().for_each(|run| packed.push(run)),
+            }
+        }
+    }
+
+    /// The same in steps of this length.
+    fn in_steps(&self, thread: ThreadId, step: Nanos) -> OfThread {
+        let mut merged = OfThread::default();
+        self.runs(thread)
+            .for_each(|run| merged.push(run, Some(step)));
+        merged
+    }
+
+    fn runs(&self, thread: ThreadId) -> Runs<'_> {
+        Runs {
+            packed: Some(self.packed.iter(thread)),
+            last: self.last.iter(),
+            open: self.open.runs().iter(),
+        }
+    }
+}
+
+/// The runs of a thread, one after another.
+#[derive(Debug, Clone, Default)]
+pub struct Runs<'t> {
+    packed: Option<PackedIter<'t>>,
+    last: option::Iter<'t, Sample>,
+    open: slice::Iter<'t, Sample>,
+}
+
+impl Iterator for Runs<'_> {
+    type Item = Sample;
+
+    fn next(&mut self) -> Option<Sample> {
+        let packed = self.packed.as_mut().and_then(Iterator::next);
+        packed.or_else(|| self.last.next().or_else(|| self.open.next()).copied())
+    }
 }
 
 impl Timeline {
     /// One that takes so many bytes at the most.
     pub(super) fn with_max_bytes(max_bytes: usize) -> Timeline {
         Timeline {
-            tracks: Vec::new(),
+            threads: Vec::new(),
             step: None,
             max_bytes,
             bytes: 0,
@@ -52,9 +126,9 @@ impl Timeline {
 
     /// The runs of a thread, in the order of their ends.
     #[must_use]
-    pub fn runs(&self, thread: ThreadId) -> &[Sample] {
-        let track = self.tracks.get(thread.0 as usize);
-        track.map_or(&[], Track::runs)
+    pub fn runs(&self, thread: ThreadId) -> Runs<'_> {
+        let of_thread = self.threads.get(thread.0 as usize);
+        of_thread.map_or_else(Runs::default, |runs| runs.runs(thread))
     }
 
     /// How exactly the runs tell when a stack was seen: within a step of this length. `None`: to the nanosecond.
@@ -69,6 +143,18 @@ impl Timeline {
         &self.losses
     }
 
+    /// The same in no more bytes than these, in steps as long as that takes; `None`: it takes no more.
+    #[must_use]
+    pub fn within(&self, max_bytes: usize) -> Option<Timeline> {
+        if self.bytes <= max_bytes {
+            return None;
+        }
+        let mut shorter = self.clone();
+        shorter.max_bytes = max_bytes;
+        shorter.lengthen_steps();
+        Some(shorter)
+    }
+
     /// How much memory it takes, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -79,23 +165,21 @@ impl Timeline {
     /// and stacks, whatever the step.
     pub(super) fn push(&mut self, run: Sample) -> bool {
         let thread = run.thread.0 as usize;
-        while self.tracks.len() <= thread {
-            self.tracks.push(Track::default());
-            self.bytes += size_of::<Track>();
+        if self.threads.len() <= thread {
+            let new = thread + 1 - self.threads.len();
+            self.threads.resize_with(thread + 1, OfThread::default);
+            self.bytes += new * size_of::<OfThread>();
         }
-        let bytes = self.tracks[thread].growth() * size_of::<Sample>();
-        let is_full = bytes > 0 && self.bytes + bytes > self.max_bytes;
+        let growth = self.threads[thread].growth(self.step);
+        let is_full = growth > 0 && self.bytes.saturating_add(growth) > self.max_bytes;
         if is_full && !self.lengthen_steps() {
             return false;
         }
-        let track = &mut self.tracks[thread];
-        let growth = track.growth();
-        if growth > 0 {
-            let before = track.bytes();
-            track.grow(growth);
-            self.bytes += track.bytes() - before;
-        }
-        track.push(run, self.step);
+        let of_thread = &mut self.threads[thread];
+        let before = of_thread.bytes();
+        of_thread.push(run, self.step);
+        self.bytes += of_thread.bytes();
+        self.bytes -= before;
         true
     }
 
@@ -104,9 +188,10 @@ impl Timeline {
     fn lengthen_steps(&mut self) -> bool {
         let mut step = self.step.unwrap_or(FIRST_STEP);
         loop {
-            self.tracks.iter_mut().for_each(|track| track.merge(step));
-            let runs: usize = self.tracks.iter().map(Track::bytes).sum();
-            self.bytes = runs + self.tracks.len() * size_of::<Track>();
+            for (id, of_thread) in (0..).map(ThreadId).zip(&mut self.threads) {
+                *of_thread = of_thread.in_steps(id, step);
+            }
+            self.bytes = self.threads.iter().map(OfThread::bytes).sum();
             self.step = Some(step);
             let has_room = self.bytes <= self.max_bytes / 4 * 3;
             if has_room || step >= LAST_STEP {

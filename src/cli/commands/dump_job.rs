@@ -1,7 +1,6 @@
 //! Turns a running job into the stacks of all its ranks on standard output, equal ones as one.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 
 use anyhow::{Context, Result};
 
@@ -9,6 +8,7 @@ use crate::cli::commands;
 use crate::cli::request::{self, DumpForm, Dumped};
 use crate::cli::terminal::streams;
 use crate::export::dump::json;
+use crate::export::dump::native::keep;
 use crate::export::dump::ranks::{self, OfJob, Origin};
 use crate::run::job;
 use crate::sampler::StopRequest;
@@ -19,11 +19,9 @@ use crate::sampler::StopRequest;
 /// When the job cannot be reached, runs no Python, or standard output cannot be written.
 pub fn run(request: &request::DumpJob) -> Result<u8> {
     let mut texts: BTreeMap<Origin, Vec<u8>> = BTreeMap::new();
-    let words: &[&str] = match request.what {
-        Dumped::Threads => &["dump"],
-        Dumped::Tasks => &["dump", "--tasks"],
-    };
-    let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+    let mut words = vec!["dump".into()];
+    words.extend(request.native.map(|_| request::NATIVE.into()));
+    words.extend((request.what == Dumped::Tasks).then(|| request::TASKS.into()));
     let gathered = job::gather(
         &request.job,
         &words,
@@ -50,7 +48,11 @@ pub fn run(request: &request::DumpJob) -> Result<u8> {
         processes: Vec::new(),
     };
     for (origin, text) in texts {
-        let dump = json::read(&text).with_context(|| format!("read what {origin} sent"))?;
+        let dump = json::read(&text);
+        let mut dump = dump.with_context(|| format!("read what {origin} sent"))?;
+        if let Some(which) = request.native {
+            keep(&mut dump, which);
+        }
         of_job.processes.push((origin, dump));
     }
     let text = match (request.form, request.what) {

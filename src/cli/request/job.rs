@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 
-use super::dump::{DumpForm, Dumped, form, what};
+use super::dump::{DumpForm, Dumped, form, native, what};
 use super::error::RequestError;
 use super::outputs::outputs;
 use super::sampling::{bounds, extras, sampling};
 use crate::cli::args::{AttachArgs, DumpArgs, OnNodeArgs};
+use crate::export::dump::native::NativeFrames;
 use crate::launch::JobName;
 use crate::run::request::AttachJob;
 use crate::sampler::Children;
@@ -20,6 +21,8 @@ pub struct DumpJob {
     pub what: Dumped,
     /// What to print.
     pub form: DumpForm,
+    /// Which native frames to show; `None`: none are read.
+    pub native: Option<NativeFrames>,
 }
 
 /// `rsamp on-node`, ready to be carried out.
@@ -34,11 +37,21 @@ pub struct OnNode {
 /// What to do with the processes of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OnNodeWork {
-    /// Read their stacks, or their tasks too, once.
-    Dump(Dumped),
+    /// Read their stacks once.
+    Dump,
+    /// The same, with native frames.
+    DumpNative,
+    /// The same, with asyncio tasks.
+    DumpTasks,
     /// Attach to each with these options.
     Attach(Vec<OsString>),
 }
+
+/// The option of `dump` that a node is told.
+pub const NATIVE: &str = "--native";
+
+/// The option of `dump` for asyncio tasks, as one rsamp tells it to another.
+pub const TASKS: &str = "--tasks";
 
 /// Builds what `rsamp attach --job` asks for; `None` without `--job`.
 ///
@@ -67,6 +80,7 @@ pub fn dump_job(args: &DumpArgs) -> Option<DumpJob> {
         job: job.clone(),
         what: what(args),
         form: form(args),
+        native: native(args),
     })
 }
 
@@ -76,10 +90,9 @@ pub fn dump_job(args: &DumpArgs) -> Option<DumpJob> {
 /// When no rsamp would ask that.
 pub fn on_node(args: &OnNodeArgs) -> Result<OnNode, RequestError> {
     let work = match args.words.split_first() {
-        Some((word, [])) if word == "dump" => OnNodeWork::Dump(Dumped::Threads),
-        Some((word, [option])) if word == "dump" && option == "--tasks" => {
-            OnNodeWork::Dump(Dumped::Tasks)
-        }
+        Some((word, [])) if word == "dump" => OnNodeWork::Dump,
+        Some((word, [option])) if word == "dump" && option == NATIVE => OnNodeWork::DumpNative,
+        Some((word, [option])) if word == "dump" && option == TASKS => OnNodeWork::DumpTasks,
         Some((word, options)) if word == "attach" => OnNodeWork::Attach(options.to_vec()),
         _ => return Err(RequestError::OnNode),
     };

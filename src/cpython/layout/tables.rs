@@ -94,6 +94,8 @@ pub(super) const V3_6: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
     tasks: None,
 };
@@ -184,6 +186,8 @@ pub(super) const V3_7: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
     tasks: None,
 };
@@ -274,6 +278,8 @@ pub(super) const V3_8: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
     tasks: Some(TaskLayout {
         state: 72,
@@ -385,6 +391,8 @@ pub(super) const V3_9: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
     tasks: Some(TaskLayout {
         state: 80,
@@ -496,6 +504,8 @@ pub(super) const V3_10: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
     tasks: Some(TaskLayout {
         state: 88,
@@ -613,6 +623,8 @@ pub(super) const V3_11: Layout = Layout {
             dict_before: 24,
         },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
     tasks: Some(TaskLayout {
         state: 88,
@@ -740,6 +752,8 @@ pub(super) const V3_12: Layout = Layout {
         type_cached_keys: Some(880),
         managed_dict: ManagedDict::Tagged { before: 24 },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
     tasks: Some(TaskLayout {
         state: 88,
@@ -867,6 +881,8 @@ pub(super) const V3_13: Layout = Layout {
         type_cached_keys: Some(880),
         managed_dict: ManagedDict::Inline { dict_before: 24 },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
     tasks: Some(TaskLayout {
         state: 96,
@@ -988,6 +1004,8 @@ pub(super) const V3_13T: Layout = Layout {
         type_cached_keys: Some(896),
         managed_dict: ManagedDict::Inline { dict_before: 8 },
         module_dict: 32,
+        list_items: 40,
+        tuple_items: 40,
     },
     tasks: None,
 };
@@ -1142,6 +1160,8 @@ pub(super) const V3_14: Layout = Layout {
         type_cached_keys: Some(880),
         managed_dict: ManagedDict::Inline { dict_before: 24 },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 32,
     },
     tasks: Some(TaskLayout {
         state: 104,
@@ -1269,6 +1289,8 @@ pub(super) const V3_14T: Layout = Layout {
         type_cached_keys: Some(896),
         managed_dict: ManagedDict::Inline { dict_before: 8 },
         module_dict: 32,
+        list_items: 40,
+        tuple_items: 48,
     },
     tasks: None,
 };
@@ -1426,6 +1448,8 @@ pub(super) const V3_15: Layout = Layout {
         type_cached_keys: Some(888),
         managed_dict: ManagedDict::Inline { dict_before: 24 },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 32,
     },
     tasks: Some(TaskLayout {
         state: 104,
@@ -1553,6 +1577,8 @@ pub(super) const V3_15T: Layout = Layout {
         type_cached_keys: Some(904),
         managed_dict: ManagedDict::Inline { dict_before: 8 },
         module_dict: 32,
+        list_items: 40,
+        tuple_items: 48,
     },
     tasks: None,
 };

@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::profile::dump::{Activity, Dump, TaskDump, TaskState, ThreadDump, WaitsFor};
-use crate::profile::event::Frame;
-use crate::profile::event::FrameKind;
+use crate::profile::event::{Frame, FrameKind, NativeCode};
 
 /// The number of the schema; a removed, renamed or reinterpreted field needs a new one.
 pub const SCHEMA: u32 = 1;
@@ -20,6 +19,8 @@ struct JsonDump<'a> {
     pid: i32,
     python: Cow<'a, str>,
     command: Cow<'a, [String]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    interpreter_module: Option<Cow<'a, str>>,
     threads: Vec<JsonThread<'a>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     tasks: Option<Vec<JsonTask<'a>>>,
@@ -54,6 +55,15 @@ struct JsonFrame<'a> {
     file: Option<Cow<'a, str>>,
     first_line: Option<u32>,
     line: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    native: Option<JsonNative<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct JsonNative<'a> {
+    module: Cow<'a, str>,
+    offset: Option<u64>,
+    is_inlined: bool,
 }
 
 /// The dump as indented JSON with a line feed at its end.
@@ -66,6 +76,7 @@ pub fn json(dump: &Dump) -> Result<String, serde_json::Error> {
         pid: dump.pid,
         python: (&dump.python).into(),
         command: Cow::Borrowed(&dump.command),
+        interpreter_module: dump.interpreter_module.as_deref().map(Cow::from),
         threads: dump.threads.iter().map(json_thread).collect(),
         tasks: dump
             .tasks
@@ -135,6 +146,14 @@ fn json_frame(frame: &Frame) -> JsonFrame<'_> {
         file: frame.file.as_deref().map(Cow::from),
         first_line: frame.first_line,
         line: frame.line,
+        native: match &frame.kind {
+            FrameKind::Native(code) => Some(JsonNative {
+                module: (&code.module).into(),
+                offset: code.offset,
+                is_inlined: code.is_inlined,
+            }),
+            FrameKind::Python | FrameKind::Mark => None,
+        },
     }
 }
 
@@ -148,6 +167,7 @@ pub fn read(json: &[u8]) -> Result<Dump, serde_json::Error> {
         pid: document.pid,
         python: document.python.into_owned(),
         command: document.command.into_owned(),
+        interpreter_module: document.interpreter_module.map(Cow::into_owned),
         threads: document.threads.into_iter().map(thread).collect(),
         tasks: document
             .tasks
@@ -192,10 +212,15 @@ fn task(task: JsonTask<'_>) -> TaskDump {
 
 fn frame(frame: JsonFrame<'_>) -> Frame {
     Frame {
-        // Every function of Python has a file, and native code is not dumped.
-        kind: match frame.file {
-            Some(_) => FrameKind::Python,
-            None => FrameKind::Mark,
+        // Every function of Python has a file.
+        kind: match (frame.native, &frame.file) {
+            (Some(native), _) => FrameKind::Native(NativeCode {
+                module: native.module.into_owned(),
+                offset: native.offset,
+                is_inlined: native.is_inlined,
+            }),
+            (None, Some(_)) => FrameKind::Python,
+            (None, None) => FrameKind::Mark,
         },
         name: frame.name.into_owned(),
         file: frame.file.map(Cow::into_owned),
@@ -207,8 +232,7 @@ fn frame(frame: JsonFrame<'_>) -> Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::dump::text::tests::attack;
-    use crate::export::dump::text::tests::sample_dump;
+    use crate::export::dump::text::tests::{attack, native_dump, sample_dump};
 
     #[test]
     fn every_field_of_the_schema_is_there() {
@@ -342,7 +366,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_back() {
-        for dump in [sample_dump(), attack(), with_tasks()] {
+        for dump in [sample_dump(), attack(), native_dump(), with_tasks()] {
             let text = json(&dump).expect("JSON");
             let back = read(text.as_bytes()).expect("a dump");
             assert_eq!(json(&back).expect("JSON"), text);

@@ -321,6 +321,7 @@ mod tests {
             pid,
             python: "3.11.2".to_owned(),
             command: vec!["python".to_owned()],
+            interpreter_module: None,
             threads,
             tasks: None,
         };

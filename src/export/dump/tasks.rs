@@ -223,6 +223,7 @@ mod tests {
             pid: 4242,
             python: "3.12.1".to_owned(),
             command: vec!["python".to_owned(), "app.py".to_owned()],
+            interpreter_module: None,
             threads: Vec::new(),
             tasks: Some(tasks),
         }
