@@ -363,6 +363,10 @@ pub struct TableArgs {
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub memory: Option<Vec<String>>,
 
+    /// Print the time of each asyncio task: by its name, or by the function of its coroutine
+    #[arg(long)]
+    pub tasks: bool,
+
     /// How many functions --lines and --memory print when none is named [default: 5]
     #[arg(long, value_name = "N", value_parser = values::count, allow_hyphen_values = true)]
     pub top: Option<usize>,
@@ -472,6 +476,12 @@ pub struct FilterArgs {
     #[arg(long, value_name = "STEP", value_parser = values::step)]
     pub step: Vec<StepName>,
 
+    /// Only while this asyncio task ran; may be given several times
+    ///
+    /// By its name (* and ? as in a shell), or, where the program gave it none, by the function of its coroutine.
+    #[arg(long, value_name = "NAME", value_parser = values::name_pattern)]
+    pub task: Vec<Pattern>,
+
     /// Skip everything before this time since the start
     #[arg(long, value_name = "SECONDS", value_parser = values::moment, allow_hyphen_values = true)]
     pub from: Option<Nanos>,
@@ -556,6 +566,10 @@ pub struct DumpArgs {
     /// Print JSON, for programs
     #[arg(long)]
     pub json: bool,
+
+    /// Show the asyncio tasks and what each waits for, instead of the threads
+    #[arg(long, conflicts_with = "native")]
+    pub tasks: bool,
 
     /// Show native functions (C, C++, Fortran …) of the threads that wait, and threads that run no Python
     ///

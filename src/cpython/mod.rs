@@ -53,6 +53,10 @@ pub mod objects;
 
 pub mod thread_names;
 
+pub mod tasks;
+
+mod running_task;
+
 pub mod linecache;
 
 pub mod gil;

@@ -12,6 +12,8 @@
 
 pub mod attributes;
 
+pub mod tasks;
+
 pub mod event;
 
 pub mod limits;

@@ -8,6 +8,7 @@ use super::native_dump::{MergedStack, NativeReader, PythonStack, mappings, other
 use super::observation::{Observation, ThreadKey};
 use super::observe::{Identity, Observer, identify, observe};
 use super::target::{self, Source, Target};
+use super::tasks::task_dumps;
 use super::{SamplerError, StopPolicy};
 use crate::memory::{LiveMemory, Resident};
 use crate::native::IS_SUPPORTED;
@@ -32,6 +33,25 @@ pub fn dump(pid: Pid) -> Result<Dump, SamplerError> {
     look.observe()?;
     let identities = look.identify();
     Ok(look.finish(&identities, Merged::default()))
+}
+
+/// As [`dump`], and reads its asyncio tasks.
+///
+/// # Errors
+/// As [`dump`].
+pub fn dump_with_tasks(pid: Pid) -> Result<Dump, SamplerError> {
+    let mut look = Look::open(pid)?;
+    look.observe()?;
+    let identities = look.identify();
+    let tasks = match &mut look.target.source {
+        Source::Native(reader) => task_dumps(reader, &look.memory),
+        // Those versions have no tasks that rsamp knows.
+        Source::Legacy(_) => Vec::new(),
+    };
+    Ok(Dump {
+        tasks: Some(tasks),
+        ..look.finish(&identities, Merged::default())
+    })
 }
 
 /// As [`dump`], with the native frames of the threads that wait, and the threads that run no Python. No thread is
@@ -206,6 +226,7 @@ impl Look {
             python: self.target.python,
             interpreter_module: merged.interpreter_module,
             threads,
+            tasks: None,
         }
     }
 

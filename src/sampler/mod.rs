@@ -54,6 +54,8 @@ mod record;
 
 mod part;
 
+mod tasks;
+
 mod native_dump;
 
 mod dump;
@@ -69,7 +71,7 @@ use crate::process::permission::Denied;
 use crate::profile::event::Nanos;
 
 pub use crate::cpython::reader::StopPolicy;
-pub use dump::{dump, dump_native};
+pub use dump::{dump, dump_native, dump_with_tasks};
 pub use part::{Bounds, Part};
 pub use rate::{Budget, Rate};
 pub use record::sample;

@@ -1,21 +1,24 @@
 //! Turns one tick of any reader into observations of threads, whatever the interpreter's version.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::intern::{Interned, Interner, Recent};
 use super::observation::Observation;
 use super::target::Source;
+use super::tasks::task_label;
 use super::thread_states::{Runner, StateFields, ThreadStates, threads_of};
 use crate::cpython::layout::traits::StateOwner;
 use crate::cpython::legacy::LegacyThread;
 use crate::cpython::legacy_helper::LegacySource;
 use crate::cpython::native_ids::native_ids;
-use crate::cpython::reader::{KnownThread, Reader, Reading, Undetermined};
+use crate::cpython::reader::{KnownThread, Reader, Reading, RunningTask, Undetermined};
 use crate::cpython::thread_names::{self, thread_names};
 use crate::memory::LiveMemory;
 use crate::process::{Process, Tid};
+use crate::profile::attributes::{Attribute, Attributes, AttributesId};
 use crate::profile::event::FrameKind;
 use crate::profile::event::{Event, Frame, LostCause, StackId};
 
@@ -99,6 +102,8 @@ struct Remembered {
     last: Option<(u64, Interned)>,
     /// Whether the thread that it is for does not run yet.
     is_starting: bool,
+    /// The asyncio task that ran last, and the number of the set of attributes that says so.
+    task: Option<(Rc<RunningTask>, Option<AttributesId>)>,
 }
 
 impl Observer {
@@ -133,6 +138,7 @@ impl Observer {
                 recent: Recent::default(),
                 last: None,
                 is_starting: false,
+                task: None,
             });
             self.threads.push(Remembered {
                 is_starting: owner.is_none(),
@@ -207,6 +213,16 @@ impl Observer {
             }
         };
         remembered.last = Some((thread.stacks(), last));
+        let attributes = thread.task().and_then(|task| match &remembered.task {
+            Some((known, attributes)) if Rc::ptr_eq(known, task) => *attributes,
+            _ => {
+                let label = task_label(task, &thread.stack().frames, reader.codes());
+                let of_task = Attributes([(Attribute::Task, label)].into());
+                let attributes = self.interner.attributes(of_task, emit);
+                remembered.task = Some((Rc::clone(task), attributes));
+                attributes
+            }
+        });
         Some(Observation {
             key: remembered.key,
             was_read: reading != Reading::Same,
@@ -223,6 +239,7 @@ impl Observer {
             gil_locks: reader.gil_locks(thread),
             is_collecting: tick.collecting.contains(&thread.interpreter),
             interpreter: reader.interpreter_number(thread),
+            attributes,
         })
     }
 }
@@ -322,6 +339,7 @@ fn legacy_observation(
         gil_locks: None,
         is_collecting: false,
         interpreter: 0,
+        attributes: None,
     }
 }
 

@@ -31,6 +31,7 @@ mod resources;
 mod save_image;
 mod stacks;
 mod symbols;
+mod tasks;
 mod thread_names;
 mod top;
 mod torture;

@@ -313,6 +313,8 @@ Examples:
         lists the Python processes that you may read
   sudo rsamp dump --pid 1234
   sudo rsamp dump 1234 --json | jq -r '.threads[].frames[0].name'
+  sudo rsamp dump 1234 --tasks
+        the asyncio tasks: what each waits for, and which task waits for it
   sudo rsamp dump 1234 --native
         in which functions of libraries its threads wait, too
   rsamp dump --job 4242
@@ -337,6 +339,16 @@ JSON (schema 1; fields may be added, none is removed or renamed without a new nu
                   \"first_line\": 12, \"line\": 17}]}]}
 Frames go from the innermost to the outermost. `activity` is \"running\" or \"waiting\". What is not known is null. \
 `incomplete` says why a stack is not whole.
+
+With --tasks, \"tasks\" is there too, the asyncio tasks that are not done (CPython 3.8 on, not free-threaded):
+   \"tasks\": [
+     {\"id\": 0, \"name\": \"Task-1\", \"interpreter\": 0,
+      \"state\": \"waiting\", \"waits_for\": \"sleep\", \"parents\": [3],
+      \"frames\": [as above]}]
+The frames are those of its coroutine and of what that awaits. `state` is \"running\", \"ready\", \"created\" or \
+\"waiting\", and `waits_for` is \"sleep\", \"network\", \"lock\", \"queue\", \"thread\", \"process\", \"task\" or \"future\": a \
+future of which rsamp can't tell who sets it. `parents` are the ids of the tasks that wait for it (await, gather, wait, \
+TaskGroup). Tasks written in Python are not seen.
 
 With --native a frame of native code has {\"native\": {\"module\": \"/usr/lib/libc.so.6\", \"offset\": 849221, \
 \"is_inlined\": false}}: the file, and the address in it of a function without a name, which is null for one that has a name. \

@@ -256,6 +256,11 @@ pub fn step(text: &str) -> Result<StepName, Allowed> {
     StepName::new(text).map_err(not_a_pattern)
 }
 
+/// `--task`: a pattern of names.
+pub fn name_pattern(text: &str) -> Result<glob::Pattern, Allowed> {
+    glob::Pattern::new(text).map_err(not_a_pattern)
+}
+
 /// `--hide`: a pattern of paths.
 pub fn path_pattern(text: &str) -> Result<glob::Pattern, Allowed> {
     glob::Pattern::new(text).map_err(not_a_pattern)

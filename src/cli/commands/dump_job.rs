@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 
 use crate::cli::commands;
-use crate::cli::request::{self, DumpForm};
+use crate::cli::request::{self, DumpForm, Dumped};
 use crate::cli::terminal::streams;
 use crate::export::dump::json;
 use crate::export::dump::native::keep;
@@ -21,6 +21,7 @@ pub fn run(request: &request::DumpJob) -> Result<u8> {
     let mut texts: BTreeMap<Origin, Vec<u8>> = BTreeMap::new();
     let mut words = vec!["dump".into()];
     words.extend(request.native.map(|_| request::NATIVE.into()));
+    words.extend((request.what == Dumped::Tasks).then(|| request::TASKS.into()));
     let gathered = job::gather(
         &request.job,
         &words,
@@ -54,9 +55,10 @@ pub fn run(request: &request::DumpJob) -> Result<u8> {
         }
         of_job.processes.push((origin, dump));
     }
-    let text = match request.form {
-        DumpForm::Text => ranks::text(&of_job),
-        DumpForm::Json => ranks::json(&of_job).context("build the JSON")?,
+    let text = match (request.form, request.what) {
+        (DumpForm::Text, Dumped::Threads) => ranks::text(&of_job),
+        (DumpForm::Text, Dumped::Tasks) => ranks::tasks(&of_job),
+        (DumpForm::Json, _) => ranks::json(&of_job).context("build the JSON")?,
     };
     streams::print(&text).context("write to standard output")?;
     Ok(commands::say_job_errors(gathered.errors()))

@@ -40,6 +40,7 @@ pub fn run(request: &request::OnNode) -> Result<u8> {
     match &request.work {
         OnNodeWork::Dump => dump(&members, sampler::dump, &teller)?,
         OnNodeWork::DumpNative => dump(&members, sampler::dump_native, &teller)?,
+        OnNodeWork::DumpTasks => dump(&members, sampler::dump_with_tasks, &teller)?,
         OnNodeWork::Attach(options) => attach(members, options, &teller)?,
     }
     teller.tell(Payload::Done(teller.not_python.load(Ordering::Relaxed)))?;

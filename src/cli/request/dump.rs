@@ -11,10 +11,21 @@ use crate::process::Pid;
 pub struct Dump {
     /// The process.
     pub pid: Pid,
+    /// What to read.
+    pub what: Dumped,
     /// What to print.
     pub form: DumpForm,
     /// Which native frames to show; `None`: none are read.
     pub native: Option<NativeFrames>,
+}
+
+/// What a dump shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dumped {
+    /// The stacks of the threads.
+    Threads,
+    /// The asyncio tasks; in JSON, the stacks of the threads too.
+    Tasks,
 }
 
 /// The form of a dump.
@@ -33,9 +44,18 @@ pub enum DumpForm {
 pub fn dump(args: &DumpArgs) -> Result<Dump, RequestError> {
     Ok(Dump {
         pid: target("dump", args.target.pid, &args.target.words)?,
+        what: what(args),
         form: form(args),
         native: native(args),
     })
+}
+
+pub(super) fn what(args: &DumpArgs) -> Dumped {
+    if args.tasks {
+        Dumped::Tasks
+    } else {
+        Dumped::Threads
+    }
 }
 
 pub(super) fn form(args: &DumpArgs) -> DumpForm {

@@ -27,6 +27,7 @@ pub(super) fn selection(args: &FilterArgs) -> Result<Selection, RequestError> {
         states: states.collect(),
         ranks: args.rank.clone(),
         steps: args.step.clone(),
+        tasks: args.task.clone(),
         from: args.from,
         to: args.to,
         function: args.function.clone(),

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::dump::{DumpForm, form, native};
+use super::dump::{DumpForm, Dumped, form, native, what};
 use super::error::RequestError;
 use super::outputs::outputs;
 use super::sampling::{bounds, extras, sampling};
@@ -17,6 +17,8 @@ use crate::sampler::Children;
 pub struct DumpJob {
     /// The job.
     pub job: JobName,
+    /// What to read.
+    pub what: Dumped,
     /// What to print.
     pub form: DumpForm,
     /// Which native frames to show; `None`: none are read.
@@ -39,12 +41,17 @@ pub enum OnNodeWork {
     Dump,
     /// The same, with native frames.
     DumpNative,
+    /// The same, with asyncio tasks.
+    DumpTasks,
     /// Attach to each with these options.
     Attach(Vec<OsString>),
 }
 
 /// The option of `dump` that a node is told.
 pub const NATIVE: &str = "--native";
+
+/// The option of `dump` for asyncio tasks, as one rsamp tells it to another.
+pub const TASKS: &str = "--tasks";
 
 /// Builds what `rsamp attach --job` asks for; `None` without `--job`.
 ///
@@ -71,6 +78,7 @@ pub fn dump_job(args: &DumpArgs) -> Option<DumpJob> {
     let job = args.target.job.as_ref()?;
     Some(DumpJob {
         job: job.clone(),
+        what: what(args),
         form: form(args),
         native: native(args),
     })
@@ -84,6 +92,7 @@ pub fn on_node(args: &OnNodeArgs) -> Result<OnNode, RequestError> {
     let work = match args.words.split_first() {
         Some((word, [])) if word == "dump" => OnNodeWork::Dump,
         Some((word, [option])) if word == "dump" && option == NATIVE => OnNodeWork::DumpNative,
+        Some((word, [option])) if word == "dump" && option == TASKS => OnNodeWork::DumpTasks,
         Some((word, options)) if word == "attach" => OnNodeWork::Attach(options.to_vec()),
         _ => return Err(RequestError::OnNode),
     };

@@ -251,11 +251,17 @@ fn a_process_is_named_by_an_option_or_a_word() {
     }
     let dump = |form| Dump {
         pid: Pid(42),
+        what: Dumped::Threads,
         form,
         native: None,
     };
     assert_eq!(dumped("rsamp dump --json 42"), dump(DumpForm::Json));
     assert_eq!(dumped("rsamp dump --pid=42"), dump(DumpForm::Text));
+    let tasks = Dump {
+        what: Dumped::Tasks,
+        ..dump(DumpForm::Text)
+    };
+    assert_eq!(dumped("rsamp dump --tasks 42"), tasks);
     let native = |native| Dump {
         native: Some(native),
         ..dump(DumpForm::Text)
@@ -378,5 +384,7 @@ fn a_node_is_told_whether_native_frames_are_wanted() {
     assert_eq!(told("rsamp on-node dump"), Some(OnNodeWork::Dump));
     let native = format!("rsamp on-node --step=3 dump {NATIVE}");
     assert_eq!(told(&native), Some(OnNodeWork::DumpNative));
+    let tasks = format!("rsamp on-node dump {TASKS}");
+    assert_eq!(told(&tasks), Some(OnNodeWork::DumpTasks));
     assert_eq!(told("rsamp on-node dump --natives"), None);
 }

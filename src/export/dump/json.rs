@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::profile::dump::{Activity, Dump, ThreadDump};
+use crate::profile::dump::{Activity, Dump, TaskDump, TaskState, ThreadDump, WaitsFor};
 use crate::profile::event::{Frame, FrameKind, NativeCode};
 
 /// The number of the schema; a removed, renamed or reinterpreted field needs a new one.
@@ -22,6 +22,19 @@ struct JsonDump<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     interpreter_module: Option<Cow<'a, str>>,
     threads: Vec<JsonThread<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    tasks: Option<Vec<JsonTask<'a>>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct JsonTask<'a> {
+    id: u32,
+    name: Option<Cow<'a, str>>,
+    interpreter: i64,
+    state: Cow<'a, str>,
+    waits_for: Option<Cow<'a, str>>,
+    parents: Cow<'a, [u32]>,
+    frames: Vec<JsonFrame<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,6 +78,10 @@ pub fn json(dump: &Dump) -> Result<String, serde_json::Error> {
         command: Cow::Borrowed(&dump.command),
         interpreter_module: dump.interpreter_module.as_deref().map(Cow::from),
         threads: dump.threads.iter().map(json_thread).collect(),
+        tasks: dump
+            .tasks
+            .as_ref()
+            .map(|tasks| tasks.iter().map(json_task).collect()),
     };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
@@ -82,6 +99,44 @@ fn json_thread(thread: &ThreadDump) -> JsonThread<'_> {
         interpreter: thread.interpreter,
         incomplete: thread.incomplete.as_deref().map(Cow::from),
         frames: thread.frames.iter().map(json_frame).collect(),
+    }
+}
+
+fn json_task(task: &TaskDump) -> JsonTask<'_> {
+    let waits_for = match task.state {
+        TaskState::Waiting(waits_for) => Some(waits_for_word(waits_for).into()),
+        TaskState::Running | TaskState::Ready | TaskState::NotBegun => None,
+    };
+    JsonTask {
+        id: task.id,
+        name: task.name.as_deref().map(Cow::from),
+        interpreter: task.interpreter,
+        state: state_word(task.state).into(),
+        waits_for,
+        parents: Cow::Borrowed(&task.parents),
+        frames: task.frames.iter().map(json_frame).collect(),
+    }
+}
+
+fn state_word(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Running => RUNNING,
+        TaskState::Ready => "ready",
+        TaskState::NotBegun => "created",
+        TaskState::Waiting(_) => WAITING,
+    }
+}
+
+fn waits_for_word(waits_for: WaitsFor) -> &'static str {
+    match waits_for {
+        WaitsFor::Sleep => "sleep",
+        WaitsFor::Network => "network",
+        WaitsFor::Lock => "lock",
+        WaitsFor::Queue => "queue",
+        WaitsFor::Thread => "thread",
+        WaitsFor::Process => "process",
+        WaitsFor::Task => "task",
+        WaitsFor::Future => "future",
     }
 }
 
@@ -114,6 +169,9 @@ pub fn read(json: &[u8]) -> Result<Dump, serde_json::Error> {
         command: document.command.into_owned(),
         interpreter_module: document.interpreter_module.map(Cow::into_owned),
         threads: document.threads.into_iter().map(thread).collect(),
+        tasks: document
+            .tasks
+            .map(|tasks| tasks.into_iter().map(task).collect()),
     })
 }
 
@@ -131,6 +189,24 @@ fn thread(thread: JsonThread<'_>) -> ThreadDump {
         interpreter: thread.interpreter,
         frames: thread.frames.into_iter().map(frame).collect(),
         incomplete: thread.incomplete.map(Cow::into_owned),
+    }
+}
+
+fn task(task: JsonTask<'_>) -> TaskDump {
+    let waits_for = task.waits_for.as_deref();
+    let waits_for = WaitsFor::ALL
+        .into_iter()
+        .find(|some| Some(waits_for_word(*some)) == waits_for);
+    let waiting = TaskState::Waiting(waits_for.unwrap_or(WaitsFor::Future));
+    let mut states = [TaskState::Running, TaskState::NotBegun, waiting].into_iter();
+    let state = states.find(|state| state_word(*state) == task.state);
+    TaskDump {
+        id: task.id,
+        name: task.name.map(Cow::into_owned),
+        interpreter: task.interpreter,
+        state: state.unwrap_or(TaskState::Ready),
+        parents: task.parents.into_owned(),
+        frames: task.frames.into_iter().map(frame).collect(),
     }
 }
 
@@ -256,9 +332,41 @@ mod tests {
         );
     }
 
+    /// A task in each state.
+    fn with_tasks() -> Dump {
+        let waits = WaitsFor::ALL.map(TaskState::Waiting);
+        let states = [TaskState::Running, TaskState::Ready, TaskState::NotBegun].into_iter();
+        let tasks = states.chain(waits).zip(0..).map(|(state, id)| TaskDump {
+            id,
+            name: (id > 0).then(|| format!("Task-{id}")),
+            interpreter: 0,
+            state,
+            parents: Vec::from_iter(0..id.min(2)),
+            frames: sample_dump().threads[0].frames.clone(),
+        });
+        Dump {
+            tasks: Some(tasks.collect()),
+            ..sample_dump()
+        }
+    }
+
+    #[test]
+    fn tasks_have_what_they_wait_for_and_what_waits_for_them() {
+        let text = json(&with_tasks()).expect("JSON");
+        let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let task = &read["tasks"][5];
+        assert_eq!(task["state"], "waiting");
+        assert_eq!(task["waits_for"], "lock");
+        assert_eq!(task["parents"], serde_json::json!([0, 1]));
+        assert_eq!(read["tasks"][2]["state"], "created");
+        let without: serde_json::Value =
+            serde_json::from_str(&json(&sample_dump()).expect("JSON")).expect("JSON");
+        assert_eq!(without.get("tasks"), None);
+    }
+
     #[test]
     fn what_was_written_is_read_back() {
-        for dump in [sample_dump(), attack(), native_dump()] {
+        for dump in [sample_dump(), attack(), native_dump(), with_tasks()] {
             let text = json(&dump).expect("JSON");
             let back = read(text.as_bytes()).expect("a dump");
             assert_eq!(json(&back).expect("JSON"), text);

@@ -3,4 +3,5 @@
 pub mod json;
 pub mod native;
 pub mod ranks;
+pub mod tasks;
 pub mod text;

@@ -18,6 +18,18 @@ const INDENT: &str = "    ";
 /// Every name and path is escaped: none can steer the terminal.
 #[must_use]
 pub fn text(dump: &Dump) -> String {
+    let mut out = header(dump);
+    if dump.threads.is_empty() {
+        out.push_str("\nNo Python thread\n");
+    }
+    for thread in &dump.threads {
+        write_thread(&mut out, thread);
+    }
+    out
+}
+
+/// The process, its version and its command line.
+pub(super) fn header(dump: &Dump) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
@@ -27,12 +39,6 @@ pub fn text(dump: &Dump) -> String {
     );
     let command: Vec<String> = dump.command.iter().map(|word| quoted(word)).collect();
     let _ = writeln!(out, "Command: {}", command.join(" "));
-    if dump.threads.is_empty() {
-        out.push_str("\nNo Python thread\n");
-    }
-    for thread in &dump.threads {
-        write_thread(&mut out, thread);
-    }
     out
 }
 
@@ -180,6 +186,7 @@ pub(crate) mod tests {
                 .to_vec(),
             interpreter_module: None,
             threads: vec![main, unknown, sub],
+            tasks: None,
         }
     }
 
@@ -195,6 +202,7 @@ pub(crate) mod tests {
             command: vec!["python".to_owned(), evil.to_owned()],
             interpreter_module: None,
             threads: vec![thread],
+            tasks: None,
         }
     }
 
