@@ -7,4 +7,6 @@ pub mod names;
 pub mod classes;
 
 pub use names::readable_name;
-pub use symbols::{DebugFiles, NameSource, NamedFrame, TargetFiles, look_up, look_up_mapped};
+pub use symbols::{
+    DebugFiles, Detail, NameSource, NamedFrame, SymbolReader, TargetFiles, look_up, look_up_mapped,
+};
