@@ -82,6 +82,9 @@ pub enum Command {
     /// What looks into mapped files for rsamp that are on file systems that may stall.
     #[command(hide = true)]
     ReadImages,
+    /// What looks into the symbols of mapped files for rsamp.
+    #[command(hide = true)]
+    ReadSymbols,
     /// What reads the interpreters before 3.6 for rsamp.
     #[command(hide = true)]
     ReadLegacy {

@@ -18,6 +18,7 @@ mod errors;
 mod terminal;
 
 use crate::cpython::{image_reader, legacy_helper, read_images};
+use crate::native::symbols;
 use crate::export::words::escape::escaped;
 use crate::launch::shims;
 use crate::process::outlive_file_size_limit;
@@ -125,6 +126,9 @@ fn run(command: &Command) -> Result<Ending, (anyhow::Error, Action)> {
         Command::ReadImages => read_images::serve()
             .map(|()| exit_code::OK)
             .map_err(|error| (error.into(), Action::Reading(image_reader::READ_IMAGES))),
+        Command::ReadSymbols => symbols::reader::serve()
+            .map(|()| exit_code::OK)
+            .map_err(|error| (error.into(), Action::Reading(symbols::reader::READ_SYMBOLS))),
         Command::ReadLegacy { pid } => legacy_helper::serve(*pid)
             .map(|()| exit_code::OK)
             .map_err(|error| (error.into(), Action::Reading(legacy_helper::READ_LEGACY))),
