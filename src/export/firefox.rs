@@ -23,7 +23,7 @@ use crate::export::ReportInput;
 use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::labels;
-use crate::profile::event::{Loss, Nanos, Sample, StackId, Thread, ThreadId};
+use crate::profile::event::{Loss, Nanos, StackId, Thread, ThreadId};
 use crate::profile::timeline::Runs;
 use crate::profile::{Mode, Profile, Totals};
 

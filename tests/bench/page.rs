@@ -50,17 +50,30 @@ fn report(name: &str, profile: &Profile, folder: &Path) {
     let path = folder.join(format!("{name}.html"));
     let began = Instant::now();
     let mut out = BufWriter::new(File::create(&path).expect("a file"));
-    write(Format::Html, &ReportInput::new(profile, &Meta::default()), &mut out).expect("written");
+    write(
+        Format::Html,
+        &ReportInput::new(profile, &Meta::default()),
+        &mut out,
+    )
+    .expect("written");
     let seconds = began.elapsed().as_secs_f64();
     let megabytes = path.metadata().expect("written").len() as f64 / 1e6;
     let samples = profile.totals().samples;
     let memory = profile.timeline().map_or(0, |kept| kept.bytes()) as f64 / 1e6;
     let step = profile.timeline().and_then(|kept| kept.step());
-    println!("{name}: {samples} samples, {megabytes:.1} MB in {seconds:.2} s; runs {memory:.1} MB, steps {step:?}");
+    println!(
+        "{name}: {samples} samples, {megabytes:.1} MB in {seconds:.2} s; runs {memory:.1} MB, steps {step:?}"
+    );
 }
 
 /// Defines processes of so many threads each, and a tree of stacks.
-fn define(processes: u32, threads: u32, functions: u32, stacks: u32, random: &mut Random) -> Profile {
+fn define(
+    processes: u32,
+    threads: u32,
+    functions: u32,
+    stacks: u32,
+    random: &mut Random,
+) -> Profile {
     let mut profile = Profile::with_timeline();
     for id in 0..processes {
         let process = Process {
@@ -95,7 +108,11 @@ fn define(processes: u32, threads: u32, functions: u32, stacks: u32, random: &mu
         // Most often called by one of the latest: paths are some dozen frames long.
         let parent = id.checked_sub(1 + random.below(u64::from(id / 40 + 1)) as u32);
         let frame = FrameId(random.below(u64::from(functions) * 4) as u32);
-        profile.apply(Event::Stack { id: StackId(id), parent: parent.map(StackId), frame });
+        profile.apply(Event::Stack {
+            id: StackId(id),
+            parent: parent.map(StackId),
+            frame,
+        });
     }
     profile
 }
@@ -106,7 +123,9 @@ fn many() -> Profile {
     let mut random = Random(88_172_645_463_325_252);
     let mut profile = define(1, THREADS, 1500, STACKS as u32, &mut random);
     let hot: Vec<u32> = (0..8000).map(|_| random.below(STACKS) as u32).collect();
-    let mut open: Vec<Sample> = (0..THREADS).map(|thread| begun(thread, &hot, &mut random)).collect();
+    let mut open: Vec<Sample> = (0..THREADS)
+        .map(|thread| begun(thread, &hot, &mut random))
+        .collect();
     let mut now = 0;
     for _ in 0..5_000_000 / THREADS {
         let next = now / TICK_NS * TICK_NS + TICK_NS + random.below(LATE_NS);
@@ -119,14 +138,17 @@ fn many() -> Profile {
         }
         now = next;
     }
-    open.iter().for_each(|run| profile.apply(Event::Sample(*run)));
+    open.iter()
+        .for_each(|run| profile.apply(Event::Sample(*run)));
     profile.apply(Event::End(Nanos(now)));
     profile
 }
 
 /// A run without a tick yet. Half of them are on a CPU.
 fn begun(thread: u32, hot: &[u32], random: &mut Random) -> Sample {
-    let at = random.below(hot.len() as u64).min(random.below(hot.len() as u64)) as usize;
+    let at = random
+        .below(hot.len() as u64)
+        .min(random.below(hot.len() as u64)) as usize;
     Sample {
         thread: ThreadId(thread),
         stack: Some(StackId(hot[at])),
