@@ -53,12 +53,6 @@ struct OfThread {
 }
 
 impl OfThread {
-    /// How many bytes the next run takes room for.
-    fn growth(&self, step: Option<Nanos>) -> usize {
-        let open = step.map_or(0, |_| self.open.growth() * size_of::<Sample>());
-        self.packed.growth() + open
-    }
-
     fn bytes(&self) -> usize {
         size_of::<OfThread>() + self.packed.bytes() + self.open.bytes()
     }
@@ -84,6 +78,7 @@ impl OfThread {
         let mut merged = OfThread::default();
         self.runs(thread)
             .for_each(|run| merged.push(run, Some(step)));
+        merged.open.shrink();
         merged
     }
 
@@ -161,11 +156,6 @@ impl Timeline {
             self.threads.resize_with(thread + 1, OfThread::default);
             self.bytes += new * size_of::<OfThread>();
         }
-        let growth = self.threads[thread].growth(self.step);
-        let is_full = growth > 0 && self.bytes.saturating_add(growth) > self.max_bytes;
-        if is_full && !self.lengthen_steps() {
-            return false;
-        }
         self.pushed.0 += 1;
         self.pushed.1 += run.wall;
         let of_thread = &mut self.threads[thread];
@@ -173,16 +163,14 @@ impl Timeline {
         of_thread.push(run, self.step);
         self.bytes += of_thread.bytes();
         self.bytes -= before;
-        true
+        self.bytes <= self.max_bytes || self.lengthen_steps()
     }
 
     /// Makes the steps as long as it takes for a quarter of the memory to become free, and tells whether it did.
     #[cold]
     fn lengthen_steps(&mut self) -> bool {
-        let mut step = match self.step {
-            Some(step) => step + step,
-            None => self.first_step(),
-        };
+        // In the same steps the runs of the last one may become fewer.
+        let mut step = self.step.unwrap_or_else(|| self.first_step());
         loop {
             for (id, of_thread) in (0..).map(ThreadId).zip(&mut self.threads) {
                 *of_thread = of_thread.in_steps(id, step);
