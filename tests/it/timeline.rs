@@ -93,8 +93,8 @@ proptest! {
 
 /// Half of the threads do something else every 20 s, the others wait.
 #[test]
-fn a_day_of_128_threads_fits_into_a_fifth_of_the_memory() {
-    let mut profile = profile(MAX_BYTES / 5, 128, 200);
+fn a_day_of_128_threads_fits_into_half_of_the_memory() {
+    let mut profile = profile(MAX_BYTES / 2, 128, 200);
     let mut most = 0;
     for at_s in (10..=DAY_S).step_by(10) {
         for thread in 0..128_u32 {

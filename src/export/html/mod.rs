@@ -29,10 +29,6 @@ use crate::export::spec::Spec;
 /// The page, built by `page/build.mjs`.
 const PAGE: &str = include_str!("page.html");
 
-/// Runs that take no more in a [`Timeline`](crate::profile::timeline::Timeline) are written as they were recorded: as gzip in
-/// base64 they are about 16 MB. Of more, the time axis has steps.
-const MAX_RUNS_BYTES: usize = 24_000_000;
-
 /// Where the data stand in it.
 const DATA: &str = "<!--data-->";
 
@@ -50,12 +46,10 @@ pub(super) const HTML: Spec = Spec::new(
 /// # Errors
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let kept = input.profile.timeline_or_unordered();
-    let shorter = kept.within(MAX_RUNS_BYTES);
-    let timeline = shorter.as_ref().unwrap_or(&kept);
+    let timeline = input.profile.timeline_or_unordered();
     let (before, behind) = PAGE.split_once(DATA).unwrap_or((PAGE, ""));
     out.write_all(before.as_bytes())?;
-    meta::write(input, timeline, out)?;
+    meta::write(input, &timeline, out)?;
     tag::packed("core", out, &mut |columns| {
         core::write(input.profile, columns)
     })?;
@@ -64,7 +58,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     }
     for (process, threads) in runs::by_process(input.profile) {
         tag::packed(&format!("p{process}"), out, &mut |columns| {
-            runs::write(timeline, &threads, columns)
+            runs::write(&timeline, &threads, columns)
         })?;
     }
     tag::plain("end", "", out)?;
