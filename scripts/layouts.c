@@ -290,6 +290,8 @@ static void print_object(void)
     AT("object", "type_basicsize", PyTypeObject, tp_basicsize);
     AT("object", "type_flags", PyTypeObject, tp_flags);
     AT("object", "module_dict", Module, md_dict);
+    AT("object", "list_items", PyListObject, ob_item);
+    START("object", "tuple_items", PyTupleObject, ob_item);
 #if V(11)
     START("object", "values_items", struct _dictvalues, values);
 #else

@@ -75,7 +75,7 @@ pub struct KnownFile {
 }
 
 /// What the kernel knows of a file already: a network file system's server is not asked (`AT_STATX_DONT_SYNC` in
-/// statx(2)).
+/// statx(2)). The call itself: glibc has a function for it from 2.28 on, and rsamp runs with 2.17.
 ///
 /// # Errors
 /// `ENOENT`, `EACCES`; `ENOSYS` before Linux 4.11.
@@ -85,7 +85,8 @@ pub fn known_file(path: &str) -> nix::Result<KnownFile> {
     let flags = libc::AT_STATX_DONT_SYNC | libc::AT_NO_AUTOMOUNT;
     // SAFETY: `path` ends with a zero byte, and `found` is a valid place for the statx that the call writes.
     let result = unsafe {
-        libc::statx(
+        libc::syscall(
+            libc::SYS_statx,
             libc::AT_FDCWD,
             path.as_ptr(),
             flags,

@@ -12,6 +12,7 @@ use regex::Regex;
 use crate::export::diff::DiffFormat;
 use crate::launch::{JobName, LauncherChoice};
 use crate::process::Pid;
+use crate::profile::diff::Limit;
 use crate::profile::event::Nanos;
 use crate::profile::filter::{Name, Ranks, StepName};
 use crate::run::outputs::Kind;
@@ -87,6 +88,12 @@ pub enum Command {
     /// Print a script that completes rsamp's commands and options in a shell
     #[command(after_help = texts::COMPLETIONS)]
     Completions(CompletionsArgs),
+    /// What writes the man pages that come with rsamp.
+    #[command(hide = true)]
+    ManPages {
+        /// The folder to write them into; it exists.
+        folder: PathBuf,
+    },
     /// Explain a command with all its options, or a topic
     #[command(after_help = texts::HELP)]
     Help(HelpArgs),
@@ -240,6 +247,12 @@ pub struct ReportArgs {
     #[arg(long, short, value_name = "FORMAT", value_parser = values::kind(), hide_possible_values = true)]
     pub format: Option<Kind>,
 
+    /// Write one HTML page with everything and open it in the browser
+    ///
+    /// Over ssh, print the line that copies it to your machine. Without --output the page is NAME-PID.html.
+    #[arg(long, conflicts_with = "format")]
+    pub open: bool,
+
     /// How graphs are drawn.
     #[command(flatten, next_help_heading = "Drawing")]
     pub drawing: DrawingArgs,
@@ -319,6 +332,14 @@ pub struct DiffArgs {
     /// Compare shares: scale BASE to the time of NEW
     #[arg(long)]
     pub normalize: bool,
+
+    /// Exit with 8 when NEW is slower than BASE by more than this, such as +5%; may be given several times
+    ///
+    /// +5%: the time of all threads. solve:+5%: the total time of functions named solve (or Solver.solve; * and ? as in a
+    /// shell), each compared with its own time in BASE. A growth counts only when it is more than the noise of sampling. The
+    /// verdict is printed to standard error, and is in the JSON.
+    #[arg(long, value_name = "LIMIT", value_parser = values::limit)]
+    pub fail_if: Vec<Limit>,
 
     /// Replace write-protected files
     #[arg(long)]

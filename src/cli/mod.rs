@@ -129,6 +129,9 @@ fn run(command: &Command) -> Result<Ending, (anyhow::Error, Action)> {
         }
         Command::Completions(args) => commands::completions::run(args.shell)
             .map_err(|error| (error, Action::Reading("completions"))),
+        Command::ManPages { folder } => {
+            commands::man_pages::run(folder).map_err(|error| (error, Action::Reading("man-pages")))
+        }
     };
     code.map(Ending::from)
 }

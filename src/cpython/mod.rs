@@ -51,6 +51,8 @@ pub mod objects;
 
 pub mod thread_names;
 
+pub mod linecache;
+
 pub mod gil;
 
 pub mod native_ids;

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::layout::Layout;
-use super::objects::{attributes, dict_entries, find, int_value};
+use super::objects::{attributes, dict_entries, find, int_value, module_globals};
 use super::text::read_str;
 use crate::memory::{Address, ReadMemory};
 
@@ -59,13 +59,7 @@ pub fn thread_names_in(
     modules: Address,
     is_wanted: impl Fn(u64) -> bool,
 ) -> ThreadNames {
-    let Some(module) = item(memory, layout, modules, "threading") else {
-        return ThreadNames::default();
-    };
-    let Ok(globals) = memory.pointer(module + layout.object.module_dict) else {
-        return ThreadNames::default();
-    };
-    let Ok(globals) = dict_entries(memory, layout, globals) else {
+    let Some(globals) = module_globals(memory, layout, modules, "threading") else {
         return ThreadNames::default();
     };
     let names = find(memory, layout, &globals, "_active")
@@ -110,14 +104,5 @@ fn attribute(
         layout,
         &attributes(memory, layout, object).ok()?,
         name,
-    )
-}
-
-fn item(memory: &impl ReadMemory, layout: &Layout, dict: Address, key: &str) -> Option<Address> {
-    find(
-        memory,
-        layout,
-        &dict_entries(memory, layout, dict).ok()?,
-        key,
     )
 }

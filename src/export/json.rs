@@ -34,6 +34,7 @@ struct File<'p, F, S, R> {
     mode: String,
     /// The older key of `mode`.
     view: String,
+    start_unix_ns: Option<u64>,
     duration_ns: u64,
     is_complete: bool,
     lost: BTreeMap<String, u64>,
@@ -343,6 +344,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         facts: &meta.facts,
         mode: meta.mode.to_string(),
         view: meta.mode.to_string(),
+        start_unix_ns: Some(meta.start_unix_ns).filter(|start| *start > 0),
         duration_ns: profile.duration().0,
         is_complete: profile.is_complete(),
         lost: lost

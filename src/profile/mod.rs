@@ -23,6 +23,7 @@ mod definitions;
 mod fold;
 mod nearest;
 mod own_frames;
+mod packed;
 mod recent;
 mod retained;
 mod sums;

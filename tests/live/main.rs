@@ -8,6 +8,7 @@ mod support;
 
 mod activity;
 mod builds;
+mod cells;
 mod deep;
 mod differential;
 mod first_screen;
@@ -20,6 +21,7 @@ mod line_tables;
 mod lines;
 mod namespaces;
 mod oracle;
+mod package;
 mod planted;
 mod recordings;
 mod refusals;

@@ -256,6 +256,8 @@ Examples:
         a flame graph coloured by what differs, and a table for a spreadsheet
   rsamp diff monday.rsamp tuesday.rsamp --normalize --mode cpu
         shares of the CPU time of runs of different lengths
+  rsamp diff base.rsamp new.rsamp --mode cpu --fail-if +5%
+        for continuous integration: exits with 8 when the new one is slower
 
 A change marked with * stands out from the noise of sampling. rsamp help diff explains how, and each option.";
 

@@ -14,6 +14,7 @@ use crate::export::Format;
 use crate::export::diff::DiffFormat;
 use crate::launch::JobName;
 use crate::process::Pid;
+use crate::profile::diff::Limit;
 use crate::profile::event::{Nanos, State};
 use crate::profile::filter::{Name, Ranks, StepName};
 use crate::recording::size_limit::MIN_BYTES;
@@ -206,6 +207,11 @@ pub fn percent(text: &str) -> Result<f64, Allowed> {
         Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
         _ => Err("give a percentage from 0 to 100".into()),
     }
+}
+
+/// `--fail-if`.
+pub fn limit(text: &str) -> Result<Limit, Allowed> {
+    Limit::new(text).map_err(|error| error.to_string())
 }
 
 /// `--top`.

@@ -22,6 +22,8 @@ pub mod on_node;
 
 pub mod completions;
 
+pub mod man_pages;
+
 pub mod help;
 
 use crate::cli::errors::hints::Action;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cli::errors::exit_code;
-use crate::cli::terminal::{overview, screen, streams, summary, tables};
+use crate::cli::terminal::{browser, overview, screen, streams, summary, tables};
 use crate::cli::{commands, request};
-use crate::export::{Meta, ReportInput};
+use crate::export::{Format, Meta, ReportInput};
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
@@ -16,7 +16,7 @@ use crate::profile::filter::{Folding, Selection};
 use crate::profile::memory;
 use crate::run::inputs::{self, Input, Trouble};
 use crate::run::merge::{Recordings, common_header};
-use crate::run::outputs::Plan;
+use crate::run::outputs::{Kind, Plan};
 use crate::run::request::{Files, Outputs};
 use crate::run::{headlines, sources};
 
@@ -147,6 +147,13 @@ fn write(
                 streams::say(summary::wrote(outcome.kind, saved).trim_end());
             }
         }
+    }
+    let page = outcomes
+        .iter()
+        .find(|outcome| outcome.kind == Kind::Export(Format::Html));
+    let page = page.and_then(|outcome| outcome.saved.as_ref());
+    if let Some(page) = page.filter(|_| request.open) {
+        streams::say(browser::open(&page.path));
     }
     commands::say_errors(&outcomes)
 }

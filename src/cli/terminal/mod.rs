@@ -1,5 +1,6 @@
 //! Turns what came of a run into text on the terminal.
 
+pub mod browser;
 pub mod overview;
 pub mod processes;
 pub mod progress;

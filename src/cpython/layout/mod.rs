@@ -222,6 +222,10 @@ pub struct ObjectLayout {
     pub managed_dict: ManagedDict,
     /// `md_dict` in `PyModuleObject`.
     pub module_dict: Offset,
+    /// `ob_item` in `PyListObject`: the pointer to the items.
+    pub list_items: Offset,
+    /// `ob_item` in `PyTupleObject`: the items themselves.
+    pub tuple_items: Offset,
 }
 
 /// Where an instance whose type has `Py_TPFLAGS_MANAGED_DICT` keeps its attributes

@@ -94,6 +94,8 @@ pub(super) const V3_6: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
 };
 
@@ -183,6 +185,8 @@ pub(super) const V3_7: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
 };
 
@@ -272,6 +276,8 @@ pub(super) const V3_8: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
 };
 
@@ -361,6 +367,8 @@ pub(super) const V3_9: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
 };
 
@@ -450,6 +458,8 @@ pub(super) const V3_10: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
 };
 
@@ -542,6 +552,8 @@ pub(super) const V3_11: Layout = Layout {
             dict_before: 24,
         },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
 };
 
@@ -641,6 +653,8 @@ pub(super) const V3_12: Layout = Layout {
         type_cached_keys: Some(880),
         managed_dict: ManagedDict::Tagged { before: 24 },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
 };
 
@@ -740,6 +754,8 @@ pub(super) const V3_13: Layout = Layout {
         type_cached_keys: Some(880),
         managed_dict: ManagedDict::Inline { dict_before: 24 },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
 };
 
@@ -833,6 +849,8 @@ pub(super) const V3_13T: Layout = Layout {
         type_cached_keys: Some(896),
         managed_dict: ManagedDict::Inline { dict_before: 8 },
         module_dict: 32,
+        list_items: 40,
+        tuple_items: 40,
     },
 };
 
@@ -986,6 +1004,8 @@ pub(super) const V3_14: Layout = Layout {
         type_cached_keys: Some(880),
         managed_dict: ManagedDict::Inline { dict_before: 24 },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 32,
     },
 };
 
@@ -1079,6 +1099,8 @@ pub(super) const V3_14T: Layout = Layout {
         type_cached_keys: Some(896),
         managed_dict: ManagedDict::Inline { dict_before: 8 },
         module_dict: 32,
+        list_items: 40,
+        tuple_items: 48,
     },
 };
 
@@ -1235,6 +1257,8 @@ pub(super) const V3_15: Layout = Layout {
         type_cached_keys: Some(888),
         managed_dict: ManagedDict::Inline { dict_before: 24 },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 32,
     },
 };
 
@@ -1328,6 +1352,8 @@ pub(super) const V3_15T: Layout = Layout {
         type_cached_keys: Some(904),
         managed_dict: ManagedDict::Inline { dict_before: 8 },
         module_dict: 32,
+        list_items: 40,
+        tuple_items: 48,
     },
 };
 

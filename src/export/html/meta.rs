@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::tag;
 use crate::export::ReportInput;
 use crate::export::words::{findings, health, labels, rates};
-use crate::profile::event::{Missing, Nanos, Process, State, Thread};
+use crate::profile::event::{Missing, Nanos, Process, State, Thread, ThreadId};
+use crate::profile::timeline::Timeline;
 use crate::profile::{Profile, Totals};
 
 /// The number of the meaning of all data in the page. The page refuses another.
@@ -122,12 +123,16 @@ struct ThreadRow {
 }
 
 /// Writes the tag.
-pub(super) fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let json = serde_json::to_string(&meta(input))?;
+pub(super) fn write(
+    input: &ReportInput<'_>,
+    timeline: &Timeline,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let json = serde_json::to_string(&meta(input, timeline))?;
     tag::json("meta", &json, out)
 }
 
-fn meta<'r>(input: &ReportInput<'r>) -> Meta<'r> {
+fn meta<'r>(input: &ReportInput<'r>, timeline: &Timeline) -> Meta<'r> {
     let (profile, meta) = (input.profile, input.meta);
     let counts = |counts: Vec<(String, u64)>| counts.into_iter().collect::<BTreeMap<_, _>>();
     let lost = profile.lost().iter();
@@ -143,10 +148,7 @@ fn meta<'r>(input: &ReportInput<'r>) -> Meta<'r> {
         mode: meta.mode.to_string(),
         is_part: meta.is_part,
         is_complete: profile.is_complete(),
-        step_ns: profile
-            .timeline()
-            .and_then(|kept| kept.step())
-            .map(|step| step.0),
+        step_ns: timeline.step().map(|step| step.0),
         has_no_times: profile.timeline().is_none(),
         rates: rates::in_words(profile),
         health: health::in_words(profile),
@@ -172,7 +174,7 @@ fn meta<'r>(input: &ReportInput<'r>) -> Meta<'r> {
         totals: profile.totals().into(),
         idle_waits_ns: profile.idle_waits().time.0,
         processes: process_rows(profile),
-        threads: thread_rows(profile),
+        threads: thread_rows(profile, timeline),
     }
 }
 
@@ -221,13 +223,12 @@ fn process_row(process: &Process, end: Nanos) -> ProcessRow<'_> {
     }
 }
 
-fn thread_rows(profile: &Profile) -> Vec<ThreadRow> {
-    let timeline = profile.timeline();
-    let ids = (0..).map(crate::profile::event::ThreadId);
+fn thread_rows(profile: &Profile, timeline: &Timeline) -> Vec<ThreadRow> {
+    let ids = (0..).map(ThreadId);
     let ends = profile.threads().iter().zip(profile.thread_ends());
     let rows = ids.zip(ends).zip(profile.thread_totals());
     rows.map(|((id, (thread, end)), totals)| {
-        let first = timeline.and_then(|timeline| timeline.runs(id).first());
+        let first = timeline.runs(id).next();
         thread_row(thread, first.map(|run| run.at - run.wall), *end, *totals)
     })
     .collect()

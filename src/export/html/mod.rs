@@ -46,16 +46,16 @@ pub(super) const HTML: Spec = Spec::new(
 /// # Errors
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let timeline = input.profile.timeline_or_unordered();
     let (before, behind) = PAGE.split_once(DATA).unwrap_or((PAGE, ""));
     out.write_all(before.as_bytes())?;
-    meta::write(input, out)?;
+    meta::write(input, &timeline, out)?;
     tag::packed("core", out, &mut |columns| {
         core::write(input.profile, columns)
     })?;
     if let Some(sources) = input.sources {
         tag::packed("src", out, &mut |columns| source::write(sources, columns))?;
     }
-    let timeline = input.profile.timeline_or_unordered();
     for (process, threads) in runs::by_process(input.profile) {
         tag::packed(&format!("p{process}"), out, &mut |columns| {
             runs::write(&timeline, &threads, columns)

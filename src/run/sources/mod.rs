@@ -1,6 +1,7 @@
 //! Turns the names of source files into their text, read with the rights of the process that named them.
 
 mod files;
+mod kept_text;
 pub mod reader;
 mod text;
 

@@ -2,9 +2,7 @@
 //
 // What is in them, and in which order, is written by src/export/html/*.rs.
 import { gunzipSync } from 'fflate';
-import {
-  NONE, type Counters, type Loss, type Meta, type Model, type Process, type Source, type State, type Thread,
-} from './model';
+import type { Counters, Loss, Meta, Model, Process, Source, State, Thread } from './model';
 
 /** The number of the meaning of the data. */
 const FORMAT = 1;
@@ -242,38 +240,54 @@ export function decodeRuns(bytes: Uint8Array, threads: number): PackedRuns[] {
   return Array.from({ length: threads }, () => decodeThread(reader));
 }
 
+/** How many columns a run has. */
+const COLUMNS = 13;
+
+/** The runs come in chunks; an empty one is the end. */
 function decodeThread(reader: Reader): PackedRuns {
-  const count = reader.count();
-  const late = new Float64Array(count);
-  for (let i = 0; i < count; i++) late[i] = reader.difference();
-  const number = () => reader.column(new Float64Array(count));
-  const stack = reader.optional(count);
-  const state = reader.column(new Uint8Array(count));
-  const attributes = reader.column(new Uint32Array(count));
-  const samples = narrow(number());
-  const wall = number();
-  const end = new Float64Array(count);
+  const chunks: Float64Array[][] = [];
+  for (let count = reader.count(); count > 0; count = reader.count()) {
+    const late = Float64Array.from({ length: count }, () => reader.difference());
+    const others = Array.from({ length: COLUMNS - 1 }, () => reader.column(new Float64Array(count)));
+    chunks.push([late, ...others]);
+  }
+  const columns = Array.from({ length: COLUMNS }, (_, column) => joined(chunks.map((chunk) => chunk[column])));
+  const [late, stack, state, attributes, samples, wall, cpu, gil, helpers, blocked, grown, shrunk, unsure] = columns;
+  const end = new Float64Array(late.length);
   let isOrdered = true;
-  for (let i = 0, before = 0; i < count; i++) {
+  for (let i = 0, before = 0; i < end.length; i++) {
     isOrdered &&= late[i] >= 0;
     before = end[i] = before + wall[i] + late[i];
   }
-  const part = () => narrow(number().map((code, i) => (code === 0 ? wall[i] : code === 1 ? 0 : code - 2)));
+  const part = (codes: Float64Array) => codes.map((code, i) => (code === 0 ? wall[i] : code === 1 ? 0 : code - 2));
   return {
-    end, samples, wall: narrow(wall), cpu: part(), gil: part(), ...rowsOf(stack, state, attributes), isOrdered,
-    helpers: narrow(number()), blockedOthers: narrow(number()), grown: narrow(number()), shrunk: narrow(number()),
-    unsure: narrow(number()),
+    end, samples: narrow(samples), wall: narrow(wall), cpu: narrow(part(cpu)), gil: narrow(part(gil)),
+    ...rowsOf(stack, state, attributes), helpers: narrow(helpers), blockedOthers: narrow(blocked),
+    grown: narrow(grown), shrunk: narrow(shrunk), unsure: narrow(unsure), isOrdered,
   };
 }
 
-/** Numbers what is equal, in the order in which it first appears. */
-function rowsOf(stack: Uint32Array, state: Uint8Array, attributes: Uint32Array): Pick<PackedRuns, 'row' | 'rows'> {
+function joined(chunks: Float64Array[]): Float64Array {
+  if (chunks.length === 1) return chunks[0];
+  const whole = new Float64Array(chunks.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
+/** Numbers what is equal, in the order in which it first appears. A stack is one more than its number; 0: none. */
+function rowsOf(
+  stack: Float64Array, state: Float64Array, attributes: Float64Array,
+): Pick<PackedRuns, 'row' | 'rows'> {
   const known = new Map<string | number, number>();
   const row = new Float64Array(stack.length);
   const first: number[] = [];
   for (let i = 0; i < stack.length; i++) {
-    // No stack is NONE, which is -1 as Int32; and there are fewer than 32 states.
-    const short = (stack[i] === NONE ? 0 : stack[i] + 1) * 32 + state[i];
+    // There are fewer than 32 states.
+    const short = stack[i] * 32 + state[i];
     const key = attributes[i] === 0 ? short : `${short} ${attributes[i]}`;
     let number = known.get(key);
     if (number === undefined) {
@@ -285,7 +299,7 @@ function rowsOf(stack: Uint32Array, state: Uint8Array, attributes: Uint32Array):
   return {
     row: narrow(row),
     rows: {
-      stack: Int32Array.from(first, (i) => stack[i] | 0),
+      stack: Int32Array.from(first, (i) => stack[i] - 1),
       state: Uint8Array.from(first, (i) => state[i]),
       attributes: Uint32Array.from(first, (i) => attributes[i]),
     },
