@@ -173,9 +173,15 @@ fn formats_with_a_time_axis_tell_its_steps() {
         .collect();
     assert_eq!(
         axes,
-        [Format::Speedscope, Format::Firefox, Format::ChromeTrace]
+        [
+            Format::Html,
+            Format::Speedscope,
+            Format::Firefox,
+            Format::ChromeTrace
+        ]
     );
-    for format in axes {
+    // The page itself is longer than its data, and these are compressed; they have a test in the browser.
+    for format in axes.into_iter().filter(|it| *it != Format::Html) {
         let text = |profile: &Profile| {
             let mut out = Vec::new();
             let meta = Meta::default();
