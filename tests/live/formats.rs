@@ -26,6 +26,7 @@ mod dot;
 mod firefox;
 mod hostile;
 mod html;
+mod html_views;
 mod json;
 mod lprof;
 mod mprof;

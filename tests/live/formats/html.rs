@@ -205,7 +205,7 @@ fn save(format: Format, profile: &Profile, mode: Mode, path: &Path) {
 }
 
 /// Runs a test of the page's own (`page/tests`) on the files in a folder.
-fn run(test: &str, folder: &Path) -> String {
+pub(super) fn run(test: &str, folder: &Path) -> String {
     let page = prepared("RSAMP_PAGE");
     let mut command = Command::new("node");
     command
