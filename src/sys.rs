@@ -104,6 +104,25 @@ pub fn known_file(path: &str) -> nix::Result<KnownFile> {
     })
 }
 
+/// Gives each of two files the name of the other. The call itself: glibc has a function for it from 2.28 on.
+///
+/// # Errors
+/// `EINVAL`: the file system cannot; `ENOSYS` before Linux 3.15; `ENOENT`, `EACCES`.
+pub fn exchange_files(one: &std::ffi::CStr, other: &std::ffi::CStr) -> nix::Result<()> {
+    // SAFETY: both paths end with a zero byte, and live until the call returns.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            libc::AT_FDCWD,
+            one.as_ptr(),
+            libc::AT_FDCWD,
+            other.as_ptr(),
+            libc::RENAME_EXCHANGE,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
 /// Makes a child process, a copy of this one. `None`: this is the child.
 ///
 /// # Errors

@@ -34,6 +34,7 @@ impl Reader {
         let runs = self.may_run(number);
         let thread = &self.list.threads[number];
         let common = thread.planned.filter(|_| thread.is_learnt);
+        self.list.threads[number].is_of_common_copy = common.is_some();
         let look = self.look_first(number, common.is_some(), runs, memory, now_ns);
         if look == ReadOutcome::Gone {
             return Reading::Gone;
@@ -59,6 +60,7 @@ impl Reader {
             let reading = self.read_still(number, is_stopped, &mut *stopper, memory);
             self.stopper = Some(stopper);
             if let Some(reading) = reading {
+                self.list.threads[number].is_of_common_copy = false;
                 return reading;
             }
         }

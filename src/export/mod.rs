@@ -90,6 +90,8 @@ pub mod line_table;
 
 pub mod memory_table;
 
+pub mod task_table;
+
 pub mod call_tree;
 
 pub mod diff;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use goblin::container::Ctx;
 use goblin::elf::program_header::{PF_W, PF_X, PT_DYNAMIC, PT_LOAD};
-use goblin::elf::section_header::{SHF_ALLOC, SHT_DYNSYM, SHT_SYMTAB};
+use goblin::elf::section_header::{SHF_ALLOC, SHT_DYNSYM, SHT_NOBITS, SHT_SYMTAB};
 use goblin::elf::sym::{STT_TLS, Sym};
 use goblin::elf::{Elf, Header, ProgramHeader, SectionHeader, Symtab};
 use regex::bytes::Regex;
@@ -35,6 +35,9 @@ const PIECE: usize = 1 << 20;
 /// The most places at which wanted names are believed to be in a table of names. Linkers write each once.
 const MAX_NAME_PLACES: usize = 1024;
 
+/// Most names are shorter.
+const SHORT_NAME: u64 = 256;
+
 /// The most bytes of hash buckets and of dynamic entries that are read.
 const MAX_DYNAMIC: u64 = 4 << 20;
 
@@ -43,7 +46,8 @@ const DYNAMIC_ENTRY: usize = 16;
 
 /// What rsamp uses of a program header.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Segment {
+#[allow(missing_docs, reason = "the fields are those of elf(5)")]
+pub struct Segment {
     pub is_load: bool,
     pub is_dynamic: bool,
     pub writable: bool,
@@ -71,13 +75,13 @@ impl From<&ProgramHeader> for Segment {
 
 /// A symbol table and the names for it, as ranges of the file.
 #[derive(Debug, Clone)]
-struct SymbolTable {
+pub struct SymbolTable {
     symbols: Range<u64>,
     names: Range<u64>,
 }
 
 /// An opened ELF file with its header.
-pub(super) struct ElfFile {
+pub struct ElfFile {
     file: File,
     path: PathBuf,
     length: u64,
@@ -139,21 +143,67 @@ impl ElfFile {
         headers: &[SectionHeader],
         name: &str,
     ) -> Result<Option<(u64, u64)>, ImageError> {
+        let mut found = self.headers_of(headers, name)?;
+        found.retain(|header| header.sh_flags & u64::from(SHF_ALLOC) != 0);
+        Ok(found.first().map(|header| (header.sh_addr, header.sh_size)))
+    }
+
+    /// The headers of the sections with this name, whether they are loaded or not.
+    ///
+    /// # Errors
+    /// When the names of the sections can't be read.
+    pub fn headers_of<'h>(
+        &self,
+        headers: &'h [SectionHeader],
+        name: &str,
+    ) -> Result<Vec<&'h SectionHeader>, ImageError> {
         let Some(names) = headers.get(usize::from(self.header.e_shstrndx)) else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         if names.sh_size > MAX_SECTION_NAMES {
             return Err(self.too_large("section names"));
         }
         let names = self.read(names.sh_offset, names.sh_size)?;
-        let is_loaded = |header: &&SectionHeader| header.sh_flags & u64::from(SHF_ALLOC) != 0;
         let has_name = |header: &&SectionHeader| {
             let rest = names.get(header.sh_name..);
             let rest = rest.and_then(|rest| rest.strip_prefix(name.as_bytes()));
             rest.is_some_and(|rest| rest.first() == Some(&0))
         };
-        let mut found = headers.iter().filter(is_loaded).filter(has_name);
-        Ok(found.next().map(|header| (header.sh_addr, header.sh_size)))
+        Ok(headers.iter().filter(has_name).collect())
+    }
+
+    /// The bytes of a section as they are in the file, compressed or not; none of one that has none there.
+    ///
+    /// # Errors
+    /// When they can't be read, or are more than the budget has.
+    pub fn bytes_of(
+        &self,
+        header: &SectionHeader,
+        budget: &mut ReadBudget,
+    ) -> Result<Vec<u8>, ImageError> {
+        if header.sh_type == SHT_NOBITS {
+            return Ok(Vec::new());
+        }
+        let end = header.sh_offset.saturating_add(header.sh_size);
+        self.read_piece(header.sh_offset..end, budget)
+    }
+
+    /// Whether numbers in the file are little-endian.
+    #[must_use]
+    pub fn is_little_endian(&self) -> bool {
+        self.context.le.is_little()
+    }
+
+    /// Whether addresses in the file have 64 bits, else 32.
+    #[must_use]
+    pub fn is_64_bit(&self) -> bool {
+        self.context.is_big()
+    }
+
+    /// The path that the file was opened by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The first symbol of each of the `wanted` names; from `.dynsym`, else `.symtab`.
@@ -164,11 +214,10 @@ impl ElfFile {
         segments: &[Segment],
         budget: &mut ReadBudget,
     ) -> Result<FxHashMap<&'n str, Sym>, ImageError> {
-        let of_kind = |kind| headers.iter().find(|header| header.sh_type == kind);
         let tables = match headers.is_empty() {
             true => vec![self.dynamic_table(segments, budget)],
             false => [SHT_DYNSYM, SHT_SYMTAB]
-                .map(|kind| table_of(of_kind(kind)?, headers))
+                .map(|kind| table_of_kind(kind, headers))
                 .to_vec(),
         };
         let mut found = FxHashMap::default();
@@ -192,6 +241,46 @@ impl ElfFile {
         if places.is_empty() {
             return Ok(found);
         }
+        self.each_symbol(table, budget, |symbol| {
+            // Undefined symbols and offsets into thread-local storage are no addresses.
+            let is_address =
+                symbol.st_shndx != 0 && symbol.st_value != 0 && symbol.st_type() != STT_TLS;
+            if let Some(name) = places.get(&(symbol.st_name as u64)).filter(|_| is_address) {
+                found.entry(*name).or_insert(*symbol);
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// The full symbol table, which linkers make and `strip` removes.
+    #[must_use]
+    pub fn full_table(&self, headers: &[SectionHeader]) -> Option<SymbolTable> {
+        table_of_kind(SHT_SYMTAB, headers)
+    }
+
+    /// The table of the symbols that other files may use; of a 64-bit file without section headers, too.
+    pub fn table_for_linking(
+        &self,
+        headers: &[SectionHeader],
+        segments: &[Segment],
+        budget: &mut ReadBudget,
+    ) -> Option<SymbolTable> {
+        match headers.is_empty() {
+            true => self.dynamic_table(segments, budget),
+            false => table_of_kind(SHT_DYNSYM, headers),
+        }
+    }
+
+    /// Calls `each` with every symbol of a table.
+    ///
+    /// # Errors
+    /// When the table can't be read, or is larger than the budget; `each` may have been called by then.
+    pub fn each_symbol(
+        &self,
+        table: &SymbolTable,
+        budget: &mut ReadBudget,
+        mut each: impl FnMut(&Sym),
+    ) -> Result<(), ImageError> {
         let size = Sym::size(self.context.container);
         let piece = (PIECE / size * size) as u64;
         let mut at = table.symbols.start;
@@ -199,16 +288,37 @@ impl ElfFile {
             let bytes = self.read_piece(at..table.symbols.end.min(at + piece), budget)?;
             let symbols = Symtab::parse(&bytes, 0, bytes.len() / size, self.context);
             for symbol in symbols.map_err(|source| self.error(source))?.iter() {
-                // Undefined symbols and offsets into thread-local storage are no addresses.
-                let is_address =
-                    symbol.st_shndx != 0 && symbol.st_value != 0 && symbol.st_type() != STT_TLS;
-                if let Some(name) = places.get(&(symbol.st_name as u64)).filter(|_| is_address) {
-                    found.entry(*name).or_insert(symbol);
-                }
+                each(&symbol);
             }
             at += piece;
         }
-        Ok(found)
+        Ok(())
+    }
+
+    /// The name at an offset into the names of a table, cut off after `max` bytes.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn name_at(
+        &self,
+        table: &SymbolTable,
+        offset: u64,
+        max: u64,
+        budget: &mut ReadBudget,
+    ) -> Result<String, ImageError> {
+        let names = &table.names;
+        let start = names.start.saturating_add(offset);
+        let last = names.end.min(self.length).min(start.saturating_add(max));
+        let mut end = last.min(start.saturating_add(SHORT_NAME));
+        loop {
+            let bytes = self.read_piece(start..end.max(start), budget)?;
+            let mut parts = bytes.split(|byte| *byte == 0);
+            let name = parts.next().unwrap_or_default();
+            if parts.next().is_some() || end == last {
+                return Ok(String::from_utf8_lossy(name).into_owned());
+            }
+            end = last;
+        }
     }
 
     /// Where the `wanted` names are in a table of names: also where they end longer ones, as linkers share such ends.
@@ -333,7 +443,8 @@ impl ElfFile {
     }
 }
 
-fn table_of(header: &SectionHeader, headers: &[SectionHeader]) -> Option<SymbolTable> {
+fn table_of_kind(kind: u32, headers: &[SectionHeader]) -> Option<SymbolTable> {
+    let header = headers.iter().find(|header| header.sh_type == kind)?;
     let names = headers.get(header.sh_link as usize)?;
     let range =
         |header: &SectionHeader| header.sh_offset..header.sh_offset.saturating_add(header.sh_size);

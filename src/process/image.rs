@@ -198,8 +198,12 @@ impl MappedFile {
     }
 
     /// Opens the mapped file itself: through `map_files`, which leads to it even if deleted or in another mount
-    /// namespace but asks for privileges (CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE), else by its path, checked.
-    fn open(&self, process: &Process) -> Result<File, ImageError> {
+    /// namespace but asks for privileges (CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE), else by its path, checked. Waits for
+    /// the file system.
+    ///
+    /// # Errors
+    /// When the mapped file can't be reached.
+    pub fn open(&self, process: &Process) -> Result<File, ImageError> {
         let pid = process.pid();
         let owner = with_memory(pid);
         for mapping in self.mappings.iter().take(MAX_LINKS) {

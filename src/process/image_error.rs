@@ -51,8 +51,8 @@ pub enum ImageError {
         #[source]
         source: goblin::error::Error,
     },
-    /// There is more in it than a file that holds an interpreter has, or than could be read in the time there is.
-    #[error("look for an interpreter in {path}: too many {what}")]
+    /// There is more in it than is read of one file, or than could be read in the time there is.
+    #[error("read {path}: too many {what}")]
     TooLarge {
         /// The file.
         path: PathBuf,

@@ -1,4 +1,5 @@
-//! How much may be read, and how long it may take, to look for an interpreter in one process once.
+//! How much may be read, and how long it may take: to look for an interpreter in one process once, or for symbols in one
+//! file.
 //!
 //! A program can have files and memory that look as if an interpreter were in them, and have no end.
 
@@ -38,6 +39,22 @@ impl ReadBudget {
             deadline: Instant::now() + MAX_TIME,
             patience: MAX_WAITS,
         }
+    }
+
+    /// So many bytes, in so long a time from now on.
+    #[must_use]
+    pub fn of(bytes: u64, time: Duration) -> ReadBudget {
+        ReadBudget {
+            bytes,
+            deadline: Instant::now() + time,
+            patience: Duration::ZERO,
+        }
+    }
+
+    /// Whether the time is over.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        Instant::now() >= self.deadline
     }
 
     /// How long another process may be waited for now.

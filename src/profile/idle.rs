@@ -16,7 +16,7 @@
 
 use super::event::{Frame, Nanos, StackId, State, ThreadId};
 use super::idle_waits::IdleWaits;
-use super::paths;
+use super::sites::{Site, is_file, is_site};
 use super::{Profile, Row, Totals};
 
 /// The part of its time that a main thread waits which only serves the others.
@@ -30,10 +30,6 @@ const BUSY_SHARE: f64 = 0.01;
 
 /// The frames between the wait and the place where a thread waits for work are few; a stack is not searched further.
 const MAX_FRAMES_OF_A_WAIT: usize = 16;
-
-/// A function of the standard library or a package: its file's path in the folder of the library, and its name without
-/// its class.
-type Site = (&'static str, &'static str);
 
 /// Where the main thread of a process waits until somebody brings work.
 const WAITS_FOR_WORK: &[Site] = &[
@@ -197,18 +193,8 @@ fn wait_of_main(frames: &[&Frame]) -> Wait {
     }
 }
 
-fn is_site(frame: &Frame, (file, function): Site) -> bool {
-    let name = frame.name.rsplit('.').next().unwrap_or_default();
-    name == function && is_file(frame, file)
-}
-
 fn is_machinery(frame: &Frame) -> bool {
     MACHINERY.iter().any(|file| is_file(frame, file))
-}
-
-fn is_file(frame: &Frame, part: &str) -> bool {
-    let file = frame.file.as_deref().unwrap_or_default();
-    paths::library_part(file) == Some(part)
 }
 
 /// By thread: whether it is a main thread that only serves.

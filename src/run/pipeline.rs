@@ -23,9 +23,7 @@ use crate::run::request::{Extras, Sampling, Shown};
 use crate::run::shown::ShownProfile;
 use crate::run::sink::Sink;
 use crate::run::sources::SourceFiles;
-use crate::sampler::{
-    self, Bounds, Budget, Ended, Part, Progress, SamplerError, Settings, StopRequest,
-};
+use crate::sampler::{self, Bounds, Budget, Ended, Part, Progress, SamplerError, StopRequest};
 
 /// How long a process that was named by its PID may take to become Python. It either is already or is about to
 /// be: a shell prepares its environment before it starts the program, and slow imports come after the
@@ -125,15 +123,7 @@ impl Recording {
         stop: &StopRequest,
         progress: &Arc<Progress>,
     ) -> Result<Sampled, SamplerError> {
-        let settings = Settings {
-            rate: self.sampling.rate,
-            budget: self.sampling.budget,
-            duration: self.sampling.duration,
-            delay: self.sampling.delay,
-            start_timeout: self.start_timeout,
-            stops: self.sampling.stops,
-            children: self.sampling.children,
-        };
+        let settings = self.sampling.settings(self.start_timeout);
         let (source_files, mut recorders) = self.start_recorders(progress);
         let started = Instant::now();
         let mut shown_profile = ShownProfile::new(self.plan.empty_profile(), &self.shown);
@@ -324,7 +314,7 @@ impl Sink for Users {
 }
 
 /// Hears how a recording went.
-fn finish(place: &Destination, recorder: io::Result<Recorder>) -> Outcome {
+pub(super) fn finish(place: &Destination, recorder: io::Result<Recorder>) -> Outcome {
     let path = || place.path.clone();
     let saved = |size_bytes| Saved {
         path: path(),

@@ -5,6 +5,7 @@
 mod support;
 
 mod architecture;
+mod blocked_loops;
 mod call_tree;
 mod cli;
 mod damage;
@@ -28,6 +29,8 @@ mod recent;
 mod recording;
 mod source_reader;
 mod stacks;
+mod symbols;
 mod talk;
 mod timeline;
+mod top;
 mod virtual_target;

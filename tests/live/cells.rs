@@ -89,10 +89,7 @@ fn cells_of_a_notebook_are_shown() {
     assert_eq!(client.line(), "READY\n");
     client.descend();
     let table = lines_of(&client);
-    for line in [
-        "def collatz(n):",
-        "        n = n // 2 if n % 2 == 0 else 3 * n + 1",
-    ] {
+    for line in ["def collatz(n):", "        n = n // 2 if n % 2 == 0"] {
         assert!(table.contains(line), "no {line:?}: {table}");
     }
 }

@@ -7,6 +7,7 @@
 mod support;
 
 mod activity;
+mod blocked_loops;
 mod builds;
 mod cells;
 mod deep;
@@ -20,6 +21,7 @@ mod life;
 mod line_tables;
 mod lines;
 mod namespaces;
+mod native;
 mod oracle;
 mod package;
 mod planted;
@@ -28,7 +30,10 @@ mod refusals;
 mod resources;
 mod save_image;
 mod stacks;
+mod symbols;
+mod tasks;
 mod thread_names;
+mod top;
 mod torture;
 mod tree;
 mod trust;

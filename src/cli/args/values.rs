@@ -218,7 +218,7 @@ pub fn limit(text: &str) -> Result<Limit, Allowed> {
 pub fn count(text: &str) -> Result<usize, Allowed> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err("give a number of functions from 1 on".into()),
+        _ => Err("give a whole number from 1 on".into()),
     }
 }
 
@@ -254,6 +254,11 @@ pub fn name(text: &str) -> Result<Name, Allowed> {
 /// `--step`.
 pub fn step(text: &str) -> Result<StepName, Allowed> {
     StepName::new(text).map_err(not_a_pattern)
+}
+
+/// `--task`: a pattern of names.
+pub fn name_pattern(text: &str) -> Result<glob::Pattern, Allowed> {
+    glob::Pattern::new(text).map_err(not_a_pattern)
 }
 
 /// `--hide`: a pattern of paths.

@@ -8,6 +8,8 @@ pub mod shim;
 
 pub mod attach;
 
+pub mod top;
+
 pub mod report;
 
 pub mod diff;

@@ -70,9 +70,12 @@ pub enum RequestError {
     /// Neither a process nor a job was named.
     #[error("no process to {subcommand}: name one with --pid")]
     NoPid {
-        /// `attach` or `dump`.
+        /// `attach`, `dump` or `top`.
         subcommand: &'static str,
     },
+    /// `rsamp top … | less`.
+    #[error("top needs a terminal: standard input and output are not both one")]
+    NoTerminal,
     /// There is no command at all, or an empty word for one.
     #[error("no command to run")]
     NoCommand,

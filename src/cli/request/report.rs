@@ -44,6 +44,8 @@ pub struct Tables {
     pub lines: Option<Vec<String>>,
     /// Their memory: that of functions of these names, or of those that likely retain most.
     pub memory: Option<Vec<String>>,
+    /// The time of the asyncio tasks.
+    pub tasks: bool,
     /// How many functions, when none is named.
     pub top: usize,
     /// Whether functions line by line come with all their figures and lines.
@@ -56,7 +58,7 @@ impl Tables {
     /// Whether one is asked for.
     #[must_use]
     pub fn is_any(&self) -> bool {
-        self.tree || self.lines.is_some() || self.memory.is_some()
+        self.tree || self.tasks || self.lines.is_some() || self.memory.is_some()
     }
 }
 
@@ -119,6 +121,7 @@ fn tables(files: &[PathBuf], args: &TableArgs) -> Result<(Vec<PathBuf>, Tables),
     };
     let tables = Tables {
         tree: args.tree,
+        tasks: args.tasks,
         lines: names(&args.lines),
         memory: names(&args.memory),
         top: args.top.unwrap_or(DEFAULT_TOP),

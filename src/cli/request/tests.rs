@@ -8,6 +8,7 @@ use clap::Parser;
 use super::*;
 use crate::cli::args::{Args, Command};
 use crate::export::diff::DiffFormat;
+use crate::export::dump::native::NativeFrames;
 use crate::export::{Direction, Drawing, Format, Lines};
 use crate::process::Pid;
 use crate::profile::Mode;
@@ -248,9 +249,31 @@ fn a_process_is_named_by_an_option_or_a_word() {
     ] {
         assert_eq!(attached(line).pid, Pid(42), "{line}");
     }
-    let dump = |form| Dump { pid: Pid(42), form };
+    let dump = |form| Dump {
+        pid: Pid(42),
+        what: Dumped::Threads,
+        form,
+        native: None,
+    };
     assert_eq!(dumped("rsamp dump --json 42"), dump(DumpForm::Json));
     assert_eq!(dumped("rsamp dump --pid=42"), dump(DumpForm::Text));
+    let tasks = Dump {
+        what: Dumped::Tasks,
+        ..dump(DumpForm::Text)
+    };
+    assert_eq!(dumped("rsamp dump --tasks 42"), tasks);
+    let native = |native| Dump {
+        native: Some(native),
+        ..dump(DumpForm::Text)
+    };
+    assert_eq!(
+        dumped("rsamp dump --native 42"),
+        native(NativeFrames::Libraries)
+    );
+    assert_eq!(
+        dumped("rsamp dump --native --native-frames=all 42"),
+        native(NativeFrames::All)
+    );
 }
 
 #[test]
@@ -350,4 +373,18 @@ fn a_diff_is_a_table_or_the_files_named() {
         compared("rsamp diff a b -f json").outputs,
         [("-".into(), DiffFormat::Json)]
     );
+}
+
+#[test]
+fn a_node_is_told_whether_native_frames_are_wanted() {
+    let told = |line: &str| match command(line) {
+        Command::OnNode(args) => on_node(&args).map(|told| told.work).ok(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told("rsamp on-node dump"), Some(OnNodeWork::Dump));
+    let native = format!("rsamp on-node --step=3 dump {NATIVE}");
+    assert_eq!(told(&native), Some(OnNodeWork::DumpNative));
+    let tasks = format!("rsamp on-node dump {TASKS}");
+    assert_eq!(told(&tasks), Some(OnNodeWork::DumpTasks));
+    assert_eq!(told("rsamp on-node dump --natives"), None);
 }

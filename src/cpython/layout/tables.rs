@@ -4,8 +4,8 @@
 use super::debug_fields::DebugFields;
 use super::traits::Owners;
 use super::{
-    CodeLayout, FrameLayout, GilLayout, InterpreterLayout, Layout, ManagedDict, ObjectLayout,
-    RuntimeLayout, ThreadLayout,
+    AwaitedForm, CodeLayout, FrameLayout, FrameStates, GilLayout, InterpreterLayout, Layout,
+    ManagedDict, ObjectLayout, RuntimeLayout, TaskLayout, TaskLists, ThreadLayout,
 };
 
 /// 3.6.
@@ -97,6 +97,7 @@ pub(super) const V3_6: Layout = Layout {
         list_items: 24,
         tuple_items: 24,
     },
+    tasks: None,
 };
 
 /// 3.7.
@@ -188,6 +189,7 @@ pub(super) const V3_7: Layout = Layout {
         list_items: 24,
         tuple_items: 24,
     },
+    tasks: None,
 };
 
 /// 3.8.
@@ -279,6 +281,28 @@ pub(super) const V3_8: Layout = Layout {
         list_items: 24,
         tuple_items: 24,
     },
+    tasks: Some(TaskLayout {
+        state: 72,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 104,
+        coro: 112,
+        name: 120,
+        frame: 16,
+        frame_state: None,
+        awaited: AwaitedForm::Pointer { stack: 64, top: 72 },
+        lists: None,
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 24,
+        method_self: 24,
+        function_closure: 48,
+        function_code: 16,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// 3.9.
@@ -370,6 +394,28 @@ pub(super) const V3_9: Layout = Layout {
         list_items: 24,
         tuple_items: 24,
     },
+    tasks: Some(TaskLayout {
+        state: 80,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 144,
+        coro: 152,
+        name: 160,
+        frame: 16,
+        frame_state: None,
+        awaited: AwaitedForm::Pointer { stack: 64, top: 72 },
+        lists: None,
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 24,
+        method_self: 24,
+        function_closure: 48,
+        function_code: 16,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// 3.10.
@@ -461,6 +507,31 @@ pub(super) const V3_10: Layout = Layout {
         list_items: 24,
         tuple_items: 24,
     },
+    tasks: Some(TaskLayout {
+        state: 88,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 152,
+        coro: 160,
+        name: 168,
+        frame: 16,
+        frame_state: None,
+        awaited: AwaitedForm::Depth {
+            stack: 64,
+            depth: 80,
+        },
+        lists: None,
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 24,
+        method_self: 24,
+        function_closure: 72,
+        function_code: 48,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// 3.11.
@@ -555,6 +626,34 @@ pub(super) const V3_11: Layout = Layout {
         list_items: 24,
         tuple_items: 24,
     },
+    tasks: Some(TaskLayout {
+        state: 88,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 128,
+        coro: 136,
+        name: 144,
+        frame: 80,
+        frame_state: Some(75),
+        awaited: AwaitedForm::StackTop {
+            states: FrameStates {
+                created: -2,
+                executing: 0,
+                cleared: 4,
+            },
+        },
+        lists: None,
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 24,
+        method_self: 24,
+        function_closure: 72,
+        function_code: 48,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// `owners` of 3.11.
@@ -656,6 +755,34 @@ pub(super) const V3_12: Layout = Layout {
         list_items: 24,
         tuple_items: 24,
     },
+    tasks: Some(TaskLayout {
+        state: 88,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 128,
+        coro: 136,
+        name: 144,
+        frame: 72,
+        frame_state: Some(67),
+        awaited: AwaitedForm::StackTop {
+            states: FrameStates {
+                created: -2,
+                executing: 0,
+                cleared: 4,
+            },
+        },
+        lists: None,
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 24,
+        method_self: 24,
+        function_closure: 72,
+        function_code: 48,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// `owners` of 3.12.
@@ -757,6 +884,34 @@ pub(super) const V3_13: Layout = Layout {
         list_items: 24,
         tuple_items: 24,
     },
+    tasks: Some(TaskLayout {
+        state: 96,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 112,
+        coro: 120,
+        name: 128,
+        frame: 72,
+        frame_state: Some(67),
+        awaited: AwaitedForm::StackTop {
+            states: FrameStates {
+                created: -3,
+                executing: 0,
+                cleared: 4,
+            },
+        },
+        lists: None,
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 24,
+        method_self: 24,
+        function_closure: 72,
+        function_code: 48,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// 3.13, free-threaded.
@@ -852,6 +1007,7 @@ pub(super) const V3_13T: Layout = Layout {
         list_items: 40,
         tuple_items: 40,
     },
+    tasks: None,
 };
 
 /// Where `_Py_DebugOffsets` of 3.13 has its fields.
@@ -1007,6 +1163,40 @@ pub(super) const V3_14: Layout = Layout {
         list_items: 24,
         tuple_items: 32,
     },
+    tasks: Some(TaskLayout {
+        state: 104,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 120,
+        coro: 128,
+        name: 136,
+        frame: 72,
+        frame_state: Some(67),
+        awaited: AwaitedForm::SavedPointer {
+            states: FrameStates {
+                created: -3,
+                executing: 0,
+                cleared: 4,
+            },
+            words: 1,
+        },
+        lists: Some(TaskLists {
+            node: 152,
+            of_thread: 880,
+            of_interpreter: 10880,
+            running: 872,
+        }),
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 32,
+        method_self: 24,
+        function_closure: 72,
+        function_code: 48,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// 3.14, free-threaded.
@@ -1102,6 +1292,7 @@ pub(super) const V3_14T: Layout = Layout {
         list_items: 40,
         tuple_items: 48,
     },
+    tasks: None,
 };
 
 /// Where `_Py_DebugOffsets` of 3.14 has its fields.
@@ -1260,6 +1451,40 @@ pub(super) const V3_15: Layout = Layout {
         list_items: 24,
         tuple_items: 32,
     },
+    tasks: Some(TaskLayout {
+        state: 104,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 120,
+        coro: 128,
+        name: 136,
+        frame: 72,
+        frame_state: Some(67),
+        awaited: AwaitedForm::SavedPointer {
+            states: FrameStates {
+                created: 0,
+                executing: 4,
+                cleared: 5,
+            },
+            words: 2,
+        },
+        lists: Some(TaskLists {
+            node: 152,
+            of_thread: 1048,
+            of_interpreter: 10856,
+            running: 1032,
+        }),
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 32,
+        method_self: 24,
+        function_closure: 72,
+        function_code: 48,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// 3.15, free-threaded.
@@ -1355,6 +1580,7 @@ pub(super) const V3_15T: Layout = Layout {
         list_items: 40,
         tuple_items: 48,
     },
+    tasks: None,
 };
 
 /// Where `_Py_DebugOffsets` of 3.15 has its fields.
