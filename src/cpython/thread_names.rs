@@ -17,9 +17,10 @@ pub const MAX_NAME_CHARS: usize = 500;
 /// The names of the threads of one interpreter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ThreadNames {
-    /// Name by ident: `PyThreadState.thread_id`, the `pthread_t`.
+    /// Name by ident: `PyThreadState.thread_id`, the `pthread_t`; in a program whose `threading` gevent has patched, the
+    /// address of a greenlet.
     pub names: HashMap<u64, String>,
-    /// The ident of the thread that the program takes for the main one.
+    /// The ident of the thread that the program takes for the main one, which is among the names.
     pub main: Option<u64>,
 }
 
@@ -34,7 +35,7 @@ pub fn is_made_up(name: &str) -> bool {
 }
 
 /// The names of the threads of the interpreter whose `PyInterpreterState` is at `interpreter`, as far as they
-/// are wanted: `is_wanted` is asked with the ident.
+/// are wanted: `is_wanted` is asked with the ident. That of the main thread always is.
 ///
 /// Never fails: what cannot be read is missing, and everything is when the program has not imported
 /// `threading`.
@@ -68,13 +69,14 @@ pub fn thread_names_in(
     let Ok(globals) = dict_entries(memory, layout, globals) else {
         return ThreadNames::default();
     };
-    let names = find(memory, layout, &globals, "_active")
-        .map(|active| names_in(memory, layout, active, is_wanted))
-        .unwrap_or_default();
     let main = find(memory, layout, &globals, "_main_thread")
         .and_then(|thread| attribute(memory, layout, thread, "_ident"))
         .and_then(|ident| int_value(memory, layout, ident).ok())
         .filter(|ident| *ident != 0);
+    let is_wanted = |ident| is_wanted(ident) || Some(ident) == main;
+    let names = find(memory, layout, &globals, "_active")
+        .map(|active| names_in(memory, layout, active, is_wanted))
+        .unwrap_or_default();
     ThreadNames { names, main }
 }
 

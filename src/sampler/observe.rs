@@ -335,7 +335,10 @@ pub fn identify(
 ) -> HashMap<(u64, u64), Identity> {
     let tids = process.namespace_tids().unwrap_or_default();
     let mut identities = match source {
-        Source::Native(reader) => identify_native(reader, &tids, memory, is_wanted),
+        Source::Native(reader) => {
+            let main = Tid(process.pid().0);
+            identify_native(reader, &tids, main, memory, is_wanted)
+        }
         Source::Legacy(reader) => identify_legacy(reader, &tids),
     };
     let inherited = InheritedNames::of(process);
@@ -381,6 +384,7 @@ impl InheritedNames {
 fn identify_native(
     reader: &Reader,
     tids: &HashMap<i32, Tid>,
+    main: Tid,
     memory: &LiveMemory,
     is_wanted: impl Fn((u64, u64)) -> bool,
 ) -> HashMap<(u64, u64), Identity> {
@@ -404,14 +408,17 @@ fn identify_native(
         native_ids(&idents, &existing, memory)
     };
     let idents: HashSet<u64> = threads.iter().map(|thread| thread.ident).collect();
-    let names = names_of(reader, memory, &idents);
+    let (names, main_name) = names_of(reader, memory, &idents);
     threads
         .iter()
         .map(|thread| {
             let inner = native_id(thread).or_else(|| found.get(&thread.ident).copied());
+            let tid = inner.and_then(|inner| tids.get(&inner).copied());
+            // Where gevent has patched `threading`, the ident there is another.
+            let of_main = main_name.as_ref().filter(|_| tid == Some(main));
             let identity = Identity {
-                tid: inner.and_then(|inner| tids.get(&inner).copied()),
-                name: names.get(&thread.ident).cloned(),
+                tid,
+                name: names.get(&thread.ident).or(of_main).cloned(),
                 kernel_name: None,
             };
             (native_key(thread), identity)
@@ -419,20 +426,28 @@ fn identify_native(
         .collect()
 }
 
-/// The names of the threads with these idents. A thread that entered a sub-interpreter is called `MainThread` there; the
+/// The names of the threads with these idents, and of the one that the program takes for the main one. A thread that entered a sub-interpreter is called `MainThread` there; the
 /// name that an older interpreter has for it is the one that the program gave it.
-fn names_of(reader: &Reader, memory: &LiveMemory, idents: &HashSet<u64>) -> HashMap<u64, String> {
-    let mut names = HashMap::new();
+fn names_of(
+    reader: &Reader,
+    memory: &LiveMemory,
+    idents: &HashSet<u64>,
+) -> (HashMap<u64, String>, Option<String>) {
+    let (mut names, mut main) = (HashMap::new(), None);
     let mut last = None;
     // The main interpreter is the last.
     for thread in reader.threads() {
         if last.replace(thread.interpreter) != Some(thread.interpreter) {
             let layout = &reader.interpreter().layout;
             let is_wanted = |ident| idents.contains(&ident);
-            names.extend(thread_names(memory, layout, thread.interpreter, is_wanted).names);
+            let found = thread_names(memory, layout, thread.interpreter, is_wanted);
+            main = found
+                .main
+                .and_then(|ident| found.names.get(&ident).cloned());
+            names.extend(found.names);
         }
     }
-    names
+    (names, main)
 }
 
 fn identify_legacy(

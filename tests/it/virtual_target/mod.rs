@@ -46,6 +46,9 @@ const POINTS_WHERE_MARKED: f64 = 2.0;
 const STANDING_TICKS: usize = 2_000;
 const MOST_WRONG: usize = STANDING_TICKS / 100;
 
+/// Of so many ticks, how many stacks of greenlets may lack a part where nothing is stopped.
+const MOST_CUT: usize = STANDING_TICKS / 1000;
+
 /// Ticks of each program without a reader.
 const MOMENTS: usize = 50_000;
 
@@ -190,6 +193,28 @@ fn a_thread_that_stands_still_has_the_stack_that_its_current_frame_names() {
     for python in layouts::ALL {
         for threads in programs() {
             check_standing(python, &threads);
+        }
+    }
+}
+
+/// A greenlet has no entry frames while it is switched to or from.
+#[test]
+fn stacks_of_greenlets_lead_to_the_function_that_each_begins_with() {
+    for python in [
+        &layouts::V3_9,
+        &layouts::V3_11,
+        &layouts::V3_12,
+        &layouts::V3_13,
+    ] {
+        for (stops, most) in [(StopPolicy::WhereNeeded, 0), (StopPolicy::Never, MOST_CUT)] {
+            let mut sampled = Sampled::new(python, &[programs::greenlets()], stops);
+            let mut cut = 0;
+            for _ in 0..STANDING_TICKS {
+                sampled.tick();
+                cut += sampled.cut_stacks();
+                sampled.wait();
+            }
+            assert!(cut <= most, "{:#x} {stops:?}: {cut} cut", python.hex);
         }
     }
 }
