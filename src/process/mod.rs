@@ -63,8 +63,8 @@ pub mod pause;
 
 pub use counters::{CounterWatch, Counters, ResidentMemory};
 pub use credentials::{ActingAs, Credentials, user_of};
-pub use elf::{ElfFile, Segment, SymbolTable};
 pub use descriptor::{DescriptorKind, descriptor_kind};
+pub use elf::{ElfFile, Segment, SymbolTable};
 pub use exit_watcher::{ExitWatcher, Waker};
 pub use file_systems::FileSystems;
 pub use fork::{Forked, end_with_parent, fork};
