@@ -55,6 +55,10 @@
 #include "internal/pycore_interpframe.h"
 #include "internal/pycore_debug_offsets.h"
 #include "internal/pycore_stackref.h"
+#include "internal/pycore_tstate.h"
+#endif
+#if V(11)
+#include "internal/pycore_genobject.h"
 #endif
 
 #if !V(11)
@@ -80,10 +84,52 @@ typedef struct {
 _Static_assert(offsetof(Module, md_dict) == offsetof(PyModuleObject, md_dict), "PyModuleObject");
 #endif
 
+/* TaskObj: Modules/_asynciomodule.c, no installed header; up to the last field that is read. `exceptions` are the words
+ * between `fut_callbacks` and `fut_state`, `dicts` those behind the flags, before `task_fut_waiter`. */
+#if V(14)
+enum { EXCEPTIONS = 7, DICTS = 1 };
+#elif V(13)
+enum { EXCEPTIONS = 6, DICTS = 1 };
+#elif V(11)
+enum { EXCEPTIONS = 5, DICTS = 4 };
+#elif V(10)
+enum { EXCEPTIONS = 5, DICTS = 7 };
+#elif V(9)
+enum { EXCEPTIONS = 4, DICTS = 7 };
+#else
+enum { EXCEPTIONS = 3, DICTS = 3 };
+#endif
+typedef struct {
+    PyObject_HEAD
+    PyObject *fut_loop;
+    PyObject *fut_callback0;
+    PyObject *fut_context0;
+    PyObject *fut_callbacks;
+    PyObject *exceptions[EXCEPTIONS];
+    int fut_state;
+    int flags;
+    PyObject *dicts[DICTS];
+    PyObject *task_fut_waiter;
+    PyObject *task_coro;
+    PyObject *task_name;
+#if V(14)
+    PyObject *task_context;
+    struct llist_node task_node;
+#endif
+} Task;
+
+/* partialobject: Modules/_functoolsmodule.c, no installed header. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *fn;
+    PyObject *args;
+} Partial;
+
 /* What the code takes for granted in every version, beside the tables. */
 #define GRANTED(fact) _Static_assert(fact, "src/cpython takes this for granted")
 #define FOLLOWS(type, before, after) \
     GRANTED(offsetof(type, after) == offsetof(type, before) + sizeof(((type *)0)->before))
+FOLLOWS(Task, task_coro, task_name); /* running_task.rs */
 FOLLOWS(PyASCIIObject, length, hash); /* code.rs */
 GRANTED((CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR) == (0x20 | 0x80 | 0x200)); /* code.rs */
 #if V(11)
@@ -237,6 +283,63 @@ static void print_code(void)
 #endif
 }
 
+#if V(8) && !defined(Py_GIL_DISABLED)
+/* How a coroutine tells that it runs, and what it awaits: AwaitedForm of src/cpython/layout/mod.rs. */
+static void print_awaited(void)
+{
+    printf("rust tasks awaited AwaitedForm::");
+#if V(15)
+    /* SEND leaves the awaited object and an index. */
+    printf("SavedPointer { states: FrameStates { created: %d, executing: %d, cleared: %d }, words: 2 }\n",
+           FRAME_CREATED, FRAME_EXECUTING, FRAME_CLEARED);
+#elif V(14)
+    printf("SavedPointer { states: FrameStates { created: %d, executing: %d, cleared: %d }, words: 1 }\n",
+           FRAME_CREATED, FRAME_EXECUTING, FRAME_CLEARED);
+#elif V(11)
+    printf("StackTop { states: FrameStates { created: %d, executing: %d, cleared: %d } }\n",
+           FRAME_CREATED, FRAME_EXECUTING, FRAME_CLEARED);
+#elif V(10)
+    printf("Depth { stack: %zu, depth: %zu }\n", offsetof(PyFrameObject, f_valuestack),
+           offsetof(PyFrameObject, f_stackdepth));
+#else
+    printf("Pointer { stack: %zu, top: %zu }\n", offsetof(PyFrameObject, f_valuestack),
+           offsetof(PyFrameObject, f_stacktop));
+#endif
+}
+
+static void print_tasks(void)
+{
+    AT("tasks", "state", Task, fut_state);
+    AT("tasks", "callback0", Task, fut_callback0);
+    AT("tasks", "callbacks", Task, fut_callbacks);
+    AT("tasks", "fut_waiter", Task, task_fut_waiter);
+    AT("tasks", "coro", Task, task_coro);
+    AT("tasks", "name", Task, task_name);
+#if V(11)
+    AT("tasks", "frame", PyGenObject, gi_iframe);
+    AT("tasks", "frame_state", PyGenObject, gi_frame_state);
+#else
+    AT("tasks", "frame", PyGenObject, gi_frame);
+#endif
+    print_awaited();
+#if V(14)
+    printf("rust tasks lists TaskLists { node: %zu, of_thread: %zu, of_interpreter: %zu, running: %zu }\n", offsetof(Task, task_node),
+           offsetof(_PyThreadStateImpl, asyncio_tasks_head), offsetof(PyInterpreterState, asyncio_tasks_head),
+           offsetof(_PyThreadStateImpl, asyncio_running_task));
+#endif
+    AT("tasks", "set_mask", PySetObject, mask);
+    AT("tasks", "set_table", PySetObject, table);
+    AT("tasks", "weakref_object", PyWeakReference, wr_object);
+    AT("tasks", "list_items", PyListObject, ob_item);
+    START("tasks", "tuple_items", PyTupleObject, ob_item);
+    AT("tasks", "method_self", PyMethodObject, im_self);
+    AT("tasks", "function_closure", PyFunctionObject, func_closure);
+    AT("tasks", "function_code", PyFunctionObject, func_code);
+    AT("tasks", "cell_contents", PyCellObject, ob_ref);
+    AT("tasks", "partial_args", Partial, args);
+}
+#endif
+
 /* The bit at which the field starts that is one in `state`: bit fields have no offset. */
 static int first_bit(const PyASCIIObject *with_one)
 {
@@ -290,6 +393,8 @@ static void print_object(void)
     AT("object", "type_basicsize", PyTypeObject, tp_basicsize);
     AT("object", "type_flags", PyTypeObject, tp_flags);
     AT("object", "module_dict", Module, md_dict);
+    AT("object", "list_items", PyListObject, ob_item);
+    START("object", "tuple_items", PyTupleObject, ob_item);
 #if V(11)
     START("object", "values_items", struct _dictvalues, values);
 #else
@@ -407,6 +512,9 @@ int main(void)
     print_code();
     print_object();
     print_managed();
+#if V(8) && !defined(Py_GIL_DISABLED)
+    print_tasks();
+#endif
     print_traits();
 #if V(13)
     print_debug_offsets();

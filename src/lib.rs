@@ -9,7 +9,7 @@
 //!                                                 profile::Profile ◄── events read back
 //!                                                         │
 //!                                                         ▼
-//!                                       export/* (svg, pstats, …)   run (files)   cli (summary)
+//!                                       export/* (svg, pstats, …)   tui   run (files)   cli (summary)
 //! ```
 //!
 //! Data flows one way. [`profile::event::Event`] is the hinge: the sampler emits events, a recording
@@ -44,11 +44,12 @@
 //! | [`process`] | a PID into an identity, its maps, threads, images; a command into a running child | `sys` |
 //! | [`memory`] | an address of the target into bytes | `sys`, `process` |
 //! | [`cpython`] | bytes into threads, frames, names and lines | `process`, `memory` |
-//! | [`native`] | addresses of native code into names, lines and classes of work | `process`, `memory`, `cpython` |
+//! | [`native`] | the C stack of a thread into native frames with names, lines and classes of work, merged with its Python frames | `process`, `memory`, `cpython` |
 //! | [`profile`] | events into stacks with times, and those into tables and call trees | - |
-//! | [`sampler`] | a process and its descendants into a stream of events | `process`, `memory`, `cpython`, `profile` |
+//! | [`sampler`] | a process and its descendants into a stream of events | `process`, `memory`, `cpython`, `native`, `profile` |
 //! | [`recording`] | events into the bytes of a `.rsamp` file and back | `profile` |
 //! | [`export`] | a profile into the bytes of a file format | `profile` |
+//! | [`tui`] | a profile that goes on into a screen that is redrawn meanwhile | `profile` |
 //! | [`launch`] | environments into ranks, and a launcher's command line into one with rsamp before the program; a job into its processes | `process` |
 //! | [`run`] | a request into finished files: samples or recordings into sinks, and those into outputs | all above but `sys` |
 //! | [`cli`] | what the user typed into requests, and what came of them into text, hints and exit codes | all but `sys` |
@@ -125,6 +126,8 @@ pub mod sampler;
 pub mod recording;
 
 pub mod export;
+
+pub mod tui;
 
 pub mod launch;
 

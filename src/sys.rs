@@ -75,7 +75,7 @@ pub struct KnownFile {
 }
 
 /// What the kernel knows of a file already: a network file system's server is not asked (`AT_STATX_DONT_SYNC` in
-/// statx(2)).
+/// statx(2)). The call itself: glibc has a function for it from 2.28 on, and rsamp runs with 2.17.
 ///
 /// # Errors
 /// `ENOENT`, `EACCES`; `ENOSYS` before Linux 4.11.
@@ -85,7 +85,8 @@ pub fn known_file(path: &str) -> nix::Result<KnownFile> {
     let flags = libc::AT_STATX_DONT_SYNC | libc::AT_NO_AUTOMOUNT;
     // SAFETY: `path` ends with a zero byte, and `found` is a valid place for the statx that the call writes.
     let result = unsafe {
-        libc::statx(
+        libc::syscall(
+            libc::SYS_statx,
             libc::AT_FDCWD,
             path.as_ptr(),
             flags,
@@ -101,6 +102,25 @@ pub fn known_file(path: &str) -> nix::Result<KnownFile> {
         device: libc::makedev(found.stx_dev_major, found.stx_dev_minor),
         inode: found.stx_ino,
     })
+}
+
+/// Gives each of two files the name of the other. The call itself: glibc has a function for it from 2.28 on.
+///
+/// # Errors
+/// `EINVAL`: the file system cannot; `ENOSYS` before Linux 3.15; `ENOENT`, `EACCES`.
+pub fn exchange_files(one: &std::ffi::CStr, other: &std::ffi::CStr) -> nix::Result<()> {
+    // SAFETY: both paths end with a zero byte, and live until the call returns.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            libc::AT_FDCWD,
+            one.as_ptr(),
+            libc::AT_FDCWD,
+            other.as_ptr(),
+            libc::RENAME_EXCHANGE,
+        )
+    };
+    Errno::result(result).map(drop)
 }
 
 /// Makes a child process, a copy of this one. `None`: this is the child.

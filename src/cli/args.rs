@@ -12,6 +12,7 @@ use regex::Regex;
 use crate::export::diff::DiffFormat;
 use crate::launch::{JobName, LauncherChoice};
 use crate::process::Pid;
+use crate::profile::diff::Limit;
 use crate::profile::event::Nanos;
 use crate::profile::filter::{Name, Ranks, StepName};
 use crate::run::outputs::Kind;
@@ -60,6 +61,9 @@ pub enum Command {
     /// Profile a running process
     #[command(override_usage = "rsamp attach [OPTIONS] [[--pid] PID | --job JOB]", after_help = texts::ATTACH, after_long_help = texts::attach_notes())]
     Attach(AttachArgs),
+    /// Watch a running process: its functions, lines and threads, like top
+    #[command(override_usage = "rsamp top [OPTIONS] [[--pid] PID]", after_help = texts::TOP, after_long_help = texts::top_notes())]
+    Top(TopArgs),
     /// Make reports of recordings
     #[command(override_usage = "rsamp report [OPTIONS] FILE...", after_help = texts::REPORT, after_long_help = texts::report_notes())]
     Report(ReportArgs),
@@ -90,6 +94,12 @@ pub enum Command {
     /// Print a script that completes rsamp's commands and options in a shell
     #[command(after_help = texts::COMPLETIONS)]
     Completions(CompletionsArgs),
+    /// What writes the man pages that come with rsamp.
+    #[command(hide = true)]
+    ManPages {
+        /// The folder to write them into; it exists.
+        folder: PathBuf,
+    },
     /// Explain a command with all its options, or a topic
     #[command(after_help = texts::HELP)]
     Help(HelpArgs),
@@ -203,6 +213,77 @@ pub struct AttachArgs {
     pub sampling: SamplingArgs,
 }
 
+/// The options of `rsamp top`.
+#[derive(Debug, ClapArgs)]
+pub struct TopArgs {
+    /// The process to watch
+    #[arg(
+        long = "pid",
+        short = 'p',
+        value_name = "PID",
+        value_parser = values::pid,
+        allow_hyphen_values = true
+    )]
+    pub pid: Option<Pid>,
+
+    /// The process to watch, without --pid
+    #[arg(value_name = "PID", allow_negative_numbers = true)]
+    pub words: Vec<OsString>,
+
+    /// Show the last so many seconds first: 1 to 60, or 0 for all the time
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=60), allow_hyphen_values = true)]
+    pub window: u8,
+
+    /// Which time to show first: wall (elapsed), cpu (on a CPU or ready to be), or gil (while holding it)
+    #[arg(
+        long,
+        value_name = "MODE",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub mode: Mode,
+
+    /// Show idle waits too: of threads that wait for work
+    #[arg(long)]
+    pub idle: bool,
+
+    /// Print text instead of a screen, once in each --window
+    #[arg(long)]
+    pub batch: bool,
+
+    /// With --batch: end after so many times [default: when the program ends]
+    #[arg(short = 'n', long, value_name = "N", requires = "batch", value_parser = values::count, allow_hyphen_values = true)]
+    pub number: Option<usize>,
+
+    /// Samples per second and thread, on average, or `auto` [default: auto]
+    #[arg(help_heading = "Sampling", long, short, value_name = "HZ", value_parser = values::rate, allow_hyphen_values = true)]
+    pub rate: Option<Rate>,
+
+    /// Percentage of a core that rsamp may use [default: 5 for 10 seconds, then 1; none with --rate]
+    #[arg(help_heading = "Sampling", long, value_name = "PERCENT", value_parser = values::overhead, allow_hyphen_values = true)]
+    pub max_overhead: Option<f64>,
+
+    /// Never pause a thread of the program, even if its stack changes too fast to be copied
+    #[arg(help_heading = "Sampling", long)]
+    pub never_stop: bool,
+
+    /// Watch the program alone, not the processes that it starts
+    #[arg(help_heading = "Sampling", long)]
+    pub no_children: bool,
+
+    /// When to colour the screen: auto, always or never
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        visible_alias = "colour"
+    )]
+    pub color: ColorWhen,
+}
+
 /// The options of `rsamp report`.
 #[derive(Debug, ClapArgs)]
 pub struct ReportArgs {
@@ -243,6 +324,12 @@ pub struct ReportArgs {
     #[arg(long, short, value_name = "FORMAT", value_parser = values::kind(), hide_possible_values = true)]
     pub format: Option<Kind>,
 
+    /// Write one HTML page with everything and open it in the browser
+    ///
+    /// Over ssh, print the line that copies it to your machine. Without --output the page is NAME-PID.html.
+    #[arg(long, conflicts_with = "format")]
+    pub open: bool,
+
     /// How graphs are drawn.
     #[command(flatten, next_help_heading = "Drawing")]
     pub drawing: DrawingArgs,
@@ -278,6 +365,10 @@ pub struct TableArgs {
     /// functions, or in those that likely retain most
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub memory: Option<Vec<String>>,
+
+    /// Print the time of each asyncio task: by its name, or by the function of its coroutine
+    #[arg(long)]
+    pub tasks: bool,
 
     /// How many functions --lines and --memory print when none is named [default: 5]
     #[arg(long, value_name = "N", value_parser = values::count, allow_hyphen_values = true)]
@@ -322,6 +413,14 @@ pub struct DiffArgs {
     /// Compare shares: scale BASE to the time of NEW
     #[arg(long)]
     pub normalize: bool,
+
+    /// Exit with 8 when NEW is slower than BASE by more than this, such as +5%; may be given several times
+    ///
+    /// +5%: the time of all threads. solve:+5%: the total time of functions named solve (or Solver.solve; * and ? as in a
+    /// shell), each compared with its own time in BASE. A growth counts only when it is more than the noise of sampling. The
+    /// verdict is printed to standard error, and is in the JSON.
+    #[arg(long, value_name = "LIMIT", value_parser = values::limit)]
+    pub fail_if: Vec<Limit>,
 
     /// Replace write-protected files
     #[arg(long)]
@@ -379,6 +478,12 @@ pub struct FilterArgs {
     /// Ranks are compared within one step: one `srun` or `mpirun`. The summary names the steps there are.
     #[arg(long, value_name = "STEP", value_parser = values::step)]
     pub step: Vec<StepName>,
+
+    /// Only while this asyncio task ran; may be given several times
+    ///
+    /// By its name (* and ? as in a shell), or, where the program gave it none, by the function of its coroutine.
+    #[arg(long, value_name = "NAME", value_parser = values::name_pattern)]
+    pub task: Vec<Pattern>,
 
     /// Skip everything before this time since the start
     #[arg(long, value_name = "SECONDS", value_parser = values::moment, allow_hyphen_values = true)]
@@ -464,6 +569,36 @@ pub struct DumpArgs {
     /// Print JSON, for programs
     #[arg(long)]
     pub json: bool,
+
+    /// Show the asyncio tasks and what each waits for, instead of the threads
+    #[arg(long, conflicts_with = "native")]
+    pub tasks: bool,
+
+    /// Show native functions (C, C++, Fortran …) of the threads that wait, and threads that run no Python
+    ///
+    /// No thread is stopped for this. A thread that is running shows its Python functions only.
+    #[arg(long)]
+    pub native: bool,
+
+    /// Which native functions to show
+    #[arg(
+        long,
+        value_name = "WHICH",
+        value_enum,
+        default_value_t,
+        requires = "native"
+    )]
+    pub native_frames: NativeFramesArg,
+}
+
+/// What is behind `--native-frames`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum NativeFramesArg {
+    /// Those of libraries and extension modules, without the interpreter's own
+    #[default]
+    Libraries,
+    /// All
+    All,
 }
 
 /// What `rsamp on-node` is told by another rsamp.

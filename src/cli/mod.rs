@@ -95,6 +95,10 @@ fn run(command: &Command) -> Result<Ending, (anyhow::Error, Action)> {
             let request = request::attach(args).map_err(misread("attach"))?;
             commands::attach::run(&request).map_err(|error| (error, Action::Attach(request.pid)))
         }
+        Command::Top(args) => {
+            let request = request::top(args).map_err(misread("top"))?;
+            commands::top::run(&request).map_err(|error| (error, Action::Top))
+        }
         Command::Report(args) => {
             let request = request::report(args).map_err(misread("report"))?;
             commands::report::run(&request).map_err(|error| (error, Action::Report))
@@ -133,6 +137,9 @@ fn run(command: &Command) -> Result<Ending, (anyhow::Error, Action)> {
         }
         Command::Completions(args) => commands::completions::run(args.shell)
             .map_err(|error| (error, Action::Reading("completions"))),
+        Command::ManPages { folder } => {
+            commands::man_pages::run(folder).map_err(|error| (error, Action::Reading("man-pages")))
+        }
     };
     code.map(Ending::from)
 }

@@ -271,6 +271,35 @@ struct Entry {
     code: Rc<Code>,
     since_ns: u64,
     checked: Moment,
+    callers: KnownCallers,
+}
+
+/// So many callers of a code object are told apart; one that more call is called by anyone.
+const MAX_CALLERS: usize = 4;
+
+/// The code objects that were seen calling one: all of them, or at least one more than are told apart.
+#[derive(Debug, Clone, Copy, Default)]
+struct KnownCallers {
+    codes: [Address; MAX_CALLERS],
+    count: usize,
+}
+
+impl KnownCallers {
+    /// `None` where they are too many to tell apart.
+    fn known(&self) -> Option<&[Address]> {
+        self.codes.get(..self.count)
+    }
+
+    fn note(&mut self, caller: Address) {
+        let known = &self.codes[..self.count.min(MAX_CALLERS)];
+        if self.count > MAX_CALLERS || known.contains(&caller) {
+            return;
+        }
+        if let Some(free) = self.codes.get_mut(self.count) {
+            *free = caller;
+        }
+        self.count += 1;
+    }
 }
 
 /// A word that tells a name apart from another one at its address: its hash, or a piece of its text.
@@ -379,6 +408,19 @@ impl CodeCache {
         Some((&entry.code, entry.fresh_until_ns(now)))
     }
 
+    /// Takes in that the code object at `callee` was called by that at `caller`.
+    pub(super) fn note_call(&mut self, callee: Address, caller: Address) {
+        if let Some(entry) = self.entries.get_mut(&callee) {
+            entry.callers.note(caller);
+        }
+    }
+
+    /// The code objects that were seen calling that at `callee`; `None` where none was, or too many were to tell apart.
+    pub(super) fn callers_of(&self, callee: Address) -> Option<&[Address]> {
+        let callers = self.entries.get(&callee)?.callers.known();
+        callers.filter(|callers| !callers.is_empty())
+    }
+
     /// Where the word lies by which the names are compared at the next check, for the entry of `at`: the hash
     /// of a name, or in turn the pieces of its text.
     #[must_use]
@@ -448,6 +490,7 @@ impl CodeCache {
                 code: Rc::new(code),
                 since_ns: now.at_ns,
                 checked: now,
+                callers: KnownCallers::default(),
             },
         );
         self.get(at)
@@ -667,6 +710,7 @@ mod tests {
             code: Rc::new(code()),
             since_ns: 0,
             checked: Moment::default(),
+            callers: KnownCallers::default(),
         };
         let mut codes = CodeCache::default();
         let at = Address(0x5000);
@@ -702,6 +746,19 @@ mod tests {
             variables: None,
             room: Room::take(0),
         }
+    }
+
+    #[test]
+    fn the_callers_of_a_code_object_are_known_until_there_are_too_many_to_tell_apart() {
+        let mut callers = KnownCallers::default();
+        for caller in [1, 2, 1, 3, 4, 2] {
+            callers.note(Address(caller));
+        }
+        assert_eq!(callers.known(), Some([1, 2, 3, 4].map(Address).as_slice()));
+        callers.note(Address(5));
+        assert_eq!(callers.known(), None);
+        callers.note(Address(1));
+        assert_eq!(callers.known(), None, "it stays so");
     }
 
     #[test]

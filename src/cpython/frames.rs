@@ -93,11 +93,19 @@ impl RawStack {
         self.end == StackEnd::Outermost && !self.is_dubious
     }
 
-    /// Takes a stack of a thread that stood still for whole if it ends at a frame that is no entry frame: the
-    /// outermost frame of a greenlet has none before it, nor has one that a compiler made.
-    pub(super) fn may_end_bare(&mut self, is_still: bool) {
-        if is_still && self.end == StackEnd::Unreadable(Address::NULL) {
-            self.end = StackEnd::Outermost;
+    /// Whether it ends at a frame without a caller that is no entry frame either.
+    pub(super) fn ends_bare(&self) -> bool {
+        self.end == StackEnd::Unreadable(Address::NULL)
+    }
+
+    /// Takes it for whole though it ends bare. Where the innermost frame executes, the others that do have called C code.
+    pub(super) fn end_bare(&mut self) {
+        self.end = StackEnd::Outermost;
+        if !self.frames.first().is_some_and(RawFrame::is_executing) {
+            return;
+        }
+        for number in 1..self.frames.len() {
+            self.frames[number - 1].entered_from_c |= self.frames[number].is_executing();
         }
     }
 }

@@ -41,6 +41,8 @@ mod outside;
 
 mod pace;
 
+pub mod activations;
+
 pub mod code;
 
 pub mod line_table;
@@ -50,6 +52,12 @@ pub mod text;
 pub mod objects;
 
 pub mod thread_names;
+
+pub mod tasks;
+
+mod running_task;
+
+pub mod linecache;
 
 pub mod gil;
 

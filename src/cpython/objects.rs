@@ -51,6 +51,10 @@ const MANAGED_DICT: u64 = 1 << 4;
 /// `Py_TPFLAGS_INLINE_VALUES` (`object.h`, 3.13 on).
 const INLINE_VALUES: u64 = 1 << 2;
 
+/// `Py_TPFLAGS_LIST_SUBCLASS` and `Py_TPFLAGS_TUPLE_SUBCLASS` (`object.h`, all versions).
+const LIST: u64 = 1 << 25;
+const TUPLE: u64 = 1 << 26;
+
 /// Bits in a digit of an int: `PYLONG_BITS_IN_DIGIT` of every 64-bit build.
 const DIGIT_BITS: u32 = 30;
 
@@ -177,6 +181,36 @@ pub fn find(
         }
     }
     None
+}
+
+/// The global names of a module, by the dict `sys.modules`; `None` when it was not imported or cannot be read.
+#[must_use]
+pub fn module_globals(
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    modules: Address,
+    module: &str,
+) -> Option<Vec<Entry>> {
+    let modules = dict_entries(memory, layout, modules).ok()?;
+    let module = find(memory, layout, &modules, module)?;
+    let globals = memory.pointer(module + layout.object.module_dict).ok()?;
+    dict_entries(memory, layout, globals).ok()
+}
+
+/// Where the items of the list or tuple at `object` begin, one pointer each, and how many there are; `None` when it is neither.
+/// The number is not checked: it may be anything.
+#[must_use]
+pub fn items(memory: &impl ReadMemory, layout: &Layout, object: Address) -> Option<(Address, u64)> {
+    let layout = &layout.object;
+    let type_object = memory.pointer(object + layout.ob_type).ok()?;
+    let flags = memory.word(type_object + layout.type_flags).ok()?;
+    let count = memory.word(object + layout.ob_size).ok()?;
+    let items = match flags & (LIST | TUPLE) {
+        LIST => memory.pointer(object + layout.list_items).ok()?,
+        TUPLE => object + layout.tuple_items,
+        _ => return None,
+    };
+    Some((items, count))
 }
 
 /// The value of the int at `address`.

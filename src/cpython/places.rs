@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use super::chunks::Chunks;
 use super::code::{CodeCache, Moment};
 use super::frames::{Ends, FrameFormat, RawFrame, RawStack, ThreadFields, walk, walk_live};
-use super::layout::traits::TopRule;
+use super::layout::traits::{EntryMark, TopRule};
 use super::outside::OffChunkFrames;
 use super::shape::ChunkContiguity;
 use super::top::{self, CopyContext, Doubts, Slot, Verdict};
@@ -201,7 +201,7 @@ impl StackRanges {
             })
         };
         walk(current, format, self.ends, stack, find, is_on_data_stack)?;
-        stack.may_end_bare(is_still && self.may_be_outermost(stack.frames.last()));
+        self.may_end_bare(stack, format, is_still);
         if format.traits.top_rule == TopRule::Pointer {
             self.outside.has_seen(stack.frames.len(), format.header());
         }
@@ -250,11 +250,32 @@ impl StackRanges {
         }
     }
 
+    /// Takes a stack for whole that ends at a frame that is no entry frame, where that is the outermost one of a greenlet,
+    /// or was made by a compiler.
+    ///
+    /// While a greenlet is away its frames name one another without the entry frames between them (3.12 on;
+    /// `Greenlet::expose_frames` of greenlet 3), also in the moment in which it is still or again the current one. Its
+    /// outermost frame is the first of a data stack of its own.
+    fn may_end_bare(&self, stack: &mut RawStack, format: FrameFormat<'_>, is_still: bool) {
+        let last = stack.frames.last();
+        let has_entries = format.traits.entry_mark == EntryMark::EntryFrame;
+        let is_whole =
+            has_entries && self.is_first(last) || is_still && self.may_be_outermost(last);
+        if stack.ends_bare() && is_whole {
+            stack.end_bare();
+        }
+    }
+
     /// Whether a frame can be one without a caller: a frame on the data stack that is not its first was called, though it
     /// may not name its caller yet.
     fn may_be_outermost(&self, frame: Option<&RawFrame>) -> bool {
+        self.is_first(frame) || frame.is_none_or(|frame| !self.chunks.hold(frame.at))
+    }
+
+    /// Whether a frame is the first one of the data stack, which has no caller.
+    fn is_first(&self, frame: Option<&RawFrame>) -> bool {
         let first = self.chunks.last().map(|chunk| chunk.first_frame);
-        frame.is_none_or(|frame| Some(frame.at) == first || !self.chunks.hold(frame.at))
+        first.is_some() && frame.map(|frame| frame.at) == first
     }
 
     pub(super) fn is_on_data_stack(&self, at: Address) -> bool {

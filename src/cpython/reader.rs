@@ -7,16 +7,18 @@
 
 use std::time::{Duration, Instant};
 
-use super::code::CodeCache;
+use super::code::{CodeCache, Moment};
 use super::frames::{FrameFormat, MAX_WALK};
 use super::gil::{GilHolder, GilLocks};
 use super::locate::Interpreter;
 use super::pace::InterruptionDetector;
 use super::stops::Budget;
+use super::tasks::{self, Task};
 use super::threads::{KnownInterpreter, ThreadList};
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory, Window};
 
+pub use super::running_task::RunningTask;
 pub use super::stop_threads::{StopPolicy, StopThreads, StoppedThread};
 pub use super::threads::KnownThread;
 
@@ -229,6 +231,46 @@ impl Reader {
         &self.tick
     }
 
+    /// The asyncio tasks of each interpreter that are not done, with the interpreter's number as
+    /// [`Reader::interpreter_number`] gives it. The code objects of their frames are in [`Reader::codes`]. One that runs has the
+    /// frames that its thread had at the last tick.
+    pub fn tasks(&mut self, memory: &impl ReadMemory) -> Vec<(usize, Vec<Task>)> {
+        let threads = &self.list.threads;
+        let interpreters = self.list.interpreters.iter().rev().enumerate();
+        let mut found: Vec<(usize, Vec<Task>)> = interpreters
+            .map(|(number, known)| {
+                let own = threads
+                    .iter()
+                    .filter(|thread| thread.interpreter == known.at);
+                let states: Vec<Address> = own.clone().map(|thread| thread.state).collect();
+                let mut tasks = tasks::tasks(memory, &self.interpreter, known.at, &states);
+                for task in &mut tasks {
+                    task.find_running_frames(
+                        own.clone().map(|thread| thread.stack().frames.as_slice()),
+                    );
+                }
+                (number, tasks)
+            })
+            .collect();
+        found.retain(|(_, tasks)| !tasks.is_empty());
+        let at_ns = self.now_ns();
+        for frame in found
+            .iter()
+            .flat_map(|(_, tasks)| tasks)
+            .flat_map(|task| &task.frames)
+        {
+            if self.codes.get(frame.code).is_none() {
+                let now = Moment {
+                    at_ns,
+                    generation: None,
+                };
+                self.codes
+                    .load(frame.code, memory, format_of(&self.interpreter), now);
+            }
+        }
+        found
+    }
+
     /// Reads every thread's stack, or as many as can have changed.
     ///
     /// # Errors
@@ -262,6 +304,11 @@ impl Reader {
             }
         }
         self.look_at_all(memory, now_ns);
+        for known in &mut self.list.interpreters {
+            known
+                .tasks
+                .look(memory, &self.interpreter.layout, known.at, now_ns);
+        }
         Ok(&self.tick)
     }
 
@@ -353,12 +400,16 @@ impl Reader {
         let mut numbers = std::mem::take(&mut self.planned);
         for number in numbers.drain(..) {
             self.list.threads[number].planned = None;
+            self.list.threads[number].task.forget_plan();
         }
         numbers
     }
 
     fn plan_threads(&mut self, numbers: Vec<usize>) {
         let format = format_of(&self.interpreter);
+        for known in &mut self.list.interpreters {
+            known.tasks.plan(format.layout, &mut self.window);
+        }
         for number in &numbers {
             if self.window.wanted_bytes() > MAX_COPIED_BYTES {
                 break;
@@ -368,6 +419,13 @@ impl Reader {
             let places = &thread.places;
             let planned = places.plan(thread.state, format, with_before, &mut self.window);
             thread.planned = Some(planned);
+            let mut known = self.list.interpreters.iter();
+            if let Some(known) = known.find(|known| known.at == thread.interpreter) {
+                let (source, layout) = (&known.tasks, format.layout);
+                thread
+                    .task
+                    .plan(layout, source, thread.state, &mut self.window);
+            }
         }
         self.planned = numbers;
     }
@@ -516,6 +574,35 @@ impl Reader {
             let unread = (!thread.has_stack).then_some(number);
             self.list.unread.extend(unread);
             self.tick.readings[number] = reading;
+            self.find_task(number, memory);
+        }
+    }
+
+    /// Finds the asyncio task that a thread ran when its stack was read. One that was read at an earlier tick has none.
+    fn find_task(&mut self, number: usize, memory: &impl ReadMemory) {
+        let thread = &mut self.list.threads[number];
+        thread.task.seen = None;
+        let mut interpreters = self.list.interpreters.iter_mut();
+        let known = interpreters.find(|known| known.at == thread.interpreter);
+        let Some(known) = known.filter(|_| self.tick.readings[number] == Reading::Stack) else {
+            return;
+        };
+        let (layout, source) = (&self.interpreter.layout, &mut known.tasks);
+        let frames = thread.stack.frames.as_slice();
+        if thread.is_of_common_copy {
+            thread
+                .task
+                .find(memory, layout, source, frames, &self.window);
+            return;
+        }
+        // Its stack is of a later moment: what is still so is asked now.
+        let window = &mut self.own_window;
+        window.clear();
+        source.plan(layout, window);
+        thread.task.plan(layout, source, thread.state, window);
+        if window.piece_count() > 0 {
+            window.fill(memory);
+            thread.task.find(memory, layout, source, frames, window);
         }
     }
 

@@ -34,6 +34,7 @@ impl Reader {
         let runs = self.may_run(number);
         let thread = &self.list.threads[number];
         let common = thread.planned.filter(|_| thread.is_learnt);
+        self.list.threads[number].is_of_common_copy = common.is_some();
         let look = self.look_first(number, common.is_some(), runs, memory, now_ns);
         if look == ReadOutcome::Gone {
             return Reading::Gone;
@@ -50,7 +51,7 @@ impl Reader {
             StopPolicy::Always => runs,
         };
         if !is_stopped && is_determined {
-            return self.accept(number);
+            return self.accept_certain(number);
         }
         if is_stopped && !self.is_drawn() && self.list.threads[number].carry_on() {
             return Reading::Unsampled;
@@ -59,6 +60,7 @@ impl Reader {
             let reading = self.read_still(number, is_stopped, &mut *stopper, memory);
             self.stopper = Some(stopper);
             if let Some(reading) = reading {
+                self.list.threads[number].is_of_common_copy = false;
                 return reading;
             }
         }
@@ -182,15 +184,9 @@ impl Reader {
         stopper: &mut dyn StopThreads,
         memory: &impl ReadMemory,
     ) -> Option<Reading> {
-        let before = stopper.off_cpu(&self.list.threads[number]);
-        if before.is_some() {
-            let reading = self.read_standing(number, None, memory);
-            if stopper.off_cpu(&self.list.threads[number]) == before && reading.is_ok() {
-                return reading.ok();
-            }
-        }
-        if !may_stop {
-            return None;
+        let reading = self.read_off_cpu(number, stopper, memory);
+        if reading.is_some() || !may_stop {
+            return reading;
         }
         let Some(mut guard) = stopper.stop(&self.list.threads[number]) else {
             self.refusals += 1;
@@ -198,7 +194,8 @@ impl Reader {
             if self.refusals >= MOST_REFUSALS {
                 self.stops = StopPolicy::Never;
             }
-            return None;
+            // Where the machine is busy, one that does not stop in time has lost its CPU meanwhile.
+            return self.read_off_cpu(number, stopper, memory);
         };
         self.refusals = 0;
         let start_ns = self.now_ns();
@@ -209,6 +206,19 @@ impl Reader {
         self.tick.stops += 1;
         self.budget.count_stop(self.now_ns() - start_ns);
         Some(reading)
+    }
+
+    /// Reads the stack of a thread that came to no CPU meanwhile. `None`: it did, or is on one, or the kernel does not tell.
+    fn read_off_cpu(
+        &mut self,
+        number: usize,
+        stopper: &mut dyn StopThreads,
+        memory: &impl ReadMemory,
+    ) -> Option<Reading> {
+        let before = stopper.off_cpu(&self.list.threads[number])?;
+        let reading = self.read_standing(number, None, memory);
+        let after = stopper.off_cpu(&self.list.threads[number]);
+        reading.ok().filter(|_| after == Some(before))
     }
 
     /// Reads the stack of a thread that stands still.
@@ -226,7 +236,7 @@ impl Reader {
             let look = self.look_alone(number, true, memory);
             match look {
                 ReadOutcome::Gone => return Ok(Reading::Gone),
-                ReadOutcome::Settled => return Ok(self.accept(number)),
+                ReadOutcome::Settled => return Ok(self.accept_certain(number)),
                 ReadOutcome::Moved => {
                     learnt += 1;
                     if learnt > LOOKS || !self.learn(number, learnt > 1, memory) {
@@ -348,6 +358,14 @@ impl Reader {
             _ => &mut undetermined.mixed,
         };
         *count += 1;
+    }
+
+    /// Accepts a stack that was of one moment: who called its innermost frame is a fact.
+    fn accept_certain(&mut self, number: usize) -> Reading {
+        if let [callee, caller, ..] = self.list.threads[number].draft.frames.as_slice() {
+            self.codes.note_call(callee.code, caller.code);
+        }
+        self.accept(number)
     }
 
     fn accept(&mut self, number: usize) -> Reading {

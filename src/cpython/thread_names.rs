@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::layout::Layout;
-use super::objects::{attributes, dict_entries, find, int_value};
+use super::objects::{attributes, dict_entries, find, int_value, module_globals};
 use super::text::read_str;
 use crate::memory::{Address, ReadMemory};
 
@@ -17,9 +17,10 @@ pub const MAX_NAME_CHARS: usize = 500;
 /// The names of the threads of one interpreter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ThreadNames {
-    /// Name by ident: `PyThreadState.thread_id`, the `pthread_t`.
+    /// Name by ident: `PyThreadState.thread_id`, the `pthread_t`; in a program whose `threading` gevent has patched, the
+    /// address of a greenlet.
     pub names: HashMap<u64, String>,
-    /// The ident of the thread that the program takes for the main one.
+    /// The ident of the thread that the program takes for the main one, which is among the names.
     pub main: Option<u64>,
 }
 
@@ -34,7 +35,7 @@ pub fn is_made_up(name: &str) -> bool {
 }
 
 /// The names of the threads of the interpreter whose `PyInterpreterState` is at `interpreter`, as far as they
-/// are wanted: `is_wanted` is asked with the ident.
+/// are wanted: `is_wanted` is asked with the ident. That of the main thread always is.
 ///
 /// Never fails: what cannot be read is missing, and everything is when the program has not imported
 /// `threading`.
@@ -59,22 +60,17 @@ pub fn thread_names_in(
     modules: Address,
     is_wanted: impl Fn(u64) -> bool,
 ) -> ThreadNames {
-    let Some(module) = item(memory, layout, modules, "threading") else {
+    let Some(globals) = module_globals(memory, layout, modules, "threading") else {
         return ThreadNames::default();
     };
-    let Ok(globals) = memory.pointer(module + layout.object.module_dict) else {
-        return ThreadNames::default();
-    };
-    let Ok(globals) = dict_entries(memory, layout, globals) else {
-        return ThreadNames::default();
-    };
-    let names = find(memory, layout, &globals, "_active")
-        .map(|active| names_in(memory, layout, active, is_wanted))
-        .unwrap_or_default();
     let main = find(memory, layout, &globals, "_main_thread")
         .and_then(|thread| attribute(memory, layout, thread, "_ident"))
         .and_then(|ident| int_value(memory, layout, ident).ok())
         .filter(|ident| *ident != 0);
+    let is_wanted = |ident| is_wanted(ident) || Some(ident) == main;
+    let names = find(memory, layout, &globals, "_active")
+        .map(|active| names_in(memory, layout, active, is_wanted))
+        .unwrap_or_default();
     ThreadNames { names, main }
 }
 
@@ -110,14 +106,5 @@ fn attribute(
         layout,
         &attributes(memory, layout, object).ok()?,
         name,
-    )
-}
-
-fn item(memory: &impl ReadMemory, layout: &Layout, dict: Address, key: &str) -> Option<Address> {
-    find(
-        memory,
-        layout,
-        &dict_entries(memory, layout, dict).ok()?,
-        key,
     )
 }

@@ -1,11 +1,14 @@
 //! Turns the interpreter's linked lists into the list of its (sub)interpreters and threads.
 
+use std::rc::Rc;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::frames::{RawStack, ThreadFields};
 use super::gil::{GilState, GilTurn};
 use super::locate::{GilPlace, Interpreter};
 use super::places::{Planned, StackRanges};
+use super::running_task::{RunningTask, TaskSource, ThreadTask};
 use super::stops::Windows;
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory, Window};
@@ -46,6 +49,10 @@ pub struct KnownThread {
     pub(super) draft: RawStack,
     /// When it is stopped for its samples.
     pub(super) windows: Windows,
+    /// Which asyncio task it runs.
+    pub(super) task: ThreadTask,
+    /// Whether its stack is of the moment of the copy that all threads share.
+    pub(super) is_of_common_copy: bool,
 }
 
 impl KnownThread {
@@ -67,6 +74,8 @@ impl KnownThread {
             running_stack: None,
             draft: RawStack::default(),
             windows: Windows::default(),
+            task: ThreadTask::default(),
+            is_of_common_copy: false,
         }
     }
 
@@ -91,6 +100,12 @@ impl KnownThread {
     #[must_use]
     pub fn stack(&self) -> &RawStack {
         &self.stack
+    }
+
+    /// The asyncio task that it ran at the moment of its stack; `None` where none did, or it cannot be told.
+    #[must_use]
+    pub fn task(&self) -> Option<&Rc<RunningTask>> {
+        self.task.seen.as_ref()
     }
 
     /// How many stacks were read of it: the same number, the same stack.
@@ -160,6 +175,8 @@ pub(super) struct KnownInterpreter {
     pub generation: Option<u64>,
     /// Where the pieces of [`ThreadList::plan_heads`] are.
     heads: Option<usize>,
+    /// Where it says which asyncio tasks run.
+    pub(super) tasks: TaskSource,
 }
 
 /// All interpreters and threads, in the interpreter's order: the newest first, interpreter by interpreter.
@@ -285,7 +302,11 @@ impl ThreadList {
     /// told. Threads that are still there keep what was learnt of them.
     pub fn relist(&mut self, interpreter: &Interpreter, memory: &impl ReadMemory) -> Option<()> {
         let layout = &interpreter.layout.interpreter;
-        let known = std::mem::take(self).threads.into_iter();
+        let before = std::mem::take(self);
+        let sources = before.interpreters.into_iter();
+        let mut sources: FxHashMap<Address, TaskSource> =
+            sources.map(|known| (known.at, known.tasks)).collect();
+        let known = before.threads.into_iter();
         let mut known = known.map(|thread| (thread.state, thread)).collect();
         let mut at = memory.pointer(interpreter.interpreters_head).ok()?;
         while !at.is_null() && self.interpreters.len() < MAX_INTERPRETERS {
@@ -305,6 +326,7 @@ impl ThreadList {
                 generation_piece: None,
                 generation: None,
                 heads: None,
+                tasks: sources.remove(&at).unwrap_or_default(),
             });
             let first = memory.pointer(at + layout.threads_head).unwrap_or_default();
             self.list_threads(first, at, interpreter, &mut known, memory);

@@ -23,7 +23,7 @@ use crate::export::spec::Spec;
 use crate::export::words::{labels, lost, time_axis};
 use crate::profile::Profile;
 use crate::profile::event::{Nanos, Sample, ThreadId};
-use crate::profile::timeline::Timeline;
+use crate::profile::timeline::{Runs, Timeline};
 
 /// A frame that opens or closes, an instant or a name.
 #[derive(Serialize)]
@@ -171,7 +171,7 @@ impl Writer<'_> {
         })
     }
 
-    fn thread(&mut self, track: Track, runs: &[Sample]) -> io::Result<()> {
+    fn thread(&mut self, track: Track, runs: Runs<'_>) -> io::Result<()> {
         // The places that are open, outermost first, and until when they were seen.
         let mut open: Vec<FrameGroupId> = Vec::new();
         let mut seen_until = Nanos(0);
@@ -180,7 +180,7 @@ impl Writer<'_> {
             if run.at <= start {
                 continue;
             }
-            let stack = self.stack(run);
+            let stack = self.stack(&run);
             let same = open.iter().zip(&stack).take_while(|(a, b)| a == b).count();
             let kept = if start > seen_until { 0 } else { same };
             for place in open.drain(kept..).rev() {

@@ -23,7 +23,8 @@ use crate::export::ReportInput;
 use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::labels;
-use crate::profile::event::{Loss, Nanos, Sample, StackId, Thread, ThreadId};
+use crate::profile::event::{Loss, Nanos, StackId, Thread, ThreadId};
+use crate::profile::timeline::Runs;
 use crate::profile::{Mode, Profile, Totals};
 
 /// The Firefox Profiler's processed profile.
@@ -103,11 +104,12 @@ impl<'p> Builder<'p> {
         }
     }
 
-    fn thread(&mut self, thread: &Thread, runs: &[Sample]) -> Option<ThreadHandle> {
+    fn thread(&mut self, thread: &Thread, runs: Runs<'_>) -> Option<ThreadHandle> {
         let process = *self.processes.get(thread.process.0 as usize)?;
         let tid = thread.tid.and_then(|tid| u32::try_from(tid).ok());
-        let start = runs.first().map_or(Nanos(0), |run| run.at - run.wall);
-        let end = runs.last().map_or(start, |run| run.at.max(start));
+        let first = runs.clone().next();
+        let start = first.map_or(Nanos(0), |run| run.at - run.wall);
+        let end = runs.clone().last().map_or(start, |run| run.at.max(start));
         let handle =
             self.output
                 .add_thread(process, tid.unwrap_or(0), timestamp(start), thread.is_main);
@@ -120,23 +122,24 @@ impl<'p> Builder<'p> {
         Some(handle)
     }
 
-    fn samples(&mut self, thread: ThreadHandle, runs: &[Sample]) {
+    fn samples(&mut self, thread: ThreadHandle, runs: Runs<'_>) {
         let mut stacks = HashMap::new();
         let (mut seen_until, mut cpu_before) = (Nanos(0), Nanos(0));
         let mut time = Nanos(0);
         let mut last_stack = None;
+        let is_empty = runs.clone().next().is_none();
         for run in runs {
             let start = (run.at - run.wall).max(seen_until);
             let stack = self.stack(thread, run.stack, &mut stacks);
             let before_ms = milliseconds(time);
-            time += Totals::from(run).time(self.mode);
+            time += Totals::from(&run).time(self.mode);
             let weight = i32::try_from(milliseconds(time) - before_ms).unwrap_or(i32::MAX);
             let cpu = CpuDelta::from_nanos(cpu_before.0);
             self.output
                 .add_sample(thread, timestamp(start), stack, cpu, weight);
             (seen_until, cpu_before, last_stack) = (run.at.max(start), run.cpu, stack);
         }
-        if !runs.is_empty() {
+        if !is_empty {
             let cpu = CpuDelta::from_nanos(cpu_before.0);
             let end = timestamp(seen_until);
             self.output.add_sample(thread, end, last_stack, cpu, 0);

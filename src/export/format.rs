@@ -33,6 +33,8 @@ macro_rules! formats {
 formats! {
     /// An interactive flame graph.
     FlameGraph => flamegraph::FLAME_GRAPH,
+    /// One page with everything, for a browser.
+    Html => html::HTML,
     /// The marshalled dictionary of Python's `pstats` module.
     Pstats => pstats::PSTATS,
     /// Collapsed stacks, one per line, with microseconds.

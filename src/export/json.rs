@@ -20,7 +20,7 @@ use crate::profile::event::{Frame, Missing, Process, Thread, Usage};
 use crate::profile::functions::Function;
 use crate::profile::line_tables::{self, LineTable};
 use crate::profile::states::{self, StateTimes};
-use crate::profile::{IdleWaits, Row, Stack, Totals};
+use crate::profile::{IdleWaits, Profile, Row, Stack, Totals, tasks};
 
 /// The number of the meaning of the fields.
 const SCHEMA: u32 = 1;
@@ -34,6 +34,7 @@ struct File<'p, F, S, R> {
     mode: String,
     /// The older key of `mode`.
     view: String,
+    start_unix_ns: Option<u64>,
     duration_ns: u64,
     is_complete: bool,
     lost: BTreeMap<String, u64>,
@@ -53,6 +54,7 @@ struct File<'p, F, S, R> {
     lines: Vec<LineRow<'p>>,
     usage: Vec<UsageRow>,
     ranks: Option<JsonRanks<'p>>,
+    tasks: Vec<JsonTask<'p>>,
     frames: F,
     stacks: S,
     samples: R,
@@ -239,23 +241,32 @@ impl From<&Stack> for StackRow {
     }
 }
 
+/// The time of the asyncio tasks of one name; without a name, that of none of them.
 #[derive(Serialize)]
-struct SampleRow {
-    thread: u32,
-    stack: Option<u32>,
-    state: &'static str,
+struct JsonTask<'p> {
+    name: Option<&'p str>,
     #[serde(flatten)]
     totals: TotalsRow,
 }
 
-impl From<&Row> for SampleRow {
-    fn from(row: &Row) -> SampleRow {
-        SampleRow {
-            thread: row.thread.0,
-            stack: row.stack.map(|id| id.0),
-            state: row.state.word(),
-            totals: row.totals.into(),
-        }
+#[derive(Serialize)]
+struct SampleRow<'p> {
+    thread: u32,
+    stack: Option<u32>,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<&'p str>,
+    #[serde(flatten)]
+    totals: TotalsRow,
+}
+
+fn sample_row<'p>(profile: &'p Profile, row: &Row) -> SampleRow<'p> {
+    SampleRow {
+        thread: row.thread.0,
+        stack: row.stack.map(|id| id.0),
+        state: row.state.word(),
+        task: tasks::task_of(profile, row),
+        totals: row.totals.into(),
     }
 }
 
@@ -343,6 +354,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         facts: &meta.facts,
         mode: meta.mode.to_string(),
         view: meta.mode.to_string(),
+        start_unix_ns: Some(meta.start_unix_ns).filter(|start| *start > 0),
         duration_ns: profile.duration().0,
         is_complete: profile.is_complete(),
         lost: lost
@@ -369,12 +381,22 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         lines: line_rows(&tables, meta),
         usage: profile.usage().iter().map(UsageRow::from).collect(),
         ranks: ranks::ranks(profile, meta.mode),
+        tasks: task_rows(profile, meta),
         frames: Sequence(|| profile.frames().iter().map(FrameRow::from)),
         stacks: Sequence(|| profile.stacks().iter().map(StackRow::from)),
-        samples: Sequence(|| profile.rows().iter().map(SampleRow::from)),
+        samples: Sequence(|| profile.rows().iter().map(|row| sample_row(profile, row))),
     };
     serde_json::to_writer(&mut *out, &file)?;
     out.write_all(b"\n")
+}
+
+fn task_rows<'p>(profile: &'p Profile, meta: &Meta) -> Vec<JsonTask<'p>> {
+    let rows = tasks::tasks(profile, meta.mode).into_iter();
+    rows.map(|row| JsonTask {
+        name: row.name,
+        totals: row.totals.into(),
+    })
+    .collect()
 }
 
 fn function_rows<'p>(tables: &[LineTable<'p>], meta: &Meta) -> Vec<FunctionRow<'p>> {

@@ -3,6 +3,7 @@
 //! | format | ending | opened by |
 //! |---|---|---|
 //! | [`flamegraph`] | `.svg` | any browser |
+//! | [`html`] | `.html`, `.htm` | any browser |
 //! | [`pstats`] | `.pstats` | `python -m pstats`, gprof2dot, snakeviz, tuna |
 //! | [`folded`] | `.folded` | flamegraph.pl, inferno, speedscope |
 //! | [`text`] | `.txt` | the eye |
@@ -49,6 +50,8 @@ mod summary_options;
 
 mod flamegraph;
 
+mod html;
+
 mod pstats;
 
 mod folded;
@@ -86,6 +89,8 @@ pub mod source_text;
 pub mod line_table;
 
 pub mod memory_table;
+
+pub mod task_table;
 
 pub mod call_tree;
 

@@ -48,6 +48,21 @@ impl SourceText {
         notes.into_iter().flatten().map(String::as_str)
     }
 
+    /// The files, in the order of their names.
+    #[must_use]
+    pub fn files(&self) -> Vec<&str> {
+        let mut files: Vec<&str> = self.files.keys().map(String::as_str).collect();
+        files.sort_unstable();
+        files
+    }
+
+    /// The known lines of a file with their numbers, in ascending order.
+    pub fn lines(&self, file: &str) -> impl Iterator<Item = (u32, &str)> {
+        let lines = self.files.get(file).map(|known| known.lines.iter());
+        let lines = lines.into_iter().flatten();
+        lines.map(|(number, line)| (*number, line.as_str()))
+    }
+
     /// One line, without its end.
     #[must_use]
     pub fn line(&self, file: &str, line: u32) -> Option<&str> {

@@ -16,6 +16,7 @@ use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::labels;
 use crate::profile::event::{Sample, ThreadId};
+use crate::profile::timeline::Runs;
 use crate::profile::{Mode, Profile, Totals};
 
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
@@ -106,16 +107,14 @@ struct Thread<'p> {
     mode: Mode,
     places: &'p FrameGroups<'p>,
     name: &'p str,
-    runs: &'p [Sample],
+    runs: Runs<'p>,
 }
 
 impl Thread<'_> {
     /// The runs that count, with their weights.
-    fn weighed(&self) -> impl Iterator<Item = (&Sample, u64)> {
-        let weighed = self
-            .runs
-            .iter()
-            .map(|run| (run, Totals::from(run).time(self.mode).0));
+    fn weighed(&self) -> impl Iterator<Item = (Sample, u64)> {
+        let weighed = self.runs.clone();
+        let weighed = weighed.map(|run| (run, Totals::from(&run).time(self.mode).0));
         weighed.filter(|(_, weight)| *weight > 0)
     }
 
@@ -133,7 +132,11 @@ impl Thread<'_> {
 
 impl Serialize for Thread<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let start = self.runs.first().map_or(0, |run| (run.at - run.wall).0);
+        let start = self
+            .runs
+            .clone()
+            .next()
+            .map_or(0, |run| (run.at - run.wall).0);
         let whole: u64 = self.weighed().map(|(_, weight)| weight).sum();
         SampledProfile {
             r#type: "sampled",
@@ -141,7 +144,7 @@ impl Serialize for Thread<'_> {
             unit: "nanoseconds",
             start_value: start,
             end_value: start.saturating_add(whole),
-            samples: Sequence(|| self.weighed().map(|(run, _)| self.stack(run))),
+            samples: Sequence(|| self.weighed().map(|(run, _)| self.stack(&run))),
             weights: Sequence(|| self.weighed().map(|(_, weight)| weight)),
         }
         .serialize(serializer)

@@ -51,6 +51,8 @@ mod credentials;
 
 mod regular_file;
 
+mod exchange;
+
 pub mod fork;
 
 mod direct_signals;
@@ -65,6 +67,7 @@ pub use counters::{CounterWatch, Counters, ResidentMemory};
 pub use credentials::{ActingAs, Credentials, user_of};
 pub use descriptor::{DescriptorKind, descriptor_kind};
 pub use elf::{ElfFile, Segment, SymbolTable};
+pub use exchange::exchange_files;
 pub use exit_watcher::{ExitWatcher, Waker};
 pub use file_systems::FileSystems;
 pub use fork::{Forked, end_with_parent, fork};
@@ -85,7 +88,10 @@ pub use spawn::{
     Change, ExitStatusKind, Launched, SpawnError, WaitEvent, end_by_signal, outlive_file_size_limit,
 };
 pub use stat::{Stat, StatError, TaskState};
-pub use syscall::{Syscall, SyscallWatch, ThreadActivity, Wait, parse_syscall, wait_of};
+pub use syscall::{
+    Syscall, SyscallWatch, ThreadActivity, Wait, WaitRegisters, parse_syscall,
+    parse_wait_registers, wait_of,
+};
 pub use tasks::{
     CpuClock, CpuCount, FaultCount, RunTimes, TaskClock, TaskTurns, TaskWatch, be_scheduled_soon,
     own_cpu_ns,

@@ -36,6 +36,15 @@ pub struct Syscall {
     pub arguments: [u64; 4],
 }
 
+/// The registers that a `syscall` file tells of a thread that is not running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitRegisters {
+    /// The stack pointer.
+    pub stack_pointer: u64,
+    /// The address of the instruction that comes next: the one behind the system call.
+    pub instruction: u64,
+}
+
 /// What a system call waits for, as far as its number and arguments tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
@@ -93,6 +102,26 @@ impl SyscallWatch {
         (self.buffer, self.length) = (buffer, length);
         Ok((doing, is_same))
     }
+
+    /// The registers that it told when it was read last; `None`: the thread ran.
+    #[must_use]
+    pub fn wait_registers(&self) -> Option<WaitRegisters> {
+        parse_wait_registers(&self.buffer[..self.length])
+    }
+}
+
+/// The last two words of a `syscall` file; `None` for a thread that runs.
+#[must_use]
+pub fn parse_wait_registers(text: &[u8]) -> Option<WaitRegisters> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut words = text.split_ascii_whitespace().rev();
+    let mut address = || u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok();
+    let instruction = address()?;
+    let stack_pointer = address()?;
+    Some(WaitRegisters {
+        stack_pointer,
+        instruction,
+    })
 }
 
 /// Parses a `syscall` file (proc_pid_syscall(5)): `running`, or `-1` and two addresses, or a decimal
@@ -272,12 +301,22 @@ mod tests {
         assert_eq!(parse_syscall(b"running\n"), Some(ThreadActivity::Running));
         let halted = b"-1 0x7ffe0b8 0x7f2f98\n";
         assert_eq!(parse_syscall(halted), Some(ThreadActivity::Halted));
+        let registers = |stack_pointer, instruction| {
+            Some(WaitRegisters {
+                stack_pointer,
+                instruction,
+            })
+        };
+        assert_eq!(parse_wait_registers(halted), registers(0x7ffe0b8, 0x7f2f98));
+        assert_eq!(parse_wait_registers(b"running\n"), None);
         let read = b"0 0x3 0x7f0010 0x1000 0x0 0xffffffffffffffff 0x0 0x7ffe08 0x7f21\n";
         let (number, arguments) = (0, [3, 0x7f_0010, 0x1000, 0]);
         let call = Syscall { number, arguments };
         assert_eq!(parse_syscall(read), Some(ThreadActivity::In(call)));
+        assert_eq!(parse_wait_registers(read), registers(0x7ffe08, 0x7f21));
         for length in 0..read.len() - 1 {
             let _ = parse_syscall(&read[..length]);
+            let _ = parse_wait_registers(&read[..length]);
         }
         for strange in [&b""[..], b"0", b"x 0x1 0x2 0x3 0x4", b"1 2 3 4 5", b"\xff"] {
             assert_eq!(parse_syscall(strange), None);

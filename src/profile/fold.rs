@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::Sum;
-use std::ops::{Add, AddAssign, Sub};
+use std::ops::{Add, AddAssign, Range, Sub};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -15,6 +15,7 @@ use super::event::{
     Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, Process, ProcessId, RateSpan,
     Sample, SampleKey, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
+use super::event_loops::EventLoops;
 use super::idle_waits::IdleWaits;
 #[cfg(doc)]
 use super::limits::MORE_STACKS;
@@ -206,6 +207,7 @@ pub struct Profile {
     rates: Vec<RateSpan>,
     usage: Readings,
     retained: Retained,
+    event_loops: EventLoops,
     missing: Vec<Missing>,
     skipped: u64,
     last_sample: Nanos,
@@ -379,12 +381,14 @@ impl Profile {
             self.timeline = None;
             self.has_lost_timeline = true;
         }
+        let kept = Sample {
+            stack: key.1.stack,
+            attributes: key.1.attributes,
+            ..*sample
+        };
+        self.event_loops.push(&kept, &self.definitions);
         if let Some(recent) = &mut self.recent {
-            recent.push(&Sample {
-                stack: key.1.stack,
-                attributes: key.1.attributes,
-                ..*sample
-            });
+            recent.push(&kept);
         }
         true
     }
@@ -561,7 +565,41 @@ impl Profile {
         };
         last.make_room_for_threads();
         recent.replay(seconds, &mut |event| last.apply(event));
+        // The runs of a second are not in the order of time.
+        last.event_loops = EventLoops::default();
         Some(last)
+    }
+
+    /// All there is until now as a profile of its own, which does not keep the last minute apart.
+    #[must_use]
+    pub fn copy(&mut self) -> Profile {
+        let recent = self.recent.take();
+        let copy = self.clone();
+        self.recent = recent;
+        copy
+    }
+
+    /// The seconds that are kept and over, by their numbers from the start; none where the profile was not made to keep
+    /// them.
+    pub(super) fn kept_seconds(&self) -> Range<u64> {
+        self.recent.as_ref().map_or(0..0, Recent::over)
+    }
+
+    /// What is kept of a second.
+    pub(super) fn runs_of_second(&self, number: u64) -> &[Sample] {
+        let recent = self.recent.as_ref();
+        recent.map_or(&[], |recent| recent.runs(number))
+    }
+
+    /// Leaves the samples of some rows alone; how long the samples go on stays as it is.
+    pub fn keep_rows(&mut self, is_kept: impl Fn(&Profile, &Row) -> bool) {
+        let kept = |row: &Row| match is_kept(self, row) {
+            true => row.totals,
+            false => Totals::default(),
+        };
+        let left = self.rows.iter().map(kept).collect();
+        let waits = self.idle_waits;
+        self.leave_out(left, waits);
     }
 
     /// Whether what was seen when was to be kept, and was given up: there were too many threads and stacks for it.
@@ -612,6 +650,11 @@ impl Profile {
     /// more than once. The kernel tells the sums, not whose memory is given back: which stack retains it is an estimate.
     pub fn retained_bytes(&self) -> impl Iterator<Item = (ProcessId, Option<StackId>, u64)> {
         self.retained.by_stack()
+    }
+
+    /// The event loops of its threads. Those of the last seconds ([`Profile::last`]) are not known.
+    pub(super) fn event_loops(&self) -> &EventLoops {
+        &self.event_loops
     }
 
     /// What could not be measured of the processes.

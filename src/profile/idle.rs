@@ -14,9 +14,9 @@
 //! The times of a wait are not gone: [`Profile::idle_waits`] says how much was left out. What counts in the waits
 //! themselves stays: CPU time, the GIL, growth of memory.
 
-use super::event::{Frame, Nanos, State, ThreadId};
+use super::event::{Frame, Nanos, StackId, State, ThreadId};
 use super::idle_waits::IdleWaits;
-use super::paths;
+use super::sites::{Site, is_file, is_site};
 use super::{Profile, Row, Totals};
 
 /// The part of its time that a main thread waits which only serves the others.
@@ -30,10 +30,6 @@ const BUSY_SHARE: f64 = 0.01;
 
 /// The frames between the wait and the place where a thread waits for work are few; a stack is not searched further.
 const MAX_FRAMES_OF_A_WAIT: usize = 16;
-
-/// A function of the standard library or a package: its file's path in the folder of the library, and its name without
-/// its class.
-type Site = (&'static str, &'static str);
 
 /// Where the main thread of a process waits until somebody brings work.
 const WAITS_FOR_WORK: &[Site] = &[
@@ -103,9 +99,9 @@ impl State {
     }
 }
 
-/// Whether to leave the row's wait out.
+/// Whether to leave a wait out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wait {
+pub enum Wait {
     /// It counts.
     Counts,
     /// It does not.
@@ -137,6 +133,16 @@ impl Profile {
         let waits = idle_waits(self, &left);
         self.leave_out(left, waits);
     }
+
+    /// By stack: what a blocked main thread costs there. Of other threads, every idle wait is left out.
+    pub fn waits_of_main_threads(&self) -> impl Iterator<Item = Wait> {
+        (0..self.stacks().len() as u32).map(|id| self.wait_of_main_at(Some(StackId(id))))
+    }
+
+    fn wait_of_main_at(&self, stack: Option<StackId>) -> Wait {
+        let frames = self.frames_of(stack).take(MAX_FRAMES_OF_A_WAIT);
+        wait_of_main(&frames.collect::<Vec<_>>())
+    }
 }
 
 /// What counts of a wait: what it used nevertheless.
@@ -157,10 +163,7 @@ fn wait_of(profile: &Profile, row: &Row) -> Wait {
         return Wait::Counts;
     }
     match profile.thread(row.thread) {
-        Some(thread) if thread.is_main => {
-            let frames = profile.frames_of(row.stack).take(MAX_FRAMES_OF_A_WAIT);
-            wait_of_main(&frames.collect::<Vec<_>>())
-        }
+        Some(thread) if thread.is_main => profile.wait_of_main_at(row.stack),
         _ => Wait::Idle,
     }
 }
@@ -190,18 +193,8 @@ fn wait_of_main(frames: &[&Frame]) -> Wait {
     }
 }
 
-fn is_site(frame: &Frame, (file, function): Site) -> bool {
-    let name = frame.name.rsplit('.').next().unwrap_or_default();
-    name == function && is_file(frame, file)
-}
-
 fn is_machinery(frame: &Frame) -> bool {
     MACHINERY.iter().any(|file| is_file(frame, file))
-}
-
-fn is_file(frame: &Frame, part: &str) -> bool {
-    let file = frame.file.as_deref().unwrap_or_default();
-    paths::library_part(file) == Some(part)
 }
 
 /// By thread: whether it is a main thread that only serves.
@@ -244,9 +237,7 @@ fn idle_waits(profile: &Profile, left: &[Totals]) -> IdleWaits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::event::{
-        Event, FrameId, FrameKind, Process, ProcessId, Sample, StackId, Thread,
-    };
+    use crate::profile::event::{Event, FrameId, FrameKind, Process, ProcessId, Sample, Thread};
 
     const LIB: &str = "/usr/lib/python3.11/";
 

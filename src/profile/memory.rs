@@ -13,8 +13,9 @@ use super::event::{Nanos, ProcessId, Sample, StackId, ThreadId, Usage};
 use super::functions::Function;
 use super::own_frames::OwnFrames;
 
-/// How much memory the runs may take, in bytes: those of a day of one thread at 50 Hz. The levels of more are not told.
-pub const MAX_BYTES: usize = 400_000_000;
+/// How much memory the runs may take while they are packed, in bytes: those of a day of one thread at 50 Hz, which take ten
+/// times as much as they are sorted. The levels of more are not told.
+pub const MAX_BYTES: usize = 40_000_000;
 
 /// The highest level of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,7 +215,7 @@ fn runs(profile: &Profile, process: ProcessId) -> Vec<Sample> {
     let threads = (0..).map(ThreadId).zip(profile.threads());
     let own = threads.filter(|(_, thread)| thread.process == process);
     let runs = own.flat_map(|(id, _)| timeline.runs(id));
-    let mut runs: Vec<Sample> = runs.copied().collect();
+    let mut runs: Vec<Sample> = runs.collect();
     runs.sort_by_key(|run| run.at);
     runs
 }

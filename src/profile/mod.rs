@@ -6,10 +6,13 @@
 //!                                      ├──────► functions and lines over the ranks (over_ranks)
 //!                                      ├──────► two of them: what differs (diff)
 //!                                      ├──────► on demand, what was seen when (timeline)
-//!                                      └──────► on demand, the last minute as a profile of its own (recent)
+//!                                      └──────► on demand, the last minute as a profile of its own (recent), for
+//!                                               a live view (snapshot)
 //! ```
 
 pub mod attributes;
+
+pub mod tasks;
 
 pub mod event;
 
@@ -20,11 +23,14 @@ pub mod dump;
 mod blocks;
 mod covered;
 mod definitions;
+mod event_loops;
 mod fold;
 mod nearest;
 mod own_frames;
+mod packed;
 mod recent;
 mod retained;
+mod sites;
 mod sums;
 mod unordered;
 mod usage;
@@ -59,6 +65,8 @@ mod idle;
 
 mod idle_waits;
 
+pub mod snapshot;
+
 pub mod origin;
 
 pub mod own_lines;
@@ -71,5 +79,6 @@ pub mod confidence;
 
 pub use definitions::Stack;
 pub use fold::{Mode, Profile, Row, Totals};
+pub use idle::Wait;
 pub use idle_waits::IdleWaits;
 pub use recent::MAX_SECONDS;

@@ -66,8 +66,12 @@ impl<'p> OwnFrames<'p> {
 
     /// The innermost frame of the program's own files.
     pub(super) fn own(&self, stack: Option<StackId>) -> Option<&'p Frame> {
-        let id = self.known.get(stack?.0 as usize)?.own?;
-        self.profile.frame(id)
+        self.profile.frame(self.own_id(stack)?)
+    }
+
+    /// The number of that frame.
+    pub(super) fn own_id(&self, stack: Option<StackId>) -> Option<FrameId> {
+        self.known.get(stack?.0 as usize)?.own
     }
 
     /// The same; where there is none, the innermost of all.

@@ -4,6 +4,7 @@
 //! and state; what is older than a minute is forgotten.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use super::event::{Event, Loss, LostCause, Nanos, ProcessId, Sample, ThreadId, Usage};
 use super::track::Track;
@@ -114,6 +115,19 @@ impl Recent {
     fn second(&mut self, number: u64) -> Option<&mut Second> {
         let index = number.checked_sub(self.first)?;
         self.seconds.get_mut(usize::try_from(index).ok()?)
+    }
+
+    /// The numbers of the seconds that are kept and over.
+    pub fn over(&self) -> Range<u64> {
+        let end = self.first + self.seconds.len() as u64;
+        self.first..number(self.latest).clamp(self.first, end)
+    }
+
+    /// The runs of a second, or what is kept of them.
+    pub fn runs(&self, number: u64) -> &[Sample] {
+        let index = number.checked_sub(self.first).map(|index| index as usize);
+        let second = index.and_then(|index| self.seconds.get(index));
+        second.map_or(&[], |second| second.runs.runs())
     }
 
     /// Hands on what there was in the last so many seconds that are over, with times since the first of them; while none

@@ -1,18 +1,21 @@
 //! Turns samples into the runs of each thread in the order of time, in as much memory as was given.
 //!
 //! A [`Profile`](super::Profile) forgets when a stack was seen. One made by [`Profile::with_timeline`](super::Profile::with_timeline) keeps this as
-//! well, for the formats that have a time axis. It keeps each run as it was until there are [`MAX_BYTES`] of them. From
+//! well, for the formats that have a time axis. It keeps each run as it was, packed, until they take [`MAX_BYTES`]. From
 //! then on its time axis has steps: of a thread there is one run of each stack and state in a step. When that is too much
 //! again, a step becomes twice as long. Sums stay exact, whatever the step.
 
+use std::{iter, slice};
+
 use super::event::{Loss, Nanos, Sample, ThreadId};
-use super::track::Track;
+use super::packed::{PackedIter, PackedRuns};
+use super::track::{self, Track};
 
-/// The most that all runs take, in bytes: those of ten minutes of one thread that does something else every millisecond.
-/// With [`MAX_LOSSES`] this is less than 64 MB.
-pub const MAX_BYTES: usize = 60_000_000;
+/// The most that all runs take, in bytes: those of 40 minutes of one thread that does something else every millisecond, and
+/// about 16 MB as gzip in base64. With [`MAX_LOSSES`] this is less than 28 MB.
+pub const MAX_BYTES: usize = 24_000_000;
 
-/// The first steps.
+/// The first steps, where runs are not longer.
 const FIRST_STEP: Nanos = Nanos(1_000_000);
 
 /// The last steps, some hundred years: a thread has one run of each stack and state.
@@ -28,23 +31,92 @@ const FIRST_LOSS_STEP: Nanos = Nanos(200_000_000);
 /// The runs of all threads and what was lost between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeline {
-    tracks: Vec<Track>,
+    threads: Vec<OfThread>,
     step: Option<Nanos>,
     max_bytes: usize,
-    /// What the tracks take.
+    /// What the threads take.
     bytes: usize,
+    /// How many runs were pushed, and how long they are together.
+    pushed: (u64, Nanos),
     losses: Vec<Loss>,
     loss_step: Nanos,
+}
+
+/// The runs of a thread.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct OfThread {
+    packed: PackedRuns,
+    /// The next one to be packed: a wait that goes on may become part of it.
+    last: Option<Sample>,
+    /// Those of the last step, where there are steps.
+    open: Track,
+}
+
+impl OfThread {
+    fn bytes(&self) -> usize {
+        size_of::<OfThread>() + self.packed.bytes() + self.open.bytes()
+    }
+
+    fn push(&mut self, run: Sample, step: Option<Nanos>) {
+        let OfThread { packed, last, open } = self;
+        let Some(step) = step else {
+            packed.push(&run);
+            return;
+        };
+        open.grow(open.growth());
+        open.push(run, Some(step));
+        for run in open.take_closed() {
+            match last {
+                Some(last) if track::goes_on(last, &run) => last.add(&run),
+                _ => last.replace(run).iter().for_each(|run| packed.push(run)),
+            }
+        }
+    }
+
+    /// The same in steps of this length.
+    fn in_steps(&self, thread: ThreadId, step: Nanos) -> OfThread {
+        let mut merged = OfThread::default();
+        self.runs(thread)
+            .for_each(|run| merged.push(run, Some(step)));
+        merged.open.shrink();
+        merged
+    }
+
+    fn runs(&self, thread: ThreadId) -> Runs<'_> {
+        Runs {
+            packed: Some(self.packed.iter(thread)),
+            last: self.last.as_ref(),
+            open: self.open.runs().iter(),
+        }
+    }
+}
+
+/// The runs of a thread, one after another.
+#[derive(Debug, Clone, Default)]
+pub struct Runs<'t> {
+    packed: Option<PackedIter<'t>>,
+    last: Option<&'t Sample>,
+    open: slice::Iter<'t, Sample>,
+}
+
+impl Iterator for Runs<'_> {
+    type Item = Sample;
+
+    fn next(&mut self) -> Option<Sample> {
+        let packed = self.packed.as_mut().and_then(Iterator::next);
+        packed.or_else(|| self.last.take().or_else(|| self.open.next()).copied())
+    }
 }
 
 impl Timeline {
     /// One that takes so many bytes at the most.
     pub(super) fn with_max_bytes(max_bytes: usize) -> Timeline {
         Timeline {
-            tracks: Vec::new(),
+            threads: Vec::new(),
             step: None,
             max_bytes,
             bytes: 0,
+            pushed: (0, Nanos(0)),
             losses: Vec::new(),
             loss_step: FIRST_LOSS_STEP,
         }
@@ -52,9 +124,9 @@ impl Timeline {
 
     /// The runs of a thread, in the order of their ends.
     #[must_use]
-    pub fn runs(&self, thread: ThreadId) -> &[Sample] {
-        let track = self.tracks.get(thread.0 as usize);
-        track.map_or(&[], Track::runs)
+    pub fn runs(&self, thread: ThreadId) -> Runs<'_> {
+        let of_thread = self.threads.get(thread.0 as usize);
+        of_thread.map_or_else(Runs::default, |runs| runs.runs(thread))
     }
 
     /// How exactly the runs tell when a stack was seen: within a step of this length. `None`: to the nanosecond.
@@ -79,34 +151,31 @@ impl Timeline {
     /// and stacks, whatever the step.
     pub(super) fn push(&mut self, run: Sample) -> bool {
         let thread = run.thread.0 as usize;
-        while self.tracks.len() <= thread {
-            self.tracks.push(Track::default());
-            self.bytes += size_of::<Track>();
+        if self.threads.len() <= thread {
+            let new = thread + 1 - self.threads.len();
+            self.threads.resize_with(thread + 1, OfThread::default);
+            self.bytes += new * size_of::<OfThread>();
         }
-        let bytes = self.tracks[thread].growth() * size_of::<Sample>();
-        let is_full = bytes > 0 && self.bytes + bytes > self.max_bytes;
-        if is_full && !self.lengthen_steps() {
-            return false;
-        }
-        let track = &mut self.tracks[thread];
-        let growth = track.growth();
-        if growth > 0 {
-            let before = track.bytes();
-            track.grow(growth);
-            self.bytes += track.bytes() - before;
-        }
-        track.push(run, self.step);
-        true
+        self.pushed.0 += 1;
+        self.pushed.1 += run.wall;
+        let of_thread = &mut self.threads[thread];
+        let before = of_thread.bytes();
+        of_thread.push(run, self.step);
+        self.bytes += of_thread.bytes();
+        self.bytes -= before;
+        self.bytes <= self.max_bytes || self.lengthen_steps()
     }
 
     /// Makes the steps as long as it takes for a quarter of the memory to become free, and tells whether it did.
     #[cold]
     fn lengthen_steps(&mut self) -> bool {
-        let mut step = self.step.unwrap_or(FIRST_STEP);
+        // In the same steps the runs of the last one may become fewer.
+        let mut step = self.step.unwrap_or_else(|| self.first_step());
         loop {
-            self.tracks.iter_mut().for_each(|track| track.merge(step));
-            let runs: usize = self.tracks.iter().map(Track::bytes).sum();
-            self.bytes = runs + self.tracks.len() * size_of::<Track>();
+            for (id, of_thread) in (0..).map(ThreadId).zip(&mut self.threads) {
+                *of_thread = of_thread.in_steps(id, step);
+            }
+            self.bytes = self.threads.iter().map(OfThread::bytes).sum();
             self.step = Some(step);
             let has_room = self.bytes <= self.max_bytes / 4 * 3;
             if has_room || step >= LAST_STEP {
@@ -114,6 +183,15 @@ impl Timeline {
             }
             step += step;
         }
+    }
+
+    /// Steps in which there is more than one run.
+    fn first_step(&self) -> Nanos {
+        let (runs, time) = self.pushed;
+        let mean = Nanos(time.0 / runs.max(1));
+        let steps = iter::successors(Some(FIRST_STEP), |step| Some(*step + *step));
+        let mut longer = steps.take_while(|step| *step < LAST_STEP);
+        longer.find(|step| *step > mean).unwrap_or(LAST_STEP)
     }
 
     pub(super) fn lose(&mut self, loss: Loss) {

@@ -53,35 +53,15 @@ impl Track {
         std::mem::take(self).runs
     }
 
+    /// Merges the runs of the last step, and gives back the room that this makes.
+    pub(super) fn shrink(&mut self) {
+        self.merge_last();
+        self.runs.shrink_to_fit();
+    }
+
     fn merge_last(&mut self) {
         self.merged = merge(&mut self.runs[self.open..]);
         self.runs.truncate(self.open + self.merged);
-    }
-
-    /// Merges the runs of each step of this length. A wait that goes on is one run, however many steps it takes.
-    pub(super) fn merge(&mut self, step: Nanos) {
-        let (mut from, mut kept) = (0, 0);
-        while let Some(first) = self.runs.get(from) {
-            let rest = &self.runs[from..];
-            let is_in_step = |run: &&Sample| number(run, step) == number(first, step);
-            let count = rest.iter().take_while(is_in_step).count();
-            let left = merge(&mut self.runs[from..from + count]);
-            self.open = kept;
-            for index in from..from + left {
-                let run = self.runs[index];
-                match self.runs[..kept].last_mut() {
-                    Some(before) if goes_on(before, &run) => before.add(&run),
-                    _ => {
-                        self.runs[kept] = run;
-                        kept += 1;
-                    }
-                }
-            }
-            from += count;
-        }
-        self.runs.truncate(kept);
-        self.runs.shrink_to_fit();
-        self.merged = kept - self.open;
     }
 
     /// How many runs the next one takes room for, if there is none left.
@@ -114,7 +94,7 @@ fn key(run: &Sample) -> (ThreadId, SampleKey) {
 }
 
 /// Whether a run is the rest of a wait.
-fn goes_on(before: &Sample, run: &Sample) -> bool {
+pub(super) fn goes_on(before: &Sample, run: &Sample) -> bool {
     run.state.is_wait() && key(before) == key(run) && before.at == run.at - run.wall
 }
 

@@ -19,9 +19,12 @@ impl Profile {
     #[must_use]
     pub fn unordered(&self) -> Timeline {
         let mut timeline = Timeline::with_max_bytes(usize::MAX);
+        let mut ends = vec![Nanos(0); self.threads().len()];
         for row in self.rows() {
-            let start = timeline.runs(row.thread).last().map(|run| run.at);
-            timeline.push(whole_row(row, start.unwrap_or_default()));
+            let end = &mut ends[row.thread.0 as usize];
+            let run = whole_row(row, *end);
+            *end = run.at;
+            timeline.push(run);
         }
         for (cause, count) in self.lost() {
             timeline.lose(Loss {

@@ -10,7 +10,15 @@ const MAX_LINES: usize = 500;
 const AROUND: usize = 3;
 
 /// The name of a module's code object.
-pub(super) const MODULE: &str = "<module>";
+const MODULE: &str = "<module>";
+
+/// How IPython 8.0 to 8.6 names the code objects of the statements of a cell: `<cell line: 3>`.
+const CELL: &str = "<cell line: ";
+
+/// Whether a code object of this name is a whole file, and no function in it.
+pub(super) fn is_whole_file(name: &str) -> bool {
+    name == MODULE || name.starts_with(CELL)
+}
 
 /// A part of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +39,7 @@ pub fn excerpt<'t>(
     first_line: u32,
     line: Option<u32>,
 ) -> Option<Excerpt<'t>> {
-    if name == MODULE {
+    if is_whole_file(name) {
         return around(text, line?);
     }
     let first = first_line.max(1) as usize;
@@ -166,6 +174,7 @@ x = first(1)
         check(MODULE, 1, 10, Some((7, 13)));
         check(MODULE, 1, 20, Some((17, 20)));
         check(MODULE, 1, 99, None);
+        check("<cell line: 10>", 10, 10, Some((7, 13)));
     }
 
     #[test]

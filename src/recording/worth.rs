@@ -161,7 +161,8 @@ impl SourceSelector {
     fn judge(&mut self, process: ProcessId, function: usize) {
         let seen = &mut self.seen[function];
         let is_worth = seen.lines >= MANY_LINES || seen.ticks >= MANY_TICKS;
-        if is_worth && !seen.is_whole && self.functions[function].name != source::MODULE {
+        let is_function = !source::is_whole_file(&self.functions[function].name);
+        if is_worth && !seen.is_whole && is_function {
             seen.is_whole = true;
             let line = None;
             self.due.push((process, Part { function, line }));
@@ -185,7 +186,7 @@ impl SourceSelector {
     pub(super) fn excerpt<'t>(&mut self, part: Part, text: &'t str) -> Option<Excerpt<'t>> {
         let function = &self.functions[part.function];
         let whole = source::excerpt(text, &function.name, function.first_line, part.line)?;
-        let Some(line) = part.line.filter(|_| function.name != source::MODULE) else {
+        let Some(line) = part.line.filter(|_| !source::is_whole_file(&function.name)) else {
             return Some(whole);
         };
         if whole.text.lines().count() <= SHORT_LINES {

@@ -7,7 +7,7 @@ use std::{fs, io};
 use nix::unistd::gethostname;
 
 use super::headlines;
-use crate::export::Meta;
+use crate::export::{Meta, ReportInput};
 use crate::launch::{JobContext, STEP_LAUNCH, shims};
 use crate::process::Pid;
 use crate::profile::Profile;
@@ -339,7 +339,11 @@ fn write(
 ) -> Recorded {
     let merged = merge(inputs, &header, plan, pid, &request.outputs.shown, trouble);
     let meta = meta(request, inputs, &merged.profile, &header);
-    let outcomes = plan.write(&merged.profile, &meta, pid, || merged.recordings);
+    let report = ReportInput {
+        sources: Some(&merged.sources),
+        ..ReportInput::new(&merged.profile, &meta)
+    };
+    let outcomes = plan.write(&report, pid, || merged.recordings);
     Recorded {
         sampled: Sampled::merged(merged.profile, header.start_unix_ns),
         outcomes,

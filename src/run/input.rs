@@ -19,9 +19,7 @@ pub struct Input {
     pub is_named_by_place: bool,
     /// The launch that it is of, where the name of its folder tells.
     pub launch: Option<String>,
-    /// Whether to keep the source text that it holds.
-    pub wants_source: bool,
-    /// The source text that it holds, if it is wanted, once it was read.
+    /// The source text that it holds, once it was read.
     pub source: Vec<SourceText>,
     /// The files that were changed after the program had started.
     pub changed_files: Vec<Arc<str>>,

@@ -130,7 +130,6 @@ pub fn open(paths: Vec<PathBuf>, trouble: &mut Trouble) -> Result<Vec<Input>, In
                 name: None,
                 is_named_by_place: false,
                 launch: None,
-                wants_source: false,
                 source: Vec::new(),
                 changed_files: Vec::new(),
                 kept: Some(reader).filter(|_| !is_file),
@@ -216,7 +215,7 @@ fn read_with_source(
     emit: &mut dyn FnMut(Event),
 ) {
     let reader = read_one(input, launches, group, trouble, emit);
-    if let Some(reader) = reader.filter(|_| input.wants_source) {
+    if let Some(reader) = reader {
         input.source = reader.sources().to_vec();
         input.changed_files = reader.changed_files().to_vec();
     }
@@ -425,7 +424,6 @@ mod tests {
                 name: None,
                 is_named_by_place: false,
                 launch: None,
-                wants_source: false,
                 source: Vec::new(),
                 changed_files: Vec::new(),
                 kept: None,

@@ -3,6 +3,7 @@
 //! ```text
 //! request ─► pipeline ─► events ─► sinks (recorders, profile) ─► outputs (the files)
 //!            inputs   ──►          merge ────────────────────►
+//!            live     ──► snapshots for a live view
 //! ```
 //!
 //! What the user typed, exit codes, and what is said on the terminal are not here: the command line asks this room.
@@ -12,6 +13,8 @@ pub mod request;
 pub mod sink;
 
 pub mod pipeline;
+
+pub mod live;
 
 pub mod inputs;
 

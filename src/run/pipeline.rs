@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::export::source_text::SourceText;
 use crate::export::words::{rates, selection as filters};
-use crate::export::{Drawing, Meta};
+use crate::export::{Drawing, Meta, ReportInput};
 use crate::process::{Pid, own_cpu_ns, user_of};
 use crate::profile::Profile;
 use crate::profile::event::{Event, Nanos, ProcessId};
@@ -23,7 +23,7 @@ use crate::run::request::{Extras, Sampling, Shown};
 use crate::run::shown::ShownProfile;
 use crate::run::sink::Sink;
 use crate::run::sources::SourceFiles;
-use crate::sampler::{self, Bounds, Budget, Ended, Part, Progress, SamplerError, Settings, StopRequest};
+use crate::sampler::{self, Bounds, Budget, Ended, Part, Progress, SamplerError, StopRequest};
 
 /// How long a process that was named by its PID may take to become Python. It either is already or is about to
 /// be: a shell prepares its environment before it starts the program, and slow imports come after the
@@ -123,15 +123,7 @@ impl Recording {
         stop: &StopRequest,
         progress: &Arc<Progress>,
     ) -> Result<Sampled, SamplerError> {
-        let settings = Settings {
-            rate: self.sampling.rate,
-            budget: self.sampling.budget,
-            duration: self.sampling.duration,
-            delay: self.sampling.delay,
-            start_timeout: self.start_timeout,
-            stops: self.sampling.stops,
-            children: self.sampling.children,
-        };
+        let settings = self.sampling.settings(self.start_timeout);
         let (source_files, mut recorders) = self.start_recorders(progress);
         let started = Instant::now();
         let mut shown_profile = ShownProfile::new(self.plan.empty_profile(), &self.shown);
@@ -246,10 +238,13 @@ impl Recording {
                 .collect()
         };
         let meta = self.meta(&sampled);
-        let outcomes = self
-            .plan
-            .write(&sampled.profile, &meta, self.pid, recordings);
         let source_files = sampled.source_files.take();
+        let sources = source_files.as_ref().map(|files| files.kept());
+        let report = ReportInput {
+            sources: sources.as_ref(),
+            ..ReportInput::new(&sampled.profile, &meta)
+        };
+        let outcomes = self.plan.write(&report, self.pid, recordings);
         Recorded {
             sampled,
             outcomes,
@@ -319,7 +314,7 @@ impl Sink for Users {
 }
 
 /// Hears how a recording went.
-fn finish(place: &Destination, recorder: io::Result<Recorder>) -> Outcome {
+pub(super) fn finish(place: &Destination, recorder: io::Result<Recorder>) -> Outcome {
     let path = || place.path.clone();
     let saved = |size_bytes| Saved {
         path: path(),

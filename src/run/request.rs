@@ -10,7 +10,7 @@ use crate::launch::{JobName, LauncherChoice};
 use crate::process::Pid;
 use crate::profile::Mode;
 use crate::profile::filter::{Name, Ranks, Selection};
-use crate::sampler::{Bounds, Budget, Children, Rate, StopPolicy};
+use crate::sampler::{Bounds, Budget, Children, Rate, Settings, StopPolicy};
 
 /// The clock's resolution: a tick each nanosecond. No machine holds a thousandth of it.
 pub const MAX_RATE_HZ: f64 = 1e9;
@@ -111,6 +111,23 @@ pub struct Sampling {
     pub stops: StopPolicy,
     /// Whether the processes that descend from the target are sampled too, and how orphans are found.
     pub children: Children,
+}
+
+impl Sampling {
+    /// The same for the sampler; `start_timeout` is how long the process may take to start its interpreter, `None`: as long
+    /// as it lives.
+    #[must_use]
+    pub fn settings(&self, start_timeout: Option<Duration>) -> Settings {
+        Settings {
+            rate: self.rate,
+            budget: self.budget,
+            duration: self.duration,
+            delay: self.delay,
+            start_timeout,
+            stops: self.stops,
+            children: self.children,
+        }
+    }
 }
 
 /// What a recording holds beside the samples.

@@ -69,7 +69,7 @@ mod tests {
             assert_eq!((profile.rejected(), profile.totals().wall), (0, Nanos(10)));
             assert_eq!(profile.duration(), Nanos(11));
         }
-        let runs = timed.timeline().map(|kept| kept.runs(ThreadId(0)).len());
+        let runs = timed.timeline().map(|kept| kept.runs(ThreadId(0)).count());
         assert_eq!(runs, Some(2));
     }
 }

@@ -6,9 +6,10 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use crate::cpython::code::CodeCache;
+use crate::cpython::code::{Code, CodeCache};
 use crate::cpython::frames::{KEPT_AT_EACH_END, RawFrame, RawStack, StackEnd};
 use crate::memory::Address;
+use crate::profile::attributes::{Attributes, AttributesId};
 use crate::profile::event::FrameKind;
 use crate::profile::event::{Event, Frame, FrameId, LostCause, StackId};
 use crate::profile::limits::{self, MORE_FUNCTIONS, MORE_STACKS};
@@ -48,6 +49,8 @@ struct Numbers {
     stacks: FxHashMap<(Option<StackId>, FrameId), StackId>,
     /// What each stack is, by its number: the stack of its caller, and its innermost frame.
     parts: Vec<(Option<StackId>, FrameId)>,
+    /// The sets of attributes.
+    attributes: FxHashMap<Attributes, AttributesId>,
     /// The frame [`MORE_FUNCTIONS`], once there were too many.
     more_functions: Option<FrameId>,
 }
@@ -72,6 +75,7 @@ impl Default for Numbers {
             frames_bytes: 0,
             stacks: FxHashMap::default(),
             parts: Vec::new(),
+            attributes: FxHashMap::default(),
             more_functions: None,
         }
     }
@@ -180,6 +184,29 @@ impl Shown {
             .chain(outer.map(Shown::frame))
             .chain(middle)
             .chain(inner.map(Shown::frame))
+    }
+}
+
+/// A function at an instruction, as [`RawFrame`] has it.
+fn frame_at(code: &Code, instruction: i64, bytecode_copy: i32) -> Frame {
+    Frame {
+        kind: FrameKind::Python,
+        name: code.name.clone(),
+        file: Some(code.file.clone()),
+        first_line: code.first_line,
+        line: code.line(instruction, bytecode_copy),
+    }
+}
+
+/// The frame with its name and line; [`UNKNOWN`] where its code object could not be read, `None` for one that is none of the
+/// program's.
+#[must_use]
+pub fn frame_of(raw: &RawFrame, codes: &CodeCache) -> Option<Frame> {
+    match codes.get(raw.code) {
+        Some(code) => {
+            (!code.is_trampoline).then(|| frame_at(code, raw.instruction, raw.bytecode_copy))
+        }
+        None => Some(Frame::mark(UNKNOWN)),
     }
 }
 
@@ -352,14 +379,7 @@ impl Interner {
         if let Some(id) = self.places.get(&place) {
             return *id;
         }
-        let frame = || Frame {
-            kind: FrameKind::Python,
-            name: code.name.clone(),
-            file: Some(code.file.clone()),
-            first_line: code.first_line,
-            line: code.line(instruction, copy),
-        };
-        let id = (!code.is_trampoline).then(|| self.frame(frame(), emit));
+        let id = (!code.is_trampoline).then(|| self.frame(frame_at(code, instruction, copy), emit));
         if self.places.len() >= MAX_PLACES {
             self.places.clear();
         }
@@ -370,6 +390,26 @@ impl Interner {
     /// The number of `frame`, by content.
     pub fn frame(&mut self, frame: Frame, emit: &mut dyn FnMut(Event)) -> FrameId {
         self.numbers.borrow_mut().frame(frame, emit)
+    }
+
+    /// The number of a set of attributes, by content; `None` once there are [`limits::MAX_ATTRIBUTES`] others.
+    pub fn attributes(
+        &mut self,
+        attributes: Attributes,
+        emit: &mut dyn FnMut(Event),
+    ) -> Option<AttributesId> {
+        let known = &mut self.numbers.borrow_mut().attributes;
+        if let Some(id) = known.get(&attributes) {
+            return Some(*id);
+        }
+        let number = u32::try_from(known.len()).ok()?;
+        if number >= limits::MAX_ATTRIBUTES {
+            return None;
+        }
+        let id = AttributesId::new(number);
+        emit(Event::Attributes(id, attributes.clone()));
+        known.insert(attributes, id);
+        Some(id)
     }
 
     /// The number of the stack with the frames of `inner` on top of those of `outer`.

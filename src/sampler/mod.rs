@@ -54,6 +54,12 @@ mod record;
 
 mod part;
 
+mod tasks;
+
+mod native_names;
+
+mod native_dump;
+
 mod dump;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -67,7 +73,7 @@ use crate::process::permission::Denied;
 use crate::profile::event::Nanos;
 
 pub use crate::cpython::reader::StopPolicy;
-pub use dump::dump;
+pub use dump::{dump, dump_native, dump_with_tasks};
 pub use part::{Bounds, Part};
 pub use rate::{Budget, Rate};
 pub use record::sample;

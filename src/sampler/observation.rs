@@ -1,6 +1,7 @@
 //! What one tick tells of one thread.
 
 use crate::cpython::gil::GilLocks;
+use crate::profile::attributes::AttributesId;
 use crate::profile::event::{LostCause, StackId};
 
 /// Tells the threads of one process apart.
@@ -28,4 +29,6 @@ pub struct Observation {
     pub is_collecting: bool,
     /// Which (sub)interpreter it runs in, 0 for the main one.
     pub interpreter: usize,
+    /// What else is known of the sample.
+    pub attributes: Option<AttributesId>,
 }

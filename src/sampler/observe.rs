@@ -1,21 +1,24 @@
 //! Turns one tick of any reader into observations of threads, whatever the interpreter's version.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::intern::{Interned, Interner, Recent};
 use super::observation::Observation;
 use super::target::Source;
+use super::tasks::task_label;
 use super::thread_states::{Runner, StateFields, ThreadStates, threads_of};
 use crate::cpython::layout::traits::StateOwner;
 use crate::cpython::legacy::LegacyThread;
 use crate::cpython::legacy_helper::LegacySource;
 use crate::cpython::native_ids::native_ids;
-use crate::cpython::reader::{KnownThread, Reader, Reading, Undetermined};
+use crate::cpython::reader::{KnownThread, Reader, Reading, RunningTask, Undetermined};
 use crate::cpython::thread_names::{self, thread_names};
 use crate::memory::LiveMemory;
 use crate::process::{Process, Tid};
+use crate::profile::attributes::{Attribute, Attributes, AttributesId};
 use crate::profile::event::FrameKind;
 use crate::profile::event::{Event, Frame, LostCause, StackId};
 
@@ -99,6 +102,8 @@ struct Remembered {
     last: Option<(u64, Interned)>,
     /// Whether the thread that it is for does not run yet.
     is_starting: bool,
+    /// The asyncio task that ran last, and the number of the set of attributes that says so.
+    task: Option<(Rc<RunningTask>, Option<AttributesId>)>,
 }
 
 impl Observer {
@@ -133,6 +138,7 @@ impl Observer {
                 recent: Recent::default(),
                 last: None,
                 is_starting: false,
+                task: None,
             });
             self.threads.push(Remembered {
                 is_starting: owner.is_none(),
@@ -207,6 +213,16 @@ impl Observer {
             }
         };
         remembered.last = Some((thread.stacks(), last));
+        let attributes = thread.task().and_then(|task| match &remembered.task {
+            Some((known, attributes)) if Rc::ptr_eq(known, task) => *attributes,
+            _ => {
+                let label = task_label(task, &thread.stack().frames, reader.codes());
+                let of_task = Attributes([(Attribute::Task, label)].into());
+                let attributes = self.interner.attributes(of_task, emit);
+                remembered.task = Some((Rc::clone(task), attributes));
+                attributes
+            }
+        });
         Some(Observation {
             key: remembered.key,
             was_read: reading != Reading::Same,
@@ -223,6 +239,7 @@ impl Observer {
             gil_locks: reader.gil_locks(thread),
             is_collecting: tick.collecting.contains(&thread.interpreter),
             interpreter: reader.interpreter_number(thread),
+            attributes,
         })
     }
 }
@@ -322,6 +339,7 @@ fn legacy_observation(
         gil_locks: None,
         is_collecting: false,
         interpreter: 0,
+        attributes: None,
     }
 }
 
@@ -335,7 +353,10 @@ pub fn identify(
 ) -> HashMap<(u64, u64), Identity> {
     let tids = process.namespace_tids().unwrap_or_default();
     let mut identities = match source {
-        Source::Native(reader) => identify_native(reader, &tids, memory, is_wanted),
+        Source::Native(reader) => {
+            let main = Tid(process.pid().0);
+            identify_native(reader, &tids, main, memory, is_wanted)
+        }
         Source::Legacy(reader) => identify_legacy(reader, &tids),
     };
     let inherited = InheritedNames::of(process);
@@ -381,6 +402,7 @@ impl InheritedNames {
 fn identify_native(
     reader: &Reader,
     tids: &HashMap<i32, Tid>,
+    main: Tid,
     memory: &LiveMemory,
     is_wanted: impl Fn((u64, u64)) -> bool,
 ) -> HashMap<(u64, u64), Identity> {
@@ -404,14 +426,17 @@ fn identify_native(
         native_ids(&idents, &existing, memory)
     };
     let idents: HashSet<u64> = threads.iter().map(|thread| thread.ident).collect();
-    let names = names_of(reader, memory, &idents);
+    let (names, main_name) = names_of(reader, memory, &idents);
     threads
         .iter()
         .map(|thread| {
             let inner = native_id(thread).or_else(|| found.get(&thread.ident).copied());
+            let tid = inner.and_then(|inner| tids.get(&inner).copied());
+            // Where gevent has patched `threading`, the ident there is another.
+            let of_main = main_name.as_ref().filter(|_| tid == Some(main));
             let identity = Identity {
-                tid: inner.and_then(|inner| tids.get(&inner).copied()),
-                name: names.get(&thread.ident).cloned(),
+                tid,
+                name: names.get(&thread.ident).or(of_main).cloned(),
                 kernel_name: None,
             };
             (native_key(thread), identity)
@@ -419,20 +444,28 @@ fn identify_native(
         .collect()
 }
 
-/// The names of the threads with these idents. A thread that entered a sub-interpreter is called `MainThread` there; the
+/// The names of the threads with these idents, and of the one that the program takes for the main one. A thread that entered a sub-interpreter is called `MainThread` there; the
 /// name that an older interpreter has for it is the one that the program gave it.
-fn names_of(reader: &Reader, memory: &LiveMemory, idents: &HashSet<u64>) -> HashMap<u64, String> {
-    let mut names = HashMap::new();
+fn names_of(
+    reader: &Reader,
+    memory: &LiveMemory,
+    idents: &HashSet<u64>,
+) -> (HashMap<u64, String>, Option<String>) {
+    let (mut names, mut main) = (HashMap::new(), None);
     let mut last = None;
     // The main interpreter is the last.
     for thread in reader.threads() {
         if last.replace(thread.interpreter) != Some(thread.interpreter) {
             let layout = &reader.interpreter().layout;
             let is_wanted = |ident| idents.contains(&ident);
-            names.extend(thread_names(memory, layout, thread.interpreter, is_wanted).names);
+            let found = thread_names(memory, layout, thread.interpreter, is_wanted);
+            main = found
+                .main
+                .and_then(|ident| found.names.get(&ident).cloned());
+            names.extend(found.names);
         }
     }
-    names
+    (names, main)
 }
 
 fn identify_legacy(

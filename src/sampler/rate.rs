@@ -81,6 +81,11 @@ const LEAST_PART: f64 = 0.5;
 /// So many reviews in a row must find room for a higher step before the rate goes up again.
 const PATIENCE_UP: u32 = 5;
 
+/// Ticks that follow each other sooner find more of what they need in the CPU's caches: a tick at `r` times the rate is
+/// taken to cost so many times less, by this power of `r`, until a step has shown it. (One busy program on Linux 6.18, a
+/// virtual machine: 300 µs at 50 Hz, 240 at 100, 56 at 1000.)
+const USUAL_GAIN: f64 = 0.5;
+
 /// What a higher step is reckoned to cost must be below this part of what is allowed, so that the rate does not go up
 /// and down for ever.
 const ROOM: f64 = 0.7;
@@ -116,6 +121,10 @@ pub struct RateControl {
     young_until: Nanos,
     /// What a tick took before the last review, in seconds; `None` before the first one.
     tick_cost: Option<f64>,
+    /// The power of the rate by which ticks get cheaper.
+    gain: f64,
+    /// The rate before the last step and what a tick cost at it, until the cost after it is known.
+    before_step: Option<(f64, f64)>,
     /// How many reviews in a row found room for a higher step.
     cheap: u32,
     /// No higher rate is used, in hertz.
@@ -123,9 +132,10 @@ pub struct RateControl {
 }
 
 impl RateControl {
-    /// Starts with the highest rate that `rate` allows.
+    /// Starts with the highest rate that `rate` allows. `start_cpu` is the CPU time that rsamp has used by then: it counts as
+    /// used, but no tick took it.
     #[must_use]
-    pub fn new(rate: Rate, budget: Budget) -> RateControl {
+    pub fn new(rate: Rate, budget: Budget, start_cpu: Nanos) -> RateControl {
         let top = match rate {
             Rate::Auto => AGES[0].1,
             Rate::Fixed(hz) => hz,
@@ -138,10 +148,12 @@ impl RateControl {
             steps: std::iter::once(top).chain(lower).collect(),
             step: 0,
             reviewed: Nanos(0),
-            own_cpu: Nanos(0),
+            own_cpu: start_cpu,
             programs: 0,
             young_until: YOUNG,
             tick_cost: None,
+            gain: USUAL_GAIN,
+            before_step: None,
             cheap: 0,
             ceiling: f64::INFINITY,
         }
@@ -185,7 +197,9 @@ impl RateControl {
             .step
             .max(self.highest(spent.elapsed))
             .max(self.below_ceiling());
-        if self.step != before {
+        if self.step == before {
+            self.before_step = None;
+        } else {
             self.cheap = 0;
         }
     }
@@ -197,39 +211,67 @@ impl RateControl {
             Budget::Held(part) => Some(part),
             Budget::Usual if spent.elapsed < YOUNG => Some(Budget::WHILE_YOUNG),
             Budget::Usual => {
-                self.counted_from.get_or_insert((spent.elapsed, spent.own_cpu));
+                self.counted_from
+                    .get_or_insert((spent.elapsed, spent.own_cpu));
                 Some(Budget::USUAL)
             }
         }
     }
 
-    /// Comes down to what is allowed when two reviews in a row, or the first one, found a tick too expensive: the code
-    /// objects that are read when a program does something new cost once. Goes up when ticks were cheap for long enough.
+    /// Comes down to what is allowed when two reviews in a row, or the first one where the budget is held, found a tick too
+    /// expensive: the code objects that are read when a program does something new cost once. Goes up by a step when ticks
+    /// were cheap for long enough.
     fn weigh(&mut self, spent: &Spent, tick_cost: f64, max: f64) {
         if spent.programs != self.programs {
             self.programs = spent.programs;
             self.young_until = self.young_until.max(spent.elapsed + YOUNG_AGAIN);
         }
         let allowed = self.allowed(spent, max);
-        let certain = self
-            .tick_cost
-            .map_or(tick_cost, |before| before.min(tick_cost));
-        self.tick_cost = Some(tick_cost);
+        let certain = match (self.tick_cost.replace(tick_cost), self.budget) {
+            (Some(before), _) => before.min(tick_cost),
+            (None, Budget::Held(_)) => tick_cost,
+            (None, _) => return,
+        };
+        self.learn_gain(tick_cost);
         let least = LEAST / spent.programs.max(1) as f64;
         let floor = self.steps.iter().rposition(|step| *step >= least);
         let floor = floor.unwrap_or(0);
         let lower = self.highest_within(allowed, certain).min(floor);
-        let higher = self.highest_within(allowed * ROOM, tick_cost);
         if lower > self.step {
-            self.step = lower;
-        } else if higher < self.step {
+            self.go_to(lower, certain);
+        } else if self
+            .share_above(tick_cost)
+            .is_some_and(|share| share <= allowed * ROOM)
+        {
             self.cheap += 1;
             if self.cheap >= PATIENCE_UP {
-                self.step = higher;
+                self.go_to(self.step - 1, tick_cost);
             }
         } else {
             self.cheap = 0;
         }
+    }
+
+    fn go_to(&mut self, step: usize, tick_cost: f64) {
+        self.before_step = Some((self.hz(), tick_cost));
+        self.step = step;
+    }
+
+    /// Takes in what a tick costs after a step. One review may be wrong, so that half of it counts.
+    fn learn_gain(&mut self, tick_cost: f64) {
+        let Some((hz, cost)) = self.before_step.take() else {
+            return;
+        };
+        let gain = (cost / tick_cost).ln() / (self.hz() / hz).ln();
+        if gain.is_finite() {
+            self.gain = (self.gain + gain.clamp(0.0, 1.0)) / 2.0;
+        }
+    }
+
+    /// The part of a core that the next higher step is reckoned to take, if there is one.
+    fn share_above(&self, tick_cost: f64) -> Option<f64> {
+        let higher = *self.steps.get(self.step.checked_sub(1)?)?;
+        Some(higher * tick_cost * (self.hz() / higher).powf(self.gain))
     }
 
     /// The part of a core that may be used from now on, so that it is no more than `max` over all that is counted, which is
@@ -279,6 +321,8 @@ mod tests {
         tick_us: f64,
         program_us: f64,
         second_ms: f64,
+        /// What a tick costs at 1000 Hz, it costs so many times more at 100 Hz.
+        cold: f64,
     }
 
     fn per_tick(tick_us: f64) -> Costs {
@@ -287,6 +331,7 @@ mod tests {
             tick_us,
             program_us: 0.0,
             second_ms: 0.0,
+            cold: 1.0,
         }
     }
 
@@ -307,7 +352,7 @@ mod tests {
     impl Run {
         fn new(rate: Rate, budget: Budget, programs: usize, costs: Costs) -> Run {
             Run {
-                control: RateControl::new(rate, budget),
+                control: RateControl::new(rate, budget, Nanos((costs.start_ms * 1e6) as u64)),
                 programs,
                 costs,
                 at: 0.0,
@@ -325,10 +370,13 @@ mod tests {
                     tick_us,
                     program_us,
                     second_ms,
+                    cold,
                     ..
                 } = self.costs;
                 self.at += interval;
-                self.used += (tick_us + program_us * self.programs as f64) / 1e6;
+                let warm_us = tick_us + program_us * self.programs as f64;
+                let cold = cold.powf((interval / 1e-3).log10());
+                self.used += warm_us * cold / 1e6;
                 self.used += second_ms / 1e3 * interval;
                 self.ticks += 1;
                 let elapsed = Nanos((self.at * 1e9) as u64);
@@ -382,6 +430,7 @@ mod tests {
             tick_us: 12.0,
             program_us: 15.0,
             second_ms: 2.0,
+            cold: 1.0,
         };
         for max in [0.01, 0.02, 0.05] {
             for programs in [1, 16, 60] {
@@ -448,9 +497,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_start_took_is_no_cost_of_ticks() {
+        let costs = Costs {
+            start_ms: 40.0,
+            ..per_tick(15.0)
+        };
+        let mut run = Run::new(Rate::Auto, Budget::Usual, 1, costs);
+        // Half of what is allowed, until the start is paid back.
+        assert_eq!(hz(&run.until(5.0)), [1000.0; 0]);
+        assert_eq!(run.control.hz(), 1000.0);
+        let mut run = Run::new(Rate::Auto, HUNDREDTH, 1, costs);
+        assert_eq!(hz(&run.until(0.1)), [250.0]);
+    }
+
+    #[test]
     fn a_young_recording_may_use_a_twentieth_of_a_core_and_a_hundredth_from_then_on() {
         let mut run = Run::new(Rate::Auto, Budget::Usual, 1, per_tick(56.0));
-        assert_eq!(run.until(9.9), [(20, 500.0)]);
+        assert_eq!(run.until(9.9), [(120, 500.0)]);
         let (used, samples) = (run.used, run.used / 56e-6);
         assert!(used < Budget::WHILE_YOUNG * 9.9, "{used}");
         assert!(samples > 4900.0, "{samples}");
@@ -460,6 +523,28 @@ mod tests {
 
         let mut cheap = Run::new(Rate::Auto, Budget::Usual, 1, per_tick(8.0));
         assert_eq!(cheap.until(59.0), [], "1000 Hz cost less than a hundredth");
+    }
+
+    #[test]
+    fn the_rate_goes_up_where_ticks_that_come_sooner_cost_less_and_is_tried_once_where_they_do_not()
+    {
+        let costs = Costs {
+            cold: 4.0,
+            ..per_tick(25.0)
+        };
+        let mut run = Run::new(Rate::Auto, Budget::Usual, 1, costs);
+        // Beside a compiler that took its caches for a while.
+        run.costs.tick_us = 200.0;
+        run.until(1.0);
+        assert!(run.control.hz() <= 250.0, "{}", run.control.hz());
+        run.costs.tick_us = 25.0;
+        assert_eq!(hz(&run.until(9.0)).last(), Some(&1000.0));
+
+        let mut warm = Run::new(Rate::Auto, Budget::Held(0.01), 1, per_tick(30.0));
+        warm.until(2.0);
+        let tries = hz(&warm.until(59.0));
+        assert!(tries.len() <= 2, "{tries:?}");
+        assert_eq!(warm.control.hz(), 250.0);
     }
 
     #[test]
@@ -476,7 +561,7 @@ mod tests {
         run.until(2.0);
         assert_eq!(run.control.hz(), 250.0);
         run.costs.tick_us = 5.0;
-        assert_eq!(hz(&run.until(50.0)), [1000.0]);
+        assert_eq!(hz(&run.until(50.0)), [500.0, 1000.0]);
 
         let mut run = auto(30.0);
         run.until(90.0);

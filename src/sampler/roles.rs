@@ -169,6 +169,7 @@ mod tests {
             gil_locks: None,
             is_collecting: false,
             interpreter: 0,
+            attributes: None,
         }
     }
 

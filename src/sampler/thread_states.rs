@@ -333,6 +333,7 @@ mod tests {
             gil_locks: None,
             is_collecting: false,
             interpreter: at as usize,
+            attributes: None,
         }
     }
 

@@ -25,8 +25,9 @@ use super::roles::{GilRoles, Served};
 use super::usage::UsageMeter;
 use crate::cpython::gil::GilLocks;
 use crate::process::{Pid, Process, TaskState, TaskWatch, Tid};
+use crate::profile::attributes::AttributesId;
 use crate::profile::event::{
-    Event, Missing, Nanos, ProcessId, Sample, StackId, State, Thread, ThreadId,
+    Event, Missing, Nanos, ProcessId, Sample, SampleKey, StackId, State, Thread, ThreadId,
 };
 use crate::profile::limits::{MAX_THREADS, MORE_THREADS};
 
@@ -94,6 +95,8 @@ struct Tracked {
     faults: Faults,
     /// What was seen last: its stack and what it did; `None` before it had a stack.
     doing: Option<(Option<StackId>, State)>,
+    /// What else is known of that.
+    attributes: Option<AttributesId>,
     /// Since when it rests; `None`: it is awake.
     resting: Option<Clock>,
     /// Time for which there is no stack: the next one stands for it too.
@@ -822,6 +825,7 @@ impl Tracked {
             course: Course::default(),
             faults: Faults::default(),
             doing: None,
+            attributes: None,
             resting: Some(Clock::default()),
             unattributed: Nanos(0),
             is_without_frames: false,
@@ -908,6 +912,7 @@ impl Tracked {
         self.was_read = true;
         self.is_without_frames = true;
         self.doing = Some((None, State::Unknown));
+        self.attributes = None;
     }
 
     /// Books a tick at which it was not read; returns what it was doing.
@@ -953,6 +958,7 @@ impl Tracked {
         let state = self.decide(state, moment, observation.was_read, emit);
         match observation.stack {
             Ok(stack) => {
+                self.attributes = observation.attributes;
                 let holds_gil = observation.holds_gil.unwrap_or(false);
                 let weight = moment.weight + std::mem::take(&mut self.unattributed);
                 self.extend(stack, Moment { weight, ..moment }, holds_gil, state, emit);
@@ -973,10 +979,15 @@ impl Tracked {
         state: State,
         emit: &mut dyn FnMut(Event),
     ) {
+        let key = SampleKey {
+            stack,
+            state,
+            attributes: self.attributes,
+        };
         let goes_on = self
             .run
             .as_ref()
-            .is_some_and(|run| run.stack == stack && run.state == state && run.wall < LONGEST_RUN);
+            .is_some_and(|run| run.key() == key && run.wall < LONGEST_RUN);
         if !goes_on {
             self.flush(emit);
         }
@@ -1071,6 +1082,7 @@ impl Tracked {
             thread: self.id,
             stack,
             state,
+            attributes: self.attributes,
             ..Sample::default()
         }))
     }
@@ -1167,6 +1179,7 @@ mod tests {
             gil_locks: None,
             is_collecting: false,
             interpreter: 0,
+            attributes: None,
         }
     }
 

@@ -54,11 +54,12 @@ impl Ticker {
     /// Starts the clock of the recording; the first tick is due at once. `seed` chooses the random numbers. What this
     /// process has used beyond `cpu_before` counts as its cost, too.
     pub fn start(seed: u64, settings: &Settings, cpu_before: Nanos) -> Ticker {
-        let control = RateControl::new(settings.rate, settings.budget);
         let end = settings.duration.map_or(u64::MAX, |duration| {
             u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
         });
         let cpu_at_start = Nanos(own_cpu_ns());
+        let start_cpu = cpu_at_start - cpu_before;
+        let control = RateControl::new(settings.rate, settings.budget, start_cpu);
         Ticker {
             start: Instant::now(),
             now: Nanos(0),
@@ -67,7 +68,7 @@ impl Ticker {
             control,
             looked: Nanos(0),
             cpu_at_start,
-            start_cpu: cpu_at_start - cpu_before,
+            start_cpu,
             ticks: 0,
             told: Nanos(0),
             cpu_told: Nanos(0),

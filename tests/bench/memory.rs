@@ -198,7 +198,7 @@ struct Day<'a> {
 
 impl<'a> Day<'a> {
     fn new(process: &'a Process, mut profile: Profile) -> Day<'a> {
-        let control = RateControl::new(Rate::Auto, Budget::Held(0.01));
+        let control = RateControl::new(Rate::Auto, Budget::Held(0.01), Nanos(0));
         let told = event::Process {
             pid: process.pid().0,
             command: vec!["python".to_owned(), "simulate.py".to_owned()],
@@ -250,6 +250,7 @@ impl<'a> Day<'a> {
                 gil_locks: None,
                 is_collecting: false,
                 interpreter: 0,
+                attributes: None,
             }
         });
         let observed = Observed {

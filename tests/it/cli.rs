@@ -1118,6 +1118,77 @@ fn diff_compares_two_recordings() {
 }
 
 #[test]
+fn a_diff_fails_when_the_new_recording_is_slower_than_allowed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let before = [("main load", 2000), ("main solve", 6000)];
+    write_recording(folder, "a.rsamp", &before);
+    let after = [("main load", 4000), ("main solve", 6000)];
+    write_recording(folder, "b.rsamp", &after);
+    let gate = |base: &str, new: &str, words: &[&str]| {
+        let quiet = ["diff", base, new, "-o", "d.json", "-q"];
+        let run = rsamp_in(folder, &[&quiet[..], words].concat());
+        assert_eq!(run.stdout, "");
+        (run.code.expect("a code"), run.stderr)
+    };
+    assert_eq!(
+        gate("a.rsamp", "b.rsamp", &["--fail-if", "load:+50%"]),
+        (
+            8,
+            "--fail-if load:+50%: failed: total time of 1 function\n  \
+             2.000 s, then 4.000 s (+100.0 %)  load (run.py:1)\n"
+                .to_owned()
+        )
+    );
+    let json = fs::read(folder.join("d.json")).expect("JSON");
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+    assert_eq!(json["verdict"]["outcome"], "failed");
+    let compared = &json["verdict"]["limits"][0]["compared"][0];
+    assert_eq!(
+        (&compared["function"]["name"], &compared["growth"]),
+        (&"load".into(), &1.0.into())
+    );
+
+    let words = ["--fail-if", "solve:+5%", "--fail-if", "+300%"];
+    assert_eq!(gate("a.rsamp", "b.rsamp", &words), (0, String::new()));
+    assert_eq!(
+        gate("b.rsamp", "a.rsamp", &["--fail-if=+0%", "--fail-if=*:+0%"]).0,
+        0
+    );
+    let words = ["--fail-if", "nothing:+5%"];
+    let (code, told) = gate("a.rsamp", "b.rsamp", &words);
+    assert_eq!(code, 0);
+    assert!(
+        told.contains("undecided: no function of this name"),
+        "{told}"
+    );
+
+    // Half a recording is no reason to say that the other is faster or slower.
+    let bytes = fs::read(folder.join("a.rsamp")).expect("a recording");
+    fs::write(
+        folder.join("damaged.rsamp"),
+        [&bytes[..bytes.len() - 20], &[0xff; 20]].concat(),
+    )
+    .expect("written");
+    assert_eq!(
+        gate("damaged.rsamp", "b.rsamp", &["--fail-if", "+0%"]).0,
+        65
+    );
+}
+
+#[test]
+fn each_command_has_a_man_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("UTF-8");
+    let run = rsamp_in(folder.path(), &["man-pages", path]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let page = |name: &str| fs::read_to_string(folder.path().join(name)).expect("a page");
+    assert!(page("rsamp.1").contains("rsamp\\-record(1)"));
+    assert!(page("rsamp-diff.1").contains("fail\\-if"));
+    assert!(!folder.path().join("rsamp-read-sources.1").exists());
+}
+
+#[test]
 fn what_only_one_side_of_a_diff_has_is_shown_with_a_warning() {
     let folder = tempfile::tempdir().expect("a folder");
     write_recording(folder.path(), "a.rsamp", &[("main load", 2000)]);
@@ -1428,6 +1499,14 @@ const WRONG_LINES: &[(&str, &str)] = &[
     ),
     ("rsamp report a --hide [x", "invalid --hide \"[x\""),
     ("rsamp diff a", "required"),
+    (
+        "rsamp diff a b --fail-if 5",
+        "invalid --fail-if \"5\": give a percentage from 0 on, such as +5%",
+    ),
+    (
+        "rsamp diff a b --normalize --fail-if +5%",
+        "--normalize makes the time of all threads equal",
+    ),
     (
         "rsamp diff a b -o c.pstats",
         "choose a format for the diff: a diff cannot be written as \"c.pstats\"",

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rsamp::export::diff::table::table;
 use rsamp::export::diff::{DiffFormat, Names, write};
 use rsamp::profile::Mode;
-use rsamp::profile::diff::{Change, Diff, SampledProfile, Scale};
+use rsamp::profile::diff::{Change, Diff, Limit, Outcome, SampledProfile, Scale};
 use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{Event, Frame, Nanos, Sample, ThreadId};
 use rsamp::profile::functions::Function;
@@ -483,7 +483,7 @@ fn names() -> Names {
 fn text(format: DiffFormat, base: &SampledProfile, new: &SampledProfile) -> String {
     let mut out = Vec::new();
     let diff = Diff::of(base, new, Scale::Seconds);
-    write(format, &diff, &names(), &mut out).expect("a Vec takes all");
+    write(format, &diff, &names(), &[], &mut out).expect("a Vec takes all");
     String::from_utf8(out).expect("UTF-8")
 }
 
@@ -542,6 +542,56 @@ fn json_of_a_diff() {
     assert_eq!(
         short["functions"][0]["self"]["error_seconds"],
         serde_json::Value::Null
+    );
+}
+
+/// What comes of a limit, and of how many times it holds.
+fn judge(limit: &str, base: &SampledProfile, new: &SampledProfile) -> (Outcome, usize) {
+    let diff = Diff::of(base, new, Scale::Seconds);
+    let limit = Limit::new(limit).expect("a limit");
+    let verdict = limit.verdict(&diff);
+    (verdict.outcome(), verdict.compared.len())
+}
+
+#[test]
+fn a_limit_holds_for_what_grew_beyond_noise() {
+    let (base, new) = (
+        side("main a 1000, b 4000"),
+        side("main a 1200, b 4000, c 300"),
+    );
+    assert_eq!(judge("+5%", &base, &new), (Outcome::Failed, 1));
+    assert_eq!(judge("+10%", &base, &new), (Outcome::Passed, 1));
+    assert_eq!(judge("a:+19%", &base, &new), (Outcome::Failed, 1));
+    assert_eq!(judge("main:+21%", &base, &new), (Outcome::Passed, 1));
+    // c is new: it has no time to compare with.
+    assert_eq!(judge("*:+19%", &base, &new), (Outcome::Failed, 3));
+    assert_eq!(judge("c:+5%", &base, &new), (Outcome::Undecided, 0));
+    assert_eq!(judge("*:+0%", &new, &base), (Outcome::Passed, 3));
+    // Two ticks and four are the same, for all that can be told.
+    let (base, new) = (side("a 2, b 4000"), side("a 4, b 4000"));
+    assert_eq!(judge("a:+5%", &base, &new), (Outcome::Passed, 1));
+    assert_eq!(
+        judge("+5%", &side("a 3"), &side("a 4")),
+        (Outcome::Undecided, 1)
+    );
+}
+
+#[test]
+fn a_limit_of_all_time_is_not_passed_by_noise() {
+    // The time of a recording that was 1 % longer is 1 % longer: no sampling is in it.
+    let (base, new) = (side("a 10000"), side("a 5000, b 5100"));
+    assert_eq!(judge("+0.5%", &base, &new), (Outcome::Failed, 1));
+    assert_eq!(judge("+1.5%", &base, &new), (Outcome::Passed, 1));
+    let mut random = Random(7);
+    let outcomes = (0..20).map(|_| {
+        let (base, new) = (program().record(&mut random), program().record(&mut random));
+        judge("+0%", &base, &new).0
+    });
+    assert_eq!(
+        outcomes
+            .filter(|outcome| *outcome == Outcome::Failed)
+            .count(),
+        0
     );
 }
 

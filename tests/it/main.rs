@@ -5,6 +5,7 @@
 mod support;
 
 mod architecture;
+mod blocked_loops;
 mod call_tree;
 mod cli;
 mod damage;
@@ -31,4 +32,5 @@ mod stacks;
 mod symbols;
 mod talk;
 mod timeline;
+mod top;
 mod virtual_target;

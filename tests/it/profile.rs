@@ -534,7 +534,7 @@ fn a_timeline_keeps_runs_in_order_and_losses_where_they_were_told() {
     let profile = build.profile;
     let timeline = profile.timeline().expect("kept");
     let runs = |thread| {
-        let runs = timeline.runs(ThreadId(thread)).iter();
+        let runs = timeline.runs(ThreadId(thread));
         runs.map(|run| {
             (
                 run.at.0 - run.wall.0,
@@ -546,7 +546,7 @@ fn a_timeline_keeps_runs_in_order_and_losses_where_they_were_told() {
     };
     assert_eq!(runs(0), [(0, 10, 0), (10, 30, 1), (30, 35, 0)]);
     assert_eq!(runs(1), [(0, 25, 1)]);
-    assert!(timeline.runs(ThreadId(2)).is_empty());
+    assert!(timeline.runs(ThreadId(2)).next().is_none());
     let losses = timeline.losses().iter();
     let losses: Vec<_> = losses
         .map(|loss| (loss.at.0, loss.cause, loss.count))
@@ -578,7 +578,7 @@ fn without_a_timeline_stacks_lie_end_to_end() {
     }
     assert!(build.profile.timeline().is_none());
     let timeline = build.profile.unordered();
-    let runs = timeline.runs(ThreadId(0)).iter();
+    let runs = timeline.runs(ThreadId(0));
     let runs: Vec<_> = runs.map(|run| (run.at.0, run.wall.0)).collect();
     assert_eq!(runs, [(20, 20), (30, 10)]);
 }

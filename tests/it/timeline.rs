@@ -47,7 +47,7 @@ fn sums(profile: &Profile) -> [Sums; 2] {
         let sum = sums[1]
             .entry((run.thread, run.stack, run.state))
             .or_default();
-        *sum += Totals::from(run);
+        *sum += Totals::from(&run);
     }
     sums
 }
@@ -82,7 +82,7 @@ proptest! {
             prop_assert_eq!(timeline.step(), None);
         }
         for thread in threads(&profile) {
-            let runs = timeline.runs(thread);
+            let runs: Vec<Sample> = timeline.runs(thread).collect();
             for pair in runs.windows(2) {
                 prop_assert!(pair[0].at <= pair[1].at - pair[1].wall, "{:?}", pair);
             }
@@ -93,8 +93,8 @@ proptest! {
 
 /// Half of the threads do something else every 20 s, the others wait.
 #[test]
-fn a_day_of_128_threads_fits_into_64_mb() {
-    let mut profile = profile(MAX_BYTES, 128, 200);
+fn a_day_of_128_threads_fits_into_half_of_the_memory() {
+    let mut profile = profile(MAX_BYTES / 2, 128, 200);
     let mut most = 0;
     for at_s in (10..=DAY_S).step_by(10) {
         for thread in 0..128_u32 {
@@ -107,12 +107,12 @@ fn a_day_of_128_threads_fits_into_64_mb() {
         }
         most = most.max(profile.timeline().expect("kept").bytes());
     }
-    assert!(most > 55_000_000 && most <= 64_000_000, "{most}");
+    assert!(most > 11_000_000 && most <= 12_000_000, "{most}");
     let [rows, by_time] = sums(&profile);
     assert_eq!(rows, by_time);
     let timeline = profile.timeline().expect("kept");
     assert!(timeline.step() < Some(Nanos(20_000 * MS)));
-    let waiting = timeline.runs(ThreadId(127)).len();
+    let waiting = timeline.runs(ThreadId(127)).count();
     assert!(
         waiting < 10_000,
         "a wait that goes on is one run: {waiting}"
@@ -121,7 +121,7 @@ fn a_day_of_128_threads_fits_into_64_mb() {
 
 #[test]
 fn where_no_step_is_long_enough_there_is_no_timeline() {
-    let mut profile = profile(100 * size_of::<Sample>(), 1, 300);
+    let mut profile = profile(1000, 1, 300);
     for number in 0..300_u32 {
         let at_ns = u64::from(number + 1) * MS;
         profile.apply(Event::Sample(run(0, number, at_ns, MS)));

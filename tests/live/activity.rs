@@ -6,7 +6,9 @@ use std::time::Duration;
 use rsamp::process::Pid;
 use rsamp::profile::event::State;
 use rsamp::profile::{Profile, Totals};
-use rsamp::sampler::{Budget, Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
+use rsamp::sampler::{
+    Budget, Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample,
+};
 use serde_json::Value;
 
 use crate::support::programs::{Standing, command, run_command};

@@ -25,6 +25,8 @@ mod csv;
 mod dot;
 mod firefox;
 mod hostile;
+mod html;
+mod html_views;
 mod json;
 mod lprof;
 mod mprof;

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use rsamp::process::Pid;
 use rsamp::profile::event::{Event, Nanos};
 use rsamp::profile::{Profile, Totals};
-use rsamp::sampler::{Budget, Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
+use rsamp::sampler::{
+    Budget, Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample,
+};
 
 use crate::support::programs::{Standing, run};
 use crate::support::pythons::Python;

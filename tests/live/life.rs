@@ -10,8 +10,7 @@ use rsamp::process::Pid;
 use rsamp::profile::Profile;
 use rsamp::profile::event::{LostCause, Nanos, ProcessId};
 use rsamp::sampler::{
-    Budget,
-    self, Children, Ended, Progress, Rate, SamplerError, Settings, StopRequest, sample,
+    self, Budget, Children, Ended, Progress, Rate, SamplerError, Settings, StopRequest, sample,
 };
 
 use crate::oracle::Stopped;

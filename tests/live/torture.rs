@@ -168,6 +168,8 @@ struct Outcome {
     undetermined: u64,
     stops: u64,
     distinct: usize,
+    /// How many stacks lack a part.
+    cut: u64,
     impossible: u64,
     examples: BTreeMap<String, u64>,
     seconds: f64,
@@ -221,8 +223,9 @@ fn torture(python: &Python, name: &str, mode: Mode, ticks: u64) -> Outcome {
                 Reading::Stack | Reading::Same => {
                     let raw = thread.stack();
                     let mut emit = |event: Event| profile.apply(event);
-                    let stack = interner.stack(raw, reader.codes(), &mut emit).stack;
-                    *counts.entry(stack).or_default() += 1;
+                    let interned = interner.stack(raw, reader.codes(), &mut emit);
+                    *counts.entry(interned.stack).or_default() += 1;
+                    outcome.cut += u64::from(interned.cut.is_some());
                     outcome.samples += 1;
                 }
                 Reading::Unsampled => {}
@@ -294,3 +297,34 @@ fn stacks_of_running_threads_are_possible(python: &Python) {
 }
 
 test_on_each!(stacks_of_running_threads_are_possible);
+
+/// The interpreter with greenlet, which `RSAMP_GREENLETS` has for its version.
+fn with_greenlet(python: &Python) -> Python {
+    let list = std::env::var("RSAMP_GREENLETS").unwrap_or_default();
+    let (major, minor, _) = python.version;
+    let version = format!("{major}.{minor}\t");
+    let folder = list.lines().find_map(|line| line.strip_prefix(&version));
+    let folder = folder.expect("a line of RSAMP_GREENLETS");
+    let words = ["env".to_owned(), format!("PYTHONPATH={folder}")];
+    Python {
+        command: words.into_iter().chain(python.command.clone()).collect(),
+        ..python.clone()
+    }
+}
+
+/// Half of the time of this program is that of switches.
+fn stacks_of_greenlets_are_whole_and_possible(python: &Python) {
+    needs!(RSAMP_GREENLETS);
+    let python = with_greenlet(python);
+    for mode in [Mode::Stopped, Mode::Running] {
+        let outcome = std::thread::scope(|scope| {
+            let run = scope.spawn(|| torture(&python, "greenlets", mode, TICKS));
+            run.join().expect("no panic")
+        });
+        eprintln!("{} {mode:?} {outcome:?}", python.label);
+        assert!(outcome.samples > 0);
+        assert_eq!((outcome.cut, outcome.impossible), (0, 0), "{outcome:?}");
+    }
+}
+
+test_on!(stacks_of_greenlets_are_whole_and_possible: v3_9 v3_10 v3_11 v3_12 v3_13);

@@ -8,6 +8,7 @@ pub mod pythons;
 pub mod needs;
 
 pub mod commands;
+pub mod fake_host;
 pub mod image_format;
 pub mod profiles;
 pub mod programs;

@@ -18,6 +18,8 @@ pub enum Topic {
     Record,
     /// `rsamp attach`
     Attach,
+    /// `rsamp top`
+    Top,
     /// `rsamp report`
     Report,
     /// `rsamp diff`
@@ -40,6 +42,7 @@ impl Topic {
             Topic::ExitCodes => Ok(exit_codes()),
             Topic::Record => Err("record"),
             Topic::Attach => Err("attach"),
+            Topic::Top => Err("top"),
             Topic::Report => Err("report"),
             Topic::Diff => Err("diff"),
             Topic::Dump => Err("dump"),
@@ -72,6 +75,7 @@ Examples:
   rsamp report scatter-1234.rsamp               look at the recording
   sudo rsamp attach --pid 1234                  profile a process until Ctrl-C
   sudo rsamp dump --pid 1234                    what is every thread doing now?
+  sudo rsamp top 1234                           watch what it does
 
 rsamp COMMAND --help lists the options. rsamp help COMMAND explains each.
 rsamp help formats, ranks, exit-codes: files, parallel programs, exit codes.";
@@ -213,6 +217,29 @@ With --job, rsamp starts itself on each node of the job (srun --jobid --overlap,
 gathers what comes back through srun: no folder need be shared. Steps that begin later are not among what is profiled. \
 Until the end, what was gathered is kept in a folder of $TMPDIR.";
 
+pub(super) const TOP: &str = "\
+Examples:
+  sudo rsamp top 1234
+        until q; the program runs on
+  rsamp top $(pgrep -n -f scatter.py) --window 60
+        the last minute instead of the last 10 seconds
+  rsamp top 1234 --batch -n 3
+        three screens as text, each of 10 seconds
+
+? shows the keys. rsamp help top explains each option.";
+
+/// What `rsamp help top` says behind the options.
+pub(super) fn top_notes() -> String {
+    format!("{TOP}\n\n{TOP_NOTES}")
+}
+
+const TOP_NOTES: &str = "\
+self% and total% are of the time of all threads that are shown, without and with what a function calls; cpu% is of one core, \
+gil% of the time that passed. Rows change places only where their shares differ by more than their 95 % confidence intervals, \
+and the selected row stays selected. The screen is renewed twice a second from whole seconds.
+
+When the program ends, its last screen stays until q. Ctrl-Z leaves the terminal to the shell, and pauses the sampling.";
+
 pub(super) const REPORT: &str = "\
 Examples:
   rsamp report scatter-1234.rsamp
@@ -256,6 +283,8 @@ Examples:
         a flame graph coloured by what differs, and a table for a spreadsheet
   rsamp diff monday.rsamp tuesday.rsamp --normalize --mode cpu
         shares of the CPU time of runs of different lengths
+  rsamp diff base.rsamp new.rsamp --mode cpu --fail-if +5%
+        for continuous integration: exits with 8 when the new one is slower
 
 A change marked with * stands out from the noise of sampling. rsamp help diff explains how, and each option.";
 
@@ -284,6 +313,10 @@ Examples:
         lists the Python processes that you may read
   sudo rsamp dump --pid 1234
   sudo rsamp dump 1234 --json | jq -r '.threads[].frames[0].name'
+  sudo rsamp dump 1234 --tasks
+        the asyncio tasks: what each waits for, and which task waits for it
+  sudo rsamp dump 1234 --native
+        in which functions of libraries its threads wait, too
   rsamp dump --job 4242
         a job that hangs: which ranks stand where; equal stacks are one
 
@@ -306,6 +339,20 @@ JSON (schema 1; fields may be added, none is removed or renamed without a new nu
                   \"first_line\": 12, \"line\": 17}]}]}
 Frames go from the innermost to the outermost. `activity` is \"running\" or \"waiting\". What is not known is null. \
 `incomplete` says why a stack is not whole.
+
+With --tasks, \"tasks\" is there too, the asyncio tasks that are not done (CPython 3.8 on, not free-threaded):
+   \"tasks\": [
+     {\"id\": 0, \"name\": \"Task-1\", \"interpreter\": 0,
+      \"state\": \"waiting\", \"waits_for\": \"sleep\", \"parents\": [3],
+      \"frames\": [as above]}]
+The frames are those of its coroutine and of what that awaits. `state` is \"running\", \"ready\", \"created\" or \
+\"waiting\", and `waits_for` is \"sleep\", \"network\", \"lock\", \"queue\", \"thread\", \"process\", \"task\" or \"future\": a \
+future of which rsamp can't tell who sets it. `parents` are the ids of the tasks that wait for it (await, gather, wait, \
+TaskGroup). Tasks written in Python are not seen.
+
+With --native a frame of native code has {\"native\": {\"module\": \"/usr/lib/libc.so.6\", \"offset\": 849221, \
+\"is_inlined\": false}}: the file, and the address in it of a function without a name, which is null for one that has a name. \
+Its `file`, `first_line` and `line` may be null. `interpreter_module` is the file that holds the interpreter.
 
 With --job it is
   {\"schema\": 1, \"job\": \"4242\", \"processes\": [

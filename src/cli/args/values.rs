@@ -14,6 +14,7 @@ use crate::export::Format;
 use crate::export::diff::DiffFormat;
 use crate::launch::JobName;
 use crate::process::Pid;
+use crate::profile::diff::Limit;
 use crate::profile::event::{Nanos, State};
 use crate::profile::filter::{Name, Ranks, StepName};
 use crate::recording::size_limit::MIN_BYTES;
@@ -208,11 +209,16 @@ pub fn percent(text: &str) -> Result<f64, Allowed> {
     }
 }
 
+/// `--fail-if`.
+pub fn limit(text: &str) -> Result<Limit, Allowed> {
+    Limit::new(text).map_err(|error| error.to_string())
+}
+
 /// `--top`.
 pub fn count(text: &str) -> Result<usize, Allowed> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err("give a number of functions from 1 on".into()),
+        _ => Err("give a whole number from 1 on".into()),
     }
 }
 
@@ -248,6 +254,11 @@ pub fn name(text: &str) -> Result<Name, Allowed> {
 /// `--step`.
 pub fn step(text: &str) -> Result<StepName, Allowed> {
     StepName::new(text).map_err(not_a_pattern)
+}
+
+/// `--task`: a pattern of names.
+pub fn name_pattern(text: &str) -> Result<glob::Pattern, Allowed> {
+    glob::Pattern::new(text).map_err(not_a_pattern)
 }
 
 /// `--hide`: a pattern of paths.

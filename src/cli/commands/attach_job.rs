@@ -13,7 +13,7 @@ use crate::cli::commands;
 use crate::cli::errors::exit_code;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::terminal::{streams, summary};
-use crate::export::Meta;
+use crate::export::{Meta, ReportInput};
 use crate::process::Pid;
 use crate::run::inputs::{self, Trouble};
 use crate::run::merge::{Merged, common_header, merge};
@@ -105,7 +105,11 @@ fn merged(
         drawing: request.outputs.drawing,
         ..headlines::meta(&inputs, &profile, &request.outputs.shown.selection())
     };
-    let outcomes = plan.write(&profile, &meta, number, || recordings);
+    let report = ReportInput {
+        sources: Some(&sources),
+        ..ReportInput::new(&profile, &meta)
+    };
+    let outcomes = plan.write(&report, number, || recordings);
     let ended = match request.sampling.duration {
         Some(_) => Ended::DurationOver,
         None => Ended::TargetEnded,

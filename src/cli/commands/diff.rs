@@ -8,10 +8,10 @@ use crate::cli::errors::exit_code;
 use crate::cli::terminal::streams::{self, Severity};
 use crate::cli::terminal::summary::shown;
 use crate::cli::{commands, request};
-use crate::export::diff::{self as export, DiffFormat, Names, table};
+use crate::export::diff::{self as export, DiffFormat, Names, table, verdict};
 use crate::export::words::escape::escaped;
 use crate::export::words::number::size;
-use crate::profile::diff::{Diff, SampledProfile};
+use crate::profile::diff::{Diff, Outcome, SampledProfile, Verdict};
 use crate::profile::filter::{NothingLeft, Selection};
 use crate::run::inputs::{self, Trouble};
 use crate::run::outputs::{Destination, Readers};
@@ -22,7 +22,7 @@ const ROWS: usize = 20;
 /// Compares.
 ///
 /// # Errors
-/// When one of the recordings cannot be read, nothing is left of both, or nothing can be written.
+/// When one of the recordings cannot be read, nothing is left of both, or the tables cannot be printed.
 pub fn run(request: &request::Diff) -> Result<u8> {
     let places = request.outputs.iter().map(|(path, format)| {
         let place = Destination::named(path, request.force)?;
@@ -35,20 +35,39 @@ pub fn run(request: &request::Diff) -> Result<u8> {
     let code = commands::say_trouble(trouble);
     say_nothing_left(request, base_left, new_left)?;
     let diff = Diff::of(&base, &new, request.scale);
+    let verdicts: Vec<Verdict<'_>> = request
+        .limits
+        .iter()
+        .map(|limit| limit.verdict(&diff))
+        .collect();
     let names = Names {
         base: request.base.display().to_string(),
         new: request.new.display().to_string(),
     };
     if places.is_empty() {
         streams::print(&table::table(&diff, &names, ROWS)).context("write to standard output")?;
-        return Ok(code);
     }
-    let is_whole = write(&places, &diff, &names, request.quiet);
-    Ok(if is_whole {
-        code
-    } else {
-        exit_code::OUTPUT_FAILED
+    let is_whole = write(&places, (&diff, &verdicts), &names, request.quiet);
+    let verdict = say_verdicts(&verdicts, request.quiet);
+    Ok(match (is_whole, code) {
+        (false, _) => exit_code::OUTPUT_FAILED,
+        // Part of a recording says nothing about the whole.
+        (true, exit_code::OK) => verdict,
+        (true, code) => code,
     })
+}
+
+/// Says what came of the limits, and chooses the exit code.
+fn say_verdicts(verdicts: &[Verdict<'_>], is_quiet: bool) -> u8 {
+    let outcome = Outcome::of_all(verdicts).unwrap_or(Outcome::Passed);
+    let text = verdict::verdicts(verdicts);
+    if !text.is_empty() && (!is_quiet || outcome != Outcome::Passed) {
+        streams::say(text.trim_end());
+    }
+    match outcome {
+        Outcome::Passed | Outcome::Undecided => exit_code::OK,
+        Outcome::Failed => exit_code::SLOWER,
+    }
 }
 
 /// What one word of the command line stands for, and whether the filters left something of it.
@@ -88,14 +107,14 @@ fn say_nothing_left(
 /// Whether everything was written.
 fn write(
     places: &[(Destination, DiffFormat)],
-    diff: &Diff<'_>,
+    (diff, verdicts): (&Diff<'_>, &[Verdict<'_>]),
     names: &Names,
     is_quiet: bool,
 ) -> bool {
     let mut is_whole = true;
     for (place, format) in places {
         let written = place.write(Readers::Usual, &mut |out| {
-            export::write(*format, diff, names, out)
+            export::write(*format, diff, names, verdicts, out)
         });
         let path = shown(&place.path);
         match written {

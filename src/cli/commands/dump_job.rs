@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 
 use crate::cli::commands;
-use crate::cli::request::{self, DumpForm};
+use crate::cli::request::{self, DumpForm, Dumped};
 use crate::cli::terminal::streams;
 use crate::export::dump::json;
+use crate::export::dump::native::keep;
 use crate::export::dump::ranks::{self, OfJob, Origin};
 use crate::run::job;
 use crate::sampler::StopRequest;
@@ -18,9 +19,12 @@ use crate::sampler::StopRequest;
 /// When the job cannot be reached, runs no Python, or standard output cannot be written.
 pub fn run(request: &request::DumpJob) -> Result<u8> {
     let mut texts: BTreeMap<Origin, Vec<u8>> = BTreeMap::new();
+    let mut words = vec!["dump".into()];
+    words.extend(request.native.map(|_| request::NATIVE.into()));
+    words.extend((request.what == Dumped::Tasks).then(|| request::TASKS.into()));
     let gathered = job::gather(
         &request.job,
-        &["dump".into()],
+        &words,
         &StopRequest::default(),
         &mut |node, told, bytes| {
             let origin = Origin {
@@ -44,12 +48,17 @@ pub fn run(request: &request::DumpJob) -> Result<u8> {
         processes: Vec::new(),
     };
     for (origin, text) in texts {
-        let dump = json::read(&text).with_context(|| format!("read what {origin} sent"))?;
+        let dump = json::read(&text);
+        let mut dump = dump.with_context(|| format!("read what {origin} sent"))?;
+        if let Some(which) = request.native {
+            keep(&mut dump, which);
+        }
         of_job.processes.push((origin, dump));
     }
-    let text = match request.form {
-        DumpForm::Text => ranks::text(&of_job),
-        DumpForm::Json => ranks::json(&of_job).context("build the JSON")?,
+    let text = match (request.form, request.what) {
+        (DumpForm::Text, Dumped::Threads) => ranks::text(&of_job),
+        (DumpForm::Text, Dumped::Tasks) => ranks::tasks(&of_job),
+        (DumpForm::Json, _) => ranks::json(&of_job).context("build the JSON")?,
     };
     streams::print(&text).context("write to standard output")?;
     Ok(commands::say_job_errors(gathered.errors()))

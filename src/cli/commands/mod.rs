@@ -8,6 +8,8 @@ pub mod shim;
 
 pub mod attach;
 
+pub mod top;
+
 pub mod report;
 
 pub mod diff;
@@ -21,6 +23,8 @@ pub mod attach_job;
 pub mod on_node;
 
 pub mod completions;
+
+pub mod man_pages;
 
 pub mod help;
 

@@ -16,6 +16,8 @@ use crate::cli::request::{self, OnNodeWork};
 use crate::export::dump::json;
 use crate::launch::job::relay::{self, MAX_DATA_BYTES, Message, Payload, ProcessTag};
 use crate::launch::job::{Member, Top, members, tops};
+use crate::process::Pid;
+use crate::profile::dump::Dump;
 use crate::sampler::{self, SamplerError};
 
 /// The option of `rsamp attach`, which it takes once.
@@ -36,7 +38,9 @@ pub fn run(request: &request::OnNode) -> Result<u8> {
     let members = members(request.step.as_deref());
     let members = members.context("list the processes of this node")?;
     match &request.work {
-        OnNodeWork::Dump => dump(&members, &teller)?,
+        OnNodeWork::Dump => dump(&members, sampler::dump, &teller)?,
+        OnNodeWork::DumpNative => dump(&members, sampler::dump_native, &teller)?,
+        OnNodeWork::DumpTasks => dump(&members, sampler::dump_with_tasks, &teller)?,
         OnNodeWork::Attach(options) => attach(members, options, &teller)?,
     }
     teller.tell(Payload::Done(teller.not_python.load(Ordering::Relaxed)))?;
@@ -91,25 +95,27 @@ fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) -> io::Result<()> + Sync) -
     })
 }
 
-fn dump(members: &[Member], teller: &NodeReporter) -> io::Result<()> {
-    for_each(members.iter().collect(), |member| {
-        match sampler::dump(member.pid) {
-            Ok(dump) => {
-                teller.begin(member)?;
-                for piece in json::json(&dump)?.as_bytes().chunks(MAX_DATA_BYTES) {
-                    teller.tell(Payload::data(member.pid.0, piece))?;
-                }
-                teller.end(member, None)
+fn dump(
+    members: &[Member],
+    read: fn(Pid) -> Result<Dump, SamplerError>,
+    teller: &NodeReporter,
+) -> io::Result<()> {
+    for_each(members.iter().collect(), |member| match read(member.pid) {
+        Ok(dump) => {
+            teller.begin(member)?;
+            for piece in json::json(&dump)?.as_bytes().chunks(MAX_DATA_BYTES) {
+                teller.tell(Payload::data(member.pid.0, piece))?;
             }
-            Err(error) if is_no_python(&error) => {
-                teller.skip(1);
-                Ok(())
-            }
-            Err(error) => {
-                teller.begin(member)?;
-                let why = format!("{:#}", anyhow::Error::new(error));
-                teller.end(member, Some(&why))
-            }
+            teller.end(member, None)
+        }
+        Err(error) if is_no_python(&error) => {
+            teller.skip(1);
+            Ok(())
+        }
+        Err(error) => {
+            teller.begin(member)?;
+            let why = format!("{:#}", anyhow::Error::new(error));
+            teller.end(member, Some(&why))
         }
     })
 }

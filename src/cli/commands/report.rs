@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cli::errors::exit_code;
-use crate::cli::terminal::{overview, screen, streams, summary, tables};
+use crate::cli::terminal::{browser, overview, screen, streams, summary, tables};
 use crate::cli::{commands, request};
-use crate::export::Meta;
+use crate::export::{Format, Meta, ReportInput};
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
 use crate::profile::diff::SampledProfile;
 use crate::profile::filter::{Folding, Selection};
 use crate::profile::memory;
-use crate::run::headlines;
 use crate::run::inputs::{self, Input, Trouble};
 use crate::run::merge::{Recordings, common_header};
-use crate::run::outputs::Plan;
+use crate::run::outputs::{Kind, Plan};
 use crate::run::request::{Files, Outputs};
+use crate::run::{headlines, sources};
 
 /// Makes the report.
 ///
@@ -41,9 +41,6 @@ pub fn run(request: &request::Report) -> Result<u8> {
         .as_mut()
         .map(|plan| Recordings::new(plan, Pid(0), &header));
     recordings = recordings.filter(|recordings| !recordings.is_empty());
-    for input in &mut inputs {
-        input.wants_source = plan.is_none() || recordings.is_some();
-    }
     let mut profile = empty_profile(request, plan.as_ref());
     // Intervals are made of how the times are spread, which takes longer to fold.
     let mut side = (request.tables.with_confidence)
@@ -138,7 +135,11 @@ fn write(
         ..headlines::meta(inputs, profile, &request.selection)
     };
     let recordings = || recordings.map_or_else(Vec::new, |recordings| recordings.finish(plan));
-    let outcomes = plan.write(profile, &meta, pid, recordings);
+    let report = ReportInput {
+        sources: Some(&sources::recorded(inputs)),
+        ..ReportInput::new(profile, &meta)
+    };
+    let outcomes = plan.write(&report, pid, recordings);
     if !request.quiet {
         for outcome in &outcomes {
             let saved = outcome.saved.as_ref();
@@ -146,6 +147,13 @@ fn write(
                 streams::say(summary::wrote(outcome.kind, saved).trim_end());
             }
         }
+    }
+    let page = outcomes
+        .iter()
+        .find(|outcome| outcome.kind == Kind::Export(Format::Html));
+    let page = page.and_then(|outcome| outcome.saved.as_ref());
+    if let Some(page) = page.filter(|_| request.open) {
+        streams::say(browser::open(&page.path));
     }
     commands::say_errors(&outcomes)
 }

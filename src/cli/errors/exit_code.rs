@@ -16,6 +16,8 @@ pub const PERMISSION: u8 = 5;
 pub const UNKNOWN_VERSION: u8 = 6;
 /// The process ended before it could be read.
 pub const ENDED_EARLY: u8 = 7;
+/// A recording is slower than another by more than allowed.
+pub const SLOWER: u8 = 8;
 /// An input is no recording, or a damaged one (`EX_DATAERR`).
 pub const BAD_INPUT: u8 = 65;
 /// An input cannot be opened or read (`EX_NOINPUT`).
@@ -63,6 +65,7 @@ pub const TABLE: &[(u8, &str)] = &[
         "a version of Python that rsamp does not know",
     ),
     (ENDED_EARLY, "the process ended before it could be read"),
+    (SLOWER, "diff: slower than --fail-if allows"),
     (
         BAD_INPUT,
         "report, diff: a file is not a recording, or is damaged; record: recordings of ranks are \

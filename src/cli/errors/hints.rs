@@ -39,6 +39,8 @@ pub enum Action {
     Attach(Pid),
     /// `rsamp dump` of this process.
     Dump(Pid),
+    /// `rsamp top`.
+    Top,
     /// `rsamp attach` to a job, or `rsamp dump` of one.
     Job,
     /// `rsamp report` or `rsamp diff`.
@@ -116,10 +118,10 @@ pub(super) fn of_process(error: &ProcessError, doing: &Action) -> Option<String>
 }
 
 fn not_python_hint(pid: Pid, doing: &Action) -> String {
-    let verb = if matches!(doing, Action::Dump(_)) {
-        "dump"
-    } else {
-        "attach"
+    let verb = match doing {
+        Action::Dump(_) => "dump",
+        Action::Top => "top",
+        _ => "attach",
     };
     match doing {
         Action::Record(_) => {
@@ -156,6 +158,7 @@ fn submitter(command: &[std::ffi::OsString]) -> Option<String> {
 fn permission_hint(pid: Pid, why: &Denied, doing: &Action, rsamp: &str) -> String {
     let again = match doing {
         Action::Dump(_) => format!("sudo {rsamp} dump --pid {pid}"),
+        Action::Top => format!("sudo {rsamp} top --pid {pid}"),
         // The process has ended.
         Action::Record(command) => format!("sudo {rsamp} record -- {}", without_sudo(command)),
         _ => format!("sudo {rsamp} attach --pid {pid}"),
@@ -254,6 +257,9 @@ pub(super) fn of_request(error: &RequestError, doing: &Action) -> String {
         }
         RequestError::PidAndCommand { words, .. } => {
             format!("to start a program and profile it: rsamp record -- {words}")
+        }
+        RequestError::NoTerminal => {
+            "rsamp top --batch prints text, for scripts and pipes".to_owned()
         }
         RequestError::Name(_) => "write %% for the character %".to_owned(),
         RequestError::SameFileTwice(_) => "give each format its own file".to_owned(),

@@ -13,6 +13,10 @@ pub struct Usage {
     pub hint: String,
 }
 
+/// From this Jaro-Winkler similarity on, of 0 to 1, one name may have been meant by another: `rat` and `rate` have 0.94,
+/// `maxoverhead` and `max-overhead` 0.98, and two names that have nothing to do with each other seldom more than 0.7.
+const LEAST_SIMILARITY: f64 = 0.8;
+
 /// Says it in rsamp's words. `None`: clap's own words are good, as for help, which is an error to clap.
 ///
 /// `rsamp` has all subcommands; `words` are those typed, the program's name first.
@@ -78,14 +82,22 @@ fn meant(option: &str, command: &clap::Command, rsamp: &clap::Command) -> String
     if !others.is_empty() {
         return format!("{option} is an option of {}{place}", others.join(", "));
     }
-    let similarity = |known: &String| strsim::jaro_winkler(option, known);
-    let options = options(command).filter(|_| option.starts_with("--"));
-    match options.max_by(|a, b| similarity(a).total_cmp(&similarity(b))) {
+    match nearest(option, options(command)) {
         Some(nearest) => {
             format!("the nearest option is {nearest}{place}; see rsamp {name} --help")
         }
-        None => format!("see rsamp {name} --help"),
+        None => format!("see rsamp {name} --help{place}"),
     }
+}
+
+/// The long option that is so like `option` that it may have been meant.
+fn nearest(option: &str, options: impl Iterator<Item = String>) -> Option<String> {
+    let typed = option.strip_prefix("--")?;
+    let similarity = |known: &str| strsim::jaro_winkler(typed, known.trim_start_matches('-'));
+    let near = options.map(|known| (similarity(&known), known));
+    let near = near.filter(|(similarity, _)| *similarity >= LEAST_SIMILARITY);
+    let best = near.max_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.map(|(_, known)| known)
 }
 
 /// `--rate` and the like, without those that are for rsamp itself.
@@ -115,9 +127,14 @@ mod tests {
                 "--from is an option of rsamp report, rsamp diff",
             ),
             (
-                "record --native python x.py",
-                "rsamp record has no option --native",
-                "the nearest option is --",
+                "record --maxoverhead 3 x",
+                "rsamp record has no option --maxoverhead",
+                "the nearest option is --max-overhead",
+            ),
+            (
+                "record --zebra python x.py",
+                "rsamp record has no option --zebra",
+                "see rsamp record --help; the program's own options go behind its name",
             ),
             (
                 "record -z python x.py",

@@ -6,7 +6,7 @@ use super::error::RequestError;
 use super::filters;
 use crate::cli::args::DiffArgs;
 use crate::export::diff::DiffFormat;
-use crate::profile::diff::Scale;
+use crate::profile::diff::{Limit, Scale};
 use crate::profile::filter::Selection;
 
 /// `rsamp diff`, ready to be carried out.
@@ -22,6 +22,8 @@ pub struct Diff {
     pub force: bool,
     /// How to compare.
     pub scale: Scale,
+    /// How much slower the recording after may be.
+    pub limits: Vec<Limit>,
     /// What to compare.
     pub selection: Selection,
     /// Whether to say what was written.
@@ -48,6 +50,9 @@ pub fn diff(args: &DiffArgs) -> Result<Diff, RequestError> {
     if let (Some(format), true) = (named, outputs.is_empty()) {
         outputs.push((PathBuf::from("-"), format));
     }
+    if args.normalize && args.fail_if.iter().any(Limit::is_for_all) {
+        return Err(RequestError::LimitOfScaledTime);
+    }
     Ok(Diff {
         base: args.base.clone(),
         new: args.new.clone(),
@@ -58,6 +63,7 @@ pub fn diff(args: &DiffArgs) -> Result<Diff, RequestError> {
         } else {
             Scale::Seconds
         },
+        limits: args.fail_if.clone(),
         selection: filters::selection(&args.filters)?,
         quiet: args.quiet,
     })

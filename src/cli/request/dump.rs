@@ -2,7 +2,8 @@
 
 use super::attach::target;
 use super::error::RequestError;
-use crate::cli::args::DumpArgs;
+use crate::cli::args::{DumpArgs, NativeFramesArg};
+use crate::export::dump::native::NativeFrames;
 use crate::process::Pid;
 
 /// `rsamp dump`, ready to be carried out.
@@ -10,8 +11,21 @@ use crate::process::Pid;
 pub struct Dump {
     /// The process.
     pub pid: Pid,
+    /// What to read.
+    pub what: Dumped,
     /// What to print.
     pub form: DumpForm,
+    /// Which native frames to show; `None`: none are read.
+    pub native: Option<NativeFrames>,
+}
+
+/// What a dump shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dumped {
+    /// The stacks of the threads.
+    Threads,
+    /// The asyncio tasks; in JSON, the stacks of the threads too.
+    Tasks,
 }
 
 /// The form of a dump.
@@ -29,9 +43,19 @@ pub enum DumpForm {
 /// When it cannot be carried out.
 pub fn dump(args: &DumpArgs) -> Result<Dump, RequestError> {
     Ok(Dump {
-        pid: target("dump", &args.target)?,
+        pid: target("dump", args.target.pid, &args.target.words)?,
+        what: what(args),
         form: form(args),
+        native: native(args),
     })
+}
+
+pub(super) fn what(args: &DumpArgs) -> Dumped {
+    if args.tasks {
+        Dumped::Tasks
+    } else {
+        Dumped::Threads
+    }
 }
 
 pub(super) fn form(args: &DumpArgs) -> DumpForm {
@@ -40,4 +64,11 @@ pub(super) fn form(args: &DumpArgs) -> DumpForm {
     } else {
         DumpForm::Text
     }
+}
+
+pub(super) fn native(args: &DumpArgs) -> Option<NativeFrames> {
+    args.native.then_some(match args.native_frames {
+        NativeFramesArg::Libraries => NativeFrames::Libraries,
+        NativeFramesArg::All => NativeFrames::All,
+    })
 }

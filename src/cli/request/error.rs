@@ -33,6 +33,9 @@ pub enum RequestError {
     /// There are only names, and no recording.
     #[error("no recording to report on: name one before --lines or --memory")]
     NoRecording,
+    /// `--open` with files of which none is a page.
+    #[error("--open shows an HTML page: leave --output out, or name a file that ends in .html")]
+    NothingToOpen,
     /// The ending of a file stands for no format.
     #[error("choose a format for {path:?}")]
     Ending {
@@ -45,6 +48,11 @@ pub enum RequestError {
     /// `rsamp diff` with a file or format that it does not make.
     #[error("choose a format for the diff")]
     DiffFormat(#[source] UnknownDiffFormat),
+    /// `rsamp diff --normalize --fail-if +5%`.
+    #[error(
+        "--normalize makes the time of all threads equal: give --fail-if a function, such as solve:+5%, or leave --normalize out"
+    )]
+    LimitOfScaledTime,
     /// A mark in the name of a file that stands for nothing.
     #[error(transparent)]
     Name(#[from] PatternError),
@@ -62,9 +70,12 @@ pub enum RequestError {
     /// Neither a process nor a job was named.
     #[error("no process to {subcommand}: name one with --pid")]
     NoPid {
-        /// `attach` or `dump`.
+        /// `attach`, `dump` or `top`.
         subcommand: &'static str,
     },
+    /// `rsamp top … | less`.
+    #[error("top needs a terminal: standard input and output are not both one")]
+    NoTerminal,
     /// There is no command at all, or an empty word for one.
     #[error("no command to run")]
     NoCommand,

@@ -27,6 +27,7 @@ pub(super) fn selection(args: &FilterArgs) -> Result<Selection, RequestError> {
         states: states.collect(),
         ranks: args.rank.clone(),
         steps: args.step.clone(),
+        tasks: args.task.clone(),
         from: args.from,
         to: args.to,
         function: args.function.clone(),
@@ -39,13 +40,17 @@ pub(super) fn selection(args: &FilterArgs) -> Result<Selection, RequestError> {
 /// Builds what of a run is to be shown.
 pub(super) fn shown(args: &ShownArgs) -> Shown {
     Shown {
-        mode: match args.mode {
-            args::Mode::Wall => Mode::Wall,
-            args::Mode::Cpu => Mode::Cpu,
-            args::Mode::Gil => Mode::Gil,
-        },
+        mode: mode(args.mode),
         idle_waits: args.idle,
         threads: args.thread.clone(),
         imports: args.imports,
+    }
+}
+
+pub(super) fn mode(mode: args::Mode) -> Mode {
+    match mode {
+        args::Mode::Wall => Mode::Wall,
+        args::Mode::Cpu => Mode::Cpu,
+        args::Mode::Gil => Mode::Gil,
     }
 }

@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 
-use super::dump::{DumpForm, form};
+use super::dump::{DumpForm, Dumped, form, native, what};
 use super::error::RequestError;
 use super::outputs::outputs;
 use super::sampling::{bounds, extras, sampling};
 use crate::cli::args::{AttachArgs, DumpArgs, OnNodeArgs};
+use crate::export::dump::native::NativeFrames;
 use crate::launch::JobName;
 use crate::run::request::AttachJob;
 use crate::sampler::Children;
@@ -16,8 +17,12 @@ use crate::sampler::Children;
 pub struct DumpJob {
     /// The job.
     pub job: JobName,
+    /// What to read.
+    pub what: Dumped,
     /// What to print.
     pub form: DumpForm,
+    /// Which native frames to show; `None`: none are read.
+    pub native: Option<NativeFrames>,
 }
 
 /// `rsamp on-node`, ready to be carried out.
@@ -34,9 +39,19 @@ pub struct OnNode {
 pub enum OnNodeWork {
     /// Read their stacks once.
     Dump,
+    /// The same, with native frames.
+    DumpNative,
+    /// The same, with asyncio tasks.
+    DumpTasks,
     /// Attach to each with these options.
     Attach(Vec<OsString>),
 }
+
+/// The option of `dump` that a node is told.
+pub const NATIVE: &str = "--native";
+
+/// The option of `dump` for asyncio tasks, as one rsamp tells it to another.
+pub const TASKS: &str = "--tasks";
 
 /// Builds what `rsamp attach --job` asks for; `None` without `--job`.
 ///
@@ -63,7 +78,9 @@ pub fn dump_job(args: &DumpArgs) -> Option<DumpJob> {
     let job = args.target.job.as_ref()?;
     Some(DumpJob {
         job: job.clone(),
+        what: what(args),
         form: form(args),
+        native: native(args),
     })
 }
 
@@ -74,6 +91,8 @@ pub fn dump_job(args: &DumpArgs) -> Option<DumpJob> {
 pub fn on_node(args: &OnNodeArgs) -> Result<OnNode, RequestError> {
     let work = match args.words.split_first() {
         Some((word, [])) if word == "dump" => OnNodeWork::Dump,
+        Some((word, [option])) if word == "dump" && option == NATIVE => OnNodeWork::DumpNative,
+        Some((word, [option])) if word == "dump" && option == TASKS => OnNodeWork::DumpTasks,
         Some((word, options)) if word == "attach" => OnNodeWork::Attach(options.to_vec()),
         _ => return Err(RequestError::OnNode),
     };

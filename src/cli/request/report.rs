@@ -6,6 +6,7 @@ use super::error::RequestError;
 use super::filters;
 use super::outputs::{drawing, named_outputs};
 use crate::cli::args::{ReportArgs, TableArgs};
+use crate::export::Format;
 use crate::profile::filter::Selection;
 use crate::run::outputs::Kind;
 use crate::run::request::{ColourChoice, Files, Output, Outputs, Shown};
@@ -30,6 +31,8 @@ pub struct Report {
     pub colour: ColourChoice,
     /// Whether to say what was written.
     pub quiet: bool,
+    /// Whether to open the page that was written in a browser.
+    pub open: bool,
 }
 
 /// Which tables to print.
@@ -41,6 +44,8 @@ pub struct Tables {
     pub lines: Option<Vec<String>>,
     /// Their memory: that of functions of these names, or of those that likely retain most.
     pub memory: Option<Vec<String>>,
+    /// The time of the asyncio tasks.
+    pub tasks: bool,
     /// How many functions, when none is named.
     pub top: usize,
     /// Whether functions line by line come with all their figures and lines.
@@ -53,7 +58,7 @@ impl Tables {
     /// Whether one is asked for.
     #[must_use]
     pub fn is_any(&self) -> bool {
-        self.tree || self.lines.is_some() || self.memory.is_some()
+        self.tree || self.tasks || self.lines.is_some() || self.memory.is_some()
     }
 }
 
@@ -62,22 +67,14 @@ impl Tables {
 /// # Errors
 /// When it cannot be carried out.
 pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
-    let files = match (args.output.as_slice(), args.format) {
-        ([], None) => None,
-        ([], Some(kind)) => Some(vec![Output {
-            path: PathBuf::from("-"),
-            kind,
-            pattern: None,
-        }]),
-        (paths, kind) => Some(named_outputs(paths, kind)?),
-    };
+    let files = files(args)?;
     let drawing = drawing(&args.drawing);
     let (inputs, tables) = tables(&args.files, &args.tables)?;
     Ok(Report {
         inputs,
         tables,
         outputs: files.map(|files| Outputs {
-            files: Files::Named(files),
+            files,
             drawing,
             shown: Shown::default(),
             force: args.force,
@@ -87,7 +84,26 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
         full: args.full,
         colour: args.color.into(),
         quiet: args.quiet,
+        open: args.open,
     })
+}
+
+/// The files to write; `None`: none.
+fn files(args: &ReportArgs) -> Result<Option<Files>, RequestError> {
+    let page = Kind::Export(Format::Html);
+    let named = match (args.output.as_slice(), args.format) {
+        ([], None) => return Ok(args.open.then(|| Files::Default(vec![page]))),
+        ([], Some(kind)) => vec![Output {
+            path: PathBuf::from("-"),
+            kind,
+            pattern: None,
+        }],
+        (paths, kind) => named_outputs(paths, kind)?,
+    };
+    if args.open && !named.iter().any(|output| output.kind == page) {
+        return Err(RequestError::NothingToOpen);
+    }
+    Ok(Some(Files::Named(named)))
 }
 
 /// Sorts the words behind `--lines` and `--memory` into names and recordings.
@@ -105,6 +121,7 @@ fn tables(files: &[PathBuf], args: &TableArgs) -> Result<(Vec<PathBuf>, Tables),
     };
     let tables = Tables {
         tree: args.tree,
+        tasks: args.tasks,
         lines: names(&args.lines),
         memory: names(&args.memory),
         top: args.top.unwrap_or(DEFAULT_TOP),

@@ -8,6 +8,7 @@ use clap::Parser;
 use super::*;
 use crate::cli::args::{Args, Command};
 use crate::export::diff::DiffFormat;
+use crate::export::dump::native::NativeFrames;
 use crate::export::{Direction, Drawing, Format, Lines};
 use crate::process::Pid;
 use crate::profile::Mode;
@@ -101,9 +102,21 @@ fn a_rate_is_automatic_within_a_hundredth_of_a_core_unless_one_is_asked_for() {
             Rate::Auto,
             Budget::Held(0.005),
         ),
-        ("rsamp attach -r 0.5 42", Rate::Fixed(0.5), Budget::Unlimited),
-        ("rsamp attach -r 1000000 42", Rate::Fixed(1e6), Budget::Unlimited),
-        ("rsamp attach -r 1e9 42", Rate::Fixed(1e9), Budget::Unlimited),
+        (
+            "rsamp attach -r 0.5 42",
+            Rate::Fixed(0.5),
+            Budget::Unlimited,
+        ),
+        (
+            "rsamp attach -r 1000000 42",
+            Rate::Fixed(1e6),
+            Budget::Unlimited,
+        ),
+        (
+            "rsamp attach -r 1e9 42",
+            Rate::Fixed(1e9),
+            Budget::Unlimited,
+        ),
         (
             "rsamp attach -r 100 --max-overhead 100% 42",
             Rate::Fixed(100.0),
@@ -112,11 +125,7 @@ fn a_rate_is_automatic_within_a_hundredth_of_a_core_unless_one_is_asked_for() {
     ];
     for (line, rate, budget) in table {
         let sampling = attached(line).sampling;
-        assert_eq!(
-            (sampling.rate, sampling.budget),
-            (rate, budget),
-            "{line}"
-        );
+        assert_eq!((sampling.rate, sampling.budget), (rate, budget), "{line}");
     }
     let duration = |line| recorded(line).sampling.duration;
     assert_eq!(duration("rsamp record x"), None);
@@ -240,9 +249,31 @@ fn a_process_is_named_by_an_option_or_a_word() {
     ] {
         assert_eq!(attached(line).pid, Pid(42), "{line}");
     }
-    let dump = |form| Dump { pid: Pid(42), form };
+    let dump = |form| Dump {
+        pid: Pid(42),
+        what: Dumped::Threads,
+        form,
+        native: None,
+    };
     assert_eq!(dumped("rsamp dump --json 42"), dump(DumpForm::Json));
     assert_eq!(dumped("rsamp dump --pid=42"), dump(DumpForm::Text));
+    let tasks = Dump {
+        what: Dumped::Tasks,
+        ..dump(DumpForm::Text)
+    };
+    assert_eq!(dumped("rsamp dump --tasks 42"), tasks);
+    let native = |native| Dump {
+        native: Some(native),
+        ..dump(DumpForm::Text)
+    };
+    assert_eq!(
+        dumped("rsamp dump --native 42"),
+        native(NativeFrames::Libraries)
+    );
+    assert_eq!(
+        dumped("rsamp dump --native --native-frames=all 42"),
+        native(NativeFrames::All)
+    );
 }
 
 #[test]
@@ -342,4 +373,18 @@ fn a_diff_is_a_table_or_the_files_named() {
         compared("rsamp diff a b -f json").outputs,
         [("-".into(), DiffFormat::Json)]
     );
+}
+
+#[test]
+fn a_node_is_told_whether_native_frames_are_wanted() {
+    let told = |line: &str| match command(line) {
+        Command::OnNode(args) => on_node(&args).map(|told| told.work).ok(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told("rsamp on-node dump"), Some(OnNodeWork::Dump));
+    let native = format!("rsamp on-node --step=3 dump {NATIVE}");
+    assert_eq!(told(&native), Some(OnNodeWork::DumpNative));
+    let tasks = format!("rsamp on-node dump {TASKS}");
+    assert_eq!(told(&tasks), Some(OnNodeWork::DumpTasks));
+    assert_eq!(told("rsamp on-node dump --natives"), None);
 }

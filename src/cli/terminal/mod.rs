@@ -1,5 +1,7 @@
 //! Turns what came of a run into text on the terminal.
 
+pub mod browser;
+pub mod live_view;
 pub mod overview;
 pub mod processes;
 pub mod progress;

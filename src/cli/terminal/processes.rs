@@ -8,6 +8,9 @@ use crate::run::{PythonProcess, PythonProcesses};
 /// A line is no wider than a terminal.
 const COLUMNS: usize = 80;
 
+/// What stands above the columns of a line.
+pub const TITLE: &str = "     PID       age  Python    command";
+
 /// The list; `subcommand` is what is to be done with one of them.
 #[must_use]
 pub fn list(found: &PythonProcesses, subcommand: &str) -> String {
@@ -16,10 +19,7 @@ pub fn list(found: &PythonProcesses, subcommand: &str) -> String {
         [] => lines.push("no Python process is running that you may read".to_owned()),
         processes => {
             lines.push("Python processes that you may read:".to_owned());
-            lines.push(format!(
-                "{:>8} {:>9}  {:<8}  command",
-                "PID", "age", "Python"
-            ));
+            lines.push(TITLE.to_owned());
             lines.extend(processes.iter().map(line));
             lines.push(format!(
                 "hint: rsamp {subcommand} --pid {}",
@@ -39,7 +39,9 @@ pub fn list(found: &PythonProcesses, subcommand: &str) -> String {
     lines.join("\n")
 }
 
-fn line(process: &PythonProcess) -> String {
+/// A process as a line of the list.
+#[must_use]
+pub fn line(process: &PythonProcess) -> String {
     let age = process.age.map_or_else(|| "?".to_owned(), clock);
     let command = process.command.join(" ");
     let (pid, python, command) = (process.pid.0, &process.python, escaped(&command));

@@ -126,10 +126,13 @@ fn files(recorded: &Recorded) -> Vec<String> {
     let wrote = format!("wrote {}", names.join(", "));
     let recording = saved(recorded).find(|(kind, _)| *kind == Kind::Recording);
     let picture = saved(recorded).find(|(kind, _)| *kind == Kind::Export(Format::FlameGraph));
-    let browser = picture.map(|(_, saved)| format!("open {} in a browser", shown(&saved.path)));
-    let lines = recording.map(|(_, saved)| format!("rsamp report {} --lines", shown(&saved.path)));
-    let steps: Vec<String> = [browser, lines].into_iter().flatten().collect();
-    let next = (!steps.is_empty()).then(|| format!("next: {}", steps.join(", or ")));
+    let report = |saved: &Saved| format!("rsamp report {} --open, or --lines", shown(&saved.path));
+    let report = recording.map(|(_, saved)| report(saved));
+    let next = report.or_else(|| {
+        let (_, saved) = picture?;
+        Some(format!("open {} in a browser", shown(&saved.path)))
+    });
+    let next = next.map(|next| format!("next: {next}"));
     std::iter::once(wrote).chain(next).collect()
 }
 

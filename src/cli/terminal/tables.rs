@@ -1,4 +1,4 @@
-//! Turns the wish for a call tree, or for tables of lines or of memory, into their text.
+//! Turns the wish for a call tree, or for tables of tasks, lines or memory, into their text.
 
 use crate::cli::request::Report;
 use crate::cli::terminal::screen;
@@ -6,6 +6,7 @@ use crate::export::ReportInput;
 use crate::export::call_tree::call_tree;
 use crate::export::line_table::{Look, line_tables};
 use crate::export::memory_table::memory_tables;
+use crate::export::task_table::task_table;
 use crate::profile::Profile;
 use crate::profile::confidence::Confidence;
 use crate::profile::line_tables::{self, Heat, LineTable, NoSuchName};
@@ -29,6 +30,12 @@ pub fn text(
     let screen = screen::of_stdout(request.colour);
     if request.tables.tree {
         text.push_str(&call_tree(&ReportInput::new(profile, &meta), &screen));
+    }
+    if request.tables.tasks {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&task_table(&ReportInput::new(profile, &meta)));
     }
     if let Some(names) = &request.tables.lines {
         if !text.is_empty() {

@@ -53,8 +53,19 @@ impl<M: ReadMemory> Completing<'_, '_, M> {
         let mut own = stack.frames.iter();
         let own = own.position(|frame| places.contains(&frame.at));
         stack.frames.truncate(own.unwrap_or(stack.frames.len()));
-        let callers = callers.iter().map(|caller| caller.frame);
-        stack.frames.extend(callers);
+        let callee = stack.frames.last().map(|callee| callee.code);
+        let callers = self.up_to_caller(callee, &callers).iter();
+        stack.frames.extend(callers.map(|caller| caller.frame));
+    }
+
+    /// Those of `callers`, innermost first, that were below `callee`: what its caller has called since is left out, where it
+    /// is known who calls it.
+    fn up_to_caller<'c>(&self, callee: Option<Address>, callers: &'c [Linked]) -> &'c [Linked] {
+        let known = callee.and_then(|callee| self.copy.codes.callers_of(callee));
+        let is_known =
+            |caller: &Linked| known.is_none_or(|known| known.contains(&caller.frame.code));
+        let first = callers.iter().position(is_known);
+        &callers[first.unwrap_or(0)..]
     }
 
     /// The stack of the frame that was current a moment later, if all of it was going on.

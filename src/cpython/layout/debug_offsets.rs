@@ -127,6 +127,7 @@ pub fn parse(bytes: &[u8]) -> Result<DebugOffsets, DebugOffsetsError> {
         frame: frame(words, fields, known)?,
         code: code(words, fields, known)?,
         object: object(words, fields, known)?,
+        tasks: known.tasks.clone(),
     };
     Ok(DebugOffsets {
         version_hex,

@@ -33,6 +33,8 @@ pub struct Layout {
     pub code: CodeLayout,
     /// `str`, `bytes`, `dict`, `int` and type objects.
     pub object: ObjectLayout,
+    /// asyncio's tasks, and what leads to and from them (3.8 on; `None` for free-threaded builds).
+    pub tasks: Option<TaskLayout>,
 }
 
 /// `_PyRuntimeState` (3.7 on; 3.6 has separate symbols and no such struct: all `None`/0 there).
@@ -222,6 +224,10 @@ pub struct ObjectLayout {
     pub managed_dict: ManagedDict,
     /// `md_dict` in `PyModuleObject`.
     pub module_dict: Offset,
+    /// `ob_item` in `PyListObject`: the pointer to the items.
+    pub list_items: Offset,
+    /// `ob_item` in `PyTupleObject`: the items themselves.
+    pub tuple_items: Offset,
 }
 
 /// Where an instance whose type has `Py_TPFLAGS_MANAGED_DICT` keeps its attributes
@@ -248,4 +254,105 @@ pub enum ManagedDict {
         /// Bytes before the object: `MANAGED_DICT_OFFSET`.
         dict_before: Offset,
     },
+}
+
+/// `TaskObj` (`Modules/_asynciomodule.c`), coroutines, and the objects by which tasks are found and know of one another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskLayout {
+    /// `fut_state` in `FutureObj` and `TaskObj`: int, 0 while it is pending.
+    pub state: Offset,
+    /// `fut_callback0`, in both: the first thing that is called when it is done.
+    pub callback0: Offset,
+    /// `fut_callbacks`, in both: a list of tuples that have the others; or null.
+    pub callbacks: Offset,
+    /// `task_fut_waiter` in `TaskObj`: the future that it waits for.
+    pub fut_waiter: Offset,
+    /// `task_coro`.
+    pub coro: Offset,
+    /// `task_name`: str; from 3.12 on an int until somebody asks for it.
+    pub name: Offset,
+    /// `gi_frame` (3.8-3.10), a pointer; `gi_iframe` (3.11 on), the frame itself. The same in generators, coroutines and
+    /// asynchronous generators.
+    pub frame: Offset,
+    /// `gi_frame_state` (3.11 on): int8.
+    pub frame_state: Option<Offset>,
+    /// How a coroutine tells what it awaits.
+    pub awaited: AwaitedForm,
+    /// The lists of tasks (3.14 on; before, they are in sets of the module `asyncio.tasks`).
+    pub lists: Option<TaskLists>,
+    /// `mask` in `PySetObject`: the number of entries less one.
+    pub set_mask: Offset,
+    /// `table` in `PySetObject`: entries of key and hash.
+    pub set_table: Offset,
+    /// `wr_object` in `PyWeakReference`.
+    pub weakref_object: Offset,
+    /// `ob_item` in `PyListObject`: a pointer to the items.
+    pub list_items: Offset,
+    /// `ob_item` in `PyTupleObject`: the items themselves.
+    pub tuple_items: Offset,
+    /// `im_self` in `PyMethodObject`.
+    pub method_self: Offset,
+    /// `func_closure` in `PyFunctionObject`: a tuple of cells, or null.
+    pub function_closure: Offset,
+    /// `func_code` in `PyFunctionObject`.
+    pub function_code: Offset,
+    /// `ob_ref` in `PyCellObject`.
+    pub cell_contents: Offset,
+    /// `args` in `partialobject` (`Modules/_functoolsmodule.c`): a tuple.
+    pub partial_args: Offset,
+}
+
+/// How a suspended coroutine tells what it awaits: the object on top of its operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AwaitedForm {
+    /// In the frame, two pointers: to the first operand, and behind the last one, null while it executes (3.8, 3.9).
+    Pointer {
+        /// `f_valuestack`.
+        stack: Offset,
+        /// `f_stacktop`.
+        top: Offset,
+    },
+    /// In the frame, a pointer to the operands and how many there are, an int, -1 while it executes (3.10).
+    Depth {
+        /// `f_valuestack`.
+        stack: Offset,
+        /// `f_stackdepth`.
+        depth: Offset,
+    },
+    /// Behind the frame, the last of as many words as its `stacktop` says (3.11-3.13).
+    StackTop {
+        /// What the numbers in `gi_frame_state` mean.
+        states: FrameStates,
+    },
+    /// Before the `stackpointer` of the frame (3.14 on).
+    SavedPointer {
+        /// What the numbers in `gi_frame_state` mean.
+        states: FrameStates,
+        /// How many words before.
+        words: u64,
+    },
+}
+
+/// `PyFrameState` (3.11 on; `internal/pycore_frame.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameStates {
+    /// `FRAME_CREATED`: not begun.
+    pub created: i8,
+    /// `FRAME_EXECUTING`.
+    pub executing: i8,
+    /// `FRAME_CLEARED`: over.
+    pub cleared: i8,
+}
+
+/// Where the circular lists of tasks begin (3.14 on). A node is two pointers, to the next and to the previous node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskLists {
+    /// `task_node` in `TaskObj`.
+    pub node: Offset,
+    /// `asyncio_tasks_head` in `_PyThreadStateImpl`.
+    pub of_thread: Offset,
+    /// `asyncio_tasks_head` in `PyInterpreterState`: the tasks of threads that have ended.
+    pub of_interpreter: Offset,
+    /// `asyncio_running_task` in `_PyThreadStateImpl`: null while none runs.
+    pub running: Offset,
 }

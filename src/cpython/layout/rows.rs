@@ -5,7 +5,7 @@
 
 use super::debug_fields::DebugFields;
 use super::traits::{
-    CallMark, EntryMark, GilHome, InstructionForm, Owners, StateOwner, TopRule, Traits,
+    CallMark, EntryMark, GilHome, InstructionForm, LoopAnchor, Owners, StateOwner, TopRule, Traits,
 };
 use super::{Layout, RuntimeLayout, tables};
 use crate::cpython::line_table::LineFormat;
@@ -54,6 +54,7 @@ const V3_6: Row = Row {
         owners: Owners::NONE,
         reference_tags: 0,
         entry_mark: EntryMark::Nothing,
+        loop_anchor: LoopAnchor::Nothing,
         call_mark: CallMark::Nothing,
         clears_stacktop: false,
         has_init_frame: false,
@@ -117,6 +118,10 @@ const V3_10: Row = Row {
     traits: Traits {
         state_owner: StateOwner::CStack,
         instruction: InstructionForm::Index { unit_bytes: 2 },
+        loop_anchor: LoopAnchor::CFrame {
+            previous: 8,
+            is_shared: false,
+        },
         line_format: LineFormat::Pairs,
         ..V3_9.traits
     },
@@ -133,6 +138,10 @@ const V3_11: Row = Row {
         instruction: InstructionForm::Address,
         owners: tables::OWNERS_3_11,
         entry_mark: EntryMark::InFrame,
+        loop_anchor: LoopAnchor::CFrame {
+            previous: 16,
+            is_shared: true,
+        },
         call_mark: CallMark::HasBegun,
         line_format: LineFormat::Locations,
         ..V3_10.traits
@@ -148,6 +157,7 @@ const V3_12: Row = Row {
         gil: GilHome::Interpreter,
         owners: tables::OWNERS_3_12,
         entry_mark: EntryMark::EntryFrame,
+        loop_anchor: LoopAnchor::EntryFrame,
         has_init_frame: true,
         ..V3_11.traits
     },

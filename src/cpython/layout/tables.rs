@@ -4,8 +4,8 @@
 use super::debug_fields::DebugFields;
 use super::traits::Owners;
 use super::{
-    CodeLayout, FrameLayout, GilLayout, InterpreterLayout, Layout, ManagedDict, ObjectLayout,
-    RuntimeLayout, ThreadLayout,
+    AwaitedForm, CodeLayout, FrameLayout, FrameStates, GilLayout, InterpreterLayout, Layout,
+    ManagedDict, ObjectLayout, RuntimeLayout, TaskLayout, TaskLists, ThreadLayout,
 };
 
 /// 3.6.
@@ -94,7 +94,10 @@ pub(super) const V3_6: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
+    tasks: None,
 };
 
 /// 3.7.
@@ -183,7 +186,10 @@ pub(super) const V3_7: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
+    tasks: None,
 };
 
 /// 3.8.
@@ -272,7 +278,31 @@ pub(super) const V3_8: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
+    tasks: Some(TaskLayout {
+        state: 72,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 104,
+        coro: 112,
+        name: 120,
+        frame: 16,
+        frame_state: None,
+        awaited: AwaitedForm::Pointer { stack: 64, top: 72 },
+        lists: None,
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 24,
+        method_self: 24,
+        function_closure: 48,
+        function_code: 16,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// 3.9.
@@ -361,7 +391,31 @@ pub(super) const V3_9: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
+    tasks: Some(TaskLayout {
+        state: 80,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 144,
+        coro: 152,
+        name: 160,
+        frame: 16,
+        frame_state: None,
+        awaited: AwaitedForm::Pointer { stack: 64, top: 72 },
+        lists: None,
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 24,
+        method_self: 24,
+        function_closure: 48,
+        function_code: 16,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// 3.10.
@@ -450,7 +504,34 @@ pub(super) const V3_10: Layout = Layout {
         type_cached_keys: None,
         managed_dict: ManagedDict::Absent,
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
+    tasks: Some(TaskLayout {
+        state: 88,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 152,
+        coro: 160,
+        name: 168,
+        frame: 16,
+        frame_state: None,
+        awaited: AwaitedForm::Depth {
+            stack: 64,
+            depth: 80,
+        },
+        lists: None,
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 24,
+        method_self: 24,
+        function_closure: 72,
+        function_code: 48,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// 3.11.
@@ -542,7 +623,37 @@ pub(super) const V3_11: Layout = Layout {
             dict_before: 24,
         },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
+    tasks: Some(TaskLayout {
+        state: 88,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 128,
+        coro: 136,
+        name: 144,
+        frame: 80,
+        frame_state: Some(75),
+        awaited: AwaitedForm::StackTop {
+            states: FrameStates {
+                created: -2,
+                executing: 0,
+                cleared: 4,
+            },
+        },
+        lists: None,
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 24,
+        method_self: 24,
+        function_closure: 72,
+        function_code: 48,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// `owners` of 3.11.
@@ -641,7 +752,37 @@ pub(super) const V3_12: Layout = Layout {
         type_cached_keys: Some(880),
         managed_dict: ManagedDict::Tagged { before: 24 },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
+    tasks: Some(TaskLayout {
+        state: 88,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 128,
+        coro: 136,
+        name: 144,
+        frame: 72,
+        frame_state: Some(67),
+        awaited: AwaitedForm::StackTop {
+            states: FrameStates {
+                created: -2,
+                executing: 0,
+                cleared: 4,
+            },
+        },
+        lists: None,
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 24,
+        method_self: 24,
+        function_closure: 72,
+        function_code: 48,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// `owners` of 3.12.
@@ -740,7 +881,37 @@ pub(super) const V3_13: Layout = Layout {
         type_cached_keys: Some(880),
         managed_dict: ManagedDict::Inline { dict_before: 24 },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 24,
     },
+    tasks: Some(TaskLayout {
+        state: 96,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 112,
+        coro: 120,
+        name: 128,
+        frame: 72,
+        frame_state: Some(67),
+        awaited: AwaitedForm::StackTop {
+            states: FrameStates {
+                created: -3,
+                executing: 0,
+                cleared: 4,
+            },
+        },
+        lists: None,
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 24,
+        method_self: 24,
+        function_closure: 72,
+        function_code: 48,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// 3.13, free-threaded.
@@ -833,7 +1004,10 @@ pub(super) const V3_13T: Layout = Layout {
         type_cached_keys: Some(896),
         managed_dict: ManagedDict::Inline { dict_before: 8 },
         module_dict: 32,
+        list_items: 40,
+        tuple_items: 40,
     },
+    tasks: None,
 };
 
 /// Where `_Py_DebugOffsets` of 3.13 has its fields.
@@ -986,7 +1160,43 @@ pub(super) const V3_14: Layout = Layout {
         type_cached_keys: Some(880),
         managed_dict: ManagedDict::Inline { dict_before: 24 },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 32,
     },
+    tasks: Some(TaskLayout {
+        state: 104,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 120,
+        coro: 128,
+        name: 136,
+        frame: 72,
+        frame_state: Some(67),
+        awaited: AwaitedForm::SavedPointer {
+            states: FrameStates {
+                created: -3,
+                executing: 0,
+                cleared: 4,
+            },
+            words: 1,
+        },
+        lists: Some(TaskLists {
+            node: 152,
+            of_thread: 880,
+            of_interpreter: 10880,
+            running: 872,
+        }),
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 32,
+        method_self: 24,
+        function_closure: 72,
+        function_code: 48,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// 3.14, free-threaded.
@@ -1079,7 +1289,10 @@ pub(super) const V3_14T: Layout = Layout {
         type_cached_keys: Some(896),
         managed_dict: ManagedDict::Inline { dict_before: 8 },
         module_dict: 32,
+        list_items: 40,
+        tuple_items: 48,
     },
+    tasks: None,
 };
 
 /// Where `_Py_DebugOffsets` of 3.14 has its fields.
@@ -1235,7 +1448,43 @@ pub(super) const V3_15: Layout = Layout {
         type_cached_keys: Some(888),
         managed_dict: ManagedDict::Inline { dict_before: 24 },
         module_dict: 16,
+        list_items: 24,
+        tuple_items: 32,
     },
+    tasks: Some(TaskLayout {
+        state: 104,
+        callback0: 24,
+        callbacks: 40,
+        fut_waiter: 120,
+        coro: 128,
+        name: 136,
+        frame: 72,
+        frame_state: Some(67),
+        awaited: AwaitedForm::SavedPointer {
+            states: FrameStates {
+                created: 0,
+                executing: 4,
+                cleared: 5,
+            },
+            words: 2,
+        },
+        lists: Some(TaskLists {
+            node: 152,
+            of_thread: 1048,
+            of_interpreter: 10856,
+            running: 1032,
+        }),
+        set_mask: 32,
+        set_table: 40,
+        weakref_object: 16,
+        list_items: 24,
+        tuple_items: 32,
+        method_self: 24,
+        function_closure: 72,
+        function_code: 48,
+        cell_contents: 16,
+        partial_args: 24,
+    }),
 };
 
 /// 3.15, free-threaded.
@@ -1328,7 +1577,10 @@ pub(super) const V3_15T: Layout = Layout {
         type_cached_keys: Some(904),
         managed_dict: ManagedDict::Inline { dict_before: 8 },
         module_dict: 32,
+        list_items: 40,
+        tuple_items: 48,
     },
+    tasks: None,
 };
 
 /// Where `_Py_DebugOffsets` of 3.15 has its fields.

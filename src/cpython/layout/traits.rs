@@ -2,6 +2,7 @@
 //!
 //! The code asks for a trait and never for a version. Which version has which trait is in [`rows`](super::rows).
 
+use super::Offset;
 use crate::cpython::line_table::LineFormat;
 
 /// What rsamp knows of one CPython version beside the offsets of its structs.
@@ -23,6 +24,8 @@ pub struct Traits {
     pub reference_tags: u64,
     /// How a stack shows that C code called a Python function.
     pub entry_mark: EntryMark,
+    /// What names a place in the C stack's frame of the interpreter's loop.
+    pub loop_anchor: LoopAnchor,
     /// What tells that a frame has called a Python function.
     pub call_mark: CallMark,
     /// Whether `stacktop` becomes 0 before a frame that returns frees its variables: `_PyFrame_ClearLocals` in
@@ -117,6 +120,24 @@ pub enum EntryMark {
     /// The frame of the function has `is_entry` set (3.11; `internal/pycore_frame.h`).
     InFrame,
     /// An entry frame, which belongs to no function, lies before it (3.12 on).
+    EntryFrame,
+}
+
+/// What names a place in the frame of `_PyEval_EvalFrameDefault` (`Python/ceval.c`) on the C stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoopAnchor {
+    /// Nothing (up to 3.9).
+    Nothing,
+    /// The thread state names a `_PyCFrame` (`CFrame` in 3.10), a variable of the innermost activation, and each names that
+    /// of the activation before it (3.10, 3.11; `cpython/pystate.h`).
+    CFrame {
+        /// Where it names the one before it: `previous`.
+        previous: Offset,
+        /// Whether Python functions call each other within one activation (3.11).
+        is_shared: bool,
+    },
+    /// The frame that was entered from C names, as the one before it, an entry frame, which is a variable of the activation
+    /// (3.12 on).
     EntryFrame,
 }
 

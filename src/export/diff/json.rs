@@ -11,9 +11,15 @@
 //!     "total": {…}}],
 //!  "lines": [
 //!    {"base": {"name": "solve", "file": "/srv/solver.py", "first_line": 3, "line": 5}, "new": {…},
-//!     "self": {…}, "total": {…}}]}
+//!     "self": {…}, "total": {…}}],
+//!  "verdict": {"outcome": "failed", "limits": [
+//!    {"limit": "solve:+5%", "outcome": "failed", "compared": [
+//!      {"function": {"name": "solve", "file": "/srv/solver.py", "first_line": 3}, "outcome": "failed", "growth": 0.33,
+//!       "time": {…}}]}]}}
 //! ```
 //!
+//! `verdict` is null without `--fail-if`. An `outcome` is `passed`, `failed`, or `undecided` where the recordings are too short
+//! to tell; `growth` is what was added, as a part of the time before; `function` is null for the time of all threads.
 //! `seconds` is how long the recording lasted, `time_seconds` the time of all threads in this mode. `view` is the older key of `mode`.
 //! What is not known or not there is null. Fields may be added; none is removed or renamed without
 //! a new number of the schema.
@@ -24,7 +30,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::profile::Profile;
-use crate::profile::diff::{Change, Diff, Scale};
+use crate::profile::diff::{Change, Diff, Growth, Outcome, Scale, Verdict};
 use crate::profile::functions::Function;
 
 use super::Names;
@@ -33,7 +39,12 @@ use super::Names;
 ///
 /// # Errors
 /// When `out` fails.
-pub(super) fn write(diff: &Diff<'_>, names: &Names, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn write(
+    diff: &Diff<'_>,
+    names: &Names,
+    verdicts: &[Verdict<'_>],
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     let functions = diff.functions().into_iter().map(|row| Row {
         base: row.base.map(FunctionRef::of_function),
         new: row.new.map(FunctionRef::of_function),
@@ -55,6 +66,7 @@ pub(super) fn write(diff: &Diff<'_>, names: &Names, out: &mut dyn io::Write) -> 
         new: recording(&names.new, diff.new_profile(), diff),
         functions: functions.collect(),
         lines: lines.collect(),
+        verdict: VerdictObject::of(verdicts),
     };
     serde_json::to_writer(&mut *out, &document)?;
     out.write_all(b"\n")
@@ -71,6 +83,7 @@ struct Document<'p> {
     new: Recording<'p>,
     functions: Vec<Row<'p>>,
     lines: Vec<Row<'p>>,
+    verdict: Option<VerdictObject<'p>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -143,6 +156,54 @@ impl<'p> FunctionRef<'p> {
         FunctionRef {
             line: Some(line),
             ..FunctionRef::of_function(function)
+        }
+    }
+}
+
+/// What came of all limits, and of each.
+#[derive(Debug, Serialize)]
+struct VerdictObject<'p> {
+    outcome: &'static str,
+    limits: Vec<LimitObject<'p>>,
+}
+
+#[derive(Debug, Serialize)]
+struct LimitObject<'p> {
+    limit: &'p str,
+    outcome: &'static str,
+    compared: Vec<GrowthObject<'p>>,
+}
+
+#[derive(Debug, Serialize)]
+struct GrowthObject<'p> {
+    function: Option<FunctionRef<'p>>,
+    outcome: &'static str,
+    growth: f64,
+    time: Times,
+}
+
+impl<'p> VerdictObject<'p> {
+    /// `None` where there are no limits.
+    fn of(verdicts: &'p [Verdict<'p>]) -> Option<VerdictObject<'p>> {
+        let limits = verdicts.iter().map(|verdict| LimitObject {
+            limit: verdict.limit.text(),
+            outcome: verdict.outcome().word(),
+            compared: verdict.compared.iter().map(GrowthObject::of).collect(),
+        });
+        Some(VerdictObject {
+            outcome: Outcome::of_all(verdicts)?.word(),
+            limits: limits.collect(),
+        })
+    }
+}
+
+impl<'p> GrowthObject<'p> {
+    fn of(growth: &Growth<'p>) -> GrowthObject<'p> {
+        GrowthObject {
+            function: growth.function.map(FunctionRef::of_function),
+            outcome: growth.outcome.word(),
+            growth: growth.growth,
+            time: Times::of(&growth.change),
         }
     }
 }

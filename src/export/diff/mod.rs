@@ -13,7 +13,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::profile::diff::Diff;
+use crate::profile::diff::{Diff, Verdict};
 
 mod names;
 
@@ -26,6 +26,8 @@ pub mod table;
 mod csv;
 
 mod json;
+
+pub mod verdict;
 
 /// A file format of a diff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -114,7 +116,8 @@ impl fmt::Display for DiffFormat {
     }
 }
 
-/// Writes `diff` to `out` in one format. `out` should be buffered; it is flushed at the end.
+/// Writes `diff` to `out` in one format, and for scripts what came of the limits. `out` should be buffered; it is
+/// flushed at the end.
 ///
 /// # Errors
 /// When `out` fails.
@@ -122,6 +125,7 @@ pub fn write(
     format: DiffFormat,
     diff: &Diff<'_>,
     names: &Names,
+    verdicts: &[Verdict<'_>],
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     match format {
@@ -130,7 +134,7 @@ pub fn write(
             out.write_all(table::table(diff, names, table::REPORT_ROWS).as_bytes())?
         }
         DiffFormat::Csv => csv::write(diff, out)?,
-        DiffFormat::Json => json::write(diff, names, out)?,
+        DiffFormat::Json => json::write(diff, names, verdicts, out)?,
     }
     out.flush()
 }

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::profile::dump::{Activity, Dump, ThreadDump};
-use crate::profile::event::Frame;
-use crate::profile::event::FrameKind;
+use crate::profile::dump::{Activity, Dump, TaskDump, TaskState, ThreadDump, WaitsFor};
+use crate::profile::event::{Frame, FrameKind, NativeCode};
 
 /// The number of the schema; a removed, renamed or reinterpreted field needs a new one.
 pub const SCHEMA: u32 = 1;
@@ -20,7 +19,22 @@ struct JsonDump<'a> {
     pid: i32,
     python: Cow<'a, str>,
     command: Cow<'a, [String]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    interpreter_module: Option<Cow<'a, str>>,
     threads: Vec<JsonThread<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    tasks: Option<Vec<JsonTask<'a>>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct JsonTask<'a> {
+    id: u32,
+    name: Option<Cow<'a, str>>,
+    interpreter: i64,
+    state: Cow<'a, str>,
+    waits_for: Option<Cow<'a, str>>,
+    parents: Cow<'a, [u32]>,
+    frames: Vec<JsonFrame<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,6 +55,15 @@ struct JsonFrame<'a> {
     file: Option<Cow<'a, str>>,
     first_line: Option<u32>,
     line: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    native: Option<JsonNative<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct JsonNative<'a> {
+    module: Cow<'a, str>,
+    offset: Option<u64>,
+    is_inlined: bool,
 }
 
 /// The dump as indented JSON with a line feed at its end.
@@ -53,7 +76,12 @@ pub fn json(dump: &Dump) -> Result<String, serde_json::Error> {
         pid: dump.pid,
         python: (&dump.python).into(),
         command: Cow::Borrowed(&dump.command),
+        interpreter_module: dump.interpreter_module.as_deref().map(Cow::from),
         threads: dump.threads.iter().map(json_thread).collect(),
+        tasks: dump
+            .tasks
+            .as_ref()
+            .map(|tasks| tasks.iter().map(json_task).collect()),
     };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
@@ -74,12 +102,58 @@ fn json_thread(thread: &ThreadDump) -> JsonThread<'_> {
     }
 }
 
+fn json_task(task: &TaskDump) -> JsonTask<'_> {
+    let waits_for = match task.state {
+        TaskState::Waiting(waits_for) => Some(waits_for_word(waits_for).into()),
+        TaskState::Running | TaskState::Ready | TaskState::NotBegun => None,
+    };
+    JsonTask {
+        id: task.id,
+        name: task.name.as_deref().map(Cow::from),
+        interpreter: task.interpreter,
+        state: state_word(task.state).into(),
+        waits_for,
+        parents: Cow::Borrowed(&task.parents),
+        frames: task.frames.iter().map(json_frame).collect(),
+    }
+}
+
+fn state_word(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Running => RUNNING,
+        TaskState::Ready => "ready",
+        TaskState::NotBegun => "created",
+        TaskState::Waiting(_) => WAITING,
+    }
+}
+
+fn waits_for_word(waits_for: WaitsFor) -> &'static str {
+    match waits_for {
+        WaitsFor::Sleep => "sleep",
+        WaitsFor::Network => "network",
+        WaitsFor::Lock => "lock",
+        WaitsFor::Queue => "queue",
+        WaitsFor::Thread => "thread",
+        WaitsFor::Process => "process",
+        WaitsFor::Task => "task",
+        WaitsFor::Future => "future",
+    }
+}
+
 fn json_frame(frame: &Frame) -> JsonFrame<'_> {
     JsonFrame {
         name: (&frame.name).into(),
         file: frame.file.as_deref().map(Cow::from),
         first_line: frame.first_line,
         line: frame.line,
+        native: match &frame.kind {
+            FrameKind::Native(code) => Some(JsonNative {
+                module: (&code.module).into(),
+                offset: code.offset,
+                is_inlined: code.is_inlined,
+            }),
+            FrameKind::Python | FrameKind::Mark => None,
+        },
     }
 }
 
@@ -93,7 +167,11 @@ pub fn read(json: &[u8]) -> Result<Dump, serde_json::Error> {
         pid: document.pid,
         python: document.python.into_owned(),
         command: document.command.into_owned(),
+        interpreter_module: document.interpreter_module.map(Cow::into_owned),
         threads: document.threads.into_iter().map(thread).collect(),
+        tasks: document
+            .tasks
+            .map(|tasks| tasks.into_iter().map(task).collect()),
     })
 }
 
@@ -114,12 +192,35 @@ fn thread(thread: JsonThread<'_>) -> ThreadDump {
     }
 }
 
+fn task(task: JsonTask<'_>) -> TaskDump {
+    let waits_for = task.waits_for.as_deref();
+    let waits_for = WaitsFor::ALL
+        .into_iter()
+        .find(|some| Some(waits_for_word(*some)) == waits_for);
+    let waiting = TaskState::Waiting(waits_for.unwrap_or(WaitsFor::Future));
+    let mut states = [TaskState::Running, TaskState::NotBegun, waiting].into_iter();
+    let state = states.find(|state| state_word(*state) == task.state);
+    TaskDump {
+        id: task.id,
+        name: task.name.map(Cow::into_owned),
+        interpreter: task.interpreter,
+        state: state.unwrap_or(TaskState::Ready),
+        parents: task.parents.into_owned(),
+        frames: task.frames.into_iter().map(frame).collect(),
+    }
+}
+
 fn frame(frame: JsonFrame<'_>) -> Frame {
     Frame {
-        // Every function of Python has a file, and native code is not dumped.
-        kind: match frame.file {
-            Some(_) => FrameKind::Python,
-            None => FrameKind::Mark,
+        // Every function of Python has a file.
+        kind: match (frame.native, &frame.file) {
+            (Some(native), _) => FrameKind::Native(NativeCode {
+                module: native.module.into_owned(),
+                offset: native.offset,
+                is_inlined: native.is_inlined,
+            }),
+            (None, Some(_)) => FrameKind::Python,
+            (None, None) => FrameKind::Mark,
         },
         name: frame.name.into_owned(),
         file: frame.file.map(Cow::into_owned),
@@ -131,8 +232,7 @@ fn frame(frame: JsonFrame<'_>) -> Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::dump::text::tests::attack;
-    use crate::export::dump::text::tests::sample_dump;
+    use crate::export::dump::text::tests::{attack, native_dump, sample_dump};
 
     #[test]
     fn every_field_of_the_schema_is_there() {
@@ -232,9 +332,41 @@ mod tests {
         );
     }
 
+    /// A task in each state.
+    fn with_tasks() -> Dump {
+        let waits = WaitsFor::ALL.map(TaskState::Waiting);
+        let states = [TaskState::Running, TaskState::Ready, TaskState::NotBegun].into_iter();
+        let tasks = states.chain(waits).zip(0..).map(|(state, id)| TaskDump {
+            id,
+            name: (id > 0).then(|| format!("Task-{id}")),
+            interpreter: 0,
+            state,
+            parents: Vec::from_iter(0..id.min(2)),
+            frames: sample_dump().threads[0].frames.clone(),
+        });
+        Dump {
+            tasks: Some(tasks.collect()),
+            ..sample_dump()
+        }
+    }
+
+    #[test]
+    fn tasks_have_what_they_wait_for_and_what_waits_for_them() {
+        let text = json(&with_tasks()).expect("JSON");
+        let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let task = &read["tasks"][5];
+        assert_eq!(task["state"], "waiting");
+        assert_eq!(task["waits_for"], "lock");
+        assert_eq!(task["parents"], serde_json::json!([0, 1]));
+        assert_eq!(read["tasks"][2]["state"], "created");
+        let without: serde_json::Value =
+            serde_json::from_str(&json(&sample_dump()).expect("JSON")).expect("JSON");
+        assert_eq!(without.get("tasks"), None);
+    }
+
     #[test]
     fn what_was_written_is_read_back() {
-        for dump in [sample_dump(), attack()] {
+        for dump in [sample_dump(), attack(), native_dump(), with_tasks()] {
             let text = json(&dump).expect("JSON");
             let back = read(text.as_bytes()).expect("a dump");
             assert_eq!(json(&back).expect("JSON"), text);

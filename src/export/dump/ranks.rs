@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 
 use serde_json::{Value, json};
 
-use super::json as json_of_dump;
+use super::{json as json_of_dump, tasks};
 use crate::export::dump::text::write_run;
 use crate::export::words::escape::escaped;
 use crate::profile::dump::{Activity, Dump, ThreadDump};
@@ -45,19 +45,46 @@ pub struct OfJob {
     pub processes: Vec<(Origin, Dump)>,
 }
 
+/// A header, and the trees of the asyncio tasks, equal ones as one.
+#[must_use]
+pub fn tasks(of_job: &OfJob) -> String {
+    let mut out = header(of_job);
+    let mut groups: Vec<(String, BTreeSet<usize>)> = Vec::new();
+    for (number, (_, dump)) in of_job.processes.iter().enumerate() {
+        let tree = tasks::tree(dump);
+        match groups.iter_mut().find(|(known, _)| *known == tree) {
+            Some((_, numbers)) => drop(numbers.insert(number)),
+            None => groups.push((tree, BTreeSet::from([number]))),
+        }
+    }
+    let all: Vec<&Origin> = of_job.processes.iter().map(|(origin, _)| origin).collect();
+    let who = Who::new(&all);
+    for (tree, numbers) in groups {
+        let _ = writeln!(out, "\nTasks of {}", who.of_numbers(&numbers));
+        for line in tree.trim_start().lines() {
+            let indent = if line.is_empty() { "" } else { INDENT };
+            let _ = writeln!(out, "{indent}{line}");
+        }
+    }
+    out
+}
+
+/// The job, how many processes, and where.
+fn header(of_job: &OfJob) -> String {
+    let count = of_job.processes.len();
+    format!(
+        "Job {}: {count} Python {} on {}\n",
+        escaped(&of_job.job),
+        if count == 1 { "process" } else { "processes" },
+        escaped(&of_job.nodes)
+    )
+}
+
 /// A header, and for the main threads and those of each other name the tree of their stacks from the outermost
 /// frame on; where ranks do different things it branches.
 #[must_use]
 pub fn text(of_job: &OfJob) -> String {
-    let mut out = String::new();
-    let count = of_job.processes.len();
-    let _ = writeln!(
-        out,
-        "Job {}: {count} Python {} on {}",
-        escaped(&of_job.job),
-        if count == 1 { "process" } else { "processes" },
-        escaped(&of_job.nodes)
-    );
+    let mut out = header(of_job);
     let mut groups: BTreeMap<(bool, &str), Vec<OfRank<'_>>> = BTreeMap::new();
     for (number, (_, dump)) in of_job.processes.iter().enumerate() {
         for thread in &dump.threads {
@@ -195,7 +222,10 @@ impl<'d> Who<'d> {
 
     /// `ranks 0-30, 33`, `step 1 rank 0`, `process 42 on n1`
     fn of(&self, threads: &[OfRank<'_>]) -> String {
-        let numbers: BTreeSet<usize> = threads.iter().map(|of| of.number).collect();
+        self.of_numbers(&threads.iter().map(|of| of.number).collect())
+    }
+
+    fn of_numbers(&self, numbers: &BTreeSet<usize>) -> String {
         let origins = numbers.iter().filter_map(|number| self.all.get(*number));
         let mut ranks: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
         let mut others = Vec::new();
@@ -291,7 +321,9 @@ mod tests {
             pid,
             python: "3.11.2".to_owned(),
             command: vec!["python".to_owned()],
+            interpreter_module: None,
             threads,
+            tasks: None,
         };
         (origin, dump)
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::export::words::escape::{escaped, quoted};
 use crate::export::words::number::grouped;
 use crate::profile::dump::{Activity, Dump, ThreadDump};
-use crate::profile::event::Frame;
+use crate::profile::event::{Frame, FrameKind};
 
 /// From this many equal frames in a row on, one line stands for all but the first; the line would
 /// not be shorter than one frame.
@@ -18,6 +18,18 @@ const INDENT: &str = "    ";
 /// Every name and path is escaped: none can steer the terminal.
 #[must_use]
 pub fn text(dump: &Dump) -> String {
+    let mut out = header(dump);
+    if dump.threads.is_empty() {
+        out.push_str("\nNo Python thread\n");
+    }
+    for thread in &dump.threads {
+        write_thread(&mut out, thread);
+    }
+    out
+}
+
+/// The process, its version and its command line.
+pub(super) fn header(dump: &Dump) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
@@ -27,12 +39,6 @@ pub fn text(dump: &Dump) -> String {
     );
     let command: Vec<String> = dump.command.iter().map(|word| quoted(word)).collect();
     let _ = writeln!(out, "Command: {}", command.join(" "));
-    if dump.threads.is_empty() {
-        out.push_str("\nNo Python thread\n");
-    }
-    for thread in &dump.threads {
-        write_thread(&mut out, thread);
-    }
     out
 }
 
@@ -50,7 +56,7 @@ fn write_thread(out: &mut String, thread: &ThreadDump) {
     }
     out.push('\n');
     if thread.frames.is_empty() {
-        out.push_str("    no Python frame\n");
+        let _ = writeln!(out, "{INDENT}no Python frame");
     }
     for run in thread.frames.chunk_by(|one, next| one == next) {
         write_run(out, INDENT, run);
@@ -98,6 +104,12 @@ pub(super) fn write_run(out: &mut String, indent: &str, run: &[Frame]) {
 
 fn write_frame(out: &mut String, indent: &str, frame: &Frame) {
     let _ = write!(out, "{indent}{}", escaped(&frame.name));
+    if let FrameKind::Native(code) = &frame.kind {
+        let _ = match code.offset {
+            Some(offset) => write!(out, "+{offset:#x}"),
+            None => write!(out, " in {}", escaped(file_name(&code.module))),
+        };
+    }
     match (&frame.file, frame.line) {
         (Some(file), Some(line)) => {
             let _ = write!(out, " ({}:{line})", escaped(file));
@@ -110,10 +122,15 @@ fn write_frame(out: &mut String, indent: &str, frame: &Frame) {
     out.push('\n');
 }
 
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::profile::event::FrameKind;
+    use crate::export::dump::native::{NativeFrames, keep};
+    use crate::profile::event::NativeCode;
 
     fn frame(name: &str, file: &str, line: u32) -> Frame {
         Frame {
@@ -167,7 +184,9 @@ pub(crate) mod tests {
             command: ["python", "scatter.py", "a b", "it's"]
                 .map(str::to_owned)
                 .to_vec(),
+            interpreter_module: None,
             threads: vec![main, unknown, sub],
+            tasks: None,
         }
     }
 
@@ -181,8 +200,100 @@ pub(crate) mod tests {
             pid: 7,
             python: "3.11.7".to_owned(),
             command: vec!["python".to_owned(), evil.to_owned()],
+            interpreter_module: None,
             threads: vec![thread],
+            tasks: None,
         }
+    }
+
+    fn native(module: &str, symbol: Option<&str>, offset: u64) -> Frame {
+        Frame {
+            kind: FrameKind::Native(NativeCode {
+                module: module.to_owned(),
+                offset: symbol.is_none().then_some(offset),
+                is_inlined: false,
+            }),
+            name: symbol.unwrap_or(file_name(module)).to_owned(),
+            file: None,
+            first_line: None,
+            line: None,
+        }
+    }
+
+    /// A thread that waits in a library, and one that runs no Python.
+    pub(crate) fn native_dump() -> Dump {
+        let (libc, python) = ("/usr/lib/libc.so.6", "/usr/bin/python3.11");
+        let main = ThreadDump {
+            is_main: true,
+            frames: vec![
+                native(libc, None, 0xd9_ee2),
+                native("/opt/hdf5/libhdf5.so", Some("H5Dread"), 0),
+                native(python, None, 0x1234),
+                frame("load", "/home/me/scatter.py", 17),
+                Frame::mark("[native frames missing]"),
+                frame("<module>", "/home/me/scatter.py", 90),
+                native(python, None, 0x4321),
+                native(libc, Some("__libc_start_main"), 0),
+            ],
+            ..thread(4242, "MainThread")
+        };
+        let pool = ThreadDump {
+            frames: vec![
+                native("/usr/lib/libgomp.so.1", None, 0x1e0),
+                native(libc, None, 0x9f),
+            ],
+            ..thread(4243, "python")
+        };
+        Dump {
+            interpreter_module: Some(python.to_owned()),
+            threads: vec![main, pool],
+            ..sample_dump()
+        }
+    }
+
+    #[test]
+    fn frames_of_the_interpreter_and_of_the_start_are_left_out_of_native_ones() {
+        let mut dump = native_dump();
+        keep(&mut dump, NativeFrames::Libraries);
+        insta::assert_snapshot!(text(&dump), @r#"
+        Process 4242, Python 3.11.7
+        Command: python scatter.py 'a b' 'it'\''s'
+
+        Thread 4242 "MainThread" (main, waiting)
+            libc.so.6+0xd9ee2
+            H5Dread in libhdf5.so
+            load (/home/me/scatter.py:17)
+            [native frames missing]
+            <module> (/home/me/scatter.py:90)
+
+        Thread 4243 "python" (waiting)
+            libgomp.so.1+0x1e0
+            libc.so.6+0x9f
+        "#);
+    }
+
+    #[test]
+    fn all_native_frames_are_shown_on_wish() {
+        let mut dump = native_dump();
+        keep(&mut dump, NativeFrames::All);
+        insta::assert_snapshot!(text(&dump), @r#"
+        Process 4242, Python 3.11.7
+        Command: python scatter.py 'a b' 'it'\''s'
+
+        Thread 4242 "MainThread" (main, waiting)
+            libc.so.6+0xd9ee2
+            H5Dread in libhdf5.so
+            python3.11+0x1234
+            load (/home/me/scatter.py:17)
+            [native frames missing]
+            <module> (/home/me/scatter.py:90)
+            python3.11+0x4321
+            __libc_start_main in libc.so.6
+
+        Thread 4243 "python" (waiting)
+            libgomp.so.1+0x1e0
+            libc.so.6+0x9f
+        "#);
     }
 
     #[test]

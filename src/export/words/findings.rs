@@ -1,13 +1,17 @@
 //! Turns what stands out in a profile into sentences: what, how much, where, and what to do.
 
 use super::escape::visible;
+use super::labels;
 use super::table::place;
 use crate::export::words::number::size;
 use crate::export::words::paths::Shortener;
 use crate::export::words::units::rough_seconds;
 use crate::profile::Profile;
 use crate::profile::event::{Nanos, State};
-use crate::profile::findings::{Compiler, Crowd, Finding, HotLine, ImportedModule, findings};
+use crate::profile::findings::{
+    BlockedLoops, BlockingCall, Compiler, Crowd, Finding, HotLine, ImportedModule, findings,
+};
+use crate::profile::paths;
 
 /// So many modules are named of those imported.
 const MAX_MODULES: usize = 3;
@@ -17,6 +21,9 @@ const MIN_MODULE_SHARE: f64 = 0.1;
 
 /// One state that has this part of the waits is told alone.
 const ONE_STATE: f64 = 0.8;
+
+/// The part that one task has of the blocks is not told where it is this or more.
+const MOSTLY: f64 = 0.95;
 
 /// A longer command line is cut, in characters.
 const MAX_COMMAND: usize = 40;
@@ -75,6 +82,7 @@ impl Words {
                 self.preparing(finding)
             }
             Finding::FewCores { .. } | Finding::Oversubscribed { .. } => self.cores(finding),
+            Finding::BlockedLoops(blocked) => self.loops(blocked),
         }
     }
 
@@ -214,6 +222,68 @@ impl Words {
                 }
             }
             _ => String::new(),
+        }
+    }
+
+    /// Of event loops that are blocked.
+    fn loops(&self, blocked: &BlockedLoops<'_>) -> String {
+        let BlockedLoops {
+            threads,
+            times,
+            time,
+            whole,
+            longest,
+            task,
+            call,
+            gil_share,
+            holder,
+        } = blocked;
+        let whose = match threads.as_slice() {
+            [thread] => format!("the event loop of {} was", labels::bare_thread_name(thread)),
+            threads => format!("the event loops of {} threads were", threads.len()),
+        };
+        let many = match times {
+            1 => "once".to_owned(),
+            times => format!("{times} times"),
+        };
+        let share = |share: f64| match share {
+            MOSTLY.. => String::new(),
+            share => format!("{} in ", percent(share)),
+        };
+        let task = self.at(task, &|place, line| format!("{}{place}", share(line.share)));
+        let call = call.as_ref().map(|call| self.call(call));
+        let gil = (holder.is_some() || task.is_empty()).then(|| {
+            let held = self.at(holder, &|place, _| format!(", which {place} held"));
+            format!("{} waiting for the GIL{held}", percent(*gil_share))
+        });
+        let why = [Some(task).filter(|task| !task.is_empty()), call, gil];
+        let why: Vec<String> = why.into_iter().flatten().collect();
+        format!(
+            "{whose} blocked {many} for over 100 ms, {} s of {} s, longest {} s: {}",
+            rough_seconds(*time),
+            rough_seconds(*whole),
+            rough_seconds(*longest),
+            why.join(", ")
+        )
+    }
+
+    /// `97 % in json.loads called at app.py:29`
+    fn call(&self, call: &BlockingCall<'_>) -> String {
+        let share = percent(call.line.share);
+        let Some(callee) = call.callee else {
+            return format!("{share} in {}", self.place(&call.line));
+        };
+        let module = callee.file.map(|file| paths::module_name(file, &[]));
+        let name = match module {
+            Some(module) => format!("{module}.{}", callee.name),
+            None => callee.name.to_owned(),
+        };
+        let name = labels::clean(&name);
+        let file = call.line.function.file.unwrap_or_default();
+        let file = labels::clean(self.shortener.shorten(file));
+        match call.line.line {
+            Some(line) => format!("{share} in {name} called at {file}:{line}"),
+            None => format!("{share} in {name} called in {file}"),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Turns two recordings into what differs between them: by function, by line and by stack.
 //!
 //! `noise` is the test of what is more than noise; `pairs` says what counts as the same function
-//! and line on both sides.
+//! and line on both sides; `limit` says whether the second is slower than allowed.
 
 use super::blocks::Blocks;
 use super::event::{Event, Nanos};
@@ -15,9 +15,12 @@ mod pairs;
 
 mod stacks;
 
+mod limit;
+
 use noise::{Column, Variation};
 use pairs::{Line, Pair, Pairs};
 
+pub use limit::{Growth, InvalidLimit, Limit, Outcome, Verdict};
 pub use stacks::{StackNode, Stacks};
 
 /// One of the two recordings. Takes events as a [`Profile`] does, and grows with the number of
@@ -264,6 +267,20 @@ impl<'p> Diff<'p> {
         self.functions.get(id)
     }
 
+    /// The time of all threads, with and without Python frames.
+    #[must_use]
+    pub fn whole(&self) -> Change {
+        let sides = Sides {
+            base: self.base,
+            new: self.new,
+            scale: self.scale,
+        };
+        let mut whole = [sides.whole_change()];
+        mark(&mut whole);
+        let [whole] = whole;
+        whole
+    }
+
     /// The stacks of functions of both sides.
     #[must_use]
     pub fn stacks(&self) -> &Stacks {
@@ -324,10 +341,28 @@ impl Sides<'_> {
     }
 
     fn change(&self, base: &Measured<'_>, new: &Measured<'_>, id: usize, column: Column) -> Change {
+        let times = (base.time_ns(id, column), new.time_ns(id, column));
+        let variances = (
+            base.variance(id, column, self.scale),
+            new.variance(id, column, self.scale),
+        );
+        self.tested(times, variances)
+    }
+
+    /// The change of all time; its part of itself does not vary.
+    fn whole_change(&self) -> Change {
+        let variance = |side: &SampledProfile| match self.scale {
+            Scale::Seconds => Variation::of_whole(&side.blocks),
+            Scale::Normalized => 0.0,
+        };
+        let times = (self.base.whole_ns(), self.new.whole_ns());
+        self.tested(times, (variance(self.base), variance(self.new)))
+    }
+
+    /// Times in ns and variances in ns² of either side, before they are scaled.
+    fn tested(&self, (base_ns, new_ns): (f64, f64), (base, new): (f64, f64)) -> Change {
         let factor = self.base_factor();
-        let (base_ns, new_ns) = (base.time_ns(id, column), new.time_ns(id, column));
-        let base_variance = factor * factor * base.variance(id, column, self.scale);
-        let variance = base_variance + new.variance(id, column, self.scale);
+        let variance = factor * factor * base + new;
         let time = |side: &SampledProfile, ns: f64, factor: f64| Time {
             seconds: ns * factor / 1e9,
             share: share(ns, side.whole_ns()),

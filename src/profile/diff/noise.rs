@@ -57,6 +57,7 @@
 //! What the test cannot know is how much two runs differ by themselves: a machine that was busier
 //! makes a true difference. A second recording of the base shows it.
 
+use crate::profile::Profile;
 use crate::profile::blocks::Blocks;
 use crate::profile::event::Nanos;
 use crate::profile::sums::{Classes, Sums};
@@ -100,8 +101,8 @@ pub(in crate::profile) struct Variation {
 #[derive(Debug)]
 struct Steps {
     of_class: Vec<Sums<Step>>,
-    /// `Σ (tᵢ₊₁ − tᵢ)²`.
-    whole: f64,
+    /// Of the whole time of the blocks.
+    whole: Step,
     /// Makes of such a sum the variance; `None` when the recording is too short for one.
     factor: Option<f64>,
 }
@@ -122,6 +123,15 @@ impl Step {
         self.squared += step * step;
         self.fourth += step.powi(4);
         self.with_whole += step * whole_step;
+    }
+
+    /// How many differences contribute; 0 where there is none.
+    fn count(&self) -> f64 {
+        if self.fourth > 0.0 {
+            self.squared * self.squared / self.fourth
+        } else {
+            0.0
+        }
     }
 }
 
@@ -149,18 +159,30 @@ impl Variation {
     /// share, or 0 for the time itself; infinite when the recording is too short, or the visits are too
     /// few and long, to tell.
     pub(in crate::profile) fn of(&self, class: usize, column: Column, p: f64) -> f64 {
-        let Some(shorter) = self.shorter.variance(class, column, p) else {
+        let steps = [&self.shorter, &self.longer].map(|steps| steps.of(class, column));
+        self.variance(steps, p)
+    }
+
+    /// The variance of the whole time in ns²; infinite as for a class.
+    pub(super) fn of_whole(blocks: &Blocks) -> f64 {
+        let variation = Variation::new(&Classes::new(&Profile::default(), &[], 0), blocks);
+        variation.variance([variation.shorter.whole, variation.longer.whole], 0.0)
+    }
+
+    /// Of one time, by its steps in shorter and longer blocks.
+    fn variance(&self, [short_step, long_step]: [Step; 2], p: f64) -> f64 {
+        let Some(shorter) = self.shorter.variance(short_step, p) else {
             return f64::INFINITY;
         };
-        let Some(longer) = self.longer.variance(class, column, p) else {
+        let Some(longer) = self.longer.variance(long_step, p) else {
             return shorter + self.tick_squared;
         };
-        let is_phase = self.shorter.count(class, column) <= PHASE_STEPS;
+        let is_phase = short_step.count() <= PHASE_STEPS;
         let is_seen = shorter > MIN_SEEN_TICKS * self.tick_squared;
         if !is_phase && is_seen && longer > MAX_GROWTH * shorter {
             return f64::INFINITY;
         }
-        let has_steps = self.longer.count(class, column) >= MIN_STEPS;
+        let has_steps = long_step.count() >= MIN_STEPS;
         let larger = if has_steps {
             longer.max(shorter)
         } else {
@@ -173,13 +195,13 @@ impl Variation {
 impl Steps {
     fn new(classes: &Classes<'_>, blocks: &Blocks) -> Steps {
         let mut of_class = vec![Sums::<Step>::default(); classes.count()];
-        let mut whole_sum = 0.0;
+        let mut whole_steps = Step::default();
         let mut before: Option<(Vec<Sums<f64>>, f64)> = None;
         for (times, whole) in blocks.times(classes.nodes()) {
             let sums = classes.sums(|node| times[node]);
             if let Some((sums_before, whole_before)) = &before {
                 let whole_step = whole - whole_before;
-                whole_sum += whole_step * whole_step;
+                whole_steps.add(whole_step, whole_step);
                 for ((step, sums), before) in of_class.iter_mut().zip(&sums).zip(sums_before) {
                     let own = sums.self_time - before.self_time;
                     step.self_time.add(own, whole_step);
@@ -191,7 +213,7 @@ impl Steps {
         }
         Steps {
             of_class,
-            whole: whole_sum,
+            whole: whole_steps,
             factor: factor(blocks),
         }
     }
@@ -203,19 +225,8 @@ impl Steps {
         }
     }
 
-    /// How many differences contribute; 0 where there is none.
-    fn count(&self, class: usize, column: Column) -> f64 {
-        let step = self.of(class, column);
-        if step.fourth > 0.0 {
-            step.squared * step.squared / step.fourth
-        } else {
-            0.0
-        }
-    }
-
-    fn variance(&self, class: usize, column: Column, p: f64) -> Option<f64> {
-        let step = self.of(class, column);
-        let residual = step.squared - 2.0 * p * step.with_whole + p * p * self.whole;
+    fn variance(&self, step: Step, p: f64) -> Option<f64> {
+        let residual = step.squared - 2.0 * p * step.with_whole + p * p * self.whole.squared;
         Some(residual.max(0.0) * self.factor?)
     }
 }

@@ -32,6 +32,8 @@ mod stacks;
 
 mod folding;
 
+mod tasks;
+
 mod window;
 
 mod nothing_left;
@@ -45,6 +47,7 @@ pub use step_name::StepName;
 use nothing_left::Passed;
 use owners::{Owners, Wanted};
 use stacks::{Kept, Shown, Stacks};
+use tasks::Tasks;
 use window::Window;
 
 /// Applies a [`Selection`] to a stream of events.
@@ -54,6 +57,7 @@ pub struct Filter {
     owners: Owners,
     states: Vec<State>,
     seen_states: BTreeSet<State>,
+    tasks: Tasks,
     window: Window,
     stacks: Stacks,
     passed: Passed,
@@ -67,6 +71,7 @@ impl Filter {
             mode: selection.mode,
             states: selection.states,
             seen_states: BTreeSet::new(),
+            tasks: Tasks::new(selection.tasks),
             window: Window {
                 from: selection.from,
                 to: selection.to,
@@ -105,8 +110,11 @@ impl Filter {
             Event::Usage(usage) => self.owners.usage(usage, emit),
             Event::Missing(missing) => self.owners.missing(missing, emit),
             Event::Lost(loss) if !self.window.holds(loss.at) => {}
-            event @ (Event::Attributes(..)
-            | Event::Lost(_)
+            Event::Attributes(id, attributes) => {
+                self.tasks.define(&attributes);
+                emit(Event::Attributes(id, attributes));
+            }
+            event @ (Event::Lost(_)
             | Event::Undetermined(..)
             | Event::Pauses(_)
             | Event::Skipped(_)
@@ -134,6 +142,7 @@ impl Filter {
                 let seen = seen.map(|state| state.word().to_owned());
                 (asked.join(", "), seen.collect())
             }
+            Criterion::Task => self.tasks.named(),
             Criterion::Window => (self.window.to_string(), Vec::new()),
             Criterion::Function => self.stacks.function(),
             Criterion::Focus => self.stacks.focus(),
@@ -150,6 +159,10 @@ impl Filter {
         self.seen_states.insert(sample.state);
         if !self.states.is_empty() && !self.states.contains(&sample.state) {
             self.passed.until(Criterion::State);
+            return;
+        }
+        if !self.tasks.keep(sample.attributes) {
+            self.passed.until(Criterion::Task);
             return;
         }
         // Cut before it is held: held samples lose the time at which they were.

@@ -11,6 +11,8 @@ use crate::profile::nearest::{nearest, offer};
 pub enum Criterion {
     /// [`super::Selection::states`].
     State,
+    /// [`super::Selection::tasks`].
+    Task,
     /// [`super::Selection::from`] and [`super::Selection::to`].
     Window,
     /// [`super::Selection::processes`].
@@ -33,6 +35,7 @@ impl fmt::Display for Criterion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Criterion::State => "state",
+            Criterion::Task => "task",
             Criterion::Window => "time span",
             Criterion::Process => "process",
             Criterion::Rank => "rank",

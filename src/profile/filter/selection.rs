@@ -24,6 +24,8 @@ pub struct Selection {
     pub processes: Vec<Name>,
     /// Only while a thread was in one of these states; empty: all.
     pub states: Vec<State>,
+    /// asyncio tasks of which one must have run: by the name that samples have for it; empty: all, and none.
+    pub tasks: Vec<Pattern>,
     /// Ranks of which one must be the process's; empty: all, and processes that have none.
     pub ranks: Vec<Ranks>,
     /// Launches or steps of which the process's must be one; empty: all, and processes whose launch is not known.
@@ -102,7 +104,7 @@ impl Selection {
     #[must_use]
     pub fn leaves_all_threads(&self) -> bool {
         let has_stacks = self.function.is_none() && self.focus.is_none();
-        self.threads.is_empty() && self.states.is_empty() && has_stacks
+        self.threads.is_empty() && self.states.is_empty() && self.tasks.is_empty() && has_stacks
     }
 
     /// Whether everything passes, its imports folded or not, and there is nothing to check.
@@ -114,6 +116,7 @@ impl Selection {
             threads,
             processes,
             states,
+            tasks,
             ranks,
             steps,
             from,
@@ -127,6 +130,6 @@ impl Selection {
         let owners = threads.is_empty() && processes.is_empty() && places;
         let window = from.is_none() && to.is_none();
         let stacks = function.is_none() && focus.is_none() && hidden.is_empty();
-        *mode == Mode::Wall && owners && states.is_empty() && window && stacks
+        *mode == Mode::Wall && owners && states.is_empty() && tasks.is_empty() && window && stacks
     }
 }

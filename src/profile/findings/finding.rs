@@ -1,6 +1,6 @@
 //! Something that stands out in a profile, in numbers.
 
-use crate::profile::event::{Nanos, State};
+use crate::profile::event::{Nanos, State, Thread};
 use crate::profile::functions::Function;
 
 /// A line and its part of what a finding is about.
@@ -55,6 +55,38 @@ pub enum Crowd {
     NativeThreads(u32),
 }
 
+/// A call of a library that blocks an event loop.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BlockingCall<'p> {
+    /// The function that the program calls; `None`: the line itself takes the time, or calls native code.
+    pub callee: Option<Function<'p>>,
+    /// The line of the program, in nanoseconds; its share is that of the task's time.
+    pub line: HotLine<'p>,
+}
+
+/// How event loops were blocked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlockedLoops<'p> {
+    /// The threads that they run in.
+    pub threads: Vec<&'p Thread>,
+    /// How often.
+    pub times: u64,
+    /// How long, all together.
+    pub time: Nanos,
+    /// How long these loops ran.
+    pub whole: Nanos,
+    /// The longest block.
+    pub longest: Nanos,
+    /// The root of the task with the largest part, in nanoseconds; `None`: no task, but waiting for the GIL.
+    pub task: Option<HotLine<'p>>,
+    /// Where most of that task's time goes.
+    pub call: Option<BlockingCall<'p>>,
+    /// The part of `time` in which the threads waited for the GIL, from 0 to 1.
+    pub gil_share: f64,
+    /// Which line of another thread held it while others waited, in nanoseconds of theirs.
+    pub holder: Option<HotLine<'p>>,
+}
+
 /// Something that stands out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding<'p> {
@@ -91,6 +123,8 @@ pub enum Finding<'p> {
         /// Which line held it while others waited, in nanoseconds of theirs.
         line: Option<HotLine<'p>>,
     },
+    /// One task at a time kept event loops from serving the others for long.
+    BlockedLoops(Box<BlockedLoops<'p>>),
     /// Main threads wait for something else most of the time, and nobody else works.
     Waits {
         /// The part of the main threads' time.
@@ -179,6 +213,7 @@ impl Finding<'_> {
             Finding::Imports { time, whole, .. }
             | Finding::Compiling { time, whole, .. }
             | Finding::BuildSteps { time, whole, .. } => time.seconds() / whole.seconds().max(1e-9),
+            Finding::BlockedLoops(loops) => loops.time.seconds() / loops.whole.seconds().max(1e-9),
             Finding::FewCores { .. } => 0.0,
             Finding::Oversubscribed {
                 runnable,

@@ -15,6 +15,8 @@ mod builders;
 
 mod scope;
 
+mod blocked_loops;
+
 mod build_steps;
 
 mod compiling;
@@ -31,7 +33,7 @@ mod memory;
 
 mod waits;
 
-pub use finding::{Compiler, Crowd, Finding, HotLine, ImportedModule};
+pub use finding::{BlockedLoops, BlockingCall, Compiler, Crowd, Finding, HotLine, ImportedModule};
 
 use scope::Scope;
 
@@ -65,6 +67,7 @@ pub fn findings(profile: &Profile) -> Vec<Finding<'_>> {
         memory::finding(&scope),
         growth::finding(&scope),
         gil,
+        blocked_loops::finding(&scope),
         waits,
         imports::finding(&scope),
         cores,

@@ -15,12 +15,12 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, renameat2};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::{AccessFlags, eaccess, linkat};
 use thiserror::Error;
 
 use crate::export::Format;
-use crate::process::open_regular;
+use crate::process::{exchange_files, open_regular};
 use crate::run::caller;
 use crate::run::outputs::kind::Kind;
 use crate::run::outputs::naming::PatternError;
@@ -501,20 +501,11 @@ impl NewFile {
             }
         }
         // Somebody may have put another there since: look at what was replaced, and give it back.
-        let exchange = || {
-            renameat2(
-                AT_FDCWD,
-                &name,
-                AT_FDCWD,
-                target,
-                RenameFlags::RENAME_EXCHANGE,
-            )
-        };
-        if exchange().is_err() {
+        if exchange_files(&name, target).is_err() {
             return self.replace(target);
         }
         if is_locked(&name) {
-            exchange()?;
+            exchange_files(&name, target)?;
             return Err(io::ErrorKind::WouldBlock.into());
         }
         fs::remove_file(&name)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 
 use crate::export::words::time_axis;
-use crate::export::{self, ExportError, Format, Meta, ReportInput};
+use crate::export::{self, ExportError, Format, ReportInput};
 use crate::process::Pid;
 use crate::profile::Profile;
 use crate::profile::limits::MAX_ROWS;
@@ -252,26 +252,24 @@ impl Plan {
         }
     }
 
-    /// Writes every file of the profile of process `pid`. One that fails does not keep the others from
+    /// Writes every file of a report on process `pid`. One that fails does not keep the others from
     /// being written, and is tried again in the folder for temporary files. What became of the
     /// recordings, which is asked for when all else is written, takes its place among the others.
     #[must_use]
     pub fn write(
         &self,
-        profile: &Profile,
-        meta: &Meta,
+        input: &ReportInput<'_>,
         pid: Pid,
         recordings: impl FnOnce() -> Vec<Outcome>,
     ) -> Vec<Outcome> {
-        if let Some(words) = time_axis::in_words(profile).filter(|_| self.has_time_axis()) {
+        if let Some(words) = time_axis::in_words(input.profile).filter(|_| self.has_time_axis()) {
             warn(format!(
                 "{words} (too much happened to keep all of it); for a finer one, choose a part with rsamp report --from \
                  and --to"
             ));
         }
         let render: Render<'_> = &mut |format, out| {
-            export::write(format, &ReportInput::new(profile, meta), out)
-                .map_err(|ExportError::Write { source, .. }| source)
+            export::write(format, input, out).map_err(|ExportError::Write { source, .. }| source)
         };
         self.write_with(pid, &std::env::temp_dir(), recordings, render)
     }

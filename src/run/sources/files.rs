@@ -16,6 +16,7 @@ use crate::process::{Pid, Process};
 use crate::profile::event::ProcessId;
 use crate::profile::paths::library_part;
 use crate::recording::{ProcessFiles, Text};
+use crate::run::sources::kept_text::KeptTexts;
 use crate::run::sources::reader::{Appeared, Found, Request, Whose};
 use crate::run::warning::warn;
 
@@ -35,6 +36,8 @@ const MAX_KEPT_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub struct SourceFiles {
     reader: Option<SourceReader>,
+    /// What has no file is asked of the program that ran it.
+    programs: KeptTexts,
     kept: Mutex<Kept>,
 }
 
@@ -53,6 +56,7 @@ impl SourceFiles {
         let reader = with_source.then(SourceReader::start);
         SourceFiles {
             reader: reader.and_then(Result::ok),
+            programs: KeptTexts::default(),
             kept: Mutex::default(),
         }
     }
@@ -79,6 +83,7 @@ impl ProcessFiles for SourceFiles {
         let Ok(found) = Process::open(Pid(pid)) else {
             return;
         };
+        self.programs.appeared(process, &found);
         if let Ok(image) = found.exe_identity() {
             // Where the reader is that far behind, the process is left out.
             let _ = reader.say(&Request::Process(Appeared {
@@ -96,17 +101,22 @@ impl ProcessFiles for SourceFiles {
     }
 
     fn source(&self, process: ProcessId, file: &str, deadline: Instant) -> Option<Text> {
-        // `<string>`, `<frozen importlib._bootstrap>`
-        if file.starts_with('<') {
-            return None;
-        }
         let reader = self.reader.as_ref()?;
-        let found = reader.read(Whose::Process(process.0), file, deadline)?;
-        self.keep(file, &found.text);
-        Some(Text {
-            text: found.text,
-            is_changed: found.is_changed,
-        })
+        // `<ipython-input-3-0a1b>`, `<string>`
+        let is_file = !file.starts_with('<');
+        let found = is_file.then(|| reader.read(Whose::Process(process.0), file, deadline));
+        let text = match found.flatten() {
+            Some(found) => Text {
+                text: found.text,
+                is_changed: found.is_changed,
+            },
+            None => Text {
+                text: self.programs.text(process, file)?,
+                is_changed: false,
+            },
+        };
+        self.keep(file, &text.text);
+        Some(text)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Turns the names of source files into their text, read with the rights of the process that named them.
 
 mod files;
+mod kept_text;
 pub mod reader;
 mod text;
 
 pub use files::{READ_SOURCES, SourceFiles};
-pub use text::gather;
+pub use text::{gather, recorded};

@@ -27,9 +27,9 @@ const NONE: &str = "no source text: not in the recording, and no such file here"
 const NONE_THAT_FITS: &str =
     "no source text of some lines: not in the recording, and the file here is another";
 
-/// Gathers the text of the functions of `tables`.
+/// The text that is in the recordings.
 #[must_use]
-pub fn gather(inputs: &[Input], tables: &[&LineTable<'_>]) -> SourceText {
+pub fn recorded(inputs: &[Input]) -> SourceText {
     let mut source = SourceText::default();
     for piece in inputs.iter().flat_map(|input| &input.source) {
         if differs(&source, &piece.file, piece.first_line, &piece.text) {
@@ -40,6 +40,13 @@ pub fn gather(inputs: &[Input], tables: &[&LineTable<'_>]) -> SourceText {
     for file in inputs.iter().flat_map(|input| &input.changed_files) {
         source.note(file, CHANGED_MEANWHILE);
     }
+    source
+}
+
+/// Gathers the text of the functions of `tables`.
+#[must_use]
+pub fn gather(inputs: &[Input], tables: &[&LineTable<'_>]) -> SourceText {
+    let mut source = recorded(inputs);
     // It is others who name the files: they are looked at before they are opened, and none is waited for for ever.
     let disk = Disk {
         reader: SourceReader::start().ok(),

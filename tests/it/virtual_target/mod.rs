@@ -194,6 +194,23 @@ fn a_thread_that_stands_still_has_the_stack_that_its_current_frame_names() {
     }
 }
 
+/// A greenlet has no entry frames while it is switched to or from.
+#[test]
+fn stacks_of_greenlets_lead_to_the_function_that_each_begins_with() {
+    for python in layouts::ALL {
+        for stops in [StopPolicy::WhereNeeded, StopPolicy::Never] {
+            let mut sampled = Sampled::new(python, &[programs::greenlets()], stops);
+            let mut cut = 0;
+            for _ in 0..STANDING_TICKS {
+                sampled.tick();
+                cut += sampled.cut_stacks();
+                sampled.wait();
+            }
+            assert_eq!(cut, 0, "{:#x} {stops:?}", python.hex);
+        }
+    }
+}
+
 /// The stacks that the threads have when a tick begins, without a reader.
 fn check_moments(python: &'static Python, threads: &[Program]) {
     let mut sampled = Sampled::new(python, threads, StopPolicy::Always);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use rsamp::cpython::frames::RawFrame;
+use rsamp::cpython::frames::{RawFrame, StackEnd};
 use rsamp::cpython::reader::{KnownThread, Reader, Reading, StopPolicy};
 use rsamp::memory::Address;
 use rsamp::sampler::target::NEW_THREADS;
@@ -95,6 +95,14 @@ impl Sampled {
             (number.expect("a thread of the target"), *reading, stack)
         };
         threads.map(of).collect()
+    }
+
+    /// How many threads have a stack of which a part is missing.
+    pub fn cut_stacks(&self) -> usize {
+        let stacks = self.reader.threads().iter().map(KnownThread::stack);
+        stacks
+            .filter(|stack| stack.end != StackEnd::Outermost)
+            .count()
     }
 
     /// Adds for how long each thread had which stack.

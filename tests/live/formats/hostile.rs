@@ -27,7 +27,7 @@ const NAMES: [&str; 11] = [
     "long",
 ];
 
-fn hostile() -> Profile {
+pub(super) fn hostile() -> Profile {
     let mut profile = profile();
     for (at, name) in (0_u32..).zip(NAMES) {
         let name = match name {

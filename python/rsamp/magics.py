@@ -1,0 +1,84 @@
+"""Turns notebook cells into profiles of them: ``%%rsamp`` and ``%rsamp_dump``."""
+
+import html
+import os
+import shlex
+import tempfile
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.display import HTML, display
+
+from . import _program
+
+#: The height of a flame graph in the notebook, in CSS pixels; a larger one scrolls.
+HEIGHT = 480
+
+
+@magics_class
+class RsampMagics(Magics):
+    """What ``%load_ext rsamp`` brings."""
+
+    @magic_arguments()
+    @argument("-o", "--output", metavar="FILE", help="keep the recording here, such as cell.rsamp")
+    @argument("-r", "--rate", metavar="HZ", help="samples per second and thread")
+    @argument("-m", "--mode", choices=["wall", "cpu", "gil"], default="wall", help="which time to show")
+    @argument("-l", "--lines", action="store_true", help="print the hottest functions line by line, too")
+    @argument("-t", "--text", action="store_true", help="print the summary only, without the flame graph")
+    @cell_magic
+    def rsamp(self, line, cell):
+        """Record this process while the cell runs, and show where the time went.
+
+        rsamp is a process of its own: it reads the memory of this one, and the cell runs as it does without it.
+        """
+        arguments = parse_argstring(self.rsamp, line)
+        with tempfile.TemporaryDirectory(prefix="rsamp-") as folder:
+            file = arguments.output or os.path.join(folder, "cell.rsamp")
+            rate = ["--rate", arguments.rate] if arguments.rate else []
+            recording = _program.Recording(file, rate)
+            _checked(recording.start)
+            try:
+                # Shows the cell's value, and what it raised.
+                self.shell.run_cell(cell)
+            finally:
+                _checked(recording.stop)
+            self._show(recording.file, folder, arguments)
+
+    def _show(self, file, folder, arguments):
+        shown = ["--mode", arguments.mode]
+        summary = _checked(_program.run, "report", file, *shown)
+        # What to do next, with a file that will be gone.
+        print(summary if arguments.output else summary.partition("\nnext: ")[0])
+        if not arguments.text:
+            picture = os.path.join(folder, "cell.svg")
+            _checked(_program.run, "report", file, "--quiet", "-o", picture, *shown)
+            with open(picture, encoding="utf-8") as svg:
+                display(_Page(svg.read()))
+        if arguments.lines:
+            print(_checked(_program.run, "report", file, "--lines", *shown))
+
+    @line_magic
+    def rsamp_dump(self, line):
+        """Print what every Python thread of this process is doing now; options are those of ``rsamp dump``."""
+        print(_checked(_program.dump, *shlex.split(line)))
+
+
+class _Page(HTML):
+    """A page of its own within the notebook: its scripts cannot touch the notebook."""
+
+    def __init__(self, page):
+        style = "width: 100%; height: {}px; border: 0".format(HEIGHT)
+        frame = '<div><iframe sandbox="allow-scripts" style="{}" srcdoc="{}"></iframe></div>'
+        super().__init__(frame.format(style, html.escape(page)))
+
+    def __repr__(self):
+        return "<flame graph of rsamp>"
+
+
+def _checked(call, *arguments):
+    try:
+        return call(*arguments)
+    except (_program.Failed, _program.NotInstalled) as error:
+        # Shown without a traceback.
+        raise UsageError(str(error)) from None

@@ -1,0 +1,431 @@
+// Turns runs and a selection into sums by stack, thread and state: the figures of `rsamp report`, to the nanosecond.
+import type { Column, PackedRuns } from './decode';
+import {
+  Wait, type Aggregate, type Columns, type Mode, type Model, type Runs, type Selection, type Stacks, type Totals,
+} from './model';
+
+/** The columns that are sums over samples. */
+const SUMS = [
+  'samples', 'wall', 'cpu', 'gil', 'helpers', 'blockedOthers', 'grown', 'shrunk', 'unsure',
+] as const satisfies (keyof Columns)[];
+
+/** A main thread that waits for this part of its time only serves the others. */
+const SERVING_SHARE = 0.99;
+
+/** A wait in which native threads worked for this part of the time is not idle. */
+const HELPED_SHARE = 0.1;
+
+/** What aggregate() needs of a model. */
+export type Tables = Pick<Model, 'stacks' | 'threads' | 'states'> & { duration_ns: number };
+
+/** A span of time; `to` may be Infinity. */
+export interface Span {
+  from: number;
+  to: number;
+}
+
+type Sum = (typeof SUMS)[number];
+
+/** Columns of zeros; those that are not used are one and the same. */
+function columns(length: number, used: readonly Sum[] = SUMS): Columns {
+  const unused = new Float64Array(used.length < SUMS.length ? length : 0);
+  const named = SUMS.map((name) => [name, used.includes(name) ? new Float64Array(length) : unused]);
+  return Object.fromEntries(named) as unknown as Columns;
+}
+
+/** The span that a selection stands for: its end may be the recording's, after which there is nothing. */
+function spanOf(selection: Selection, duration_ns: number): Span {
+  return { from: Math.max(0, selection.from), to: selection.to >= duration_ns ? Infinity : selection.to };
+}
+
+function seconds(ns: number): number {
+  return ns / 1e9;
+}
+
+/** What the first `of` nanoseconds of `wall` hold of `sum`. */
+function share(sum: number, of: number, wall: number): number {
+  if (sum === 0 || of === 0) return 0;
+  if (of === wall) return sum;
+  const product = sum * of;
+  if (product <= Number.MAX_SAFE_INTEGER) return Math.floor(product / wall);
+  return Number((BigInt(sum) * BigInt(of)) / BigInt(wall));
+}
+
+/** The part of a run that is in a span: from and to since its start; null: none of it is. A run without length is whole. */
+function cut(end: number, wall: number, span: Span): [number, number] | null {
+  if (wall === 0) {
+    return (end > span.from || span.from === 0) && end <= span.to ? [0, 0] : null;
+  }
+  const start = Math.max(0, end - wall);
+  const [first, last] = [Math.max(span.from, start), Math.min(span.to, end)];
+  if (first >= last) return null;
+  return [first === start ? 0 : wall - (end - first), wall - (end - last)];
+}
+
+/** The first index from which on `test` holds, in a range in which it does so from some index on. */
+function firstWhere(from: number, to: number, test: (index: number) => boolean): number {
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (test(middle)) to = middle;
+    else from = middle + 1;
+  }
+  return from;
+}
+
+/** Which runs of a thread, in order, may have a part in a span. */
+function runsIn(runs: PackedRuns, span: Span): [number, number] {
+  const { end, wall } = runs;
+  const count = end.length;
+  if (!runs.isOrdered) return [0, count];
+  const first = span.from === 0 ? 0 : firstWhere(0, count, (i) => end[i] > span.from);
+  let last = firstWhere(first, count, (i) => end[i] - wall[i] >= span.to);
+  // A run without length belongs to the span that it ends.
+  while (last < count && wall[last] === 0 && end[last] <= span.to) last++;
+  return [first, last];
+}
+
+/** Adds whole runs to the sums of their rows, `times` times: 1, or -1. */
+function addWhole(
+  runs: PackedRuns, used: readonly Sum[], from: number, to: number, sums: Columns, times: 1 | -1,
+): void {
+  for (const name of used) addColumn(runs[name], runs.row, from, to, sums[name], times);
+}
+
+function addColumn(column: Column, row: Column, from: number, to: number, sums: Float64Array, times: 1 | -1): void {
+  for (let i = from; i < to; i++) sums[row[i]] += times * column[i];
+}
+
+/** Adds the part of a run in a span; what is cut has at least one sample. */
+function addPart(runs: PackedRuns, used: readonly Sum[], i: number, span: Span, sums: Columns): void {
+  const wall = runs.wall[i];
+  const part = cut(runs.end[i], wall, span);
+  if (!part) return;
+  const [from, to] = part;
+  const isWhole = from === 0 && to === wall;
+  const row = runs.row[i];
+  for (const name of used) {
+    const sum = runs[name][i];
+    const held = isWhole ? sum : name === 'wall' ? to - from : share(sum, to, wall) - share(sum, from, wall);
+    sums[name][row] += name === 'samples' ? Math.max(1, held) : held;
+  }
+}
+
+/** A thread with the sums of its rows over all of its time, from which most ranges are quickly had. */
+export class ThreadRuns {
+  /** The columns that are not all zeros. */
+  readonly used: readonly Sum[];
+  private readonly whole: Columns;
+
+  constructor(readonly runs: PackedRuns) {
+    this.used = SUMS.filter((name) => name === 'wall' || name === 'samples' || runs[name].some((sum) => sum > 0));
+    this.whole = columns(runs.rows.stack.length, this.used);
+    addWhole(runs, this.used, 0, runs.end.length, this.whole, 1);
+  }
+
+  /** The sums of each row in a span. */
+  sums(span: Span): Columns {
+    const { runs, used } = this;
+    const count = runs.end.length;
+    const sums = columns(runs.rows.stack.length, used);
+    if (!runs.isOrdered) {
+      for (let i = 0; i < count; i++) addPart(runs, used, i, span, sums);
+      return sums;
+    }
+    const [first, last] = runsIn(runs, span);
+    // The runs at the ends may be cut; those between are whole.
+    const from = Math.min(first + 1, last);
+    const to = Math.max(last - 1, from);
+    if (to - from > count / 2) {
+      for (const name of used) sums[name].set(this.whole[name]);
+      addWhole(runs, used, 0, from, sums, -1);
+      addWhole(runs, used, to, count, sums, -1);
+    } else {
+      addWhole(runs, used, from, to, sums, 1);
+    }
+    if (first < from) addPart(runs, used, first, span, sums);
+    if (to < last) addPart(runs, used, to, span, sums);
+    return sums;
+  }
+}
+
+/** The sums of a thread's rows, and which of these are idle waits. */
+interface Part {
+  thread: number;
+  of: ThreadRuns;
+  sums: Columns;
+  idle: Uint8Array;
+}
+
+/** Which rows of a thread are idle waits. The rules are those of src/profile/idle.rs. */
+function idleRows(tables: Tables, thread: number, { rows }: PackedRuns, sums: Columns): Uint8Array {
+  const { stacks, states, threads } = tables;
+  const waits = new Uint8Array(rows.stack.length);
+  let [served, whole] = [0, 0];
+  for (let row = 0; row < waits.length; row++) {
+    const wall = sums.wall[row];
+    whole += wall;
+    if (!states[rows.state[row]].is_idle_wait) continue;
+    const helpers = sums.helpers[row];
+    if (helpers > 0 && seconds(helpers) >= HELPED_SHARE * seconds(wall)) continue;
+    const stack = rows.stack[row];
+    waits[row] = !threads[thread].is_main ? Wait.Idle : stack < 0 ? Wait.Counts : stacks.wait[stack];
+    if (waits[row] !== Wait.Counts) served += wall;
+  }
+  const serves = whole > 0 && seconds(served) >= SERVING_SHARE * seconds(whole);
+  return waits.map((wait) => (wait === Wait.Idle || (wait === Wait.Serves && serves) ? 1 : 0));
+}
+
+/** What counts of an idle wait: what it used nevertheless. */
+function withoutWait(sums: Columns, row: number): [wall: number, samples: number] {
+  const wall = Math.min(Math.max(sums.cpu[row], sums.gil[row]), sums.wall[row]);
+  return [wall, share(sums.samples[row], wall, Math.max(1, sums.wall[row]))];
+}
+
+/** Leaves the idle waits out of the sums, unless nothing else would be left; tells how much that is. */
+function leaveOutIdle(parts: Part[]): number {
+  const isLeft = ({ sums, idle }: Part) => {
+    return idle.some((isIdle, row) => (isIdle ? withoutWait(sums, row)[1] : sums.samples[row]) > 0);
+  };
+  if (!parts.some(isLeft)) return 0;
+  let leftOut = 0;
+  for (const { sums, idle } of parts) {
+    for (let row = 0; row < idle.length; row++) {
+      if (!idle[row]) continue;
+      const [wall, samples] = withoutWait(sums, row);
+      leftOut += sums.wall[row] - wall;
+      sums.wall[row] = wall;
+      sums.samples[row] = samples;
+    }
+  }
+  return leftOut;
+}
+
+/** Which rows of each thread are idle waits over the whole recording. */
+export function idleOfAll(tables: Tables, threads: Map<number, ThreadRuns>): Map<number, Uint8Array> {
+  const whole = { from: 0, to: Infinity };
+  const idle = Array.from(threads, ([thread, { runs }]): [number, Uint8Array] => {
+    return [thread, idleRows(tables, thread, runs, threads.get(thread)!.sums(whole))];
+  });
+  return new Map(idle);
+}
+
+/** Sums over the runs of a selection. */
+export function aggregate(tables: Tables, threads: Map<number, ThreadRuns>, selection: Selection): Aggregate {
+  const span = spanOf(selection, tables.duration_ns);
+  const parts: Part[] = [];
+  for (const [thread, of] of threads) {
+    if (!isSelected(tables, selection, thread)) continue;
+    const sums = of.sums(span);
+    leaveStates(of.runs, sums, selection.states);
+    parts.push({ thread, of, sums, idle: idleRows(tables, thread, of.runs, sums) });
+  }
+  const countsIdle = selection.idle || selection.mode !== 'wall' || selection.states !== null;
+  const idle_ns = countsIdle ? 0 : leaveOutIdle(parts);
+  return { ...sumParts(tables, parts, selection.mode), idle_ns };
+}
+
+export function isSelected(tables: Tables, selection: Selection, thread: number): boolean {
+  const isOfProcess = selection.processes?.has(tables.threads[thread].process) ?? true;
+  return isOfProcess && (selection.threads?.has(thread) ?? true);
+}
+
+/** Leaves nothing of the rows of other states. */
+function leaveStates({ rows }: PackedRuns, sums: Columns, states: Set<number> | null): void {
+  if (!states) return;
+  rows.state.forEach((state, row) => {
+    if (!states.has(state)) for (const name of SUMS) sums[name][row] = 0;
+  });
+}
+
+function sumParts(tables: Tables, parts: Part[], mode: Mode): Omit<Aggregate, 'idle_ns'> {
+  const count = tables.stacks.parent.length;
+  const self = columns(count + 1);
+  const ofThreads = columns(tables.threads.length);
+  const states = tables.states.map(() => new Float64Array(0));
+  for (const { thread, of, sums } of parts) {
+    const { stack, state } = of.runs.rows;
+    const node = stack.map((stack) => (stack < 0 ? count : stack));
+    for (const name of of.used) ofThreads[name][thread] = addRows(sums[name], node, self[name]);
+    for (let row = 0; row < state.length; row++) {
+      const wall = sums.wall[row];
+      if (wall === 0) continue;
+      const times = states[state[row]];
+      if (times.length > 0) times[node[row]] += wall;
+      else (states[state[row]] = new Float64Array(count + 1))[node[row]] = wall;
+    }
+  }
+  return { self, states, threads: ofThreads, totals: totalsOf(tables.stacks, self, mode) };
+}
+
+/** Adds what each row holds to its node; gives the sum of all. */
+function addRows(rows: Float64Array, node: Int32Array, sums: Float64Array): number {
+  let sum = 0;
+  for (let row = 0; row < rows.length; row++) {
+    sums[node[row]] += rows[row];
+    sum += rows[row];
+  }
+  return sum;
+}
+
+/** The time of one mode by stack node. */
+export function totalsOf(stacks: Stacks, self: Columns, mode: Mode): Totals {
+  const count = stacks.parent.length;
+  const sum = (column: Float64Array) => column.reduce((sum, number) => sum + number, 0);
+  const own = self[mode].slice(0, count);
+  return { self: own, total: rollUp(stacks, own), sum: sum(self[mode]), samples: sum(self.samples) };
+}
+
+/** What each node and all that it called hold. */
+export function rollUp(stacks: Stacks, self: Float64Array): Float64Array {
+  const { parent } = stacks;
+  const total = self.slice(0, parent.length);
+  for (let id = parent.length - 1; id >= 0; id--) if (parent[id] >= 0) total[parent[id]] += total[id];
+  return total;
+}
+
+/** Nodes sorted into classes: functions, lines, or whatever else a table has one row for. */
+export interface Classes {
+  count: number;
+  /** By node. */
+  of: ArrayLike<number>;
+  /** By node: 1 where no node between it and the root has its class. */
+  outermost: Uint8Array;
+}
+
+export function classesOf(stacks: Stacks, of: ArrayLike<number>, count: number): Classes {
+  const { parent } = stacks;
+  const nodes = parent.length;
+  // Children by parent, as lists: node, then its next sibling.
+  const [child, sibling] = [new Int32Array(nodes + 1).fill(-1), new Int32Array(nodes).fill(-1)];
+  for (let id = nodes - 1; id >= 0; id--) {
+    const above = parent[id] < 0 ? nodes : parent[id];
+    [sibling[id], child[above]] = [child[above], id];
+  }
+  const outermost = new Uint8Array(nodes);
+  const open = new Uint32Array(count);
+  for (let id = child[nodes]; id >= 0; ) {
+    outermost[id] = open[of[id]]++ === 0 ? 1 : 0;
+    if (child[id] >= 0) {
+      id = child[id];
+      continue;
+    }
+    open[of[id]]--;
+    while (id >= 0 && sibling[id] < 0) {
+      id = parent[id];
+      if (id >= 0) open[of[id]]--;
+    }
+    if (id >= 0) id = sibling[id];
+  }
+  return { count, of, outermost };
+}
+
+/** A column's self and total sums by class: a class counts once in a stack, however often it recurs. */
+export function byClass(stacks: Stacks, classes: Classes, self: Float64Array): { self: Float64Array; total: Float64Array } {
+  const sums = { self: new Float64Array(classes.count), total: new Float64Array(classes.count) };
+  const total = rollUp(stacks, self);
+  for (let id = 0; id < total.length; id++) {
+    sums.self[classes.of[id]] += self[id];
+    if (classes.outermost[id]) sums.total[classes.of[id]] += total[id];
+  }
+  return sums;
+}
+
+/** The lines of functions that are in any stack, each once. */
+export interface Lines {
+  function: Uint32Array;
+  /** NONE: not known. */
+  line: Uint32Array;
+  classes: Classes;
+}
+
+export function linesOf(stacks: Stacks): Lines {
+  const known = new Map<number, number>();
+  const functions: number[] = [];
+  const lines: number[] = [];
+  const of = new Uint32Array(stacks.parent.length);
+  for (let id = 0; id < of.length; id++) {
+    const key = stacks.function[id] * 2 ** 32 + stacks.line[id];
+    let number = known.get(key);
+    if (number === undefined) {
+      known.set(key, (number = functions.length));
+      functions.push(stacks.function[id]);
+      lines.push(stacks.line[id]);
+    }
+    of[id] = number;
+  }
+  return {
+    function: Uint32Array.from(functions),
+    line: Uint32Array.from(lines),
+    classes: classesOf(stacks, of, functions.length),
+  };
+}
+
+/** How the time of a selection is spread over its span. */
+export interface SeriesRequest {
+  selection: Selection;
+  bins: number;
+  /** By stack node, and at the end for no Python frame, the group that its time counts for; -1: none. null: by state. */
+  group: Int32Array | null;
+  groups: number;
+}
+
+/** Group by group, the time in each bin, in nanoseconds. Not exact to the nanosecond: it is for drawing. */
+export function series(
+  tables: Tables, threads: Map<number, ThreadRuns>, idle: Map<number, Uint8Array>, request: SeriesRequest,
+): Float64Array {
+  const { selection, bins, group, groups } = request;
+  const times = new Float64Array(groups * bins);
+  const [from, to] = [Math.max(0, selection.from), Math.min(selection.to, tables.duration_ns)];
+  const length = (to - from) / bins;
+  if (!(length > 0)) return times;
+  const countsIdle = selection.idle || selection.mode !== 'wall' || selection.states !== null;
+  for (const [thread, { runs }] of threads) {
+    if (!isSelected(tables, selection, thread)) continue;
+    const { stack, state } = runs.rows;
+    const groupOf = Int32Array.from(stack, (stack, row) => {
+      const isLeft = selection.states?.has(state[row]) ?? true;
+      if (!isLeft || (!countsIdle && idle.get(thread)?.[row])) return -1;
+      return group ? group[stack < 0 ? group.length - 1 : stack] : state[row];
+    });
+    addToBins(runs, groupOf, runs[selection.mode], { from, to }, length, bins, times);
+  }
+  return times;
+}
+
+function addToBins(
+  runs: PackedRuns, groupOf: Int32Array, time: Column, span: Span, length: number, bins: number, times: Float64Array,
+): void {
+  const { end, wall, row } = runs;
+  const [first, last] = runsIn(runs, span);
+  for (let i = first; i < last; i++) {
+    const group = groupOf[row[i]];
+    if (group < 0 || time[i] === 0) continue;
+    const start = Math.max(end[i] - wall[i], span.from);
+    const stop = Math.min(end[i], span.to);
+    if (!(stop > start)) continue;
+    const density = time[i] / wall[i];
+    const lastBin = Math.min(bins - 1, Math.floor((stop - span.from) / length));
+    for (let bin = Math.floor((start - span.from) / length); bin <= lastBin; bin++) {
+      const [binStart, binEnd] = [span.from + bin * length, span.from + (bin + 1) * length];
+      const held = Math.min(stop, binEnd) - Math.max(start, binStart);
+      if (held > 0) times[group * bins + bin] += held * density;
+    }
+  }
+}
+
+/** A thread's runs, for those who draw them one by one. */
+export function unpackRuns(runs: PackedRuns, idle: Uint8Array): Runs {
+  const { end, wall, row, rows } = runs;
+  const from = (column: Column) => Float64Array.from(column);
+  return {
+    start: end.map((end, i) => Math.max(0, end - wall[i])),
+    wall: from(wall),
+    cpu: from(runs.cpu),
+    gil: from(runs.gil),
+    samples: from(runs.samples),
+    stack: Int32Array.from(row, (row) => rows.stack[row]),
+    state: Uint8Array.from(row, (row) => rows.state[row]),
+    idle: Uint8Array.from(row, (row) => idle[row]),
+    memory: from(runs.grown).map((grown, i) => grown - runs.shrunk[i]),
+  };
+}

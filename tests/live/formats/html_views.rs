@@ -1,0 +1,177 @@
+//! What a browser shows in the views of the page: of a made-up recording with all that they have room for.
+
+use std::fs;
+
+use rsamp::export::source_text::SourceText;
+use rsamp::export::{Format, Meta, ReportInput, write};
+use rsamp::profile::Profile;
+use rsamp::profile::event::{
+    Event, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, State, Thread,
+    ThreadId, Usage,
+};
+
+use super::frame;
+use super::html::run;
+
+const FILE: &str = "/home/ada/run.py";
+
+/// The functions: a caller before what it calls.
+const FUNCTIONS: [(&str, &str, u32); 6] = [
+    ("main", FILE, 1),
+    ("solve", FILE, 10),
+    ("kernel", FILE, 20),
+    ("read", FILE, 30),
+    ("down", FILE, 40),
+    ("wait", "/usr/lib/python3.11/threading.py", 300),
+];
+
+/// What calls what: the parent's stack and the function.
+const STACKS: [(Option<u32>, u32); 5] = [
+    (None, 0),
+    (Some(0), 1),
+    (Some(1), 2),
+    (Some(0), 3),
+    (None, 5),
+];
+
+/// A function that calls itself so often stands behind those stacks.
+const DEPTH: u32 = 2000;
+
+/// Ticks of 100 ms.
+const TICKS: u64 = 100;
+
+const MS: u64 = 1_000_000;
+
+/// Two ranks with a main thread and a worker each, for 10 s: the second rank works longer, memory grows.
+fn job() -> Profile {
+    let mut profile = Profile::with_timeline();
+    for rank in 0..2_u32 {
+        let process = Process {
+            pid: 100 + rank as i32,
+            command: vec!["python".to_owned(), "run.py".to_owned()],
+            python: "3.11.7".to_owned(),
+            rank: Some(rank),
+            usable_cpus: Some(4),
+            memory_limit: Some(200 * MS),
+            ..Process::default()
+        };
+        profile.apply(Event::Process(ProcessId(rank), process));
+        for (id, name) in [(2 * rank, "MainThread"), (2 * rank + 1, "worker")] {
+            let thread = Thread {
+                process: ProcessId(rank),
+                tid: Some(100 + id as i32),
+                name: Some(name.to_owned()),
+                is_main: id % 2 == 0,
+            };
+            profile.apply(Event::Thread(ThreadId(id), thread));
+        }
+    }
+    stacks(&mut profile);
+    for tick in 1..=TICKS {
+        for rank in 0..2 {
+            samples(&mut profile, tick, rank);
+        }
+    }
+    profile.apply(Event::Lost(Loss {
+        at: Nanos(3000 * MS),
+        cause: LostCause::Late,
+        count: 2,
+    }));
+    profile.apply(Event::End(Nanos(TICKS * 100 * MS)));
+    assert_eq!(profile.rejected(), 0);
+    profile
+}
+
+fn stacks(profile: &mut Profile) {
+    for (id, (name, file, line)) in (0..).zip(FUNCTIONS) {
+        profile.apply(Event::Frame(FrameId(id), frame(name, Some(file), line)));
+    }
+    let deep = (0..DEPTH).map(|depth| (depth.checked_sub(1).map(|above| above + 5), 4));
+    for (id, (parent, frame)) in (0..).zip(STACKS.into_iter().chain(deep)) {
+        profile.apply(Event::Stack {
+            id: StackId(id),
+            parent: parent.map(StackId),
+            frame: FrameId(frame),
+        });
+    }
+}
+
+/// What both threads of a rank do in one tick, and the memory at its end.
+fn samples(profile: &mut Profile, tick: u64, rank: u32) {
+    let works = !tick.is_multiple_of(4) || rank == 1;
+    let (stack, state) = match (tick, works) {
+        (..=10, _) => (3, State::Disk),
+        (_, true) => (2, State::Python),
+        (_, false) => (1, State::Gil),
+    };
+    let runs = Nanos(if state == State::Python { 100 * MS } else { 0 });
+    let main = Sample {
+        at: Nanos(tick * 100 * MS),
+        thread: ThreadId(2 * rank),
+        stack: Some(StackId(stack)),
+        ticks: 1,
+        wall: Nanos(100 * MS),
+        cpu: runs,
+        gil: runs,
+        state,
+        grown_bytes: if stack == 2 { MS } else { 0 },
+        ..Sample::default()
+    };
+    let stack = if tick == 50 { 4 + DEPTH } else { 4 };
+    let worker = Sample {
+        thread: ThreadId(2 * rank + 1),
+        stack: Some(StackId(stack)),
+        cpu: Nanos(0),
+        gil: Nanos(0),
+        grown_bytes: 0,
+        state: if stack == 4 {
+            State::Lock
+        } else {
+            State::Native
+        },
+        ..main
+    };
+    profile.apply(Event::Sample(main));
+    profile.apply(Event::Sample(worker));
+    profile.apply(Event::Usage(Usage {
+        process: ProcessId(rank),
+        at: main.at,
+        resident: Some((20 + tick) * MS),
+        cpu: Some(Nanos(tick * 90 * MS)),
+        read_calls_bytes: Some(tick.min(10) * MS),
+        write_calls_bytes: Some(0),
+        ..Usage::default()
+    }));
+}
+
+/// The text of the file: each function with a line that is executed and some that are not.
+fn sources() -> SourceText {
+    let mut sources = SourceText::default();
+    for (name, file, line) in FUNCTIONS {
+        let rest: String = (2..9).map(|n| format!("    # {n} of {name}\n")).collect();
+        let text = format!("def {name}(total):\n    total = total + 1\n{rest}");
+        sources.add(file, line, &text);
+    }
+    sources.note(FILE, "run.py has changed since");
+    sources
+}
+
+#[test]
+fn every_view_of_the_page_shows_its_part_and_follows_the_selection() {
+    needs!(RSAMP_PAGE, node, chromium);
+    let folder = tempfile::tempdir().expect("a folder");
+    let meta = Meta {
+        title: "run.py".to_owned(),
+        command: "python run.py".to_owned(),
+        ..Meta::default()
+    };
+    let (profile, sources) = (job(), sources());
+    let input = ReportInput {
+        sources: Some(&sources),
+        ..ReportInput::new(&profile, &meta)
+    };
+    let mut page = Vec::new();
+    write(Format::Html, &input, &mut page).expect("written");
+    fs::write(folder.path().join("views.html"), page).expect("saved");
+    run("views", folder.path());
+}
