@@ -18,9 +18,9 @@ mod errors;
 mod terminal;
 
 use crate::cpython::{image_reader, legacy_helper, read_images};
-use crate::native::symbols;
 use crate::export::words::escape::escaped;
 use crate::launch::shims;
+use crate::native::symbols;
 use crate::process::outlive_file_size_limit;
 use crate::run::python_processes;
 use crate::run::sources::{READ_SOURCES, reader};
