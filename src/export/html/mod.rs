@@ -6,7 +6,7 @@
 //! | tag | what it holds | written by |
 //! |---|---|---|
 //! | `meta` | JSON: what is said of the profile, its processes and threads | [`meta`] |
-//! | `core` | strings, functions, the tree of stacks, counters, losses | [`core`] |
+//! | `core` | strings, functions, the tree of stacks, counters, losses | [`definitions`] |
 //! | `src` | source text | [`source`] |
 //! | `p0`, `p1`, … | the runs of the threads of each process | [`runs`] |
 //! | `end` | nothing: a page without it was cut off | here |
@@ -15,7 +15,7 @@
 //! decodes a process when it is looked at. What the columns mean stands here and in `page/decode.ts`.
 
 mod columns;
-mod core;
+mod definitions;
 mod meta;
 mod runs;
 mod source;
@@ -51,7 +51,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     out.write_all(before.as_bytes())?;
     meta::write(input, &timeline, out)?;
     tag::packed("core", out, &mut |columns| {
-        core::write(input.profile, columns)
+        definitions::write(input.profile, columns)
     })?;
     if let Some(sources) = input.sources {
         tag::packed("src", out, &mut |columns| source::write(sources, columns))?;
