@@ -131,6 +131,7 @@ typedef struct {
     GRANTED(offsetof(type, after) == offsetof(type, before) + sizeof(((type *)0)->before))
 FOLLOWS(Task, task_coro, task_name); /* running_task.rs */
 FOLLOWS(PyASCIIObject, length, hash); /* code.rs */
+GRANTED(Py_TPFLAGS_LONG_SUBCLASS == 1 << 24); /* tasks/mod.rs */
 GRANTED((CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR) == (0x20 | 0x80 | 0x200)); /* code.rs */
 #if V(11)
 FOLLOWS(PyThreadState, datastack_chunk, datastack_top); /* frames.rs */
