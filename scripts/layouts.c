@@ -331,8 +331,6 @@ static void print_tasks(void)
     AT("tasks", "set_mask", PySetObject, mask);
     AT("tasks", "set_table", PySetObject, table);
     AT("tasks", "weakref_object", PyWeakReference, wr_object);
-    AT("tasks", "list_items", PyListObject, ob_item);
-    START("tasks", "tuple_items", PyTupleObject, ob_item);
     AT("tasks", "method_self", PyMethodObject, im_self);
     AT("tasks", "function_closure", PyFunctionObject, func_closure);
     AT("tasks", "function_code", PyFunctionObject, func_code);
