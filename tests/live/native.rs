@@ -55,8 +55,20 @@ fn check_thread(place: &str, thread: &ThreadDump, python: &[Frame]) {
 fn check_program(python: &Python, name: &str) -> Dump {
     let program = stand(python, name);
     let place = format!("{} {name}", python.label);
-    let plain = dump(program.pid(), &place);
-    let native = native_dump(program.pid(), &place);
+    let stacks = |dump: &Dump| {
+        let threads = dump.threads.iter();
+        let stacks = threads.map(|thread| (thread.tid, thread.frames.clone()));
+        stacks.collect::<Vec<_>>()
+    };
+    // The main thread may still be on its way to the call in which it waits.
+    let (plain, native) = loop {
+        let before = dump(program.pid(), &place);
+        let native = native_dump(program.pid(), &place);
+        let after = dump(program.pid(), &place);
+        if stacks(&before) == stacks(&after) {
+            break (after, native);
+        }
+    };
     let threads: HashMap<Option<i32>, &ThreadDump> = native
         .threads
         .iter()
@@ -218,7 +230,7 @@ fn outcome(python: &Python, mut meanwhile: impl FnMut(i32)) -> String {
     let mut program = run_command(&mut command(python, "interrupted.py"));
     let pid = program.pid();
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_millis(700) {
+    while begun.elapsed() < Duration::from_millis(1500) {
         meanwhile(pid);
     }
     let mut said = String::new();
