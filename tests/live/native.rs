@@ -55,8 +55,20 @@ fn check_thread(place: &str, thread: &ThreadDump, python: &[Frame]) {
 fn check_program(python: &Python, name: &str) -> Dump {
     let program = stand(python, name);
     let place = format!("{} {name}", python.label);
-    let plain = dump(program.pid(), &place);
-    let native = native_dump(program.pid(), &place);
+    let stacks = |dump: &Dump| {
+        let threads = dump.threads.iter();
+        let stacks = threads.map(|thread| (thread.tid, thread.frames.clone()));
+        stacks.collect::<Vec<_>>()
+    };
+    // The main thread may still be on its way to the call in which it waits.
+    let (plain, native) = loop {
+        let before = dump(program.pid(), &place);
+        let native = native_dump(program.pid(), &place);
+        let after = dump(program.pid(), &place);
+        if stacks(&before) == stacks(&after) {
+            break (after, native);
+        }
+    };
     let threads: HashMap<Option<i32>, &ThreadDump> = native
         .threads
         .iter()
@@ -93,18 +105,15 @@ fn shown(dump: &Dump, thread: &str) -> Vec<String> {
 fn native_frames_stand_between_the_python_frames_that_called_and_were_called(python: &Python) {
     let dump = check_program(python, "callbacks.py");
     for (thread, expected) in [
-        (
-            "qsort",
-            "wait compare _ctypes libffi libc libffi _ctypes by_qsort run",
-        ),
+        ("qsort", "wait compare _ctypes libc _ctypes by_qsort run"),
         ("sorted", "wait by_sorted run"),
         ("generator", "wait generate by_generator run"),
         ("init", "wait __init__ by_init run"),
         ("reduce", "wait <lambda> by_reduce run"),
     ] {
         let mut names = shown(&dump, thread);
-        // An extension module here, built in there.
-        names.retain(|name| name != "_functools");
+        // A library here, built in there.
+        names.retain(|name| !["libffi", "_functools"].contains(&name.as_str()));
         names.dedup();
         let names = names.join(" ");
         assert!(
@@ -137,11 +146,8 @@ fn native_functions_have_names(python: &Python) {
         .split("\nThread ")
         .find(|thread| thread.contains("Schläfer"));
     let lines: Vec<&str> = thread.unwrap_or_default().lines().map(str::trim).collect();
-    assert!(
-        lines[1].starts_with("clock_nanosleep") && lines[1].contains(" in libc.so.6"),
-        "{text}"
-    );
-    assert!(lines[2].starts_with("sleep_long ("), "{text}");
+    assert!(lines[1].contains("clock_nanosleep in libc.so.6"), "{text}");
+    assert!(text.contains("\n    sleep_long ("), "{text}");
 }
 
 test_on!(native_functions_have_names: v3_12);
@@ -200,7 +206,9 @@ fn stacks_are_those_of_eu_stack(python: &Python) {
         assert!(theirs.len() > 5, "{name}");
         let deadline = Instant::now() + Duration::from_secs(60);
         for (tid, theirs) in theirs {
-            let waiting = WaitingThread::look(&process, Tid(tid)).expect("a thread that waits");
+            // Until it waits again: eu-stack has stopped it.
+            let mut looks = std::iter::repeat_with(|| WaitingThread::look(&process, Tid(tid)));
+            let waiting = looks.find_map(|look| look).expect("a thread that waits");
             let at = waiting.stack_pointer().expect("a stack pointer");
             let stack = StackCopy::read(at, &mappings, &memory).expect("a stack");
             let registers = waiting.registers().expect("registers");
@@ -222,7 +230,7 @@ fn outcome(python: &Python, mut meanwhile: impl FnMut(i32)) -> String {
     let mut program = run_command(&mut command(python, "interrupted.py"));
     let pid = program.pid();
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_millis(700) {
+    while begun.elapsed() < Duration::from_millis(1500) {
         meanwhile(pid);
     }
     let mut said = String::new();
@@ -236,7 +244,10 @@ fn calls_that_wait_return_as_they_do_alone(python: &Python) {
     let alone = outcome(python, |_| std::thread::sleep(Duration::from_millis(10)));
     let mut dumps = 0;
     let dumped = outcome(python, |pid| {
-        let dump = native_dump(pid, &python.label);
+        // The program may have ended meanwhile.
+        let Ok(dump) = sampler::dump_native(Pid(pid)) else {
+            return;
+        };
         let is_native =
             |thread: &ThreadDump| thread.frames.iter().any(|frame| module(frame).is_some());
         dumps += usize::from(

@@ -4,7 +4,7 @@ each returned:
     READY
     epoll_wait 0 0
 
-The name, what it returned, and errno where that is -1. Each waits for a second.
+The name, what it returned, and errno where that is -1. Each waits for two seconds.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ import sys
 import threading
 
 libc = ctypes.CDLL(None, use_errno=True)
-SECOND = struct.pack("ll", 1, 0)
+SECONDS = struct.pack("ll", 2, 0)
 # linux/futex.h, sys/epoll.h and their like.
 FUTEX_WAIT, SYS_FUTEX = 0, 202
 EPOLL_CTL_ADD, EPOLLIN, POLLIN = 1, 1, 1
@@ -25,32 +25,32 @@ SIGUSR1 = 10
 
 reader, writer = os.pipe()
 receiver, sender = socket.socketpair()
-receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, SECOND)
+receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, SECONDS)
 
 
 def epoll_wait():
     poll = libc.epoll_create1(0)
     libc.epoll_ctl(poll, EPOLL_CTL_ADD, reader, struct.pack("=IQ", EPOLLIN, 0))
-    return libc.epoll_wait(poll, ctypes.create_string_buffer(12), 1, 1000)
+    return libc.epoll_wait(poll, ctypes.create_string_buffer(12), 1, 2000)
 
 
 def poll():
-    return libc.poll(ctypes.create_string_buffer(struct.pack("ihh", reader, POLLIN, 0)), 1, 1000)
+    return libc.poll(ctypes.create_string_buffer(struct.pack("ihh", reader, POLLIN, 0)), 1, 2000)
 
 
 def select():
     descriptors = bytearray(128)
     descriptors[reader // 8] |= 1 << reader % 8
     readable = ctypes.create_string_buffer(bytes(descriptors), 128)
-    return libc.select(reader + 1, readable, None, None, ctypes.create_string_buffer(SECOND))
+    return libc.select(reader + 1, readable, None, None, ctypes.create_string_buffer(SECONDS))
 
 
 def nanosleep():
-    return libc.nanosleep(ctypes.create_string_buffer(SECOND), None)
+    return libc.nanosleep(ctypes.create_string_buffer(SECONDS), None)
 
 
 def clock_nanosleep():
-    return libc.clock_nanosleep(CLOCK_MONOTONIC, 0, ctypes.create_string_buffer(SECOND), None)
+    return libc.clock_nanosleep(CLOCK_MONOTONIC, 0, ctypes.create_string_buffer(SECONDS), None)
 
 
 def recv():
@@ -59,14 +59,14 @@ def recv():
 
 def futex():
     word = ctypes.c_int(0)
-    timeout = ctypes.create_string_buffer(SECOND)
+    timeout = ctypes.create_string_buffer(SECONDS)
     return libc.syscall(SYS_FUTEX, ctypes.byref(word), FUTEX_WAIT, 0, timeout, None, 0)
 
 
 def semtimedop():
     semaphores = libc.semget(IPC_PRIVATE, 1, 0o600)
     take = ctypes.create_string_buffer(struct.pack("Hhh", 0, -1, 0))
-    returned = libc.semtimedop(semaphores, take, 1, ctypes.create_string_buffer(SECOND))
+    returned = libc.semtimedop(semaphores, take, 1, ctypes.create_string_buffer(SECONDS))
     errno = ctypes.get_errno()
     libc.semctl(semaphores, 0, IPC_RMID)
     ctypes.set_errno(errno)
@@ -76,7 +76,7 @@ def semtimedop():
 def sigtimedwait():
     signals = ctypes.create_string_buffer(128)
     libc.sigaddset(signals, SIGUSR1)
-    return libc.sigtimedwait(signals, None, ctypes.create_string_buffer(SECOND))
+    return libc.sigtimedwait(signals, None, ctypes.create_string_buffer(SECONDS))
 
 
 CALLS = [
