@@ -131,6 +131,7 @@ typedef struct {
     GRANTED(offsetof(type, after) == offsetof(type, before) + sizeof(((type *)0)->before))
 FOLLOWS(Task, task_coro, task_name); /* running_task.rs */
 FOLLOWS(PyASCIIObject, length, hash); /* code.rs */
+GRANTED(Py_TPFLAGS_LONG_SUBCLASS == 1 << 24); /* tasks/mod.rs */
 GRANTED((CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR) == (0x20 | 0x80 | 0x200)); /* code.rs */
 #if V(11)
 FOLLOWS(PyThreadState, datastack_chunk, datastack_top); /* frames.rs */
@@ -330,8 +331,6 @@ static void print_tasks(void)
     AT("tasks", "set_mask", PySetObject, mask);
     AT("tasks", "set_table", PySetObject, table);
     AT("tasks", "weakref_object", PyWeakReference, wr_object);
-    AT("tasks", "list_items", PyListObject, ob_item);
-    START("tasks", "tuple_items", PyTupleObject, ob_item);
     AT("tasks", "method_self", PyMethodObject, im_self);
     AT("tasks", "function_closure", PyFunctionObject, func_closure);
     AT("tasks", "function_code", PyFunctionObject, func_code);

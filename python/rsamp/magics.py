@@ -12,6 +12,9 @@ from IPython.display import HTML, display
 
 from . import _program
 
+#: Files of what runs the cells, without which their own frames are near the top.
+MACHINERY = ["*/ipykernel_launcher.py", "*/ipykernel/*", "*/IPython/*", "*/tornado/*", "*/traitlets/*", "*/rsamp/*.py"]
+
 #: The height of a flame graph in the notebook, in CSS pixels; a larger one scrolls.
 HEIGHT = 480
 
@@ -52,9 +55,10 @@ class RsampMagics(Magics):
         print(summary if arguments.output else summary.partition("\nnext: ")[0])
         if not arguments.text:
             picture = os.path.join(folder, "cell.svg")
-            _checked(_program.run, "report", file, "--quiet", "-o", picture, *shown)
+            hidden = [word for pattern in MACHINERY for word in ("--hide", pattern)]
+            _checked(_program.run, "report", file, "--quiet", "-o", picture, *(shown + hidden))
             with open(picture, encoding="utf-8") as svg:
-                display(_Page(svg.read()))
+                display(_Picture(svg.read()))
         if arguments.lines:
             print(_checked(_program.run, "report", file, "--lines", *shown))
 
@@ -64,10 +68,15 @@ class RsampMagics(Magics):
         print(_checked(_program.dump, *shlex.split(line)))
 
 
-class _Page(HTML):
-    """A page of its own within the notebook: its scripts cannot touch the notebook."""
+class _Picture(HTML):
+    """An SVG in a page of its own within the notebook: its scripts cannot touch the notebook."""
 
-    def __init__(self, page):
+    #: Without it, the graph is as narrow as a picture whose width nobody knows: 300 pixels.
+    STYLE = "<!doctype html><style>body { margin: 0 } svg { display: block; width: 100% }</style>"
+
+    def __init__(self, svg):
+        # Without the declarations of XML, which HTML has not.
+        page = self.STYLE + svg[svg.index("<svg") :]
         style = "width: 100%; height: {}px; border: 0".format(HEIGHT)
         frame = '<div><iframe sandbox="allow-scripts" style="{}" srcdoc="{}"></iframe></div>'
         super().__init__(frame.format(style, html.escape(page)))

@@ -82,6 +82,9 @@ pub enum Command {
     /// What looks into mapped files for rsamp that are on file systems that may stall.
     #[command(hide = true)]
     ReadImages,
+    /// What looks into the symbols of mapped files for rsamp.
+    #[command(hide = true)]
+    ReadSymbols,
     /// What reads the interpreters before 3.6 for rsamp.
     #[command(hide = true)]
     ReadLegacy {
@@ -321,7 +324,7 @@ pub struct ReportArgs {
     #[arg(long, short, value_name = "FORMAT", value_parser = values::kind(), hide_possible_values = true)]
     pub format: Option<Kind>,
 
-    /// Write one HTML page with everything and open it in the browser
+    /// Open it as one HTML page in the browser
     ///
     /// Over ssh, print the line that copies it to your machine. Without --output the page is NAME-PID.html.
     #[arg(long, conflicts_with = "format")]
@@ -363,7 +366,9 @@ pub struct TableArgs {
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub memory: Option<Vec<String>>,
 
-    /// Print the time of each asyncio task: by its name, or by the function of its coroutine
+    /// Print the time of each asyncio task
+    ///
+    /// By its name, or by the function of its coroutine where asyncio gave the name.
     #[arg(long)]
     pub tasks: bool,
 

@@ -20,6 +20,7 @@ mod terminal;
 use crate::cpython::{image_reader, legacy_helper, read_images};
 use crate::export::words::escape::escaped;
 use crate::launch::shims;
+use crate::native::symbols;
 use crate::process::outlive_file_size_limit;
 use crate::run::python_processes;
 use crate::run::sources::{READ_SOURCES, reader};
@@ -125,6 +126,9 @@ fn run(command: &Command) -> Result<Ending, (anyhow::Error, Action)> {
         Command::ReadImages => read_images::serve()
             .map(|()| exit_code::OK)
             .map_err(|error| (error.into(), Action::Reading(image_reader::READ_IMAGES))),
+        Command::ReadSymbols => symbols::reader::serve()
+            .map(|()| exit_code::OK)
+            .map_err(|error| (error.into(), Action::Reading(symbols::reader::READ_SYMBOLS))),
         Command::ReadLegacy { pid } => legacy_helper::serve(*pid)
             .map(|()| exit_code::OK)
             .map_err(|error| (error.into(), Action::Reading(legacy_helper::READ_LEGACY))),

@@ -33,7 +33,9 @@ pub mod names;
 pub mod classes;
 
 pub use names::readable_name;
-pub use symbols::{DebugFiles, NameSource, NamedFrame, TargetFiles, look_up, look_up_mapped};
+pub use symbols::{
+    DebugFiles, Detail, NameSource, NamedFrame, SymbolReader, TargetFiles, look_up, look_up_mapped,
+};
 
 /// Whether native frames can be read: the numbers of registers, and what calls look like, are those of x86-64.
 pub const IS_SUPPORTED: bool = cfg!(target_arch = "x86_64");

@@ -245,10 +245,10 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
             };
             let return_address = caller.get(RETURN_ADDRESS)?;
             match call_before(return_address, &mut self.memory) {
-                Some(Call::Function(called)) if called == function => {
-                    if self.leads_on(caller, stack, anchor) {
-                        return Some(caller);
-                    }
+                Some(Call::Function(called))
+                    if called == function && self.leads_on(caller, stack, anchor) =>
+                {
+                    return Some(caller);
                 }
                 Some(Call::Pointer) if by_pointer.is_none() => {
                     by_pointer = self.leads_on(caller, stack, anchor).then_some(caller);

@@ -13,8 +13,9 @@ use super::event::{Nanos, ProcessId, Sample, StackId, ThreadId, Usage};
 use super::functions::Function;
 use super::own_frames::OwnFrames;
 
-/// How much memory the runs may take, in bytes: those of a day of one thread at 50 Hz. The levels of more are not told.
-pub const MAX_BYTES: usize = 400_000_000;
+/// How much memory the runs may take while they are packed, in bytes: those of a day of one thread at 50 Hz, which take ten
+/// times as much as they are sorted. The levels of more are not told.
+pub const MAX_BYTES: usize = 40_000_000;
 
 /// The highest level of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,7 +42,7 @@ pub(super) struct PackedRuns {
 
 impl PackedRuns {
     /// How many bytes the next run takes room for, if there may be too little left.
-    pub(super) fn growth(&self) -> usize {
+    fn growth(&self) -> usize {
         match self.bytes.capacity() - self.bytes.len() < MAX_RUN_BYTES {
             true => (self.bytes.len() / 4).max(MAX_RUN_BYTES),
             false => 0,

@@ -5,17 +5,17 @@
 //! then on its time axis has steps: of a thread there is one run of each stack and state in a step. When that is too much
 //! again, a step becomes twice as long. Sums stay exact, whatever the step.
 
-use std::slice;
+use std::{iter, slice};
 
 use super::event::{Loss, Nanos, Sample, ThreadId};
 use super::packed::{PackedIter, PackedRuns};
 use super::track::{self, Track};
 
-/// The most that all runs take, in bytes: those of an hour of one thread that does something else every millisecond.
-/// With [`MAX_LOSSES`] this is less than 64 MB.
-pub const MAX_BYTES: usize = 60_000_000;
+/// The most that all runs take, in bytes: those of 40 minutes of one thread that does something else every millisecond, and
+/// about 16 MB as gzip in base64. With [`MAX_LOSSES`] this is less than 28 MB.
+pub const MAX_BYTES: usize = 24_000_000;
 
-/// The first steps.
+/// The first steps, where runs are not longer.
 const FIRST_STEP: Nanos = Nanos(1_000_000);
 
 /// The last steps, some hundred years: a thread has one run of each stack and state.
@@ -36,6 +36,8 @@ pub struct Timeline {
     max_bytes: usize,
     /// What the threads take.
     bytes: usize,
+    /// How many runs were pushed, and how long they are together.
+    pushed: (u64, Nanos),
     losses: Vec<Loss>,
     loss_step: Nanos,
 }
@@ -51,12 +53,6 @@ struct OfThread {
 }
 
 impl OfThread {
-    /// How many bytes the next run takes room for.
-    fn growth(&self, step: Option<Nanos>) -> usize {
-        let open = step.map_or(0, |_| self.open.growth() * size_of::<Sample>());
-        self.packed.growth() + open
-    }
-
     fn bytes(&self) -> usize {
         size_of::<OfThread>() + self.packed.bytes() + self.open.bytes()
     }
@@ -82,13 +78,14 @@ impl OfThread {
         let mut merged = OfThread::default();
         self.runs(thread)
             .for_each(|run| merged.push(run, Some(step)));
+        merged.open.shrink();
         merged
     }
 
     fn runs(&self, thread: ThreadId) -> Runs<'_> {
         Runs {
             packed: Some(self.packed.iter(thread)),
-            last: self.last.as_slice().iter(),
+            last: self.last.as_ref(),
             open: self.open.runs().iter(),
         }
     }
@@ -98,7 +95,7 @@ impl OfThread {
 #[derive(Debug, Clone, Default)]
 pub struct Runs<'t> {
     packed: Option<PackedIter<'t>>,
-    last: slice::Iter<'t, Sample>,
+    last: Option<&'t Sample>,
     open: slice::Iter<'t, Sample>,
 }
 
@@ -107,7 +104,7 @@ impl Iterator for Runs<'_> {
 
     fn next(&mut self) -> Option<Sample> {
         let packed = self.packed.as_mut().and_then(Iterator::next);
-        packed.or_else(|| self.last.next().or_else(|| self.open.next()).copied())
+        packed.or_else(|| self.last.take().or_else(|| self.open.next()).copied())
     }
 }
 
@@ -119,6 +116,7 @@ impl Timeline {
             step: None,
             max_bytes,
             bytes: 0,
+            pushed: (0, Nanos(0)),
             losses: Vec::new(),
             loss_step: FIRST_LOSS_STEP,
         }
@@ -143,18 +141,6 @@ impl Timeline {
         &self.losses
     }
 
-    /// The same in no more bytes than these, in steps as long as that takes; `None`: it takes no more.
-    #[must_use]
-    pub fn within(&self, max_bytes: usize) -> Option<Timeline> {
-        if self.bytes <= max_bytes {
-            return None;
-        }
-        let mut shorter = self.clone();
-        shorter.max_bytes = max_bytes;
-        shorter.lengthen_steps();
-        Some(shorter)
-    }
-
     /// How much memory it takes, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -170,23 +156,21 @@ impl Timeline {
             self.threads.resize_with(thread + 1, OfThread::default);
             self.bytes += new * size_of::<OfThread>();
         }
-        let growth = self.threads[thread].growth(self.step);
-        let is_full = growth > 0 && self.bytes.saturating_add(growth) > self.max_bytes;
-        if is_full && !self.lengthen_steps() {
-            return false;
-        }
+        self.pushed.0 += 1;
+        self.pushed.1 += run.wall;
         let of_thread = &mut self.threads[thread];
         let before = of_thread.bytes();
         of_thread.push(run, self.step);
         self.bytes += of_thread.bytes();
         self.bytes -= before;
-        true
+        self.bytes <= self.max_bytes || self.lengthen_steps()
     }
 
     /// Makes the steps as long as it takes for a quarter of the memory to become free, and tells whether it did.
     #[cold]
     fn lengthen_steps(&mut self) -> bool {
-        let mut step = self.step.unwrap_or(FIRST_STEP);
+        // In the same steps the runs of the last one may become fewer.
+        let mut step = self.step.unwrap_or_else(|| self.first_step());
         loop {
             for (id, of_thread) in (0..).map(ThreadId).zip(&mut self.threads) {
                 *of_thread = of_thread.in_steps(id, step);
@@ -199,6 +183,15 @@ impl Timeline {
             }
             step += step;
         }
+    }
+
+    /// Steps in which there is more than one run.
+    fn first_step(&self) -> Nanos {
+        let (runs, time) = self.pushed;
+        let mean = Nanos(time.0 / runs.max(1));
+        let steps = iter::successors(Some(FIRST_STEP), |step| Some(*step + *step));
+        let mut longer = steps.take_while(|step| *step < LAST_STEP);
+        longer.find(|step| *step > mean).unwrap_or(LAST_STEP)
     }
 
     pub(super) fn lose(&mut self, loss: Loss) {

@@ -53,6 +53,12 @@ impl Track {
         std::mem::take(self).runs
     }
 
+    /// Merges the runs of the last step, and gives back the room that this makes.
+    pub(super) fn shrink(&mut self) {
+        self.merge_last();
+        self.runs.shrink_to_fit();
+    }
+
     fn merge_last(&mut self) {
         self.merged = merge(&mut self.runs[self.open..]);
         self.runs.truncate(self.open + self.merged);

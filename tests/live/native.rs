@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use assert_cmd::cargo::cargo_bin;
 use rsamp::export::dump::native::{NativeFrames, keep};
 use rsamp::memory::LiveMemory;
 use rsamp::native::stack_copy::StackCopy;
@@ -125,6 +126,25 @@ fn threads_that_wait_for_anything_show_where_they_wait(python: &Python) {
 }
 
 test_on_each!(threads_that_wait_for_anything_show_where_they_wait);
+
+fn native_functions_have_names(python: &Python) {
+    let program = stand(python, "threads.py");
+    let mut dump = Command::new(cargo_bin("rsamp"));
+    let dump = dump.args(["dump", "--native", "--pid", &program.pid().to_string()]);
+    let output = dump.output().expect("rsamp");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let thread = text
+        .split("\nThread ")
+        .find(|thread| thread.contains("Schläfer"));
+    let lines: Vec<&str> = thread.unwrap_or_default().lines().map(str::trim).collect();
+    assert!(
+        lines[1].starts_with("clock_nanosleep") && lines[1].contains(" in libc.so.6"),
+        "{text}"
+    );
+    assert!(lines[2].starts_with("sleep_long ("), "{text}");
+}
+
+test_on!(native_functions_have_names: v3_12);
 
 fn a_thread_that_runs_shows_its_python_frames_and_says_why(python: &Python) {
     let program = run(python, "spin.py");

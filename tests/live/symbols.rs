@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
-use rsamp::native::{NameSource, NamedFrame, look_up_mapped, readable_name};
+use rsamp::native::{Detail, NameSource, NamedFrame, look_up_mapped, readable_name};
 use rsamp::process::{ElfFile, MappedFile, Pid, Process};
 
 use crate::support::commands::stdout;
@@ -55,7 +55,7 @@ fn check(process: &Process, mapped: &MappedFile) -> NameSource {
     let addresses: Vec<u64> = (0..ADDRESSES)
         .map(|number| start + size * number / ADDRESSES)
         .collect();
-    let found = look_up_mapped(process, mapped, &addresses).expect("opened");
+    let found = look_up_mapped(process, mapped, &addresses, Detail::Lines).expect("opened");
     let symbols = symbols(&mapped.path);
     let mut sources = BTreeMap::new();
     for (address, frames) in addresses.iter().zip(&found) {

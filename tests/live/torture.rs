@@ -312,7 +312,9 @@ fn with_greenlet(python: &Python) -> Python {
     }
 }
 
-/// Half of the time of this program is that of switches.
+/// Of so many stacks of greenlets one may lack a part or be impossible where nothing is stopped.
+const GREENLETS_RUNNING: u64 = 100;
+
 fn stacks_of_greenlets_are_whole_and_possible(python: &Python) {
     needs!(RSAMP_GREENLETS);
     let python = with_greenlet(python);
@@ -323,7 +325,11 @@ fn stacks_of_greenlets_are_whole_and_possible(python: &Python) {
         });
         eprintln!("{} {mode:?} {outcome:?}", python.label);
         assert!(outcome.samples > 0);
-        assert_eq!((outcome.cut, outcome.impossible), (0, 0), "{outcome:?}");
+        let most = match mode {
+            Mode::Stopped => 0,
+            Mode::Running => outcome.samples / GREENLETS_RUNNING,
+        };
+        assert!(outcome.cut <= most && outcome.impossible <= most);
     }
 }
 

@@ -246,8 +246,6 @@ Examples:
         functions, lines, threads and processes, and what was lost
   rsamp report scatter-1234.rsamp -o hot.svg -o hot.folded
         the ending chooses the format
-  rsamp report -f folded scatter-1234.rsamp | flamegraph.pl > hot.svg
-        to standard output
   rsamp report 'scatter-*.rsamp' -o all.rsamp -o all.svg
         the ranks of a job, or several runs, in one
   rsamp report all.rsamp --from 60 --to 90 --rank 0-3 -o part.rsamp
@@ -256,8 +254,6 @@ Examples:
         where in these functions the time goes, line by line
   rsamp report scatter-1234.rsamp --memory
         which lines made memory grow
-  rsamp report scatter-1234.rsamp --mode gil --from 10
-        who held the GIL after the first ten seconds
 
 A damaged recording is shown up to the damage; the exit code is 65 then, or 66 where one cannot be read. rsamp help \
 report explains each option; rsamp help formats: the files.";

@@ -286,10 +286,6 @@ pub struct TaskLayout {
     pub set_table: Offset,
     /// `wr_object` in `PyWeakReference`.
     pub weakref_object: Offset,
-    /// `ob_item` in `PyListObject`: a pointer to the items.
-    pub list_items: Offset,
-    /// `ob_item` in `PyTupleObject`: the items themselves.
-    pub tuple_items: Offset,
     /// `im_self` in `PyMethodObject`.
     pub method_self: Offset,
     /// `func_closure` in `PyFunctionObject`: a tuple of cells, or null.

@@ -28,6 +28,9 @@ use parents::{Callbacks, Parents};
 /// `fut_state` of a task that is not done: `STATE_PENDING` (`Modules/_asynciomodule.c`).
 const PENDING: i32 = 0;
 
+/// `Py_TPFLAGS_LONG_SUBCLASS` (`object.h`; the same in 3.8–3.15): the object is an int.
+const LONG_SUBCLASS: u64 = 1 << 24;
+
 /// So many bytes of a name are copied together with those of the other tasks: most names are no longer.
 const NAME_BYTES: usize = 96;
 
@@ -167,8 +170,12 @@ fn names(memory: &impl ReadMemory, layout: &Layout, pending: &[RawTask]) -> Vec<
 
 /// The name of a task, from its `task_name`.
 pub(super) fn task_name(memory: &impl ReadMemory, layout: &Layout, at: Address) -> Option<String> {
-    let name = read_str(memory, layout, at, MAX_NAME_CHARS).ok();
-    name.or_else(|| Some(format!("Task-{}", int_value(memory, layout, at).ok()?)))
+    let type_object = memory.pointer(at + layout.object.ob_type).ok()?;
+    let flags = memory.word(type_object + layout.object.type_flags).ok()?;
+    if flags & LONG_SUBCLASS != 0 {
+        return Some(format!("Task-{}", int_value(memory, layout, at).ok()?));
+    }
+    read_str(memory, layout, at, MAX_NAME_CHARS).ok()
 }
 
 /// Memory of which some ranges were copied before.

@@ -144,11 +144,12 @@ impl<'a, M: ReadMemory> Parents<'a, M> {
         }
         let memory = self.memory;
         let count = memory.word(list + self.layout.object.ob_size).unwrap_or(0);
-        let Ok(items) = memory.pointer(list + self.tasks.list_items) else {
+        let Ok(items) = memory.pointer(list + self.layout.object.list_items) else {
             return Vec::new();
         };
         let tuples = self.words(items, count.min(MAX_CALLBACKS as u64) as usize);
-        let callback = |tuple: &Address| memory.pointer(*tuple + self.tasks.tuple_items).ok();
+        let callback =
+            |tuple: &Address| memory.pointer(*tuple + self.layout.object.tuple_items).ok();
         tuples.iter().filter_map(callback).collect()
     }
 
@@ -254,7 +255,7 @@ impl<'a, M: ReadMemory> Parents<'a, M> {
             .word(tuple + self.layout.object.ob_size)
             .unwrap_or(0);
         self.words(
-            tuple + self.tasks.tuple_items,
+            tuple + self.layout.object.tuple_items,
             count.min(MAX_ITEMS as u64) as usize,
         )
     }

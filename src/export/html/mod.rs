@@ -6,7 +6,7 @@
 //! | tag | what it holds | written by |
 //! |---|---|---|
 //! | `meta` | JSON: what is said of the profile, its processes and threads | [`meta`] |
-//! | `core` | strings, functions, the tree of stacks, counters, losses | [`core`] |
+//! | `core` | strings, functions, the tree of stacks, counters, losses | [`definitions`] |
 //! | `src` | source text | [`source`] |
 //! | `p0`, `p1`, … | the runs of the threads of each process | [`runs`] |
 //! | `end` | nothing: a page without it was cut off | here |
@@ -15,7 +15,7 @@
 //! decodes a process when it is looked at. What the columns mean stands here and in `page/decode.ts`.
 
 mod columns;
-mod core;
+mod definitions;
 mod meta;
 mod runs;
 mod source;
@@ -28,10 +28,6 @@ use crate::export::spec::Spec;
 
 /// The page, built by `page/build.mjs`.
 const PAGE: &str = include_str!("page.html");
-
-/// Runs that take no more in a [`Timeline`](crate::profile::timeline::Timeline) are written as they were recorded: as gzip in
-/// base64 they are about 16 MB. Of more, the time axis has steps.
-const MAX_RUNS_BYTES: usize = 24_000_000;
 
 /// Where the data stand in it.
 const DATA: &str = "<!--data-->";
@@ -50,21 +46,19 @@ pub(super) const HTML: Spec = Spec::new(
 /// # Errors
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let kept = input.profile.timeline_or_unordered();
-    let shorter = kept.within(MAX_RUNS_BYTES);
-    let timeline = shorter.as_ref().unwrap_or(&kept);
+    let timeline = input.profile.timeline_or_unordered();
     let (before, behind) = PAGE.split_once(DATA).unwrap_or((PAGE, ""));
     out.write_all(before.as_bytes())?;
-    meta::write(input, timeline, out)?;
+    meta::write(input, &timeline, out)?;
     tag::packed("core", out, &mut |columns| {
-        core::write(input.profile, columns)
+        definitions::write(input.profile, columns)
     })?;
     if let Some(sources) = input.sources {
         tag::packed("src", out, &mut |columns| source::write(sources, columns))?;
     }
     for (process, threads) in runs::by_process(input.profile) {
         tag::packed(&format!("p{process}"), out, &mut |columns| {
-            runs::write(timeline, &threads, columns)
+            runs::write(&timeline, &threads, columns)
         })?;
     }
     tag::plain("end", "", out)?;

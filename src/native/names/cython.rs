@@ -100,8 +100,10 @@ fn length_with_dots(text: &str, length: usize) -> Option<usize> {
     Some(at)
 }
 
+/// Whether it is a name. In `1__init__` the number counts, and what follows is the name, not `_` and `init__`.
 fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_alphabetic() || c == '_')
+    text.trim_start_matches('_')
+        .starts_with(char::is_alphabetic)
 }
 
 fn number(text: &str) -> Option<(usize, &str)> {

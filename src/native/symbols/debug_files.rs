@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use lzma_rust2::XzReader;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::Module;
+use super::module::Module;
 use crate::process::ReadBudget;
 
 /// Where distributions install debug files.

@@ -4,8 +4,10 @@ use addr2line::{Context, Frame};
 use gimli::{DwarfSections, EndianSlice, RunTimeEndian, SectionId};
 use rustc_hash::FxHashMap;
 
-use super::debug_files::DebugFiles;
-use super::{Module, NameSource, NamedFrame, debug_files};
+use super::compressed;
+use super::debug_files::{self, DebugFiles};
+use super::frame::{NameSource, NamedFrame};
+use super::module::Module;
 use crate::native::names::readable_name;
 use crate::process::ReadBudget;
 
@@ -103,7 +105,7 @@ fn sections(
         let Some(header) = header else {
             return Ok(Vec::new());
         };
-        let bytes = super::compressed::section(&module.elf, header, budget).ok_or(())?;
+        let bytes = compressed::section(&module.elf, header, budget).ok_or(())?;
         *left = left.checked_sub(bytes.len() as u64).ok_or(())?;
         Ok::<_, ()>(bytes)
     })

@@ -3,8 +3,8 @@
 use gimli::{BaseAddresses, EhFrame, EhFrameHdr, EndianSlice, RunTimeEndian, UnwindSection};
 use rustc_hash::FxHashMap;
 
-use super::Module;
 use super::dwarf::endian;
+use super::module::Module;
 use crate::process::ReadBudget;
 
 /// Where the function of each of `addresses` starts, as far as the table says.

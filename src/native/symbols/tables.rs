@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use goblin::elf::sym::{STB_LOCAL, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, Sym};
 use rustc_hash::FxHashMap;
 
-use super::Module;
+use super::module::Module;
 use crate::native::names::MAX_SYMBOL_BYTES;
 use crate::process::{ReadBudget, SymbolTable};
 

@@ -3,8 +3,8 @@
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::Page;
 use super::cells::Cells;
+use super::page::Page;
 use super::table::percent;
 
 /// Draws as many depths as there is room for, that of the selected box among them, and what that box is.

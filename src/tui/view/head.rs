@@ -4,8 +4,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::Page;
 use super::cells::Cells;
+use super::page::Page;
 use crate::profile::Mode;
 use crate::profile::event::{Nanos, State};
 use crate::profile::snapshot::Span;

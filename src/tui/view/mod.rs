@@ -8,6 +8,8 @@ mod flame;
 
 mod help;
 
+mod page;
+
 mod pane;
 
 mod table;
@@ -17,12 +19,12 @@ use ratatui::layout::Rect;
 
 pub use cells::Palette;
 pub use head::HEIGHT as HEAD_HEIGHT;
+pub use page::Page;
 
 use cells::Cells;
 
-use super::answer::Answer;
 use super::host::Host;
-use super::state::{Screen, State};
+use super::state::Screen;
 
 /// On a smaller screen nothing can be read.
 const MIN_WIDTH: u16 = 60;
@@ -33,18 +35,6 @@ const MIN_HEIGHT_WITH_PANE: u16 = 12;
 
 /// What is known of one function needs no more lines.
 const MAX_PANE_HEIGHT: u16 = 16;
-
-/// What is to be shown.
-pub struct Page<'p> {
-    /// The figures and the table.
-    pub answer: &'p Answer,
-    /// What the user chose.
-    pub state: &'p State,
-    /// Whether there are colours.
-    pub palette: Palette,
-    /// Whether there are keys to tell of.
-    pub has_keys: bool,
-}
 
 /// Draws it.
 pub fn draw(page: &Page<'_>, host: &dyn Host, area: Rect, buffer: &mut Buffer) {

@@ -3,8 +3,8 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::Page;
 use super::cells::Cells;
+use super::page::Page;
 use crate::profile::MAX_SECONDS;
 use crate::tui::answer::Row;
 

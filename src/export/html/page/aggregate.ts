@@ -24,8 +24,13 @@ export interface Span {
   to: number;
 }
 
-export function columns(length: number): Columns {
-  return Object.fromEntries(SUMS.map((name) => [name, new Float64Array(length)])) as unknown as Columns;
+type Sum = (typeof SUMS)[number];
+
+/** Columns of zeros; those that are not used are one and the same. */
+function columns(length: number, used: readonly Sum[] = SUMS): Columns {
+  const unused = new Float64Array(used.length < SUMS.length ? length : 0);
+  const named = SUMS.map((name) => [name, used.includes(name) ? new Float64Array(length) : unused]);
+  return Object.fromEntries(named) as unknown as Columns;
 }
 
 /** The span that a selection stands for: its end may be the recording's, after which there is nothing. */
@@ -80,8 +85,10 @@ function runsIn(runs: PackedRuns, span: Span): [number, number] {
 }
 
 /** Adds whole runs to the sums of their rows, `times` times: 1, or -1. */
-function addWhole(runs: PackedRuns, from: number, to: number, sums: Columns, times: 1 | -1): void {
-  for (const name of SUMS) addColumn(runs[name], runs.row, from, to, sums[name], times);
+function addWhole(
+  runs: PackedRuns, used: readonly Sum[], from: number, to: number, sums: Columns, times: 1 | -1,
+): void {
+  for (const name of used) addColumn(runs[name], runs.row, from, to, sums[name], times);
 }
 
 function addColumn(column: Column, row: Column, from: number, to: number, sums: Float64Array, times: 1 | -1): void {
@@ -89,14 +96,14 @@ function addColumn(column: Column, row: Column, from: number, to: number, sums: 
 }
 
 /** Adds the part of a run in a span; what is cut has at least one sample. */
-function addPart(runs: PackedRuns, i: number, span: Span, sums: Columns): void {
+function addPart(runs: PackedRuns, used: readonly Sum[], i: number, span: Span, sums: Columns): void {
   const wall = runs.wall[i];
   const part = cut(runs.end[i], wall, span);
   if (!part) return;
   const [from, to] = part;
   const isWhole = from === 0 && to === wall;
   const row = runs.row[i];
-  for (const name of SUMS) {
+  for (const name of used) {
     const sum = runs[name][i];
     const held = isWhole ? sum : name === 'wall' ? to - from : share(sum, to, wall) - share(sum, from, wall);
     sums[name][row] += name === 'samples' ? Math.max(1, held) : held;
@@ -105,33 +112,38 @@ function addPart(runs: PackedRuns, i: number, span: Span, sums: Columns): void {
 
 /** A thread with the sums of its rows over all of its time, from which most ranges are quickly had. */
 export class ThreadRuns {
+  /** The columns that are not all zeros. */
+  readonly used: readonly Sum[];
   private readonly whole: Columns;
 
   constructor(readonly runs: PackedRuns) {
-    this.whole = columns(runs.rows.stack.length);
-    addWhole(runs, 0, runs.end.length, this.whole, 1);
+    this.used = SUMS.filter((name) => name === 'wall' || name === 'samples' || runs[name].some((sum) => sum > 0));
+    this.whole = columns(runs.rows.stack.length, this.used);
+    addWhole(runs, this.used, 0, runs.end.length, this.whole, 1);
   }
 
   /** The sums of each row in a span. */
   sums(span: Span): Columns {
-    const { runs } = this;
+    const { runs, used } = this;
     const count = runs.end.length;
-    const sums = columns(runs.rows.stack.length);
+    const sums = columns(runs.rows.stack.length, used);
     if (!runs.isOrdered) {
-      for (let i = 0; i < count; i++) addPart(runs, i, span, sums);
+      for (let i = 0; i < count; i++) addPart(runs, used, i, span, sums);
       return sums;
     }
-    let [first, last] = runsIn(runs, span);
-    // The runs at the ends may be cut.
-    if (first < last) addPart(runs, first++, span, sums);
-    if (first < last) addPart(runs, --last, span, sums);
-    if (last - first <= count / 2) {
-      addWhole(runs, first, last, sums, 1);
-      return sums;
+    const [first, last] = runsIn(runs, span);
+    // The runs at the ends may be cut; those between are whole.
+    const from = Math.min(first + 1, last);
+    const to = Math.max(last - 1, from);
+    if (to - from > count / 2) {
+      for (const name of used) sums[name].set(this.whole[name]);
+      addWhole(runs, used, 0, from, sums, -1);
+      addWhole(runs, used, to, count, sums, -1);
+    } else {
+      addWhole(runs, used, from, to, sums, 1);
     }
-    for (const name of SUMS) for (let row = 0; row < sums[name].length; row++) sums[name][row] += this.whole[name][row];
-    addWhole(runs, 0, first, sums, -1);
-    addWhole(runs, last, count, sums, -1);
+    if (first < from) addPart(runs, used, first, span, sums);
+    if (to < last) addPart(runs, used, to, span, sums);
     return sums;
   }
 }
@@ -139,7 +151,7 @@ export class ThreadRuns {
 /** The sums of a thread's rows, and which of these are idle waits. */
 interface Part {
   thread: number;
-  runs: PackedRuns;
+  of: ThreadRuns;
   sums: Columns;
   idle: Uint8Array;
 }
@@ -150,10 +162,12 @@ function idleRows(tables: Tables, thread: number, { rows }: PackedRuns, sums: Co
   const waits = new Uint8Array(rows.stack.length);
   let [served, whole] = [0, 0];
   for (let row = 0; row < waits.length; row++) {
-    const [wall, helpers, stack] = [sums.wall[row], sums.helpers[row], rows.stack[row]];
+    const wall = sums.wall[row];
     whole += wall;
-    const isHelped = helpers > 0 && seconds(helpers) >= HELPED_SHARE * seconds(wall);
-    if (!states[rows.state[row]].is_idle_wait || isHelped) continue;
+    if (!states[rows.state[row]].is_idle_wait) continue;
+    const helpers = sums.helpers[row];
+    if (helpers > 0 && seconds(helpers) >= HELPED_SHARE * seconds(wall)) continue;
+    const stack = rows.stack[row];
     waits[row] = !threads[thread].is_main ? Wait.Idle : stack < 0 ? Wait.Counts : stacks.wait[stack];
     if (waits[row] !== Wait.Counts) served += wall;
   }
@@ -203,7 +217,7 @@ export function aggregate(tables: Tables, threads: Map<number, ThreadRuns>, sele
     if (!isSelected(tables, selection, thread)) continue;
     const sums = of.sums(span);
     leaveStates(of.runs, sums, selection.states);
-    parts.push({ thread, runs: of.runs, sums, idle: idleRows(tables, thread, of.runs, sums) });
+    parts.push({ thread, of, sums, idle: idleRows(tables, thread, of.runs, sums) });
   }
   const countsIdle = selection.idle || selection.mode !== 'wall' || selection.states !== null;
   const idle_ns = countsIdle ? 0 : leaveOutIdle(parts);
@@ -228,21 +242,29 @@ function sumParts(tables: Tables, parts: Part[], mode: Mode): Omit<Aggregate, 'i
   const self = columns(count + 1);
   const ofThreads = columns(tables.threads.length);
   const states = tables.states.map(() => new Float64Array(0));
-  for (const { thread, runs, sums } of parts) {
-    for (let row = 0; row < sums.wall.length; row++) {
-      const stack = runs.rows.stack[row] < 0 ? count : runs.rows.stack[row];
-      for (const name of SUMS) {
-        self[name][stack] += sums[name][row];
-        ofThreads[name][thread] += sums[name][row];
-      }
-      const state = runs.rows.state[row];
-      if (sums.wall[row] > 0) {
-        if (states[state].length === 0) states[state] = new Float64Array(count + 1);
-        states[state][stack] += sums.wall[row];
-      }
+  for (const { thread, of, sums } of parts) {
+    const { stack, state } = of.runs.rows;
+    const node = stack.map((stack) => (stack < 0 ? count : stack));
+    for (const name of of.used) ofThreads[name][thread] = addRows(sums[name], node, self[name]);
+    for (let row = 0; row < state.length; row++) {
+      const wall = sums.wall[row];
+      if (wall === 0) continue;
+      const times = states[state[row]];
+      if (times.length > 0) times[node[row]] += wall;
+      else (states[state[row]] = new Float64Array(count + 1))[node[row]] = wall;
     }
   }
   return { self, states, threads: ofThreads, totals: totalsOf(tables.stacks, self, mode) };
+}
+
+/** Adds what each row holds to its node; gives the sum of all. */
+function addRows(rows: Float64Array, node: Int32Array, sums: Float64Array): number {
+  let sum = 0;
+  for (let row = 0; row < rows.length; row++) {
+    sums[node[row]] += rows[row];
+    sum += rows[row];
+  }
+  return sum;
 }
 
 /** The time of one mode by stack node. */

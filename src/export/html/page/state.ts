@@ -12,8 +12,10 @@ export type View = typeof VIEWS[number];
 
 export interface Range { from: number; to: number }
 
-/** Columns of a sparkline. */
-export const SPARK_BINS = 48;
+/** Columns of a sparkline, and fewer where stacks are so many that all columns of all nodes were more than `MAX_CELLS` numbers. */
+const SPARK_BINS = 48;
+const MIN_BINS = 8;
+const MAX_CELLS = 8e6;
 
 export const model = signal<Model>(null!);
 export const known = signal<Index>(null!);
@@ -50,7 +52,7 @@ export const ground = computed<Ground>(() => theme.value === 'auto' ? (prefersDa
 export const paper = computed(() => PAPER[ground.value]);
 
 export const aggregate = signal<Aggregate | null>(null);
-/** The selection's time by stack node and column: node by node, `SPARK_BINS` columns of its span. It comes after the sums. */
+/** The time by stack node in each part of the selection's span, one after another. It comes after the sums. */
 export const overTime = signal<Float64Array[] | null>(null);
 export const timeline = signal<Timeline | null>(null);
 export const failure = signal<string | null>(null);
@@ -107,11 +109,12 @@ async function recompute(of: Selection): Promise<void> {
     const sums = await engine.aggregate(of);
     if (mine !== newest) return;
     batch(() => { aggregate.value = sums; overTime.value = null; });
-    const group = byNode(), times = await engine.series({ selection: of, bins: SPARK_BINS, group, groups: group.length });
+    const group = byNode(), bins = Math.max(MIN_BINS, Math.min(SPARK_BINS, Math.floor(MAX_CELLS / group.length)));
+    const times = await engine.series({ selection: of, bins, group, groups: group.length });
     if (mine !== newest) return;
-    overTime.value = Array.from({ length: SPARK_BINS }, (_, bin) => {
+    overTime.value = Array.from({ length: bins }, (_, bin) => {
       const column = new Float64Array(group.length);
-      for (let i = 0; i < column.length; i++) column[i] = times[i * SPARK_BINS + bin];
+      for (let i = 0; i < column.length; i++) column[i] = times[i * bins + bin];
       return column;
     });
   } catch (error) {

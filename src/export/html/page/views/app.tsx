@@ -155,8 +155,11 @@ function Tabs() {
 function footnote(): string {
   const { meta } = model.value, now = aggregate.value, parts = [];
   if (now) parts.push(`${count(now.totals.samples)} samples`);
-  const lost = Object.values(meta.lost).reduce((sum, it) => sum + it, 0);
+  // Of a late sample no time is lost: the next one covers it.
+  const { late = 0, ...causes } = meta.lost;
+  const lost = Object.values(causes).reduce((sum, it) => sum + it, 0);
   if (lost) parts.push(`${count(lost)} lost`);
+  if (late) parts.push(`${count(late)} late`);
   if (meta.step_ns) parts.push(`steps of ${span(meta.step_ns)}`);
   return parts.join(' · ');
 }

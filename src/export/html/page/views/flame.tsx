@@ -242,7 +242,7 @@ function FlameTools({ of, isDiff }: { of: Flame; isDiff: boolean }) {
 
 /** What the colours of a comparison stand for. */
 function Changes() {
-  return <span class="legend">{([[-1, 'less than before'], [0, 'equal'], [1, 'more']] as const).map(([t, word]) =>
+  return <span class="legend">{([[-1, 'less than in the base'], [0, 'equal'], [1, 'more']] as const).map(([t, word]) =>
     <span key={word}><i class="swatch" style={{ background: changeColour(t, ground.value) }} />{word}</span>)}</span>;
 }
 

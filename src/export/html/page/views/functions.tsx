@@ -42,7 +42,7 @@ export function FunctionsView({ isCompact = false }: { isCompact?: boolean }) {
   const columns: Column<number>[] = isCompact ? [self, total, name] : [
     self, inSeconds('selfs', 'self s', 'seconds in the function itself', table.time.self), total, inSeconds('totals', 'total s', 'seconds in the function and in what it calls', table.time.total),
     inSeconds('cpu', 'CPU s', 'CPU time of the function and what it calls', table.cpu.total),
-    { id: 'error', head: '± points', title: 'half the interval that holds the share with 95 %', numeric: true, width: '72px', value: f => accuracyOf(f) ?? 100, cell: f => accuracyOf(f)?.toFixed(1) ?? '–' },
+    { id: 'error', head: '± points', title: 'half the interval that holds the share with 95 %', numeric: true, width: '84px', value: f => accuracyOf(f) ?? 100, cell: f => accuracyOf(f)?.toFixed(1) ?? '–' },
     { id: 'states', head: 'states', width: '76px', value: () => 0, cell: f => <StateBar times={spreads.states.get(f) ?? []} /> },
     { id: 'over', head: 'over time', width: '108px', value: () => 0, cell: f => <Spark values={spreads.over.get(f) ?? []} /> },
     name,

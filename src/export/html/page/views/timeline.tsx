@@ -68,7 +68,7 @@ export function TimelineView() {
   const order = useMemo(byLoad, [at]);
   const lanes = useMemo<Lane[]>(() => {
     const list: Lane[] = [{ id: 'activity', name: 'activity', height: 58 }, { id: 'memory', name: at.processes.length > 1 ? 'memory, min to max' : 'memory', height: 32 }];
-    if (cores?.high.some(it => it > 0)) list.push({ id: 'cores', name: `cores per ${at.processes.some(it => it.rank !== null) ? 'rank' : 'process'}, min to max`, height: 20 });
+    if (cores?.high.some(it => it > 0)) list.push({ id: 'cores', name: `cores per ${at.processes.some(it => it.rank !== null) ? 'rank' : 'process'}`, height: 20 });
     if (of && of.gil.some(it => it > 0)) list.push({ id: 'gil', name: 'GIL held', height: 16 });
     if (io?.sum.some(it => it > 0)) list.push({ id: 'io', name: 'bytes read, written', height: 16 });
     return list;
