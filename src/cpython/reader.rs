@@ -578,13 +578,18 @@ impl Reader {
         }
     }
 
-    /// Finds the asyncio task that a thread ran when its stack was read. One that was read at an earlier tick has none.
+    /// Finds the asyncio task that a thread ran when its stack was read. A stack that stands for this tick, too, goes on with the
+    /// task that it was read with.
     fn find_task(&mut self, number: usize, memory: &impl ReadMemory) {
+        let reading = self.tick.readings[number];
+        if reading == Reading::Unsampled {
+            return;
+        }
         let thread = &mut self.list.threads[number];
         thread.task.seen = None;
         let mut interpreters = self.list.interpreters.iter_mut();
         let known = interpreters.find(|known| known.at == thread.interpreter);
-        let Some(known) = known.filter(|_| self.tick.readings[number] == Reading::Stack) else {
+        let Some(known) = known.filter(|_| reading == Reading::Stack) else {
             return;
         };
         let (layout, source) = (&self.interpreter.layout, &mut known.tasks);

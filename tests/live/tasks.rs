@@ -142,7 +142,7 @@ fn tasks_of_uvloop_are_those_that_python_knows() {
     compare(spawn(&mut command), "uvloop");
 }
 
-/// How many of the samples within tasks may belong to none: those whose stack is of an earlier tick than the sample.
+/// How many of the samples within tasks may belong to none: those whose task had changed before it was read.
 const UNASSIGNED: f64 = 0.5;
 
 /// The program runs `work_NAME` in the task called NAME only, and `outside` in none.

@@ -312,8 +312,9 @@ fn with_greenlet(python: &Python) -> Python {
     }
 }
 
-/// Of so many stacks of greenlets one may lack a part or be impossible where nothing is stopped.
-const GREENLETS_RUNNING: u64 = 100;
+/// Of so many stacks of greenlets one may lack a part where nothing is stopped: 41 to 66 of 3,000 did on 3.11 and 3.13, on a
+/// quiet machine with 2 CPUs.
+const GREENLETS_CUT: u64 = 20;
 
 fn stacks_of_greenlets_are_whole_and_possible(python: &Python) {
     needs!(RSAMP_GREENLETS);
@@ -325,11 +326,15 @@ fn stacks_of_greenlets_are_whole_and_possible(python: &Python) {
         });
         eprintln!("{} {mode:?} {outcome:?}", python.label);
         assert!(outcome.samples > 0);
-        let most = match mode {
+        let most_cut = match mode {
             Mode::Stopped => 0,
-            Mode::Running => outcome.samples / GREENLETS_RUNNING,
+            Mode::Running => outcome.samples / GREENLETS_CUT,
         };
-        assert!(outcome.cut <= most && outcome.impossible <= most);
+        let most_impossible = most_of(&python, mode, outcome.samples);
+        assert!(
+            outcome.cut <= most_cut && outcome.impossible <= most_impossible,
+            "{mode:?}: {most_cut} cut and {most_impossible} impossible may be: {outcome:?}"
+        );
     }
 }
 
