@@ -45,6 +45,8 @@ pub struct KnownThread {
     /// Whether that is of a moment at which the thread may have been running, and else the last one that was, if any.
     is_running_stack: bool,
     running_stack: Option<RawStack>,
+    /// The asyncio task of that one.
+    running_task: Option<Rc<RunningTask>>,
     /// Room for the next one.
     pub(super) draft: RawStack,
     /// When it is stopped for its samples.
@@ -72,6 +74,7 @@ impl KnownThread {
             stacks: 0,
             is_running_stack: false,
             running_stack: None,
+            running_task: None,
             draft: RawStack::default(),
             windows: Windows::default(),
             task: ThreadTask::default(),
@@ -119,6 +122,7 @@ impl KnownThread {
         std::mem::swap(&mut self.stack, &mut self.draft);
         if self.is_running_stack && !runs {
             std::mem::swap(self.running_stack.get_or_insert_default(), &mut self.draft);
+            self.running_task = self.task.seen.take();
         }
         self.is_running_stack = runs;
         self.stacks += 1;
@@ -146,6 +150,7 @@ impl KnownThread {
             return false;
         };
         std::mem::swap(&mut self.stack, running);
+        std::mem::swap(&mut self.task.seen, &mut self.running_task);
         self.is_running_stack = true;
         self.stacks += 1;
         true
