@@ -191,10 +191,21 @@ pub fn module_globals(
     modules: Address,
     module: &str,
 ) -> Option<Vec<Entry>> {
+    let globals = module_dict(memory, layout, modules, module)?;
+    dict_entries(memory, layout, globals).ok()
+}
+
+/// The dict of a module's global names, by the dict `sys.modules`; `None` when it was not imported or cannot be read.
+#[must_use]
+pub fn module_dict(
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    modules: Address,
+    module: &str,
+) -> Option<Address> {
     let modules = dict_entries(memory, layout, modules).ok()?;
     let module = find(memory, layout, &modules, module)?;
-    let globals = memory.pointer(module + layout.object.module_dict).ok()?;
-    dict_entries(memory, layout, globals).ok()
+    memory.pointer(module + layout.object.module_dict).ok()
 }
 
 /// Where the items of the list or tuple at `object` begin, one pointer each, and how many there are; `None` when it is neither.

@@ -270,8 +270,9 @@ fn sample_row<'p>(profile: &'p Profile, row: &Row) -> SampleRow<'p> {
     }
 }
 
+/// What cannot be measured of a process, and why.
 #[derive(Serialize)]
-struct MissingRow<'p> {
+pub(super) struct MissingRow<'p> {
     process: u32,
     what: &'p str,
     why: &'p str,

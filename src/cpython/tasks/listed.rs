@@ -8,7 +8,7 @@ use rustc_hash::FxHashSet;
 
 use super::kinds::copy;
 use crate::cpython::layout::{Layout, TaskLayout, TaskLists};
-use crate::cpython::objects::{attributes, dict_entries, find};
+use crate::cpython::objects::{attributes, dict_entries, find, module_dict};
 use crate::memory::window::word_at;
 use crate::memory::{Address, ReadMemory};
 
@@ -76,9 +76,7 @@ pub fn module_globals(
         .pointer(interpreter + layout.interpreter.modules)
         .ok()
         .filter(|modules| !modules.is_null())?;
-    let modules = dict_entries(memory, layout, modules).ok()?;
-    let module = find(memory, layout, &modules, "asyncio.tasks")?;
-    memory.pointer(module + layout.object.module_dict).ok()
+    module_dict(memory, layout, modules, "asyncio.tasks")
 }
 
 fn follow_list(

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::tag;
 use crate::export::ReportInput;
+use crate::export::json::MissingRow;
 use crate::export::words::{findings, health, labels, rates};
-use crate::profile::event::{Missing, Nanos, Process, State, Thread, ThreadId};
+use crate::profile::event::{Nanos, Process, State, Thread, ThreadId};
 use crate::profile::timeline::Timeline;
 use crate::profile::{Profile, Totals};
 
@@ -42,7 +43,7 @@ struct Meta<'p> {
     samples_effective: u64,
     pauses: u64,
     skipped_processes: u64,
-    not_measured: Vec<NotMeasured<'p>>,
+    not_measured: Vec<MissingRow<'p>>,
     states: Vec<StateWords>,
     totals: Sums,
     idle_waits_ns: u64,
@@ -74,23 +75,6 @@ impl From<Totals> for Sums {
             wall_ns: totals.wall.0,
             cpu_ns: totals.cpu.0,
             gil_ns: totals.gil.0,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct NotMeasured<'p> {
-    process: u32,
-    what: &'p str,
-    why: &'p str,
-}
-
-impl<'p> From<&'p Missing> for NotMeasured<'p> {
-    fn from(missing: &'p Missing) -> NotMeasured<'p> {
-        NotMeasured {
-            process: missing.process.0,
-            what: &missing.what,
-            why: &missing.why,
         }
     }
 }
@@ -169,7 +153,7 @@ fn meta<'r>(input: &ReportInput<'r>, timeline: &Timeline) -> Meta<'r> {
         samples_effective: profile.effective_samples(),
         pauses: profile.stops(),
         skipped_processes: profile.skipped(),
-        not_measured: profile.missing().iter().map(NotMeasured::from).collect(),
+        not_measured: profile.missing().iter().map(MissingRow::from).collect(),
         states: State::ALL.iter().map(state_words).collect(),
         totals: profile.totals().into(),
         idle_waits_ns: profile.idle_waits().time.0,
