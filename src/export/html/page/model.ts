@@ -192,22 +192,6 @@ export interface Model {
   sources: Map<string, Source>;
 }
 
-/** A thread's runs in time order: columns of equal length. A run is a stack that did not change. */
-export interface Runs {
-  start: Float64Array;
-  wall: Float64Array;
-  cpu: Float64Array;
-  gil: Float64Array;
-  samples: Float64Array;
-  /** -1: no Python frame. */
-  stack: Int32Array;
-  state: Uint8Array;
-  /** 1: an idle wait, by the whole recording. */
-  idle: Uint8Array;
-  /** By how much memory grew (or, below 0, shrank), in bytes. */
-  memory: Float64Array;
-}
-
 /** What is shown. */
 export interface Selection {
   from: number;

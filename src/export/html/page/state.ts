@@ -228,7 +228,8 @@ function writeHash(): void {
   written = hash;
   if (hash === location.hash.slice(1)) return;
   if (isStep) location.hash = hash;
-  else history.replaceState(null, '', `#${hash}`);
+  // In a frame without an address of its own, `#…` alone would be a part of the page around it.
+  else history.replaceState(null, '', `${location.href.split('#')[0]}#${hash}`);
 }
 
 /** A number of the hash below a bound; anybody may have written it. */
