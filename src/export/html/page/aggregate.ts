@@ -1,7 +1,7 @@
 // Turns runs and a selection into sums by stack, thread and state: the figures of `rsamp report`, to the nanosecond.
 import type { Column, PackedRuns } from './decode';
 import {
-  Wait, type Aggregate, type Columns, type Mode, type Model, type Selection, type Stacks, type Totals,
+  NONE, Wait, type Aggregate, type Columns, type Mode, type Model, type Selection, type Stacks, type Totals,
 } from './model';
 
 /** The columns that are sums over samples. */
@@ -16,7 +16,7 @@ const SERVING_SHARE = 0.99;
 const HELPED_SHARE = 0.1;
 
 /** What aggregate() needs of a model. */
-export type Tables = Pick<Model, 'stacks' | 'threads' | 'states'> & { duration_ns: number };
+export type Tables = Pick<Model, 'stacks' | 'threads' | 'states' | 'tasks' | 'taskOf'> & { duration_ns: number };
 
 /** A span of time; `to` may be Infinity. */
 export interface Span {
@@ -281,7 +281,7 @@ export function aggregate(tables: Tables, threads: Map<number, ThreadRuns>, sele
   for (const [thread, of] of threads) {
     if (!isSelected(tables, selection, thread)) continue;
     const sums = of.sums(span);
-    leaveStates(of.runs, sums, selection.states);
+    leaveRows(tables, of.runs, sums, selection);
     parts.push({ thread, of, sums, idle: idleRows(tables, thread, of.runs, sums) });
   }
   const countsIdle = selection.idle || selection.mode !== 'wall' || selection.states !== null;
@@ -294,11 +294,23 @@ export function isSelected(tables: Tables, selection: Selection, thread: number)
   return isOfProcess && (selection.threads?.has(thread) ?? true);
 }
 
-/** Leaves nothing of the rows of other states. */
-function leaveStates({ rows }: PackedRuns, sums: Columns, states: Set<number> | null): void {
-  if (!states) return;
+/** Whether rows of a state and a set of attributes are shown; null: all are. */
+function rowFilter(tables: Tables, { states, tasks }: Selection): ((state: number, attributes: number) => boolean) | null {
+  if (!states && !tasks) return null;
+  return (state, attributes) => (states?.has(state) ?? true) && (tasks?.has(taskOf(tables, attributes)) ?? true);
+}
+
+/** The task of a set of attributes, which is one more than its number. */
+function taskOf({ tasks, taskOf }: Tables, attributes: number): number {
+  const task = attributes === 0 ? NONE : taskOf[attributes - 1];
+  return task < tasks.length ? task : tasks.length;
+}
+
+/** Leaves nothing of the rows that are not shown. */
+function leaveRows(tables: Tables, { rows }: PackedRuns, sums: Columns, selection: Selection): void {
+  const isShown = rowFilter(tables, selection);
   rows.state.forEach((state, row) => {
-    if (!states.has(state)) for (const name of SUMS) sums[name][row] = 0;
+    if (isShown && !isShown(state, rows.attributes[row])) for (const name of SUMS) sums[name][row] = 0;
   });
 }
 
@@ -307,8 +319,10 @@ function sumParts(tables: Tables, parts: Part[], mode: Mode): Omit<Aggregate, 'i
   const self = columns(count + 1);
   const ofThreads = columns(tables.threads.length);
   const states = tables.states.map(() => new Float64Array(0));
+  const tasks = new Float64Array(tables.tasks.length + 1);
   for (const { thread, of, sums } of parts) {
     const { node, state } = of.runs.rows;
+    addTasks(tables, of.runs, sums[mode], tasks);
     for (const name of of.used) ofThreads[name][thread] = addRows(sums[name], node, self[name]);
     for (let row = 0; row < state.length; row++) {
       const wall = sums.wall[row];
@@ -318,7 +332,13 @@ function sumParts(tables: Tables, parts: Part[], mode: Mode): Omit<Aggregate, 'i
       else (states[state[row]] = new Float64Array(count + 1))[node[row]] = wall;
     }
   }
-  return { self, states, threads: ofThreads, totals: totalsOf(tables.stacks, self, mode) };
+  return { self, states, threads: ofThreads, tasks, totals: totalsOf(tables.stacks, self, mode) };
+}
+
+/** Adds what each row holds to its task. */
+function addTasks(tables: Tables, { rows: { attributes } }: PackedRuns, times: Float64Array, tasks: Float64Array): void {
+  if (tables.tasks.length === 0) return;
+  for (let row = 0; row < times.length; row++) tasks[taskOf(tables, attributes[row])] += times[row];
 }
 
 /** Adds what each row holds to its node; gives the sum of all. */
@@ -443,13 +463,13 @@ export function series(
   const length = (to - from) / bins;
   if (!(length > 0)) return times;
   const countsIdle = selection.idle || selection.mode !== 'wall' || selection.states !== null;
+  const isShown = rowFilter(tables, selection);
   for (const [thread, { runs }] of threads) {
     if (!isSelected(tables, selection, thread)) continue;
-    const { node, state } = runs.rows;
+    const { node, state, attributes } = runs.rows;
     const idleOf = idle.get(thread);
     const groupOf = Int32Array.from(node, (node, row) => {
-      const isLeft = selection.states?.has(state[row]) ?? true;
-      if (!isLeft || (!countsIdle && idleOf?.[row])) return -1;
+      if (isShown?.(state[row], attributes[row]) === false || (!countsIdle && idleOf?.[row])) return -1;
       return group ? group[node] : state[row];
     });
     addToBins(runs, groupOf, runs[selection.mode], { from, to }, length, bins, times);

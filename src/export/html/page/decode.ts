@@ -2,10 +2,10 @@
 //
 // What is in them, and in which order, is written by src/export/html/*.rs.
 import { gunzipSync } from 'fflate';
-import type { Counters, Loss, Meta, Model, Process, Source, State, Thread } from './model';
+import type { Block, Counters, Loss, Meta, Model, Process, Source, State, Thread } from './model';
 
 /** The number of the meaning of the data. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** The page is not whole, or not of this format. */
 export class DamagedPage extends Error {}
@@ -181,10 +181,15 @@ export async function decodeModel(metaText: string, coreText: string, sourceText
   const stacks = decodeStacks(core);
   const counters = decodeCounters(core, processes.length);
   const losses = decodeLosses(core);
+  const tasks = core.texts(core.count()), taskOf = core.optional(core.count());
+  const blocks = decodeBlocks(core);
+  const first = meta.base?.processes ?? 0;
+  if (meta.base) countAs(stacks, core.column(new Uint32Array(functions.name.length)));
   const sources = sourceText === null ? new Map() : decodeSources(new Reader(await unpack(sourceText)));
   const known = processes.map((process, id): Process => ({ ...process, threads: [], counters: counters[id] }));
   threads.forEach((thread, id) => known[thread.process].threads.push(id));
-  return { meta, strings, functions, stacks, processes: known, threads, states, losses, sources };
+  const shown = known.map((_, id) => id).slice(first);
+  return { meta, shown, strings, functions, stacks, processes: known, threads, states, losses, tasks, taskOf, blocks, sources };
 }
 
 function parseMeta(text: string): MetaTag {
@@ -265,6 +270,17 @@ function decodeSources(reader: Reader): Map<string, Source> {
     sources.set(file, { lines, first, note });
   }
   return sources;
+}
+
+/** A function of the base counts as the one of the recording that it has become. */
+function countAs(stacks: Model['stacks'], counted: Uint32Array): void {
+  for (let id = 0; id < stacks.function.length; id++) stacks.function[id] = counted[stacks.function[id]];
+}
+
+function decodeBlocks(core: Reader): Block[] {
+  const count = core.count(), thread = core.column(new Uint32Array(count));
+  const end = core.differences(count), time = core.column(new Float64Array(count));
+  return Array.from(thread, (thread, i) => ({ thread, from: Math.max(0, end[i] - time[i]), to: end[i] }));
 }
 
 /** The runs of the threads of a process, in the order of its threads; `stacks`: how many stacks there are. */
