@@ -334,7 +334,7 @@ pub struct ReportArgs {
     ///
     /// The steps of its time axis become as long as it takes: times stay exact, only when they were is kept less finely. The
     /// page says how long the steps are.
-    #[arg(long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true)]
+    #[arg(long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true, hide_short_help = true)]
     pub max_size: Option<u64>,
 
     /// How graphs are drawn.
