@@ -82,6 +82,21 @@ impl SourceText {
         }
     }
 
+    /// The text of a function, line by line, or all that is known of the file of a module; `None` where it is not known.
+    #[must_use]
+    pub fn text_of(&self, function: &Function<'_>) -> Option<Vec<&str>> {
+        let known = self.files.get(function.file?)?;
+        let range = match function.is_module() {
+            true => 0..=u32::MAX,
+            false => {
+                let first_line = function.first_line?;
+                first_line..=*known.last_of.get(&first_line)?
+            }
+        };
+        let lines = known.lines.range(range);
+        Some(lines.map(|(_, line)| line.as_str()).collect())
+    }
+
     /// The lines to show of a function of which `seen` were executed: all of it, or those around, of a module
     /// and of a function that is not known as a whole.
     #[must_use]

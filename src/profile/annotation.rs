@@ -1,6 +1,6 @@
 //! Turns the events of one recording into ones that tell where they are from and when they were, among those of others.
 
-use super::event::{Event, Loss, Nanos, Process, Sample, Usage};
+use super::event::{Event, Loss, Nanos, NativeSample, Process, Sample, Usage};
 
 /// What a recording is among others. It is the only place that tells processes their rank, launch, host and recording,
 /// and that moves times.
@@ -30,6 +30,10 @@ impl Annotation {
                 at: sample.at + self.since,
                 ..sample
             }),
+            Event::Native(sample) => Event::Native(NativeSample {
+                at: sample.at + self.since,
+                ..sample
+            }),
             Event::Usage(usage) => Event::Usage(Usage {
                 at: usage.at + self.since,
                 ..usage
@@ -43,6 +47,7 @@ impl Annotation {
             | Event::Frame(..)
             | Event::Stack { .. }
             | Event::Attributes(..)
+            | Event::Names { .. }
             | Event::Undetermined(..)
             | Event::Pauses(_)
             | Event::Missing(_)

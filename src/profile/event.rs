@@ -86,6 +86,9 @@ pub enum FrameKind {
 pub struct NativeCode {
     /// The path of the program or library, as the process has it mapped.
     pub module: String,
+    /// The build id in that file (`NT_GNU_BUILD_ID` of elf.h), in lower-case hexadecimal digits; `None`: it has none, or
+    /// it was not read.
+    pub build_id: Option<String>,
     /// The offset in that file of an instruction whose function has no symbol; `None` where it has one.
     pub offset: Option<u64>,
     /// Whether the compiler put the function into its caller.
@@ -338,6 +341,30 @@ impl Sample {
     }
 }
 
+/// What a thread's stack was with its native frames, at one moment, and for how long that stands.
+///
+/// It refines the [`Sample`]s of that time and adds no time to them; only a thread that never has a Python frame has its
+/// times from here alone. Such a sample may come later than the [`Sample`]s of its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NativeSample {
+    /// The end of what it stands for, since the start of the recording.
+    pub at: Nanos,
+    /// Whose stack it is.
+    pub thread: ThreadId,
+    /// The Python stack at that moment, as [`Sample::stack`] has it; `None`: a thread without Python frames.
+    pub stack: Option<StackId>,
+    /// What the thread was doing.
+    pub state: State,
+    /// The same stack with its native frames: each is [`FrameKind::Native`] with its module and offset, the Python frames
+    /// are those of `stack`, and marks are where native frames are missing.
+    pub merged: StackId,
+    /// The wall time that it stands for: since the thread's native sample before, or, for a thread that waits, its wait
+    /// until now. More of it gives this stack more of the time of the thread's Python samples.
+    pub wall: Nanos,
+    /// The CPU time meanwhile.
+    pub cpu: Nanos,
+}
+
 /// What the first `of` nanoseconds of `wall` hold of `sum`.
 fn share(sum: u64, of: Nanos, wall: Nanos) -> u64 {
     (u128::from(sum) * u128::from(of.0) / u128::from(wall.0)) as u64
@@ -501,6 +528,16 @@ pub enum Event {
     Attributes(AttributesId, Attributes),
     /// A thread had a stack for some time.
     Sample(Sample),
+    /// What a stack was with its native frames, for a time that samples tell as well.
+    Native(NativeSample),
+    /// What functions a native frame stands for; the last such event of a frame counts.
+    Names {
+        /// The frame, which has an offset and no name yet.
+        frame: FrameId,
+        /// Native frames, innermost first: several where the compiler put one function into another. Those that the
+        /// compiler put into the next one say so. Never more than [`MAX_FUNCTIONS`](super::limits::MAX_FUNCTIONS).
+        functions: Vec<Frame>,
+    },
     /// So many samples were lost or cut. A `Late` tick is not missing time: the next weight covers it.
     Lost(Loss),
     /// So many stacks could not be told from the first copy.

@@ -267,6 +267,8 @@ impl Profile {
             | Event::Stack { .. }
             | Event::Attributes(..)) => self.define(event),
             Event::Sample(sample) => self.apply_sample(&sample),
+            // They refine the samples, and add nothing to them.
+            Event::Native(_) | Event::Names { .. } => true,
             Event::Lost(loss) => {
                 let lost = self.lost.entry(loss.cause).or_default();
                 *lost = lost.saturating_add(loss.count);

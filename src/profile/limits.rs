@@ -41,6 +41,9 @@ pub const MAX_FRAMES_OF_ROWS: u64 = 1 << 28;
 /// The most sets of attributes. Those beyond are left out: a sample is as well without them.
 pub const MAX_ATTRIBUTES: u32 = 1 << 16;
 
+/// The most functions that one native frame stands for: compilers put a few dozen into one another.
+pub const MAX_FUNCTIONS: usize = 64;
+
 /// The frame that stands for what is cut off a stack when there are too many of them.
 pub const MORE_STACKS: &str = "[more stacks]";
 

@@ -325,6 +325,7 @@ mod tests {
         let native = Frame {
             kind: FrameKind::Native(NativeCode {
                 module: "/home/ada/libx.so".to_owned(),
+                build_id: None,
                 offset: None,
                 is_inlined: false,
             }),

@@ -73,14 +73,21 @@ impl Budget {
         self.take(THREAD, thread.name.as_deref())
     }
 
-    /// Every frame has its texts to itself.
+    /// Every frame has its texts to itself, as has every function that a native frame stands for.
     pub fn frame(&mut self, frame: &Frame) -> Option<()> {
-        let module = match &frame.kind {
-            FrameKind::Native(native) => Some(&*native.module),
+        let native = match &frame.kind {
+            FrameKind::Native(native) => Some(native),
             FrameKind::Python | FrameKind::Mark => None,
         };
+        let module = native.map(|native| &*native.module);
+        let build_id = native.and_then(|native| native.build_id.as_deref());
         let texts = [&*frame.name].into_iter().chain(frame.file.as_deref());
-        self.take(FRAME, texts.chain(module))
+        self.take(FRAME, texts.chain(module).chain(build_id))
+    }
+
+    /// Which functions a native frame stands for, without these.
+    pub fn names(&mut self) -> Option<()> {
+        self.take(SMALL, None)
     }
 
     pub fn stack(&mut self) -> Option<()> {
@@ -158,6 +165,7 @@ mod tests {
                         1 => FrameKind::Mark,
                         _ => FrameKind::Native(NativeCode {
                             module: text.clone(),
+                            build_id: (number % 2 == 0).then(|| text.clone()),
                             offset: None,
                             is_inlined: false,
                         }),

@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 
 use crate::profile::attributes::{Attributes, AttributesId};
 use crate::profile::event::{
-    Event, Frame, FrameId, Missing, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
-    Usage,
+    Event, Frame, FrameId, Missing, Nanos, NativeSample, Process, ProcessId, Sample, StackId,
+    Thread, ThreadId, Usage,
 };
 
 /// Merges recordings, one after the other. Takes events as a [`super::Reader`] gives them, annotated.
@@ -62,6 +62,16 @@ impl Merger {
             Event::Sample(sample) => {
                 if let Some(sample) = self.sample(sample) {
                     emit(Event::Sample(sample));
+                }
+            }
+            Event::Native(sample) => {
+                if let Some(sample) = self.native(sample) {
+                    emit(Event::Native(sample));
+                }
+            }
+            Event::Names { frame, functions } => {
+                if let Some(frame) = self.current.frames.get(frame.0 as usize).copied() {
+                    emit(Event::Names { frame, functions });
                 }
             }
             Event::End(duration) => {
@@ -158,9 +168,28 @@ impl Merger {
         self.current.attributes.push(id);
     }
 
+    /// The number that a stack of the current recording has among all; `None`: there is no such stack.
+    fn stack_id(&self, stack: StackId) -> Option<StackId> {
+        self.current.stacks.get(stack.0 as usize).copied()
+    }
+
+    fn native(&self, sample: NativeSample) -> Option<NativeSample> {
+        let stack = match sample.stack {
+            Some(stack) => Some(self.stack_id(stack)?),
+            None => None,
+        };
+        let thread = self.current.first_thread.checked_add(sample.thread.0)?;
+        Some(NativeSample {
+            thread: ThreadId(thread),
+            stack,
+            merged: self.stack_id(sample.merged)?,
+            ..sample
+        })
+    }
+
     fn sample(&self, sample: Sample) -> Option<Sample> {
         let stack = match sample.stack {
-            Some(stack) => Some(*self.current.stacks.get(stack.0 as usize)?),
+            Some(stack) => Some(self.stack_id(stack)?),
             None => None,
         };
         let attributes = match sample.attributes {

@@ -15,6 +15,7 @@ pub mod schema;
 
 mod budget;
 mod columns;
+mod refined;
 mod unpacked;
 
 mod writer;

@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::budget::Budget;
 use super::columns;
 use super::format::{Blocks, Preamble, Unreadable, VERSION, read_preamble};
+use super::refined;
 use super::schema::{self, Block, Header};
 use super::unpacked;
 use crate::profile::attributes::{Attribute, Attributes, AttributesId};
@@ -17,6 +18,7 @@ use crate::profile::event::{
     Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode, Process,
     ProcessId, RateSpan, StackId, Thread, ThreadId, UndeterminedCause, Usage,
 };
+use crate::profile::limits::MAX_FUNCTIONS;
 
 /// Frames and stacks have numbers below this.
 const MAX_NUMBER: u64 = u32::MAX as u64;
@@ -258,6 +260,7 @@ impl<R: Read> Reader<R> {
         }
         self.define_missing(&mut block, &mut events)?;
         self.define_attributes(&block, &mut events)?;
+        let names = self.names(&block)?;
         self.take_sources(&mut block)?;
         events.into_iter().for_each(&mut *emit);
         let mut natives = 0;
@@ -273,9 +276,13 @@ impl<R: Read> Reader<R> {
                 frame: FrameId(block.stack_frame[index]),
             });
         }
+        names.into_iter().for_each(&mut *emit);
         let (threads, stacks, attributes) = (self.threads, self.stacks, self.attributes);
         columns::take(&block, threads, stacks, attributes, &mut |sample| {
             emit(Event::Sample(sample));
+        })?;
+        refined::take(&block, threads, stacks, &mut |sample| {
+            emit(Event::Native(sample));
         })?;
         lost.into_iter().for_each(&mut *emit);
         repeated.into_iter().for_each(&mut *emit);
@@ -427,10 +434,7 @@ impl<R: Read> Reader<R> {
 
     /// A frame of a block, before which there are so many `natives`.
     fn frame(&self, block: &Block, index: usize, natives: &mut usize) -> Option<Frame> {
-        let file = match block.frame_file[index].checked_sub(1) {
-            Some(file) => Some(self.string(file)?.to_string()),
-            None => None,
-        };
+        let file = self.string_or_none(block.frame_file[index])?;
         let kind = match (block.frame_kind.get(index), &file) {
             (Some(0), _) | (None, Some(_)) => FrameKind::Python,
             (Some(1), _) => FrameKind::Native(self.native(block, natives)?),
@@ -452,6 +456,10 @@ impl<R: Read> Reader<R> {
         *natives += 1;
         Some(NativeCode {
             module: self.string(*block.native_module.get(index)?)?.to_string(),
+            build_id: match block.native_build_id.is_empty() {
+                true => None,
+                false => self.string_or_none(*block.native_build_id.get(index)?)?,
+            },
             offset: block.native_offset.get(index)?.checked_sub(1),
             is_inlined: *block.native_inlined.get(index)? > 0,
         })
@@ -488,6 +496,56 @@ impl<R: Read> Reader<R> {
             });
         }
         Some(())
+    }
+
+    /// The functions that the native frames of a block stand for.
+    fn names(&mut self, block: &Block) -> Option<Vec<Event>> {
+        let mut names = Vec::new();
+        let mut next = 0_usize;
+        if block.named_frame.len() != block.named_functions.len() {
+            return None;
+        }
+        for (frame, count) in block.named_frame.iter().zip(&block.named_functions) {
+            let count = *count as usize;
+            if u64::from(*frame) >= self.frames || count > MAX_FUNCTIONS {
+                return None;
+            }
+            self.budget.names()?;
+            let functions = (next..next + count).map(|index| self.function(block, index));
+            let functions: Option<Vec<Frame>> = functions.collect();
+            names.push(Event::Names {
+                frame: FrameId(*frame),
+                functions: functions?,
+            });
+            next += count;
+        }
+        Some(names)
+    }
+
+    fn function(&mut self, block: &Block, index: usize) -> Option<Frame> {
+        let native = NativeCode {
+            module: self.string(*block.function_module.get(index)?)?.to_string(),
+            build_id: self.string_or_none(*block.function_build_id.get(index)?)?,
+            offset: block.function_offset.get(index)?.checked_sub(1),
+            is_inlined: *block.function_inlined.get(index)? > 0,
+        };
+        let function = Frame {
+            kind: FrameKind::Native(native),
+            name: self.string(*block.function_name.get(index)?)?.to_string(),
+            file: self.string_or_none(*block.function_file.get(index)?)?,
+            first_line: line(*block.function_first_line.get(index)?)?,
+            line: line(*block.function_line.get(index)?)?,
+        };
+        self.budget.frame(&function)?;
+        Some(function)
+    }
+
+    /// The string with a number +1; `Some(None)` for 0.
+    fn string_or_none(&self, plus_one: u32) -> Option<Option<String>> {
+        match plus_one.checked_sub(1) {
+            Some(id) => Some(Some(self.string(id)?.to_string())),
+            None => Some(None),
+        }
     }
 
     fn string(&self, id: u32) -> Option<Arc<str>> {

@@ -88,6 +88,42 @@ pub struct Block {
     pub attributes: Vec<Attributes>,
     #[prost(uint32, repeated, tag = "41")]
     pub sample_attributes: Vec<u32>,
+    #[prost(uint32, repeated, tag = "42")]
+    pub native_build_id: Vec<u32>,
+    #[prost(uint64, repeated, tag = "43")]
+    pub refined_at_ns: Vec<u64>,
+    #[prost(uint32, repeated, tag = "44")]
+    pub refined_thread: Vec<u32>,
+    #[prost(uint64, repeated, tag = "45")]
+    pub refined_stack: Vec<u64>,
+    #[prost(uint32, repeated, tag = "46")]
+    pub refined_state: Vec<u32>,
+    #[prost(uint32, repeated, tag = "47")]
+    pub refined_merged: Vec<u32>,
+    #[prost(uint64, repeated, tag = "48")]
+    pub refined_wall_ns: Vec<u64>,
+    #[prost(uint64, repeated, tag = "49")]
+    pub refined_cpu_ns: Vec<u64>,
+    #[prost(uint32, repeated, tag = "50")]
+    pub named_frame: Vec<u32>,
+    #[prost(uint32, repeated, tag = "51")]
+    pub named_functions: Vec<u32>,
+    #[prost(uint32, repeated, tag = "52")]
+    pub function_name: Vec<u32>,
+    #[prost(uint32, repeated, tag = "53")]
+    pub function_file: Vec<u32>,
+    #[prost(uint64, repeated, tag = "54")]
+    pub function_first_line: Vec<u64>,
+    #[prost(uint64, repeated, tag = "55")]
+    pub function_line: Vec<u64>,
+    #[prost(uint32, repeated, tag = "56")]
+    pub function_module: Vec<u32>,
+    #[prost(uint32, repeated, tag = "57")]
+    pub function_build_id: Vec<u32>,
+    #[prost(uint64, repeated, tag = "58")]
+    pub function_offset: Vec<u64>,
+    #[prost(uint32, repeated, tag = "59")]
+    pub function_inlined: Vec<u32>,
 }
 
 /// What is known of a recording before its first sample.

@@ -10,12 +10,14 @@ use rustc_hash::FxHashMap;
 use super::budget::Budget;
 use super::columns;
 use super::format::{Preamble, write_block};
+use super::refined;
 use super::schema::{self, Block, Header, Source, Variable};
 use crate::profile::attributes::Attributes;
 use crate::profile::event::{
-    Event, Frame, FrameId, FrameKind, LostCause, Missing, Process, Sample, StackId, Thread,
-    UndeterminedCause, Usage,
+    Event, Frame, FrameId, FrameKind, LostCause, Missing, NativeCode, NativeSample, Process,
+    Sample, StackId, Thread, UndeterminedCause, Usage,
 };
+use crate::profile::limits::MAX_FUNCTIONS;
 
 /// Longer texts of the target (names of generated code) lose their end, so that a block has a bound.
 pub const MAX_TEXT_BYTES: usize = 1 << 20;
@@ -39,6 +41,7 @@ pub struct Writer<W> {
     strings: FxHashMap<String, u32>,
     block: Block,
     samples: Vec<Sample>,
+    natives: Vec<NativeSample>,
     repeated: BTreeMap<u32, u64>,
     /// About what the block takes beside its samples and losses.
     definitions_bytes: usize,
@@ -72,6 +75,7 @@ impl<W: Write> Writer<W> {
                 ..Block::default()
             },
             samples: Vec::new(),
+            natives: Vec::new(),
             repeated: BTreeMap::new(),
             definitions_bytes: 0,
             budget: Budget::default(),
@@ -98,7 +102,8 @@ impl<W: Write> Writer<W> {
     /// When `out` fails, or what the events define is more than a recording holds.
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
         self.take(event).ok_or_else(too_much)?;
-        let is_full = self.samples.len() + self.block.lost.len() >= MAX_BLOCK_SAMPLES
+        let samples = self.samples.len() + self.natives.len();
+        let is_full = samples + self.block.lost.len() >= MAX_BLOCK_SAMPLES
             || self.definitions_bytes >= MAX_BLOCK_DEFINITIONS_BYTES;
         if is_full { self.flush() } else { Ok(()) }
     }
@@ -112,6 +117,8 @@ impl<W: Write> Writer<W> {
             Event::Stack { id, parent, frame } => self.stack(*id, *parent, *frame)?,
             Event::Attributes(_, attributes) => self.attributes(attributes)?,
             Event::Sample(sample) => self.samples.push(*sample),
+            Event::Native(sample) => self.natives.push(*sample),
+            Event::Names { frame, functions } => self.names(*frame, functions)?,
             Event::Lost(loss) => self.block.lost.push(schema::Loss {
                 cause: cause_number(loss.cause),
                 count: loss.count,
@@ -198,6 +205,7 @@ impl<W: Write> Writer<W> {
     pub fn flush(&mut self) -> io::Result<()> {
         let mut block = take(&mut self.block);
         columns::put(&take(&mut self.samples), &mut block);
+        refined::put(&take(&mut self.natives), &mut block);
         let repeated = take(&mut self.repeated).into_iter();
         block.repeated = repeated
             .map(|(cause, count)| schema::Repeated { cause, count })
@@ -205,6 +213,9 @@ impl<W: Write> Writer<W> {
         self.definitions_bytes = 0;
         if block.sample_at.is_empty() {
             block.unit_ns = 0;
+        }
+        if block.native_build_id.iter().all(|id| *id == 0) {
+            block.native_build_id.clear();
         }
         let parts = parts(block);
         if !parts.is_empty() {
@@ -239,6 +250,7 @@ impl<W: Write> Writer<W> {
             strings: self.strings,
             block: self.block,
             samples: self.samples,
+            natives: self.natives,
             repeated: self.repeated,
             definitions_bytes: self.definitions_bytes,
             budget: self.budget,
@@ -339,15 +351,11 @@ impl<W: Write> Writer<W> {
             shorten(file);
         }
         if let FrameKind::Native(native) = &mut frame.kind {
-            shorten(&mut native.module);
+            shorten_native(native);
         }
         self.budget.frame(&frame)?;
         let name = self.string(&frame.name)?;
-        let file = match &frame.file {
-            Some(file) => self.string(file)? + 1,
-            None => 0,
-        };
-        let plus_one = |line: Option<u32>| line.map_or(0, |line| u64::from(line) + 1);
+        let file = self.string_or_none(frame.file.as_deref())?;
         self.block.frame_name.push(name);
         self.block.frame_file.push(file);
         self.block.frame_first_line.push(plus_one(frame.first_line));
@@ -360,11 +368,56 @@ impl<W: Write> Writer<W> {
         if let FrameKind::Native(native) = &frame.kind {
             let module = self.string(&native.module)?;
             self.block.native_module.push(module);
+            let build_id = self.string_or_none(native.build_id.as_deref())?;
+            self.block.native_build_id.push(build_id);
             let offset = native.offset.map_or(0, |offset| offset.saturating_add(1));
             self.block.native_offset.push(offset);
             let inlined = u32::from(native.is_inlined);
             self.block.native_inlined.push(inlined);
         }
+        self.definitions_bytes += DEFINITION_BYTES;
+        Some(())
+    }
+
+    fn names(&mut self, frame: FrameId, functions: &[Frame]) -> Option<()> {
+        self.budget.names()?;
+        let functions = &functions[..functions.len().min(MAX_FUNCTIONS)];
+        let mut count = 0;
+        for function in functions {
+            if let FrameKind::Native(native) = &function.kind {
+                self.function(function, native.clone())?;
+                count += 1;
+            }
+        }
+        self.block.named_frame.push(frame.0);
+        self.block.named_functions.push(count);
+        self.definitions_bytes += DEFINITION_BYTES;
+        Some(())
+    }
+
+    fn function(&mut self, function: &Frame, mut native: NativeCode) -> Option<()> {
+        let mut function = function.clone();
+        shorten(&mut function.name);
+        function.file.iter_mut().for_each(shorten);
+        shorten_native(&mut native);
+        function.kind = FrameKind::Native(native.clone());
+        self.budget.frame(&function)?;
+        let name = self.string(&function.name)?;
+        let file = self.string_or_none(function.file.as_deref())?;
+        let module = self.string(&native.module)?;
+        let build_id = self.string_or_none(native.build_id.as_deref())?;
+        let block = &mut self.block;
+        block.function_name.push(name);
+        block.function_file.push(file);
+        block
+            .function_first_line
+            .push(plus_one(function.first_line));
+        block.function_line.push(plus_one(function.line));
+        block.function_module.push(module);
+        block.function_build_id.push(build_id);
+        let offset = native.offset.map_or(0, |offset| offset.saturating_add(1));
+        block.function_offset.push(offset);
+        block.function_inlined.push(u32::from(native.is_inlined));
         self.definitions_bytes += DEFINITION_BYTES;
         Some(())
     }
@@ -392,6 +445,14 @@ impl<W: Write> Writer<W> {
         Some(())
     }
 
+    /// The number of a string +1, or 0 for none.
+    fn string_or_none(&mut self, text: Option<&str>) -> Option<u32> {
+        match text {
+            Some(text) => Some(self.string(text)? + 1),
+            None => Some(0),
+        }
+    }
+
     /// The number of a string, which is defined the first time.
     fn string(&mut self, text: &str) -> Option<u32> {
         let text = shortened(text);
@@ -405,6 +466,16 @@ impl<W: Write> Writer<W> {
         self.definitions_bytes += DEFINITION_BYTES + text.len();
         Some(id)
     }
+}
+
+/// A line +1, or 0 for none.
+fn plus_one(line: Option<u32>) -> u64 {
+    line.map_or(0, |line| u64::from(line) + 1)
+}
+
+fn shorten_native(native: &mut NativeCode) {
+    shorten(&mut native.module);
+    native.build_id.iter_mut().for_each(shorten);
 }
 
 fn too_much() -> io::Error {
@@ -467,10 +538,13 @@ fn parts(mut block: Block) -> Vec<Vec<u8>> {
     }
     let columns = columns![
         strings frame_name frame_file frame_first_line frame_line frame_kind
-        native_module native_offset native_inlined stack_parent stack_frame
+        native_module native_build_id native_offset native_inlined stack_parent stack_frame
         sampled_stacks sample_at sample_thread sample_stack sample_ticks sample_wall sample_cpu sample_gil
         sample_state sample_helpers_cpu_ns sample_blocked_others_ns sample_grown_bytes sample_shrunk_bytes
-        sample_unsure_bytes sample_attributes sources
+        sample_unsure_bytes sample_attributes
+        refined_at_ns refined_thread refined_stack refined_state refined_merged refined_wall_ns refined_cpu_ns
+        named_frame named_functions function_name function_file function_first_line function_line
+        function_module function_build_id function_offset function_inlined sources
     ];
     columns
         .into_iter()

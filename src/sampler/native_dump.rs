@@ -161,6 +161,7 @@ impl<'m> NativeReader<'m> {
         Some(Frame {
             kind: FrameKind::Native(NativeCode {
                 module,
+                build_id: None,
                 offset: Some(place.offset),
                 is_inlined: false,
             }),

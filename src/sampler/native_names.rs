@@ -89,6 +89,7 @@ fn named_frame(module: &str, offset: u64, found: NamedFrame) -> Frame {
     Frame {
         kind: FrameKind::Native(NativeCode {
             module: module.to_owned(),
+            build_id: None,
             offset: (!has_name).then_some(offset),
             is_inlined: found.is_inlined,
         }),

@@ -450,6 +450,62 @@ fn rejected_samples_are_on_no_side() {
     assert!(own(&diff, "a").error_seconds < 0.002);
 }
 
+/// The places of a diff's stacks, as `name:line`, with the milliseconds of both sides.
+fn stack_places(diff: &Diff<'_>) -> Vec<String> {
+    let stacks = diff.stacks();
+    let shown = stacks.nodes().iter().map(|node| {
+        let place = &stacks.places()[node.place.expect("a Python frame")];
+        let line = place.first_line.unwrap_or_default();
+        let (base, new) = (node.base_ns / MS, node.new_ns / MS);
+        format!("{}:{line} {base}→{new}", place.name)
+    });
+    shown.collect()
+}
+
+#[test]
+fn stacks_tell_lines_of_own_code_apart_where_the_text_is_the_same() {
+    let (own, library) = ("/app/run.py", "/usr/lib/python3.11/json/decoder.py");
+    let base = places(&[
+        ("same", own, 10, 12),
+        ("same", own, 10, 13),
+        ("edited", own, 20, 21),
+        ("edited", own, 20, 22),
+        ("gone", own, 30, 31),
+        ("decode", library, 1, 2),
+        ("decode", library, 1, 3),
+    ]);
+    let new = places(&[
+        // A line was put in above it.
+        ("same", own, 11, 13),
+        ("edited", own, 21, 22),
+        ("edited", own, 21, 24),
+        ("decode", library, 1, 2),
+        ("added", own, 40, 41),
+        ("added", own, 40, 42),
+    ]);
+    let has_same_text = |function: &Function<'_>, _: &Function<'_>| function.name != "edited";
+    let diff = Diff::with_own_lines(&base, &new, Scale::Seconds, has_same_text);
+    let expected = [
+        "same:13 1→1",
+        "same:13 1→0",
+        "edited:21 2→2",
+        "gone:31 1→0",
+        "decode:1 2→1",
+        "added:41 0→1",
+        "added:42 0→1",
+    ];
+    assert_eq!(stack_places(&diff), expected);
+    let diff = Diff::of(&base, &new, Scale::Seconds);
+    let expected = [
+        "same:11 2→1",
+        "edited:21 2→2",
+        "gone:30 1→0",
+        "decode:1 2→1",
+        "added:40 0→2",
+    ];
+    assert_eq!(stack_places(&diff), expected);
+}
+
 proptest! {
     #[test]
     fn stacks_hold_all_time_of_both_sides(

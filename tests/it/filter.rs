@@ -391,6 +391,7 @@ fn importing() -> Vec<Event> {
     let native = |name: &str| Frame {
         kind: FrameKind::Native(NativeCode {
             module: "/usr/bin/python3.11".to_owned(),
+            build_id: None,
             offset: None,
             is_inlined: false,
         }),

@@ -6,8 +6,9 @@ use proptest::prelude::*;
 use rsamp::profile::annotation::Annotation;
 use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
 use rsamp::profile::event::{
-    Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode, Process,
-    ProcessId, RateSpan, Sample, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
+    Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode, NativeSample,
+    Process, ProcessId, RateSpan, Sample, StackId, State, Thread, ThreadId, UndeterminedCause,
+    Usage,
 };
 use rsamp::profile::{Profile, Totals};
 use rsamp::recording::format::{MAX_MESSAGE_BYTES, Preamble, VERSION};
@@ -94,6 +95,8 @@ enum Step {
     Stack(Option<u32>, u32),
     Sample(u32, Option<u32>, u32, [u64; 4], State, [u64; 4]),
     Attributes(Option<String>, Option<String>),
+    Native(u32, Option<u32>, u32, [u64; 3], State),
+    Names(u32, Vec<(String, Option<String>, Option<u32>)>),
     Usage(u32, [Option<u64>; 14]),
     Missing(u32, String),
     Skipped(u64),
@@ -149,6 +152,12 @@ fn step() -> impl Strategy<Value = Step> {
                 Step::Sample(thread, stack, ticks, times, state, more)
             }),
         2 => (of(text()), of(text())).prop_map(|(task, class)| Step::Attributes(task, class)),
+        4 => (any::<u32>(), of(any::<u32>()), any::<u32>(), [time(), time(), time()], state())
+            .prop_map(|(thread, stack, merged, times, state)| {
+                Step::Native(thread, stack, merged, times, state)
+            }),
+        2 => (any::<u32>(), prop::collection::vec((text(), of(text()), line()), 0..4))
+            .prop_map(|(frame, functions)| Step::Names(frame, functions)),
         2 => (any::<u32>(), prop::collection::vec(of(any::<u64>()), 14))
             .prop_map(|(process, of)| Step::Usage(process, of.try_into().expect("14"))),
         1 => (any::<u32>(), text()).prop_map(|(process, why)| Step::Missing(process, why)),
@@ -243,6 +252,7 @@ impl Made {
                             None => FrameKind::Mark,
                             Some(0) => FrameKind::Native(NativeCode {
                                 module: format!("/lib/{name}"),
+                                build_id: file.clone(),
                                 offset: first_line.map(u64::from),
                                 is_inlined: file.is_some(),
                             }),
@@ -296,6 +306,23 @@ impl Made {
                 let id = AttributesId::new(next(&mut self.attributes));
                 Event::Attributes(id, Attributes(known.collect()))
             }
+            Step::Native(thread, stack, merged, [at, wall, cpu], state) => {
+                Event::Native(NativeSample {
+                    at: Nanos(at),
+                    thread: ThreadId(choose(thread, self.threads.len() as u32)?),
+                    stack: stack
+                        .and_then(|stack| choose(stack, self.stacks))
+                        .map(StackId),
+                    state,
+                    merged: StackId(choose(merged, self.stacks)?),
+                    wall: Nanos(wall),
+                    cpu: Nanos(cpu),
+                })
+            }
+            Step::Names(frame, functions) => Event::Names {
+                frame: FrameId(choose(frame, self.frames)?),
+                functions: functions.into_iter().map(function).collect(),
+            },
             Step::Usage(process, of) => {
                 Event::Usage(usage(ProcessId(choose(process, self.processes)?), of))
             }
@@ -320,6 +347,32 @@ impl Made {
             Step::Stopped(stops) => Event::Pauses(stops),
         })
     }
+}
+
+/// A function of a native frame.
+fn function((name, file, line): (String, Option<String>, Option<u32>)) -> Frame {
+    Frame {
+        kind: FrameKind::Native(NativeCode {
+            module: format!("/lib/{name}"),
+            build_id: file.clone(),
+            offset: line.map(u64::from),
+            is_inlined: file.is_some(),
+        }),
+        name,
+        file,
+        first_line: line,
+        line: line.map(|line| line / 2),
+    }
+}
+
+/// What tells of native frames, in the order of the events.
+fn native(events: &[Event]) -> [Vec<&Event>; 2] {
+    let is_sample = |event: &&Event| matches!(event, Event::Native(_));
+    let is_names = |event: &&Event| matches!(event, Event::Names { .. });
+    [
+        events.iter().filter(is_sample).collect(),
+        events.iter().filter(is_names).collect(),
+    ]
 }
 
 fn usage(process: ProcessId, of: [Option<u64>; 14]) -> Usage {
@@ -351,6 +404,15 @@ proptest! {
         assert_equal(&profile, &fold(&events));
         let has_end = matches!(events.last(), Some(Event::End(_)));
         prop_assert_eq!(completeness == Completeness::Whole, has_end);
+    }
+
+    #[test]
+    fn native_samples_and_names_come_back(events in events(), block in 1..70_usize) {
+        let file = write(&events, block);
+        let mut found = Vec::new();
+        let mut reader = Reader::new(file.as_slice()).expect("a header");
+        reader.read(&mut |event| found.push(event)).expect("read");
+        prop_assert_eq!(native(&found), native(&events));
     }
 
     #[test]
@@ -434,6 +496,8 @@ fn small() -> Vec<Event> {
         Step::Frame("fib".to_owned(), None, None, None),
         Step::Stack(Some(0), 1),
         Step::Sample(0, Some(1), 2, [3000, 2000, 1, 0], State::Disk, [1, 2, 3, 4]),
+        Step::Native(0, Some(0), 1, [2500, 500, 400], State::Native),
+        Step::Names(1, vec![("ddot".to_owned(), None, Some(7))]),
         Step::Lost(2500, LostCause::Torn, 3),
         Step::Undetermined(UndeterminedCause::Moved, 2),
         Step::Sample(0, None, 1, [4000, 1000, 1, 0], State::Unknown, [0; 4]),
@@ -887,6 +951,7 @@ fn frames_of_version_1_are_functions_or_marks_by_their_file() {
     assert_eq!(kinds(&block).1, [FrameKind::Mark, FrameKind::Python]);
     let native = NativeCode {
         module: "x.py".to_owned(),
+        build_id: None,
         offset: Some(6),
         is_inlined: false,
     };

@@ -9,12 +9,14 @@ use crate::cli::terminal::streams::{self, Severity};
 use crate::cli::terminal::summary::shown;
 use crate::cli::{commands, request};
 use crate::export::diff::{self as export, DiffFormat, Names, table, verdict};
+use crate::export::source_text::SourceText;
 use crate::export::words::escape::escaped;
 use crate::export::words::number::size;
 use crate::profile::diff::{Diff, Outcome, SampledProfile, Verdict};
 use crate::profile::filter::{NothingLeft, Selection};
 use crate::run::inputs::{self, Trouble};
 use crate::run::outputs::{Destination, Readers};
+use crate::run::sources;
 
 /// How many rows the tables have on a terminal.
 const ROWS: usize = 20;
@@ -30,11 +32,14 @@ pub fn run(request: &request::Diff) -> Result<u8> {
     });
     let places: Vec<(Destination, DiffFormat)> = places.collect::<Result<_>>()?;
     let mut trouble = Trouble::default();
-    let (base, base_left) = side(&request.base, &request.selection, &mut trouble)?;
-    let (new, new_left) = side(&request.new, &request.selection, &mut trouble)?;
+    let (base, base_source, base_left) = side(&request.base, &request.selection, &mut trouble)?;
+    let (new, new_source, new_left) = side(&request.new, &request.selection, &mut trouble)?;
     let code = commands::say_trouble(trouble);
     say_nothing_left(request, base_left, new_left)?;
-    let diff = Diff::of(&base, &new, request.scale);
+    let diff = Diff::with_own_lines(&base, &new, request.scale, |base, new| {
+        let text = base_source.text_of(base);
+        text.is_some() && text == new_source.text_of(new)
+    });
     let verdicts: Vec<Verdict<'_>> = request
         .limits
         .iter()
@@ -70,12 +75,12 @@ fn say_verdicts(verdicts: &[Verdict<'_>], is_quiet: bool) -> u8 {
     }
 }
 
-/// What one word of the command line stands for, and whether the filters left something of it.
+/// What one word of the command line stands for, the source text in it, and whether the filters left something of it.
 fn side(
     word: &PathBuf,
     selection: &Selection,
     trouble: &mut Trouble,
-) -> Result<(SampledProfile, Result<(), NothingLeft>)> {
+) -> Result<(SampledProfile, SourceText, Result<(), NothingLeft>)> {
     let mut inputs = inputs::open(inputs::expand(std::slice::from_ref(word))?, trouble)?;
     let mut side = SampledProfile::new(selection.mode);
     let left = inputs::read_selected(&mut inputs, selection, trouble, &mut |event| {
@@ -84,7 +89,7 @@ fn side(
     if selection.leaves_out_idle_waits() {
         side.leave_out_idle_waits();
     }
-    Ok((side, left))
+    Ok((side, sources::recorded(&inputs), left))
 }
 
 /// What only one side has is a difference; what none has is an error.

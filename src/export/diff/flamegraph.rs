@@ -6,7 +6,8 @@
 //! is, all time that stacks have lost, in blue: what is gone and what is less. Together they are as
 //! wide as all that was in either recording, and nothing is lost.
 //!
-//! Threads and processes are put together: their ids differ from run to run.
+//! Threads and processes are put together: their ids differ from run to run. Own code is drawn line by line where its text is
+//! the same on both sides.
 
 use std::collections::HashMap;
 use std::io;
@@ -137,10 +138,9 @@ struct Tree {
 impl Tree {
     fn of(diff: &Diff<'_>) -> Tree {
         let nodes = diff.stacks().nodes();
-        let functions = (0..).map_while(|id| diff.function(id)?.function());
-        let functions: Vec<Function<'_>> = functions.collect();
-        let of_functions = labels::of_functions(&functions);
-        let label = |function: Option<usize>| match function.and_then(|id| of_functions.get(id)) {
+        let places = diff.stacks().places();
+        let of_places = labels::of_functions(places);
+        let label = |place: Option<usize>| match place.and_then(|id| of_places.get(id)) {
             Some(label) => label.clone(),
             None => labels::NO_PYTHON_FRAMES.to_owned(),
         };
@@ -153,8 +153,8 @@ impl Tree {
         };
         let times = in_units(&base, unit_ns).into_iter();
         Tree {
-            labels: nodes.iter().map(|node| label(node.function)).collect(),
-            paths: paths(&functions, &of_functions),
+            labels: nodes.iter().map(|node| label(node.place)).collect(),
+            paths: paths(places, &of_places),
             parents: nodes.iter().map(|node| node.parent).collect(),
             times: times
                 .zip(in_units(&new, unit_ns))

@@ -216,6 +216,7 @@ fn frame(frame: JsonFrame<'_>) -> Frame {
         kind: match (frame.native, &frame.file) {
             (Some(native), _) => FrameKind::Native(NativeCode {
                 module: native.module.into_owned(),
+                build_id: None,
                 offset: native.offset,
                 is_inlined: native.is_inlined,
             }),

@@ -210,6 +210,7 @@ pub(crate) mod tests {
         Frame {
             kind: FrameKind::Native(NativeCode {
                 module: module.to_owned(),
+                build_id: None,
                 offset: symbol.is_none().then_some(offset),
                 is_inlined: false,
             }),

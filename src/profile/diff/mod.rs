@@ -6,6 +6,7 @@
 use super::blocks::Blocks;
 use super::event::{Event, Nanos};
 use super::functions::Function;
+use super::origin::{Origin, Origins};
 use super::sums::{self, Classes, Sums};
 use super::{Mode, Profile, Totals};
 
@@ -186,13 +187,44 @@ pub struct Diff<'p> {
     scale: Scale,
     functions: Vec<FunctionChange<'p>>,
     lines: Vec<LineChange<'p>>,
-    stacks: Stacks,
+    stacks: Stacks<'p>,
 }
 
 impl<'p> Diff<'p> {
-    /// Compares; both sides are of the same mode.
+    /// Compares; both sides are of the same mode. Stacks are of functions.
     #[must_use]
     pub fn of(base: &'p SampledProfile, new: &'p SampledProfile, scale: Scale) -> Diff<'p> {
+        Diff::compare(base, new, scale, |_| false)
+    }
+
+    /// The same, but that in stacks each line of own code is told apart: in functions that only one side has, and in those
+    /// that `have_same_text` on both, the one of the base before the other. In a function that was edited, lines of both sides
+    /// can't be told to be the same.
+    #[must_use]
+    pub fn with_own_lines(
+        base: &'p SampledProfile,
+        new: &'p SampledProfile,
+        scale: Scale,
+        have_same_text: impl Fn(&Function<'p>, &Function<'p>) -> bool,
+    ) -> Diff<'p> {
+        let (base_origins, new_origins) = (Origins::of(base.profile()), Origins::of(new.profile()));
+        let is_own = |origins: &Origins, function: &Function<'_>| {
+            origins.of_function(function) == Origin::Own
+        };
+        let is_by_line = |pair: &Pair<Function<'p>>| match (&pair.base, &pair.new) {
+            (Some(base), Some(new)) => is_own(&new_origins, new) && have_same_text(base, new),
+            (Some(base), None) => is_own(&base_origins, base),
+            (None, new) => new.as_ref().is_some_and(|new| is_own(&new_origins, new)),
+        };
+        Diff::compare(base, new, scale, is_by_line)
+    }
+
+    fn compare(
+        base: &'p SampledProfile,
+        new: &'p SampledProfile,
+        scale: Scale,
+        is_by_line: impl Fn(&Pair<Function<'p>>) -> bool,
+    ) -> Diff<'p> {
         let sides = Sides { base, new, scale };
         let functions = pairs::functions(base.profile(), new.profile());
         let lines = pairs::lines(base.profile(), new.profile(), &functions);
@@ -212,7 +244,7 @@ impl<'p> Diff<'p> {
         Diff {
             functions: sides.changes(&functions).map(function_change).collect(),
             lines: sides.changes(&lines).map(line_change).collect(),
-            stacks: Stacks::of(&sides, &functions),
+            stacks: Stacks::of(&sides, &functions, &lines, is_by_line),
             base,
             new,
             scale,
@@ -261,12 +293,6 @@ impl<'p> Diff<'p> {
         sorted(&self.lines, |row| (&row.self_time, &row.total_time))
     }
 
-    /// One function, by its number in the tree of stacks.
-    #[must_use]
-    pub fn function(&self, id: usize) -> Option<&FunctionChange<'p>> {
-        self.functions.get(id)
-    }
-
     /// The time of all threads, with and without Python frames.
     #[must_use]
     pub fn whole(&self) -> Change {
@@ -281,9 +307,9 @@ impl<'p> Diff<'p> {
         whole
     }
 
-    /// The stacks of functions of both sides.
+    /// The stacks of both sides.
     #[must_use]
-    pub fn stacks(&self) -> &Stacks {
+    pub fn stacks(&self) -> &Stacks<'p> {
         &self.stacks
     }
 }

@@ -21,6 +21,13 @@ pub(super) struct Pair<T> {
     pub(super) new: Option<T>,
 }
 
+impl<T: Copy> Pair<T> {
+    /// As it is after, or if it is gone, as it was.
+    pub(super) fn shown(&self) -> Option<T> {
+        self.new.or(self.base)
+    }
+}
+
 impl<T> Default for Pair<T> {
     fn default() -> Pair<T> {
         Pair {
@@ -250,6 +257,14 @@ impl<'p> Line<'p> {
         Line {
             function: Function::from(frame),
             line: frame.line,
+        }
+    }
+
+    /// The function with the number of the line in the place of its first line.
+    pub(super) fn in_place(self) -> Function<'p> {
+        Function {
+            first_line: self.line,
+            ..self.function
         }
     }
 

@@ -109,6 +109,8 @@ impl Filter {
             Event::Sample(sample) => self.sample(sample, emit),
             Event::Usage(usage) => self.owners.usage(usage, emit),
             Event::Missing(missing) => self.owners.missing(missing, emit),
+            // They name stacks and frames by the numbers that these have before the filter.
+            Event::Native(_) | Event::Names { .. } => {}
             Event::Lost(loss) if !self.window.holds(loss.at) => {}
             Event::Attributes(id, attributes) => {
                 self.tasks.define(&attributes);

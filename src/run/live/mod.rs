@@ -356,6 +356,7 @@ fn is_definition(event: &Event) -> bool {
             | Event::Frame(..)
             | Event::Stack { .. }
             | Event::Attributes(..)
+            | Event::Names { .. }
             | Event::Missing(_)
     )
 }
