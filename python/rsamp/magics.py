@@ -15,8 +15,9 @@ from . import _program
 #: Files of what runs the cells, without which their own frames are near the top.
 MACHINERY = ["*/ipykernel_launcher.py", "*/ipykernel/*", "*/IPython/*", "*/tornado/*", "*/traitlets/*", "*/rsamp/*.py"]
 
-#: The height of a flame graph in the notebook, in CSS pixels; a larger one scrolls.
-HEIGHT = 480
+#: The height of the page in the notebook, and of a flame graph, in CSS pixels; what is larger scrolls.
+PAGE_HEIGHT = 720
+GRAPH_HEIGHT = 480
 
 
 @magics_class
@@ -28,7 +29,8 @@ class RsampMagics(Magics):
     @argument("-r", "--rate", metavar="HZ", help="samples per second and thread")
     @argument("-m", "--mode", choices=["wall", "cpu", "gil"], default="wall", help="which time to show")
     @argument("-l", "--lines", action="store_true", help="print the hottest functions line by line, too")
-    @argument("-t", "--text", action="store_true", help="print the summary only, without the flame graph")
+    @argument("-g", "--graph", action="store_true", help="show the flame graph alone: a tenth of the page's size")
+    @argument("-t", "--text", action="store_true", help="print the summary only")
     @cell_magic
     def rsamp(self, line, cell):
         """Record this process while the cell runs, and show where the time went.
@@ -54,11 +56,12 @@ class RsampMagics(Magics):
         # What to do next, with a file that will be gone.
         print(summary if arguments.output else summary.partition("\nnext: ")[0])
         if not arguments.text:
-            picture = os.path.join(folder, "cell.svg")
+            shows = _Picture if arguments.graph else _Page
+            path = os.path.join(folder, "cell" + shows.ENDING)
             hidden = [word for pattern in MACHINERY for word in ("--hide", pattern)]
-            _checked(_program.run, "report", file, "--quiet", "-o", picture, *(shown + hidden))
-            with open(picture, encoding="utf-8") as svg:
-                display(_Picture(svg.read()))
+            _checked(_program.run, "report", file, "--quiet", "-o", path, *(shown + hidden))
+            with open(path, encoding="utf-8") as written:
+                display(shows(written.read()))
         if arguments.lines:
             print(_checked(_program.run, "report", file, "--lines", *shown))
 
@@ -68,18 +71,38 @@ class RsampMagics(Magics):
         print(_checked(_program.dump, *shlex.split(line)))
 
 
-class _Picture(HTML):
-    """An SVG in a page of its own within the notebook: its scripts cannot touch the notebook."""
+class _Framed(HTML):
+    """A page of its own within the notebook: its scripts cannot touch the notebook."""
+
+    def __init__(self, page, height):
+        style = "width: 100%; height: {}px; border: 0".format(height)
+        frame = '<div><iframe sandbox="allow-scripts allow-downloads" style="{}" srcdoc="{}"></iframe></div>'
+        super().__init__(frame.format(style, html.escape(page)))
+
+
+class _Page(_Framed):
+    """The HTML page of a recording."""
+
+    ENDING = ".html"
+
+    def __init__(self, page):
+        super().__init__(page, PAGE_HEIGHT)
+
+    def __repr__(self):
+        return "<page of rsamp>"
+
+
+class _Picture(_Framed):
+    """A flame graph."""
+
+    ENDING = ".svg"
 
     #: Without it, the graph is as narrow as a picture whose width nobody knows: 300 pixels.
     STYLE = "<!doctype html><style>body { margin: 0 } svg { display: block; width: 100% }</style>"
 
     def __init__(self, svg):
         # Without the declarations of XML, which HTML has not.
-        page = self.STYLE + svg[svg.index("<svg") :]
-        style = "width: 100%; height: {}px; border: 0".format(HEIGHT)
-        frame = '<div><iframe sandbox="allow-scripts" style="{}" srcdoc="{}"></iframe></div>'
-        super().__init__(frame.format(style, html.escape(page)))
+        super().__init__(self.STYLE + svg[svg.index("<svg") :], GRAPH_HEIGHT)
 
     def __repr__(self):
         return "<flame graph of rsamp>"

@@ -331,6 +331,13 @@ pub struct ReportArgs {
     #[arg(long, conflicts_with = "format")]
     pub open: bool,
 
+    /// Keep an HTML page below this size, such as 5M [default: 64M]
+    ///
+    /// The steps of its time axis become as long as it takes: times stay exact, only when they were is kept less finely. The
+    /// page says how long the steps are.
+    #[arg(long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true)]
+    pub max_size: Option<u64>,
+
     /// How graphs are drawn.
     #[command(flatten, next_help_heading = "Drawing")]
     pub drawing: DrawingArgs,
@@ -401,8 +408,8 @@ pub struct DiffArgs {
 
     /// Write this file; may be given several times
     ///
-    /// The ending chooses the format: .svg flame graph coloured by what differs, .txt tables, .csv,
-    /// .json. `-` is standard output and needs --format. Without this option the tables go to
+    /// The ending chooses the format: .svg flame graph coloured by what differs, .html page with both recordings, .txt
+    /// tables, .csv, .json. `-` is standard output and needs --format. Without this option the tables go to
     /// standard output.
     #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
@@ -752,10 +759,11 @@ pub struct SamplingArgs {
     #[arg(help_heading = "Sampling", long, value_name = "NAME", value_parser = values::variable)]
     pub env: Vec<String>,
 
-    /// Keep the recording below this size, such as 500K, 20M or 1G
+    /// Keep a recording or HTML page below this size, such as 500K, 20M or 1G
     ///
-    /// When it is full, equal samples of a span of time become one and the rate is halved, again and again: times stay
-    /// exact, only when they were is kept less finely. Of several ranks, each one's recording is kept below it.
+    /// When a recording is full, equal samples of a span of time become one and the rate is halved, again and again: times
+    /// stay exact, only when they were is kept less finely. Of several ranks, each one's recording is kept below it. A page
+    /// has longer steps on its time axis.
     #[arg(help_heading = "Sampling", long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true)]
     pub max_size: Option<u64>,
 

@@ -42,7 +42,12 @@ pub struct Drawing {
     pub node_threshold_percent: f64,
     /// In a call graph, calls with a smaller share of the whole are left out, in percent.
     pub edge_threshold_percent: f64,
+    /// An HTML page is not larger than this.
+    pub max_page_bytes: u64,
 }
+
+/// A larger page takes seconds to open, and mail and chat refuse it.
+pub const DEFAULT_MAX_PAGE_BYTES: u64 = 64 << 20;
 
 /// The thresholds are those of gprof2dot.
 impl Default for Drawing {
@@ -56,6 +61,7 @@ impl Default for Drawing {
             merges_processes: false,
             node_threshold_percent: 0.5,
             edge_threshold_percent: 0.1,
+            max_page_bytes: DEFAULT_MAX_PAGE_BYTES,
         }
     }
 }

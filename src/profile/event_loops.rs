@@ -91,6 +91,20 @@ impl Span {
     }
 }
 
+/// Of each thread so many blocks are told apart, the longest ones.
+const MAX_BLOCKS: usize = 256;
+
+/// A span in which a loop served one task only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoopBlock {
+    /// The thread of the loop.
+    pub thread: ThreadId,
+    /// When it was over.
+    pub end: Nanos,
+    /// How long it was.
+    pub time: Nanos,
+}
+
 /// How often and how long the loop of one thread was blocked.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Blocked {
@@ -110,9 +124,16 @@ pub(super) struct Blocked {
     pub has_other_roots: bool,
     /// By stack, how much of `time`.
     pub by_stack: FxHashMap<StackId, Nanos>,
+    /// The end and the length of each, the longest [`MAX_BLOCKS`] and as many that came since.
+    blocks: Vec<(Nanos, Nanos)>,
 }
 
 impl Blocked {
+    /// Whether anybody waited: one block of a loop with one task blocks nobody.
+    pub fn blocks_others(&self) -> bool {
+        self.times > 1 || self.has_other_roots
+    }
+
     /// Adds what blocked another loop.
     pub fn merge(&mut self, other: Blocked) {
         self.whole += other.whole;
@@ -130,12 +151,22 @@ impl Blocked {
     fn add(&mut self, span: &Span) {
         self.times += 1;
         self.time += span.time;
+        if self.blocks.len() >= 2 * MAX_BLOCKS {
+            self.keep_longest();
+        }
+        self.blocks.push((span.end, span.time));
         self.longest = self.longest.max(span.time);
         self.for_gil += span.for_gil;
         self.ticks = self.ticks.saturating_add(span.ticks);
         for (stack, time) in &span.by_stack {
             *self.by_stack.entry(*stack).or_default() += *time;
         }
+    }
+
+    fn keep_longest(&mut self) {
+        let by_length = |(_, time): &(Nanos, Nanos)| std::cmp::Reverse(*time);
+        self.blocks.sort_by_key(by_length);
+        self.blocks.truncate(MAX_BLOCKS);
     }
 }
 
@@ -211,6 +242,22 @@ impl EventLoops {
     pub fn blocked(&self) -> impl Iterator<Item = (ThreadId, Blocked)> {
         let threads = self.threads.iter();
         threads.map(|(id, of_thread)| (*id, of_thread.blocked_so_far()))
+    }
+
+    /// The longest blocks of each loop that has several tasks, or was blocked more than once: in the order of threads and of
+    /// time.
+    pub fn blocks(&self) -> Vec<LoopBlock> {
+        let mut blocks = Vec::new();
+        for (thread, mut blocked) in self.blocked() {
+            if !blocked.blocks_others() {
+                continue;
+            }
+            blocked.keep_longest();
+            let of_thread = blocked.blocks.into_iter();
+            blocks.extend(of_thread.map(|(end, time)| LoopBlock { thread, end, time }));
+        }
+        blocks.sort_by_key(|block| (block.thread, block.end));
+        blocks
     }
 }
 

@@ -15,7 +15,7 @@ use super::event::{
     Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, Process, ProcessId, RateSpan,
     Sample, SampleKey, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
 };
-use super::event_loops::EventLoops;
+use super::event_loops::{EventLoops, LoopBlock};
 use super::idle_waits::IdleWaits;
 #[cfg(doc)]
 use super::limits::MORE_STACKS;
@@ -536,6 +536,12 @@ impl Profile {
         self.definitions.attributes.get(id.number() as usize)
     }
 
+    /// All sets of attributes, by their number.
+    #[must_use]
+    pub fn attribute_sets(&self) -> &[Attributes] {
+        &self.definitions.attributes
+    }
+
     /// The frames of a stack, innermost first.
     pub fn frames_of(&self, stack: Option<StackId>) -> impl Iterator<Item = &Frame> {
         self.frame_ids_of(stack).filter_map(|id| self.frame(id))
@@ -655,6 +661,12 @@ impl Profile {
     }
 
     /// The event loops of its threads. Those of the last seconds ([`Profile::last`]) are not known.
+    /// The longest spans in which a task kept the event loop of its thread from serving others, thread by thread.
+    #[must_use]
+    pub fn loop_blocks(&self) -> Vec<LoopBlock> {
+        self.event_loops.blocks()
+    }
+
     pub(super) fn event_loops(&self) -> &EventLoops {
         &self.event_loops
     }

@@ -23,7 +23,7 @@ pub mod dump;
 mod blocks;
 mod covered;
 mod definitions;
-mod event_loops;
+pub mod event_loops;
 mod fold;
 mod nearest;
 mod own_frames;

@@ -122,6 +122,22 @@ impl Timeline {
         }
     }
 
+    /// One without runs and losses.
+    #[must_use]
+    pub fn empty() -> Timeline {
+        Timeline::with_max_bytes(0)
+    }
+
+    /// The same in at most so many bytes, in longer steps where that takes them; `None`: there are too many threads and
+    /// stacks, whatever the step.
+    #[must_use]
+    pub fn within(&self, max_bytes: usize) -> Option<Timeline> {
+        let mut smaller = self.clone();
+        smaller.max_bytes = max_bytes;
+        let fits = smaller.bytes <= max_bytes || smaller.lengthen_steps();
+        fits.then_some(smaller)
+    }
+
     /// The runs of a thread, in the order of their ends.
     #[must_use]
     pub fn runs(&self, thread: ThreadId) -> Runs<'_> {

@@ -1,5 +1,6 @@
 //! Turns a running process into a profile and its files.
 
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -76,6 +77,8 @@ pub struct Sampled {
     pub own_cpu: Nanos,
     /// What writes the recordings.
     recorders: Vec<(Growing, io::Result<Recorder>)>,
+    /// Of a run without a recording, what reads the source text for a page.
+    source_recorder: Option<Recorder>,
     source_files: Option<Arc<SourceFiles>>,
 }
 
@@ -106,6 +109,7 @@ impl Sampled {
             budget: Budget::Unlimited,
             own_cpu: Nanos(0),
             recorders: Vec::new(),
+            source_recorder: None,
             source_files: None,
         }
     }
@@ -125,6 +129,10 @@ impl Recording {
     ) -> Result<Sampled, SamplerError> {
         let settings = self.sampling.settings(self.start_timeout);
         let (source_files, mut recorders) = self.start_recorders(progress);
+        let is_for_sources = recorders.is_empty() && self.shows_source();
+        let mut source_recorder = is_for_sources
+            .then(|| self.start_source_recorder(&source_files).ok())
+            .flatten();
         let started = Instant::now();
         let mut shown_profile = ShownProfile::new(self.plan.empty_profile(), &self.shown);
         let (mut start, mut users) = (Start::default(), Users::default());
@@ -132,6 +140,7 @@ impl Recording {
         let mut sinks: Vec<&mut dyn Sink> = vec![&mut users, &mut start];
         let working = recorders.iter_mut().filter_map(|(_, r)| r.as_mut().ok());
         sinks.extend(working.map(|recorder| recorder as &mut dyn Sink));
+        sinks.extend(source_recorder.as_mut().map(|it| it as &mut dyn Sink));
         sinks.push(&mut shown_profile);
         sinks.push(&mut hottest);
         let mut keep = |event: Event| sinks.iter_mut().for_each(|sink| sink.event(&event));
@@ -157,6 +166,7 @@ impl Recording {
             .iter()
             .filter_map(|(_, r)| r.as_ref().ok())
             .for_each(Recorder::end);
+        source_recorder.iter().for_each(Recorder::end);
         Ok(Sampled {
             profile: shown_profile.finish(),
             ended,
@@ -167,6 +177,7 @@ impl Recording {
             budget: self.sampling.budget,
             own_cpu: Nanos(own_cpu_ns()),
             recorders,
+            source_recorder,
             source_files: Some(source_files),
         })
     }
@@ -189,7 +200,7 @@ impl Recording {
         progress: &Arc<Progress>,
     ) -> (Arc<SourceFiles>, Vec<(Growing, io::Result<Recorder>)>) {
         let (pid, places) = (self.pid, self.plan.choose_names(self.pid));
-        let is_needed = self.extras.source && !places.is_empty();
+        let is_needed = self.extras.source && (!places.is_empty() || self.plan.shows_source());
         let source_files = Arc::new(SourceFiles::new(is_needed));
         let start = |place: Destination| {
             let growing = Growing::at(place);
@@ -210,6 +221,27 @@ impl Recording {
         (source_files, recorders)
     }
 
+    /// Whether a page is to hold source text.
+    fn shows_source(&self) -> bool {
+        self.extras.source && self.plan.shows_source()
+    }
+
+    /// Starts what reads the source text that a recording would hold, of which nothing else is kept.
+    fn start_source_recorder(&self, files: &Arc<SourceFiles>) -> io::Result<Recorder> {
+        let asked = Asked {
+            command: self.command.clone(),
+            rate: self.sampling.rate,
+            environment: Vec::new(),
+        };
+        let pid = self.pid;
+        let nowhere = || File::options().write(true).open("/dev/null");
+        Recorder::start(
+            Box::new(move || Ok((nowhere()?, header::header(&asked, pid)))),
+            Arc::clone(files) as Arc<dyn ProcessFiles>,
+            Care::default(),
+        )
+    }
+
     /// What is to be done where the recording in a place cannot just grow.
     fn care(&self, growing: &Growing, progress: &Arc<Progress>) -> Care {
         let progress = Arc::clone(progress);
@@ -225,16 +257,24 @@ impl Recording {
         }
     }
 
-    /// Writes the files. The recordings come last: a source file that cannot be had in time holds up nothing else.
+    /// Writes the files. The recordings come last: a source file that cannot be had in time holds up nothing else, but for a
+    /// page that is to show it.
     #[must_use]
     pub fn write(&self, mut sampled: Sampled) -> Recorded {
         let recorders = std::mem::take(&mut sampled.recorders).into_iter();
+        let finished = recorders.map(|(growing, recorder)| {
+            let outcome = finish(&growing.destination, recorder);
+            (growing, outcome)
+        });
+        let mut finished: Box<dyn Iterator<Item = (Growing, Outcome)>> = Box::new(finished);
+        if self.shows_source() {
+            // What came of it is told of the files that the user asked for.
+            let _ = sampled.source_recorder.take().map(Recorder::finish);
+            finished = Box::new(finished.collect::<Vec<_>>().into_iter());
+        }
         let recordings = || {
-            recorders
-                .map(|(growing, recorder)| {
-                    let outcome = finish(&growing.destination, recorder);
-                    self.plan.deliver(growing, outcome)
-                })
+            finished
+                .map(|(growing, outcome)| self.plan.deliver(growing, outcome))
                 .collect()
         };
         let meta = self.meta(&sampled);

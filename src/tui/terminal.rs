@@ -1,6 +1,7 @@
 //! Turns a terminal into a screen for as long as the view lasts, and back, whatever ends the view.
 
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::panic;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use crossterm::execute;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, raise};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -52,7 +54,7 @@ pub fn run(host: &mut dyn Host, state: State, palette: Palette) -> io::Result<()
     let mut due = Instant::now();
     let mut is_stale = true;
     // A panic of another thread has given the terminal back.
-    while !view.host.is_interrupted() && IS_SCREEN.load(Ordering::SeqCst) {
+    while !view.host.is_interrupted() && IS_SCREEN.load(Ordering::SeqCst) && !has_hung_up() {
         if Instant::now() >= due {
             due = Instant::now() + RENEWED;
             view.request();
@@ -103,7 +105,7 @@ pub fn choose(
     let _guard = Guard::enter()?;
     let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
     let mut chosen = 0;
-    while !is_over() {
+    while !is_over() && !has_hung_up() {
         terminal.draw(|frame| {
             let area = frame.area();
             view::draw_choice(title, rows, chosen, palette, area, frame.buffer_mut());
@@ -282,6 +284,18 @@ fn leave() {
         let _ = disable_raw_mode();
         let _ = io::stdout().flush();
     }
+}
+
+/// Whether the terminal is gone: its window was closed, or the connection to it was cut.
+fn has_hung_up() -> bool {
+    let stdin = io::stdin();
+    let mut terminal = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
+    let polled = poll(&mut terminal, PollTimeout::ZERO);
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+    polled.is_ok_and(|count| count > 0)
+        && terminal[0]
+            .revents()
+            .is_some_and(|events| events.intersects(gone))
 }
 
 /// Leaves the terminal to the shell, stops this process as Ctrl-Z does, and takes the terminal again when it goes on.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use rsamp::export::diff::table::table;
-use rsamp::export::diff::{DiffFormat, Names, write};
+use rsamp::export::diff::{Both, DiffFormat, Names, write};
+use rsamp::export::{Meta, ReportInput};
 use rsamp::profile::Mode;
 use rsamp::profile::diff::{Change, Diff, Limit, Outcome, SampledProfile, Scale};
 use rsamp::profile::event::FrameKind;
@@ -539,7 +540,13 @@ fn names() -> Names {
 fn text(format: DiffFormat, base: &SampledProfile, new: &SampledProfile) -> String {
     let mut out = Vec::new();
     let diff = Diff::of(base, new, Scale::Seconds);
-    write(format, &diff, &names(), &[], &mut out).expect("a Vec takes all");
+    let meta = Meta::default();
+    let both = Both {
+        input: ReportInput::new(new.profile(), &meta),
+        base_processes: 0,
+        new: new.profile(),
+    };
+    write(format, &diff, &names(), &[], &both, &mut out).expect("a Vec takes all");
     String::from_utf8(out).expect("UTF-8")
 }
 
@@ -758,6 +765,6 @@ fn formats_of_a_diff_are_known_by_ending_and_by_name() {
     let error = DiffFormat::from_path(Path::new("a/out.pstats")).expect_err("not of a diff");
     assert_eq!(
         error.to_string(),
-        "a diff cannot be written as \"out.pstats\": known are .svg (flamegraph), .txt (text), .csv, .json"
+        "a diff cannot be written as \"out.pstats\": known are .svg (flamegraph), .txt (text), .csv, .json, .html"
     );
 }

@@ -57,7 +57,7 @@ fn a_notebook_profiles_its_own_cells() {
         "{told}"
     );
     assert!(
-        profile.contains("text/html: <div><iframe sandbox=\"allow-scripts\""),
+        profile.contains("text/html: <div><iframe sandbox=\"allow-scripts allow-downloads\""),
         "{told}"
     );
     assert!(!profile.contains("next: "), "{told}");

@@ -192,6 +192,23 @@ fn the_terminal_is_as_it_was_however_the_view_ends() {
 }
 
 #[test]
+fn watching_ends_when_the_terminal_hangs_up() {
+    needs!(tmux, v3_11);
+    let program = run(&python("v3_11"), "spin.py");
+    let shell = Shell::start();
+    shell.watch(&program);
+    let watching = shell.child();
+    shell.tmux(&["kill-server"], &[]);
+    let began = Instant::now();
+    let stat = format!("/proc/{watching}/stat");
+    // Whoever is its parent now may let it wait as a zombie.
+    while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(began.elapsed() < PATIENCE, "it goes on");
+        sleep(Duration::from_millis(30));
+    }
+}
+
+#[test]
 fn a_panic_can_be_read_and_leaves_the_terminal_as_it_was() {
     needs!(tmux);
     let shell = Shell::start();

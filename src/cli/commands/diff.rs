@@ -1,5 +1,6 @@
 //! Turns two recordings into what differs between them, on standard output or in files.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -8,15 +9,19 @@ use crate::cli::errors::exit_code;
 use crate::cli::terminal::streams::{self, Severity};
 use crate::cli::terminal::summary::shown;
 use crate::cli::{commands, request};
-use crate::export::diff::{self as export, DiffFormat, Names, table, verdict};
-use crate::export::source_text::SourceText;
+use crate::export::ReportInput;
+use crate::export::diff::{self as export, Both, DiffFormat, Names, table, verdict};
 use crate::export::words::escape::escaped;
 use crate::export::words::number::size;
+use crate::profile::Profile;
 use crate::profile::diff::{Diff, Outcome, SampledProfile, Verdict};
+use crate::profile::event::Event;
 use crate::profile::filter::{NothingLeft, Selection};
-use crate::run::inputs::{self, Trouble};
+use crate::profile::limits::MAX_ROWS;
+use crate::recording::Merger;
+use crate::run::inputs::{self, Input, Trouble};
 use crate::run::outputs::{Destination, Readers};
-use crate::run::sources;
+use crate::run::{headlines, sources};
 
 /// How many rows the tables have on a terminal.
 const ROWS: usize = 20;
@@ -32,13 +37,19 @@ pub fn run(request: &request::Diff) -> Result<u8> {
     });
     let places: Vec<(Destination, DiffFormat)> = places.collect::<Result<_>>()?;
     let mut trouble = Trouble::default();
-    let (base, base_source, base_left) = side(&request.base, &request.selection, &mut trouble)?;
-    let (new, new_source, new_left) = side(&request.new, &request.selection, &mut trouble)?;
+    let mut merged = places
+        .iter()
+        .any(|(_, format)| *format == DiffFormat::Html)
+        .then(Merged::default);
+    let selection = &request.selection;
+    let base = side(&request.base, selection, &mut trouble, merged.as_mut())?;
+    let new = side(&request.new, selection, &mut trouble, merged.as_mut())?;
     let code = commands::say_trouble(trouble);
-    say_nothing_left(request, base_left, new_left)?;
-    let diff = Diff::with_own_lines(&base, &new, request.scale, |base, new| {
-        let text = base_source.text_of(base);
-        text.is_some() && text == new_source.text_of(new)
+    say_nothing_left(request, base.left, new.left)?;
+    let texts = [&base.inputs, &new.inputs].map(|inputs| sources::recorded(inputs));
+    let diff = Diff::with_own_lines(&base.profile, &new.profile, request.scale, |base, new| {
+        let text = texts[0].text_of(base);
+        text.is_some() && text == texts[1].text_of(new)
     });
     let verdicts: Vec<Verdict<'_>> = request
         .limits
@@ -52,7 +63,20 @@ pub fn run(request: &request::Diff) -> Result<u8> {
     if places.is_empty() {
         streams::print(&table::table(&diff, &names, ROWS)).context("write to standard output")?;
     }
-    let is_whole = write(&places, (&diff, &verdicts), &names, request.quiet);
+    let sources = sources::recorded(&new.inputs);
+    let meta = headlines::meta(&new.inputs, new.profile.profile(), selection);
+    let merged = merged.unwrap_or_default().finished();
+    let both = Both {
+        input: ReportInput {
+            sources: Some(&sources),
+            ..ReportInput::new(&merged, &meta)
+        },
+        base_processes: base.profile.profile().processes().len() as u32,
+        new: new.profile.profile(),
+    };
+    let is_whole = write(&places, request.quiet, &mut |format, out| {
+        export::write(format, &diff, &names, &verdicts, &both, out)
+    });
     let verdict = say_verdicts(&verdicts, request.quiet);
     Ok(match (is_whole, code) {
         (false, _) => exit_code::OUTPUT_FAILED,
@@ -75,21 +99,67 @@ fn say_verdicts(verdicts: &[Verdict<'_>], is_quiet: bool) -> u8 {
     }
 }
 
-/// What one word of the command line stands for, the source text in it, and whether the filters left something of it.
+/// What one word of the command line stands for.
+struct Side {
+    inputs: Vec<Input>,
+    profile: SampledProfile,
+    /// Whether the filters left something of it.
+    left: Result<(), NothingLeft>,
+}
+
+/// Both recordings as one profile: processes stay apart, equal functions and stacks are one.
+#[derive(Default)]
+struct Merged {
+    merger: Merger,
+    profile: Option<Profile>,
+}
+
+impl Merged {
+    fn begin(&mut self) {
+        self.merger.begin();
+        let new = || Profile::with_timeline().with_max_rows(MAX_ROWS);
+        self.profile.get_or_insert_with(new);
+    }
+
+    fn apply(&mut self, event: Event) {
+        if let Some(profile) = &mut self.profile {
+            self.merger.apply(event, &mut |event| profile.apply(event));
+        }
+    }
+
+    /// The profile; empty where nothing began.
+    fn finished(self) -> Profile {
+        let mut profile = self.profile.unwrap_or_default();
+        self.merger.finish(&mut |event| profile.apply(event));
+        profile
+    }
+}
+
 fn side(
     word: &PathBuf,
     selection: &Selection,
     trouble: &mut Trouble,
-) -> Result<(SampledProfile, SourceText, Result<(), NothingLeft>)> {
+    mut merged: Option<&mut Merged>,
+) -> Result<Side> {
     let mut inputs = inputs::open(inputs::expand(std::slice::from_ref(word))?, trouble)?;
-    let mut side = SampledProfile::new(selection.mode);
+    let mut profile = SampledProfile::new(selection.mode);
+    if let Some(merged) = &mut merged {
+        merged.begin();
+    }
     let left = inputs::read_selected(&mut inputs, selection, trouble, &mut |event| {
-        side.apply(event)
+        if let Some(merged) = &mut merged {
+            merged.apply(event.clone());
+        }
+        profile.apply(event);
     });
     if selection.leaves_out_idle_waits() {
-        side.leave_out_idle_waits();
+        profile.leave_out_idle_waits();
     }
-    Ok((side, sources::recorded(&inputs), left))
+    Ok(Side {
+        inputs,
+        profile,
+        left,
+    })
 }
 
 /// What only one side has is a difference; what none has is an error.
@@ -112,15 +182,12 @@ fn say_nothing_left(
 /// Whether everything was written.
 fn write(
     places: &[(Destination, DiffFormat)],
-    (diff, verdicts): (&Diff<'_>, &[Verdict<'_>]),
-    names: &Names,
     is_quiet: bool,
+    render: &mut dyn FnMut(DiffFormat, &mut dyn io::Write) -> io::Result<()>,
 ) -> bool {
     let mut is_whole = true;
     for (place, format) in places {
-        let written = place.write(Readers::Usual, &mut |out| {
-            export::write(*format, diff, names, verdicts, out)
-        });
+        let written = place.write(Readers::Usual, &mut |out| render(*format, out));
         let path = shown(&place.path);
         match written {
             Ok(bytes) if !is_quiet && place.path != Path::new("-") => {
@@ -147,5 +214,6 @@ fn use_of(format: DiffFormat) -> &'static str {
         DiffFormat::Text => "tables of what differs",
         DiffFormat::Csv => "table for a spreadsheet or pandas",
         DiffFormat::Json => "JSON, for scripts",
+        DiffFormat::Html => "one page with both recordings, open it in a browser",
     }
 }

@@ -22,14 +22,15 @@ pub(super) fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
     };
     Ok(Outputs {
         files,
-        drawing: drawing(&args.drawing),
+        drawing: drawing(&args.drawing, args.max_size),
         shown: filters::shown(&args.shown),
         force: args.force,
         scratch: args.scratch,
     })
 }
 
-pub(super) fn drawing(args: &DrawingArgs) -> Drawing {
+/// `max_page_bytes`: what `--max-size` says, if anything.
+pub(super) fn drawing(args: &DrawingArgs, max_page_bytes: Option<u64>) -> Drawing {
     let default = Drawing::default();
     Drawing {
         direction: match args.flames {
@@ -47,6 +48,7 @@ pub(super) fn drawing(args: &DrawingArgs) -> Drawing {
         merges_processes: args.merge_processes,
         node_threshold_percent: args.node_thres.unwrap_or(default.node_threshold_percent),
         edge_threshold_percent: args.edge_thres.unwrap_or(default.edge_threshold_percent),
+        max_page_bytes: max_page_bytes.unwrap_or(default.max_page_bytes),
     }
 }
 

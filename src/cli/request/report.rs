@@ -68,7 +68,7 @@ impl Tables {
 /// When it cannot be carried out.
 pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
     let files = files(args)?;
-    let drawing = drawing(&args.drawing);
+    let drawing = drawing(&args.drawing, args.max_size);
     let (inputs, tables) = tables(&args.files, &args.tables)?;
     Ok(Report {
         inputs,

@@ -6,6 +6,7 @@
 //! | [`table`] | `.txt` | the eye |
 //! | [`csv`] | `.csv` | a spreadsheet, pandas |
 //! | [`json`] | `.json` | scripts |
+//! | the page of [`super::Format::Html`] | `.html` | any browser |
 
 use std::fmt;
 use std::io;
@@ -13,6 +14,9 @@ use std::path::Path;
 
 use thiserror::Error;
 
+use super::html;
+use crate::export::ReportInput;
+use crate::profile::Profile;
 use crate::profile::diff::{Diff, Verdict};
 
 mod names;
@@ -40,6 +44,19 @@ pub enum DiffFormat {
     Csv,
     /// JSON.
     Json,
+    /// One page with both recordings.
+    Html,
+}
+
+/// Both recordings as one, for a format that shows more than the difference.
+#[derive(Clone, Copy)]
+pub struct Both<'d> {
+    /// The profile with the processes of the recording before first, what is said of it, and the source of the one after.
+    pub input: ReportInput<'d>,
+    /// How many processes the recording before has.
+    pub base_processes: u32,
+    /// The recording after alone.
+    pub new: &'d Profile,
 }
 
 /// The user named a format that a diff cannot have.
@@ -49,11 +66,12 @@ pub struct UnknownDiffFormat(pub String);
 
 impl DiffFormat {
     /// All formats, in the order in which they are listed to the user.
-    pub const ALL: [DiffFormat; 4] = [
+    pub const ALL: [DiffFormat; 5] = [
         DiffFormat::FlameGraph,
         DiffFormat::Text,
         DiffFormat::Csv,
         DiffFormat::Json,
+        DiffFormat::Html,
     ];
 
     /// The name by which a user asks for it.
@@ -64,6 +82,7 @@ impl DiffFormat {
             DiffFormat::Text => "text",
             DiffFormat::Csv => "csv",
             DiffFormat::Json => "json",
+            DiffFormat::Html => "html",
         }
     }
 
@@ -75,6 +94,7 @@ impl DiffFormat {
             DiffFormat::Text => "txt",
             DiffFormat::Csv => "csv",
             DiffFormat::Json => "json",
+            DiffFormat::Html => "html",
         }
     }
 
@@ -126,6 +146,7 @@ pub fn write(
     diff: &Diff<'_>,
     names: &Names,
     verdicts: &[Verdict<'_>],
+    both: &Both<'_>,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     match format {
@@ -135,6 +156,10 @@ pub fn write(
         }
         DiffFormat::Csv => csv::write(diff, out)?,
         DiffFormat::Json => json::write(diff, names, verdicts, out)?,
+        DiffFormat::Html => {
+            let base = (names.base.as_str(), both.base_processes);
+            html::write_pair(&both.input, both.new, base, out)?;
+        }
     }
     out.flush()
 }

@@ -1,11 +1,14 @@
 //! Turns a profile into columns of what its runs refer to: strings, functions, the tree of stacks, what the kernel
-//! counted of processes, and what was lost.
+//! counted of processes, what was lost, tasks, and when they blocked their loop.
 
 use std::collections::HashMap;
 use std::io;
 
 use super::columns::Columns;
+use super::content::Content;
+use super::moved;
 use crate::profile::Profile;
+use crate::profile::attributes::Attribute;
 use crate::profile::event::{LostCause, Nanos, Usage};
 use crate::profile::functions::{FunctionKind, Functions};
 use crate::profile::origin::{Origin, Origins};
@@ -30,12 +33,19 @@ impl<'p> Strings<'p> {
 }
 
 /// Writes all of it, in the order in which `page/decode.ts` reads it.
-pub(super) fn write(profile: &Profile, columns: &mut Columns<'_>) -> io::Result<()> {
+pub(super) fn write(content: &Content<'_>, columns: &mut Columns<'_>) -> io::Result<()> {
+    let profile = content.input.profile;
     let functions = Functions::of(profile);
     write_functions(profile, &functions, columns)?;
     write_stacks(profile, &functions, columns)?;
     write_usage(profile.usage(), columns)?;
-    write_losses(profile, columns)
+    write_losses(content.about, columns)?;
+    write_tasks(profile, columns)?;
+    write_blocks(profile, columns)?;
+    let counted = content
+        .base
+        .map(|base| moved::counted_as(profile, &functions, base.processes));
+    columns.column(counted.unwrap_or_default(), |function| function)
 }
 
 /// Strings first, then of each function its name, file, module, first line, origin and kind.
@@ -144,6 +154,28 @@ fn write_usage(readings: &[Usage], columns: &mut Columns<'_>) -> io::Result<()> 
         })?;
     }
     Ok(())
+}
+
+/// The names of asyncio tasks, then of each set of attributes its task.
+fn write_tasks(profile: &Profile, columns: &mut Columns<'_>) -> io::Result<()> {
+    let mut names = Strings::default();
+    let sets = profile.attribute_sets().iter();
+    let tasks: Vec<Option<u64>> = sets
+        .map(|set| Some(names.number(set.0.get(&Attribute::Task)?)))
+        .collect();
+    columns.number(names.texts.len() as u64)?;
+    names.texts.iter().try_for_each(|name| columns.text(name))?;
+    columns.number(tasks.len() as u64)?;
+    tasks.iter().try_for_each(|task| columns.optional(*task))
+}
+
+/// Of each block of an event loop its thread, its end and its length.
+fn write_blocks(profile: &Profile, columns: &mut Columns<'_>) -> io::Result<()> {
+    let blocks = profile.loop_blocks();
+    columns.number(blocks.len() as u64)?;
+    columns.column(&blocks, |block| u64::from(block.thread.0))?;
+    columns.differences(&blocks, |block| block.end.0)?;
+    columns.column(&blocks, |block| block.time.0)
 }
 
 /// The causes in words, then of each loss its moment, cause and count.

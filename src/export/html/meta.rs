@@ -5,8 +5,8 @@ use std::io;
 
 use serde::Serialize;
 
+use super::content::{Base, Content};
 use super::tag;
-use crate::export::ReportInput;
 use crate::export::json::MissingRow;
 use crate::export::words::{findings, health, labels, rates};
 use crate::profile::event::{Nanos, Process, State, Thread, ThreadId};
@@ -14,7 +14,7 @@ use crate::profile::timeline::Timeline;
 use crate::profile::{Profile, Totals};
 
 /// The number of the meaning of all data in the page. The page refuses another.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Serialize)]
 struct Meta<'p> {
@@ -47,8 +47,17 @@ struct Meta<'p> {
     states: Vec<StateWords>,
     totals: Sums,
     idle_waits_ns: u64,
+    /// What it is compared with.
+    base: Option<BaseRow<'p>>,
     processes: Vec<ProcessRow<'p>>,
     threads: Vec<ThreadRow>,
+}
+
+#[derive(Serialize)]
+struct BaseRow<'p> {
+    name: &'p str,
+    /// It has the first processes.
+    processes: u32,
 }
 
 #[derive(Serialize)]
@@ -108,16 +117,16 @@ struct ThreadRow {
 
 /// Writes the tag.
 pub(super) fn write(
-    input: &ReportInput<'_>,
+    content: &Content<'_>,
     timeline: &Timeline,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    let json = serde_json::to_string(&meta(input, timeline))?;
+    let json = serde_json::to_string(&meta(content, timeline))?;
     tag::json("meta", &json, out)
 }
 
-fn meta<'r>(input: &ReportInput<'r>, timeline: &Timeline) -> Meta<'r> {
-    let (profile, meta) = (input.profile, input.meta);
+fn meta<'r>(content: &Content<'r>, timeline: &Timeline) -> Meta<'r> {
+    let (profile, meta) = (content.about, content.input.meta);
     let counts = |counts: Vec<(String, u64)>| counts.into_iter().collect::<BTreeMap<_, _>>();
     let lost = profile.lost().iter();
     let undetermined = profile.undetermined().iter();
@@ -133,7 +142,7 @@ fn meta<'r>(input: &ReportInput<'r>, timeline: &Timeline) -> Meta<'r> {
         is_part: meta.is_part,
         is_complete: profile.is_complete(),
         step_ns: timeline.step().map(|step| step.0),
-        has_no_times: profile.timeline().is_none(),
+        has_no_times: content.input.profile.timeline().is_none(),
         rates: rates::in_words(profile),
         health: health::in_words(profile),
         findings: match meta.is_part {
@@ -157,8 +166,11 @@ fn meta<'r>(input: &ReportInput<'r>, timeline: &Timeline) -> Meta<'r> {
         states: State::ALL.iter().map(state_words).collect(),
         totals: profile.totals().into(),
         idle_waits_ns: profile.idle_waits().time.0,
-        processes: process_rows(profile),
-        threads: thread_rows(profile, timeline),
+        base: content
+            .base
+            .map(|Base { name, processes }| BaseRow { name, processes }),
+        processes: process_rows(content.input.profile),
+        threads: thread_rows(content.input.profile, timeline),
     }
 }
 

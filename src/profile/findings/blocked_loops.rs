@@ -19,7 +19,7 @@ const MIN_GIL_SHARE: f64 = 0.1;
 /// One block of a loop with one task is not told: a script that runs its `main()` in a loop blocks nobody.
 pub(super) fn finding<'p>(scope: &Scope<'p>) -> Option<Finding<'p>> {
     let loops = scope.profile.event_loops().blocked();
-    let loops = loops.filter(|(_, loop_)| loop_.times > 1 || loop_.has_other_roots);
+    let loops = loops.filter(|(_, loop_)| loop_.blocks_others());
     let mut loops: HashMap<ThreadId, Blocked> = loops.filter(|(_, it)| it.times > 0).collect();
     let mut all = Blocked::default();
     let mut threads = Vec::new();

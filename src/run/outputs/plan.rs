@@ -159,6 +159,16 @@ impl Plan {
         }
     }
 
+    /// Whether a file shows source text as it was while the program ran.
+    #[must_use]
+    pub fn shows_source(&self) -> bool {
+        let page = Kind::Export(Format::Html);
+        match &self.files {
+            PlannedFiles::Named(files) => files.iter().any(|file| file.kind == page),
+            PlannedFiles::Default { kinds, .. } => kinds.contains(&page),
+        }
+    }
+
     /// Chooses the names for process `pid`, and tells where its recordings go, in the order of the plan.
     pub fn choose_names(&mut self, pid: Pid) -> Vec<Destination> {
         let name = &self.name;

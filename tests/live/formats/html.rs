@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use glob::Pattern;
 use rsamp::export::{Format, Meta, ReportInput, write};
+use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
 use rsamp::profile::event::{
     Event, FrameId, Nanos, Process, ProcessId, Sample, StackId, State, Thread, ThreadId,
 };
@@ -57,6 +59,20 @@ const FRAMES: [(&str, &str); 8] = [
     ("accept", "socket.py"),
 ];
 
+/// What is known of some samples: two sets are of one task.
+const ATTRIBUTES: [&[(Attribute, &str)]; 4] = [
+    &[(Attribute::Task, "reader")],
+    &[
+        (Attribute::Task, "reader"),
+        (Attribute::NativeClass, "BLAS"),
+    ],
+    &[(Attribute::Task, "writer")],
+    &[(Attribute::NativeClass, "BLAS")],
+];
+
+/// Of those, the tasks in the order in which they first appear.
+const TASKS: [&str; 2] = ["reader", "writer"];
+
 /// The events of a made-up recording of two processes with three threads each.
 fn recording(random: &mut Random) -> Vec<Event> {
     let mut events = Vec::new();
@@ -85,6 +101,13 @@ fn recording(random: &mut Random) -> Vec<Event> {
         let mut frame = frame(name, Some(&file), id);
         frame.line = Some(id + random.below(2) as u32);
         events.push(Event::Frame(FrameId(id), frame));
+    }
+    for (id, set) in (0..).zip(ATTRIBUTES) {
+        let set = set
+            .iter()
+            .map(|(attribute, value)| (*attribute, (*value).to_owned()));
+        let set = Attributes(set.collect());
+        events.push(Event::Attributes(AttributesId::new(id), set));
     }
     let mut stacks = BTreeSet::new();
     while stacks.len() < STACKS as usize {
@@ -137,7 +160,12 @@ fn sample(random: &mut Random, thread: usize, now: &mut u64, serves: bool) -> Sa
         grown_bytes: random.rarely(1 << 40),
         shrunk_bytes: random.rarely(1 << 40),
         unsure_bytes: random.rarely(1 << 20),
-        attributes: None,
+        attributes: match random.below(3) {
+            0 => Some(AttributesId::new(
+                random.below(ATTRIBUTES.len() as u64) as u32
+            )),
+            _ => None,
+        },
     }
 }
 
@@ -155,6 +183,7 @@ fn selection(random: &mut Random, duration: u64) -> (Selection, Value) {
             .collect(),
         _ => Vec::new(),
     };
+    let task = (random.below(4) == 0).then(|| random.below(TASKS.len() as u64));
     let mode = [Mode::Wall, Mode::Wall, Mode::Cpu, Mode::Gil][random.below(4) as usize];
     let shows_idle_waits = random.below(4) == 0;
     let name = |number: u64| Name::new(&number.to_string()).expect("a number");
@@ -166,6 +195,7 @@ fn selection(random: &mut Random, duration: u64) -> (Selection, Value) {
         "processes": process.map(|process| vec![process]),
         "mode": mode.to_string(),
         "idle": shows_idle_waits,
+        "tasks": task.map(|task| vec![task]),
         "states": Some(numbers).filter(|numbers| !numbers.is_empty()),
     });
     let selection = Selection {
@@ -173,6 +203,10 @@ fn selection(random: &mut Random, duration: u64) -> (Selection, Value) {
         shows_idle_waits,
         threads: thread.map(|id| name(1000 + id)).into_iter().collect(),
         processes: process.map(|id| name(100 + id)).into_iter().collect(),
+        tasks: task
+            .map(|task| Pattern::new(TASKS[task as usize]).expect("a name"))
+            .into_iter()
+            .collect(),
         states,
         from: from.map(Nanos),
         to: to.map(Nanos),

@@ -1,14 +1,19 @@
 //! What a browser shows in the views of the page: of a made-up recording with all that they have room for.
 
 use std::fs;
+use std::path::Path;
 
+use rsamp::export::diff::{self, Both, DiffFormat, Names};
 use rsamp::export::source_text::SourceText;
 use rsamp::export::{Format, Meta, ReportInput, write};
-use rsamp::profile::Profile;
+use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
+use rsamp::profile::diff::{Diff, SampledProfile, Scale};
 use rsamp::profile::event::{
     Event, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, State, Thread,
     ThreadId, Usage,
 };
+use rsamp::profile::{Mode, Profile};
+use rsamp::recording::Merger;
 
 use super::frame;
 use super::html::run;
@@ -67,6 +72,10 @@ fn job() -> Profile {
         }
     }
     stacks(&mut profile);
+    for (id, name) in (0..).zip(["reader", "solver"]) {
+        let set = Attributes([(Attribute::Task, name.to_owned())].into());
+        profile.apply(Event::Attributes(AttributesId::new(id), set));
+    }
     for tick in 1..=TICKS {
         for rank in 0..2 {
             samples(&mut profile, tick, rank);
@@ -115,6 +124,11 @@ fn samples(profile: &mut Profile, tick: u64, rank: u32) {
         gil: runs,
         state,
         grown_bytes: if stack == 2 { MS } else { 0 },
+        attributes: match stack {
+            2 => Some(AttributesId::new(1)),
+            3 => Some(AttributesId::new(0)),
+            _ => None,
+        },
         ..Sample::default()
     };
     let stack = if tick == 50 { 4 + DEPTH } else { 4 };
@@ -124,6 +138,7 @@ fn samples(profile: &mut Profile, tick: u64, rank: u32) {
         cpu: Nanos(0),
         gil: Nanos(0),
         grown_bytes: 0,
+        attributes: None,
         state: if stack == 4 {
             State::Lock
         } else {
@@ -156,10 +171,8 @@ fn sources() -> SourceText {
     sources
 }
 
-#[test]
-fn every_view_of_the_page_shows_its_part_and_follows_the_selection() {
-    needs!(RSAMP_PAGE, node, chromium);
-    let folder = tempfile::tempdir().expect("a folder");
+/// Writes the page of the job.
+fn write_job(folder: &Path) {
     let meta = Meta {
         title: "run.py".to_owned(),
         command: "python run.py".to_owned(),
@@ -172,6 +185,101 @@ fn every_view_of_the_page_shows_its_part_and_follows_the_selection() {
     };
     let mut page = Vec::new();
     write(Format::Html, &input, &mut page).expect("written");
-    fs::write(folder.path().join("views.html"), page).expect("saved");
+    fs::write(folder.join("views.html"), page).expect("saved");
+}
+
+#[test]
+fn every_view_of_the_page_shows_its_part_and_follows_the_selection() {
+    needs!(RSAMP_PAGE, node, chromium);
+    let folder = tempfile::tempdir().expect("a folder");
+    write_job(folder.path());
     run("views", folder.path());
+}
+
+#[test]
+fn the_page_works_in_a_frame_of_a_notebook() {
+    needs!(RSAMP_PAGE, node, chromium);
+    let folder = tempfile::tempdir().expect("a folder");
+    write_job(folder.path());
+    run("frame", folder.path());
+}
+
+/// A recording of one thread that computes and then reads, for so many ticks each: `folder` has the file, in which the
+/// functions begin so many lines further down.
+fn simple(profile: &mut dyn FnMut(Event), folder: &str, down: u32, ticks: [u64; 2]) {
+    profile(Event::Process(
+        ProcessId(0),
+        Process {
+            pid: 100,
+            ..Process::default()
+        },
+    ));
+    let thread = Thread {
+        process: ProcessId(0),
+        tid: Some(100),
+        name: None,
+        is_main: true,
+    };
+    profile(Event::Thread(ThreadId(0), thread));
+    let file = format!("{folder}/run.py");
+    for (id, name) in (0..).zip(["main", "kernel", "read"]) {
+        let line = 10 * id + if id > 0 { down } else { 0 };
+        profile(Event::Frame(FrameId(id), frame(name, Some(&file), line)));
+        profile(Event::Stack {
+            id: StackId(id),
+            parent: (id > 0).then_some(StackId(0)),
+            frame: FrameId(id),
+        });
+    }
+    for tick in 1..=ticks.iter().sum::<u64>() {
+        profile(Event::Sample(Sample {
+            at: Nanos(tick * 100 * MS),
+            thread: ThreadId(0),
+            stack: Some(StackId(if tick <= ticks[0] { 1 } else { 2 })),
+            ticks: 1,
+            wall: Nanos(100 * MS),
+            cpu: Nanos(100 * MS),
+            state: State::Python,
+            ..Sample::default()
+        }));
+    }
+    profile(Event::End(Nanos(ticks.iter().sum::<u64>() * 100 * MS)));
+}
+
+#[test]
+fn a_page_of_two_recordings_shows_the_second_and_what_differs_from_the_first() {
+    needs!(RSAMP_PAGE, node, chromium);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut base, mut new) = (
+        SampledProfile::new(Mode::Wall),
+        SampledProfile::new(Mode::Wall),
+    );
+    let (mut merger, mut merged) = (Merger::default(), Profile::with_timeline());
+    for (side, place, down, ticks) in [
+        (&mut base, "/home/ada/v1", 0, [80, 20]),
+        (&mut new, "/home/ada/v2", 7, [20, 20]),
+    ] {
+        merger.begin();
+        let mut both = |event: Event| {
+            merger.apply(event.clone(), &mut |event| merged.apply(event));
+            side.apply(event);
+        };
+        simple(&mut both, place, down, ticks);
+    }
+    merger.finish(&mut |event| merged.apply(event));
+    let meta = Meta::default();
+    let both = Both {
+        input: ReportInput::new(&merged, &meta),
+        base_processes: 1,
+        new: new.profile(),
+    };
+    let names = Names {
+        base: "before.rsamp".to_owned(),
+        new: "after.rsamp".to_owned(),
+    };
+    let difference = Diff::of(&base, &new, Scale::Seconds);
+    let mut page = Vec::new();
+    diff::write(DiffFormat::Html, &difference, &names, &[], &both, &mut page).expect("written");
+    fs::write(folder.path().join("pair.html"), page).expect("saved");
+    run("pair", folder.path());
 }

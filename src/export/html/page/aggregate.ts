@@ -1,7 +1,7 @@
 // Turns runs and a selection into sums by stack, thread and state: the figures of `rsamp report`, to the nanosecond.
 import type { Column, PackedRuns } from './decode';
 import {
-  Wait, type Aggregate, type Columns, type Mode, type Model, type Runs, type Selection, type Stacks, type Totals,
+  NONE, Wait, type Aggregate, type Columns, type Mode, type Model, type Selection, type Stacks, type Totals,
 } from './model';
 
 /** The columns that are sums over samples. */
@@ -16,7 +16,7 @@ const SERVING_SHARE = 0.99;
 const HELPED_SHARE = 0.1;
 
 /** What aggregate() needs of a model. */
-export type Tables = Pick<Model, 'stacks' | 'threads' | 'states'> & { duration_ns: number };
+export type Tables = Pick<Model, 'stacks' | 'threads' | 'states' | 'tasks' | 'taskOf'> & { duration_ns: number };
 
 /** A span of time; `to` may be Infinity. */
 export interface Span {
@@ -84,14 +84,29 @@ function runsIn(runs: PackedRuns, span: Span): [number, number] {
   return [first, last];
 }
 
-/** Adds whole runs to the sums of their rows, `times` times: 1, or -1. */
-function addWhole(
-  runs: PackedRuns, used: readonly Sum[], from: number, to: number, sums: Columns, times: 1 | -1,
-): void {
-  for (const name of used) addColumn(runs[name], runs.row, from, to, sums[name], times);
+/** Adds whole runs to the sums of their rows, or takes them away again. */
+function addWhole(runs: PackedRuns, used: readonly Sum[], from: number, to: number, sums: Columns): void {
+  for (const name of used) {
+    const column = runs[name];
+    if (column instanceof Uint32Array) addSmall(column, runs.row, from, to, sums[name], 1);
+    else addLarge(column, runs.row, from, to, sums[name], 1);
+  }
 }
 
-function addColumn(column: Column, row: Column, from: number, to: number, sums: Float64Array, times: 1 | -1): void {
+function takeWhole(runs: PackedRuns, used: readonly Sum[], from: number, to: number, sums: Columns): void {
+  for (const name of used) {
+    const column = runs[name];
+    if (column instanceof Uint32Array) addSmall(column, runs.row, from, to, sums[name], -1);
+    else addLarge(column, runs.row, from, to, sums[name], -1);
+  }
+}
+
+// A function that sees one kind of column is several times faster than one that sees both.
+function addSmall(column: Uint32Array, row: Uint32Array, from: number, to: number, sums: Float64Array, times: number): void {
+  for (let i = from; i < to; i++) sums[row[i]] += times * column[i];
+}
+
+function addLarge(column: Float64Array, row: Uint32Array, from: number, to: number, sums: Float64Array, times: number): void {
   for (let i = from; i < to; i++) sums[row[i]] += times * column[i];
 }
 
@@ -110,24 +125,42 @@ function addPart(runs: PackedRuns, used: readonly Sum[], i: number, span: Span, 
   }
 }
 
-/** A thread with the sums of its rows over all of its time, from which most ranges are quickly had. */
+/** Sums are kept at so many places of a thread at most, and so many runs apart at least. */
+const MAX_MARKS = 64;
+const MIN_APART = 4096;
+
+/**
+ * A thread with the sums of its rows before some of its runs. Those of a range are the difference of two of them, and of
+ * the runs between these and its ends. They take no more memory than the runs.
+ */
 export class ThreadRuns {
   /** The columns that are not all zeros. */
   readonly used: readonly Sum[];
-  private readonly whole: Columns;
+  /** How many runs are between one mark and the next. */
+  private readonly apart: number;
+  /** The sums of all runs before each mark; the last is behind all runs. */
+  private readonly before: Columns[] = [];
 
   constructor(readonly runs: PackedRuns) {
-    this.used = SUMS.filter((name) => name === 'wall' || name === 'samples' || runs[name].some((sum) => sum > 0));
-    this.whole = columns(runs.rows.stack.length, this.used);
-    addWhole(runs, this.used, 0, runs.end.length, this.whole, 1);
+    this.used = SUMS.filter((name) => runs[name].length > 0);
+    const [count, rows] = [runs.end.length, runs.rows.node.length];
+    const marks = Math.floor(Math.min(MAX_MARKS, count / MIN_APART, count / Math.max(1, rows)));
+    this.apart = Math.max(1, Math.ceil(count / Math.max(1, marks)));
+    let sums = columns(rows, this.used);
+    for (let from = 0; from < count; from += this.apart) {
+      this.before.push(sums);
+      sums = copied(sums, this.used);
+      addWhole(runs, this.used, from, Math.min(count, from + this.apart), sums);
+    }
+    this.before.push(sums);
   }
 
   /** The sums of each row in a span. */
   sums(span: Span): Columns {
     const { runs, used } = this;
     const count = runs.end.length;
-    const sums = columns(runs.rows.stack.length, used);
     if (!runs.isOrdered) {
+      const sums = columns(runs.rows.node.length, used);
       for (let i = 0; i < count; i++) addPart(runs, used, i, span, sums);
       return sums;
     }
@@ -135,17 +168,48 @@ export class ThreadRuns {
     // The runs at the ends may be cut; those between are whole.
     const from = Math.min(first + 1, last);
     const to = Math.max(last - 1, from);
-    if (to - from > count / 2) {
-      for (const name of used) sums[name].set(this.whole[name]);
-      addWhole(runs, used, 0, from, sums, -1);
-      addWhole(runs, used, to, count, sums, -1);
-    } else {
-      addWhole(runs, used, from, to, sums, 1);
-    }
+    const sums = this.whole(from, to);
     if (first < from) addPart(runs, used, first, span, sums);
     if (to < last) addPart(runs, used, to, span, sums);
     return sums;
   }
+
+  /** The sums of whole runs. */
+  private whole(from: number, to: number): Columns {
+    const { runs, used, apart } = this;
+    const [low, high] = [this.nearest(from), this.nearest(to)];
+    if (low === high) {
+      const sums = columns(runs.rows.node.length, used);
+      addWhole(runs, used, from, to, sums);
+      return sums;
+    }
+    const sums = copied(this.before[high], used);
+    if (low > 0) for (const name of used) subtract(sums[name], this.before[low][name]);
+    const [start, end] = [low * apart, Math.min(high * apart, runs.end.length)];
+    if (from < start) addWhole(runs, used, from, start, sums);
+    else takeWhole(runs, used, start, from, sums);
+    if (end < to) addWhole(runs, used, end, to, sums);
+    else takeWhole(runs, used, to, end, sums);
+    return sums;
+  }
+
+  /** The mark that is nearest to a run. */
+  private nearest(run: number): number {
+    const last = this.before.length - 1, count = this.runs.end.length;
+    // The last mark may be nearer to the one before.
+    const mark = Math.min(last, Math.round(run / this.apart));
+    return mark < last && count - run < Math.abs(run - mark * this.apart) ? last : mark;
+  }
+}
+
+function copied(sums: Columns, used: readonly Sum[]): Columns {
+  const copy = columns(sums.wall.length, used);
+  for (const name of used) copy[name].set(sums[name]);
+  return copy;
+}
+
+function subtract(from: Float64Array, what: Float64Array): void {
+  for (let i = 0; i < from.length; i++) from[i] -= what[i];
 }
 
 /** The sums of a thread's rows, and which of these are idle waits. */
@@ -157,22 +221,23 @@ interface Part {
 }
 
 /** Which rows of a thread are idle waits. The rules are those of src/profile/idle.rs. */
-function idleRows(tables: Tables, thread: number, { rows }: PackedRuns, sums: Columns): Uint8Array {
-  const { stacks, states, threads } = tables;
-  const waits = new Uint8Array(rows.stack.length);
+function idleRows(tables: Tables, thread: number, { rows: { node, state } }: PackedRuns, sums: Columns): Uint8Array {
+  const { stacks, states, threads } = tables, none = stacks.parent.length, isMain = threads[thread].is_main;
+  const isWait = Uint8Array.from(states, (state) => (state.is_idle_wait ? 1 : 0));
+  const idle = new Uint8Array(node.length);
   let [served, whole] = [0, 0];
-  for (let row = 0; row < waits.length; row++) {
+  for (let row = 0; row < idle.length; row++) {
     const wall = sums.wall[row];
     whole += wall;
-    if (!states[rows.state[row]].is_idle_wait) continue;
+    if (!isWait[state[row]]) continue;
     const helpers = sums.helpers[row];
     if (helpers > 0 && seconds(helpers) >= HELPED_SHARE * seconds(wall)) continue;
-    const stack = rows.stack[row];
-    waits[row] = !threads[thread].is_main ? Wait.Idle : stack < 0 ? Wait.Counts : stacks.wait[stack];
-    if (waits[row] !== Wait.Counts) served += wall;
+    idle[row] = !isMain ? Wait.Idle : node[row] === none ? Wait.Counts : stacks.wait[node[row]];
+    if (idle[row] !== Wait.Counts) served += wall;
   }
   const serves = whole > 0 && seconds(served) >= SERVING_SHARE * seconds(whole);
-  return waits.map((wait) => (wait === Wait.Idle || (wait === Wait.Serves && serves) ? 1 : 0));
+  for (let row = 0; row < idle.length; row++) idle[row] = idle[row] === Wait.Idle || (idle[row] === Wait.Serves && serves) ? 1 : 0;
+  return idle;
 }
 
 /** What counts of an idle wait: what it used nevertheless. */
@@ -216,7 +281,7 @@ export function aggregate(tables: Tables, threads: Map<number, ThreadRuns>, sele
   for (const [thread, of] of threads) {
     if (!isSelected(tables, selection, thread)) continue;
     const sums = of.sums(span);
-    leaveStates(of.runs, sums, selection.states);
+    leaveRows(tables, of.runs, sums, selection);
     parts.push({ thread, of, sums, idle: idleRows(tables, thread, of.runs, sums) });
   }
   const countsIdle = selection.idle || selection.mode !== 'wall' || selection.states !== null;
@@ -229,11 +294,23 @@ export function isSelected(tables: Tables, selection: Selection, thread: number)
   return isOfProcess && (selection.threads?.has(thread) ?? true);
 }
 
-/** Leaves nothing of the rows of other states. */
-function leaveStates({ rows }: PackedRuns, sums: Columns, states: Set<number> | null): void {
-  if (!states) return;
+/** Whether rows of a state and a set of attributes are shown; null: all are. */
+function rowFilter(tables: Tables, { states, tasks }: Selection): ((state: number, attributes: number) => boolean) | null {
+  if (!states && !tasks) return null;
+  return (state, attributes) => (states?.has(state) ?? true) && (tasks?.has(taskOf(tables, attributes)) ?? true);
+}
+
+/** The task of a set of attributes, which is one more than its number. */
+function taskOf({ tasks, taskOf }: Tables, attributes: number): number {
+  const task = attributes === 0 ? NONE : taskOf[attributes - 1];
+  return task < tasks.length ? task : tasks.length;
+}
+
+/** Leaves nothing of the rows that are not shown. */
+function leaveRows(tables: Tables, { rows }: PackedRuns, sums: Columns, selection: Selection): void {
+  const isShown = rowFilter(tables, selection);
   rows.state.forEach((state, row) => {
-    if (!states.has(state)) for (const name of SUMS) sums[name][row] = 0;
+    if (isShown && !isShown(state, rows.attributes[row])) for (const name of SUMS) sums[name][row] = 0;
   });
 }
 
@@ -242,9 +319,10 @@ function sumParts(tables: Tables, parts: Part[], mode: Mode): Omit<Aggregate, 'i
   const self = columns(count + 1);
   const ofThreads = columns(tables.threads.length);
   const states = tables.states.map(() => new Float64Array(0));
+  const tasks = new Float64Array(tables.tasks.length + 1);
   for (const { thread, of, sums } of parts) {
-    const { stack, state } = of.runs.rows;
-    const node = stack.map((stack) => (stack < 0 ? count : stack));
+    const { node, state } = of.runs.rows;
+    addTasks(tables, of.runs, sums[mode], tasks);
     for (const name of of.used) ofThreads[name][thread] = addRows(sums[name], node, self[name]);
     for (let row = 0; row < state.length; row++) {
       const wall = sums.wall[row];
@@ -254,7 +332,13 @@ function sumParts(tables: Tables, parts: Part[], mode: Mode): Omit<Aggregate, 'i
       else (states[state[row]] = new Float64Array(count + 1))[node[row]] = wall;
     }
   }
-  return { self, states, threads: ofThreads, totals: totalsOf(tables.stacks, self, mode) };
+  return { self, states, threads: ofThreads, tasks, totals: totalsOf(tables.stacks, self, mode) };
+}
+
+/** Adds what each row holds to its task. */
+function addTasks(tables: Tables, { rows: { attributes } }: PackedRuns, times: Float64Array, tasks: Float64Array): void {
+  if (tables.tasks.length === 0) return;
+  for (let row = 0; row < times.length; row++) tasks[taskOf(tables, attributes[row])] += times[row];
 }
 
 /** Adds what each row holds to its node; gives the sum of all. */
@@ -379,13 +463,14 @@ export function series(
   const length = (to - from) / bins;
   if (!(length > 0)) return times;
   const countsIdle = selection.idle || selection.mode !== 'wall' || selection.states !== null;
+  const isShown = rowFilter(tables, selection);
   for (const [thread, { runs }] of threads) {
     if (!isSelected(tables, selection, thread)) continue;
-    const { stack, state } = runs.rows;
-    const groupOf = Int32Array.from(stack, (stack, row) => {
-      const isLeft = selection.states?.has(state[row]) ?? true;
-      if (!isLeft || (!countsIdle && idle.get(thread)?.[row])) return -1;
-      return group ? group[stack < 0 ? group.length - 1 : stack] : state[row];
+    const { node, state, attributes } = runs.rows;
+    const idleOf = idle.get(thread);
+    const groupOf = Int32Array.from(node, (node, row) => {
+      if (isShown?.(state[row], attributes[row]) === false || (!countsIdle && idleOf?.[row])) return -1;
+      return group ? group[node] : state[row];
     });
     addToBins(runs, groupOf, runs[selection.mode], { from, to }, length, bins, times);
   }
@@ -395,37 +480,27 @@ export function series(
 function addToBins(
   runs: PackedRuns, groupOf: Int32Array, time: Column, span: Span, length: number, bins: number, times: Float64Array,
 ): void {
+  if (time.length === 0) return;
   const { end, wall, row } = runs;
   const [first, last] = runsIn(runs, span);
   for (let i = first; i < last; i++) {
-    const group = groupOf[row[i]];
-    if (group < 0 || time[i] === 0) continue;
-    const start = Math.max(end[i] - wall[i], span.from);
-    const stop = Math.min(end[i], span.to);
+    const group = groupOf[row[i]], held = time[i];
+    if (group < 0 || held === 0) continue;
+    const start = Math.max(end[i] - wall[i], span.from), stop = Math.min(end[i], span.to);
     if (!(stop > start)) continue;
-    const density = time[i] / wall[i];
-    const lastBin = Math.min(bins - 1, Math.floor((stop - span.from) / length));
-    for (let bin = Math.floor((start - span.from) / length); bin <= lastBin; bin++) {
-      const [binStart, binEnd] = [span.from + bin * length, span.from + (bin + 1) * length];
-      const held = Math.min(stop, binEnd) - Math.max(start, binStart);
-      if (held > 0) times[group * bins + bin] += held * density;
-    }
+    const bin = Math.floor((start - span.from) / length), lastBin = Math.min(bins - 1, Math.floor((stop - span.from) / length));
+    // Most runs are short.
+    if (bin === lastBin && stop - start === wall[i]) times[group * bins + bin] += held;
+    else spreadOver(times, group * bins, bin, lastBin, start - span.from, stop - span.from, length, held / wall[i]);
   }
 }
 
-/** A thread's runs, for those who draw them one by one. */
-export function unpackRuns(runs: PackedRuns, idle: Uint8Array): Runs {
-  const { end, wall, row, rows } = runs;
-  const from = (column: Column) => Float64Array.from(column);
-  return {
-    start: end.map((end, i) => Math.max(0, end - wall[i])),
-    wall: from(wall),
-    cpu: from(runs.cpu),
-    gil: from(runs.gil),
-    samples: from(runs.samples),
-    stack: Int32Array.from(row, (row) => rows.stack[row]),
-    state: Uint8Array.from(row, (row) => rows.state[row]),
-    idle: Uint8Array.from(row, (row) => idle[row]),
-    memory: from(runs.grown).map((grown, i) => grown - runs.shrunk[i]),
-  };
+/** Adds a time to all bins in which it is; `from` and `to` since the start of the first bin. */
+function spreadOver(
+  times: Float64Array, place: number, first: number, last: number, from: number, to: number, length: number, density: number,
+): void {
+  for (let bin = first; bin <= last; bin++) {
+    const held = Math.min(to, (bin + 1) * length) - Math.max(from, bin * length);
+    if (held > 0) times[place + bin] += held * density;
+  }
 }

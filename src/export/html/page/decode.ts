@@ -2,10 +2,10 @@
 //
 // What is in them, and in which order, is written by src/export/html/*.rs.
 import { gunzipSync } from 'fflate';
-import type { Counters, Loss, Meta, Model, Process, Source, State, Thread } from './model';
+import type { Block, Counters, Loss, Meta, Model, Process, Source, State, Thread } from './model';
 
 /** The number of the meaning of the data. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** The page is not whole, or not of this format. */
 export class DamagedPage extends Error {}
@@ -18,26 +18,27 @@ interface MetaTag extends Meta {
   threads: Thread[];
 }
 
-/** Numbers in narrow columns: most take one or two bytes. */
-export type Column = Uint8Array | Uint16Array | Uint32Array | Float64Array;
+/** Numbers of runs. Two kinds, each with loops of its own: over a mixture of more, a loop is several times slower. */
+export type Column = Uint32Array | Float64Array;
 
 /** The runs of a thread, as they are written. */
 export interface PackedRuns {
   /** In ascending order where `isOrdered`. */
   end: Float64Array;
+  /** Into `rows`. */
+  row: Uint32Array;
   wall: Column;
+  /** Without numbers where all are 0, as each of the following. */
   cpu: Column;
   gil: Column;
   samples: Column;
-  /** Into `rows`. */
-  row: Column;
   helpers: Column;
   blockedOthers: Column;
   grown: Column;
   shrunk: Column;
   unsure: Column;
-  /** What runs that are summed have in common: a stack (-1: none), a state, a set of attributes. */
-  rows: { stack: Int32Array; state: Uint8Array; attributes: Uint32Array };
+  /** What runs that are summed have in common: a stack (the number of stacks: none), a state, a set of attributes. */
+  rows: { node: Int32Array; state: Uint8Array; attributes: Uint32Array };
   /** Whether each run begins where or after the one before ends. */
   isOrdered: boolean;
 }
@@ -96,6 +97,12 @@ class Reader {
     return column;
   }
 
+  signed(count: number): Float64Array {
+    const column = new Float64Array(count);
+    for (let i = 0; i < count; i++) column[i] = this.difference();
+    return column;
+  }
+
   differences(count: number): Float64Array {
     const column = new Float64Array(count);
     for (let i = 0, before = 0; i < count; i++) column[i] = before += this.difference();
@@ -103,14 +110,40 @@ class Reader {
   }
 }
 
-/** As narrow as the numbers allow. */
-function narrow(numbers: Float64Array): Column {
-  let max = 0;
-  for (const number of numbers) if (number > max) max = number;
-  if (max < 1 << 8) return Uint8Array.from(numbers);
-  if (max < 1 << 16) return Uint16Array.from(numbers);
-  return max < 2 ** 32 ? Uint32Array.from(numbers) : numbers.slice();
+/** A column whose length is not known before its end. */
+class Growing {
+  private length = 0;
+  private isZero = true;
+
+  constructor(private column: Column = new Uint32Array(0)) {}
+
+  /** Appends the first numbers of some. */
+  push(numbers: Float64Array, count: number): void {
+    let most = 0;
+    for (let i = 0; i < count; i++) if (numbers[i] > most) most = numbers[i];
+    this.isZero &&= most === 0;
+    const needed = this.length + count, isLarge = this.column instanceof Float64Array || most >= 2 ** 32;
+    if (needed > this.column.length || isLarge !== this.column instanceof Float64Array) {
+      const room = Math.max(needed, Math.min(2 * needed, needed + MOST_SPARE)), before = this.column;
+      this.column = isLarge ? new Float64Array(room) : new Uint32Array(room);
+      this.column.set(before.subarray(0, this.length));
+    }
+    this.column.set(count < numbers.length ? numbers.subarray(0, count) : numbers, this.length);
+    this.length = needed;
+  }
+
+  take(): Column {
+    return this.column.slice(0, this.length);
+  }
+
+  /** The numbers; none where all are 0. */
+  takeUnlessZero(): Column {
+    return this.isZero ? new Uint32Array(0) : this.take();
+  }
 }
+
+/** A growing column has room for no more numbers than this that are not there yet. */
+const MOST_SPARE = 1 << 18;
 
 /** The bytes that text in base64 stands for. */
 function fromBase64(text: string): Uint8Array {
@@ -148,10 +181,15 @@ export async function decodeModel(metaText: string, coreText: string, sourceText
   const stacks = decodeStacks(core);
   const counters = decodeCounters(core, processes.length);
   const losses = decodeLosses(core);
+  const tasks = core.texts(core.count()), taskOf = core.optional(core.count());
+  const blocks = decodeBlocks(core);
+  const first = meta.base?.processes ?? 0;
+  if (meta.base) countAs(stacks, core.column(new Uint32Array(functions.name.length)));
   const sources = sourceText === null ? new Map() : decodeSources(new Reader(await unpack(sourceText)));
   const known = processes.map((process, id): Process => ({ ...process, threads: [], counters: counters[id] }));
   threads.forEach((thread, id) => known[thread.process].threads.push(id));
-  return { meta, strings, functions, stacks, processes: known, threads, states, losses, sources };
+  const shown = known.map((_, id) => id).slice(first);
+  return { meta, shown, strings, functions, stacks, processes: known, threads, states, losses, tasks, taskOf, blocks, sources };
 }
 
 function parseMeta(text: string): MetaTag {
@@ -234,74 +272,98 @@ function decodeSources(reader: Reader): Map<string, Source> {
   return sources;
 }
 
-/** The runs of the threads of a process, in the order of its threads. */
-export function decodeRuns(bytes: Uint8Array, threads: number): PackedRuns[] {
-  const reader = new Reader(bytes);
-  return Array.from({ length: threads }, () => decodeThread(reader));
+/** A function of the base counts as the one of the recording that it has become. */
+function countAs(stacks: Model['stacks'], counted: Uint32Array): void {
+  for (let id = 0; id < stacks.function.length; id++) stacks.function[id] = counted[stacks.function[id]];
 }
 
-/** How many columns a run has. */
-const COLUMNS = 13;
+function decodeBlocks(core: Reader): Block[] {
+  const count = core.count(), thread = core.column(new Uint32Array(count));
+  const end = core.differences(count), time = core.column(new Float64Array(count));
+  return Array.from(thread, (thread, i) => ({ thread, from: Math.max(0, end[i] - time[i]), to: end[i] }));
+}
+
+/** The runs of the threads of a process, in the order of its threads; `stacks`: how many stacks there are. */
+export function decodeRuns(bytes: Uint8Array, threads: number, stacks: number): PackedRuns[] {
+  const reader = new Reader(bytes), numbering = new Rows(stacks);
+  return Array.from({ length: threads }, () => decodeThread(reader, numbering));
+}
+
+/** The columns of a run behind those of which its row is made, in the order in which they are written. */
+const SUMS = ['samples', 'wall', 'cpu', 'gil', 'helpers', 'blockedOthers', 'grown', 'shrunk', 'unsure'] as const;
 
 /** The runs come in chunks; an empty one is the end. */
-function decodeThread(reader: Reader): PackedRuns {
-  const chunks: Float64Array[][] = [];
-  for (let count = reader.count(); count > 0; count = reader.count()) {
-    const late = Float64Array.from({ length: count }, () => reader.difference());
-    const others = Array.from({ length: COLUMNS - 1 }, () => reader.column(new Float64Array(count)));
-    chunks.push([late, ...others]);
-  }
-  const columns = Array.from({ length: COLUMNS }, (_, column) => joined(chunks.map((chunk) => chunk[column])));
-  const [late, stack, state, attributes, samples, wall, cpu, gil, helpers, blocked, grown, shrunk, unsure] = columns;
-  const end = new Float64Array(late.length);
+function decodeThread(reader: Reader, numbering: Rows): PackedRuns {
+  const sums = SUMS.map((name) => ({ name, column: new Growing() }));
+  const [ends, rowNumbers] = [new Growing(new Float64Array(0)), new Growing()];
   let isOrdered = true;
-  for (let i = 0, before = 0; i < end.length; i++) {
-    isOrdered &&= late[i] >= 0;
-    before = end[i] = before + wall[i] + late[i];
-  }
-  const part = (codes: Float64Array) => codes.map((code, i) => (code === 0 ? wall[i] : code === 1 ? 0 : code - 2));
-  return {
-    end, samples: narrow(samples), wall: narrow(wall), cpu: narrow(part(cpu)), gil: narrow(part(gil)),
-    ...rowsOf(stack, state, attributes), helpers: narrow(helpers), blockedOthers: narrow(blocked),
-    grown: narrow(grown), shrunk: narrow(shrunk), unsure: narrow(unsure), isOrdered,
-  };
-}
-
-function joined(chunks: Float64Array[]): Float64Array {
-  if (chunks.length === 1) return chunks[0];
-  const whole = new Float64Array(chunks.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
-}
-
-/** Numbers what is equal, in the order in which it first appears. A stack is one more than its number; 0: none. */
-function rowsOf(
-  stack: Float64Array, state: Float64Array, attributes: Float64Array,
-): Pick<PackedRuns, 'row' | 'rows'> {
-  const known = new Map<string | number, number>();
-  const row = new Float64Array(stack.length);
-  const first: number[] = [];
-  for (let i = 0; i < stack.length; i++) {
-    // There are fewer than 32 states.
-    const short = stack[i] * 32 + state[i];
-    const key = attributes[i] === 0 ? short : `${short} ${attributes[i]}`;
-    let number = known.get(key);
-    if (number === undefined) {
-      known.set(key, (number = first.length));
-      first.push(i);
+  for (let count = reader.count(), before = 0; count > 0; count = reader.count()) {
+    const column = () => reader.column(new Float64Array(count));
+    const late = reader.signed(count);
+    rowNumbers.push(numbering.number(column(), column(), column()), count);
+    let wall = late;
+    for (const { name, column: into } of sums) {
+      const numbers = column();
+      if (name === 'wall') wall = numbers;
+      if (name === 'cpu' || name === 'gil') decodeParts(numbers, wall);
+      into.push(numbers, count);
     }
-    row[i] = number;
+    for (let i = 0; i < count; i++) {
+      isOrdered &&= late[i] >= 0;
+      before = late[i] += before + wall[i];
+    }
+    ends.push(late, count);
   }
+  const named = Object.fromEntries(sums.map(({ name, column }) => [name, column.takeUnlessZero()]));
   return {
-    row: narrow(row),
-    rows: {
-      stack: Int32Array.from(first, (i) => stack[i] - 1),
-      state: Uint8Array.from(first, (i) => state[i]),
-      attributes: Uint32Array.from(first, (i) => attributes[i]),
-    },
+    ...(named as Record<(typeof SUMS)[number], Column>),
+    end: ends.take() as Float64Array, row: rowNumbers.take() as Uint32Array, rows: numbering.take(), isOrdered,
   };
+}
+
+/** Makes times of parts of a whole: 0 is all of it, 1 nothing, `2 + n` other `n` nanoseconds. */
+function decodeParts(codes: Float64Array, whole: Float64Array): void {
+  for (let i = 0; i < codes.length; i++) codes[i] = codes[i] === 0 ? whole[i] : codes[i] === 1 ? 0 : codes[i] - 2;
+}
+
+/** Numbers the runs of one thread after another: those of one stack, state and set of attributes are one row. */
+class Rows {
+  /** By stack, that without one first: the newest row; -1: none. */
+  private readonly newest: Int32Array;
+  private node: number[] = [];
+  private state: number[] = [];
+  private attributes: number[] = [];
+  /** By row: an earlier one of the same stack; -1: none. */
+  private earlier: number[] = [];
+
+  constructor(private readonly stacks: number) {
+    this.newest = new Int32Array(stacks + 1).fill(-1);
+  }
+
+  /** Brings stacks (one more than their number; 0: none) to rows, in the order in which these first appear. */
+  number(stack: Float64Array, state: Float64Array, attributes: Float64Array): Float64Array {
+    for (let i = 0; i < stack.length; i++) {
+      const of = stack[i];
+      if (of > this.stacks) throw new DamagedPage('a stack is not there');
+      let row = this.newest[of];
+      while (row >= 0 && (this.state[row] !== state[i] || this.attributes[row] !== attributes[i])) row = this.earlier[row];
+      if (row < 0) {
+        row = this.node.push(of === 0 ? this.stacks : of - 1) - 1;
+        this.state.push(state[i]);
+        this.attributes.push(attributes[i]);
+        this.earlier.push(this.newest[of]);
+        this.newest[of] = row;
+      }
+      stack[i] = row;
+    }
+    return stack;
+  }
+
+  /** The rows of the thread that ends here. */
+  take(): PackedRuns['rows'] {
+    for (const node of this.node) this.newest[node === this.stacks ? 0 : node + 1] = -1;
+    const { node, state, attributes } = this;
+    [this.node, this.state, this.attributes, this.earlier] = [[], [], [], []];
+    return { node: Int32Array.from(node), state: Uint8Array.from(state), attributes: Uint32Array.from(attributes) };
+  }
 }

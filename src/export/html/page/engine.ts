@@ -1,8 +1,9 @@
 // Opens the recording in the page, and asks the worker about its runs.
 import { DamagedPage, decodeModel } from './decode';
 import type { SeriesRequest } from './aggregate';
-import type { Aggregate, Model, Runs, Selection } from './model';
-import type { Answer, Questions } from './worker';
+import { Answers, type Question, type Questions } from './answers';
+import type { Aggregate, Model, Selection } from './model';
+import type { Told } from './worker';
 
 /** The bundle of worker.ts, put here by build.mjs. */
 declare const WORKER_SOURCE: string;
@@ -13,8 +14,6 @@ export interface Engine {
   aggregate(selection: Selection): Promise<Aggregate>;
   /** The time of each group in each bin. */
   series(request: SeriesRequest): Promise<Float64Array>;
-  /** The runs of a thread. */
-  runs(thread: number): Promise<Runs>;
 }
 
 /** Reads the page's data. */
@@ -24,9 +23,7 @@ export async function open(document: Document): Promise<Engine> {
   }
   const text = (id: string) => document.getElementById(id)?.textContent ?? null;
   const model = await decodeModel(text('meta') ?? '', text('core') ?? '', text('src'));
-  const ask = startWorker();
-  const { stacks, threads, states } = model;
-  await ask('open', { stacks, threads, states, duration_ns: model.meta.duration_ns });
+  const ask = await startAsking(model);
   const added = model.processes.map((process, id) => {
     return process.threads.length ? ask('add', { text: text(`p${id}`) ?? '', threads: process.threads }) : null;
   });
@@ -35,27 +32,52 @@ export async function open(document: Document): Promise<Engine> {
     model,
     aggregate: (selection) => ask('aggregate', selection),
     series: (request) => ask('series', request),
-    runs: (thread) => ask('runs', thread),
   };
 }
 
 type Ask = <Q extends keyof Questions>(what: Q, ask: Questions[Q]['ask']) => Promise<Questions[Q]['answer']>;
 
-function startWorker(): Ask {
+/** A worker that has not answered by then never will: in milliseconds. */
+const WORKER_STARTS_WITHIN = 5000;
+
+/** A worker answers, or the page itself where what is around it (a notebook, a policy) forbids workers. */
+async function startAsking({ stacks, threads, states, tasks, taskOf, meta }: Model): Promise<Ask> {
+  const tables = { stacks, threads, states, tasks, taskOf, duration_ns: meta.duration_ns };
+  const opened = async (ask: Ask) => {
+    await ask('open', tables);
+    return ask;
+  };
+  try {
+    return await opened(askWorker());
+  } catch {
+    return opened(askHere());
+  }
+}
+
+function askHere(): Ask {
+  const answers = new Answers();
+  return (what, ask) => answers.answer({ what, ask } as Question) as Promise<never>;
+}
+
+function askWorker(): Ask {
   const url = URL.createObjectURL(new Blob([WORKER_SOURCE], { type: 'text/javascript' }));
   const worker = new Worker(url);
   const open = new Map<number, { resolve: (answer: never) => void; reject: (error: Error) => void }>();
   let next = 0;
-  worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+  const end = (why: string) => {
+    worker.terminate();
+    open.forEach(({ reject }) => reject(new Error(why)));
+    open.clear();
+  };
+  const silent = setTimeout(() => end('the worker does not answer'), WORKER_STARTS_WITHIN);
+  worker.onmessage = ({ data }: MessageEvent<Told>) => {
+    clearTimeout(silent);
     const asked = open.get(data.id);
     open.delete(data.id);
     if ('error' in data) asked?.reject(new DamagedPage(data.error));
     else asked?.resolve(data.answer as never);
   };
-  worker.onerror = ({ message }) => {
-    open.forEach(({ reject }) => reject(new Error(message)));
-    open.clear();
-  };
+  worker.onerror = ({ message }) => end(message || 'the worker ended');
   return (what, ask) => {
     return new Promise((resolve, reject) => {
       open.set(next, { resolve, reject });

@@ -38,6 +38,8 @@ export interface Meta {
   skipped_processes: number;
   not_measured: { process: number; what: string; why: string }[];
   totals: Sums;
+  /** The recording that this one is compared with; it has the first processes. */
+  base: { name: string; processes: number } | null;
   /** What rsamp left out of its own totals. */
   idle_waits_ns: number;
 }
@@ -170,6 +172,12 @@ export interface Loss {
   count: number;
 }
 
+export interface Block {
+  thread: number;
+  from: number;
+  to: number;
+}
+
 /** The known text of a file. */
 export interface Source {
   /** lines[0] is line `first`; undefined: not known. */
@@ -181,6 +189,8 @@ export interface Source {
 
 export interface Model {
   meta: Meta;
+  /** The processes that are shown, into `processes`: those of the recording itself, without the ones of its base. */
+  shown: number[];
   strings: string[];
   functions: Functions;
   stacks: Stacks;
@@ -188,24 +198,14 @@ export interface Model {
   threads: Thread[];
   states: State[];
   losses: Loss[];
+  /** The names of asyncio tasks. */
+  tasks: string[];
+  /** By set of attributes: its task, into `tasks`; NONE: it has none. */
+  taskOf: Uint32Array;
+  /** When a task kept the event loop of its thread from serving others. */
+  blocks: Block[];
   /** By name of the file. */
   sources: Map<string, Source>;
-}
-
-/** A thread's runs in time order: columns of equal length. A run is a stack that did not change. */
-export interface Runs {
-  start: Float64Array;
-  wall: Float64Array;
-  cpu: Float64Array;
-  gil: Float64Array;
-  samples: Float64Array;
-  /** -1: no Python frame. */
-  stack: Int32Array;
-  state: Uint8Array;
-  /** 1: an idle wait, by the whole recording. */
-  idle: Uint8Array;
-  /** By how much memory grew (or, below 0, shrank), in bytes. */
-  memory: Float64Array;
 }
 
 /** What is shown. */
@@ -219,6 +219,8 @@ export interface Selection {
   /** Whether idle waits count. */
   idle: boolean;
   states: Set<number> | null;
+  /** Into Model.tasks; what belongs to no task is one more than the last. */
+  tasks: Set<number> | null;
 }
 
 /** The sums over samples, each as a column by stack node, thread, or whatever else. */
@@ -255,6 +257,8 @@ export interface Aggregate {
   states: Float64Array[];
   /** By thread. */
   threads: Columns;
+  /** The time of the selection's mode by task, and at the end that of none. */
+  tasks: Float64Array;
   /** Idle waits that were left out: wall time. */
   idle_ns: number;
 }

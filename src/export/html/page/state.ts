@@ -24,13 +24,15 @@ let engine: Engine;
 export const view = signal<View>('overview');
 export const range = signal<Range | null>(null);
 /** What the view Diff compares the selection with. */
-export interface Base { range: Range | null; threads: Set<number> | null; processes: Set<number> | null; states: Set<number> | null }
+export interface Base { range: Range | null; threads: Set<number> | null; processes: Set<number> | null; states: Set<number> | null; tasks: Set<number> | null }
 export const base = signal<Base | null>(null);
 /** What the timeline's axis shows; `null`: all. */
 export const axis = signal<Range | null>(null);
 export const threads = signal<Set<number> | null>(null);
 export const processes = signal<Set<number> | null>(null);
 export const states = signal<Set<number> | null>(null);
+/** asyncio tasks; that behind the last is what belongs to none. */
+export const tasks = signal<Set<number> | null>(null);
 export const mode = signal<Mode>('wall');
 export const idle = signal(false);
 /** The function that is selected everywhere. */
@@ -76,9 +78,18 @@ export const hits = computed(() => {
   return hit;
 });
 
+/** The processes that there are to be shown; `null`: all. */
+const shownProcesses = computed(() => (model.value.meta.base ? new Set(model.value.shown) : null));
+
+/** The whole of what the recording is compared with, where the page holds one. */
+const wholeBase = (): Base | null => {
+  const { meta, processes: all } = model.peek(), first = all.map((_, p) => p).slice(0, meta.base?.processes);
+  return meta.base && { range: null, threads: null, processes: new Set(first), states: null, tasks: null };
+};
+
 export const selection = computed<Selection>(() => ({
   from: range.value?.from ?? 0, to: range.value?.to ?? model.value.meta.duration_ns,
-  threads: threads.value, processes: processes.value, mode: mode.value, idle: idle.value, states: states.value,
+  threads: threads.value, processes: processes.value ?? shownProcesses.value, mode: mode.value, idle: idle.value, states: states.value, tasks: tasks.value,
 }));
 
 export function start(by: Engine): void {
@@ -126,13 +137,13 @@ async function recompute(of: Selection): Promise<void> {
 async function recomputeBase(of: Base | null): Promise<void> {
   if (!of) { baseAggregate.value = null; return; }
   const { mode: time, idle: all } = selection.value, whole = { from: 0, to: model.peek().meta.duration_ns };
-  const sums = await engine.aggregate({ ...(of.range ?? whole), threads: of.threads, processes: of.processes, states: of.states, mode: time, idle: all });
+  const sums = await engine.aggregate({ ...(of.range ?? whole), threads: of.threads, processes: of.processes ?? shownProcesses.value, states: of.states, tasks: of.tasks, mode: time, idle: all });
   if (of === base.peek()) baseAggregate.value = sums;
 }
 
 /** Compares with what is shown now from here on. */
 export function setBase(): void {
-  base.value = { range: range.value, threads: threads.value, processes: processes.value, states: states.value };
+  base.value = { range: range.value, threads: threads.value, processes: processes.value, states: states.value, tasks: tasks.value };
 }
 
 /** What another selection would show. */
@@ -167,7 +178,7 @@ export interface Timeline {
 /** The bins of the timeline: about one for two points of a wide screen. */
 const TIMELINE_BINS = 600;
 
-const everything = (of: Range) => ({ ...of, threads: null, processes: null, states: null, idle: false });
+const everything = (of: Range) => ({ ...of, threads: null, processes: shownProcesses.peek(), states: null, tasks: null, idle: false });
 
 /** The sum of all rows, by bin. */
 function summed(rows: Float64Array, bins: number): Float64Array {
@@ -204,13 +215,14 @@ const textOf = (of: Range) => `${Math.round(of.from)}-${Math.round(of.to)}`;
 function hashOf(): string {
   const parts = new URLSearchParams(), set = (name: string, value: string | null) => { if (value) parts.set(name, value); };
   const ids = (of: Set<number> | null) => of && [...of].join('.');
-  set('view', view.value === 'overview' ? null : view.value);
+  set('view', view.value === firstView() ? null : view.value);
   set('range', range.value && textOf(range.value));
   set('axis', axis.value && textOf(axis.value));
   set('threads', ids(threads.value));
   set('processes', ids(processes.value));
   set('states', ids(states.value));
-  set('base', base.value && [base.value.range && textOf(base.value.range), ids(base.value.threads), ids(base.value.processes), ids(base.value.states)].map(it => it ?? '').join('_'));
+  set('tasks', ids(tasks.value));
+  set('base', base.value && [base.value.range && textOf(base.value.range), ids(base.value.threads), ids(base.value.processes), ids(base.value.states), ids(base.value.tasks)].map(it => it ?? '').join('_'));
   set('mode', mode.value === model.value.meta.mode ? null : mode.value);
   set('idle', idle.value ? '1' : null);
   set('function', selected.value === null ? null : String(selected.value));
@@ -228,8 +240,12 @@ function writeHash(): void {
   written = hash;
   if (hash === location.hash.slice(1)) return;
   if (isStep) location.hash = hash;
-  else history.replaceState(null, '', `#${hash}`);
+  // In a frame without an address of its own, `#…` alone would be a part of the page around it.
+  else history.replaceState(null, '', `${location.href.split('#')[0]}#${hash}`);
 }
+
+/** What is shown first: the answer, or what differs. */
+const firstView = (): View => (model.peek().meta.base ? 'diff' : 'overview');
 
 /** A number of the hash below a bound; anybody may have written it. */
 function numberOf(text: string | null, below: number): number | null {
@@ -250,10 +266,11 @@ function idsOf(text: string | null, below: number): Set<number> | null {
 }
 
 function baseOf(text: string | null): Base | null {
-  if (text === null) return null;
+  if (text === null) return wholeBase();
   const [span, ...lists] = text.split('_'), of = model.value;
-  const [threads, processes, states] = [of.threads, of.processes, of.states].map((all, i) => idsOf(lists[i] ?? null, all.length));
-  return { range: rangeOf(span), threads, processes, states };
+  const counts = [of.threads.length, of.processes.length, of.states.length, of.tasks.length + 1];
+  const [threads, processes, states, tasks] = counts.map((count, i) => idsOf(lists[i] ?? null, count));
+  return { range: rangeOf(span), threads, processes, states, tasks };
 }
 
 function readHash(): void {
@@ -262,12 +279,13 @@ function readHash(): void {
   const parts = new URLSearchParams(hash), of = model.value;
   isReading = true;
   batch(() => {
-    view.value = VIEWS.find(it => it === parts.get('view')) ?? 'overview';
+    view.value = VIEWS.find(it => it === parts.get('view')) ?? firstView();
     range.value = rangeOf(parts.get('range'));
     axis.value = rangeOf(parts.get('axis'));
     threads.value = idsOf(parts.get('threads'), of.threads.length);
     processes.value = idsOf(parts.get('processes'), of.processes.length);
     states.value = idsOf(parts.get('states'), of.states.length);
+    tasks.value = idsOf(parts.get('tasks'), of.tasks.length + 1);
     base.value = baseOf(parts.get('base'));
     mode.value = (['wall', 'cpu', 'gil'] as Mode[]).find(it => it === parts.get('mode')) ?? of.meta.mode;
     idle.value = parts.get('idle') === '1';
@@ -296,7 +314,7 @@ export function back(): void {
   if (help.value) help.value = false;
   else if (axis.value) axis.value = null;
   else if (range.value) range.value = null;
-  else if (threads.value || processes.value || states.value) batch(() => { threads.value = processes.value = states.value = null; });
+  else if (threads.value || processes.value || states.value || tasks.value) batch(() => { threads.value = processes.value = states.value = tasks.value = null; });
   else if (selected.value !== null) select(null);
   else search.value = '';
 }

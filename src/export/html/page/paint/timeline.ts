@@ -29,7 +29,8 @@ export function band(model: Model, which: keyof typeof COUNTERS, from: number, t
   const low = new Float64Array(bins).fill(NaN), high = low.slice(), mean = low.slice(), sum = new Float64Array(bins), known = new Uint32Array(bins);
   const { values: valuesOf, isRate } = COUNTERS[which];
   let top = 0, topValue = -1;
-  model.processes.forEach(({ counters }, p) => {
+  for (const p of model.shown) {
+    const { counters } = model.processes[p];
     const values = (isRate ? added : levels)(counters.at, valuesOf(counters), from, to, bins);
     let whole = 0;
     for (let b = 0; b < bins; b++) {
@@ -42,7 +43,7 @@ export function band(model: Model, which: keyof typeof COUNTERS, from: number, t
       whole = isRate ? whole + value : Math.max(whole, value);
     }
     if (whole > topValue) [top, topValue] = [p, whole];
-  });
+  }
   for (let b = 0; b < bins; b++) if (known[b]) mean[b] = sum[b] / known[b];
   return { low, mean, high, top, sum };
 }
@@ -110,14 +111,35 @@ export function overviewHeight(lanes: Lane[]): number {
   return AXIS_HEIGHT + lanes.reduce((sum, lane) => sum + lane.height + GAP, 0);
 }
 
+/** The colours of the marks above the lanes. */
+export const MARKS = {
+  lost: ({ ground }: Paper) => stateColour('gil', ground),
+  blocked: ({ ink }: Paper) => ink,
+  collecting: ({ ground }: Paper) => stateColour('collecting', ground),
+};
+
+/** The time in which threads collected garbage, by bin. */
+export function collecting(model: Model, { states, bins }: Timeline): Float64Array {
+  const state = model.states.findIndex(({ word }) => word === 'collecting');
+  return states.subarray(state * bins, (state + 1) * bins);
+}
+
+/** From top to bottom: losses, blocked event loops, garbage collection; starts and ends of processes over all of them. */
 function paintMarks(on: Surface, input: TimelineInput): void {
   const { timeline, width, paper, model } = input, scale = (width - GUTTER) / (timeline.to - timeline.from);
   for (const loss of model.losses) {
     if (loss.at < timeline.from || loss.at > timeline.to) continue;
-    on.rect(GUTTER + (loss.at - timeline.from) * scale, 0, 2, 4, stateColour('gil', paper.ground));
+    on.rect(GUTTER + (loss.at - timeline.from) * scale, 0, 2, 4, MARKS.lost(paper));
   }
-  if (model.processes.length === 1) return;
-  for (const process of model.processes) {
+  for (const { from, to } of model.blocks) {
+    const [start, end] = [Math.max(from, timeline.from), Math.min(to, timeline.to)];
+    if (end > start) on.rect(GUTTER + (start - timeline.from) * scale, 5, Math.max(2, (end - start) * scale), 3, MARKS.blocked(paper));
+  }
+  collecting(model, timeline).forEach((time, b) => {
+    if (time > 0) on.rect(xOf(input, b), 9, Math.max(2, xOf(input, b + 1) - xOf(input, b)), 3, MARKS.collecting(paper));
+  });
+  if (model.shown.length === 1) return;
+  for (const process of model.shown.map(p => model.processes[p])) {
     for (const at of [process.start_ns, process.end_ns]) {
       const isEnd = at === process.end_ns;
       if (at <= timeline.from || at >= timeline.to) continue;
@@ -163,12 +185,12 @@ function paintActivity(on: Surface, input: TimelineInput, y: number, height: num
 
 /** The lowest limit of a process, where memory came within a third of it. */
 function limitOf(model: Model, peak: number): number | null {
-  const limits = model.processes.map(it => it.memory_limit).filter(it => it !== null && it < 3 * peak);
+  const limits = model.shown.map(p => model.processes[p].memory_limit).filter(it => it !== null && it < 3 * peak);
   return limits.length ? Math.min(...limits as number[]) : null;
 }
 
 function paintMemory(on: Surface, input: TimelineInput, y: number, height: number): void {
-  const { memory, paper, model } = input, many = model.processes.length > 1, base = y + height - 1;
+  const { memory, paper, model } = input, many = model.shown.length > 1, base = y + height - 1;
   const known = (many ? memory.high : memory.mean).filter(it => !Number.isNaN(it)), peak = known.reduce((a, b) => Math.max(a, b), 0);
   const limit = limitOf(model, peak);
   const unit = (height - 4) / Math.max(1, limit ?? 0, peak), line = (values: Float64Array) => {
@@ -216,7 +238,7 @@ function paintIo(on: Surface, input: TimelineInput, y: number, height: number, i
 }
 
 /** A lane of one thread: in each bin the states, stacked by how long each was. `times`: state by state, bin by bin. */
-export function paintThread(on: Surface, input: TimelineInput, times: Float64Array | undefined, y: number, name: string, isChosen: boolean): void {
+export function paintThread(on: Surface, input: TimelineInput, times: Float64Array | undefined, y: number, thread: number, name: string, isChosen: boolean): void {
   const { timeline, model, paper } = input;
   on.text(8, y + FONT_SIZE + 1, name, isChosen ? paper.ink : paper.faint, GUTTER - 14, isChosen);
   if (!times) return;
@@ -231,5 +253,10 @@ export function paintThread(on: Surface, input: TimelineInput, times: Float64Arr
       on.rect(edge(b), top - tall, edge(b + 1) - edge(b), tall, stateColour(state.word, paper.ground));
       top -= tall;
     });
+  }
+  const scale = (input.width - GUTTER) / (timeline.to - timeline.from);
+  for (const block of model.blocks) {
+    const [start, end] = [Math.max(block.from, timeline.from), Math.min(block.to, timeline.to)];
+    if (block.thread === thread && end > start) on.rect(GUTTER + (start - timeline.from) * scale, y, Math.max(2, (end - start) * scale), 2, MARKS.blocked(paper));
   }
 }

@@ -12,7 +12,7 @@ interface Case {
   json: string;
   selection: {
     from: number; to: number; threads: number[] | null; processes: number[] | null; mode: Mode; idle: boolean;
-    states: number[] | null;
+    states: number[] | null; tasks: number[] | null;
   };
 }
 
@@ -79,6 +79,7 @@ test(`${cases.length} selections`, async () => {
     const held = aggregate(tables, threads, {
       ...selection,
       threads: set(selection.threads), processes: set(selection.processes), states: set(selection.states),
+      tasks: set(selection.tasks),
     });
     const of = `${json}: ${JSON.stringify(selection)}`;
     const { functions, stacks } = model;

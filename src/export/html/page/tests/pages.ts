@@ -19,7 +19,7 @@ export async function load(file: string): Promise<{ model: Model; tables: Tables
   const threads = new Map<number, ThreadRuns>();
   for (const [id, process] of model.processes.entries()) {
     if (process.threads.length === 0) continue;
-    const runs = decodeRuns(await unpack(tags.get(`p${id}`)!), process.threads.length);
+    const runs = decodeRuns(await unpack(tags.get(`p${id}`)!), process.threads.length, model.stacks.parent.length);
     process.threads.forEach((thread, place) => threads.set(thread, new ThreadRuns(runs[place])));
   }
   return { model, tables: { ...model, duration_ns: model.meta.duration_ns }, threads };

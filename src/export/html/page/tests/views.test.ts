@@ -110,6 +110,24 @@ test('one selection holds in all views', async () => {
   await page.waitForSelector('.codelines');
 });
 
+test('a task is chosen, and the flame graph is grouped by task', async () => {
+  await open();
+  await page.keyboard.press('7');
+  const row = page.locator('#view tr', { hasText: 'task reader' });
+  await row.click();
+  await page.waitForFunction(() => document.querySelector('.crumbs')?.textContent?.includes('task reader'));
+  await page.waitForFunction(() => /^2\.00 s/.test(document.querySelector('.words p:not(.crumbs)')!.textContent!));
+  await open(await page.evaluate(() => location.hash));
+  assert.match(await text('.crumbs'), /task reader/);
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('1');
+  await page.locator('.flame select').selectOption('task');
+  await page.keyboard.press('t');
+  await page.waitForFunction(() => /task solver[\s\S]*task reader/.test(document.querySelector('[role=treegrid]')?.textContent ?? ''));
+  await page.keyboard.press('t');
+  await page.locator('.flame select').selectOption('none');
+});
+
 test('two parts of the recording are compared', async () => {
   await open();
   await page.keyboard.press('0');

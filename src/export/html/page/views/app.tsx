@@ -6,7 +6,7 @@ import { shareOf } from '../derive';
 import type { Mode } from '../model';
 import { copy } from '../save';
 import {
-  aggregate, axis, back, failure, functions, ground, help, hits, hitStep, idle, mode, model, processes, range, search, selected, setBase, show, states, status, theme, threads, view, VIEWS, type View,
+  aggregate, axis, back, failure, functions, ground, help, hits, hitStep, idle, mode, model, processes, range, search, selected, setBase, show, states, status, tasks, theme, threads, view, VIEWS, type View,
 } from '../state';
 import { count, percent, short, span, visible } from '../words';
 import { AboutView, Finding, FindingsView, KEYS } from './about';
@@ -15,7 +15,7 @@ import { asTree, change, FlameView, processName, transforms } from './flame';
 import { Details, FunctionsView, LinesView } from './functions';
 import { GraphView } from './graph';
 import { MemoryView } from './memory';
-import { labelOf, whole } from './parts';
+import { labelOf, taskName, whole } from './parts';
 import { SourceView } from './source';
 import { ThreadsView } from './threads';
 import { threadName, TimelineView } from './timeline';
@@ -130,6 +130,7 @@ function Breadcrumb() {
   if (axis.value) parts.push(['axis zoomed', () => { axis.value = null; }]);
   if (processes.value) parts.push([some(processes.value, processName, 'processes'), () => { processes.value = null; }]);
   if (threads.value) parts.push([some(threads.value, t => threadName(all.threads[t]), 'threads'), () => { threads.value = null; }]);
+  if (tasks.value) parts.push([some(tasks.value, taskName, 'tasks'), () => { tasks.value = null; }]);
   if (states.value) parts.push([some(states.value, s => all.states[s].text, 'states'), () => { states.value = null; }]);
   if (!parts.length) return null;
   return <p class="crumbs">showing {parts.map(([text, undo]) => <button key={text} aria-label={`${text}: show all again`} onClick={undo}>{text} ✕</button>)}

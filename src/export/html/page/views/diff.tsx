@@ -6,9 +6,9 @@ import { useMemo } from 'preact/hooks';
 import { table } from '../derive';
 import { aggregate, base, baseAggregate, functions, ground, known, model, range, selected, setBase } from '../state';
 import { change } from '../theme';
-import { accuracy, percent, span } from '../words';
+import { accuracy, percent, short, span } from '../words';
 import { processName, FlameView } from './flame';
-import { labelOf, Name, nameOf, openFunction, pickFunction, Table, type Column } from './parts';
+import { labelOf, Name, nameOf, openFunction, pickFunction, Table, taskName, type Column } from './parts';
 import { threadName } from './timeline';
 
 export function DiffView() {
@@ -23,14 +23,14 @@ export function DiffView() {
 function Choose() {
   const end = model.value.meta.duration_ns, half = { from: end / 2, to: end };
   const halves = () => batch(() => {
-    base.value = { range: { from: 0, to: end / 2 }, threads: null, processes: null, states: null };
+    base.value = { range: { from: 0, to: end / 2 }, threads: null, processes: null, states: null, tasks: null };
     range.value = half;
   });
   return <div class="columns">
     <h2>Compare two parts of the recording</h2>
     <p>Choose a range, a thread, a process or a rank, and keep it as the base. Then choose another: blue is less than in the base, orange is more.</p>
     <p class="buttons"><button onClick={setBase}>keep what is shown now as the base</button> <button onClick={halves}>compare the second half with the first</button></p>
-    <p class="faint">Two recordings are compared by rsamp diff.</p>
+    <p class="faint">Two recordings are compared on one page by: rsamp diff BASE NEW -o diff.html</p>
   </div>;
 }
 
@@ -38,9 +38,12 @@ function Choose() {
 function Base() {
   const of = base.value!, { threads, states } = model.value, parts: string[] = [];
   if (of.range) parts.push(`${span(of.range.from)} to ${span(of.range.to)}`);
-  if (of.processes) parts.push([...of.processes].slice(0, 3).map(processName).join(', '));
+  const { meta } = model.value, isBase = meta.base && [...of.processes ?? []].every(p => p < meta.base!.processes);
+  if (isBase && of.processes?.size === meta.base!.processes) parts.push(short(meta.base!.name, 60));
+  else if (of.processes) parts.push([...of.processes].slice(0, 3).map(processName).join(', '));
   if (of.threads) parts.push([...of.threads].slice(0, 3).map(t => threadName(threads[t])).join(', '));
   if (of.states) parts.push([...of.states].map(s => states[s].text).join(', '));
+  if (of.tasks) parts.push([...of.tasks].slice(0, 3).map(taskName).join(', '));
   return <p class="tools top base"><span>compared with {parts.join(', ') || 'the whole recording'}</span><span class="grow" />
     <button onClick={setBase}>what is shown as the base</button><button aria-label="compare with nothing" onClick={() => { base.value = null; }}>✕</button></p>;
 }

@@ -12,12 +12,12 @@ import { aggregate, aggregateOf, ground, hits, hitStep, known, mode, model, pape
 import { change as changeColour, INK, originColour, ORIGIN_WORDS } from '../theme';
 import { percent, plural, short, visible } from '../words';
 import { threadName } from './timeline';
-import { fileOf, labelOf, nameOf, placeOf, secondsOf, useSize } from './parts';
+import { fileOf, labelOf, nameOf, placeOf, secondsOf, taskName, useSize } from './parts';
 
 export const transforms = signal<Transforms>({ byLine: false, inverted: false, collapse: true, foldImports: true, hidden: new Set(), focus: null });
 export const change = (part: Partial<Transforms>) => { transforms.value = { ...transforms.value, ...part }; };
 export const asTree = signal(false);
-type By = 'none' | 'thread' | 'process';
+type By = 'none' | 'thread' | 'process' | 'task';
 const groupBy = signal<By>('none');
 
 /** Frames are grouped by no more threads or processes than this, the ones with most time. */
@@ -40,6 +40,7 @@ function useGroups(against: Aggregate | null): Group[] {
 }
 
 async function grouped(by: By): Promise<Group[]> {
+  if (by === 'task') return groupedByTask();
   const { threads: all, processes: list } = model.value, now = aggregate.value!;
   const load = (t: number) => now.threads[mode.value][t];
   const isIn = (t: number) => (!threads.value || threads.value.has(t)) && (!processes.value || processes.value.has(all[t].process));
@@ -50,6 +51,12 @@ async function grouped(by: By): Promise<Group[]> {
   const time = (members: Set<number>) => [...members].reduce((sum, t) => sum + load(t), 0);
   const chosen = sets.sort((a, b) => time(b.members) - time(a.members)).slice(0, MAX_GROUPS);
   return Promise.all(chosen.map(async ({ label, members }) => ({ label, self: withoutFrames(await aggregateOf({ threads: members })) })));
+}
+
+async function groupedByTask(): Promise<Group[]> {
+  const times = aggregate.value!.tasks, there = Array.from(times, (_, task) => task).filter(task => times[task] > 0);
+  const chosen = there.sort((a, b) => times[b] - times[a]).slice(0, MAX_GROUPS);
+  return Promise.all(chosen.map(async task => ({ label: taskName(task), self: withoutFrames(await aggregateOf({ tasks: new Set([task]) })) })));
 }
 
 export function processName(of: number): string {
@@ -220,8 +227,8 @@ function FlameTools({ of, isDiff }: { of: Flame; isDiff: boolean }) {
     <button aria-pressed={now.byLine} title="one frame for each line (l)" onClick={() => change({ byLine: !now.byLine })}>lines</button>
     <button aria-pressed={now.collapse} title="a function that calls itself is one frame" onClick={() => change({ collapse: !now.collapse })}>fold recursion</button>
     {known.value.insideImports.includes(1) && <button aria-pressed={now.foldImports} title="an import is one frame, without what it runs (m)" onClick={() => change({ foldImports: !now.foldImports })}>fold imports</button>}
-    {(!isDiff && at.threads.length > 1) && <label>by <select value={groupBy.value} onChange={event => { groupBy.value = event.currentTarget.value as By; }}>
-      <option value="none">nothing</option><option value="thread">thread</option>{at.processes.length > 1 && <option value="process">process</option>}
+    {(!isDiff && (at.threads.length > 1 || at.tasks.length > 0)) && <label>by <select value={groupBy.value} onChange={event => { groupBy.value = event.currentTarget.value as By; }}>
+      <option value="none">nothing</option><option value="thread">thread</option>{at.shown.length > 1 && <option value="process">process</option>}{at.tasks.length > 0 && <option value="task">task</option>}
     </select></label>}
     {chosen !== null && <>
       <button title={`only ${nameOf(chosen)} and what it calls (f)`} aria-pressed={now.focus === chosen} onClick={() => change({ focus: now.focus === chosen ? null : chosen })}>focus</button>

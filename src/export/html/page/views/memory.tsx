@@ -23,8 +23,10 @@ export function peakOf(process: Process): { at: number; value: number } | null {
   return peak;
 }
 
+const shownProcesses = () => model.value.shown.map(p => ({ p, process: model.value.processes[p] }));
+
 function paintCurves(on: Surface, width: number): void {
-  const { processes, meta } = model.value, colours = paper.value, to = meta.duration_ns;
+  const { meta } = model.value, processes = shownProcesses().map(it => it.process), colours = paper.value, to = meta.duration_ns;
   const peak = Math.max(1, ...processes.map(it => peakOf(it)?.value ?? 0));
   const limits = processes.map(it => it.memory_limit).filter(it => it !== null && it < 3 * peak) as number[];
   const most = Math.max(peak, ...limits) * 1.05, yOf = (value: number) => HEIGHT - 20 - value / most * (HEIGHT - 34), xOf = (at: number) => LEFT + at / to * (width - LEFT - 8);
@@ -52,7 +54,7 @@ function paintCurves(on: Surface, width: number): void {
 }
 
 export function MemoryView() {
-  const [box, width] = useSize<HTMLDivElement>(), canvas = useRef<HTMLCanvasElement>(null), { processes } = model.value;
+  const [box, width] = useSize<HTMLDivElement>(), canvas = useRef<HTMLCanvasElement>(null), processes = shownProcesses();
   useLayoutEffect(() => { if (width > LEFT) paintCurves(canvasSurface(canvas.current!, width, HEIGHT), width); });
   const table = lines.value, all = known.value.lineRows;
   const rows = useMemo(() => {
@@ -74,7 +76,7 @@ export function MemoryView() {
       text: (id: number) => `${placeOf(all[id].function, all[id].line)} ${textOf(fileOf(all[id].function), all[id].line)}`,
     },
   ];
-  const peaks = processes.map((process, p) => ({ p, peak: peakOf(process) })).filter(it => it.peak).sort((a, b) => b.peak!.value - a.peak!.value);
+  const peaks = processes.map(({ process, p }) => ({ p, peak: peakOf(process) })).filter(it => it.peak).sort((a, b) => b.peak!.value - a.peak!.value);
   return <div class="memory">
     <div ref={box} class="curves"><canvas ref={canvas} role="img" aria-label={peaks.length ? `resident memory over time; the peak is ${bytes(peaks[0].peak!.value)} at ${span(peaks[0].peak!.at)}` : 'resident memory is not known'} /></div>
     <p class="tools">

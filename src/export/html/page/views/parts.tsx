@@ -26,6 +26,11 @@ export function fileOf(of: number): string {
   return textAt(model.value.functions.file[of]);
 }
 
+export function taskName(of: number): string {
+  const { tasks } = model.value;
+  return of < tasks.length ? `task ${short(tasks[of], 60)}` : 'no task';
+}
+
 export function labelOf(of: number): string {
   const place = placeOf(of);
   return place ? `${nameOf(of)} (${place})` : nameOf(of);

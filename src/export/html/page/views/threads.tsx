@@ -3,12 +3,12 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import { canvasSurface } from '../paint/surface';
-import { aggregate, functionsOf, ground, mode, model, processes, range, select, selected, selection, statesOf, status, threads } from '../state';
+import { aggregate, functionsOf, ground, mode, model, processes, range, select, selected, selection, statesOf, status, tasks, threads } from '../state';
 import { heat } from '../theme';
 import { bytes, percent, seconds, short } from '../words';
 import { processName } from './flame';
 import { peakOf } from './memory';
-import { nameOf, Share, StateBar, Table, type Column } from './parts';
+import { nameOf, Share, StateBar, Table, taskName, type Column } from './parts';
 import { threadName } from './timeline';
 
 /** State bars are asked for so many threads or processes, the ones with most time. */
@@ -34,13 +34,14 @@ export function ThreadsView() {
     <h2>Threads</h2>
     <p class="faint">A click shows one thread in all views; a second click shows all again.</p>
     <Threads />
-    {model.value.processes.length > 1 && <><h2>Processes{model.value.processes.some(it => it.rank !== null) ? ' and ranks' : ''}</h2><Processes /><Grid /></>}
+    {model.value.tasks.length > 0 && <><h2>asyncio tasks</h2><Tasks /></>}
+    {model.value.shown.length > 1 && <><h2>Processes{model.value.shown.some(p => model.value.processes[p].rank !== null) ? ' and ranks' : ''}</h2><Processes /><Grid /></>}
   </div>;
 }
 
 function Threads() {
-  const now = aggregate.value, { threads: all } = model.value;
-  const rows = all.map((_, t) => t).filter(t => all[t].totals.samples > 0 || all[t].is_main);
+  const now = aggregate.value, { threads: all, shown, processes: known } = model.value;
+  const rows = shown.flatMap(p => known[p].threads).filter(t => all[t].totals.samples > 0 || all[t].is_main);
   const load = (t: number) => now?.threads[mode.value][t] ?? 0;
   const bars = useEach([...rows].sort((a, b) => all[b].totals.wall_ns - all[a].totals.wall_ns).slice(0, MAX_BARS), t => statesOf({ threads: new Set([t]), idle: true }));
   if (!now) return null;
@@ -58,15 +59,28 @@ function Threads() {
   return <Table label="threads" file="threads" rows={rows} columns={columns} sortBy="time" keyOf={t => t} isSelected={t => threads.value?.has(t) ?? false} onPick={t => { threads.value = toggle(threads.value, t); }} />;
 }
 
+/** The time of asyncio tasks: those of one name are one. */
+function Tasks() {
+  const now = aggregate.value, { tasks: names } = model.value;
+  if (!now) return null;
+  const rows = Array.from(now.tasks, (_, task) => task).filter(task => now.tasks[task] > 0);
+  const columns: Column<number>[] = [
+    { id: 'time', head: 'time', title: 'its time in the selection', numeric: true, width: '74px', value: task => now.tasks[task], cell: task => <Share time={now.tasks[task]} whole={now.totals.sum} />, text: task => now.tasks[task] / 1e9 },
+    { id: 'seconds', head: 's', numeric: true, width: '74px', value: task => now.tasks[task], cell: task => seconds(now.tasks[task], now.totals.sum) },
+    { id: 'name', head: 'task', value: taskName, cell: task => <bdi class={task < names.length ? 'own' : 'faint'}>{taskName(task)}</bdi>, text: taskName },
+  ];
+  return <Table label="asyncio tasks" file="tasks" rows={rows} columns={columns} sortBy="time" keyOf={task => task} isSelected={task => tasks.value?.has(task) ?? false} onPick={task => { tasks.value = toggle(tasks.value, task); }} />;
+}
+
 function timeOfProcess(p: number, of: Float64Array): number {
   return model.value.processes[p].threads.reduce((sum, t) => sum + of[t], 0);
 }
 
 function Processes() {
-  const now = aggregate.value, { processes: all } = model.value, rows = all.map((_, p) => p);
+  const now = aggregate.value, { processes: all, shown: rows } = model.value;
   const bars = useEach(rows.slice(0, MAX_BARS), p => statesOf({ processes: new Set([p]), idle: true }));
   if (!now) return null;
-  const load = rows.map(p => timeOfProcess(p, now.threads[mode.value])), cpu = rows.map(p => timeOfProcess(p, now.threads.cpu));
+  const load = all.map((_, p) => timeOfProcess(p, now.threads[mode.value])), cpu = all.map((_, p) => timeOfProcess(p, now.threads.cpu));
   const busy = load.filter(it => it > 0), mean = busy.reduce((a, b) => a + b, 0) / Math.max(1, busy.length);
   const columns: Column<number>[] = [
     { id: 'time', head: 'time', numeric: true, width: '74px', value: p => load[p], cell: p => <Share time={load[p]} whole={now.totals.sum} />, text: p => load[p] / 1e9 },
@@ -89,8 +103,8 @@ const MAX_CELLS = 64;
 
 /** The own time of functions in each process or rank: one row for a function, one column for a process. */
 function Grid() {
-  const now = aggregate.value, { processes: all } = model.value;
-  const columns = all.map((_, p) => p).filter(p => all[p].threads.length).sort((a, b) => (all[a].rank ?? a) - (all[b].rank ?? b));
+  const now = aggregate.value, { processes: all, shown } = model.value;
+  const columns = shown.filter(p => all[p].threads.length).sort((a, b) => (all[a].rank ?? a) - (all[b].rank ?? b));
   const times = useEach(columns, p => functionsOf({ processes: new Set([p]) }));
   if (!now || times.size === 0) return null;
   const rows = rowsOf(columns, times);

@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/ho
 
 import type { Thread } from '../model';
 import { canvasSurface } from '../paint/surface';
-import { band, GUTTER, LANE_HEIGHT, overviewHeight, paintOverview, paintThread, type Lane, type TimelineInput } from '../paint/timeline';
+import { band, collecting, GUTTER, MARKS, LANE_HEIGHT, overviewHeight, paintOverview, paintThread, type Lane, type TimelineInput } from '../paint/timeline';
 import { savePicture } from '../save';
 import { axis, cursor, ground, laneOf, model, paper, range, states, status, threads, timeline } from '../state';
 import { stateColour } from '../theme';
@@ -21,8 +21,8 @@ const MAX_SAVED = 200;
 const MIN_DRAG = 4;
 
 export function threadName(of: Thread): string {
-  const { processes } = model.value, process = processes[of.process];
-  const where = processes.length === 1 ? '' : process.rank !== null ? `rank ${process.rank} ` : `${process.pid} `;
+  const { processes, shown } = model.value, process = processes[of.process];
+  const where = shown.length === 1 ? '' : process.rank !== null ? `rank ${process.rank} ` : `${process.pid} `;
   return where + short(of.name || (of.is_main ? 'MainThread' : `thread ${of.tid ?? '?'}`), 40);
 }
 
@@ -34,8 +34,8 @@ function processWord(of: number): string {
 
 /** Threads from the most to the least CPU time; the main thread of equal ones first. */
 function byLoad(): number[] {
-  const { threads: all } = model.value;
-  return all.map((_, t) => t).sort((a, b) => all[b].totals.cpu_ns - all[a].totals.cpu_ns || Number(all[b].is_main) - Number(all[a].is_main) || a - b);
+  const { threads: all, processes, shown } = model.value;
+  return shown.flatMap(p => processes[p].threads).sort((a, b) => all[b].totals.cpu_ns - all[a].totals.cpu_ns || Number(all[b].is_main) - Number(all[a].is_main) || a - b);
 }
 
 /** The bins of a lane. */
@@ -63,11 +63,11 @@ export function TimelineView() {
   const [top, setTop] = useState(0), [isTall, setTall] = useState(false);
   const of = timeline.value, at = model.value;
   const memory = useMemo(() => of && band(at, 'resident', of.from, of.to, of.bins), [of]);
-  const cores = useMemo(() => of && at.processes.length > 1 ? band(at, 'cpu', of.from, of.to, of.bins) : null, [of]);
+  const cores = useMemo(() => of && at.shown.length > 1 ? band(at, 'cpu', of.from, of.to, of.bins) : null, [of]);
   const io = useMemo(() => of && band(at, 'io', of.from, of.to, of.bins), [of]);
   const order = useMemo(byLoad, [at]);
   const lanes = useMemo<Lane[]>(() => {
-    const list: Lane[] = [{ id: 'activity', name: 'activity', height: 58 }, { id: 'memory', name: at.processes.length > 1 ? 'memory, min to max' : 'memory', height: 32 }];
+    const list: Lane[] = [{ id: 'activity', name: 'activity', height: 58 }, { id: 'memory', name: at.shown.length > 1 ? 'memory, min to max' : 'memory', height: 32 }];
     if (cores?.high.some(it => it > 0)) list.push({ id: 'cores', name: `cores per ${at.processes.some(it => it.rank !== null) ? 'rank' : 'process'}`, height: 20 });
     if (of && of.gil.some(it => it > 0)) list.push({ id: 'gil', name: 'GIL held', height: 16 });
     if (io?.sum.some(it => it > 0)) list.push({ id: 'io', name: 'bytes read, written', height: 16 });
@@ -83,7 +83,7 @@ export function TimelineView() {
     const on = canvasSurface(rows.current!, width, shown * LANE_HEIGHT);
     for (let row = first; row < Math.min(order.length, first + shown + 1); row++) {
       const thread = order[row];
-      paintThread(on, input, times.get(thread), row * LANE_HEIGHT - top, threadName(at.threads[thread]), threads.value?.has(thread) ?? false);
+      paintThread(on, input, times.get(thread), row * LANE_HEIGHT - top, thread, threadName(at.threads[thread]), threads.value?.has(thread) ?? false);
     }
   });
   const save = async (as: 'svg' | 'png') => {
@@ -93,7 +93,7 @@ export function TimelineView() {
       name: 'timeline', width, height: height + saved.length * LANE_HEIGHT, back: paper.value.back,
       paint: on => {
         paintOverview(on, input);
-        saved.forEach((thread, row) => paintThread(on, input, all[row], height + row * LANE_HEIGHT, threadName(at.threads[thread]), false));
+        saved.forEach((thread, row) => paintThread(on, input, all[row], height + row * LANE_HEIGHT, thread, threadName(at.threads[thread]), false));
       },
     }, as);
   };
@@ -141,7 +141,16 @@ function Legend() {
     <button key={s} aria-pressed={states.value?.has(s) ?? false} title={`show the time of this state only: ${state.text}`}
       onClick={() => { states.value = states.value?.has(s) ? null : new Set([s]); }}>
       <i class="swatch" style={{ background: stateColour(state.word, ground.value) }} />{state.word}
-    </button>)}</div>;
+    </button>)}<Marks /></div>;
+}
+
+/** What the marks above the lanes stand for, as far as there are any. */
+function Marks() {
+  const at = model.value, of = timeline.value, list: [keyof typeof MARKS, string][] = [];
+  if (at.losses.length) list.push(['lost', 'lost']);
+  if (at.blocks.length) list.push(['blocked', 'loop blocked']);
+  if (of && collecting(at, of).some(time => time > 0)) list.push(['collecting', 'garbage collection']);
+  return <>{list.map(([mark, words]) => <span key={mark} class="faint"><i class="swatch mark" style={{ background: MARKS[mark](paper.value) }} />{words}</span>)}</>;
 }
 
 /** What every lane says of a moment. */
@@ -156,9 +165,11 @@ function describe(input: TimelineInput | null, time: number): string {
     parts.push(`${(input.cores.low[bin] / width).toFixed(1)} to ${(input.cores.high[bin] / width).toFixed(1)} a process, most in ${processWord(input.cores.top)}`);
   }
   if (!Number.isNaN(memory.mean[bin])) {
-    parts.push(at.processes.length > 1 ? `memory ${bytes(memory.low[bin])} to ${bytes(memory.high[bin])} a process, the peak in ${processWord(memory.top)}` : `memory ${bytes(memory.mean[bin])}`);
+    parts.push(at.shown.length > 1 ? `memory ${bytes(memory.low[bin])} to ${bytes(memory.high[bin])} a process, the peak in ${processWord(memory.top)}` : `memory ${bytes(memory.mean[bin])}`);
   }
   const lost = at.losses.filter(loss => Math.abs(loss.at - time) <= width).slice(0, 2);
+  const blocks = at.blocks.filter(block => block.from <= time && time <= block.to).slice(0, 2);
+  parts.push(...blocks.map(block => `the loop of ${threadName(at.threads[block.thread])} blocked for ${span(block.to - block.from)}`));
   return [...parts, ...lost.map(loss => `lost: ${loss.count} ${loss.cause}`)].join(' · ');
 }
 
