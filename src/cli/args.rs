@@ -35,6 +35,7 @@ pub use values::pid;
 #[command(
     name = "rsamp",
     version,
+    long_version = texts::VERSION,
     arg_required_else_help = true,
     subcommand_required = true,
     disable_help_flag = true,
