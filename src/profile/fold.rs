@@ -9,12 +9,13 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::attributes::{Attributes, AttributesId};
+use super::awaits::Awaits;
 use super::covered::Covered;
 use super::definitions::{Definitions, Stack};
 use super::event::{
-    Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, NativeCode, NativeSample,
-    Process, ProcessId, RateSpan, Sample, SampleKey, StackId, State, Thread, ThreadId,
-    UndeterminedCause, Usage,
+    Awaited, Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, NativeCode,
+    NativeSample, Process, ProcessId, RateSpan, Sample, SampleKey, StackId, State, Thread,
+    ThreadId, UndeterminedCause, Usage,
 };
 use super::event_loops::{EventLoops, LoopBlock};
 use super::idle_waits::IdleWaits;
@@ -28,6 +29,7 @@ use super::native_threads::NativeThreadRow;
 use super::recent::MAX_SECONDS;
 use super::recent::Recent;
 use super::retained::Retained;
+use super::task_counts::TaskCounts;
 use super::timeline::{MAX_BYTES, Timeline};
 use super::usage::Readings;
 
@@ -170,7 +172,8 @@ impl Sum for Totals {
 /// So many different rates are told. The sampler knows a handful.
 const MAX_RATES: usize = 1000;
 
-/// All samples of one thread with one stack, in one state, with one set of attributes.
+/// All samples of one thread with one stack, in one state, with one set of attributes, but for those that tell tasks of one
+/// name apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// The thread.
@@ -212,6 +215,8 @@ pub struct Profile {
     usage: Readings,
     retained: Retained,
     event_loops: EventLoops,
+    tasks: TaskCounts,
+    awaits: Awaits,
     missing: Vec<Missing>,
     skipped: u64,
     last_sample: Nanos,
@@ -276,6 +281,7 @@ impl Profile {
             | Event::Attributes(..)) => self.define(event),
             Event::Sample(sample) => self.apply_sample(&sample),
             Event::Native(sample) => self.apply_native(&sample),
+            Event::Awaited(awaited) => self.apply_awaited(&awaited),
             Event::Lost(loss) => {
                 let lost = self.lost.entry(loss.cause).or_default();
                 *lost = lost.saturating_add(loss.count);
@@ -343,6 +349,18 @@ impl Profile {
         self.thread_ends.resize(threads, Nanos(0));
     }
 
+    fn apply_awaited(&mut self, awaited: &Awaited) -> bool {
+        let stack = awaited.stack.map(|stack| self.definitions.shared_id(stack));
+        let is_known = self.process(awaited.process).is_some() && stack != Some(None);
+        if is_known {
+            self.awaits.push(&Awaited {
+                stack: stack.flatten(),
+                ..*awaited
+            });
+        }
+        is_known
+    }
+
     /// Native samples refine the others, and add no time to them.
     fn apply_native(&mut self, sample: &NativeSample) -> bool {
         let is_known = self.thread(sample.thread).is_some();
@@ -392,18 +410,22 @@ impl Profile {
         };
         self.totals = sum;
         let mut key = (sample.thread, sample.key());
+        key.1.attributes = definitions.row_attributes(sample.attributes);
         let most = self.max_rows.unwrap_or(MAX_READ_ROWS);
         let is_full = self.rows.len() >= most || self.frames_of_rows > MAX_FRAMES_OF_ROWS;
+        let mut kept = *sample;
         if is_full && !self.row_of.contains_key(&key) {
             key.1 = SampleKey {
                 stack: self.definitions.more_stacks,
                 attributes: None,
                 ..key.1
             };
+            (kept.stack, kept.attributes) = (key.1.stack, None);
             let cut = self.lost.entry(LostCause::TooMany).or_default();
             *cut = cut.saturating_add(u64::from(sample.ticks));
         }
         self.add_to_row(key, totals);
+        self.tasks.push(&kept, &self.definitions);
         self.retained.push(process, sample);
         let wall = sample.wall.seconds();
         if let Some(squares) = self.squares.get_mut(self.last_row) {
@@ -423,11 +445,6 @@ impl Profile {
             self.timeline = None;
             self.has_lost_timeline = true;
         }
-        let kept = Sample {
-            stack: key.1.stack,
-            attributes: key.1.attributes,
-            ..*sample
-        };
         self.event_loops.push(&kept, &self.definitions);
         if let Some(recent) = &mut self.recent {
             recent.push(&kept);
@@ -510,8 +527,7 @@ impl Profile {
         refined: Profile,
         native_threads: Vec<NativeThreadRow>,
     ) {
-        let attributes = refined.definitions.attributes.clone();
-        Arc::make_mut(&mut self.definitions).attributes = attributes;
+        Arc::make_mut(&mut self.definitions).share_attributes(&refined.definitions);
         (self.rows, self.squares) = (rows, squares);
         self.row_of.clear();
         self.refined = Some(Arc::new(refined));
@@ -681,6 +697,16 @@ impl Profile {
             .map(|node| node.frame)
     }
 
+    /// Where asyncio tasks waited.
+    pub(super) fn awaits(&self) -> &Awaits {
+        &self.awaits
+    }
+
+    /// How often each asyncio task was seen.
+    pub(super) fn task_counts(&self) -> &TaskCounts {
+        &self.tasks
+    }
+
     /// What was seen when, if the profile was made to keep it.
     #[must_use]
     pub fn timeline(&self) -> Option<&Timeline> {
@@ -814,6 +840,12 @@ impl Profile {
 
     pub(super) fn event_loops(&self) -> &EventLoops {
         &self.event_loops
+    }
+
+    /// Whether a stack is that of an event loop itself, below its tasks; `false` for those of the last seconds.
+    #[must_use]
+    pub fn is_event_loop(&self, stack: StackId) -> bool {
+        self.event_loops.is_machinery(stack)
     }
 
     /// What could not be measured of the processes.

@@ -14,6 +14,8 @@ pub mod attributes;
 
 pub mod tasks;
 
+pub mod awaits;
+
 pub mod event;
 
 pub mod limits;
@@ -41,6 +43,7 @@ mod retained;
 mod shares;
 mod sites;
 mod sums;
+mod task_counts;
 mod unordered;
 mod usage;
 

@@ -367,7 +367,7 @@ impl<'c> Refiner<'c> {
             return base;
         }
         let id = AttributesId::new(sets.len() as u32);
-        sets.push(set.clone());
+        self.stacks.definitions.define_attributes(id, set.clone());
         self.attributes.insert(set, id);
         Some(id)
     }

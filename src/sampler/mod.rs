@@ -54,6 +54,7 @@ mod record;
 
 mod part;
 
+mod awaits;
 mod tasks;
 
 mod native_names;

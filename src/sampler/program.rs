@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::awaits::AwaitMeter;
 use super::gaps::{Gap, longest};
 use super::observe::{Observed, Observer, identify, observe};
-use super::target::{Target, lost_permission};
+use super::target::{Source, Target, lost_permission};
 use super::threads::{Moment, ThreadIds, Threads};
 use super::{SamplerError, StopPolicy};
 use crate::cpython::reader::Undetermined;
@@ -23,6 +24,7 @@ pub struct Program {
     target: Target,
     observer: Observer,
     threads: Threads,
+    awaits: AwaitMeter,
     last_tick: Nanos,
     image_due: Nanos,
     /// Whether it was told that it may not be read any more.
@@ -129,6 +131,7 @@ impl PendingProgram {
             memory,
             target,
             observer,
+            awaits: AwaitMeter::new(place.id, place.seen),
             last_tick: place.seen,
             image_due: Nanos(0),
             is_refused: false,
@@ -197,6 +200,11 @@ impl Program {
             };
         }
         self.book(&observed, now, gap, emit);
+        if let Source::Native(reader) = &mut self.target.source {
+            let interner = self.observer.interner();
+            self.awaits
+                .emit_if_due(now, reader, &self.memory, interner, emit);
+        }
         observed
     }
 

@@ -21,6 +21,7 @@ mod line_tables;
 mod manners;
 mod memory;
 mod native_frames;
+mod old_glibc;
 mod old_recordings;
 mod over_ranks;
 mod process;
