@@ -92,7 +92,8 @@
 //!    the waiting of others are, `sampler::growth` which of a thread's stacks changed memory (`sampler::resident`,
 //!    `sampler::faults`, `sampler::course`), and `sampler::usage` reads the counters of the process ten times a
 //!    second. Time that no tick sampled (`sampler::gaps`) is attributed to a frame that says why.
-//! 7. The sinks of a run take the events: [`profile::Profile::apply`] folds what is shown, while a
+//! 7. `sampler::named_events` adds the names of native frames, which a thread and a process of their own find
+//!    (`sampler::name_finder`). The sinks of a run take the events: [`profile::Profile::apply`] folds what is shown, while a
 //!    [`recording::Recorder`] hands all of them to the thread that writes them.
 //! 8. At the end idle waits are left out of the profile (`profile::idle`), which outputs and the first screen
 //!    ([`export::first_screen`]) are then made of.

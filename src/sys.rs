@@ -76,6 +76,22 @@ pub fn ask_for_short_slices(slice_ns: u64) -> nix::Result<()> {
     Errno::result(set).map(drop)
 }
 
+/// Gives the calling thread a CPU only where no other wants it (`SCHED_IDLE` of sched(7)). It can't be taken back without
+/// privileges.
+///
+/// # Errors
+/// `EPERM` where a filter of system calls forbids it.
+pub fn run_when_idle() -> nix::Result<()> {
+    let attr = SchedAttr {
+        size: size_of::<SchedAttr>() as u32,
+        policy: libc::SCHED_IDLE as u32,
+        ..SchedAttr::default()
+    };
+    // SAFETY: the kernel reads `attr.size` bytes of `attr`, which is as long.
+    let set = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
+    Errno::result(set).map(drop)
+}
+
 /// What the kernel knows of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownFile {

@@ -11,6 +11,7 @@ use regex::Regex;
 
 use crate::export::diff::DiffFormat;
 use crate::launch::{JobName, LauncherChoice};
+use crate::native::classes::Classes;
 use crate::process::Pid;
 use crate::profile::diff::Limit;
 use crate::profile::event::Nanos;
@@ -245,7 +246,7 @@ pub struct TopArgs {
     )]
     pub mode: Mode,
 
-    /// Show idle waits too: of threads that wait for work
+    /// Show idle waits of threads, too
     #[arg(long)]
     pub idle: bool,
 
@@ -294,7 +295,9 @@ pub struct ReportArgs {
     #[arg(value_name = "FILE", required_unless_present_any = ["lines", "memory"], value_hint = clap::ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
 
-    /// Print all that is known of the run, not the first screen of it
+    /// Print all that is known of the run
+    ///
+    /// Without this option it is the first screen of it.
     #[arg(long)]
     pub full: bool,
 
@@ -331,9 +334,9 @@ pub struct ReportArgs {
     #[arg(long, conflicts_with = "format")]
     pub open: bool,
 
-    /// Keep an HTML page below this size, such as 5M [default: 64M]
+    /// Keep an HTML page below this size [default: 64M]
     ///
-    /// The steps of its time axis become as long as it takes: times stay exact, only when they were is kept less finely. The
+    /// As 500K, 5M or 1G. The steps of its time axis become as long as it takes: times stay exact, only when they were is kept less finely. The
     /// page says how long the steps are.
     #[arg(long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true, hide_short_help = true)]
     pub max_size: Option<u64>,
@@ -353,6 +356,22 @@ pub struct ReportArgs {
     /// What to show.
     #[command(flatten, next_help_heading = "Filters")]
     pub filters: FilterArgs,
+
+    /// Which native functions.
+    #[command(flatten, next_help_heading = "Filters")]
+    pub native: NativeArgs,
+
+    /// Only this class of native work (blas, mpi, io …)
+    ///
+    /// May be given several times. A class holds those that are parts of it: mpi, mpi-io. docs/native.md has the table.
+    #[arg(long, value_name = "CLASS", help_heading = "Filters")]
+    pub class: Vec<String>,
+
+    /// Folder of debug files, to name native functions
+    ///
+    /// By build id (.build-id/ab/cdef.debug), else by the path or name of the library.
+    #[arg(long, value_name = "FOLDER", help_heading = "Filters", value_hint = clap::ValueHint::DirPath)]
+    pub symbols: Option<PathBuf>,
 }
 
 /// What to print in the place of the summary.
@@ -489,9 +508,9 @@ pub struct FilterArgs {
     #[arg(long, value_name = "STEP", value_parser = values::step)]
     pub step: Vec<StepName>,
 
-    /// Only while this asyncio task ran; may be given several times
+    /// Only while this asyncio task ran
     ///
-    /// By its name (* and ? as in a shell), or, where the program gave it none, by the function of its coroutine.
+    /// May be given several times. By its name (* and ? as in a shell), or, where the program gave it none, by the function of its coroutine.
     #[arg(long, value_name = "NAME", value_parser = values::name_pattern)]
     pub task: Vec<Pattern>,
 
@@ -557,6 +576,27 @@ pub struct ShownArgs {
     pub no_importlib: bool,
 }
 
+/// How native functions are shown.
+#[derive(Debug, Default, ClapArgs)]
+pub struct NativeArgs {
+    /// Native functions: libraries (default), all or none
+    ///
+    /// libraries: without those of the interpreter and those that started it. A recording has all that were sampled.
+    #[arg(
+        long,
+        value_name = "SET",
+        value_enum,
+        default_value_t,
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub native_frames: NativeFramesArg,
+
+    /// Your own table of classes of native work, before rsamp's (docs/native.md)
+    #[arg(long, value_name = "FILE", value_parser = values::classes, value_hint = clap::ValueHint::FilePath, hide = true)]
+    pub classes: Option<Classes>,
+}
+
 /// Which time to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Mode {
@@ -609,6 +649,8 @@ pub enum NativeFramesArg {
     Libraries,
     /// All
     All,
+    /// None
+    None,
 }
 
 /// What `rsamp on-node` is told by another rsamp.
@@ -690,6 +732,10 @@ pub struct SamplingArgs {
     #[command(flatten, next_help_heading = "Filters")]
     pub shown: ShownArgs,
 
+    /// Which native functions.
+    #[command(flatten)]
+    pub native: NativeArgs,
+
     /// Samples per second and thread, on average, or `auto` [default: auto]
     ///
     /// `auto` begins with 1000 and comes down as the run gets long: 500 after a minute, 250 after 5,
@@ -767,7 +813,7 @@ pub struct SamplingArgs {
     #[arg(help_heading = "Sampling", long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true)]
     pub max_size: Option<u64>,
 
-    /// Keep no source text of the functions seen in the recording
+    /// Keep no source text in the recording
     #[arg(help_heading = "Sampling", long)]
     pub no_source: bool,
 
@@ -782,7 +828,9 @@ pub struct SamplingArgs {
     #[arg(help_heading = None::<&str>, long, short)]
     pub quiet: bool,
 
-    /// Print all that is known of the run: threads, processes, rates, what was lost
+    /// Print all that is known of the run
+    ///
+    /// Threads, processes, rates, what was lost.
     #[arg(help_heading = None::<&str>, long, short, conflicts_with = "quiet")]
     pub verbose: bool,
 
@@ -849,7 +897,9 @@ pub struct DrawingArgs {
     #[arg(long, hide = true, overrides_with = "flames")]
     pub icicle: bool,
 
-    /// Flame graphs: begin with the innermost functions, and show who called them
+    /// Flame graphs: begin with the innermost functions
+    ///
+    /// Those that called them stand on them.
     #[arg(long)]
     pub reversed: bool,
 

@@ -32,7 +32,7 @@ const MIN_LABEL: usize = 20;
 /// Writes the tree, each call below its caller, the longest first. Threads and processes are together.
 #[must_use]
 pub fn call_tree(input: &ReportInput<'_>, screen: &Screen) -> String {
-    let (profile, mode) = (input.profile, input.meta.mode);
+    let (profile, mode) = (input.profile.with_native_frames(), input.meta.mode);
     let whole = profile.totals().time(mode);
     let mut text = String::new();
     if whole == Nanos(0) {
@@ -41,7 +41,7 @@ pub fn call_tree(input: &ReportInput<'_>, screen: &Screen) -> String {
     }
     let tree = Tree::of(input);
     let shown = tree.shown(whole);
-    let (samples, threads) = (profile.totals().samples, profile.threads().len());
+    let (samples, threads) = (profile.totals().samples, profile.python_threads());
     let of_threads = match threads {
         1 => String::new(),
         threads => format!(" of {threads} threads (--thread shows one)"),
@@ -103,7 +103,7 @@ struct Builder<'p> {
 
 impl<'p> Tree<'p> {
     fn of(input: &ReportInput<'p>) -> Tree<'p> {
-        let profile: &'p Profile = input.profile;
+        let profile: &'p Profile = input.profile.with_native_frames();
         let mut builder = Builder {
             origins: Origins::of(profile),
             calls: Vec::new(),

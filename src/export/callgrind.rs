@@ -24,6 +24,9 @@ use crate::profile::{Mode, Profile, Totals, callers};
 /// callgrind's own name for a file that is not known.
 const UNKNOWN_FILE: &str = "???";
 
+/// The object of Python functions, where native ones have theirs.
+const PYTHON: &str = "Python";
+
 /// What called whatever is outermost in a stack.
 const ROOT: &str = "<all threads>";
 
@@ -32,6 +35,8 @@ type SubjectId = usize;
 
 /// A function, or what stands for one, and its costs. A line that is not known is 0.
 struct Subject {
+    /// The program or library; `None`: Python code, or no function.
+    object: Option<String>,
     file: String,
     name: String,
     first_line: u32,
@@ -53,6 +58,10 @@ impl Subject {
 
     fn new(function: &Function<'_>, name: String) -> Subject {
         Subject {
+            object: match function.kind {
+                FunctionKind::Native(module) => Some(labels::one_line(module)),
+                FunctionKind::Python | FunctionKind::Mark => None,
+            },
             file: function
                 .file
                 .map_or_else(|| UNKNOWN_FILE.to_owned(), labels::one_line),
@@ -77,10 +86,13 @@ pub(super) const CALLGRIND: Spec = Spec::new(
 /// # Errors
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let profile = input.profile;
+    let profile = input.profile.with_native_frames();
     let meta = input.meta;
     let subjects = subjects(profile);
+    let has_objects = subjects.iter().any(|subject| subject.object.is_some());
     let mut writer = Writer {
+        has_objects,
+        object_ids: HashMap::new(),
         file_ids: HashMap::new(),
         defined: HashSet::new(),
         mode: meta.mode,
@@ -143,8 +155,11 @@ fn subject_id(id: FunctionId) -> SubjectId {
 }
 
 struct Writer<'w> {
+    /// Whether programs and libraries are told: where all is Python, there are none.
+    has_objects: bool,
+    object_ids: HashMap<String, usize>,
     file_ids: HashMap<String, usize>,
-    /// The files (`fl`) and functions (`fn`) whose names were written: from then on a number stands
+    /// The objects (`ob`), files (`fl`) and functions (`fn`) whose names were written: from then on a number stands
     /// for each.
     defined: HashSet<(&'static str, usize)>,
     mode: Mode,
@@ -179,7 +194,7 @@ impl Writer<'_> {
     fn subject(&mut self, id: SubjectId, subjects: &[Subject]) -> io::Result<()> {
         let subject = &subjects[id];
         self.out.write_all(b"\n")?;
-        self.name(["fl", "fn"], id, subject)?;
+        self.name(["ob", "fl", "fn"], id, subject)?;
         for (line, totals) in &subject.lines {
             self.costs(line, totals)?;
         }
@@ -188,7 +203,7 @@ impl Writer<'_> {
             self.costs(subject.first_line, &Totals::default())?;
         }
         for (line, callee, totals) in &subject.calls {
-            self.name(["cfi", "cfn"], *callee, &subjects[*callee])?;
+            self.name(["cob", "cfi", "cfn"], *callee, &subjects[*callee])?;
             let to = subjects[*callee].first_line;
             writeln!(self.out, "calls={} {to}", totals.samples)?;
             self.costs(line, totals)?;
@@ -196,11 +211,17 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A function's file and name, each with a number, or the number alone if that is known.
-    fn name(&mut self, keys: [&str; 2], id: SubjectId, subject: &Subject) -> io::Result<()> {
+    /// A function's object, file and name, each with a number, or the number alone if that is known.
+    fn name(&mut self, keys: [&str; 3], id: SubjectId, subject: &Subject) -> io::Result<()> {
         let next = self.file_ids.len();
         let file_id = *self.file_ids.entry(subject.file.clone()).or_insert(next);
-        let [file_key, name_key] = keys;
+        let [object_key, file_key, name_key] = keys;
+        if self.has_objects {
+            let object = subject.object.as_deref().unwrap_or(PYTHON);
+            let next = self.object_ids.len();
+            let id = *self.object_ids.entry(object.to_owned()).or_insert(next);
+            self.define(object_key, ("ob", id), object)?;
+        }
         self.define(file_key, ("fl", file_id), &subject.file)?;
         self.define(name_key, ("fn", id), &subject.name)
     }

@@ -14,6 +14,7 @@ use crate::export::spec::Spec;
 use crate::profile::event::{Nanos, State};
 use crate::profile::functions::Function;
 use crate::profile::states::StateTimes;
+use crate::profile::work::{self, WorkSpread};
 use crate::profile::{Totals, line_tables};
 
 /// The columns that name a function.
@@ -92,6 +93,68 @@ fn write_lines(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<(
         let own = sums(&line.row.self_time, &line.states.self_time);
         let total = sums(&line.row.total_time, &line.states.total_time);
         writer.write_record(place.chain(own).chain(total))?;
+    }
+    writer.flush()
+}
+
+/// A table of classes of native work.
+pub(super) const CLASSES_CSV: Spec = Spec::new(
+    "classes-csv",
+    &["classes.csv"],
+    "table of classes of native work, for spreadsheets and pandas",
+    write_classes,
+);
+
+/// The columns of the table of classes.
+const CLASSES: [&str; 11] = [
+    "class",
+    "samples",
+    "wall_s",
+    "cpu_s",
+    "gil_s",
+    "threads",
+    "ranks",
+    "rank_min_s",
+    "rank_mean_s",
+    "rank_max_s",
+    "slowest_rank",
+];
+
+/// Writes the table of classes: those of the threads that run Python, and then those of threads that do not.
+///
+/// # Errors
+/// When `out` fails.
+fn write_classes(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    let (profile, mode) = (input.profile, input.meta.mode);
+    let mut writer = Writer::from_writer(out);
+    writer.write_record(CLASSES)?;
+    for row in work::classes(profile, mode) {
+        let totals = &row.totals;
+        let times = [totals.wall, totals.cpu, totals.gil].map(seconds);
+        let first = [
+            clean(row.class.unwrap_or_default()),
+            totals.samples.to_string(),
+        ];
+        let spread = work::over_ranks(profile, row.class, mode);
+        let of = |time: fn(&WorkSpread) -> Nanos| spread.as_ref().map(|it| seconds(time(it)));
+        let ranks = [
+            number(spread.map(|spread| spread.ranks)),
+            number(of(|spread| spread.min)),
+            number(of(|spread| spread.mean)),
+            number(of(|spread| spread.max)),
+            number(spread.map(|spread| spread.slowest)),
+        ];
+        let row = first.into_iter().chain(times).chain([String::new()]);
+        writer.write_record(row.chain(ranks))?;
+    }
+    for group in work::native_threads(profile) {
+        for (class, totals) in &group.classes {
+            let times = [totals.wall, totals.cpu].map(seconds);
+            let first = [clean(class.unwrap_or_default()), totals.samples.to_string()];
+            let row = first.into_iter().chain(times).chain([String::new()]);
+            let row = row.chain([clean(&group.name)]);
+            writer.write_record(row.chain(std::iter::repeat_n(String::new(), 5)))?;
+        }
     }
     writer.flush()
 }

@@ -24,6 +24,7 @@ use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::labels;
 use crate::profile::event::{Loss, Nanos, StackId, Thread, ThreadId};
+use crate::profile::functions::{Function, FunctionKind};
 use crate::profile::timeline::Runs;
 use crate::profile::{Mode, Profile, Totals};
 
@@ -41,7 +42,7 @@ pub(super) const FIREFOX: Spec = Spec::new(
 /// # Errors
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let profile = input.profile;
+    let profile = input.profile.with_native_frames();
     let meta = input.meta;
     let timeline = profile.timeline_or_unordered();
     let places = FrameGroups::of(profile, meta.drawing.lines);
@@ -69,6 +70,7 @@ struct Builder<'p> {
     /// The labels of the places, and behind them that of no frames.
     labels: Vec<StringHandle>,
     python: CategoryPairHandle,
+    native: CategoryPairHandle,
 }
 
 impl<'p> Builder<'p> {
@@ -85,6 +87,11 @@ impl<'p> Builder<'p> {
         // Else the profiler would look for the symbols of addresses.
         output.set_symbolicated(true);
         let python = output.add_category("Python", CategoryColor::Yellow);
+        let is_native = |place: &Function<'_>| matches!(place.kind, FunctionKind::Native(_));
+        let native = match places.rows().iter().any(is_native) {
+            true => output.add_category("Native", CategoryColor::Magenta),
+            false => python,
+        };
         let processes = profile.processes().iter().map(|process| {
             let pid = u32::try_from(process.pid).unwrap_or(0);
             output.add_process(&labels::of_process(process), pid, timestamp(Nanos(0)))
@@ -100,6 +107,7 @@ impl<'p> Builder<'p> {
             processes,
             labels,
             python: python.into(),
+            native: native.into(),
             output,
         }
     }
@@ -171,7 +179,11 @@ impl<'p> Builder<'p> {
         }
         for id in missing.into_iter().rev() {
             let place = self.places.of_frame(self.profile.stack(id)?.frame)?;
-            let frame = self.frame(place, self.python)?;
+            let category = match self.places.rows().get(place)?.kind {
+                FunctionKind::Native(_) => self.native,
+                FunctionKind::Python | FunctionKind::Mark => self.python,
+            };
+            let frame = self.frame(place, category)?;
             let frame = self.output.intern_frame(thread, frame);
             let stack = self.output.intern_stack(thread, handle, frame);
             known.insert(id, stack);

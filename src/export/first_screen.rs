@@ -12,7 +12,7 @@ use super::words::fit::{begin_of, end_of};
 use super::words::number::grouped;
 use super::words::paths::Shortener;
 use super::words::units::seconds;
-use super::words::{facts, findings, health, idle, labels, lost, table, usage};
+use super::words::{facts, findings, health, idle, labels, lost, table, usage, work};
 use crate::export::ReportInput;
 use crate::profile::event::Nanos;
 use crate::profile::functions::Functions;
@@ -91,6 +91,12 @@ fn answer(page: &mut Page<'_>, input: &ReportInput<'_>, tail_rows: usize) {
     let times = states::whole(profile);
     if times.is_known() {
         page.paragraph(&format!("time: {}", facts::states_in_words(&times)));
+    }
+    if let Some(classes) = work::classes_in_words(profile, input.meta.mode) {
+        page.paragraph(&format!("work: {classes}"));
+    }
+    if let Some(threads) = work::native_threads_in_words(profile) {
+        page.paragraph(&threads);
     }
     if let Some(busy) = facts::busy_machine(&times) {
         page.paragraph(&busy);

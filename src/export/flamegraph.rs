@@ -18,6 +18,8 @@ use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::paths::Shortener;
 use crate::export::words::{idle, labels, lost};
+use crate::profile::functions::FunctionKind;
+use crate::profile::native_frames::library_name;
 use crate::profile::origin::Origins;
 use crate::profile::{Mode, Profile};
 
@@ -45,7 +47,7 @@ pub(super) const FLAME_GRAPH: Spec = Spec::new(
 /// # Errors
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let profile = input.profile;
+    let profile = input.profile.with_native_frames();
     let meta = input.meta;
     let origins = Origins::of(profile);
     let places = FrameGroups::drawn(profile, meta.drawing.lines, &origins);
@@ -216,7 +218,10 @@ fn palette(
             None => (Hue::Other, Hue::Other.color()),
             Some(place) => {
                 let hue = Hue::from(origins.of_function(place));
-                let module = place.file.map(|file| shortener.shorten(file));
+                let module = match place.kind {
+                    FunctionKind::Native(module) => Some(library_name(module)),
+                    _ => place.file.map(|file| shortener.shorten(file)),
+                };
                 (hue, module.map_or(hue.color(), |module| hue.shade(module)))
             }
         };

@@ -25,7 +25,7 @@ pub(super) const FOLDED: Spec = Spec::new(
 /// # Errors
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let profile = input.profile;
+    let profile = input.profile.with_native_frames();
     let meta = input.meta;
     let places = FrameGroups::of(profile, meta.drawing.lines);
     let tree = Tree::of(profile, &places, meta);

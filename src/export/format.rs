@@ -59,6 +59,8 @@ formats! {
     FunctionsCsv => csv::FUNCTIONS_CSV,
     /// A table of lines.
     LinesCsv => csv::LINES_CSV,
+    /// A table of classes of native work.
+    ClassesCsv => csv::CLASSES_CSV,
     /// A table of what the kernel counted of processes over time.
     UsageCsv => usage_csv::USAGE_CSV,
     /// A table of the asyncio tasks.

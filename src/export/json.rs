@@ -18,10 +18,10 @@ use crate::export::spec::Spec;
 use crate::export::words::findings;
 use crate::profile::awaits::{AwaitRow, await_rows};
 use crate::profile::event::{Frame, Missing, Process, Thread, Usage};
-use crate::profile::functions::Function;
+use crate::profile::functions::{Function, FunctionKind, Functions};
 use crate::profile::line_tables::{self, LineTable};
 use crate::profile::states::{self, StateTimes};
-use crate::profile::{IdleWaits, Profile, Row, Stack, Totals, tasks};
+use crate::profile::{IdleWaits, NativeTotals, Profile, Row, Stack, Totals, tasks, work};
 
 /// The number of the meaning of the fields.
 const SCHEMA: u32 = 1;
@@ -56,6 +56,9 @@ struct File<'p, F, S, R> {
     usage: Vec<UsageRow>,
     ranks: Option<JsonRanks<'p>>,
     tasks: Vec<JsonTask<'p>>,
+    classes: Vec<ClassRow<'p>>,
+    native_functions: Vec<NativeFunctionRow<'p>>,
+    native_threads: Vec<NativeThreadsRow<'p>>,
     awaits: Vec<JsonAwait<'p>>,
     frames: F,
     stacks: S,
@@ -177,6 +180,9 @@ struct FunctionRef<'p> {
     name: &'p str,
     file: Option<&'p str>,
     first_line: Option<u32>,
+    /// Of a native function: the path of its program or library.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    native: Option<&'p str>,
 }
 
 impl<'p> From<Function<'p>> for FunctionRef<'p> {
@@ -185,6 +191,10 @@ impl<'p> From<Function<'p>> for FunctionRef<'p> {
             name: function.name,
             file: function.file,
             first_line: function.first_line,
+            native: match function.kind {
+                FunctionKind::Native(module) => Some(module),
+                FunctionKind::Python | FunctionKind::Mark => None,
+            },
         }
     }
 }
@@ -283,6 +293,8 @@ struct SampleRow<'p> {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     task: Option<&'p str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'p str>,
     #[serde(flatten)]
     totals: TotalsRow,
 }
@@ -293,8 +305,82 @@ fn sample_row<'p>(profile: &'p Profile, row: &Row) -> SampleRow<'p> {
         stack: row.stack.map(|id| id.0),
         state: row.state.word(),
         task: tasks::task_of(profile, row),
+        class: work::class_of(profile, row.attributes),
         totals: row.totals.into(),
     }
+}
+
+/// The time of one class of work; `null`: time of which no native sample tells.
+#[derive(Serialize)]
+struct ClassRow<'p> {
+    class: Option<&'p str>,
+    #[serde(flatten)]
+    totals: TotalsRow,
+}
+
+fn class_rows<'p>(profile: &'p Profile, meta: &Meta) -> Vec<ClassRow<'p>> {
+    let rows = work::classes(profile, meta.mode).into_iter();
+    rows.map(|row| ClassRow {
+        class: row.class,
+        totals: row.totals.into(),
+    })
+    .collect()
+}
+
+/// A native function: its time is part of that of the Python functions that call it.
+#[derive(Serialize)]
+struct NativeFunctionRow<'p> {
+    #[serde(flatten)]
+    place: FunctionRef<'p>,
+    #[serde(rename = "self")]
+    own: TotalsRow,
+    total: TotalsRow,
+}
+
+fn native_function_rows<'p>(functions: &Functions<'p>, meta: &Meta) -> Vec<NativeFunctionRow<'p>> {
+    let rows = functions.by_self(meta.mode).into_iter();
+    rows.filter(|row| matches!(row.function.kind, FunctionKind::Native(_)))
+        .filter(|row| row.total_time != Totals::default())
+        .map(|row| NativeFunctionRow {
+            place: row.function.into(),
+            own: row.self_time.into(),
+            total: row.total_time.into(),
+        })
+        .collect()
+}
+
+/// Threads without Python frames; their time is in no other figure.
+#[derive(Serialize)]
+struct NativeThreadsRow<'p> {
+    name: String,
+    threads: usize,
+    wall_ns: u64,
+    cpu_ns: u64,
+    classes: Vec<NativeClassRow<'p>>,
+}
+
+#[derive(Serialize)]
+struct NativeClassRow<'p> {
+    class: Option<&'p str>,
+    wall_ns: u64,
+    cpu_ns: u64,
+}
+
+fn native_thread_rows(profile: &Profile) -> Vec<NativeThreadsRow<'_>> {
+    let row = |(class, totals): (Option<_>, NativeTotals)| NativeClassRow {
+        class,
+        wall_ns: totals.wall.0,
+        cpu_ns: totals.cpu.0,
+    };
+    let rows = work::native_threads(profile).into_iter();
+    rows.map(|threads| NativeThreadsRow {
+        name: threads.name,
+        threads: threads.threads,
+        wall_ns: threads.totals.wall.0,
+        cpu_ns: threads.totals.cpu.0,
+        classes: threads.classes.into_iter().map(row).collect(),
+    })
+    .collect()
 }
 
 /// What cannot be measured of a process, and why.
@@ -371,6 +457,8 @@ pub(super) const JSON: Spec = Spec::new(
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let profile = input.profile;
     let meta = input.meta;
+    let stacks = profile.with_native_frames();
+    let native_functions = Functions::of(stacks);
     let tables = line_tables::of(profile);
     let lost = profile.lost().iter();
     let repeated = profile.undetermined().iter();
@@ -415,9 +503,12 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
             .into_iter()
             .map(JsonAwait::from)
             .collect(),
-        frames: Sequence(|| profile.frames().iter().map(FrameRow::from)),
-        stacks: Sequence(|| profile.stacks().iter().map(StackRow::from)),
-        samples: Sequence(|| profile.rows().iter().map(|row| sample_row(profile, row))),
+        classes: class_rows(profile, meta),
+        native_functions: native_function_rows(&native_functions, meta),
+        native_threads: native_thread_rows(profile),
+        frames: Sequence(|| stacks.frames().iter().map(FrameRow::from)),
+        stacks: Sequence(|| stacks.stacks().iter().map(StackRow::from)),
+        samples: Sequence(|| stacks.rows().iter().map(|row| sample_row(stacks, row))),
     };
     serde_json::to_writer(&mut *out, &file)?;
     out.write_all(b"\n")

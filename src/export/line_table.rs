@@ -209,6 +209,11 @@ impl Sheet<'_> {
             bytes_with_sign(total.grown_bytes, total.shrunk_bytes),
             state(&of_line.states.total_time),
             seconds_or_nothing(total.blocked_others, whole),
+            of_line.native.map_or_else(String::new, |native| {
+                let share = native.time.seconds() / total.wall.seconds().max(1e-9);
+                let cell = format!("{:.0} % {}", 100.0 * share, visible(native.library));
+                begin_of(&cell, WIDTHS[NATIVE])
+            }),
         ]
     }
 }
@@ -258,9 +263,9 @@ fn fold(shown: &mut BTreeSet<u32>, seen: &[u32]) {
 }
 
 /// The cells of a row, but for the text of the line.
-type Cells = [String; 11];
+type Cells = [String; 12];
 
-const HEAD: [&str; 11] = [
+const HEAD: [&str; 12] = [
     "Line #",
     "Samples",
     "Time",
@@ -272,9 +277,10 @@ const HEAD: [&str; 11] = [
     "Growth MB",
     "State",
     "Blocked",
+    "Native",
 ];
 
-const WIDTHS: [usize; 11] = [6, 9, 10, 7, 6, 10, 10, 6, 14, 16, 9];
+const WIDTHS: [usize; 12] = [6, 9, 10, 7, 6, 10, 10, 6, 14, 16, 9, 28];
 
 /// Fewer lines are not worth the line that says that they are left out.
 const MIN_FOLDED: usize = 3;
@@ -287,6 +293,7 @@ const ERROR: usize = 4;
 const GROWTH: usize = 8;
 const STATE: usize = 9;
 const BLOCKED: usize = 10;
+const NATIVE: usize = 11;
 
 /// The columns that hold something, as places in [`HEAD`].
 struct Columns(Vec<usize>);
@@ -295,11 +302,13 @@ impl Columns {
     fn of(profile: &Profile, table: &LineTable<'_>, has_errors: bool) -> Columns {
         let mut lines = table.lines.iter();
         let has_blocked = lines.any(|line| line.row.total_time.blocked_others > Nanos(0));
+        let has_native = table.lines.iter().any(|line| line.native.is_some());
         let optional = [
             (ERROR, has_errors),
             (GROWTH, facts::memory(profile).is_ok()),
             (STATE, facts::states(profile).is_ok()),
             (BLOCKED, has_blocked),
+            (NATIVE, has_native),
         ];
         let is_shown = |column: &usize| {
             let known = optional.iter().find(|(optional, _)| optional == column);

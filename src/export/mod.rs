@@ -16,6 +16,7 @@
 //! | [`json`] | `.json` | scripts |
 //! | [`csv`] | `.csv`, `.functions.csv` | spreadsheets, pandas |
 //! | [`csv`] | `.lines.csv` | spreadsheets, pandas |
+//! | [`csv`] | `.classes.csv` | spreadsheets, pandas |
 //! | [`usage_csv`] | `.usage.csv` | spreadsheets, pandas |
 //! | [`lprof`] | `.lprof` | `python -m line_profiler` |
 //! | [`mprof`] | `.dat` | `mprof plot` |

@@ -18,7 +18,7 @@ use super::Meta;
 use crate::export::ReportInput;
 use crate::export::spec::Spec;
 use crate::export::words::{labels, lost};
-use crate::profile::event::{FrameId, ThreadId};
+use crate::profile::event::{FrameId, FrameKind, ThreadId};
 use crate::profile::functions::{Function, Functions};
 use crate::profile::{self, Mode, Row};
 
@@ -28,6 +28,8 @@ struct Profile {
     sample_type: Vec<ValueType>,
     #[prost(message, repeated, tag = "2")]
     sample: Vec<Sample>,
+    #[prost(message, repeated, tag = "3")]
+    mapping: Vec<Mapping>,
     #[prost(message, repeated, tag = "4")]
     location: Vec<Location>,
     #[prost(message, repeated, tag = "5")]
@@ -76,10 +78,34 @@ struct Label {
     num: i64,
 }
 
+/// A program or library, of native code only. rsamp keeps addresses in files, not those in memory: each is given a range
+/// of its own.
+#[derive(Message)]
+struct Mapping {
+    #[prost(uint64, tag = "1")]
+    id: u64,
+    #[prost(uint64, tag = "2")]
+    memory_start: u64,
+    #[prost(uint64, tag = "3")]
+    memory_limit: u64,
+    #[prost(int64, tag = "5")]
+    filename: i64,
+    #[prost(int64, tag = "6")]
+    build_id: i64,
+    #[prost(bool, tag = "7")]
+    has_functions: bool,
+    #[prost(bool, tag = "10")]
+    has_inline_frames: bool,
+}
+
 #[derive(Message)]
 struct Location {
     #[prost(uint64, tag = "1")]
     id: u64,
+    #[prost(uint64, tag = "2")]
+    mapping_id: u64,
+    #[prost(uint64, tag = "3")]
+    address: u64,
     #[prost(message, repeated, tag = "4")]
     line: Vec<Line>,
 }
@@ -120,7 +146,7 @@ pub(super) const PPROF: Spec = Spec::new(
 /// # Errors
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let profile = input.profile;
+    let profile = input.profile.with_native_frames();
     let meta = input.meta;
     let mut gzip = GzEncoder::new(out, Compression::default());
     let mut strings = Strings::new();
@@ -159,6 +185,7 @@ fn head(profile: &profile::Profile, meta: &Meta, mut strings: Strings) -> Profil
     let mut comment: Vec<i64> = comments.map(|fact| strings.number(fact)).collect();
     comment.push(strings.number(&lost::lost_in_words(profile)));
     let totals = profile.totals();
+    let mappings = Mappings::of(profile, &mut strings);
     let mut value_type = |r#type: &str, unit: &str| ValueType {
         r#type: strings.number(r#type),
         unit: strings.number(unit),
@@ -173,7 +200,8 @@ fn head(profile: &profile::Profile, meta: &Meta, mut strings: Strings) -> Profil
         default_sample_type: value_type(mode_name(meta.mode), "nanoseconds").r#type,
         period: int(totals.wall.0 / totals.samples.max(1)),
         duration_nanos: int(profile.duration().0),
-        location: locations(profile, &functions),
+        location: locations(profile, &functions, &mappings),
+        mapping: mappings.rows,
         function: rows,
         comment,
         sample: Vec::new(),
@@ -210,7 +238,11 @@ fn function_row(function: &Function<'_>, strings: &mut Strings) -> FunctionRow {
 }
 
 /// One for each frame, by its number, and one more for the lack of frames.
-fn locations(profile: &profile::Profile, functions: &Functions<'_>) -> Vec<Location> {
+fn locations(
+    profile: &profile::Profile,
+    functions: &Functions<'_>,
+    mappings: &Mappings,
+) -> Vec<Location> {
     let frameless = functions.rows().len();
     let lines = (0_u32..).zip(profile.frames()).map(|(id, frame)| {
         let function = functions.of_frame(FrameId(id));
@@ -223,11 +255,58 @@ fn locations(profile: &profile::Profile, functions: &Functions<'_>) -> Vec<Locat
         function_id: 1 + frameless as u64,
         line: 0,
     }]);
-    let with_id = |(id, line)| Location {
+    let places = mappings.of_frame.iter().copied().chain([(0, 0)]);
+    let with_id = |(id, (line, (mapping_id, address)))| Location {
         id,
+        mapping_id,
+        address,
         line: vec![line],
     };
-    (1_u64..).zip(lines).map(with_id).collect()
+    (1_u64..).zip(lines.zip(places)).map(with_id).collect()
+}
+
+/// The range of addresses that each program or library is given.
+const MAPPING_BYTES: u64 = 1 << 40;
+
+/// The programs and libraries of native frames.
+#[derive(Default)]
+struct Mappings {
+    rows: Vec<Mapping>,
+    /// By frame: the number of its mapping and an address in it; 0 for none.
+    of_frame: Vec<(u64, u64)>,
+}
+
+impl Mappings {
+    fn of(profile: &profile::Profile, strings: &mut Strings) -> Mappings {
+        let mut mappings = Mappings::default();
+        let mut ids: HashMap<(i64, i64), u64> = HashMap::new();
+        for frame in profile.frames() {
+            let FrameKind::Native(code) = &frame.kind else {
+                mappings.of_frame.push((0, 0));
+                continue;
+            };
+            let filename = strings.number(&code.module);
+            let build_id = strings.number(code.build_id.as_deref().unwrap_or_default());
+            let next = mappings.rows.len() as u64 + 1;
+            let id = *ids.entry((filename, build_id)).or_insert(next);
+            let memory_start = id * MAPPING_BYTES;
+            if id == next {
+                mappings.rows.push(Mapping {
+                    id,
+                    memory_start,
+                    memory_limit: memory_start + MAPPING_BYTES,
+                    filename,
+                    build_id,
+                    has_functions: true,
+                    has_inline_frames: true,
+                });
+            }
+            let address = code.offset.filter(|offset| *offset < MAPPING_BYTES);
+            let address = address.map_or(0, |offset| memory_start + offset);
+            mappings.of_frame.push((id, address));
+        }
+        mappings
+    }
 }
 
 /// The labels of the samples of each thread.

@@ -16,6 +16,7 @@ use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::labels;
 use crate::profile::event::{Sample, ThreadId};
+use crate::profile::functions::FunctionKind;
 use crate::profile::timeline::Runs;
 use crate::profile::{Mode, Profile, Totals};
 
@@ -57,7 +58,7 @@ pub(super) const SPEEDSCOPE: Spec = Spec::new(
 /// # Errors
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let profile = input.profile;
+    let profile = input.profile.with_native_frames();
     let meta = input.meta;
     let timeline = profile.timeline_or_unordered();
     let places = FrameGroups::of(profile, meta.drawing.lines);
@@ -155,7 +156,10 @@ impl Serialize for Thread<'_> {
 fn frame_rows<'p>(places: &FrameGroups<'p>) -> Vec<FrameRow<'p>> {
     let rows = places.rows().iter().map(|place| FrameRow {
         name: place.name,
-        file: place.file,
+        file: place.file.or(match place.kind {
+            FunctionKind::Native(module) => Some(module),
+            FunctionKind::Python | FunctionKind::Mark => None,
+        }),
         line: place.first_line,
     });
     let frameless = FrameRow {

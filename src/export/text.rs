@@ -9,13 +9,13 @@ use crate::export::words::lost::{lost_in_words, why_empty};
 use crate::export::words::paths::Shortener;
 use crate::export::words::table::{line, more, place};
 use crate::export::words::units::{seconds, span};
-use crate::export::words::{findings, idle, labels, rates, usage};
+use crate::export::words::{self, findings, idle, labels, rates, usage};
 use crate::export::{Meta, ReportInput, SummaryOptions};
 use crate::profile::confidence::{Confidence, Error};
-use crate::profile::event::Nanos;
-use crate::profile::functions::{Function, FunctionRow, Functions};
+use crate::profile::event::{Nanos, ThreadId};
+use crate::profile::functions::{Function, FunctionKind, FunctionRow, Functions};
 use crate::profile::lines::Lines;
-use crate::profile::{Mode, Profile, Totals};
+use crate::profile::{Mode, Profile, Totals, work};
 
 /// How many rows a table of the written report has at most.
 const REPORT_ROWS: usize = 100;
@@ -69,18 +69,75 @@ pub fn summary_of(input: &ReportInput<'_>, options: &SummaryOptions) -> String {
     frameless(&mut text, profile, options.mode);
     not_sampled(&mut text, profile);
     usage::write(&mut text, profile, options.is_part);
-    if profile.threads().len() > 1 && options.threads > 0 {
+    if profile.python_threads() > 1 && options.threads > 0 {
         threads(&mut text, profile, options);
     }
     if profile.processes().len() > 1 && options.threads > 0 {
         processes(&mut text, profile, options);
     }
     tables(&mut text, profile, options, confidence);
+    native_functions(&mut text, profile, options);
+    classes(&mut text, profile, options.mode);
     over_ranks::tables(&mut text, profile, options);
     if !options.is_part {
         found(&mut text, profile);
     }
     text
+}
+
+/// The native functions: their times are parts of those of the Python functions that call them.
+fn native_functions(text: &mut String, profile: &Profile, options: &SummaryOptions) {
+    let functions = Functions::of(profile.with_native_frames());
+    let by_self = functions.by_self(options.mode);
+    let is_native = |row: &&&FunctionRow<'_>| matches!(row.function.kind, FunctionKind::Native(_));
+    let rows = by_self.iter().filter(is_native);
+    let mut rows = rows.filter(|row| row.self_time.samples > 0).peekable();
+    if rows.peek().is_none() {
+        return;
+    }
+    let files = functions.rows().iter().filter_map(|row| row.function.file);
+    let table = Table {
+        mode: options.mode,
+        whole: profile.totals(),
+        shortener: Shortener::of(files),
+        has_errors: false,
+    };
+    let rows = rows.map(|row| TableRow {
+        own: row.self_time,
+        total: row.total_time,
+        place: table.function(&row.function),
+        error: None,
+    });
+    let heading = format!("native functions by self time ({})", options.mode);
+    table.write(text, &heading, rows, options.functions);
+}
+
+/// The classes of work, and the threads without Python frames.
+fn classes(text: &mut String, profile: &Profile, mode: Mode) {
+    let rows = work::classes(profile, mode);
+    let whole = profile.totals();
+    if !rows.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nclasses of work\n{:>9} {:>6} {:>9} {:>9}  class",
+            "wall s", "%", "cpu s", "gil s"
+        );
+    }
+    for row in rows {
+        let share = row.totals.time(mode).seconds() / whole.time(mode).seconds().max(1e-9);
+        let _ = writeln!(
+            text,
+            "{:>9} {:>6.1} {:>9} {:>9}  {}",
+            seconds(row.totals.wall, whole.wall),
+            100.0 * share,
+            seconds(row.totals.cpu, whole.wall),
+            seconds(row.totals.gil, whole.wall),
+            words::work::class(row.class),
+        );
+    }
+    if let Some(threads) = words::work::native_threads_in_words(profile) {
+        line(text, &format!("\n{threads}"));
+    }
 }
 
 /// What stands out.
@@ -198,7 +255,7 @@ pub(super) fn head(text: &mut String, profile: &Profile) {
     let mut parts = vec![
         recorded(profile),
         plural(profile.totals().samples, "sample"),
-        plural(profile.threads().len() as u64, "thread"),
+        plural(profile.python_threads() as u64, "thread"),
     ];
     if profile.processes().len() > 1 {
         parts.push(format!("{} processes", profile.processes().len()));
@@ -232,8 +289,10 @@ fn recorded(profile: &Profile) -> String {
 
 fn threads(text: &mut String, profile: &Profile, options: &SummaryOptions) {
     let several = profile.processes().len() > 1;
-    let rows = profile.threads().iter().zip(profile.thread_totals());
-    let rows = rows.map(|(thread, totals)| {
+    let ids = (0..).map(ThreadId);
+    let rows = ids.zip(profile.threads()).zip(profile.thread_totals());
+    let rows = rows.filter(|((id, _), _)| !profile.is_native_thread(*id));
+    let rows = rows.map(|((_, thread), totals)| {
         let process = profile.process(thread.process).filter(|_| several);
         let process = process.map_or_else(String::new, |process| format!(" of {}", process.pid));
         (format!("{}{process}", labels::thread_name(thread)), *totals)

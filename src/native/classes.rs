@@ -16,13 +16,13 @@ const NONE: &str = "-";
 pub const MAX_TABLE_BYTES: usize = 1 << 20;
 
 /// Rules that give native frames a class.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Classes {
     rules: Vec<Rule>,
 }
 
 /// `CLASS LIBRARIES SYMBOLS`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
     class: String,
     libraries: Vec<Pattern>,

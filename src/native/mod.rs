@@ -34,7 +34,8 @@ pub mod classes;
 
 pub use names::readable_name;
 pub use symbols::{
-    DebugFiles, Detail, NameSource, NamedFrame, SymbolReader, TargetFiles, look_up, look_up_mapped,
+    DebugFiles, Detail, Hurry, NameSource, NamedFrame, SymbolReader, TargetFiles, look_up,
+    look_up_in_folder, look_up_mapped,
 };
 
 /// Whether native frames can be read: the numbers of registers, and what calls look like, are those of x86-64.

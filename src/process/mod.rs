@@ -96,8 +96,8 @@ pub use syscall::{
     parse_wait_registers, wait_of,
 };
 pub use tasks::{
-    CpuClock, CpuCount, FaultCount, RunTimes, TaskClock, TaskTurns, TaskWatch, be_scheduled_soon,
-    own_cpu_ns,
+    CpuClock, CpuCount, FaultCount, RunTimes, TaskClock, TaskTurns, TaskWatch, be_idle,
+    be_scheduled_soon, own_cpu_ns,
 };
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.

@@ -207,6 +207,12 @@ pub fn be_scheduled_soon() {
     let _ = crate::sys::ask_for_short_slices(SLICE_NS);
 }
 
+/// Gives the calling thread a CPU only where no other wants it, for as long as it lives. Where the kernel does not let it,
+/// nothing changes.
+pub fn be_idle() {
+    let _ = crate::sys::run_when_idle();
+}
+
 /// The CPU time that this process has used, in all its threads, in nanoseconds; 0 where it cannot be told.
 #[must_use]
 pub fn own_cpu_ns() -> u64 {

@@ -135,6 +135,9 @@ pub const LOADING_MODULES: &str = "[loading modules]";
 /// How the name of the frame begins that stands for time that was not sampled. The cause and `]` follow.
 pub const NOT_SAMPLED: &str = "[not sampled: ";
 
+/// The mark in place of native frames that could not be told.
+pub const NATIVE_MISSING: &str = "[native frames missing]";
+
 /// A process that samples belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Process {
@@ -363,6 +366,29 @@ pub struct NativeSample {
     pub wall: Nanos,
     /// The CPU time meanwhile.
     pub cpu: Nanos,
+}
+
+impl NativeSample {
+    /// What of it is between two moments, the first of which is not in it; `None`: nothing.
+    #[must_use]
+    pub fn within(&self, from: Nanos, to: Nanos) -> Option<NativeSample> {
+        let start = self.at - self.wall;
+        let (first, at) = (from.max(start), to.min(self.at));
+        if self.at == start {
+            return (from < at && at == self.at).then_some(*self);
+        }
+        if first >= at {
+            return None;
+        }
+        let wall = self.at - start;
+        let cpu = share(self.cpu.0, at - start, wall) - share(self.cpu.0, first - start, wall);
+        Some(NativeSample {
+            at,
+            wall: at - first,
+            cpu: Nanos(cpu),
+            ..*self
+        })
+    }
 }
 
 /// How many asyncio tasks waited at one await, as a look at all tasks of a process found it.

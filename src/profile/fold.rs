@@ -13,14 +13,18 @@ use super::awaits::Awaits;
 use super::covered::Covered;
 use super::definitions::{Definitions, Stack};
 use super::event::{
-    Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, Process, ProcessId, RateSpan,
-    Sample, SampleKey, StackId, State, Thread, ThreadId, UndeterminedCause, Usage,
+    Awaited, Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, NativeCode,
+    NativeSample, Process, ProcessId, RateSpan, Sample, SampleKey, StackId, State, Thread,
+    ThreadId, UndeterminedCause, Usage,
 };
 use super::event_loops::{EventLoops, LoopBlock};
 use super::idle_waits::IdleWaits;
 #[cfg(doc)]
 use super::limits::MORE_STACKS;
 use super::limits::{MAX_FRAMES_OF_ROWS, MAX_READ_ROWS};
+use super::native_definitions::{AnyStack, NativeDefinitions, UnnamedFrame};
+use super::native_sums::{NativeKey, NativeSums, NativeTotals};
+use super::native_threads::NativeThreadRow;
 #[cfg(doc)]
 use super::recent::MAX_SECONDS;
 use super::recent::Recent;
@@ -224,6 +228,9 @@ pub struct Profile {
     timeline: Option<Timeline>,
     has_lost_timeline: bool,
     recent: Option<Recent>,
+    native: NativeSums,
+    refined: Option<Arc<Profile>>,
+    native_threads: Vec<NativeThreadRow>,
 }
 
 impl Profile {
@@ -270,18 +277,11 @@ impl Profile {
             | Event::Thread(..)
             | Event::Frame(..)
             | Event::Stack { .. }
+            | Event::Names { .. }
             | Event::Attributes(..)) => self.define(event),
             Event::Sample(sample) => self.apply_sample(&sample),
-            // They refine the samples, and add nothing to them.
-            Event::Native(_) | Event::Names { .. } => true,
-            Event::Awaited(awaited) => {
-                let is_known = self.process(awaited.process).is_some()
-                    && self.definitions.is_stack(awaited.stack);
-                if is_known {
-                    self.awaits.push(&awaited);
-                }
-                is_known
-            }
+            Event::Native(sample) => self.apply_native(&sample),
+            Event::Awaited(awaited) => self.apply_awaited(&awaited),
             Event::Lost(loss) => {
                 let lost = self.lost.entry(loss.cause).or_default();
                 *lost = lost.saturating_add(loss.count);
@@ -349,7 +349,52 @@ impl Profile {
         self.thread_ends.resize(threads, Nanos(0));
     }
 
+    fn apply_awaited(&mut self, awaited: &Awaited) -> bool {
+        let stack = awaited.stack.map(|stack| self.definitions.shared_id(stack));
+        let is_known = self.process(awaited.process).is_some() && stack != Some(None);
+        if is_known {
+            self.awaits.push(&Awaited {
+                stack: stack.flatten(),
+                ..*awaited
+            });
+        }
+        is_known
+    }
+
+    /// Native samples refine the others, and add no time to them.
+    fn apply_native(&mut self, sample: &NativeSample) -> bool {
+        let is_known = self.thread(sample.thread).is_some();
+        let place = |stack| self.definitions.place_of(stack);
+        let (stack, merged) = (sample.stack.map(place), place(sample.merged));
+        let (true, Some(merged), true) = (is_known, merged, stack != Some(None)) else {
+            return false;
+        };
+        let key = NativeKey {
+            thread: sample.thread,
+            stack: stack.flatten(),
+            state: sample.state,
+            merged,
+        };
+        self.native.push(key, sample);
+        true
+    }
+
     fn apply_sample(&mut self, sample: &Sample) -> bool {
+        if self.definitions.native.is_none() {
+            return self.apply_shared(sample);
+        }
+        let stack = match sample.stack {
+            Some(given) if self.definitions.is_unshared(given) => {
+                Arc::make_mut(&mut self.definitions).share_stack(given)
+            }
+            Some(given) => self.definitions.shared_id(given),
+            None => None,
+        };
+        stack.is_some() == sample.stack.is_some() && self.apply_shared(&Sample { stack, ..*sample })
+    }
+
+    /// Folds in a sample whose stack has the number that it has here.
+    fn apply_shared(&mut self, sample: &Sample) -> bool {
         let Some(process) = self.thread(sample.thread).map(|thread| thread.process) else {
             return false;
         };
@@ -428,6 +473,92 @@ impl Profile {
             totals,
         });
         self.squares.push(0.0);
+    }
+
+    /// The sums over the native samples.
+    pub(super) fn native_sums(&self) -> &[(NativeKey, NativeTotals)] {
+        self.native.all()
+    }
+
+    /// What was defined.
+    pub(super) fn definitions(&self) -> &Arc<Definitions> {
+        &self.definitions
+    }
+
+    /// The number of a stack here; `None`: no sample has it.
+    pub(super) fn shared(&self, stack: Option<AnyStack>) -> Option<Option<StackId>> {
+        let Some(stack) = stack else {
+            return Some(None);
+        };
+        self.definitions.shared_id_of(stack).map(Some)
+    }
+
+    /// The rows, each with the sum of the squares of its wall times, in s².
+    pub(super) fn rows_with_squares(&self) -> impl Iterator<Item = (&Row, f64)> {
+        self.rows.iter().zip(self.squares.iter().copied())
+    }
+
+    /// The same with other definitions and rows, which add up to the same.
+    pub(super) fn with_rows(
+        &self,
+        definitions: Arc<Definitions>,
+        rows: Vec<Row>,
+        squares: Vec<f64>,
+        timeline: Option<Timeline>,
+    ) -> Profile {
+        Profile {
+            definitions,
+            rows,
+            squares,
+            row_of: FxHashMap::default(),
+            timeline,
+            recent: None,
+            native: self.native.without_sums(),
+            refined: None,
+            ..self.clone()
+        }
+    }
+
+    /// Puts rows in the place of its own, which add up to the same, with sets of attributes of these.
+    pub(super) fn set_refined(
+        &mut self,
+        rows: Vec<Row>,
+        squares: Vec<f64>,
+        refined: Profile,
+        native_threads: Vec<NativeThreadRow>,
+    ) {
+        Arc::make_mut(&mut self.definitions).share_attributes(&refined.definitions);
+        (self.rows, self.squares) = (rows, squares);
+        self.row_of.clear();
+        self.refined = Some(Arc::new(refined));
+        self.native_threads = native_threads;
+    }
+
+    /// The profile with native frames in its stacks, for what shows stacks; itself where there are none
+    /// ([`Profile::refine`]). Its sums are the same.
+    #[must_use]
+    pub fn with_native_frames(&self) -> &Profile {
+        self.refined.as_deref().unwrap_or(self)
+    }
+
+    /// Whether a thread has native samples and no other: it never had a Python frame.
+    #[must_use]
+    pub fn is_native_thread(&self, id: ThreadId) -> bool {
+        let end = self.thread_ends.get(id.0 as usize);
+        self.native.has_thread(id) && end.is_none_or(|end| *end == Nanos(0))
+    }
+
+    /// How many threads are not such.
+    #[must_use]
+    pub fn python_threads(&self) -> usize {
+        let ids = (0..self.threads().len() as u32).map(ThreadId);
+        ids.filter(|id| !self.is_native_thread(*id)).count()
+    }
+
+    /// What threads did that never had a Python frame; their time is in no other sum.
+    #[must_use]
+    pub fn native_threads(&self) -> &[NativeThreadRow] {
+        &self.native_threads
     }
 
     /// The row that the last sample was added to, as an index into [`Profile::rows`].
@@ -630,6 +761,24 @@ impl Profile {
         let left = self.rows.iter().map(kept).collect();
         let waits = self.idle_waits;
         self.leave_out(left, waits);
+    }
+
+    /// The native frames whose functions have no names, each with where it is.
+    pub fn unnamed_native_frames(&self) -> impl Iterator<Item = (UnnamedFrame, &NativeCode)> {
+        let native = self.definitions.native.as_deref();
+        native.into_iter().flat_map(NativeDefinitions::unnamed)
+    }
+
+    /// Learns the functions that a native frame stands for, innermost first.
+    pub fn name_native_frame(&mut self, frame: UnnamedFrame, functions: Vec<Frame>) {
+        if let Some(native) = &mut Arc::make_mut(&mut self.definitions).native {
+            native.name_unnamed(frame, functions);
+        }
+    }
+
+    /// The profile with native frames in its stacks, to be changed.
+    pub(super) fn refined_mut(&mut self) -> Option<&mut Profile> {
+        self.refined.as_mut().map(Arc::make_mut)
     }
 
     /// Whether what was seen when was to be kept, and was given up: there were too many threads and stacks for it.

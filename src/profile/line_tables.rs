@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::functions::{Function, FunctionRow, Functions};
 use super::lines::{LineRow, Lines};
 use super::memory::retaining_lines;
+use super::native_lines::{NativePart, native_parts};
 use super::states::{self, StateSums};
 use super::sums::Classes;
 use super::{Mode, Profile, Totals};
@@ -33,6 +34,8 @@ pub struct TableLine<'p> {
     pub states: StateSums,
     /// How much of the memory that grew while it was on a stack is most likely not given back, in bytes.
     pub retained_bytes: u64,
+    /// The native part of its time; `None`: nothing is known of one.
+    pub native: Option<NativePart<'p>>,
 }
 
 /// The tables of all functions with samples, in the order in which they were first seen.
@@ -45,13 +48,15 @@ pub fn of<'p>(profile: &'p Profile) -> Vec<LineTable<'p>> {
     let of_lines = states::by_class(profile, |frame| lines.of_frame(frame), lines.rows().len());
     let mut lines_of: HashMap<Function<'p>, Vec<TableLine<'p>>> = HashMap::new();
     let of_lines = of_lines.into_iter().zip(retained_by_line(profile, &lines));
-    for (row, (states, retained_bytes)) in lines.rows().iter().zip(of_lines) {
+    let of_lines = of_lines.zip(native_parts(profile, &lines));
+    for (row, ((states, retained_bytes), native)) in lines.rows().iter().zip(of_lines) {
         if row.total_time.samples > 0 {
             let lines = lines_of.entry(row.function).or_default();
             lines.push(TableLine {
                 row: *row,
                 states,
                 retained_bytes,
+                native,
             });
         }
     }

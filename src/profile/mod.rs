@@ -20,6 +20,8 @@ pub mod event;
 
 pub mod limits;
 
+pub mod native_frames;
+
 pub mod dump;
 
 mod blocks;
@@ -27,11 +29,18 @@ mod covered;
 mod definitions;
 pub mod event_loops;
 mod fold;
+mod named_stacks;
+mod native_definitions;
+mod native_lines;
+mod native_sums;
+mod native_threads;
 mod nearest;
 mod own_frames;
 mod packed;
 mod recent;
+mod refine;
 mod retained;
+mod shares;
 mod sites;
 mod sums;
 mod task_counts;
@@ -57,6 +66,8 @@ pub mod findings;
 pub mod callers;
 
 pub mod over_ranks;
+
+pub mod work;
 
 pub mod track;
 
@@ -84,4 +95,8 @@ pub use definitions::Stack;
 pub use fold::{Mode, Profile, Row, Totals};
 pub use idle::Wait;
 pub use idle_waits::IdleWaits;
+pub use native_definitions::UnnamedFrame;
+pub use native_lines::NativePart;
+pub use native_sums::NativeTotals;
+pub use native_threads::NativeThreadRow;
 pub use recent::MAX_SECONDS;

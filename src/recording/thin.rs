@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 use std::mem::take;
 
-use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId, RateSpan, ThreadId, Usage};
+use crate::profile::event::{
+    Event, Loss, LostCause, Nanos, NativeSample, ProcessId, RateSpan, StackId, State, ThreadId,
+    Usage,
+};
 use crate::profile::track::Track;
 
 /// Thins out a stream of events.
@@ -13,9 +16,20 @@ use crate::profile::track::Track;
 pub struct Thinner {
     span: Nanos,
     threads: BTreeMap<ThreadId, Track>,
+    /// Of each thread, the native samples of one span.
+    natives: BTreeMap<ThreadId, Natives>,
     usage: BTreeMap<ProcessId, Usage>,
     lost: BTreeMap<LostCause, Loss>,
     rate: Option<RateSpan>,
+}
+
+/// The native samples of a thread in one span.
+#[derive(Debug, Default)]
+struct Natives {
+    /// The number of the span.
+    number: u64,
+    /// By Python stack, state and merged stack.
+    samples: BTreeMap<(Option<StackId>, State, StackId), NativeSample>,
 }
 
 impl Thinner {
@@ -25,6 +39,7 @@ impl Thinner {
         Thinner {
             span: Nanos(span.0.max(1)),
             threads: BTreeMap::new(),
+            natives: BTreeMap::new(),
             usage: BTreeMap::new(),
             lost: BTreeMap::new(),
             rate: None,
@@ -39,6 +54,7 @@ impl Thinner {
                 track.push(sample, Some(self.span));
                 track.take_closed().map(Event::Sample).for_each(emit);
             }
+            Event::Native(sample) => self.native(sample, emit),
             Event::Usage(usage) => {
                 let number = self.number(usage.at);
                 let before = self.usage.insert(usage.process, usage);
@@ -76,6 +92,10 @@ impl Thinner {
             let rest = track.take().into_iter();
             rest.map(Event::Sample).for_each(&mut *emit);
         }
+        for (_, held) in take(&mut self.natives) {
+            let samples = held.samples.into_values();
+            samples.map(Event::Native).for_each(&mut *emit);
+        }
         take(&mut self.usage)
             .into_values()
             .for_each(|usage| emit(Event::Usage(usage)));
@@ -85,6 +105,25 @@ impl Thinner {
         if let Some(span) = self.rate.take() {
             emit(Event::Rate(span));
         }
+    }
+
+    /// Of a span there is one native sample of each stack and state of a thread.
+    fn native(&mut self, sample: NativeSample, emit: &mut dyn FnMut(Event)) {
+        let number = self.number(sample.at);
+        let held = self.natives.entry(sample.thread).or_default();
+        if held.number != number {
+            let before = take(&mut held.samples).into_values();
+            before.map(Event::Native).for_each(emit);
+            held.number = number;
+        }
+        let key = (sample.stack, sample.state, sample.merged);
+        let same = held.samples.entry(key);
+        same.and_modify(|same| {
+            same.at = same.at.max(sample.at);
+            same.wall += sample.wall;
+            same.cpu += sample.cpu;
+        })
+        .or_insert(sample);
     }
 
     /// The number of the span that a time ends.
@@ -114,7 +153,7 @@ impl Thinner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::event::{Sample, StackId};
+    use crate::profile::event::Sample;
 
     const MS: u64 = 1_000_000;
 

@@ -50,6 +50,8 @@ mod python_processes;
 
 mod shown;
 
+pub mod work;
+
 mod warning;
 
 pub use program_name::program_name;

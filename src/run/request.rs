@@ -10,6 +10,7 @@ use crate::launch::{JobName, LauncherChoice};
 use crate::process::Pid;
 use crate::profile::Mode;
 use crate::profile::filter::{Name, Ranks, Selection};
+use crate::run::work::NativeShown;
 use crate::sampler::{Bounds, Budget, Children, Rate, Settings, StopPolicy};
 
 /// The clock's resolution: a tick each nanosecond. No machine holds a thousandth of it.
@@ -188,6 +189,8 @@ pub struct Shown {
     pub threads: Vec<Name>,
     /// Whether the frames of the import system are shown, instead of one frame for each imported module.
     pub imports: bool,
+    /// How native frames are shown.
+    pub native: NativeShown,
 }
 
 impl Shown {

@@ -4,6 +4,7 @@ use crate::profile::Profile;
 use crate::profile::event::Event;
 use crate::profile::filter::{Filter, Folding};
 use crate::run::request::Shown;
+use crate::run::work::NativeShown;
 
 /// Folds what is to be shown of a run.
 #[derive(Debug)]
@@ -11,6 +12,7 @@ pub struct ShownProfile {
     stage: Stage,
     profile: Profile,
     leaves_out_idle_waits: bool,
+    native: NativeShown,
 }
 
 /// What events go through on their way to the profile. A filter holds some back for a while, so it is there where
@@ -33,6 +35,7 @@ impl ShownProfile {
                 false => Stage::Part(Box::new(Filter::new(selection))),
             },
             profile,
+            native: shown.native.clone(),
         }
     }
 
@@ -51,6 +54,8 @@ impl ShownProfile {
         if self.leaves_out_idle_waits {
             self.profile.leave_out_idle_waits();
         }
+        // A run is shown whole: no class is asked for.
+        let _ = self.native.refine(&mut self.profile);
         self.profile
     }
 }

@@ -59,6 +59,10 @@ mod tasks;
 
 mod native_names;
 
+mod name_finder;
+
+mod named_events;
+
 mod native_dump;
 
 mod dump;
@@ -75,6 +79,7 @@ use crate::profile::event::Nanos;
 
 pub use crate::cpython::reader::StopPolicy;
 pub use dump::{dump, dump_native, dump_with_tasks};
+pub use native_names::functions_of;
 pub use part::{Bounds, Part};
 pub use rate::{Budget, Rate};
 pub use record::sample;

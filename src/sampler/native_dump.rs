@@ -17,13 +17,10 @@ use crate::native::stack_copy::StackCopy;
 use crate::native::unwind::{NativeEnd, NativeStack, Unwinder};
 use crate::native::waiting::WaitingThread;
 use crate::process::{FileSystems, Mapping, Process, ProcessError, Tid};
-use crate::profile::event::{Frame, FrameKind, NativeCode};
+use crate::profile::event::{Frame, FrameKind, NATIVE_MISSING, NativeCode};
 
 /// How long the stacks of a process may take together. Those of 1,000 threads take some 100 ms.
 const MAX_TIME: Duration = Duration::from_secs(5);
-
-/// The mark where native frames are missing.
-const MISSING: &str = "[native frames missing]";
 
 /// The name of the module of code that a compiler made in memory.
 const NO_FILE: &str = "[jit]";
@@ -115,7 +112,7 @@ impl<'m> NativeReader<'m> {
         self.find_interpreter(&native, &parts, &anchors, is_loop);
         let frames = parts.iter().filter_map(|part| match *part {
             Part::Python(number) => python.frames.get(number)?.clone(),
-            Part::Missing => Some(Frame::mark(MISSING)),
+            Part::Missing => Some(Frame::mark(NATIVE_MISSING)),
             Part::Native(number) => self.frame(native.frames.get(number)?.instruction?),
         });
         Some(MergedStack {

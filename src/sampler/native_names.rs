@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use crate::native::{NameSource, NamedFrame, SymbolReader};
+use crate::native::{Hurry, NameSource, NamedFrame, SymbolReader};
 use crate::process::{MappedFile, Process};
 use crate::profile::event::{Frame, FrameKind, NativeCode};
+use crate::profile::limits::MAX_FUNCTIONS;
 
 /// After this time no further file is looked into: what is named until then is named. Files of one program with symbols of
 /// 100 MB take some seconds.
@@ -57,16 +58,13 @@ fn look_up(process: &Process, wanted: BTreeMap<String, Vec<u64>>) -> Names {
         offsets.sort_unstable();
         offsets.dedup();
         let image = only_one(&images, &module).filter(|_| begun.elapsed() < MAX_TIME);
-        let found = image.and_then(|image| reader.look_up(process, image, &offsets));
+        let found = image.and_then(|image| reader.look_up(process, image, &offsets, Hurry::Now));
         let found = found.into_iter().flatten().zip(&offsets);
         let named = found.filter_map(|(frames, offset)| {
             let is_named = frames
                 .iter()
                 .any(|frame| frame.source != NameSource::Offset);
-            let frames = frames
-                .into_iter()
-                .map(|frame| named_frame(&module, *offset, frame));
-            is_named.then(|| (*offset, frames.collect()))
+            is_named.then(|| (*offset, functions_of(&module, *offset, frames)))
         });
         let named = named.collect();
         names.insert(module, named);
@@ -74,8 +72,17 @@ fn look_up(process: &Process, wanted: BTreeMap<String, Vec<u64>>) -> Names {
     names
 }
 
+/// The frames of what was found at an address of a module, innermost first. One without a name has the offset of its
+/// function, or of the address where that is not known.
+#[must_use]
+pub fn functions_of(module: &str, offset: u64, found: Vec<NamedFrame>) -> Vec<Frame> {
+    let frames = found.into_iter();
+    let frames = frames.map(|frame| named_frame(module, offset, frame));
+    frames.take(MAX_FUNCTIONS).collect()
+}
+
 /// The mapped file with this path; `None` also where there are several, as after an upgrade of a library.
-fn only_one<'f>(images: &'f [MappedFile], module: &str) -> Option<&'f MappedFile> {
+pub(super) fn only_one<'f>(images: &'f [MappedFile], module: &str) -> Option<&'f MappedFile> {
     let mut found = images
         .iter()
         .filter(|image| image.path.to_string_lossy() == module);
@@ -90,7 +97,7 @@ fn named_frame(module: &str, offset: u64, found: NamedFrame) -> Frame {
         kind: FrameKind::Native(NativeCode {
             module: module.to_owned(),
             build_id: None,
-            offset: (!has_name).then_some(offset),
+            offset: (!has_name).then(|| start_of(&found).unwrap_or(offset)),
             is_inlined: found.is_inlined,
         }),
         name: if has_name {
@@ -102,4 +109,10 @@ fn named_frame(module: &str, offset: u64, found: NamedFrame) -> Frame {
         first_line: None,
         line: found.line,
     }
+}
+
+/// Where a function without a name begins, as its name says: `libm.so.6+0x702c0`.
+fn start_of(found: &NamedFrame) -> Option<u64> {
+    let (_, start) = found.name.rsplit_once("+0x")?;
+    u64::from_str_radix(start, 16).ok()
 }

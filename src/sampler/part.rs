@@ -101,6 +101,13 @@ impl Part {
                 self.meet(marks);
             }
             Event::Sample(sample) => self.sample(sample, emit),
+            Event::Native(sample) => {
+                // One may come before the sample that the part begins with.
+                let part = sample.within(self.from, self.to);
+                if let Some(sample) = part.filter(|_| self.has_begun()) {
+                    emit(Event::Native(sample));
+                }
+            }
             Event::Usage(usage) if !self.has_begun() => {
                 self.usage.insert(usage.process, usage);
             }

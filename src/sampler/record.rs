@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl::set_timerslack;
 
 use super::gaps::{Cause, Gap, Gaps};
+use super::named_events::NamedEvents;
 use super::observe::{Observed, Observer};
 use super::process_tree::{Arrival, Origin, ProcessTree, TreeEnd, TreeNews};
 use super::program::{PendingProgram, Program, ProgramEntry};
@@ -49,6 +50,9 @@ pub fn sample(
     emit: &mut dyn FnMut(Event),
 ) -> Result<Ended, SamplerError> {
     let cpu_before = Nanos(own_cpu_ns());
+    let mut named = NamedEvents::default();
+    let hand_on = emit;
+    let emit = &mut |event: Event| named.apply(event, hand_on);
     let root = Arc::new(target::open(pid)?);
     if let Some(delay) = settings.delay {
         match pass(&root, delay, stop) {

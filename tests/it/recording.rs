@@ -198,6 +198,10 @@ struct Made {
     frames: u32,
     stacks: u32,
     attributes: u32,
+    /// By frame and by stack: whether it is or has a native one. A profile numbers those in the order in which samples have
+    /// them, and a reader defines what a block has before its samples.
+    is_native: Vec<bool>,
+    has_native: Vec<bool>,
 }
 
 impl Made {
@@ -248,6 +252,7 @@ impl Made {
             }
             Step::Frame(name, file, first_line, line) => {
                 let id = FrameId(next(&mut self.frames));
+                self.is_native.push(line.is_some_and(|line| line % 3 == 0));
                 Event::Frame(
                     id,
                     Frame {
@@ -273,6 +278,9 @@ impl Made {
                 let parent = parent
                     .and_then(|parent| choose(parent, self.stacks))
                     .map(StackId);
+                let below = parent.is_some_and(|parent| self.has_native[parent.0 as usize]);
+                let own = self.is_native[frame.0 as usize];
+                self.has_native.push(below || own);
                 Event::Stack {
                     id: StackId(next(&mut self.stacks)),
                     parent,
@@ -285,6 +293,7 @@ impl Made {
                     thread: ThreadId(choose(thread, self.threads.len() as u32)?),
                     stack: stack
                         .and_then(|stack| choose(stack, self.stacks))
+                        .filter(|stack| !self.has_native[*stack as usize])
                         .map(StackId),
                     ticks,
                     wall: Nanos(wall),
@@ -499,7 +508,7 @@ fn small() -> Vec<Event> {
             "main".to_owned(),
             Some("/scatter.py".to_owned()),
             Some(1),
-            Some(12),
+            Some(13),
         ),
         Step::Stack(None, 0),
         Step::Sample(0, Some(0), 1, [1000, 1000, 0, 1], State::Python, [0; 4]),

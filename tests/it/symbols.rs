@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use assert_cmd::cargo::cargo_bin;
 use proptest::prelude::*;
-use rsamp::native::{DebugFiles, Detail, NameSource, NamedFrame, look_up};
+use rsamp::native::{DebugFiles, Detail, Hurry, NameSource, NamedFrame, look_up};
 use rsamp::process::{MappedFile, Pid, Process, ReadBudget, ReadingProcess, open_regular};
 use tempfile::TempDir;
 
@@ -442,27 +442,37 @@ fn another_process_names_functions_of_a_running_program() {
     let mut command = Command::new(cargo_bin!("rsamp"));
     command.arg("read-symbols");
     let mut reader = ReadingProcess::of(command).expect("started");
-    let mut ask = |start_ticks: u64, detail: Detail| {
+    let mut ask = |start_ticks: u64, detail: Detail, hurry: Hurry, addresses: &[u64]| {
         let request = serde_json::json!({
-            "pid": process.pid().0,
-            "start_ticks": start_ticks,
-            "device": file.device,
-            "inode": file.inode,
-            "addresses": [program.inside("main")],
+            "file": {
+                "pid": process.pid().0,
+                "start_ticks": start_ticks,
+                "device": file.device,
+                "inode": file.inode,
+            },
+            "addresses": addresses,
             "detail": detail,
+            "hurry": hurry,
         });
         reader.say(&request).expect("asked");
         let heard: Option<Vec<Vec<NamedFrame>>> =
             reader.hear(Duration::from_secs(60)).expect("an answer");
         heard
     };
-    let lines = ask(process.start_ticks(), Detail::Lines).expect("found");
+    let (started, main) = (process.start_ticks(), [program.inside("main")]);
+    let lines = ask(started, Detail::Lines, Hurry::Now, &main).expect("found");
     assert_eq!(shown(&lines[0]), ["main program.c:2"]);
-    let names = ask(process.start_ticks(), Detail::Names).expect("found");
+    let names = ask(started, Detail::Names, Hurry::WhenIdle, &main).expect("found");
     assert_eq!(
         (names[0][0].name.as_str(), names[0][0].line),
         ("main", None)
     );
     // Another process with this PID is not looked into.
-    assert_eq!(ask(process.start_ticks() + 1, Detail::Names), None);
+    let other = ask(started + 1, Detail::Names, Hurry::Now, &main);
+    assert_eq!(other, None);
+    // A file that was opened while the program ran is read when it has ended.
+    drop(standing);
+    assert!(!process.is_alive());
+    let lines = ask(started, Detail::Lines, Hurry::Now, &main).expect("found");
+    assert_eq!(shown(&lines[0]), ["main program.c:2"]);
 }

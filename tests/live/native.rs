@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
-use rsamp::export::dump::native::{NativeFrames, keep};
+use rsamp::export::dump::native::keep;
 use rsamp::memory::LiveMemory;
 use rsamp::native::stack_copy::StackCopy;
 use rsamp::native::unwind::Unwinder;
@@ -13,6 +13,7 @@ use rsamp::native::waiting::WaitingThread;
 use rsamp::process::{Pid, Process, Tid};
 use rsamp::profile::dump::{Dump, ThreadDump};
 use rsamp::profile::event::{Frame, FrameKind};
+use rsamp::profile::native_frames::NativeFrames;
 use rsamp::sampler;
 
 use crate::stacks::dump;

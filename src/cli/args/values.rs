@@ -4,6 +4,8 @@
 //! the text of an error.
 
 use std::ffi::OsStr;
+use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, TypedValueParser};
@@ -13,7 +15,8 @@ use regex::Regex;
 use crate::export::Format;
 use crate::export::diff::DiffFormat;
 use crate::launch::JobName;
-use crate::process::Pid;
+use crate::native::classes::{Classes, MAX_TABLE_BYTES};
+use crate::process::{Pid, open_regular};
 use crate::profile::diff::Limit;
 use crate::profile::event::{Nanos, State};
 use crate::profile::filter::{Name, Ranks, StepName};
@@ -21,6 +24,20 @@ use crate::recording::size_limit::MIN_BYTES;
 use crate::run::outputs::Kind;
 use crate::run::request::{MAX_DURATION_SECONDS, MAX_RATE_HZ, MIN_RATE_HZ};
 use crate::sampler::Rate;
+
+/// A table of classes of native work, in a file.
+///
+/// # Errors
+/// When the file can't be read, or with the line that is not a rule.
+pub fn classes(path: &str) -> Result<Classes, String> {
+    let mut table = String::new();
+    let file = open_regular(Path::new(path)).map_err(|error| error.to_string())?;
+    let read = file
+        .take(MAX_TABLE_BYTES as u64 + 1)
+        .read_to_string(&mut table);
+    read.map_err(|error| error.to_string())?;
+    Classes::parse(&table).map_err(|error| error.to_string())
+}
 
 /// What is allowed in the place of what was typed.
 type Allowed = String;

@@ -18,6 +18,7 @@ use crate::run::inputs::{self, Input, Trouble};
 use crate::run::merge::{Recordings, common_header};
 use crate::run::outputs::{Kind, Plan};
 use crate::run::request::{Files, Outputs};
+use crate::run::work::{self, NoWork};
 use crate::run::{headlines, sources};
 
 /// Makes the report.
@@ -69,7 +70,7 @@ pub fn run(request: &request::Report) -> Result<u8> {
             recordings.sources(&input.source, &input.changed_files);
         }
     }
-    let profile = side.as_ref().map_or(&profile, SampledProfile::profile);
+    let profile = &refined(request, profile, side.as_ref())?;
     let confidence = side.as_ref().map(Confidence::of);
     if request.tables.is_any() {
         let text = tables::text(request, &inputs, profile, confidence.as_ref())?;
@@ -89,6 +90,21 @@ pub fn run(request: &request::Report) -> Result<u8> {
     } else {
         exit_code::OUTPUT_FAILED
     })
+}
+
+/// What was folded, with native frames where there are native samples.
+fn refined(
+    request: &request::Report,
+    profile: Profile,
+    side: Option<&SampledProfile>,
+) -> Result<Profile, NoWork> {
+    // The blocks of a side are those of its rows as they are.
+    let mut profile = side.map_or(profile, |side| side.profile().clone());
+    if let Some(folder) = &request.symbols {
+        work::name_by_folder(&mut profile, folder);
+    }
+    request.native.refine(&mut profile)?;
+    Ok(profile)
 }
 
 /// What the recordings are folded into.

@@ -2,9 +2,10 @@
 
 use super::attach::target;
 use super::error::RequestError;
-use crate::cli::args::{DumpArgs, NativeFramesArg};
-use crate::export::dump::native::NativeFrames;
+use super::filters;
+use crate::cli::args::DumpArgs;
 use crate::process::Pid;
+use crate::profile::native_frames::NativeFrames;
 
 /// `rsamp dump`, ready to be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +68,6 @@ pub(super) fn form(args: &DumpArgs) -> DumpForm {
 }
 
 pub(super) fn native(args: &DumpArgs) -> Option<NativeFrames> {
-    args.native.then_some(match args.native_frames {
-        NativeFramesArg::Libraries => NativeFrames::Libraries,
-        NativeFramesArg::All => NativeFrames::All,
-    })
+    let frames = filters::native_frames(args.native_frames);
+    args.native.then_some(frames)
 }

@@ -1,10 +1,12 @@
 //! Turns the filters as typed into a selection.
 
 use super::error::RequestError;
-use crate::cli::args::{self, FilterArgs, ShownArgs};
+use crate::cli::args::{self, FilterArgs, NativeArgs, NativeFramesArg, ShownArgs};
 use crate::profile::Mode;
 use crate::profile::filter::{Hidden, Selection};
+use crate::profile::native_frames::NativeFrames;
 use crate::run::request::Shown;
+use crate::run::work::NativeShown;
 
 /// Builds what the filters ask for.
 ///
@@ -44,6 +46,24 @@ pub(super) fn shown(args: &ShownArgs) -> Shown {
         idle_waits: args.idle,
         threads: args.thread.clone(),
         imports: args.imports,
+        native: NativeShown::default(),
+    }
+}
+
+/// Builds how native frames are shown.
+pub(super) fn native(args: &NativeArgs) -> NativeShown {
+    NativeShown {
+        frames: native_frames(args.native_frames),
+        classes: args.classes.clone(),
+        only: Vec::new(),
+    }
+}
+
+pub(super) fn native_frames(which: NativeFramesArg) -> NativeFrames {
+    match which {
+        NativeFramesArg::Libraries => NativeFrames::Libraries,
+        NativeFramesArg::All => NativeFrames::All,
+        NativeFramesArg::None => NativeFrames::None,
     }
 }
 

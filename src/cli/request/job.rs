@@ -7,8 +7,8 @@ use super::error::RequestError;
 use super::outputs::outputs;
 use super::sampling::{bounds, extras, sampling};
 use crate::cli::args::{AttachArgs, DumpArgs, OnNodeArgs};
-use crate::export::dump::native::NativeFrames;
 use crate::launch::JobName;
+use crate::profile::native_frames::NativeFrames;
 use crate::run::request::AttachJob;
 use crate::sampler::Children;
 

@@ -7,7 +7,7 @@ use super::filters;
 use crate::cli::args::{DrawingArgs, SamplingArgs};
 use crate::export::{Direction, Drawing, Lines};
 use crate::run::outputs::{Kind, Pattern};
-use crate::run::request::{DEFAULT_KINDS, Files, Output, Outputs};
+use crate::run::request::{DEFAULT_KINDS, Files, Output, Outputs, Shown};
 
 pub(super) fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
     let kind = args.format;
@@ -23,7 +23,10 @@ pub(super) fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
     Ok(Outputs {
         files,
         drawing: drawing(&args.drawing, args.max_size),
-        shown: filters::shown(&args.shown),
+        shown: Shown {
+            native: filters::native(&args.native),
+            ..filters::shown(&args.shown)
+        },
         force: args.force,
         scratch: args.scratch,
     })

@@ -10,6 +10,7 @@ use crate::export::Format;
 use crate::profile::filter::Selection;
 use crate::run::outputs::Kind;
 use crate::run::request::{ColourChoice, Files, Output, Outputs, Shown};
+use crate::run::work::NativeShown;
 
 /// How many functions are shown line by line when none is named.
 const DEFAULT_TOP: usize = 5;
@@ -25,6 +26,10 @@ pub struct Report {
     pub tables: Tables,
     /// What to show.
     pub selection: Selection,
+    /// How native frames are shown.
+    pub native: NativeShown,
+    /// A folder with debug files.
+    pub symbols: Option<PathBuf>,
     /// Whether to print all that is known, not the first screen of it.
     pub full: bool,
     /// When to colour what is printed.
@@ -81,6 +86,11 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
             scratch: false,
         }),
         selection: filters::selection(&args.filters)?,
+        native: NativeShown {
+            only: args.class.clone(),
+            ..filters::native(&args.native)
+        },
+        symbols: args.symbols.clone(),
         full: args.full,
         colour: args.color.into(),
         quiet: args.quiet,

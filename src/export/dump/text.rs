@@ -129,8 +129,9 @@ fn file_name(path: &str) -> &str {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::export::dump::native::{NativeFrames, keep};
+    use crate::export::dump::native::keep;
     use crate::profile::event::NativeCode;
+    use crate::profile::native_frames::NativeFrames;
 
     fn frame(name: &str, file: &str, line: u32) -> Frame {
         Frame {

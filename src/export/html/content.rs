@@ -24,10 +24,13 @@ pub(super) struct Base<'r> {
 }
 
 impl<'r> Content<'r> {
-    /// One profile.
+    /// One profile, with its native frames.
     pub(super) fn of(input: &ReportInput<'r>) -> Content<'r> {
         Content {
-            input: *input,
+            input: ReportInput {
+                profile: input.profile.with_native_frames(),
+                ..*input
+            },
             about: input.profile,
             base: None,
         }

@@ -40,7 +40,7 @@ pub(crate) fn cores_in_words(profile: &Profile, totals: &Totals) -> String {
         most_cores_of_a_process(profile).map_or_else(String::new, |cores| format!(" of {cores}"));
     let cores = cores(totals).unwrap_or_default();
     let cpu = significant(busy(totals).seconds());
-    let each = match profile.threads().len() {
+    let each = match profile.python_threads() {
         0 | 1 => "",
         _ => " (average per thread)",
     };

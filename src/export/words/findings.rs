@@ -9,7 +9,8 @@ use crate::export::words::units::rough_seconds;
 use crate::profile::Profile;
 use crate::profile::event::{Nanos, State};
 use crate::profile::findings::{
-    BlockedLoops, BlockingCall, Compiler, Crowd, Finding, HotLine, ImportedModule, findings,
+    BlockedLoops, BlockingCall, Compiler, Crowd, Finding, HotLine, ImportedModule, SlowRank,
+    findings,
 };
 use crate::profile::paths;
 
@@ -83,6 +84,9 @@ impl Words {
             }
             Finding::FewCores { .. } | Finding::Oversubscribed { .. } => self.cores(finding),
             Finding::BlockedLoops(blocked) => self.loops(blocked),
+            Finding::Mpi { .. } | Finding::JitCompiling { .. } | Finding::OpenMpWaits { .. } => {
+                self.native(finding)
+            }
         }
     }
 
@@ -220,6 +224,41 @@ impl Words {
                         )
                     }
                 }
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// Of native work; nothing of other findings.
+    fn native(&self, finding: &Finding<'_>) -> String {
+        match finding {
+            Finding::Mpi { share, slow, line } => {
+                let slow = slow.as_ref().map(|slow| {
+                    let SlowRank {
+                        rank,
+                        slowness,
+                        function,
+                    } = slow;
+                    let function = labels::clean(function);
+                    format!(": rank {rank} takes {slowness:.1} times the mean in {function}")
+                });
+                let line = self.at(line, &|place, line| {
+                    format!(", {} of it in {place}", percent(line.share))
+                });
+                let share = percent(*share);
+                format!("{share} of the time is in MPI{}", slow.unwrap_or(line))
+            }
+            Finding::JitCompiling { time, line, .. } => {
+                let line = self.at(line, &|place, line| {
+                    format!(", {} of it in {place}", percent(line.share))
+                });
+                let time = rough_seconds(*time);
+                format!("{time} s of JIT compilation{line}")
+            }
+            Finding::OpenMpWaits { share, line } => {
+                let line = self.at(line, &|place, _| format!(" in {place}"));
+                let share = percent(*share);
+                format!("OpenMP threads wait {share} of the time{line}")
             }
             _ => String::new(),
         }

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use crate::export::words::escape;
 use crate::profile::Profile;
 use crate::profile::event::{Process, Thread};
-use crate::profile::functions::{Function, Functions};
+use crate::profile::functions::{Function, FunctionKind, Functions};
+use crate::profile::native_frames::library_name;
 
 /// What stands where a thread had no Python frame.
 pub(crate) const NO_PYTHON_FRAMES: &str = "<no Python frames>";
@@ -38,8 +39,11 @@ pub(crate) fn of_functions(functions: &[Function<'_>]) -> Vec<String> {
 }
 
 fn of_function(function: &Function<'_>, components: usize) -> String {
-    let name = clean(function.name);
+    let name = name_of(function);
     if components == 0 && function.is_import() {
+        return name;
+    }
+    if components == 0 && matches!(function.kind, FunctionKind::Native(_)) {
         return name;
     }
     let components = components.max(1);
@@ -47,6 +51,20 @@ fn of_function(function: &Function<'_>, components: usize) -> String {
         (Some(file), Some(line)) => format!("{name} ({}:{line})", clean(tail(file, components))),
         (Some(file), None) => format!("{name} ({})", clean(tail(file, components))),
         (None, _) => name,
+    }
+}
+
+/// The name of a function; that of a native one with its library, `dgemm_ in libblas.so.3`, or the library with an address.
+pub(crate) fn name_of(function: &Function<'_>) -> String {
+    let name = clean(function.name);
+    let FunctionKind::Native(module) = function.kind else {
+        return name;
+    };
+    let library = clean(library_name(module));
+    let is_address = name.strip_prefix(&*library);
+    match is_address.is_some_and(|rest| rest.starts_with('+')) {
+        true => name,
+        false => format!("{name} in {library}"),
     }
 }
 

@@ -16,3 +16,4 @@ pub mod table;
 pub mod time_axis;
 pub mod units;
 pub mod usage;
+pub mod work;

@@ -8,7 +8,7 @@ use crate::profile::functions::Function;
 
 /// `name (file:line)`.
 pub(crate) fn place(shortener: &Shortener, function: &Function<'_>, line: Option<u32>) -> String {
-    let name = labels::clean(function.name);
+    let name = labels::name_of(function);
     let file = function
         .file
         .map(|file| labels::clean(shortener.shorten(file)));

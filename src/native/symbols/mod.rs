@@ -24,8 +24,11 @@ mod functions;
 
 mod compressed;
 
+mod symbols_folder;
+
 pub use debug_files::{BuildId, DebugFiles};
 pub use frame::{Detail, NameSource, NamedFrame};
 pub use look_up::{MAX_BYTES, MAX_TIME, look_up, look_up_mapped};
-pub use reader::SymbolReader;
+pub use reader::{Hurry, SymbolReader};
+pub use symbols_folder::look_up_in_folder;
 pub use target_files::TargetFiles;

@@ -36,6 +36,12 @@ impl Folding {
                     emit(Event::Sample(Sample { stack, ..sample }));
                 }
             }
+            Event::Native(sample) => {
+                if let Some(sample) = stacks.keep_native(sample, emit) {
+                    emit(Event::Native(sample));
+                }
+            }
+            Event::Names { frame, functions } => stacks.names(frame, functions, emit),
             event => {
                 if let Event::Process(_, process) = &event {
                     stacks.process(process);

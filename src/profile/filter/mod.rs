@@ -16,7 +16,7 @@
 use std::collections::BTreeSet;
 
 use super::Mode;
-use super::event::{Awaited, Event, Nanos, Sample, StackId, State, ThreadId};
+use super::event::{Awaited, Event, Nanos, NativeSample, Sample, StackId, State, ThreadId};
 
 mod selection;
 
@@ -110,8 +110,8 @@ impl Filter {
             Event::Usage(usage) => self.owners.usage(usage, emit),
             Event::Awaited(awaited) => self.awaited(awaited, emit),
             Event::Missing(missing) => self.owners.missing(missing, emit),
-            // They name stacks and frames by the numbers that these have before the filter.
-            Event::Native(_) | Event::Names { .. } => {}
+            Event::Native(sample) => self.native(sample, emit),
+            Event::Names { frame, functions } => self.stacks.names(frame, functions, emit),
             Event::Lost(loss) if !self.window.holds(loss.at) => {}
             Event::Attributes(id, attributes) => {
                 self.tasks.define(&attributes);
@@ -175,6 +175,21 @@ impl Filter {
         };
         if let Some(owned) = self.owners.take(cut, &mut self.passed) {
             self.owned(owned, emit);
+        }
+    }
+
+    /// What is left of a native sample: it says nothing of stacks that are not shown.
+    fn native(&mut self, sample: NativeSample, emit: &mut dyn FnMut(Event)) {
+        let is_asked = self.states.is_empty() || self.states.contains(&sample.state);
+        if !is_asked || !self.owners.is_wanted(sample.thread) {
+            return;
+        }
+        let Some(cut) = self.window.cut_native(&sample) else {
+            return;
+        };
+        if let Some(kept) = self.stacks.keep_native(cut, emit) {
+            let thread = self.owners.define(sample.thread, emit);
+            emit(Event::Native(NativeSample { thread, ..kept }));
         }
     }
 

@@ -195,6 +195,15 @@ impl Owners {
         None
     }
 
+    /// Whether a thread was asked for, by what is known of it now.
+    pub(super) fn is_wanted(&self, id: ThreadId) -> bool {
+        let Some(thread) = self.threads.get(id.0 as usize) else {
+            return false;
+        };
+        let process = self.processes.get(thread.thread.process.0 as usize);
+        thread.is_wanted && process.is_some_and(|process| process.unwanted.is_none())
+    }
+
     /// The new number of a thread that is needed now.
     pub(super) fn define(&mut self, id: ThreadId, emit: &mut dyn FnMut(Event)) -> ThreadId {
         let index = id.0 as usize;

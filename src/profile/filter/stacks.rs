@@ -7,7 +7,9 @@ use regex::Regex;
 use super::imports::{Import, Imports, Role};
 use super::nothing_left::Criterion;
 use super::selection::{HIDDEN, Hidden};
-use crate::profile::event::{Event, Frame, FrameId, LOADING_MODULES, Process, StackId};
+use crate::profile::event::{
+    Event, Frame, FrameId, LOADING_MODULES, NativeSample, Process, StackId,
+};
 use crate::profile::paths;
 
 /// What becomes of a sample's stack.
@@ -57,6 +59,8 @@ struct OwnFrame {
     is_function: bool,
     is_focus: bool,
     is_hidden: bool,
+    /// What functions it stands for, until it is shown.
+    names: Option<Vec<Frame>>,
     out: Option<FrameId>,
 }
 
@@ -134,6 +138,7 @@ impl Stacks {
             is_focus: fits(&asked.focus),
             is_hidden: asked.hidden.iter().any(is_hidden),
             frame,
+            names: None,
             out: None,
         });
         self.frames.len() - 1
@@ -244,6 +249,46 @@ impl Stacks {
         })
     }
 
+    /// What becomes of a native sample, with the numbers that its stacks have now; `None`: one of them is not shown.
+    pub(super) fn keep_native(
+        &mut self,
+        sample: NativeSample,
+        emit: &mut dyn FnMut(Event),
+    ) -> Option<NativeSample> {
+        let is_known = self.is_stack(sample.stack) && self.is_stack(Some(sample.merged));
+        if !is_known {
+            return None;
+        }
+        let Kept::As(stack) = self.keep(sample.stack, emit) else {
+            return None;
+        };
+        match self.keep(Some(sample.merged), emit) {
+            Kept::As(Some(merged)) => Some(NativeSample {
+                stack,
+                merged,
+                ..sample
+            }),
+            Kept::As(None) | Kept::Not(_) => None,
+        }
+    }
+
+    /// What functions a frame stands for.
+    pub(super) fn names(
+        &mut self,
+        frame: FrameId,
+        functions: Vec<Frame>,
+        emit: &mut dyn FnMut(Event),
+    ) {
+        let own = self.own_frames.get(frame.0 as usize);
+        let Some(own) = own.and_then(|(index, _)| self.frames.get_mut(*index)) else {
+            return;
+        };
+        match own.out {
+            Some(frame) => emit(Event::Names { frame, functions }),
+            None => own.names = Some(functions),
+        }
+    }
+
     /// The new number of a stack: defines its frames from the outermost unknown one on.
     fn define(&mut self, node: usize, emit: &mut dyn FnMut(Event)) -> StackId {
         let unknown: Vec<usize> = std::iter::successors(Some(node), |at| self.nodes[*at].parent)
@@ -264,6 +309,10 @@ impl Stacks {
             let id = FrameId(self.frames_out);
             self.frames_out += 1;
             emit(Event::Frame(id, own.frame.clone()));
+            if let Some(functions) = own.names.take() {
+                let frame = id;
+                emit(Event::Names { frame, functions });
+            }
             id
         })
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::profile::event::{Nanos, Sample};
+use crate::profile::event::{Nanos, NativeSample, Sample};
 
 /// A span of time since the start of the recording; `None` is without limit.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,6 +36,17 @@ impl Window {
             ticks: part.ticks.max(1),
             ..part
         })
+    }
+
+    /// The part of a native sample that lies in it.
+    pub(super) fn cut_native(self, sample: &NativeSample) -> Option<NativeSample> {
+        match (self.from, self.to) {
+            (None, None) => Some(*sample),
+            _ => {
+                let (from, to) = self.limits();
+                sample.within(from, to)
+            }
+        }
     }
 
     /// Whether a moment lies in it: it belongs to the window that it ends.

@@ -87,6 +87,17 @@ pub struct BlockedLoops<'p> {
     pub holder: Option<HotLine<'p>>,
 }
 
+/// A rank that others wait for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SlowRank {
+    /// The rank.
+    pub rank: u32,
+    /// How many times the mean of all ranks it takes.
+    pub slowness: f64,
+    /// In which function.
+    pub function: String,
+}
+
 /// Something that stands out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding<'p> {
@@ -169,6 +180,31 @@ pub enum Finding<'p> {
         /// The command line of the longest.
         command: String,
     },
+    /// Ranks are in MPI for much of the time.
+    Mpi {
+        /// The part of the time of all threads.
+        share: f64,
+        /// The rank that they wait for; `None`: none is slower than the others.
+        slow: Option<SlowRank>,
+        /// Where, in nanoseconds.
+        line: Option<HotLine<'p>>,
+    },
+    /// Native code is compiled while the program runs.
+    JitCompiling {
+        /// How long, over all threads.
+        time: Nanos,
+        /// The whole time of all threads.
+        whole: Nanos,
+        /// Where, in nanoseconds.
+        line: Option<HotLine<'p>>,
+    },
+    /// Threads of OpenMP wait for one another.
+    OpenMpWaits {
+        /// The part of their time.
+        share: f64,
+        /// For which line they work, in nanoseconds of CPU time.
+        line: Option<HotLine<'p>>,
+    },
     /// Most of the cores are idle.
     FewCores {
         /// How many are busy, on average.
@@ -209,9 +245,13 @@ impl Finding<'_> {
                 let part = limit.map_or(0.0, |limit| (to - from) as f64 / limit as f64);
                 part.clamp(GROWTH, 1.0)
             }
-            Finding::GilBound { share, .. } | Finding::Waits { share, .. } => *share,
+            Finding::GilBound { share, .. }
+            | Finding::Waits { share, .. }
+            | Finding::Mpi { share, .. } => *share,
+            Finding::OpenMpWaits { share, .. } => 0.5 * share,
             Finding::Imports { time, whole, .. }
             | Finding::Compiling { time, whole, .. }
+            | Finding::JitCompiling { time, whole, .. }
             | Finding::BuildSteps { time, whole, .. } => time.seconds() / whole.seconds().max(1e-9),
             Finding::BlockedLoops(loops) => loops.time.seconds() / loops.whole.seconds().max(1e-9),
             Finding::FewCores { .. } => 0.0,

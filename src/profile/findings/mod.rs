@@ -31,9 +31,13 @@ mod imports;
 
 mod memory;
 
+mod native_work;
+
 mod waits;
 
-pub use finding::{BlockedLoops, BlockingCall, Compiler, Crowd, Finding, HotLine, ImportedModule};
+pub use finding::{
+    BlockedLoops, BlockingCall, Compiler, Crowd, Finding, HotLine, ImportedModule, SlowRank,
+};
 
 use scope::Scope;
 
@@ -74,8 +78,12 @@ pub fn findings(profile: &Profile) -> Vec<Finding<'_>> {
         oversubscribed,
         build_steps::finding(&scope),
     ];
-    let single = single.into_iter().flatten();
-    let mut found: Vec<_> = single.chain(compiling::findings(&scope)).collect();
+    let compiling = compiling::findings(&scope);
+    // What compiles says more than that something does.
+    let jit = native_work::compiling(&scope).filter(|_| compiling.is_empty());
+    let native = [native_work::mpi(&scope), jit, native_work::openmp(&scope)];
+    let single = single.into_iter().chain(native).flatten();
+    let mut found: Vec<_> = single.chain(compiling).collect();
     found.sort_by(|a, b| b.cost().total_cmp(&a.cost()));
     found
 }

@@ -3,7 +3,7 @@
 //! Its times begin with the first moment. All definitions pass, and a sample across one of the moments is cut, so that
 //! excerpts of adjacent spans add up to the whole, to the nanosecond.
 
-use crate::profile::event::{Awaited, Event, Loss, Nanos, Process, Sample, Usage};
+use crate::profile::event::{Awaited, Event, Loss, Nanos, NativeSample, Process, Sample, Usage};
 
 /// Samples come up to so much later than what they tell of, and than the readings of that time.
 const LATE: Nanos = Nanos(1_000_000_000);
@@ -78,6 +78,11 @@ impl Excerpt {
                 let part = (from < to).then(|| sample.part(from - start, to - start))?;
                 let at = part.at - self.from;
                 Some(Event::Sample(Sample { at, ..part }))
+            }
+            Event::Native(sample) => {
+                let part = sample.within(self.from, to)?;
+                let at = part.at - self.from;
+                Some(Event::Native(NativeSample { at, ..part }))
             }
             Event::Usage(usage) => is_within(usage.at).then(|| {
                 let at = usage.at - self.from;

@@ -370,9 +370,12 @@ impl Sink for LiveProfile {
         if is_definition(event) {
             self.definitions.push(event.clone());
         }
-        let profile = &mut self.profile;
-        self.folding
-            .apply(event.clone(), &mut |event| profile.apply(event));
+        // The view shows Python functions only.
+        if !matches!(event, Event::Native(_) | Event::Names { .. }) {
+            let profile = &mut self.profile;
+            self.folding
+                .apply(event.clone(), &mut |event| profile.apply(event));
+        }
         if self.shared.wanted.load(Ordering::Relaxed) != NOTHING {
             self.answer();
         }

@@ -99,6 +99,7 @@ fn every_column_is_documented() {
     let formats = [
         Format::FunctionsCsv,
         Format::LinesCsv,
+        Format::ClassesCsv,
         Format::RanksCsv,
         Format::UsageCsv,
         Format::TasksCsv,
