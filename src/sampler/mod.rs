@@ -58,6 +58,8 @@ mod tasks;
 
 mod native_names;
 
+mod native_frame;
+
 mod native_dump;
 
 mod dump;
