@@ -17,7 +17,7 @@ use crate::profile::event::Nanos;
 use crate::profile::filter::{Name, Ranks, StepName};
 use crate::run::outputs::Kind;
 use crate::run::request::{ColourChoice, Saying};
-use crate::sampler::Rate;
+use crate::sampler::{NativeRate, Rate};
 use values::States;
 
 mod values;
@@ -735,6 +735,14 @@ pub struct SamplingArgs {
     /// many of their stacks are wrong.
     #[arg(help_heading = "Sampling", long, conflicts_with = "always_stop")]
     pub never_stop: bool,
+
+    /// Show native functions too [default rate: 100]
+    ///
+    /// Functions of C, C++, Fortran and others. Threads without Python are shown too. A thread that runs is paused for some
+    /// 20 to 100 microseconds, all of a process for 0.5 % of the time at most unless you give a number. With --never-stop
+    /// only threads that wait have native frames.
+    #[arg(help_heading = "Sampling", long, value_name = "HZ", num_args = 0..=1, require_equals = true, default_missing_value = "auto", value_parser = values::native_rate)]
+    pub native: Option<NativeRate>,
 
     /// Profile the program alone, not the processes that it starts
     ///
