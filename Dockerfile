@@ -11,6 +11,8 @@ ARG RUST=1.95
 
 # The same Debian as below, so that the program finds the libc that it was linked to.
 FROM rust:${RUST}-slim-bookworm AS build
+# What `rsamp --version` says, as git is not in the image: --build-arg RSAMP_COMMIT="$(git rev-parse --short=10 HEAD)".
+ARG RSAMP_COMMIT=
 WORKDIR /source
 COPY . .
 # The dependencies stay compiled between builds in these caches, which are no part of any layer; so the

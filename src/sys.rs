@@ -22,6 +22,19 @@ pub fn pidfd_open(pid: i32) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Makes a file without a name that lies in memory only (memfd_create(2), Linux 3.17), closed on exec. The call itself: glibc
+/// has a function for it from 2.27 on.
+///
+/// # Errors
+/// `ENOSYS`: an older kernel; `EMFILE`, `ENFILE`: too many open files; `ENOMEM`.
+pub fn memory_file(name: &std::ffi::CStr) -> nix::Result<OwnedFd> {
+    // SAFETY: the name ends with a zero byte, and lives until the call returns.
+    let result = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), libc::MFD_CLOEXEC) };
+    let fd = Errno::result(result)? as i32;
+    // SAFETY: the kernel has just returned this descriptor, so nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// What sched_getattr(2) and sched_setattr(2) take: `struct sched_attr` of `include/uapi/linux/sched/types.h`, as long as
 /// its first version, which every kernel takes (`SCHED_ATTR_SIZE_VER0`).
 #[repr(C)]

@@ -35,6 +35,7 @@ pub use values::pid;
 #[command(
     name = "rsamp",
     version,
+    long_version = texts::VERSION,
     arg_required_else_help = true,
     subcommand_required = true,
     disable_help_flag = true,
@@ -334,7 +335,7 @@ pub struct ReportArgs {
     ///
     /// The steps of its time axis become as long as it takes: times stay exact, only when they were is kept less finely. The
     /// page says how long the steps are.
-    #[arg(long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true)]
+    #[arg(long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true, hide_short_help = true)]
     pub max_size: Option<u64>,
 
     /// How graphs are drawn.
@@ -345,7 +346,7 @@ pub struct ReportArgs {
     #[arg(long)]
     pub force: bool,
 
-    /// Do not say what was written; errors are still printed
+    /// Print errors only, not what was written
     #[arg(long, short)]
     pub quiet: bool,
 
@@ -435,7 +436,7 @@ pub struct DiffArgs {
     #[arg(long)]
     pub force: bool,
 
-    /// Do not say what was written; errors are still printed
+    /// Print errors only, not what was written
     #[arg(long, short)]
     pub quiet: bool,
 
@@ -785,13 +786,17 @@ pub struct SamplingArgs {
     #[arg(help_heading = None::<&str>, long)]
     pub force: bool,
 
-    /// Print no summary and no progress; errors are still printed
+    /// Print no summary and no progress, only errors
     #[arg(help_heading = None::<&str>, long, short)]
     pub quiet: bool,
 
     /// Print all that is known of the run: threads, processes, rates, what was lost
     #[arg(help_heading = None::<&str>, long, short, conflicts_with = "quiet")]
     pub verbose: bool,
+
+    /// Print the time of each asyncio task too
+    #[arg(help_heading = None::<&str>, long, conflicts_with = "quiet")]
+    pub tasks: bool,
 
     /// When to colour the summary: auto, always or never
     #[arg(
@@ -813,6 +818,7 @@ impl SamplingArgs {
         Saying {
             quiet: self.quiet,
             verbose: self.verbose,
+            tasks: self.tasks,
             colour: self.color.into(),
         }
     }
@@ -872,6 +878,12 @@ pub struct DrawingArgs {
     /// Flame graphs: tell processes and ranks apart, instead of merging equal stacks
     #[arg(long, overrides_with = "merge_processes")]
     pub by_process: bool,
+
+    /// Flame graphs: a level for each asyncio task
+    ///
+    /// What runs in a task stands on its name, instead of on the frames of the event loop.
+    #[arg(long)]
+    pub by_task: bool,
 
     /// Collapsed stacks: make equal stacks of several processes one, as flame graphs do
     #[arg(long)]

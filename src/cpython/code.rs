@@ -50,6 +50,9 @@ const MAX_FILE: usize = 4096;
 /// `CO_GENERATOR`, `CO_COROUTINE` and `CO_ASYNC_GENERATOR` (`cpython/code.h`; the same in 3.6–3.15).
 const GENERATOR_FLAGS: i32 = 0x20 | 0x80 | 0x200;
 
+/// `CO_COROUTINE` and `CO_ITERABLE_COROUTINE`, of which tasks can be made.
+const COROUTINE_FLAGS: i32 = 0x80 | 0x100;
+
 /// `sizeof(_Py_CODEUNIT)` (`cpython/code.h`, 3.11 on).
 const CODE_UNIT: u64 = 2;
 
@@ -120,6 +123,8 @@ pub struct Code {
     lines: LineIndex,
     /// Whether it makes generators, coroutines or asynchronous generators.
     pub is_generator: bool,
+    /// Whether it makes coroutines.
+    pub is_coroutine: bool,
     /// Bytes that a frame of it takes in a data-stack chunk (3.11 on).
     pub(super) frame_bytes: Option<u64>,
     /// Its variables, in words: arguments, locals, cells (3.11 on).
@@ -585,6 +590,7 @@ fn read_code(
     let is_init = name == "__init__" && file == "__init__";
     let copies = read_copies(bytes, memory, layout);
     let has_addresses = traits.instruction == InstructionForm::Address;
+    let flags = int_at(bytes, layout.code.flags)?;
     let taken = [name.len(), file.len(), copies.len() * 8, lines.bytes()];
     Some(Code {
         room: Room::take(ENTRY_BYTES + taken.iter().sum::<usize>()),
@@ -597,7 +603,8 @@ fn read_code(
         extent: Extent::of(at, bytes, format),
         copies,
         lines,
-        is_generator: int_at(bytes, layout.code.flags)? & GENERATOR_FLAGS != 0,
+        is_generator: flags & GENERATOR_FLAGS != 0,
+        is_coroutine: flags & COROUTINE_FLAGS != 0,
         frame_bytes: frame_bytes(bytes, layout),
         variables: layout
             .code
@@ -742,6 +749,7 @@ mod tests {
             copies: Vec::new(),
             lines: LineIndex::new(&table),
             is_generator: false,
+            is_coroutine: false,
             frame_bytes: None,
             variables: None,
             room: Room::take(0),

@@ -12,6 +12,7 @@ use super::code::{CodeCache, Moment};
 use super::frames::{Ends, FrameFormat, RawFrame, RawStack, ThreadFields, walk, walk_live};
 use super::layout::traits::{EntryMark, TopRule};
 use super::outside::OffChunkFrames;
+use super::running_task::TaskPieces;
 use super::shape::ChunkContiguity;
 use super::top::{self, CopyContext, Doubts, Slot, Verdict};
 use crate::memory::window::{Window, int_at, word_at};
@@ -49,6 +50,8 @@ pub struct Planned {
     /// What `cframe` and the pointer were after the frames were copied.
     cframe_again: Option<usize>,
     pub(super) pointer_again: Option<usize>,
+    /// Where the asyncio task of the last sample is.
+    pub(super) task: Option<TaskPieces>,
 }
 
 impl Planned {
@@ -127,6 +130,7 @@ impl StackRanges {
             before,
             cframe_again,
             pointer_again,
+            task: None,
         }
     }
 

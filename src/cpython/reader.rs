@@ -7,11 +7,14 @@
 
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
+
 use super::code::{CodeCache, Moment};
-use super::frames::{FrameFormat, MAX_WALK};
+use super::frames::{FrameFormat, MAX_WALK, RawFrame};
 use super::gil::{GilHolder, GilLocks};
 use super::locate::Interpreter;
 use super::pace::InterruptionDetector;
+use super::running_task::{CopiedStack, KnownTasks};
 use super::stops::Budget;
 use super::tasks::{self, Task};
 use super::threads::{KnownInterpreter, ThreadList};
@@ -104,6 +107,7 @@ pub struct Reader {
     pub(super) interpreter: Interpreter,
     pub(super) list: ThreadList,
     pub(super) codes: CodeCache,
+    tasks: KnownTasks,
     pub(super) window: Window,
     /// The numbers of the threads for which the window was asked.
     pub(super) planned: Vec<usize>,
@@ -141,6 +145,7 @@ impl Reader {
             interpreter,
             list: ThreadList::default(),
             codes: CodeCache::default(),
+            tasks: KnownTasks::default(),
             window: Window::default(),
             planned: Vec::new(),
             own_window: Window::default(),
@@ -264,21 +269,9 @@ impl Reader {
             })
             .collect();
         found.retain(|(_, tasks)| !tasks.is_empty());
-        let at_ns = self.now_ns();
-        for frame in found
-            .iter()
-            .flat_map(|(_, tasks)| tasks)
-            .flat_map(|task| &task.frames)
-        {
-            if self.codes.get(frame.code).is_none() {
-                let now = Moment {
-                    at_ns,
-                    generation: None,
-                };
-                self.codes
-                    .load(frame.code, memory, format_of(&self.interpreter), now);
-            }
-        }
+        let of_all = found.iter().flat_map(|(_, tasks)| tasks);
+        let codes = of_all.flat_map(|task| task.frames.iter().map(|frame| frame.code));
+        self.load_codes(codes, memory);
         found
     }
 
@@ -315,11 +308,6 @@ impl Reader {
             }
         }
         self.look_at_all(memory, now_ns);
-        for known in &mut self.list.interpreters {
-            known
-                .tasks
-                .look(memory, &self.interpreter.layout, known.at, now_ns);
-        }
         Ok(&self.tick)
     }
 
@@ -411,32 +399,19 @@ impl Reader {
         let mut numbers = std::mem::take(&mut self.planned);
         for number in numbers.drain(..) {
             self.list.threads[number].planned = None;
-            self.list.threads[number].task.forget_plan();
         }
         numbers
     }
 
     fn plan_threads(&mut self, numbers: Vec<usize>) {
         let format = format_of(&self.interpreter);
-        for known in &mut self.list.interpreters {
-            known.tasks.plan(format.layout, &mut self.window);
-        }
         for number in &numbers {
             if self.window.wanted_bytes() > MAX_COPIED_BYTES {
                 break;
             }
             let thread = &mut self.list.threads[*number];
             let with_before = self.stops == StopPolicy::Never && thread.windows.are_needed();
-            let places = &thread.places;
-            let planned = places.plan(thread.state, format, with_before, &mut self.window);
-            thread.planned = Some(planned);
-            let mut known = self.list.interpreters.iter();
-            if let Some(known) = known.find(|known| known.at == thread.interpreter) {
-                let (source, layout) = (&known.tasks, format.layout);
-                thread
-                    .task
-                    .plan(layout, source, thread.state, &mut self.window);
-            }
+            thread.plan(format, with_before, &mut self.window);
         }
         self.planned = numbers;
     }
@@ -596,29 +571,75 @@ impl Reader {
         if reading == Reading::Unsampled {
             return;
         }
+        let now_ns = self.now_ns();
         let thread = &mut self.list.threads[number];
         thread.task.seen = None;
         let mut interpreters = self.list.interpreters.iter_mut();
         let known = interpreters.find(|known| known.at == thread.interpreter);
-        let Some(known) = known.filter(|_| reading == Reading::Stack) else {
+        let planned = thread.planned.filter(|_| reading == Reading::Stack);
+        let Some((known, planned)) = known.zip(planned) else {
             return;
         };
-        let (layout, source) = (&self.interpreter.layout, &mut known.tasks);
-        let frames = thread.stack.frames.as_slice();
-        if thread.is_of_common_copy {
-            thread
-                .task
-                .find(memory, layout, source, frames, &self.window);
-            return;
+        let stack = CopiedStack {
+            memory,
+            layout: &self.interpreter.layout,
+            codes: &self.codes,
+            frames: thread.stack.frames.as_slice(),
+            window: match thread.is_of_common_copy {
+                true => &self.window,
+                false => &self.own_window,
+            },
+            thread: thread.state,
+            interpreter: thread.interpreter,
+            pieces: planned.task,
+            now_ns,
+        };
+        thread.task.find(&stack, &mut self.tasks, &mut known.tasks);
+        let seen = thread.task.seen.clone();
+        if let Some(task) = seen.filter(|task| self.tasks.may_look(task, now_ns)) {
+            let parents = tasks::parents_of(memory, &self.interpreter, task.at);
+            self.load_codes(parents.iter().filter_map(|parent| parent.code), memory);
+            let _ = task.parents.set(parents);
+            let done_ns = self.now_ns();
+            self.tasks.has_looked(now_ns, done_ns);
         }
-        // Its stack is of a later moment: what is still so is asked now.
-        let window = &mut self.own_window;
-        window.clear();
-        source.plan(layout, window);
-        thread.task.plan(layout, source, thread.state, window);
-        if window.piece_count() > 0 {
-            window.fill(memory);
-            thread.task.find(memory, layout, source, frames, window);
+    }
+
+    /// The coroutines of the asyncio tasks that wait, each outermost first, and how many tasks have them; their code objects
+    /// are in [`Reader::codes`]. Empty while no task was seen running.
+    pub fn waiting_tasks(&mut self, memory: &impl ReadMemory) -> Vec<(Vec<RawFrame>, u32)> {
+        if !self.tasks.is_any() {
+            return Vec::new();
+        }
+        let mut counts: FxHashMap<Vec<(Address, i64)>, (Vec<RawFrame>, u32)> = FxHashMap::default();
+        for known in &self.list.interpreters {
+            let threads = self.list.threads.iter();
+            let own = threads.filter(|thread| thread.interpreter == known.at);
+            let states: Vec<Address> = own.map(|thread| thread.state).collect();
+            for frames in tasks::waiting(memory, &self.interpreter, known.at, &states) {
+                let places = frames.iter().map(|frame| (frame.code, frame.instruction));
+                counts.entry(places.collect()).or_insert((frames, 0)).1 += 1;
+            }
+        }
+        let found: Vec<_> = counts.into_values().collect();
+        let codes = found
+            .iter()
+            .flat_map(|(frames, _)| frames.iter().map(|frame| frame.code));
+        self.load_codes(codes, memory);
+        found
+    }
+
+    /// Reads the code objects that are not known yet.
+    fn load_codes(&mut self, codes: impl Iterator<Item = Address>, memory: &impl ReadMemory) {
+        let now = Moment {
+            at_ns: self.now_ns(),
+            generation: None,
+        };
+        for code in codes {
+            if self.codes.get(code).is_none() {
+                let format = format_of(&self.interpreter);
+                self.codes.load(code, memory, format, now);
+            }
         }
     }
 

@@ -1,24 +1,36 @@
-//! Turns what is copied beside a thread's stack into the asyncio task that ran on it.
+//! Turns a thread's stack, and what is copied beside it, into the asyncio task that ran on it.
 //!
-//! A sample belongs to a task when the frame of the task's coroutine is on the stack. Which task may be running, its coroutine and
-//! the bytes of its name come with the same copy as the stack: so a task that was freed meanwhile, and another one at its
-//! address, is not taken for it. Up to 3.13 `asyncio.tasks._current_tasks` is a dict from each loop to the task that it runs;
-//! from 3.14 on the thread state names it.
+//! A sample belongs to a task when the frame of the task's coroutine is on the stack. A task owns its coroutine from its
+//! beginning to its end. So where a task that was seen before still has its coroutine and its name, a frame of that
+//! coroutine on the stack is that task's. The task of the thread's last sample is compared in the copy that has the
+//! stack, another one by what is there a moment later.
+//!
+//! A task that was not seen before is the one that the thread state names in the same copy (3.14 on), or
+//! `asyncio.tasks._current_tasks`, a dict from each loop to the task that it runs. It is read a moment later, and may be
+//! gone by then, with another one at its address. The thread state counts how often its thread entered or left a context, as it does
+//! for each step of a task: so it is known whether another task can have begun meanwhile.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
+
+use super::code::CodeCache;
 use super::frames::RawFrame;
 use super::layout::{Layout, TaskLayout};
 use super::objects::{dict_entries, find};
-use super::tasks::{Copied, module_globals, task_name};
-use crate::memory::window::word_at;
+use super::tasks::{Copied, Parent, module_globals, task_name};
+use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory, Window};
 
 /// The most loops of an interpreter whose running tasks are looked at: each is in a thread of its own.
 const MAX_LOOPS: usize = 16;
 
-/// How often it is looked whether the program has imported asyncio.
-const LOOK_NS: u64 = 1_000_000_000;
+/// The most tasks of a process that are remembered; beyond, all are read anew. Servers have some ten thousand.
+const MAX_KNOWN: usize = 1 << 16;
+
+/// How often it is looked whether the program has imported asyncio, once it runs coroutines.
+const LOOK_NS: u64 = 20_000_000;
 
 /// Bytes of a name that are compared, behind `ob_refcnt`: all of an int, and of a `str` its length and hash, and the first
 /// characters of an ASCII one.
@@ -30,224 +42,398 @@ const NAME_FROM: u64 = 8;
 /// `task_coro` and `task_name`, which follow it.
 const HEAD_BYTES: usize = 16;
 
-/// Bytes of a dict's table that are copied with the stacks: one of eight entries has 168 or fewer.
-const TABLE_BYTES: usize = 256;
+/// So many contexts can be entered or left since a step of a task without another task having begun: that step ends, another
+/// callback begins, and only then can it start one at once (`eager_start`).
+const MAX_SWITCHES: u64 = 2;
+
+/// To look for the parents of tasks takes no more than so long at first, and than this part of the time from then on.
+const MAX_LOOKING_NS: u64 = 20_000_000;
+
+/// See [`MAX_LOOKING_NS`]: 0.2 % of a core.
+const LOOKING_PART: u64 = 500;
 
 /// A task that was found running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningTask {
+    /// Counts the tasks of a process, in the order in which they were seen.
+    pub id: u64,
     /// Its name; `None` where it could not be read.
     pub name: Option<String>,
     /// Where the frame of its coroutine is.
     pub root: Address,
+    /// Its `TaskObj`.
+    pub(super) at: Address,
+    /// The tasks that waited for it when it was first seen; not set where there was no time to look.
+    pub parents: OnceCell<Vec<Parent>>,
 }
 
-/// Where an interpreter says which tasks run.
+/// Where an interpreter says which tasks run, before 3.14.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct TaskSource {
     looked_ns: Option<u64>,
-    /// Whether the program has imported asyncio.
-    is_used: bool,
-    /// `_current_tasks` and its table as seen last (up to 3.13).
-    dict: Option<(Address, Address)>,
-    /// Where these are in the copy.
-    pieces: Option<(usize, Option<usize>)>,
+    /// `_current_tasks`.
+    dict: Option<Address>,
 }
 
 impl TaskSource {
-    /// Looks at times whether asyncio was imported into the interpreter at `state`.
-    pub fn look(&mut self, memory: &impl ReadMemory, layout: &Layout, state: Address, now_ns: u64) {
-        let is_due = self
-            .looked_ns
-            .is_none_or(|looked| now_ns >= looked + LOOK_NS);
-        let Some(tasks) = layout.tasks.as_ref().filter(|_| is_due && !self.is_used) else {
-            return;
-        };
-        self.looked_ns = Some(now_ns);
-        let Some(globals) = module_globals(memory, layout, state) else {
-            return;
-        };
-        if tasks.lists.is_none() {
-            let entries = dict_entries(memory, layout, globals).unwrap_or_default();
-            let Some(dict) = find(memory, layout, &entries, "_current_tasks") else {
-                return;
-            };
-            self.dict = Some((dict, Address::NULL));
-        }
-        self.is_used = true;
-    }
-
-    /// Asks for the dict and its table.
-    pub fn plan(&mut self, layout: &Layout, window: &mut Window) {
-        self.pieces = self.dict.map(|(dict, table)| {
-            let head = window.want(dict, layout.object.dict_values as usize + 8);
-            let table = (!table.is_null()).then(|| window.want(table, TABLE_BYTES));
-            (head, table)
-        });
-    }
-
-    /// The tasks that run, one of each loop, as `window` has them.
+    /// The tasks that run now, one of each loop. `state` is the interpreter's.
     fn running(
         &mut self,
         memory: &impl ReadMemory,
         layout: &Layout,
-        window: &Window,
+        state: Address,
+        now_ns: u64,
     ) -> Vec<Address> {
-        let (Some((dict, table)), Some(pieces)) = (self.dict, self.pieces) else {
-            return Vec::new();
-        };
-        let head = window.piece(pieces.0).unwrap_or_default();
-        let of_table = pieces
-            .1
-            .and_then(|piece| window.piece(piece))
-            .unwrap_or_default();
-        let named = word_at(head, layout.object.dict_keys).map(Address);
-        self.dict = Some((dict, named.unwrap_or_default()));
-        let copied = Copied {
-            memory,
-            ranges: [(dict, head), (table, of_table)],
-        };
-        let entries = dict_entries(&copied, layout, dict).unwrap_or_default();
-        let values = entries.iter().map(|entry| entry.value);
+        let is_due = self
+            .looked_ns
+            .is_none_or(|looked| now_ns >= looked + LOOK_NS);
+        if self.dict.is_none() && is_due {
+            self.looked_ns = Some(now_ns);
+            let module = module_globals(memory, layout, state);
+            let entries = module.and_then(|module| dict_entries(memory, layout, module).ok());
+            self.dict = entries.and_then(|it| find(memory, layout, &it, "_current_tasks"));
+        }
+        let entries = self
+            .dict
+            .and_then(|dict| dict_entries(memory, layout, dict).ok());
+        let values = entries.into_iter().flatten().map(|entry| entry.value);
         values.take(MAX_LOOPS).collect()
     }
+}
+
+/// The tasks of a process that were found running.
+#[derive(Debug, Default)]
+pub(super) struct KnownTasks {
+    /// By where the frame of the coroutine is.
+    by_root: FxHashMap<Address, Rc<KnownTask>>,
+    seen: u64,
+    /// How long it took to look for parents.
+    looked_ns: u64,
+}
+
+impl KnownTasks {
+    /// Whether any was found.
+    pub fn is_any(&self) -> bool {
+        self.seen > 0
+    }
+
+    /// Whether a task was first seen now, at `now_ns`, and there is time to look for its parents.
+    pub fn may_look(&self, task: &RunningTask, now_ns: u64) -> bool {
+        let is_new = task.id + 1 == self.seen && task.parents.get().is_none();
+        is_new && self.looked_ns <= MAX_LOOKING_NS + now_ns / LOOKING_PART
+    }
+
+    /// Notes that this took from one moment to another one.
+    pub fn has_looked(&mut self, from_ns: u64, to_ns: u64) {
+        self.looked_ns += to_ns.saturating_sub(from_ns);
+    }
+
+    /// Keeps a task that was read; one whose name alone became another object stays the same task.
+    fn keep(&mut self, read: ReadTask) -> Rc<KnownTask> {
+        let root = read.facts.root;
+        let before = self.by_root.get(&root).filter(|before| {
+            before.facts.at == read.facts.at
+                && before.facts.coroutine == read.facts.coroutine
+                && before.task.name == read.name
+        });
+        if let Some(before) = before.filter(|before| before.facts == read.facts) {
+            return Rc::clone(before);
+        }
+        let id = before.map_or(self.seen, |before| before.task.id);
+        self.seen += u64::from(before.is_none());
+        if self.by_root.len() >= MAX_KNOWN {
+            self.by_root.clear();
+        }
+        let known = Rc::new(KnownTask {
+            task: Rc::new(RunningTask {
+                id,
+                name: read.name,
+                root,
+                at: read.facts.at,
+                parents: OnceCell::new(),
+            }),
+            facts: read.facts,
+        });
+        self.by_root.insert(root, Rc::clone(&known));
+        known
+    }
+}
+
+#[derive(Debug)]
+struct KnownTask {
+    facts: Facts,
+    task: Rc<RunningTask>,
+}
+
+/// What stays the same as long as a task lives and keeps its name.
+#[derive(Debug, PartialEq, Eq)]
+struct Facts {
+    at: Address,
+    coroutine: Address,
+    name_at: Address,
+    name_bytes: Option<Vec<u8>>,
+    root: Address,
+}
+
+/// A task as it was just read.
+#[derive(Debug)]
+struct ReadTask {
+    facts: Facts,
+    name: Option<String>,
+    /// Whether its coroutine has begun.
+    has_begun: bool,
+}
+
+/// Where a copy has what tells which task runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TaskPieces {
+    context_version: usize,
+    /// The word that names the running task (3.14 on).
+    running: Option<usize>,
+    /// The task that was seen last.
+    last: Option<FactPieces>,
+}
+
+/// Where a copy has what tells whether a task is still the same.
+#[derive(Debug, Clone, Copy)]
+struct FactPieces {
+    head: usize,
+    name: usize,
+    /// The pointer to the frame, up to 3.10: it is null once the coroutine is over.
+    frame: Option<usize>,
+}
+
+impl Facts {
+    /// Asks for what [`Facts::stand`] compares.
+    fn plan(&self, tasks: &TaskLayout, window: &mut Window) -> FactPieces {
+        FactPieces {
+            head: window.want(self.at + tasks.coro, HEAD_BYTES),
+            name: window.want(self.name_at + NAME_FROM, NAME_BYTES),
+            frame: match tasks.frame_state {
+                Some(_) => None,
+                None => Some(window.want(self.coroutine + tasks.frame, 8)),
+            },
+        }
+    }
+
+    fn stand(&self, pieces: FactPieces, window: &Window) -> bool {
+        let word = |piece, offset| word_at(window.piece(piece)?, offset);
+        word(pieces.head, 0) == Some(self.coroutine.0)
+            && word(pieces.head, 8) == Some(self.name_at.0)
+            && window.piece(pieces.name) == self.name_bytes.as_deref()
+            && pieces
+                .frame
+                .is_none_or(|piece| word(piece, 0) == Some(self.root.0))
+    }
+}
+
+impl ReadTask {
+    /// Reads the task at `at`; `None` where there is none, or it is over.
+    fn read(memory: &impl ReadMemory, layout: &Layout, at: Address) -> Option<ReadTask> {
+        let tasks = layout.tasks.as_ref()?;
+        let mut head = [0; HEAD_BYTES];
+        memory.read(at + tasks.coro, &mut head).ok()?;
+        let (coroutine, name_at) = (Address(word_at(&head, 0)?), Address(word_at(&head, 8)?));
+        let (root, has_begun) = match (tasks.frame_state, tasks.states()) {
+            (Some(offset), Some(states)) => {
+                let mut state = [0];
+                memory.read(coroutine + offset, &mut state).ok()?;
+                let [state] = state.map(u8::cast_signed);
+                (coroutine + tasks.frame, state != states.created)
+            }
+            _ => {
+                let root = memory.pointer(coroutine + tasks.frame).ok()?;
+                let mut last = [0; 4];
+                memory
+                    .read(root + layout.frame.instruction, &mut last)
+                    .ok()?;
+                (root, int_at(&last, 0)? >= 0)
+            }
+        };
+        let mut window = Window::default();
+        window.want(name_at + NAME_FROM, NAME_BYTES);
+        window.fill(memory);
+        let name_bytes = window.piece(0);
+        let copied = Copied {
+            memory,
+            ranges: [(name_at + NAME_FROM, name_bytes.unwrap_or_default())],
+        };
+        Some(ReadTask {
+            name: task_name(&copied, layout, name_at),
+            facts: Facts {
+                at,
+                coroutine,
+                name_at,
+                name_bytes: name_bytes.map(<[u8]>::to_vec),
+                root,
+            },
+            has_begun,
+        })
+    }
+}
+
+/// A stack, and the copy that it is from.
+pub(super) struct CopiedStack<'a, M> {
+    pub memory: &'a M,
+    pub layout: &'a Layout,
+    pub codes: &'a CodeCache,
+    /// Innermost first.
+    pub frames: &'a [RawFrame],
+    pub window: &'a Window,
+    /// Its thread state.
+    pub thread: Address,
+    pub interpreter: Address,
+    /// What [`ThreadTask::plan`] gave.
+    pub pieces: Option<TaskPieces>,
+    pub now_ns: u64,
 }
 
 /// The task of one thread.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ThreadTask {
-    known: Option<KnownTask>,
-    pieces: Option<Pieces>,
+    /// The task that was seen last.
+    last: Option<Rc<KnownTask>>,
+    /// Whether coroutines were seen on its stack.
+    has_coroutines: bool,
     /// The task whose coroutine is on the stack that was read last.
     pub seen: Option<Rc<RunningTask>>,
 }
 
-#[derive(Debug, Clone)]
-struct KnownTask {
-    at: Address,
-    coroutine: Address,
-    name_at: Address,
-    name_bytes: Vec<u8>,
-    task: Rc<RunningTask>,
-}
-
-/// Where the copy has what tells a thread's task.
-#[derive(Debug, Clone, Copy)]
-struct Pieces {
-    /// The word that names the running task (3.14 on).
-    running: Option<usize>,
-    /// Of the known task its coroutine and the address of its name, and that name.
-    known: Option<(usize, usize)>,
-}
-
 impl ThreadTask {
-    /// Asks for what tells the task of the thread whose state is at `thread`; for nothing where no task can run.
+    /// Asks for what tells which task runs on the thread whose state is at `thread`; for nothing before it ran a coroutine.
     pub fn plan(
-        &mut self,
+        &self,
         layout: &Layout,
-        source: &TaskSource,
         thread: Address,
         window: &mut Window,
-    ) {
-        let tasks = layout.tasks.as_ref().filter(|_| source.is_used);
-        self.pieces = tasks.map(|tasks| Pieces {
-            running: tasks
-                .lists
-                .map(|lists| window.want(thread + lists.running, 8)),
-            known: self.known.as_ref().map(|known| {
-                let head = window.want(known.at + tasks.coro, HEAD_BYTES);
-                (head, window.want(known.name_at + NAME_FROM, NAME_BYTES))
-            }),
-        });
+    ) -> Option<TaskPieces> {
+        let tasks = layout.tasks.as_ref().filter(|_| self.has_coroutines)?;
+        let mut word = |offset| window.want(thread + offset, 8);
+        Some(TaskPieces {
+            context_version: word(tasks.context_version),
+            running: tasks.lists.map(|lists| word(lists.running)),
+            last: self
+                .last
+                .as_ref()
+                .map(|last| last.facts.plan(tasks, window)),
+        })
     }
 
-    /// Forgets where it was planned.
-    pub fn forget_plan(&mut self) {
-        self.pieces = None;
-    }
-
-    /// Finds the task whose coroutine is among `frames`, by the copy that `window` holds.
+    /// Finds the task whose coroutine is on a stack.
     pub fn find(
         &mut self,
-        memory: &impl ReadMemory,
-        layout: &Layout,
+        stack: &CopiedStack<'_, impl ReadMemory>,
+        known: &mut KnownTasks,
         source: &mut TaskSource,
-        frames: &[RawFrame],
-        window: &Window,
     ) {
         self.seen = None;
-        let (Some(tasks), Some(pieces)) = (&layout.tasks, self.pieces) else {
+        let Some(tasks) = &stack.layout.tasks else {
             return;
         };
-        let running = match pieces.running {
-            Some(piece) => {
-                let task = window.piece(piece).and_then(|bytes| word_at(bytes, 0));
-                task.filter(|task| *task != 0)
-                    .map(Address)
-                    .into_iter()
-                    .collect()
+        let found = match stack.look_up(tasks, self.last.as_ref(), known) {
+            LookUp::Known(task) => Some(task),
+            LookUp::NoCoroutine => return,
+            LookUp::Unsure(entries) => {
+                self.has_coroutines = true;
+                stack.find_by_interpreter(tasks, entries > 1, known, source)
             }
-            None => source.running(memory, layout, window),
         };
-        // The coroutine of a task is among the outermost frames, above the loop's.
-        let is_on_stack = |root: Address| frames.iter().rev().any(|frame| frame.at == root);
-        for at in running {
-            let is_known = |known: &&KnownTask| known.at == at && known.stands(pieces, window);
-            if let Some(known) = self.known.as_ref().filter(is_known) {
-                if is_on_stack(known.task.root) {
-                    self.seen = Some(Rc::clone(&known.task));
-                    return;
-                }
-                continue;
-            }
-            let read = KnownTask::read(memory, layout, tasks, at);
-            if let Some(known) = read.filter(|known| is_on_stack(known.task.root)) {
-                self.seen = Some(Rc::clone(&known.task));
-                self.known = Some(known);
-                return;
-            }
+        if let Some(found) = found {
+            self.seen = Some(Rc::clone(&found.task));
+            self.last = Some(found);
         }
     }
 }
 
-impl KnownTask {
-    /// Whether the copy has the same coroutine and name.
-    fn stands(&self, pieces: Pieces, window: &Window) -> bool {
-        let Some((head, name)) = pieces.known else {
-            return false;
-        };
-        let word = |offset| window.piece(head).and_then(|bytes| word_at(bytes, offset));
-        word(0) == Some(self.coroutine.0)
-            && word(8) == Some(self.name_at.0)
-            && window.piece(name) == Some(self.name_bytes.as_slice())
+/// What came of looking up the frames of a stack.
+enum LookUp {
+    /// This task ran.
+    Known(Rc<KnownTask>),
+    /// There are coroutines, and whose they are is not known; so many of them may be a task's.
+    Unsure(usize),
+    NoCoroutine,
+}
+
+impl<M: ReadMemory> CopiedStack<'_, M> {
+    /// Looks the frames of coroutines up among the known tasks, the innermost first. Where several may be a task's, one of
+    /// them is that of a task that another one has just started at once (`eager_start`), or is called by other means, or the
+    /// stack is of two moments: then the interpreter has to say which task runs.
+    fn look_up(
+        &self,
+        tasks: &TaskLayout,
+        last: Option<&Rc<KnownTask>>,
+        known: &KnownTasks,
+    ) -> LookUp {
+        let (mut found, mut entries, mut coroutines) = (None, 0, 0);
+        let code = |number: usize| self.codes.get(self.frames.get(number)?.code);
+        for (number, frame) in self.frames.iter().enumerate() {
+            if !code(number).is_some_and(|code| code.is_coroutine) {
+                continue;
+            }
+            coroutines += 1;
+            // One that another one awaits is not a task's.
+            let is_awaited = code(number + 1).is_some_and(|code| code.is_generator);
+            entries += usize::from(!is_awaited);
+            let task = known.by_root.get(&frame.at).filter(|_| found.is_none());
+            found = task.filter(|task| self.stands(tasks, task, last)).or(found);
+        }
+        match found {
+            _ if coroutines == 0 => LookUp::NoCoroutine,
+            Some(task) if entries < 2 => LookUp::Known(Rc::clone(task)),
+            _ => LookUp::Unsure(entries),
+        }
     }
 
-    fn read(
-        memory: &impl ReadMemory,
-        layout: &Layout,
+    /// Whether a task is the same as before.
+    fn stands(
+        &self,
         tasks: &TaskLayout,
-        at: Address,
-    ) -> Option<KnownTask> {
-        let mut head = [0; HEAD_BYTES];
-        memory.read(at + tasks.coro, &mut head).ok()?;
-        let (coroutine, name_at) = (Address(word_at(&head, 0)?), Address(word_at(&head, 8)?));
-        let mut name_bytes = vec![0; NAME_BYTES];
-        memory.read(name_at + NAME_FROM, &mut name_bytes).ok()?;
-        let copied = Copied {
-            memory,
-            ranges: [(name_at + NAME_FROM, &name_bytes)],
+        task: &Rc<KnownTask>,
+        last: Option<&Rc<KnownTask>>,
+    ) -> bool {
+        let is_last = last.is_some_and(|last| Rc::ptr_eq(last, task));
+        let pieces = self.pieces.and_then(|pieces| pieces.last);
+        if let Some(pieces) = pieces.filter(|_| is_last)
+            && task.facts.stand(pieces, self.window)
+        {
+            return true;
+        }
+        let mut window = Window::default();
+        let pieces = task.facts.plan(tasks, &mut window);
+        window.fill(self.memory);
+        task.facts.stand(pieces, &window)
+    }
+
+    /// Finds the task that the interpreter says runs. Where `are_several` on the stack, and it says that a moment later
+    /// (before 3.14), it has to be in the same context still: the one may have ended, and the other one goes on.
+    fn find_by_interpreter(
+        &self,
+        tasks: &TaskLayout,
+        are_several: bool,
+        known: &mut KnownTasks,
+        source: &mut TaskSource,
+    ) -> Option<Rc<KnownTask>> {
+        let pieces = self.pieces?;
+        let word = |piece| word_at(self.window.piece(piece)?, 0);
+        let running = match pieces.running {
+            Some(running) => {
+                let running = word(running).filter(|task| *task != 0);
+                running.map(Address).into_iter().collect()
+            }
+            None => source.running(self.memory, self.layout, self.interpreter, self.now_ns),
         };
-        let name = task_name(&copied, layout, name_at);
-        let root = match tasks.frame_state {
-            Some(_) => coroutine + tasks.frame,
-            None => memory.pointer(coroutine + tasks.frame).ok()?,
+        let entered = word(pieces.context_version)?;
+        let read = running.into_iter().find_map(|at| {
+            let read = ReadTask::read(self.memory, self.layout, at)?;
+            let mut frames = self.frames.iter();
+            let is_here = frames.any(|frame| frame.at == read.facts.root);
+            (is_here && read.has_begun).then_some(read)
+        })?;
+        let now = self.memory.word(self.thread + tasks.context_version).ok()?;
+        let most = match tasks.lists {
+            None if are_several => 0,
+            _ => MAX_SWITCHES,
         };
-        Some(KnownTask {
-            at,
-            coroutine,
-            name_at,
-            name_bytes,
-            task: Rc::new(RunningTask { name, root }),
-        })
+        (now.wrapping_sub(entered) <= most).then(|| known.keep(read))
     }
 }

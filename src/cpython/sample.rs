@@ -120,8 +120,7 @@ impl Reader {
         let mut window = std::mem::take(&mut self.own_window);
         window.clear();
         let thread = &mut self.list.threads[number];
-        let planned = thread.places.plan(thread.state, format, false, &mut window);
-        thread.planned = Some(planned);
+        thread.plan(format, false, &mut window);
         let generation = want_generation(thread, format, &mut window);
         let at_ns = self.now_ns();
         window.fill(memory);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::frames::{RawStack, ThreadFields};
+use super::frames::{FrameFormat, RawStack, ThreadFields};
 use super::gil::{GilState, GilTurn};
 use super::locate::{GilPlace, Interpreter};
 use super::places::{Planned, StackRanges};
@@ -92,6 +92,13 @@ impl KnownThread {
             offset.is_some_and(|offset| offset < MAX_STATE_BYTES)
         };
         self.cframe.filter(|at| !is_in_state(*at))
+    }
+
+    /// Asks for all that a look at it needs ([`StackRanges::plan`]).
+    pub(super) fn plan(&mut self, format: FrameFormat<'_>, with_before: bool, window: &mut Window) {
+        let mut planned = self.places.plan(self.state, format, with_before, window);
+        planned.task = self.task.plan(format.layout, self.state, window);
+        self.planned = Some(planned);
     }
 
     /// Whether the fields of its state are those of the same thread.

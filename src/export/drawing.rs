@@ -36,6 +36,8 @@ pub struct Drawing {
     pub by_thread: bool,
     /// Whether a flame graph tells processes apart.
     pub by_process: bool,
+    /// Whether a flame graph tells asyncio tasks apart: what runs in one stands on its name, instead of on the event loop.
+    pub by_task: bool,
     /// Whether equal stacks of several processes are one in collapsed stacks.
     pub merges_processes: bool,
     /// In a call graph, functions with a smaller share of the whole are left out, in percent.
@@ -58,6 +60,7 @@ impl Default for Drawing {
             lines: Lines::default(),
             by_thread: false,
             by_process: false,
+            by_task: false,
             merges_processes: false,
             node_threshold_percent: 0.5,
             edge_threshold_percent: 0.1,

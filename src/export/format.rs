@@ -61,6 +61,8 @@ formats! {
     LinesCsv => csv::LINES_CSV,
     /// A table of what the kernel counted of processes over time.
     UsageCsv => usage_csv::USAGE_CSV,
+    /// A table of the asyncio tasks.
+    TasksCsv => task_csv::TASKS_CSV,
     /// line_profiler's pickled line timings.
     Lprof => lprof::LPROF,
     /// memory_profiler's record of resident memory over time.

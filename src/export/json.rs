@@ -16,6 +16,7 @@ use super::sequence::Sequence;
 use crate::export::ReportInput;
 use crate::export::spec::Spec;
 use crate::export::words::findings;
+use crate::profile::awaits::{AwaitRow, await_rows};
 use crate::profile::event::{Frame, Missing, Process, Thread, Usage};
 use crate::profile::functions::Function;
 use crate::profile::line_tables::{self, LineTable};
@@ -55,6 +56,7 @@ struct File<'p, F, S, R> {
     usage: Vec<UsageRow>,
     ranks: Option<JsonRanks<'p>>,
     tasks: Vec<JsonTask<'p>>,
+    awaits: Vec<JsonAwait<'p>>,
     frames: F,
     stacks: S,
     samples: R,
@@ -245,8 +247,33 @@ impl From<&Stack> for StackRow {
 #[derive(Serialize)]
 struct JsonTask<'p> {
     name: Option<&'p str>,
+    count: usize,
+    coroutines: Vec<&'p str>,
+    awaited_by: Vec<&'p str>,
     #[serde(flatten)]
     totals: TotalsRow,
+}
+
+/// How long asyncio tasks waited at a line, all together.
+#[derive(Serialize)]
+struct JsonAwait<'p> {
+    function: &'p str,
+    file: Option<&'p str>,
+    line: Option<u32>,
+    awaits: Option<&'p str>,
+    task_ns: u64,
+}
+
+impl<'p> From<AwaitRow<'p>> for JsonAwait<'p> {
+    fn from(row: AwaitRow<'p>) -> JsonAwait<'p> {
+        JsonAwait {
+            function: row.function.name,
+            file: row.function.file,
+            line: row.line,
+            awaits: row.leaf.map(|leaf| leaf.name),
+            task_ns: row.time.0,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -383,6 +410,11 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         usage: profile.usage().iter().map(UsageRow::from).collect(),
         ranks: ranks::ranks(profile, meta.mode),
         tasks: task_rows(profile, meta),
+        awaits: await_rows(profile)
+            .0
+            .into_iter()
+            .map(JsonAwait::from)
+            .collect(),
         frames: Sequence(|| profile.frames().iter().map(FrameRow::from)),
         stacks: Sequence(|| profile.stacks().iter().map(StackRow::from)),
         samples: Sequence(|| profile.rows().iter().map(|row| sample_row(profile, row))),
@@ -395,6 +427,9 @@ fn task_rows<'p>(profile: &'p Profile, meta: &Meta) -> Vec<JsonTask<'p>> {
     let rows = tasks::tasks(profile, meta.mode).into_iter();
     rows.map(|row| JsonTask {
         name: row.name,
+        count: row.count,
+        coroutines: row.coroutines,
+        awaited_by: row.parents,
         totals: row.totals.into(),
     })
     .collect()

@@ -90,6 +90,7 @@ pub mod line_table;
 
 pub mod memory_table;
 
+mod task_csv;
 pub mod task_table;
 
 pub mod call_tree;

@@ -12,7 +12,8 @@ use rustc_hash::FxHashMap;
 use super::Meta;
 use crate::export::frame_groups::{FrameGroupId, FrameGroups};
 use crate::export::words::labels;
-use crate::profile::event::{Nanos, StackId, State, Thread, ThreadId};
+use crate::profile::event::{Nanos, StackId, State, Thread};
+use crate::profile::tasks::task_of;
 use crate::profile::{Mode, Profile, Row};
 
 /// A label: an index into [`Tree::labels`].
@@ -79,6 +80,7 @@ impl Tree {
         let mut builder = Builder::new(profile, places);
         builder.add_groups(meta.drawing.by_process, meta.drawing.by_thread);
         builder.shows_waits = true;
+        builder.by_task = meta.drawing.by_task;
         builder.build(meta.mode)
     }
 
@@ -224,6 +226,15 @@ pub(super) fn in_units(times: &[Nanos], unit_ns: u64) -> Vec<u64> {
     rounded
 }
 
+/// What stacks stand on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Base {
+    /// `None`: they are roots.
+    node: Option<NodeId>,
+    /// Whether it is an asyncio task.
+    is_task: bool,
+}
+
 struct Builder<'p> {
     profile: &'p Profile,
     places: &'p FrameGroups<'p>,
@@ -235,11 +246,13 @@ struct Builder<'p> {
     node_of_stack: Vec<NodeId>,
     /// The stacks that have one.
     placed: Vec<StackId>,
-    built_base: Option<NodeId>,
+    built_base: Option<Base>,
     /// The node that the stacks of a thread stand on, by thread.
     bases: Vec<Option<NodeId>>,
     /// Whether what a thread waits for is a node on its stack.
     shows_waits: bool,
+    /// Whether stacks of asyncio tasks stand on the name of the task.
+    by_task: bool,
 }
 
 impl<'p> Builder<'p> {
@@ -256,6 +269,7 @@ impl<'p> Builder<'p> {
             built_base: None,
             bases: Vec::new(),
             shows_waits: false,
+            by_task: false,
         };
         for (id, label) in labels::of_functions(places.rows()).into_iter().enumerate() {
             let label = builder.label(label, Some(id));
@@ -266,12 +280,15 @@ impl<'p> Builder<'p> {
 
     fn build(mut self, mode: Mode) -> Tree {
         // One base after the other.
-        let mut rows: Vec<&Row> = self.profile.rows().iter().collect();
-        rows.sort_by_key(|row| self.bases.get(row.thread.0 as usize));
-        for row in rows {
+        let rows = self.profile.rows().iter();
+        let mut rows: Vec<(Base, &Row)> = rows
+            .filter_map(|row| Some((self.base_of(row)?, row)))
+            .collect();
+        rows.sort_by_key(|(base, _)| *base);
+        for (base, row) in rows {
             let node = match row.stack {
-                Some(stack) => self.node_of(row.thread, stack),
-                None => self.frameless_node_of(row.thread),
+                Some(stack) => self.node_of(base, stack),
+                None => Some(self.child(base.node, labels::NO_PYTHON_FRAMES)),
             };
             let node = match node {
                 Some(node) if self.shows_waits && row.state.is_wait() => {
@@ -373,24 +390,33 @@ impl<'p> Builder<'p> {
         })
     }
 
-    fn frameless_node_of(&mut self, thread: ThreadId) -> Option<NodeId> {
-        let base = *self.bases.get(thread.0 as usize)?;
-        Some(self.child(base, labels::NO_PYTHON_FRAMES))
+    /// What the stack of a row stands on; `None` where its thread is not known.
+    fn base_of(&mut self, row: &Row) -> Option<Base> {
+        let node = *self.bases.get(row.thread.0 as usize)?;
+        let task = task_of(self.profile, row).filter(|_| self.by_task);
+        Some(Base {
+            node: match task {
+                Some(name) => Some(self.child(node, &format!("task {}", labels::one_line(name)))),
+                None => node,
+            },
+            is_task: task.is_some(),
+        })
     }
 
-    /// The node of a stack of a thread: up to the first ancestor that has a node, then down again.
-    fn node_of(&mut self, thread: ThreadId, stack: StackId) -> Option<NodeId> {
-        let base = *self.bases.get(thread.0 as usize)?;
-        if base != self.built_base {
+    /// The node of a stack: up to the first ancestor that has a node, then down again. That of a task begins above the
+    /// event loop's frames.
+    fn node_of(&mut self, base: Base, stack: StackId) -> Option<NodeId> {
+        if Some(base) != self.built_base {
             for stack in self.placed.drain(..) {
                 self.node_of_stack[stack.0 as usize] = NO_NODE;
             }
-            self.built_base = base;
+            self.built_base = Some(base);
         }
         let mut missing = Vec::new();
-        let mut node = base;
+        let mut node = base.node;
         let mut next = Some(stack);
-        while let Some(id) = next {
+        let is_left_out = |id| base.is_task && self.profile.is_event_loop(id);
+        while let Some(id) = next.filter(|id| !is_left_out(*id)) {
             let known = *self.node_of_stack.get(id.0 as usize)?;
             if known != NO_NODE {
                 node = Some(known);

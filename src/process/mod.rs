@@ -10,6 +10,8 @@ mod identity;
 
 mod kept_file;
 
+mod memory_file;
+
 mod maps;
 
 mod stat;
@@ -76,6 +78,7 @@ pub use image::{FileStamp, Image, LocalFile, MappedFile, Wanted};
 pub use image_error::ImageError;
 pub use limits::{Limits, is_frozen};
 pub use maps::{Mapping, MapsError};
+pub use memory_file::memory_file;
 pub use new_processes::{NewProcess, NewProcesses};
 pub use page_map::PageMap;
 pub use pause::{Paused, PendingStop, StopOutcome, pause, release_late, tracer_of};

@@ -1,6 +1,6 @@
 //! Turns the events of one recording into ones that tell where they are from and when they were, among those of others.
 
-use super::event::{Event, Loss, Nanos, NativeSample, Process, Sample, Usage};
+use super::event::{Awaited, Event, Loss, Nanos, NativeSample, Process, Sample, Usage};
 
 /// What a recording is among others. It is the only place that tells processes their rank, launch, host and recording,
 /// and that moves times.
@@ -37,6 +37,10 @@ impl Annotation {
             Event::Usage(usage) => Event::Usage(Usage {
                 at: usage.at + self.since,
                 ..usage
+            }),
+            Event::Awaited(awaited) => Event::Awaited(Awaited {
+                at: awaited.at + self.since,
+                ..awaited
             }),
             Event::Lost(loss) => Event::Lost(Loss {
                 at: loss.at + self.since,

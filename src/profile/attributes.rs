@@ -3,8 +3,9 @@
 //! A [`Sample`](super::event::Sample) has what every sample has. What only some have (the task that ran, the class of the
 //! native code) is an attribute: a word and its value. Equal sets of attributes are one [`Attributes`], defined by an event
 //! as a frame is, and a sample names it by its number: so it is as small without attributes as it was before there were
-//! any, and to copy it allocates nothing. Samples with different sets are never summed; but for that nothing between the
-//! sampler and a table needs to know what attributes there are.
+//! any, and to copy it allocates nothing. Samples with different sets are never summed, unless they differ in what tells
+//! one task of a name from another only ([`Attribute::is_of_one_task`]); but for that nothing between the sampler and a
+//! table needs to know what attributes there are.
 //!
 //! A new attribute is one more [`Attribute`] with its number in a recording. What defines it emits the set before the first
 //! sample that has it, no more than [`MAX_ATTRIBUTES`](super::limits::MAX_ATTRIBUTES) of them. A filter compares the sets
@@ -36,15 +37,34 @@ impl AttributesId {
 /// What may be known of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Attribute {
-    /// The name of the asyncio task that ran.
+    /// The name of the asyncio task that ran, or the function of its coroutine where the program gave it none.
     Task,
     /// The class of the native code that ran: what kind of work it does.
     NativeClass,
+    /// The number of the asyncio task in its process, in the order in which they were seen.
+    TaskId,
+    /// The function of the task's coroutine.
+    TaskCoroutine,
+    /// The tasks that waited for the task when it was first seen, as [`Attribute::Task`] has them, one a line.
+    TaskParents,
 }
 
 impl Attribute {
     /// All of them. In a recording each is the number of its place here, from 0.
-    pub const ALL: [Attribute; 2] = [Attribute::Task, Attribute::NativeClass];
+    pub const ALL: [Attribute; 5] = [
+        Attribute::Task,
+        Attribute::NativeClass,
+        Attribute::TaskId,
+        Attribute::TaskCoroutine,
+        Attribute::TaskParents,
+    ];
+
+    /// Whether it tells tasks of one name apart. There may be very many of them: their samples are summed by name.
+    #[must_use]
+    pub fn is_of_one_task(self) -> bool {
+        use Attribute::{TaskCoroutine, TaskId, TaskParents};
+        matches!(self, TaskId | TaskCoroutine | TaskParents)
+    }
 }
 
 impl fmt::Display for Attribute {
@@ -52,6 +72,9 @@ impl fmt::Display for Attribute {
         f.write_str(match self {
             Attribute::Task => "task",
             Attribute::NativeClass => "class",
+            Attribute::TaskId => "task id",
+            Attribute::TaskCoroutine => "task coroutine",
+            Attribute::TaskParents => "task parents",
         })
     }
 }
@@ -59,3 +82,13 @@ impl fmt::Display for Attribute {
 /// What is known of some samples: each attribute once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Attributes(pub BTreeMap<Attribute, String>);
+
+impl Attributes {
+    /// Those by which samples are summed.
+    #[must_use]
+    pub fn of_row(&self) -> Attributes {
+        let mut of_row = self.clone();
+        of_row.0.retain(|attribute, _| !attribute.is_of_one_task());
+        of_row
+    }
+}

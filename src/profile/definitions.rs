@@ -1,5 +1,7 @@
 //! Turns definitions into the tables that samples refer to.
 
+use rustc_hash::FxHashMap;
+
 use super::attributes::{Attributes, AttributesId};
 use super::event::{Event, Frame, FrameId, Process, ProcessId, StackId, Thread, ThreadId};
 use super::limits::MORE_STACKS;
@@ -21,6 +23,10 @@ pub(super) struct Definitions {
     pub frames: Vec<Frame>,
     pub stacks: Vec<Stack>,
     pub attributes: Vec<Attributes>,
+    /// By set of attributes: the first one of those whose samples are summed.
+    row_attributes: Vec<AttributesId>,
+    /// The first set with these attributes of rows.
+    first_of_row: FxHashMap<Attributes, AttributesId>,
     /// How many frames each stack has.
     depths: Vec<u32>,
     /// The stack that is the mark [`MORE_STACKS`] alone.
@@ -35,11 +41,19 @@ impl Definitions {
             Event::Thread(id, thread) => self.define_thread(id, thread),
             Event::Frame(id, frame) => push(&mut self.frames, id.0, frame),
             Event::Stack { id, parent, frame } => self.define_stack(id, Stack { parent, frame }),
-            Event::Attributes(id, attributes) => {
-                push(&mut self.attributes, id.number(), attributes)
-            }
+            Event::Attributes(id, attributes) => self.define_attributes(id, attributes),
             _ => false,
         }
+    }
+
+    fn define_attributes(&mut self, id: AttributesId, attributes: Attributes) -> bool {
+        let of_row = attributes.of_row();
+        let is_defined = push(&mut self.attributes, id.number(), attributes);
+        if is_defined {
+            let first = *self.first_of_row.entry(of_row).or_insert(id);
+            self.row_attributes.push(first);
+        }
+        is_defined
     }
 
     fn define_thread(&mut self, id: ThreadId, thread: Thread) -> bool {
@@ -82,6 +96,11 @@ impl Definitions {
     /// Whether a set of attributes was defined, or is none.
     pub fn has_attributes(&self, id: Option<AttributesId>) -> bool {
         id.is_none_or(|id| (id.number() as usize) < self.attributes.len())
+    }
+
+    /// The set of attributes by which a sample that has this one is summed.
+    pub fn row_attributes(&self, id: Option<AttributesId>) -> Option<AttributesId> {
+        self.row_attributes.get(id?.number() as usize).copied()
     }
 
     /// How many frames a stack has.

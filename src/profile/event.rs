@@ -365,6 +365,23 @@ pub struct NativeSample {
     pub cpu: Nanos,
 }
 
+/// How many asyncio tasks waited at one await, as a look at all tasks of a process found it.
+///
+/// It adds no time to [`Sample`]s: these tell of threads, and a task that waits is on none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Awaited {
+    /// When it was looked, since the start of the recording.
+    pub at: Nanos,
+    /// Whose tasks.
+    pub process: ProcessId,
+    /// The coroutines from the tasks' own, the outermost, to the innermost; `None`: there are too many stacks.
+    pub stack: Option<StackId>,
+    /// How many tasks waited there.
+    pub tasks: u32,
+    /// For how long each of them counts: since the look before.
+    pub since: Nanos,
+}
+
 /// What the first `of` nanoseconds of `wall` hold of `sum`.
 fn share(sum: u64, of: Nanos, wall: Nanos) -> u64 {
     (u128::from(sum) * u128::from(of.0) / u128::from(wall.0)) as u64
@@ -542,6 +559,8 @@ pub enum Event {
         /// compiler put into the next one say so. Never more than [`MAX_FUNCTIONS`](super::limits::MAX_FUNCTIONS).
         functions: Vec<Frame>,
     },
+    /// Tasks waited.
+    Awaited(Awaited),
     /// So many samples were lost or cut. A `Late` tick is not missing time: the next weight covers it.
     Lost(Loss),
     /// So many stacks could not be told from the first copy.

@@ -238,6 +238,12 @@ impl EventLoops {
         }
     }
 
+    /// Whether a stack is the loop's own.
+    pub fn is_machinery(&self, stack: StackId) -> bool {
+        let part = self.parts.get(stack.0 as usize);
+        matches!(part, Some(Part::Machinery { .. }))
+    }
+
     /// What blocked the loop of each thread that has one, so far.
     pub fn blocked(&self) -> impl Iterator<Item = (ThreadId, Blocked)> {
         let threads = self.threads.iter();
@@ -370,11 +376,16 @@ impl OfThread {
 }
 
 fn is_same(a: Activity, b: Activity, definitions: &Definitions) -> bool {
-    let task = |activity: Activity| {
+    let of = |activity: Activity| {
         let id = activity.attributes?.number() as usize;
-        definitions.attributes.get(id)?.0.get(&Attribute::Task)
+        definitions.attributes.get(id)
     };
-    let is_other_task = || task(a).zip(task(b)).is_some_and(|(a, b)| a != b);
+    let differs = |attribute| {
+        let value = |activity| of(activity)?.0.get(&attribute);
+        value(a).zip(value(b)).is_some_and(|(a, b)| a != b)
+    };
+    // What is in one sample only may be missing in the other.
+    let is_other_task = || differs(Attribute::Task) || differs(Attribute::TaskId);
     let is_same_root = match (a.root, b.root) {
         (Some(a), Some(b)) => is_same_function(a, b, definitions),
         (a, b) => a == b,

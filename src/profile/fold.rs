@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::attributes::{Attributes, AttributesId};
+use super::awaits::Awaits;
 use super::covered::Covered;
 use super::definitions::{Definitions, Stack};
 use super::event::{
@@ -24,6 +25,7 @@ use super::limits::{MAX_FRAMES_OF_ROWS, MAX_READ_ROWS};
 use super::recent::MAX_SECONDS;
 use super::recent::Recent;
 use super::retained::Retained;
+use super::task_counts::TaskCounts;
 use super::timeline::{MAX_BYTES, Timeline};
 use super::usage::Readings;
 
@@ -166,7 +168,8 @@ impl Sum for Totals {
 /// So many different rates are told. The sampler knows a handful.
 const MAX_RATES: usize = 1000;
 
-/// All samples of one thread with one stack, in one state, with one set of attributes.
+/// All samples of one thread with one stack, in one state, with one set of attributes, but for those that tell tasks of one
+/// name apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// The thread.
@@ -208,6 +211,8 @@ pub struct Profile {
     usage: Readings,
     retained: Retained,
     event_loops: EventLoops,
+    tasks: TaskCounts,
+    awaits: Awaits,
     missing: Vec<Missing>,
     skipped: u64,
     last_sample: Nanos,
@@ -269,6 +274,14 @@ impl Profile {
             Event::Sample(sample) => self.apply_sample(&sample),
             // They refine the samples, and add nothing to them.
             Event::Native(_) | Event::Names { .. } => true,
+            Event::Awaited(awaited) => {
+                let is_known = self.process(awaited.process).is_some()
+                    && self.definitions.is_stack(awaited.stack);
+                if is_known {
+                    self.awaits.push(&awaited);
+                }
+                is_known
+            }
             Event::Lost(loss) => {
                 let lost = self.lost.entry(loss.cause).or_default();
                 *lost = lost.saturating_add(loss.count);
@@ -352,18 +365,22 @@ impl Profile {
         };
         self.totals = sum;
         let mut key = (sample.thread, sample.key());
+        key.1.attributes = definitions.row_attributes(sample.attributes);
         let most = self.max_rows.unwrap_or(MAX_READ_ROWS);
         let is_full = self.rows.len() >= most || self.frames_of_rows > MAX_FRAMES_OF_ROWS;
+        let mut kept = *sample;
         if is_full && !self.row_of.contains_key(&key) {
             key.1 = SampleKey {
                 stack: self.definitions.more_stacks,
                 attributes: None,
                 ..key.1
             };
+            (kept.stack, kept.attributes) = (key.1.stack, None);
             let cut = self.lost.entry(LostCause::TooMany).or_default();
             *cut = cut.saturating_add(u64::from(sample.ticks));
         }
         self.add_to_row(key, totals);
+        self.tasks.push(&kept, &self.definitions);
         self.retained.push(process, sample);
         let wall = sample.wall.seconds();
         if let Some(squares) = self.squares.get_mut(self.last_row) {
@@ -383,11 +400,6 @@ impl Profile {
             self.timeline = None;
             self.has_lost_timeline = true;
         }
-        let kept = Sample {
-            stack: key.1.stack,
-            attributes: key.1.attributes,
-            ..*sample
-        };
         self.event_loops.push(&kept, &self.definitions);
         if let Some(recent) = &mut self.recent {
             recent.push(&kept);
@@ -554,6 +566,16 @@ impl Profile {
             .map(|node| node.frame)
     }
 
+    /// Where asyncio tasks waited.
+    pub(super) fn awaits(&self) -> &Awaits {
+        &self.awaits
+    }
+
+    /// How often each asyncio task was seen.
+    pub(super) fn task_counts(&self) -> &TaskCounts {
+        &self.tasks
+    }
+
     /// What was seen when, if the profile was made to keep it.
     #[must_use]
     pub fn timeline(&self) -> Option<&Timeline> {
@@ -669,6 +691,12 @@ impl Profile {
 
     pub(super) fn event_loops(&self) -> &EventLoops {
         &self.event_loops
+    }
+
+    /// Whether a stack is that of an event loop itself, below its tasks; `false` for those of the last seconds.
+    #[must_use]
+    pub fn is_event_loop(&self, stack: StackId) -> bool {
+        self.event_loops.is_machinery(stack)
     }
 
     /// What could not be measured of the processes.

@@ -14,6 +14,8 @@ pub mod attributes;
 
 pub mod tasks;
 
+pub mod awaits;
+
 pub mod event;
 
 pub mod limits;
@@ -32,6 +34,7 @@ mod recent;
 mod retained;
 mod sites;
 mod sums;
+mod task_counts;
 mod unordered;
 mod usage;
 

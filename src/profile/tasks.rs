@@ -1,6 +1,6 @@
 //! Turns the rows of a profile into the time of each asyncio task.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashSet;
 
@@ -8,14 +8,31 @@ use super::attributes::Attribute;
 use super::event::ThreadId;
 use super::{Mode, Profile, Row, Totals};
 
+/// What stands between the names in [`Attribute::TaskParents`].
+pub const PARENTS_BETWEEN: &str = "\n";
+
 /// One task, or several of one name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskRow<'p> {
     /// The name that the program gave it, else the function of its coroutine; `None`: the time of the threads that ran tasks in
     /// which they ran none.
     pub name: Option<&'p str>,
     /// The sums over its samples.
     pub totals: Totals,
+    /// How many tasks that is; 0 where the recording does not tell tasks of one name apart.
+    pub count: usize,
+    /// The functions of their coroutines, in alphabetical order.
+    pub coroutines: Vec<&'p str>,
+    /// The tasks that waited for them when they were first seen, as `name` has them, in alphabetical order.
+    pub parents: Vec<&'p str>,
+}
+
+/// What is known of the tasks of one name beside their times.
+#[derive(Debug, Default)]
+struct Known<'p> {
+    count: usize,
+    coroutines: BTreeSet<&'p str>,
+    parents: BTreeSet<&'p str>,
 }
 
 /// The task of a row, if it has one.
@@ -37,9 +54,20 @@ pub fn tasks(profile: &Profile, mode: Mode) -> Vec<TaskRow<'_>> {
             with_tasks.insert(row.thread);
         }
     }
-    let row = |(name, totals)| TaskRow {
-        name: Some(name),
-        totals,
+    let mut known = known(profile);
+    let row = |(name, totals)| {
+        let Known {
+            count,
+            coroutines,
+            parents,
+        } = known.remove(name).unwrap_or_default();
+        TaskRow {
+            name: Some(name),
+            totals,
+            count,
+            coroutines: coroutines.into_iter().collect(),
+            parents: parents.into_iter().collect(),
+        }
     };
     let mut rows: Vec<TaskRow<'_>> = sums.into_iter().map(row).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.totals.time(mode)));
@@ -49,9 +77,35 @@ pub fn tasks(profile: &Profile, mode: Mode) -> Vec<TaskRow<'_>> {
         .filter(|row| with_tasks.contains(&row.thread) && task_of(profile, row).is_none());
     let totals = of_none.fold(Totals::default(), |sum, row| sum + row.totals);
     if totals != Totals::default() {
-        rows.push(TaskRow { name: None, totals });
+        rows.push(TaskRow {
+            name: None,
+            totals,
+            count: 0,
+            coroutines: Vec::new(),
+            parents: Vec::new(),
+        });
     }
     rows
+}
+
+/// By name of a task.
+fn known(profile: &Profile) -> BTreeMap<&str, Known<'_>> {
+    let mut by_name: BTreeMap<&str, Known<'_>> = BTreeMap::new();
+    for set in profile.task_counts().sets() {
+        let Some(attributes) = profile.attributes(set) else {
+            continue;
+        };
+        let text = |attribute| attributes.0.get(&attribute).map(String::as_str);
+        let known = by_name
+            .entry(text(Attribute::Task).unwrap_or_default())
+            .or_default();
+        known.count += 1;
+        known.coroutines.extend(text(Attribute::TaskCoroutine));
+        let parents = text(Attribute::TaskParents);
+        let parents = parents.into_iter().flat_map(|it| it.split(PARENTS_BETWEEN));
+        known.parents.extend(parents);
+    }
+    by_name
 }
 
 #[cfg(test)]
@@ -120,6 +174,45 @@ mod tests {
         let profile = profile(Selection::default());
         let expected = [(Some("writer"), 3), (Some("reader"), 2), (None, 4)];
         assert_eq!(seconds(&profile), expected);
+    }
+
+    #[test]
+    fn tasks_of_one_name_are_one_row_and_are_counted() {
+        let mut profile = Profile::default();
+        events()
+            .into_iter()
+            .take(3)
+            .for_each(|event| profile.apply(event));
+        for (id, parents) in (0..).zip(["main", "main", "group\nmain"]) {
+            let set = [
+                (Attribute::Task, "reader".to_owned()),
+                (Attribute::TaskId, id.to_string()),
+                (Attribute::TaskCoroutine, "pump".to_owned()),
+                (Attribute::TaskParents, parents.to_owned()),
+            ];
+            profile.apply(Event::Attributes(
+                AttributesId::new(id),
+                Attributes(set.into()),
+            ));
+            for _ in 0..2 {
+                profile.apply(Event::Sample(Sample {
+                    thread: ThreadId(0),
+                    ticks: 1,
+                    wall: Nanos(1_000_000_000),
+                    attributes: Some(AttributesId::new(id)),
+                    ..Sample::default()
+                }));
+            }
+        }
+        assert_eq!((profile.rejected(), profile.rows().len()), (0, 1));
+        let rows = tasks(&profile, Mode::Wall);
+        let [reader] = rows.as_slice() else {
+            panic!("{rows:?}")
+        };
+        assert_eq!(reader.totals.wall, Nanos(6_000_000_000));
+        assert_eq!((reader.name, reader.count), (Some("reader"), 3));
+        assert_eq!(reader.coroutines, ["pump"]);
+        assert_eq!(reader.parents, ["group", "main"]);
     }
 
     #[test]

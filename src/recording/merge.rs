@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 
 use crate::profile::attributes::{Attributes, AttributesId};
 use crate::profile::event::{
-    Event, Frame, FrameId, Missing, Nanos, NativeSample, Process, ProcessId, Sample, StackId,
-    Thread, ThreadId, Usage,
+    Awaited, Event, Frame, FrameId, Missing, Nanos, NativeSample, Process, ProcessId, Sample,
+    StackId, Thread, ThreadId, Usage,
 };
 
 /// Merges recordings, one after the other. Takes events as a [`super::Reader`] gives them, annotated.
@@ -81,6 +81,19 @@ impl Merger {
             Event::Usage(usage) => {
                 let process = self.process_id(usage.process);
                 emit(Event::Usage(Usage { process, ..usage }));
+            }
+            Event::Awaited(awaited) => {
+                let process = self.process_id(awaited.process);
+                // One whose stack there is not makes no sense.
+                let stack = awaited.stack.map(|stack| self.stack_id(stack));
+                if stack != Some(None) {
+                    let stack = stack.flatten();
+                    emit(Event::Awaited(Awaited {
+                        process,
+                        stack,
+                        ..awaited
+                    }));
+                }
             }
             Event::Missing(missing) => {
                 let process = self.process_id(missing.process);

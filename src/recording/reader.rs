@@ -15,8 +15,8 @@ use super::schema::{self, Block, Header};
 use super::unpacked;
 use crate::profile::attributes::{Attribute, Attributes, AttributesId};
 use crate::profile::event::{
-    Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode, Process,
-    ProcessId, RateSpan, StackId, Thread, ThreadId, UndeterminedCause, Usage,
+    Awaited, Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode,
+    Process, ProcessId, RateSpan, StackId, Thread, ThreadId, UndeterminedCause, Usage,
 };
 use crate::profile::limits::MAX_FUNCTIONS;
 
@@ -258,6 +258,8 @@ impl<R: Read> Reader<R> {
         if !block.usage.iter().all(is_known) {
             return None;
         }
+        let awaited: Option<Vec<_>> = block.awaited.iter().map(|it| self.awaited(it)).collect();
+        let awaited = awaited?;
         self.define_missing(&mut block, &mut events)?;
         self.define_attributes(&block, &mut events)?;
         let names = self.names(&block)?;
@@ -292,6 +294,7 @@ impl<R: Read> Reader<R> {
         for usage in &block.usage {
             emit(Event::Usage(usage_event(usage)));
         }
+        awaited.into_iter().for_each(&mut *emit);
         if block.skipped_processes > 0 {
             emit(Event::Skipped(block.skipped_processes));
         }
@@ -585,6 +588,22 @@ fn line(plus_one: u64) -> Option<Option<u32>> {
     match plus_one.checked_sub(1) {
         None => Some(None),
         Some(line) => u32::try_from(line).ok().map(Some),
+    }
+}
+
+impl<R> Reader<R> {
+    /// `None` when its process or its stack is not defined.
+    fn awaited(&self, awaited: &schema::Awaited) -> Option<Event> {
+        let is_known = u64::from(awaited.process) < self.processes && awaited.stack <= self.stacks;
+        let stack = awaited.stack.checked_sub(1);
+        let stack = stack.and_then(|stack| u32::try_from(stack).ok());
+        is_known.then_some(Event::Awaited(Awaited {
+            at: Nanos(awaited.at_ns),
+            process: ProcessId(awaited.process),
+            stack: stack.map(StackId),
+            tasks: awaited.tasks,
+            since: Nanos(awaited.since_ns),
+        }))
     }
 }
 

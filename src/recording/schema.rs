@@ -124,6 +124,8 @@ pub struct Block {
     pub function_offset: Vec<u64>,
     #[prost(uint32, repeated, tag = "59")]
     pub function_inlined: Vec<u32>,
+    #[prost(message, repeated, tag = "70")]
+    pub awaited: Vec<Awaited>,
 }
 
 /// What is known of a recording before its first sample.
@@ -245,6 +247,22 @@ pub struct Usage {
     pub voluntary_switches: Option<u64>,
     #[prost(uint64, optional, tag = "15")]
     pub forced_switches: Option<u64>,
+}
+
+/// How many asyncio tasks of a process waited at one await.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+#[allow(missing_docs)]
+pub struct Awaited {
+    #[prost(uint32, tag = "1")]
+    pub process: u32,
+    #[prost(uint64, tag = "2")]
+    pub at_ns: u64,
+    #[prost(uint64, tag = "3")]
+    pub stack: u64,
+    #[prost(uint32, tag = "4")]
+    pub tasks: u32,
+    #[prost(uint64, tag = "5")]
+    pub since_ns: u64,
 }
 
 /// What could not be measured of a process.

@@ -14,8 +14,8 @@ use super::refined;
 use super::schema::{self, Block, Header, Source, Variable};
 use crate::profile::attributes::Attributes;
 use crate::profile::event::{
-    Event, Frame, FrameId, FrameKind, LostCause, Missing, NativeCode, NativeSample, Process,
-    Sample, StackId, Thread, UndeterminedCause, Usage,
+    Awaited, Event, Frame, FrameId, FrameKind, LostCause, Missing, NativeCode, NativeSample,
+    Process, Sample, StackId, Thread, UndeterminedCause, Usage,
 };
 use crate::profile::limits::MAX_FUNCTIONS;
 
@@ -137,6 +137,10 @@ impl<W: Write> Writer<W> {
             Event::Usage(usage) => {
                 self.block.usage.push(usage_message(usage));
                 self.definitions_bytes += size_of::<schema::Usage>();
+            }
+            Event::Awaited(awaited) => {
+                self.block.awaited.push(awaited_message(awaited));
+                self.definitions_bytes += size_of::<schema::Awaited>();
             }
             Event::Missing(missing) => self.missing(missing)?,
             Event::Skipped(processes) => {
@@ -501,6 +505,16 @@ fn usage_message(usage: &Usage) -> schema::Usage {
         major_faults: usage.major_faults,
         voluntary_switches: usage.voluntary_switches,
         forced_switches: usage.forced_switches,
+    }
+}
+
+fn awaited_message(awaited: &Awaited) -> schema::Awaited {
+    schema::Awaited {
+        process: awaited.process.0,
+        at_ns: awaited.at.0,
+        stack: awaited.stack.map_or(0, |stack| u64::from(stack.0) + 1),
+        tasks: awaited.tasks,
+        since_ns: awaited.since.0,
     }
 }
 

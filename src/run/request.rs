@@ -166,6 +166,8 @@ pub struct Saying {
     pub quiet: bool,
     /// Whether all that is known of the run is.
     pub verbose: bool,
+    /// Whether the time of each asyncio task is, too.
+    pub tasks: bool,
     /// When it is coloured.
     pub colour: ColourChoice,
 }

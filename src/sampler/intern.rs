@@ -401,10 +401,11 @@ impl Interner {
         self.numbers.borrow_mut().frame(frame, emit)
     }
 
-    /// The number of a set of attributes, by content; `None` once there are [`limits::MAX_ATTRIBUTES`] others.
+    /// The number of a set of attributes, by content; `None` once there are so many others.
     pub fn attributes(
         &mut self,
         attributes: Attributes,
+        most: u32,
         emit: &mut dyn FnMut(Event),
     ) -> Option<AttributesId> {
         let known = &mut self.numbers.borrow_mut().attributes;
@@ -412,7 +413,7 @@ impl Interner {
             return Some(*id);
         }
         let number = u32::try_from(known.len()).ok()?;
-        if number >= limits::MAX_ATTRIBUTES {
+        if number >= most {
             return None;
         }
         let id = AttributesId::new(number);

@@ -44,6 +44,8 @@ mod usage;
 
 pub mod threads;
 
+mod awaits;
+
 mod tasks;
 
 mod native_names;

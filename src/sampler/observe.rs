@@ -8,7 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::intern::{Interned, Interner, Recent};
 use super::observation::Observation;
 use super::target::Source;
-use super::tasks::task_label;
+use super::tasks::TaskSets;
 use super::thread_states::{Runner, StateFields, ThreadStates, threads_of};
 use crate::cpython::layout::traits::StateOwner;
 use crate::cpython::legacy::LegacyThread;
@@ -18,7 +18,7 @@ use crate::cpython::reader::{KnownThread, Reader, Reading, RunningTask, Undeterm
 use crate::cpython::thread_names::{self, thread_names};
 use crate::memory::LiveMemory;
 use crate::process::{Process, Tid};
-use crate::profile::attributes::{Attribute, Attributes, AttributesId};
+use crate::profile::attributes::AttributesId;
 use crate::profile::event::FrameKind;
 use crate::profile::event::{Event, Frame, LostCause, StackId};
 
@@ -92,6 +92,7 @@ pub struct Observer {
     owners: Vec<Option<(u64, u64)>>,
     /// The keys of the threads that run.
     begun: FxHashSet<(u64, u64)>,
+    tasks: TaskSets,
 }
 
 #[derive(Debug)]
@@ -186,7 +187,7 @@ impl Observer {
         self.interner.mark(name, emit)
     }
 
-    /// What numbers stacks that were read apart from the ticks.
+    /// What numbers the stacks.
     pub fn interner(&mut self) -> &mut Interner {
         &mut self.interner
     }
@@ -227,9 +228,10 @@ impl Observer {
         let attributes = thread.task().and_then(|task| match &remembered.task {
             Some((known, attributes)) if Rc::ptr_eq(known, task) => *attributes,
             _ => {
-                let label = task_label(task, &thread.stack().frames, reader.codes());
-                let of_task = Attributes([(Attribute::Task, label)].into());
-                let attributes = self.interner.attributes(of_task, emit);
+                let frames = &thread.stack().frames;
+                let attributes =
+                    self.tasks
+                        .attributes(task, frames, reader, &mut self.interner, emit);
                 remembered.task = Some((Rc::clone(task), attributes));
                 attributes
             }

@@ -111,7 +111,8 @@ impl Part {
                 }
                 emit(Event::Usage(usage));
             }
-            Event::Lost(_) | Event::Undetermined(..) | Event::Pauses(_) if !self.has_begun() => {}
+            Event::Lost(_) | Event::Undetermined(..) | Event::Pauses(_) | Event::Awaited(_)
+                if !self.has_begun() => {}
             Event::End(end) => {
                 self.release(emit);
                 emit(Event::End(end));

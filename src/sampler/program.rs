@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::awaits::AwaitMeter;
 use super::gaps::{Gap, longest};
 use super::native_pace::NativeSettings;
 use super::native_sampler::{NativeCost, NativeSampler, Scope};
 use super::observe::{Observed, Observer, identify, observe};
-use super::target::{Target, lost_permission};
+use super::target::{Source, Target, lost_permission};
 use super::threads::{Moment, ThreadIds, Threads};
 use super::{SamplerError, StopPolicy};
 use crate::cpython::reader::Undetermined;
@@ -27,6 +28,7 @@ pub struct Program {
     threads: Threads,
     /// `None`: native frames are not read.
     native: Option<NativeSampler>,
+    awaits: AwaitMeter,
     last_tick: Nanos,
     image_due: Nanos,
     /// Whether it was told that it may not be read any more.
@@ -137,6 +139,7 @@ impl PendingProgram {
             memory,
             target,
             observer,
+            awaits: AwaitMeter::new(place.id, place.seen),
             last_tick: place.seen,
             image_due: Nanos(0),
             is_refused: false,
@@ -208,6 +211,11 @@ impl Program {
         }
         self.book(&observed, now, gap, emit);
         self.with_native(|native, scope| native.tick(now, scope, emit));
+        if let Source::Native(reader) = &mut self.target.source {
+            let interner = self.observer.interner();
+            self.awaits
+                .emit_if_due(now, reader, &self.memory, interner, emit);
+        }
         observed
     }
 

@@ -83,6 +83,7 @@ fn parts(run: Sample, off: Nanos) -> [Sample; 2] {
         wall: off,
         gil: run.gil - gil,
         blocked_others,
+        attributes: run.attributes,
         ..Sample::default()
     };
     let rest = Sample {
@@ -100,6 +101,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::profile::attributes::AttributesId;
 
     const MS: u64 = 1_000_000;
 
@@ -109,6 +111,7 @@ mod tests {
             at: Nanos(1000 * MS),
             ticks,
             wall,
+            attributes: Some(AttributesId::new(7)),
             cpu: Nanos(cpu_ms * MS),
             gil: if state == State::Native {
                 Nanos(0)
@@ -123,6 +126,7 @@ mod tests {
     /// State, end, wall time, CPU time, time with the GIL and ticks of the parts, in milliseconds.
     fn told(parts: [Option<Sample>; 2]) -> Vec<(State, u64, u64, u64, u64, u32)> {
         let told = |part: Sample| {
+            assert_eq!(part.attributes, Some(AttributesId::new(7)));
             let [at, wall, cpu, gil] =
                 [part.at, part.wall, part.cpu, part.gil].map(|time| time.0 / MS);
             (part.state, at, wall, cpu, gil, part.ticks)

@@ -14,6 +14,7 @@ use crate::profile::lines::Lines;
 use crate::profile::origin::{Origin, Origins};
 use crate::profile::snapshot::Snapshot;
 use crate::profile::states::StateTimes;
+use crate::profile::tasks::{TaskRow, tasks};
 use crate::profile::{Mode, Profile, Totals, cores};
 
 /// A row with a smaller part of the time is nothing that a user looks for.
@@ -120,6 +121,14 @@ impl Answer {
                 answer.titles = &["time", "cpu", "gil"];
                 answer.label_title = "process, threads";
                 answer.rows = table.threads(host);
+            }
+            Screen::Tasks => {
+                answer.titles = &["time", "cpu", "gil"];
+                answer.label_title = "asyncio task";
+                answer.rows = table.tasks(host);
+                if answer.rows.is_empty() {
+                    answer.why_empty = Some("No asyncio task ran in this time.".to_owned());
+                }
             }
             Screen::Findings => answer.findings = host.findings(&shown),
         }
@@ -373,6 +382,27 @@ impl Table<'_> {
                 });
             }
         }
+        rows.retain(|row| self.state.filter.fits_label(&row.label));
+        rows.truncate(MAX_ROWS);
+        rows
+    }
+
+    /// The asyncio tasks, those with most time first; behind them what belongs to none.
+    fn tasks(&self, host: &dyn Host) -> Vec<Row> {
+        let row = |of: &TaskRow<'_>| Row {
+            key: of
+                .name
+                .map_or_else(|| "none".to_owned(), |name| format!("t{name}")),
+            label: host.task(of),
+            detail: match of.count {
+                0 | 1 => String::new(),
+                count => format!("{count} tasks"),
+            },
+            is_own: of.name.is_some(),
+            columns: self.of_owner(&of.totals),
+            ..Row::default()
+        };
+        let mut rows: Vec<Row> = tasks(self.shown, self.state.mode).iter().map(row).collect();
         rows.retain(|row| self.state.filter.fits_label(&row.label));
         rows.truncate(MAX_ROWS);
         rows

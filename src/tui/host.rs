@@ -3,6 +3,7 @@
 use crate::profile::event::{Process, Thread};
 use crate::profile::functions::Function;
 use crate::profile::snapshot::{Snapshot, Span};
+use crate::profile::tasks::TaskRow;
 use crate::profile::{Mode, Profile};
 
 /// What stands behind the screen. Nothing of it may wait for long: the screen is not redrawn meanwhile.
@@ -31,7 +32,7 @@ pub trait Host {
     /// What became of something that went on meanwhile, once.
     fn news(&mut self) -> Option<String>;
 
-    /// Writes a flame graph; tells where.
+    /// Writes a flame graph and a page with everything; tells where.
     ///
     /// # Errors
     /// Why not, in words.
@@ -63,6 +64,9 @@ pub trait Host {
 
     /// A process in words, with its rank where it has one.
     fn process(&self, process: &Process) -> String;
+
+    /// asyncio tasks of one name in words, or what belongs to none.
+    fn task(&self, row: &TaskRow<'_>) -> String;
 
     /// A size in words: `1.2 MB`.
     fn size(&self, bytes: u64) -> String;

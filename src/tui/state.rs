@@ -55,17 +55,20 @@ pub enum Screen {
     Flame,
     /// Threads, below their processes and ranks.
     Threads,
+    /// asyncio tasks.
+    Tasks,
     /// What stands out.
     Findings,
 }
 
 impl Screen {
     /// All of them with their keys and names.
-    pub const ALL: [(char, Screen, &'static str); 5] = [
+    pub const ALL: [(char, Screen, &'static str); 6] = [
         ('1', Screen::Functions, "functions"),
         ('2', Screen::Lines, "lines"),
         ('3', Screen::Flame, "flames"),
         ('4', Screen::Threads, "threads"),
+        ('5', Screen::Tasks, "tasks"),
         ('6', Screen::Findings, "findings"),
     ];
 
@@ -110,7 +113,7 @@ pub enum Effect {
     Quit,
     /// A recording begins or ends.
     Record,
-    /// A flame graph of what is shown is written.
+    /// A flame graph and a page of what is shown are written.
     Save,
     /// The stacks of all threads are shown.
     Dump,

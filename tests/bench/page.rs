@@ -2,6 +2,7 @@
 //!
 //! ```sh
 //! cargo bench --bench page -- FOLDER    # leaves many.html and ranks.html there
+//! node "$(scripts/page)/tests/speed.mjs" FOLDER/many.html FOLDER/ranks.html    # what a browser takes for them
 //! ```
 //!
 //! `many`: 5 million samples of 128 threads, ticks of about 10 ms, 8000 stacks of a tree of 30 000; at each tick 45 % of the

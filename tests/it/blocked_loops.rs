@@ -254,19 +254,22 @@ fn a_hundred_tasks_of_a_millisecond_are_busy_and_do_not_block() {
         program.run(13 * MS, of.wait, State::Waiting);
         assert_eq!(found(&program.sample(500)), None);
     }
-    // Tasks of one function, where the recording says which one runs.
-    let mut program = Program::new();
-    for number in 0..2 {
-        let name = format!("Task-{number}");
-        let task = Attributes([(Attribute::Task, name)].into());
-        let id = AttributesId::new(number);
-        program.build.profile.apply(Event::Attributes(id, task));
-    }
-    for turn in 0..1000 {
-        let blocker = ASYNCIO.task(&[BLOCKER]);
-        program.run_task(3 * MS, &blocker, State::Python, Some(turn % 2));
-    }
-    assert_eq!(found(&program.sample(500)), None);
+    // Tasks of one function, where the recording says which one runs: by its name, or by its number alone.
+    let [by_name, by_id] = [Attribute::Task, Attribute::TaskId].map(|attribute| {
+        let mut program = Program::new();
+        for number in 0..2 {
+            let mut task = Attributes([(Attribute::Task, "worker".to_owned())].into());
+            task.0.insert(attribute, format!("{number}"));
+            let id = AttributesId::new(number);
+            program.build.profile.apply(Event::Attributes(id, task));
+        }
+        for turn in 0..1000 {
+            let blocker = ASYNCIO.task(&[BLOCKER]);
+            program.run_task(3 * MS, &blocker, State::Python, Some(turn % 2));
+        }
+        found(&program.sample(500))
+    });
+    assert_eq!((by_name, by_id), (None, None));
 }
 
 /// A loop that waits, and so many blocks of `ms`, each behind a wait and another task.

@@ -1181,6 +1181,29 @@ fn a_diff_fails_when_the_new_recording_is_slower_than_allowed() {
 }
 
 #[test]
+fn the_version_says_what_was_built() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = rsamp_in(folder.path(), &["--version"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let begins: Vec<&str> = run.stdout.lines().collect();
+    let number = env!("CARGO_PKG_VERSION");
+    assert_eq!(begins[0], format!("rsamp {number}"));
+    assert!(begins[1].len() > "commit: ".len(), "{begins:?}");
+    assert!(begins[2].starts_with("target: "), "{begins:?}");
+    let legacy = if cfg!(feature = "legacy") {
+        "legacy ("
+    } else {
+        "none ("
+    };
+    assert!(
+        begins[3].starts_with(&format!("features: {legacy}")),
+        "{begins:?}"
+    );
+    let short = rsamp_in(folder.path(), &["-V"]);
+    assert_eq!(short.stdout, format!("rsamp {number}\n"));
+}
+
+#[test]
 fn each_command_has_a_man_page() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().to_str().expect("UTF-8");

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use rsamp::export::ReportInput;
 use rsamp::export::SummaryOptions;
+use rsamp::export::task_table::task_table;
 use rsamp::export::text::summary;
 use rsamp::export::{Direction, Drawing, Format, Lines, Meta, write};
+use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
 use rsamp::profile::event::{
     Event, Loss, LostCause, Nanos, Process, ProcessId, Sample, State, Thread, ThreadId,
 };
@@ -664,6 +666,82 @@ fn threads_are_merged_unless_they_are_told_apart() {
             "{name}"
         );
     }
+}
+
+/// Two tasks of one name and one of another one on an event loop, each for a second, and the loop for two.
+fn tasks() -> Build {
+    let base = |name: &'static str, line| {
+        Call(
+            name,
+            "/usr/lib/python3.12/asyncio/base_events.py",
+            line,
+            line,
+        )
+    };
+    let below = [
+        Call("<module>", "/app.py", 1, 90),
+        base("BaseEventLoop.run_forever", 624),
+        base("BaseEventLoop._run_once", 1894),
+    ];
+    let handle = Call(
+        "Handle._run",
+        "/usr/lib/python3.12/asyncio/events.py",
+        82,
+        84,
+    );
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    for (id, name) in (0..).zip(["reader", "reader", "writer"]) {
+        let set = [
+            (Attribute::Task, name.to_owned()),
+            (Attribute::TaskId, id.to_string()),
+            (Attribute::TaskCoroutine, "serve".to_owned()),
+            (Attribute::TaskParents, "main".to_owned()),
+        ];
+        let id = AttributesId::new(id);
+        build
+            .profile
+            .apply(Event::Attributes(id, Attributes(set.into())));
+        let of_task = [&below[..], &[handle, Call("serve", "/app.py", 5, 7)]].concat();
+        let run = Sample {
+            ticks: 1,
+            wall: Nanos(1_000_000_000),
+            attributes: Some(id),
+            ..Sample::default()
+        };
+        build.run(0, &of_task, run);
+    }
+    build.sample(0, &below, 2_000_000_000);
+    build
+}
+
+#[test]
+fn what_runs_in_a_task_stands_on_its_name_instead_of_on_the_loop() {
+    let by_task = Drawing {
+        by_task: true,
+        ..Drawing::default()
+    };
+    let build = tasks();
+    let svg = flame_graph(&build.profile, by_task);
+    let reader = "<title>task reader (total 2.000 s, 40.00 %";
+    for (title, count) in [
+        (reader, 1),
+        ("<title>task writer (", 1),
+        ("<title>serve", 2),
+        ("<title>Handle._run", 0),
+    ] {
+        assert_eq!(svg.matches(title).count(), count, "{title}: {svg}");
+    }
+    let svg = text(Format::FlameGraph, &build.profile);
+    assert!(!svg.contains("task reader"), "{svg}");
+}
+
+#[test]
+fn the_table_of_tasks_tells_how_many_there_are_and_who_waits_for_them() {
+    insta::assert_snapshot!(text(Format::TasksCsv, &tasks().profile));
+    let profile = tasks().profile;
+    let meta = Meta::default();
+    insta::assert_snapshot!(task_table(&ReportInput::new(&profile, &meta)));
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod launch;
 mod line_tables;
 mod manners;
 mod memory;
+mod old_glibc;
 mod old_recordings;
 mod over_ranks;
 mod process;

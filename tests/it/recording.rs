@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use rsamp::profile::annotation::Annotation;
 use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
 use rsamp::profile::event::{
-    Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode, NativeSample,
-    Process, ProcessId, RateSpan, Sample, StackId, State, Thread, ThreadId, UndeterminedCause,
-    Usage,
+    Awaited, Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode,
+    NativeSample, Process, ProcessId, RateSpan, Sample, StackId, State, Thread, ThreadId,
+    UndeterminedCause, Usage,
 };
 use rsamp::profile::{Profile, Totals};
 use rsamp::recording::format::{MAX_MESSAGE_BYTES, Preamble, VERSION};
@@ -98,6 +98,7 @@ enum Step {
     Native(u32, Option<u32>, u32, [u64; 3], State),
     Names(u32, Vec<(String, Option<String>, Option<u32>)>),
     Usage(u32, [Option<u64>; 14]),
+    Awaited(u32, Option<u32>, u32, [u64; 2]),
     Missing(u32, String),
     Skipped(u64),
     Rate([u64; 4]),
@@ -160,6 +161,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(frame, functions)| Step::Names(frame, functions)),
         2 => (any::<u32>(), prop::collection::vec(of(any::<u64>()), 14))
             .prop_map(|(process, of)| Step::Usage(process, of.try_into().expect("14"))),
+        2 => (any::<u32>(), of(any::<u32>()), any::<u32>(), [time(), time()])
+            .prop_map(|(process, stack, tasks, times)| Step::Awaited(process, stack, tasks, times)),
         1 => (any::<u32>(), text()).prop_map(|(process, why)| Step::Missing(process, why)),
         1 => any::<u64>().prop_map(Step::Skipped),
         1 => [time(), time(), time(), time()].prop_map(Step::Rate),
@@ -326,6 +329,16 @@ impl Made {
             Step::Usage(process, of) => {
                 Event::Usage(usage(ProcessId(choose(process, self.processes)?), of))
             }
+            Step::Awaited(process, stack, tasks, [at, since]) => Event::Awaited(Awaited {
+                at: Nanos(at),
+                process: ProcessId(choose(process, self.processes)?),
+                stack: match stack {
+                    Some(stack) => Some(StackId(choose(stack, self.stacks)?)),
+                    None => None,
+                },
+                tasks,
+                since: Nanos(since),
+            }),
             Step::Missing(process, why) => Event::Missing(Missing {
                 process: ProcessId(choose(process, self.processes)?),
                 what: "io".to_owned(),
@@ -491,6 +504,7 @@ fn small() -> Vec<Event> {
         Step::Stack(None, 0),
         Step::Sample(0, Some(0), 1, [1000, 1000, 0, 1], State::Python, [0; 4]),
         Step::Usage(0, [Some(7); 14]),
+        Step::Awaited(0, Some(0), 20, [900, 100]),
         Step::Missing(0, "permission denied".to_owned()),
         Step::Again(0, Some("MainThread".to_owned())),
         Step::Frame("fib".to_owned(), None, None, None),

@@ -2,6 +2,7 @@
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
 use rsamp::profile::event::{
     Event, Frame, FrameId, FrameKind, Nanos, Process, ProcessId, Sample, StackId, State, Thread,
     ThreadId, Usage,
@@ -66,6 +67,15 @@ fn program() -> Profile {
             frame: FrameId(id),
         });
     }
+    for (id, (name, number)) in (0..).zip([("reader \u{1b}[31m☎", "7"), ("main", "0")]) {
+        let set = [
+            (Attribute::Task, name.to_owned()),
+            (Attribute::TaskId, number.to_owned()),
+            (Attribute::TaskCoroutine, "serve".to_owned()),
+        ];
+        let id = AttributesId::new(id);
+        profile.apply(Event::Attributes(id, Attributes(set.into())));
+    }
     for second in 0..12 {
         second_of(&mut profile, second);
     }
@@ -96,6 +106,11 @@ fn second_of(profile: &mut Profile, second: u64) {
             cpu: Nanos(if is_on_cpu { wall } else { 0 }),
             gil: Nanos(if state == State::Python { wall } else { 0 }),
             state,
+            // Two functions of the main thread are tasks.
+            attributes: stack
+                .checked_sub(1)
+                .filter(|task| *task < 2)
+                .map(AttributesId::new),
             ..Sample::default()
         }));
     }
@@ -168,6 +183,7 @@ fn other_screens() {
         ("lines", "2"),
         ("flames", "3"),
         ("threads", "4i"),
+        ("tasks", "5"),
         ("findings", "6"),
         ("help", "?"),
     ] {

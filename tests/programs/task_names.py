@@ -51,6 +51,11 @@ async def creates():
         await task
 
 
+async def gathers():
+    """Its tasks have one function, and no name."""
+    await asyncio.gather(*[unnamed() for _ in range(2)])
+
+
 def outside():
     while time.perf_counter() < END:
         time.sleep(0.001)
@@ -63,7 +68,7 @@ async def main():
     END = time.perf_counter() + float(sys.argv[1])
     threading.Thread(target=outside).start()
     loop = asyncio.get_running_loop()
-    tasks = [loop.create_task(unnamed()), loop.create_task(creates())]
+    tasks = [loop.create_task(gathers()), loop.create_task(creates())]
     for name, seconds in [("one", 0.001), ("two", 0.002), ("three", 0.003)]:
         task = loop.create_task(lasting(name, seconds))
         task.set_name(name)

@@ -1,8 +1,10 @@
 //! Turns what a live view asks for into made-up words and files.
 
+use rsamp::export::task_table;
 use rsamp::profile::event::{Process, Thread};
 use rsamp::profile::functions::Function;
 use rsamp::profile::snapshot::{Snapshot, Span};
+use rsamp::profile::tasks::TaskRow;
 use rsamp::profile::{Mode, Profile};
 use rsamp::tui::Host;
 
@@ -66,6 +68,9 @@ impl Host for FakeHost {
     }
     fn process(&self, process: &Process) -> String {
         format!("process {} (python scatter.py)", process.pid)
+    }
+    fn task(&self, row: &TaskRow<'_>) -> String {
+        task_table::words(row)
     }
     fn size(&self, bytes: u64) -> String {
         format!("{} MB", bytes / 1_000_000)

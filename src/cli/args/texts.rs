@@ -69,6 +69,31 @@ fn exit_codes() -> String {
     text
 }
 
+/// The features of Cargo.toml that this rsamp was built with.
+#[cfg(feature = "legacy")]
+macro_rules! features {
+    () => {
+        "legacy (reads Python 2.7 and 3.3 to 3.5)"
+    };
+}
+#[cfg(not(feature = "legacy"))]
+macro_rules! features {
+    () => {
+        "none (does not read Python 2.7 and 3.3 to 3.5)"
+    };
+}
+
+/// What `rsamp --version` prints behind the name. A recording holds the number alone.
+pub(super) const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit: ",
+    env!("RSAMP_COMMIT"),
+    "\ntarget: ",
+    env!("RSAMP_TARGET"),
+    "\nfeatures: ",
+    features!()
+);
+
 pub(super) const EXAMPLES: &str = "\
 Examples:
   rsamp record -- python scatter.py -nx 200     run a program and profile it

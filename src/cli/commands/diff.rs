@@ -11,6 +11,7 @@ use crate::cli::terminal::summary::shown;
 use crate::cli::{commands, request};
 use crate::export::ReportInput;
 use crate::export::diff::{self as export, Both, DiffFormat, Names, table, verdict};
+use crate::export::source_text::SourceText;
 use crate::export::words::escape::escaped;
 use crate::export::words::number::size;
 use crate::profile::Profile;
@@ -46,10 +47,10 @@ pub fn run(request: &request::Diff) -> Result<u8> {
     let new = side(&request.new, selection, &mut trouble, merged.as_mut())?;
     let code = commands::say_trouble(trouble);
     say_nothing_left(request, base.left, new.left)?;
-    let texts = [&base.inputs, &new.inputs].map(|inputs| sources::recorded(inputs));
-    let diff = Diff::with_own_lines(&base.profile, &new.profile, request.scale, |base, new| {
-        let text = texts[0].text_of(base);
-        text.is_some() && text == texts[1].text_of(new)
+    let scale = request.scale;
+    let diff = Diff::with_own_lines(&base.profile, &new.profile, scale, |before, after| {
+        let text = base.source.text_of(before);
+        text.is_some() && text == new.source.text_of(after)
     });
     let verdicts: Vec<Verdict<'_>> = request
         .limits
@@ -63,12 +64,11 @@ pub fn run(request: &request::Diff) -> Result<u8> {
     if places.is_empty() {
         streams::print(&table::table(&diff, &names, ROWS)).context("write to standard output")?;
     }
-    let sources = sources::recorded(&new.inputs);
     let meta = headlines::meta(&new.inputs, new.profile.profile(), selection);
     let merged = merged.unwrap_or_default().finished();
     let both = Both {
         input: ReportInput {
-            sources: Some(&sources),
+            sources: Some(&new.source),
             ..ReportInput::new(&merged, &meta)
         },
         base_processes: base.profile.profile().processes().len() as u32,
@@ -103,6 +103,8 @@ fn say_verdicts(verdicts: &[Verdict<'_>], is_quiet: bool) -> u8 {
 struct Side {
     inputs: Vec<Input>,
     profile: SampledProfile,
+    /// The source text in it.
+    source: SourceText,
     /// Whether the filters left something of it.
     left: Result<(), NothingLeft>,
 }
@@ -156,6 +158,7 @@ fn side(
         profile.leave_out_idle_waits();
     }
     Ok(Side {
+        source: sources::recorded(&inputs),
         inputs,
         profile,
         left,

@@ -45,6 +45,7 @@ pub(super) fn drawing(args: &DrawingArgs, max_page_bytes: Option<u64>) -> Drawin
         },
         by_thread: args.by_thread,
         by_process: args.by_process,
+        by_task: args.by_task,
         merges_processes: args.merge_processes,
         node_threshold_percent: args.node_thres.unwrap_or(default.node_threshold_percent),
         edge_threshold_percent: args.edge_thres.unwrap_or(default.edge_threshold_percent),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::terminal::summary::shown;
 use crate::export::dump::text;
+use crate::export::task_table;
 use crate::export::words::escape::visible;
 use crate::export::words::findings;
 use crate::export::words::labels;
@@ -15,6 +16,7 @@ use crate::export::{Format, Meta, ReportInput};
 use crate::profile::event::{Process, ProcessId, Thread};
 use crate::profile::functions::Function;
 use crate::profile::snapshot::{Snapshot, Span};
+use crate::profile::tasks::TaskRow;
 use crate::profile::{Mode, Profile};
 use crate::recording::ProcessFiles;
 use crate::run::live::Live;
@@ -155,18 +157,20 @@ impl Host for LiveView {
 
     fn save(&mut self, profile: &Profile, mode: Mode) -> Result<String, String> {
         let subject = self.live.subject();
-        let mut plan = subject
-            .plan(Kind::Export(Format::FlameGraph))
-            .map_err(|error| in_words(&error.into()))?;
-        let _ = plan.choose_names(subject.pid);
         let meta = Meta {
             title: self.title.clone(),
             mode,
             ..Meta::default()
         };
         let report = ReportInput::new(profile, &meta);
-        let outcomes = plan.write(&report, subject.pid, Vec::new);
-        let words: Vec<String> = outcomes.iter().map(written).collect();
+        let mut words = Vec::new();
+        for format in [Format::FlameGraph, Format::Html] {
+            let plan = subject.plan(Kind::Export(format));
+            let mut plan = plan.map_err(|error| in_words(&error.into()))?;
+            let _ = plan.choose_names(subject.pid);
+            let outcomes = plan.write(&report, subject.pid, Vec::new);
+            words.extend(outcomes.iter().map(written));
+        }
         Ok(words.join(", "))
     }
 
@@ -205,6 +209,10 @@ impl Host for LiveView {
 
     fn process(&self, process: &Process) -> String {
         labels::of_process(process)
+    }
+
+    fn task(&self, row: &TaskRow<'_>) -> String {
+        task_table::words(row)
     }
 
     fn size(&self, bytes: u64) -> String {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::cli::terminal::screen;
 use crate::export::first_screen::first_screen;
+use crate::export::task_table::task_table;
 use crate::export::text::summary_of;
 use crate::export::words::escape::{escaped, quoted};
 use crate::export::words::number::size;
@@ -52,6 +53,15 @@ pub fn subject(command: &[OsString]) -> String {
 /// the program's exit code.
 #[must_use]
 pub fn text(recorded: &Recorded, subject: &str, code: Option<u8>, saying: &Saying) -> String {
+    let mut text = summary(recorded, subject, code, saying);
+    if saying.tasks && recorded.sampled.too_short.is_none() {
+        let input = ReportInput::new(&recorded.sampled.profile, &recorded.meta);
+        let _ = write!(text, "\n{}", task_table(&input));
+    }
+    text
+}
+
+fn summary(recorded: &Recorded, subject: &str, code: Option<u8>, saying: &Saying) -> String {
     let sampled = &recorded.sampled;
     let after = sampled.profile.duration();
     let head = format!("rsamp: {}", head(subject, sampled.ended, after, code));

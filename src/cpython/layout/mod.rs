@@ -259,6 +259,9 @@ pub enum ManagedDict {
 /// `TaskObj` (`Modules/_asynciomodule.c`), coroutines, and the objects by which tasks are found and know of one another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskLayout {
+    /// `context_ver` in `PyThreadState`: counts how often the thread entered and left a context, as it does for each step of
+    /// a task (`Python/context.c`, `cpython/pystate.h`).
+    pub context_version: Offset,
     /// `fut_state` in `FutureObj` and `TaskObj`: int, 0 while it is pending.
     pub state: Offset,
     /// `fut_callback0`, in both: the first thing that is called when it is done.
@@ -296,6 +299,18 @@ pub struct TaskLayout {
     pub cell_contents: Offset,
     /// `args` in `partialobject` (`Modules/_functoolsmodule.c`): a tuple.
     pub partial_args: Offset,
+}
+
+impl TaskLayout {
+    /// What the numbers in `gi_frame_state` mean (3.11 on).
+    pub(super) fn states(&self) -> Option<&FrameStates> {
+        match &self.awaited {
+            AwaitedForm::StackTop { states } | AwaitedForm::SavedPointer { states, .. } => {
+                Some(states)
+            }
+            AwaitedForm::Pointer { .. } | AwaitedForm::Depth { .. } => None,
+        }
+    }
 }
 
 /// How a suspended coroutine tells what it awaits: the object on top of its operands.

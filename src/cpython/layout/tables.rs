@@ -282,6 +282,7 @@ pub(super) const V3_8: Layout = Layout {
         tuple_items: 24,
     },
     tasks: Some(TaskLayout {
+        context_version: 248,
         state: 72,
         callback0: 24,
         callbacks: 40,
@@ -393,6 +394,7 @@ pub(super) const V3_9: Layout = Layout {
         tuple_items: 24,
     },
     tasks: Some(TaskLayout {
+        context_version: 248,
         state: 80,
         callback0: 24,
         callbacks: 40,
@@ -504,6 +506,7 @@ pub(super) const V3_10: Layout = Layout {
         tuple_items: 24,
     },
     tasks: Some(TaskLayout {
+        context_version: 248,
         state: 88,
         callback0: 24,
         callbacks: 40,
@@ -621,6 +624,7 @@ pub(super) const V3_11: Layout = Layout {
         tuple_items: 24,
     },
     tasks: Some(TaskLayout {
+        context_version: 232,
         state: 88,
         callback0: 24,
         callbacks: 40,
@@ -748,6 +752,7 @@ pub(super) const V3_12: Layout = Layout {
         tuple_items: 24,
     },
     tasks: Some(TaskLayout {
+        context_version: 216,
         state: 88,
         callback0: 24,
         callbacks: 40,
@@ -875,6 +880,7 @@ pub(super) const V3_13: Layout = Layout {
         tuple_items: 24,
     },
     tasks: Some(TaskLayout {
+        context_version: 216,
         state: 96,
         callback0: 24,
         callbacks: 40,
@@ -1152,6 +1158,7 @@ pub(super) const V3_14: Layout = Layout {
         tuple_items: 32,
     },
     tasks: Some(TaskLayout {
+        context_version: 216,
         state: 104,
         callback0: 24,
         callbacks: 40,
@@ -1438,6 +1445,7 @@ pub(super) const V3_15: Layout = Layout {
         tuple_items: 32,
     },
     tasks: Some(TaskLayout {
+        context_version: 240,
         state: 104,
         callback0: 24,
         callbacks: 40,

@@ -172,7 +172,7 @@ impl Walk<'_> {
                     state: 0,
                 },
             };
-            let is_over = match self.states() {
+            let is_over = match self.tasks.states() {
                 Some(states) => head.state == states.cleared,
                 None => head.frame.is_null(),
             };
@@ -182,15 +182,6 @@ impl Walk<'_> {
         numbered
             .map(|(number, cursor)| head(number, cursor))
             .collect()
-    }
-
-    fn states(&self) -> Option<&FrameStates> {
-        match &self.tasks.awaited {
-            AwaitedForm::StackTop { states } | AwaitedForm::SavedPointer { states, .. } => {
-                Some(states)
-            }
-            AwaitedForm::Pointer { .. } | AwaitedForm::Depth { .. } => None,
-        }
     }
 
     /// Bytes of a frame that tell its code, and where its operands end.

@@ -27,6 +27,10 @@ pub enum Kind {
     Future,
     /// A bound method.
     Method,
+    /// A method of C code, as the one that a future calls for the task that awaits it (3.10 on).
+    Builtin,
+    /// The same up to 3.9.
+    Wakeup,
     /// A function of Python.
     Function,
     /// `functools.partial`.
@@ -50,6 +54,8 @@ impl Kind {
             b"_asyncio.Task" => Kind::Task,
             b"_asyncio.Future" | b"_GatheringFuture" => Kind::Future,
             b"method" => Kind::Method,
+            b"builtin_function_or_method" => Kind::Builtin,
+            b"TaskWakeupMethWrapper" => Kind::Wakeup,
             b"function" => Kind::Function,
             b"functools.partial" => Kind::Partial,
             b"TaskGroup" => Kind::TaskGroup,
@@ -58,7 +64,8 @@ impl Kind {
     }
 }
 
-/// Where an object has the one that it wraps: behind its header (`wrapped`, `ags_gen`, `agt_gen`, `cw_coroutine`, `future`).
+/// Where an object has the one that it wraps: behind its header (`wrapped`, `ags_gen`, `agt_gen`, `cw_coroutine`, `future`,
+/// `ww_task`).
 pub const WRAPPED: u64 = 16;
 
 /// The kinds of the types seen, by the address of the type.
@@ -80,6 +87,14 @@ impl Kinds {
             .map_or(Kind::Other, |name| Kind::of_type_name(&name));
         self.known.insert(type_object, kind);
         kind
+    }
+}
+
+impl Kinds {
+    /// Whether the object at `at` is a task.
+    pub fn is_task(&mut self, memory: &impl ReadMemory, layout: &Layout, at: Address) -> bool {
+        let type_object = memory.pointer(at + layout.object.ob_type);
+        type_object.is_ok_and(|it| self.of(memory, layout, it) == Kind::Task)
     }
 }
 

@@ -9,6 +9,8 @@ mod kinds;
 mod listed;
 mod parents;
 
+use std::cell::RefCell;
+
 use rustc_hash::FxHashMap;
 
 use super::frames::{FrameFormat, RawFrame};
@@ -27,6 +29,9 @@ use parents::{Callbacks, Parents};
 
 /// `fut_state` of a task that is not done: `STATE_PENDING` (`Modules/_asynciomodule.c`).
 const PENDING: i32 = 0;
+
+/// The most tasks of which it is told that they wait for one task.
+const MAX_PARENTS: usize = 8;
 
 /// `Py_TPFLAGS_LONG_SUBCLASS` (`object.h`; the same in 3.8–3.15): the object is an int.
 const LONG_SUBCLASS: u64 = 1 << 24;
@@ -124,6 +129,74 @@ pub fn tasks(
         parents,
     })
     .collect()
+}
+
+/// The coroutines of the tasks that are suspended and wait for something, each outermost first. Arguments as for [`tasks`].
+#[must_use]
+pub fn waiting(
+    memory: &impl ReadMemory,
+    interpreter: &Interpreter,
+    state: Address,
+    threads: &[Address],
+) -> Vec<Vec<RawFrame>> {
+    let layout = &interpreter.layout;
+    let Some(of_tasks) = &layout.tasks else {
+        return Vec::new();
+    };
+    let format = FrameFormat {
+        layout,
+        traits: interpreter.traits,
+    };
+    let addresses = listed::task_addresses(memory, layout, of_tasks, state, threads);
+    let mut pending = pending(memory, of_tasks, &addresses);
+    pending.retain(|raw| !raw.waiter.is_null());
+    let coroutines: Vec<Address> = pending.iter().map(|raw| raw.coroutine).collect();
+    let kinds = &mut Kinds::default();
+    let chains = chain::chains(memory, format, of_tasks, kinds, &coroutines).into_iter();
+    let chains = chains.filter(|chain| chain.stage == Stage::Suspended);
+    chains.map(|chain| chain.frames).collect()
+}
+
+/// A task that waits for another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parent {
+    /// Its name; `None` where it could not be read.
+    pub name: Option<String>,
+    /// The code object of its coroutine.
+    pub code: Option<Address>,
+}
+
+/// The tasks that wait for the one at `task`: that await it, or have it in a group or gathered.
+pub(super) fn parents_of(
+    memory: &impl ReadMemory,
+    interpreter: &Interpreter,
+    task: Address,
+) -> Vec<Parent> {
+    let layout = &interpreter.layout;
+    let Some(of_tasks) = &layout.tasks else {
+        return Vec::new();
+    };
+    let format = FrameFormat {
+        layout,
+        traits: interpreter.traits,
+    };
+    let (kinds, own_kinds) = (&mut Kinds::default(), RefCell::new(Kinds::default()));
+    let is_task = |at: Address| own_kinds.borrow_mut().is_task(memory, layout, at);
+    let mut known = Parents::new(memory, layout, of_tasks);
+    let callbacks = known.callbacks(kinds, &[task]);
+    let found = known.of(kinds, &callbacks, &is_task, &FxHashMap::default());
+    let mut addresses = found.into_iter().next().unwrap_or_default();
+    addresses.retain(|parent| *parent != task);
+    addresses.truncate(MAX_PARENTS);
+    let pending = pending(memory, of_tasks, &addresses);
+    let coroutines: Vec<Address> = pending.iter().map(|raw| raw.coroutine).collect();
+    let chains = chain::chains(memory, format, of_tasks, kinds, &coroutines);
+    let names = names(memory, layout, &pending);
+    let parent = |(name, chain): (Option<String>, chain::Chain)| Parent {
+        name,
+        code: chain.frames.first().map(|root| root.code),
+    };
+    names.into_iter().zip(chains).map(parent).collect()
 }
 
 /// A task by its addresses.

@@ -1,13 +1,13 @@
 //! Turns what shall be called when a task is done into the tasks that wait for it.
 //!
-//! A task that is awaited directly is the future that its parent waits for. `gather`, `wait`, `shield` and, up to 3.11,
+//! A task that is awaited directly is the future that its parent waits for, and has a callback that wakes that one up. `gather`, `wait`, `shield` and, up to 3.11,
 //! `wait_for` add a callback to the task, in whose closure, or arguments, is the future that the parent waits for; that may
 //! itself be gathered. `TaskGroup` adds a method of its own, and has its `_parent_task` (`Lib/asyncio/tasks.py`,
 //! `taskgroups.py`, 3.8-3.15).
 
 use rustc_hash::FxHashMap;
 
-use super::kinds::{Kind, Kinds, copy};
+use super::kinds::{Kind, Kinds, WRAPPED, copy};
 use crate::cpython::layout::{Layout, TaskLayout};
 use crate::cpython::objects::{attributes, find};
 use crate::cpython::text::{ascii_str_bytes, is_ascii_str};
@@ -28,6 +28,9 @@ const MAX_KNOWN: usize = 1 << 18;
 
 /// The callback by which `asyncio.futures.wrap_future` has a future tell the thread that works for it.
 const OF_THREAD: &str = "_call_check_cancel";
+
+/// `m_self` in `PyCFunctionObject` (`cpython/methodobject.h`; the same in 3.8-3.15).
+const M_SELF: u64 = 24;
 
 /// What the callbacks of a future tell.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -171,6 +174,8 @@ impl<'a, M: ReadMemory> Parents<'a, M> {
         let kind = kinds.of(self.memory, self.layout, type_object);
         let object = match kind {
             Kind::Method => Address(word_at(bytes, self.tasks.method_self).unwrap_or(0)),
+            Kind::Builtin => return self.of_wakeup(kinds, word_at(bytes, M_SELF)),
+            Kind::Wakeup => return self.of_wakeup(kinds, word_at(bytes, WRAPPED)),
             Kind::Function | Kind::Partial => callback,
             _ => return Callbacks::default(),
         };
@@ -187,6 +192,16 @@ impl<'a, M: ReadMemory> Parents<'a, M> {
             self.known.insert(object, found.clone());
         }
         found
+    }
+
+    /// A task that awaits the future.
+    fn of_wakeup(&self, kinds: &mut Kinds, task: Option<u64>) -> Callbacks {
+        let task = task.map(Address);
+        let is_task = |at: &Address| kinds.is_task(self.memory, self.layout, *at);
+        Callbacks {
+            futures: task.filter(is_task).into_iter().collect(),
+            is_of_thread: false,
+        }
     }
 
     fn of_task_group(&self, kinds: &mut Kinds, object: Address) -> Option<Callbacks> {

@@ -65,6 +65,11 @@ impl<'w> Columns<'w> {
         })
     }
 
+    /// Bytes as they are.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)
+    }
+
     /// Text: how many bytes of UTF-8, and these.
     pub(super) fn text(&mut self, text: &str) -> io::Result<()> {
         self.number(text.len() as u64)?;

@@ -82,7 +82,7 @@ pub(super) fn write_pair(
 fn write_content(content: &Content<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let limit = content.input.meta.drawing.max_page_bytes;
     let write = |timeline: &Timeline, out: &mut dyn io::Write| write_all(content, timeline, out);
-    let timeline = size::fitting(&content.input, limit, &write)?;
+    let timeline = size::fitting(&content.input, limit, PAGE.len(), &write)?;
     write_all(content, &timeline, &mut Bounded::new(out, limit))
 }
 

@@ -5,7 +5,6 @@
 //! of the same name, and no others of either do.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use crate::profile::Profile;
 use crate::profile::functions::{FunctionId, FunctionKind, Functions};
@@ -87,10 +86,10 @@ fn by_name<'p>(
         let function = &row.function;
         let file = function.file.unwrap_or_default();
         let file = file.rsplit('/').next().unwrap_or_default();
-        match named.entry((function.name, file, function.kind)) {
-            Entry::Vacant(free) => drop(free.insert(Some(number))),
-            Entry::Occupied(mut taken) => drop(taken.insert(None)),
-        }
+        let entry = named.entry((function.name, file, function.kind));
+        entry
+            .and_modify(|known| *known = None)
+            .or_insert(Some(number));
     }
     named
 }

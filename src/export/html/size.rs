@@ -16,17 +16,18 @@ const FILLED: f64 = 0.9;
 /// Writes the page with these runs.
 type WritePage<'w> = &'w dyn Fn(&Timeline, &mut dyn Write) -> io::Result<()>;
 
-/// Those of the profile, in longer steps where the page were larger than `limit` otherwise.
+/// Those of the profile, in longer steps where the page were larger than `limit` otherwise. Without data, it has `empty_bytes`.
 ///
 /// # Errors
 /// When it is too large without any.
 pub(super) fn fitting<'p>(
     input: &ReportInput<'p>,
     limit: u64,
+    empty_bytes: usize,
     write: WritePage<'_>,
 ) -> io::Result<Cow<'p, Timeline>> {
     let mut timeline = input.profile.timeline_or_unordered();
-    if is_surely_below(input, &timeline, limit) {
+    if bytes_at_most(input, &timeline, empty_bytes) < limit {
         return Ok(timeline);
     }
     let rest = size_of(&Timeline::empty(), write)?;
@@ -46,8 +47,8 @@ pub(super) fn fitting<'p>(
     Err(too_large(limit))
 }
 
-/// Whether the page is so small that it need not be made to find out: each byte of it is at most three of these.
-fn is_surely_below(input: &ReportInput<'_>, timeline: &Timeline, limit: u64) -> bool {
+/// How large the page is at most, by far: what is known without making it.
+fn bytes_at_most(input: &ReportInput<'_>, timeline: &Timeline, empty_bytes: usize) -> u64 {
     let profile = input.profile;
     let sources = input.sources.map_or(0, |sources| {
         let files = sources.files().into_iter();
@@ -63,8 +64,8 @@ fn is_surely_below(input: &ReportInput<'_>, timeline: &Timeline, limit: u64) -> 
         (profile.threads().len() + profile.processes().len(), 1000),
     ];
     let columns: usize = counts.into_iter().map(|(count, bytes)| count * bytes).sum();
-    let bytes = super::PAGE.len() + 3 * (timeline.bytes() + sources) + 2 * columns;
-    (bytes as u64) < limit
+    // A number of a run takes more bytes in columns than packed, and base64 makes four bytes of three.
+    (empty_bytes + 2 * (timeline.bytes() + sources + columns)) as u64
 }
 
 fn size_of(timeline: &Timeline, write: WritePage<'_>) -> io::Result<u64> {

@@ -6,10 +6,9 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use lzma_rust2::XzReader;
-use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::module::Module;
-use crate::process::ReadBudget;
+use crate::process::{ReadBudget, memory_file};
 
 /// Where distributions install debug files.
 const GLOBAL: &str = "/usr/lib/debug";
@@ -135,7 +134,7 @@ pub(super) fn shared(
 pub(super) fn embedded(module: &Module, budget: &mut ReadBudget) -> Option<Module> {
     let compressed = module.section(".gnu_debugdata", budget)?;
     let decoder = XzReader::new_mem_limit(compressed.as_slice(), false, MAX_XZ_MEMORY_KIB);
-    let mut file = File::from(memfd_create("debugdata", MFdFlags::MFD_CLOEXEC).ok()?);
+    let mut file = memory_file(c"debugdata").ok()?;
     let mut decoder = decoder.take(MAX_EMBEDDED_BYTES);
     let mut piece = [0; 64 << 10];
     loop {

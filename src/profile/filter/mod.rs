@@ -16,7 +16,7 @@
 use std::collections::BTreeSet;
 
 use super::Mode;
-use super::event::{Event, Nanos, Sample, StackId, State, ThreadId};
+use super::event::{Awaited, Event, Nanos, Sample, StackId, State, ThreadId};
 
 mod selection;
 
@@ -108,6 +108,7 @@ impl Filter {
             Event::Stack { id, parent, frame } => self.stacks.stack(id, parent, frame, emit),
             Event::Sample(sample) => self.sample(sample, emit),
             Event::Usage(usage) => self.owners.usage(usage, emit),
+            Event::Awaited(awaited) => self.awaited(awaited, emit),
             Event::Missing(missing) => self.owners.missing(missing, emit),
             // They name stacks and frames by the numbers that these have before the filter.
             Event::Native(_) | Event::Names { .. } => {}
@@ -174,6 +175,25 @@ impl Filter {
         };
         if let Some(owned) = self.owners.take(cut, &mut self.passed) {
             self.owned(owned, emit);
+        }
+    }
+
+    /// Tasks that wait are of no thread, of no state and of none of the tasks that run.
+    fn awaited(&mut self, awaited: Awaited, emit: &mut dyn FnMut(Event)) {
+        let is_asked =
+            self.states.is_empty() && self.tasks.are_all() && self.owners.are_all_threads();
+        if !is_asked || !self.window.holds(awaited.at) || !self.stacks.is_stack(awaited.stack) {
+            return;
+        }
+        let Some(process) = self.owners.emitted(awaited.process) else {
+            return;
+        };
+        if let Kept::As(stack) = self.stacks.keep(awaited.stack, emit) {
+            emit(Event::Awaited(Awaited {
+                process,
+                stack,
+                ..awaited
+            }));
         }
     }
 

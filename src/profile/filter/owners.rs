@@ -97,6 +97,16 @@ impl Owners {
         (!is_of_step).then_some(Criterion::Step)
     }
 
+    /// Whether no thread was asked for by name.
+    pub(super) fn are_all_threads(&self) -> bool {
+        self.wanted.threads.is_empty()
+    }
+
+    /// The number of a process behind the filter, once there are samples of it.
+    pub(super) fn emitted(&self, id: ProcessId) -> Option<ProcessId> {
+        self.processes.get(id.0 as usize)?.out
+    }
+
     /// Something was counted of a process; it is told once there are samples of it.
     pub(super) fn usage(&mut self, usage: Usage, emit: &mut dyn FnMut(Event)) {
         let told = |process| Event::Usage(Usage { process, ..usage });

@@ -25,6 +25,11 @@ impl Tasks {
         }
     }
 
+    /// Whether everything was asked for.
+    pub(super) fn are_all(&self) -> bool {
+        self.asked.is_empty()
+    }
+
     /// A set was defined.
     pub(super) fn define(&mut self, attributes: &Attributes) {
         let name = attributes

@@ -3,7 +3,7 @@
 //! Its times begin with the first moment. All definitions pass, and a sample across one of the moments is cut, so that
 //! excerpts of adjacent spans add up to the whole, to the nanosecond.
 
-use crate::profile::event::{Event, Loss, Nanos, Process, Sample, Usage};
+use crate::profile::event::{Awaited, Event, Loss, Nanos, Process, Sample, Usage};
 
 /// Samples come up to so much later than what they tell of, and than the readings of that time.
 const LATE: Nanos = Nanos(1_000_000_000);
@@ -82,6 +82,10 @@ impl Excerpt {
             Event::Usage(usage) => is_within(usage.at).then(|| {
                 let at = usage.at - self.from;
                 Event::Usage(Usage { at, ..*usage })
+            }),
+            Event::Awaited(awaited) => is_within(awaited.at).then(|| {
+                let at = awaited.at - self.from;
+                Event::Awaited(Awaited { at, ..*awaited })
             }),
             Event::Lost(loss) => is_within(loss.at).then(|| {
                 let at = loss.at - self.from;

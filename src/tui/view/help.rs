@@ -6,8 +6,8 @@ use super::cells::Cells;
 
 const KEYS: &[(&str, &str)] = &[
     (
-        "1 2 3 4 6",
-        "functions, lines, flame graph, threads, findings",
+        "1 to 6",
+        "functions, lines, flame graph, threads, asyncio tasks, findings",
     ),
     ("w", "which time: the last 1, 10 or 60 seconds, or all"),
     ("m", "wall (elapsed), CPU, or time with the GIL"),
@@ -23,7 +23,7 @@ const KEYS: &[(&str, &str)] = &[
     ("R", "start or end a recording, which rsamp report opens"),
     (
         "F d",
-        "write a flame graph of what is shown; show the stacks",
+        "write a flame graph and a page of this; show the stacks",
     ),
     ("q", "quit; the program runs on. Ctrl-Z: pause rsamp"),
 ];

@@ -182,6 +182,6 @@ fn foot(page: &Page<'_>, area: Rect, cells: &mut Cells<'_>) {
         };
         cells.text(&mut at, &format!(" {key} {name} "), style);
     }
-    let keys = " / filter ? help q quit";
+    let keys = " / ? help q quit";
     cells.text(&mut at, keys, palette.faint());
 }

@@ -101,6 +101,7 @@ fn every_column_is_documented() {
         Format::LinesCsv,
         Format::RanksCsv,
         Format::UsageCsv,
+        Format::TasksCsv,
     ];
     let mut tables: Vec<String> = formats.map(|format| text(format, &one_thread())).into();
     tables.push(crate::diff::csv_of_equals());

@@ -140,6 +140,7 @@ export class ThreadRuns {
   private readonly apart: number;
   /** The sums of all runs before each mark; the last is behind all runs. */
   private readonly before: Columns[] = [];
+  private answer: Columns | null = null;
 
   constructor(readonly runs: PackedRuns) {
     this.used = SUMS.filter((name) => runs[name].length > 0);
@@ -155,12 +156,12 @@ export class ThreadRuns {
     this.before.push(sums);
   }
 
-  /** The sums of each row in a span. */
+  /** The sums of each row in a span: until the next ones are asked for, for which their memory is used again. */
   sums(span: Span): Columns {
     const { runs, used } = this;
     const count = runs.end.length;
     if (!runs.isOrdered) {
-      const sums = columns(runs.rows.node.length, used);
+      const sums = this.zeros();
       for (let i = 0; i < count; i++) addPart(runs, used, i, span, sums);
       return sums;
     }
@@ -179,17 +180,24 @@ export class ThreadRuns {
     const { runs, used, apart } = this;
     const [low, high] = [this.nearest(from), this.nearest(to)];
     if (low === high) {
-      const sums = columns(runs.rows.node.length, used);
+      const sums = this.zeros();
       addWhole(runs, used, from, to, sums);
       return sums;
     }
-    const sums = copied(this.before[high], used);
-    if (low > 0) for (const name of used) subtract(sums[name], this.before[low][name]);
+    const sums = (this.answer ??= columns(runs.rows.node.length, used));
+    for (const name of used) subtract(this.before[high][name], this.before[low][name], sums[name]);
     const [start, end] = [low * apart, Math.min(high * apart, runs.end.length)];
     if (from < start) addWhole(runs, used, from, start, sums);
     else takeWhole(runs, used, start, from, sums);
     if (end < to) addWhole(runs, used, end, to, sums);
     else takeWhole(runs, used, to, end, sums);
+    return sums;
+  }
+
+  private zeros(): Columns {
+    const { used } = this;
+    const sums = (this.answer ??= columns(this.runs.rows.node.length, used));
+    for (const name of used) sums[name].fill(0);
     return sums;
   }
 
@@ -208,8 +216,8 @@ function copied(sums: Columns, used: readonly Sum[]): Columns {
   return copy;
 }
 
-function subtract(from: Float64Array, what: Float64Array): void {
-  for (let i = 0; i < from.length; i++) from[i] -= what[i];
+function subtract(from: Float64Array, what: Float64Array, into: Float64Array): void {
+  for (let i = 0; i < into.length; i++) into[i] = from[i] - what[i];
 }
 
 /** The sums of a thread's rows, and which of these are idle waits. */
@@ -224,42 +232,53 @@ interface Part {
 function idleRows(tables: Tables, thread: number, { rows: { node, state } }: PackedRuns, sums: Columns): Uint8Array {
   const { stacks, states, threads } = tables, none = stacks.parent.length, isMain = threads[thread].is_main;
   const isWait = Uint8Array.from(states, (state) => (state.is_idle_wait ? 1 : 0));
-  const idle = new Uint8Array(node.length);
+  const idle = new Uint8Array(node.length), { wall, helpers } = sums;
   let [served, whole] = [0, 0];
   for (let row = 0; row < idle.length; row++) {
-    const wall = sums.wall[row];
-    whole += wall;
-    if (!isWait[state[row]]) continue;
-    const helpers = sums.helpers[row];
-    if (helpers > 0 && seconds(helpers) >= HELPED_SHARE * seconds(wall)) continue;
+    const time = wall[row];
+    whole += time;
+    if (isWait[state[row]] === 0) continue;
+    const helped = helpers[row];
+    if (helped > 0 && seconds(helped) >= HELPED_SHARE * seconds(time)) continue;
     idle[row] = !isMain ? Wait.Idle : node[row] === none ? Wait.Counts : stacks.wait[node[row]];
-    if (idle[row] !== Wait.Counts) served += wall;
+    if (idle[row] !== Wait.Counts) served += time;
   }
+  // On other threads every wait is idle, or counts.
+  if (!isMain) return idle;
   const serves = whole > 0 && seconds(served) >= SERVING_SHARE * seconds(whole);
   for (let row = 0; row < idle.length; row++) idle[row] = idle[row] === Wait.Idle || (idle[row] === Wait.Serves && serves) ? 1 : 0;
   return idle;
 }
 
 /** What counts of an idle wait: what it used nevertheless. */
-function withoutWait(sums: Columns, row: number): [wall: number, samples: number] {
-  const wall = Math.min(Math.max(sums.cpu[row], sums.gil[row]), sums.wall[row]);
-  return [wall, share(sums.samples[row], wall, Math.max(1, sums.wall[row]))];
+function wallWithoutWait(sums: Columns, row: number): number {
+  return Math.min(Math.max(sums.cpu[row], sums.gil[row]), sums.wall[row]);
+}
+
+function samplesWithoutWait(sums: Columns, row: number): number {
+  return share(sums.samples[row], wallWithoutWait(sums, row), Math.max(1, sums.wall[row]));
+}
+
+/** Whether anything is left without idle waits. */
+function isLeft({ sums, idle }: Part): boolean {
+  for (let row = 0; row < idle.length; row++) {
+    if ((idle[row] ? samplesWithoutWait(sums, row) : sums.samples[row]) > 0) return true;
+  }
+  return false;
 }
 
 /** Leaves the idle waits out of the sums, unless nothing else would be left; tells how much that is. */
 function leaveOutIdle(parts: Part[]): number {
-  const isLeft = ({ sums, idle }: Part) => {
-    return idle.some((isIdle, row) => (isIdle ? withoutWait(sums, row)[1] : sums.samples[row]) > 0);
-  };
   if (!parts.some(isLeft)) return 0;
   let leftOut = 0;
   for (const { sums, idle } of parts) {
+    const { wall, samples } = sums;
     for (let row = 0; row < idle.length; row++) {
-      if (!idle[row]) continue;
-      const [wall, samples] = withoutWait(sums, row);
-      leftOut += sums.wall[row] - wall;
-      sums.wall[row] = wall;
-      sums.samples[row] = samples;
+      if (idle[row] === 0) continue;
+      const left = wallWithoutWait(sums, row);
+      samples[row] = left === 0 ? 0 : samplesWithoutWait(sums, row);
+      leftOut += wall[row] - left;
+      wall[row] = left;
     }
   }
   return leftOut;
@@ -309,8 +328,9 @@ function taskOf({ tasks, taskOf }: Tables, attributes: number): number {
 /** Leaves nothing of the rows that are not shown. */
 function leaveRows(tables: Tables, { rows }: PackedRuns, sums: Columns, selection: Selection): void {
   const isShown = rowFilter(tables, selection);
+  if (!isShown) return;
   rows.state.forEach((state, row) => {
-    if (isShown && !isShown(state, rows.attributes[row])) for (const name of SUMS) sums[name][row] = 0;
+    if (!isShown(state, rows.attributes[row])) for (const name of SUMS) sums[name][row] = 0;
   });
 }
 
@@ -318,21 +338,26 @@ function sumParts(tables: Tables, parts: Part[], mode: Mode): Omit<Aggregate, 'i
   const count = tables.stacks.parent.length;
   const self = columns(count + 1);
   const ofThreads = columns(tables.threads.length);
-  const states = tables.states.map(() => new Float64Array(0));
+  // State by state, node by node.
+  const states = new Float64Array(tables.states.length * (count + 1));
   const tasks = new Float64Array(tables.tasks.length + 1);
   for (const { thread, of, sums } of parts) {
     const { node, state } = of.runs.rows;
     addTasks(tables, of.runs, sums[mode], tasks);
     for (const name of of.used) ofThreads[name][thread] = addRows(sums[name], node, self[name]);
-    for (let row = 0; row < state.length; row++) {
-      const wall = sums.wall[row];
-      if (wall === 0) continue;
-      const times = states[state[row]];
-      if (times.length > 0) times[node[row]] += wall;
-      else (states[state[row]] = new Float64Array(count + 1))[node[row]] = wall;
-    }
+    addStates(sums.wall, node, state, count + 1, states);
   }
-  return { self, states, threads: ofThreads, tasks, totals: totalsOf(tables.stacks, self, mode) };
+  const byState = tables.states.map((_, state) => held(states.subarray(state * (count + 1), (state + 1) * (count + 1))));
+  return { self, states: byState, threads: ofThreads, tasks, totals: totalsOf(tables.stacks, self, mode) };
+}
+
+/** The times of a state; none where all are 0. */
+function held(times: Float64Array): Float64Array {
+  return times.some((time) => time > 0) ? times.slice() : new Float64Array(0);
+}
+
+function addStates(wall: Float64Array, node: Int32Array, state: Uint8Array, nodes: number, states: Float64Array): void {
+  for (let row = 0; row < node.length; row++) states[state[row] * nodes + node[row]] += wall[row];
 }
 
 /** Adds what each row holds to its task. */

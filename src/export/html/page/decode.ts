@@ -5,7 +5,7 @@ import { gunzipSync } from 'fflate';
 import type { Block, Counters, Loss, Meta, Model, Process, Source, State, Thread } from './model';
 
 /** The number of the meaning of the data. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** The page is not whole, or not of this format. */
 export class DamagedPage extends Error {}
@@ -75,6 +75,12 @@ class Reader {
     return count;
   }
 
+  raw(count: number): Uint8Array {
+    this.at += count;
+    if (this.at > this.bytes.length) throw new DamagedPage('a part of the data ends early');
+    return this.bytes.subarray(this.at - count, this.at);
+  }
+
   text(): string {
     const length = this.count();
     this.at += length;
@@ -94,12 +100,6 @@ class Reader {
   optional(count: number): Uint32Array {
     const column = new Uint32Array(count);
     for (let i = 0; i < count; i++) column[i] = this.number() - 1;
-    return column;
-  }
-
-  signed(count: number): Float64Array {
-    const column = new Float64Array(count);
-    for (let i = 0; i < count; i++) column[i] = this.difference();
     return column;
   }
 
@@ -159,11 +159,15 @@ function fromBase64(text: string): Uint8Array {
   }
 }
 
+/** Fewer bytes are unpacked without a stream. */
+const SMALL = 1 << 16;
+
 /** The bytes that a packed tag stands for. */
 export async function unpack(text: string): Promise<Uint8Array> {
   const bytes = fromBase64(text);
   try {
-    if (typeof DecompressionStream === 'undefined') return gunzipSync(bytes);
+    // A stream takes a millisecond to start: a job of a thousand ranks has a thousand of these.
+    if (typeof DecompressionStream === 'undefined' || bytes.length < SMALL) return gunzipSync(bytes);
     const stream = new Blob([bytes as BlobPart]).stream().pipeThrough(new DecompressionStream('gzip'));
     return new Uint8Array(await new Response(stream).arrayBuffer());
   } catch {
@@ -285,85 +289,126 @@ function decodeBlocks(core: Reader): Block[] {
 
 /** The runs of the threads of a process, in the order of its threads; `stacks`: how many stacks there are. */
 export function decodeRuns(bytes: Uint8Array, threads: number, stacks: number): PackedRuns[] {
-  const reader = new Reader(bytes), numbering = new Rows(stacks);
-  return Array.from({ length: threads }, () => decodeThread(reader, numbering));
+  const reader = new Reader(bytes), moments = reader.differences(reader.count()), rows = new Rows(reader, stacks);
+  return Array.from({ length: threads }, () => decodeThread(reader, moments, rows));
 }
 
-/** The columns of a run behind those of which its row is made, in the order in which they are written. */
+/** The columns of a run that are sums, in the order in which they are written. */
 const SUMS = ['samples', 'wall', 'cpu', 'gil', 'helpers', 'blockedOthers', 'grown', 'shrunk', 'unsure'] as const;
 
 /** The runs come in chunks; an empty one is the end. */
-function decodeThread(reader: Reader, numbering: Rows): PackedRuns {
-  const sums = SUMS.map((name) => ({ name, column: new Growing() }));
+function decodeThread(reader: Reader, moments: Float64Array, rows: Rows): PackedRuns {
+  const sums = Object.fromEntries(SUMS.map((name) => [name, new Growing()])) as Record<(typeof SUMS)[number], Growing>;
   const [ends, rowNumbers] = [new Growing(new Float64Array(0)), new Growing()];
   let isOrdered = true;
-  for (let count = reader.count(), before = 0; count > 0; count = reader.count()) {
-    const column = () => reader.column(new Float64Array(count));
-    const late = reader.signed(count);
-    rowNumbers.push(numbering.number(column(), column(), column()), count);
-    let wall = late;
-    for (const { name, column: into } of sums) {
-      const numbers = column();
-      if (name === 'wall') wall = numbers;
-      if (name === 'cpu' || name === 'gil') decodeParts(numbers, wall);
-      into.push(numbers, count);
-    }
+  for (let count = reader.count(), at = 0; count > 0; count = reader.count()) {
+    const end = new Float64Array(count), wall = new Float64Array(count);
     for (let i = 0; i < count; i++) {
-      isOrdered &&= late[i] >= 0;
-      before = late[i] += before + wall[i];
+      const before = moments[at];
+      at += reader.difference();
+      end[i] = moments[at];
+      if (end[i] === undefined || Number.isNaN(end[i])) throw new DamagedPage('a moment is not there');
+      wall[i] = end[i] - before;
     }
-    ends.push(late, count);
+    const row = rows.read(reader, count);
+    const column = (name: (typeof SUMS)[number], numbers: Float64Array) => sums[name].push(numbers, count);
+    column('samples', reader.column(new Float64Array(count)));
+    if (reader.number() === 1) isOrdered = lengthen(reader, wall) && isOrdered;
+    isOrdered &&= wall.every((time) => time >= 0);
+    column('wall', wall);
+    column('cpu', rows.parts(reader, 0, row, wall));
+    column('gil', rows.parts(reader, 1, row, wall));
+    for (const name of SUMS.slice(4)) column(name, reader.number() === 1 ? reader.column(new Float64Array(count)) : new Float64Array(count));
+    rowNumbers.push(rows.number(row), count);
+    ends.push(end, count);
   }
-  const named = Object.fromEntries(sums.map(({ name, column }) => [name, column.takeUnlessZero()]));
+  const named = Object.fromEntries(SUMS.map((name) => [name, name === 'wall' ? sums[name].take() : sums[name].takeUnlessZero()]));
+  const row = rowNumbers.take() as Uint32Array;
   return {
     ...(named as Record<(typeof SUMS)[number], Column>),
-    end: ends.take() as Float64Array, row: rowNumbers.take() as Uint32Array, rows: numbering.take(), isOrdered,
+    end: ends.take() as Float64Array, row, rows: rows.take(row), isOrdered,
   };
 }
 
-/** Makes times of parts of a whole: 0 is all of it, 1 nothing, `2 + n` other `n` nanoseconds. */
-function decodeParts(codes: Float64Array, whole: Float64Array): void {
-  for (let i = 0; i < codes.length; i++) codes[i] = codes[i] === 0 ? whole[i] : codes[i] === 1 ? 0 : codes[i] - 2;
+/** Makes the lengths of runs of the time since the one before, and by how much more that is; tells whether none begins earlier. */
+function lengthen(reader: Reader, wall: Float64Array): boolean {
+  let isOrdered = true;
+  for (let i = 0; i < wall.length; i++) {
+    const more = reader.difference();
+    isOrdered &&= more <= 0;
+    wall[i] += more;
+  }
+  return isOrdered;
 }
 
-/** Numbers the runs of one thread after another: those of one stack, state and set of attributes are one row. */
+/** The rows of a process, and which of them the runs of one thread after another have. */
 class Rows {
-  /** By stack, that without one first: the newest row; -1: none. */
-  private readonly newest: Int32Array;
-  private node: number[] = [];
-  private state: number[] = [];
-  private attributes: number[] = [];
-  /** By row: an earlier one of the same stack; -1: none. */
-  private earlier: number[] = [];
+  private readonly node: Int32Array;
+  private readonly state: Uint8Array;
+  private readonly attributes: Uint32Array;
+  /** How many bytes a row takes. */
+  private readonly bytes: number;
+  /** Of CPU and GIL time, by row: 1 where it was all of the time in the run before. */
+  private readonly isAll: [Uint8Array, Uint8Array];
+  /** The number of a row in the thread; -1: it has none. */
+  private readonly place: Int32Array;
+  private ofThread: number[] = [];
 
-  constructor(private readonly stacks: number) {
-    this.newest = new Int32Array(stacks + 1).fill(-1);
+  /** A stack is one more than its number; 0: none. */
+  constructor(reader: Reader, stacks: number) {
+    const count = reader.count(), stack = reader.column(new Float64Array(count));
+    if (stack.some((of) => of > stacks)) throw new DamagedPage('a stack is not there');
+    this.node = Int32Array.from(stack, (of) => (of === 0 ? stacks : of - 1));
+    this.state = reader.column(new Uint8Array(count));
+    this.attributes = reader.column(new Uint32Array(count));
+    this.bytes = Math.ceil((count > 1 ? 32 - Math.clz32(count - 1) : 0) / 8);
+    this.isAll = [new Uint8Array(count), new Uint8Array(count)];
+    this.place = new Int32Array(count).fill(-1);
   }
 
-  /** Brings stacks (one more than their number; 0: none) to rows, in the order in which these first appear. */
-  number(stack: Float64Array, state: Float64Array, attributes: Float64Array): Float64Array {
-    for (let i = 0; i < stack.length; i++) {
-      const of = stack[i];
-      if (of > this.stacks) throw new DamagedPage('a stack is not there');
-      let row = this.newest[of];
-      while (row >= 0 && (this.state[row] !== state[i] || this.attributes[row] !== attributes[i])) row = this.earlier[row];
-      if (row < 0) {
-        row = this.node.push(of === 0 ? this.stacks : of - 1) - 1;
-        this.state.push(state[i]);
-        this.attributes.push(attributes[i]);
-        this.earlier.push(this.newest[of]);
-        this.newest[of] = row;
-      }
-      stack[i] = row;
+  /** Rows as bytes, the lowest of each first. */
+  read(reader: Reader, count: number): Uint32Array {
+    const rows = new Uint32Array(count);
+    for (let byte = 0; byte < this.bytes; byte++) {
+      const plane = reader.raw(count);
+      for (let i = 0; i < count; i++) rows[i] += plane[i] * 2 ** (8 * byte);
     }
-    return stack;
+    if (rows.some((row) => row >= this.node.length)) throw new DamagedPage('a row is not there');
+    return rows;
   }
 
-  /** The rows of the thread that ends here. */
-  take(): PackedRuns['rows'] {
-    for (const node of this.node) this.newest[node === this.stacks ? 0 : node + 1] = -1;
-    const { node, state, attributes } = this;
-    [this.node, this.state, this.attributes, this.earlier] = [[], [], [], []];
-    return { node: Int32Array.from(node), state: Uint8Array.from(state), attributes: Uint32Array.from(attributes) };
+  /** Parts of times: 0 as the run of its row before, 1 all, 2 nothing, `3 + n` other `n` nanoseconds. */
+  parts(reader: Reader, of: 0 | 1, rows: Uint32Array, whole: Float64Array): Float64Array {
+    const parts = new Float64Array(rows.length), isAll = this.isAll[of];
+    for (let i = 0; i < parts.length; i++) {
+      const code = reader.number();
+      if (code === 1 || code === 2) isAll[rows[i]] = code === 1 ? 1 : 0;
+      parts[i] = code > 2 ? code - 3 : isAll[rows[i]] ? whole[i] : 0;
+    }
+    return parts;
+  }
+
+  /** Their numbers among those of the thread, in the order in which these first appear. */
+  number(rows: Uint32Array): Float64Array {
+    const { place, ofThread } = this, numbers = new Float64Array(rows.length);
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i];
+      if (place[row] < 0) place[row] = ofThread.push(row) - 1;
+      numbers[i] = place[row];
+    }
+    return numbers;
+  }
+
+  /** The rows of the thread that ends here, in the order of their nodes, which is how they are added up; `runs` get these. */
+  take(runs: Uint32Array): PackedRuns['rows'] {
+    const { node, state, attributes, ofThread } = this;
+    const order = Uint32Array.from(ofThread, (_, number) => number).sort((a, b) => node[ofThread[a]] - node[ofThread[b]]);
+    const place = new Uint32Array(order.length);
+    order.forEach((number, at) => { place[number] = at; });
+    for (let i = 0; i < runs.length; i++) runs[i] = place[runs[i]];
+    for (const row of ofThread) this.place[row] = -1;
+    this.ofThread = [];
+    const rows = order.map((number) => ofThread[number]);
+    return { node: Int32Array.from(rows, (row) => node[row]), state: Uint8Array.from(rows, (row) => state[row]), attributes: Uint32Array.from(rows, (row) => attributes[row]) };
   }
 }

@@ -1,6 +1,6 @@
 // Turns the self times of stack nodes into the rows of tables: functions, lines, callers and callees.
 
-import { byClass, type Classes, classesOf } from './aggregate';
+import { byClass, type Classes, classesOf, rollUp } from './aggregate';
 import { type Aggregate, Kind, type Model, NONE, Origin } from './model';
 
 /** What holds of the stacks whatever is selected. */
@@ -134,15 +134,18 @@ export function calls(model: Model, aggregate: Aggregate, among: Set<number>, hi
 }
 
 /** For each of the classes: the total by column of cells (by node), each stack counted once for each class in it. */
-export function spread(model: Model, classes: Classes, keys: number[], columns: ArrayLike<number>[]): Map<number, Float64Array> {
-  const { parent } = model.stacks, rows = new Map(keys.map(key => [key, new Float64Array(columns.length)]));
-  for (let i = 0; i < parent.length; i++) {
-    if (!columns.some(column => column[i] > 0)) continue;
-    for (let at = i; at >= 0; at = parent[at]) {
-      const row = classes.outermost[at] ? rows.get(classes.of[at]) : undefined;
-      if (row) for (let c = 0; c < columns.length; c++) row[c] += columns[c][i] || 0;
+export function spread(model: Model, classes: Classes, keys: number[], columns: Float64Array[]): Map<number, Float64Array> {
+  const rows = new Map(keys.map(key => [key, new Float64Array(columns.length)]));
+  if (keys.length === 0) return rows;
+  const { of, outermost, count } = classes, rowOf: (Float64Array | undefined)[] = Array.from({ length: count }, (_, key) => rows.get(key));
+  columns.forEach((column, c) => {
+    if (column.length === 0) return;
+    const total = rollUp(model.stacks, column);
+    for (let i = 0; i < total.length; i++) {
+      const row = outermost[i] && total[i] > 0 ? rowOf[of[i]] : undefined;
+      if (row) row[c] += total[i];
     }
-  }
+  });
   return rows;
 }
 

@@ -169,7 +169,9 @@ function layOut(out: Flame): void {
     const next: number[] = [];
     for (const frame of level) {
       let at = out.start[frame];
-      for (const child of out.children[frame].sort((a, b) => out.total[b] - out.total[a])) {
+      const children = out.children[frame];
+      if (children.length > 1) children.sort((a, b) => out.total[b] - out.total[a]);
+      for (const child of children) {
         out.start[child] = at;
         at += out.total[child];
         next.push(child);

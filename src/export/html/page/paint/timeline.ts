@@ -8,7 +8,7 @@ import { FONT_SIZE, type Surface } from './surface';
 
 /** Left of the lanes, for their names. */
 export const GUTTER = 168;
-export const AXIS_HEIGHT = 22;
+export const AXIS_HEIGHT = 30;
 export const LANE_HEIGHT = 16;
 const GAP = 5;
 

@@ -33,6 +33,12 @@ function table(rows: Iterable<[string, Row]>): Map<string, Row> {
   return new Map(Array.from(rows).filter(([, row]) => !isNothing(row)).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** A report lists what was sampled: not what has memory alone. */
+function sampled(rows: Map<string, Row>): Map<string, Row> {
+  const isSampled = ({ total }: { total?: Record<string, number> }) => total!.samples > 0 || total!.wall_ns > 0;
+  return new Map(Array.from(rows).filter(([, row]) => isSampled(row)));
+}
+
 function sumsAt(columns: Columns, row: number): Row {
   return Object.fromEntries(SUMS.map(([json, name]) => [json, columns[name][row]]));
 }
@@ -53,18 +59,18 @@ function rows(model: Model, held: Aggregate, classes: Classes, name: (row: numbe
     const times = model.states.map(({ word }, state) => [word, states[state]?.[which][row] ?? 0]);
     return Object.fromEntries(times.filter(([, time]) => time !== 0));
   };
-  return table(Array.from({ length: classes.count }, (_, row): [string, Row] => [name(row), {
+  return sampled(table(Array.from({ length: classes.count }, (_, row): [string, Row] => [name(row), {
     self: Object.fromEntries(sums.map(([json, of]) => [json, of.self[row]])),
     total: Object.fromEntries(sums.map(([json, of]) => [json, of.total[row]])),
     self_states: statesOf('self', row),
     total_states: statesOf('total', row),
-  }]));
+  }])));
 }
 
 function reported(rows: Row[], key: string[]): Map<string, Row> {
-  return table(rows.map(({ self, total, self_states, total_states, ...row }): [string, Row] => {
+  return sampled(table(rows.map(({ self, total, self_states, total_states, ...row }): [string, Row] => {
     return [JSON.stringify(key.map((name) => row[name])), { self, total, self_states, total_states }];
-  }));
+  })));
 }
 
 const cases: Case[] = JSON.parse(await readFile(join(folder, 'cases.json'), 'utf8'));
