@@ -728,9 +728,9 @@ pub struct SamplingArgs {
     #[arg(help_heading = "Sampling", long, value_name = "FUNCTION", value_parser = values::function)]
     pub stop_at: Option<String>,
 
-    /// Never pause a thread of the program, even if its stack changes too fast to be copied
+    /// Never pause a thread of the program
     ///
-    /// Without this option rsamp pauses the running thread for some samples, at most 0.5 % of the time, while more than
+    /// Not even if its stack changes too fast to be copied. Without this option rsamp pauses the running thread for some samples, at most 0.5 % of the time, while more than
     /// 1 % of its samples cannot be told from a copy. With it they are completed as well as possible and counted as
     /// undetermined. Of Python 2.7 and 3.3 to 3.5 the running threads are paused for every sample: with this option
     /// many of their stacks are wrong.
