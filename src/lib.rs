@@ -92,10 +92,13 @@
 //!    the waiting of others are, `sampler::growth` which of a thread's stacks changed memory (`sampler::resident`,
 //!    `sampler::faults`, `sampler::course`), and `sampler::usage` reads the counters of the process ten times a
 //!    second. Time that no tick sampled (`sampler::gaps`) is attributed to a frame that says why.
-//! 7. `sampler::named_events` adds the names of native frames, which a thread and a process of their own find
+//! 7. Where native frames are wanted, some ticks ([`sampler::NativeRate`]) read native stacks too: that of a thread
+//!    that began to wait without a stop, those of running threads in turn by a stop of some 20 to 100 µs each
+//!    (`sampler::native_sampler`, [`process::PendingStop`]). They refine the samples and change none.
+//! 8. `sampler::named_events` adds the names of native frames, which a thread and a process of their own find
 //!    (`sampler::name_finder`). The sinks of a run take the events: [`profile::Profile::apply`] folds what is shown, while a
 //!    [`recording::Recorder`] hands all of them to the thread that writes them.
-//! 8. At the end idle waits are left out of the profile (`profile::idle`), which outputs and the first screen
+//! 9. At the end idle waits are left out of the profile (`profile::idle`), which outputs and the first screen
 //!    ([`export::first_screen`]) are then made of.
 //!
 //! # What holds everywhere
@@ -103,7 +106,8 @@
 //! - Nothing read from the target is trusted: every walk has a named bound, every length is checked
 //!   before room is made for it, and a bad frame costs that frame.
 //! - The target is not changed. It is not stopped either, but one thread for one reading as the last
-//!   resort, and the running threads of a Python before 3.6 for every reading; `--never-stop` forbids both.
+//!   resort, the running threads of a Python before 3.6 for every reading, and running threads in turn where native
+//!   frames are wanted; `--never-stop` forbids all of it.
 //! - rsamp lends nobody its rights. A file that the target named is read with the target's
 //!   ([`run::sources::reader`]), and one that the user named is made with the user's ([`run::outputs`]).
 //! - rsamp waits for local file systems only. A mapped file on another one is read by a process of its own

@@ -18,7 +18,7 @@ use crate::profile::event::Nanos;
 use crate::profile::filter::{Name, Ranks, StepName};
 use crate::run::outputs::Kind;
 use crate::run::request::{ColourChoice, Saying};
-use crate::sampler::Rate;
+use crate::sampler::{NativeRate, Rate};
 use values::States;
 
 mod values;
@@ -359,7 +359,7 @@ pub struct ReportArgs {
 
     /// Which native functions.
     #[command(flatten, next_help_heading = "Filters")]
-    pub native: NativeArgs,
+    pub native_shown: NativeArgs,
 
     /// Only this class of native work (blas, mpi, io …)
     ///
@@ -734,7 +734,7 @@ pub struct SamplingArgs {
 
     /// Which native functions.
     #[command(flatten)]
-    pub native: NativeArgs,
+    pub native_shown: NativeArgs,
 
     /// Samples per second and thread, on average, or `auto` [default: auto]
     ///
@@ -774,14 +774,22 @@ pub struct SamplingArgs {
     #[arg(help_heading = "Sampling", long, value_name = "FUNCTION", value_parser = values::function)]
     pub stop_at: Option<String>,
 
-    /// Never pause a thread of the program, even if its stack changes too fast to be copied
+    /// Never pause a thread of the program
     ///
-    /// Without this option rsamp pauses the running thread for some samples, at most 0.5 % of the time, while more than
+    /// Not even if its stack changes too fast to be copied. Without this option rsamp pauses the running thread for some samples, at most 0.5 % of the time, while more than
     /// 1 % of its samples cannot be told from a copy. With it they are completed as well as possible and counted as
     /// undetermined. Of Python 2.7 and 3.3 to 3.5 the running threads are paused for every sample: with this option
     /// many of their stacks are wrong.
     #[arg(help_heading = "Sampling", long, conflicts_with = "always_stop")]
     pub never_stop: bool,
+
+    /// Show native functions too [default rate: 100]
+    ///
+    /// Functions of C, C++, Fortran and others. Threads without Python are shown too. A thread that runs is paused for some
+    /// 20 to 100 microseconds, all of a process for 0.5 % of the time at most unless you give a number. With --never-stop
+    /// only threads that wait have native frames.
+    #[arg(help_heading = "Sampling", long, value_name = "HZ", num_args = 0..=1, require_equals = true, default_missing_value = "auto", value_parser = values::native_rate)]
+    pub native: Option<NativeRate>,
 
     /// Profile the program alone, not the processes that it starts
     ///

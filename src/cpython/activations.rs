@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use super::frames::RawFrame;
 use super::layout::traits::LoopAnchor;
 use super::locate::Interpreter;
-use super::reader::KnownThread;
-use crate::memory::{Address, ReadMemory};
+use crate::memory::window::word_at;
+use crate::memory::{Address, Piece, ReadMemory};
 
 /// One activation of `_PyEval_EvalFrameDefault` (`Python/ceval.c`): Python frames that called one another without C code in
 /// between.
@@ -17,45 +18,82 @@ pub struct Activation {
     pub anchor: Option<Address>,
 }
 
-/// The activations of a thread that stands still, innermost first.
+/// The activations of a thread that stands still, whose state and frames, innermost first, are these; innermost first.
 pub fn activations(
-    thread: &KnownThread,
+    state: Address,
+    frames: &[RawFrame],
     interpreter: &Interpreter,
     memory: &impl ReadMemory,
 ) -> Vec<Activation> {
-    let (frames, layout) = (&thread.stack().frames, &interpreter.layout);
     let anchor = interpreter.traits.loop_anchor;
-    let cframe = layout.thread.cframe.map(|offset| thread.state + offset);
-    // Where the address of the next `_PyCFrame` is.
-    let mut next = cframe.filter(|_| matches!(anchor, LoopAnchor::CFrame { .. }));
-    let mut found = Vec::new();
-    let mut first = 0;
-    for (number, frame) in frames.iter().enumerate() {
-        let has_c_caller = match anchor {
-            LoopAnchor::Nothing
-            | LoopAnchor::CFrame {
-                is_shared: false, ..
-            } => true,
-            _ => frame.entered_from_c || number + 1 == frames.len(),
-        };
-        if !has_c_caller {
-            continue;
+    let has_c_caller = |number: usize| match anchor {
+        LoopAnchor::Nothing
+        | LoopAnchor::CFrame {
+            is_shared: false, ..
+        } => true,
+        _ => frames[number].entered_from_c || number + 1 == frames.len(),
+    };
+    let last: Vec<usize> = (0..frames.len())
+        .filter(|number| has_c_caller(*number))
+        .collect();
+    let layout = &interpreter.layout;
+    let anchors = match anchor {
+        LoopAnchor::Nothing => Vec::new(),
+        LoopAnchor::CFrame { previous, .. } => {
+            let first = layout.thread.cframe.map(|offset| state + offset);
+            chain(first, previous, last.len(), memory)
         }
-        let at = match anchor {
-            LoopAnchor::Nothing => None,
-            LoopAnchor::CFrame { previous, .. } => {
-                let at = next.and_then(|at| memory.pointer(at).ok());
-                let at = at.filter(|at| !at.is_null());
-                next = at.map(|at| at + previous);
-                at
-            }
-            LoopAnchor::EntryFrame => memory.pointer(frame.at + layout.frame.previous).ok(),
+        LoopAnchor::EntryFrame => {
+            let named = |number: &usize| frames[*number].at + layout.frame.previous;
+            pointers(&last.iter().map(named).collect::<Vec<_>>(), memory)
+        }
+    };
+    let mut anchors = anchors.into_iter();
+    let mut first = 0;
+    let activation = |last: usize| {
+        let frames = first..last + 1;
+        first = last + 1;
+        let anchor = anchors.next().flatten();
+        Activation { frames, anchor }
+    };
+    last.into_iter().map(activation).collect()
+}
+
+/// So many `_PyCFrame`s, of which each names the next; `first` is where the first is named.
+fn chain(
+    first: Option<Address>,
+    previous: u64,
+    count: usize,
+    memory: &impl ReadMemory,
+) -> Vec<Option<Address>> {
+    let mut named_at = first;
+    let next = |_| {
+        let at = named_at.and_then(|at| memory.pointer(at).ok());
+        let at = at.filter(|at| !at.is_null());
+        named_at = at.map(|at| at + previous);
+        at
+    };
+    (0..count).map(next).collect()
+}
+
+/// The pointers at these places, with as few system calls as possible.
+fn pointers(places: &[Address], memory: &impl ReadMemory) -> Vec<Option<Address>> {
+    const LENGTH: usize = size_of::<u64>();
+    let pieces: Vec<Piece> = places
+        .iter()
+        .map(|at| Piece {
+            at: *at,
+            length: LENGTH,
+        })
+        .collect();
+    let mut bytes = vec![0; pieces.len() * LENGTH];
+    let read = memory.read_pieces(&pieces, &mut bytes) / LENGTH;
+    let pointer = |(number, at): (usize, &Address)| {
+        let found = match number < read {
+            true => word_at(&bytes, (number * LENGTH) as u64).map(Address),
+            false => memory.pointer(*at).ok(),
         };
-        found.push(Activation {
-            frames: first..number + 1,
-            anchor: at.filter(|at| !at.is_null()),
-        });
-        first = number + 1;
-    }
-    found
+        found.filter(|at| !at.is_null())
+    };
+    places.iter().enumerate().map(pointer).collect()
 }

@@ -224,6 +224,17 @@ impl Reader {
         known.gil.as_ref()?.locks
     }
 
+    /// Whether a thread holds the GIL at this moment; `None` where there is none, or it cannot be told.
+    #[must_use]
+    pub fn holds_gil(&self, number: usize, memory: &impl ReadMemory) -> Option<bool> {
+        let thread = self.list.threads.get(number)?;
+        let mut known = self.list.interpreters.iter();
+        let gil = known.find(|known| known.at == thread.interpreter)?.gil?;
+        let mut bytes = vec![0; gil.length];
+        memory.read(gil.at, &mut bytes).ok()?;
+        Some(gil.holder(&bytes)? == GilHolder::Thread(thread.state))
+    }
+
     /// The code objects of the stacks read.
     #[must_use]
     pub fn codes(&self) -> &CodeCache {

@@ -8,7 +8,7 @@ use rustc_hash::FxHashSet;
 
 use super::code::{self, Check, Fingerprint, Moment};
 use super::complete::{self, Completion, FirstCopy};
-use super::frames::FrameFormat;
+use super::frames::{FrameFormat, RawStack};
 use super::places::{Planned, ReadOutcome};
 use super::reader::{Reader, Reading, format_of};
 use super::stop_threads::{MOST_REFUSALS, StopPolicy, StopThreads, StoppedThread};
@@ -256,6 +256,34 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// The stack of a thread that is stopped, read apart from the ticks: what they tell stays as it is. `None`: it cannot
+    /// be told.
+    pub fn stack_of_stopped(
+        &mut self,
+        number: usize,
+        memory: &impl ReadMemory,
+    ) -> Option<&RawStack> {
+        let planned = self.list.threads.get(number)?.planned;
+        let mut look = ReadOutcome::Moved;
+        for learnt in 0..LOOKS {
+            look = self.look_alone(number, true, memory);
+            let is_learnt = look == ReadOutcome::Moved && self.learn(number, learnt > 0, memory);
+            if !is_learnt {
+                break;
+            }
+        }
+        let thread = &mut self.list.threads[number];
+        thread.planned = planned;
+        let draft = &thread.draft;
+        let is_told = match look {
+            ReadOutcome::Settled => true,
+            // A generator that is being resumed or yields has no caller for some instructions.
+            ReadOutcome::Undecided(_) => !draft.is_dubious,
+            ReadOutcome::Moved | ReadOutcome::Gone => false,
+        };
+        is_told.then_some(draft)
     }
 
     /// Takes what the copy that chose the moment named for the stack, with what can be read of it now. `common` tells where

@@ -19,17 +19,17 @@ const MAX_BLOCKS: usize = 1024;
 ///
 /// What it returns may be as old as the first read of the block.
 #[derive(Debug)]
-pub struct Blocks<'a, M> {
-    memory: &'a M,
+pub struct Blocks<M> {
+    memory: M,
     reads: usize,
     /// The blocks read, by address; `None`: it cannot be read as a whole.
     blocks: FxHashMap<u64, Option<Vec<u8>>>,
 }
 
-impl<'a, M: ReadMemory> Blocks<'a, M> {
+impl<M: ReadMemory> Blocks<M> {
     /// Nothing has been read of `memory`.
     #[must_use]
-    pub fn new(memory: &'a M) -> Blocks<'a, M> {
+    pub fn new(memory: M) -> Blocks<M> {
         Blocks {
             memory,
             reads: 0,
@@ -49,10 +49,16 @@ impl<'a, M: ReadMemory> Blocks<'a, M> {
         self.memory.read(at, into).ok()
     }
 
+    /// Forgets what was read: it may have changed, or is not needed for now.
+    pub fn forget(&mut self) {
+        self.reads = 0;
+        self.blocks.clear();
+    }
+
     fn in_block(&mut self, at: Address, length: usize) -> Option<&[u8]> {
         let start = at.0 - at.0 % BLOCK_BYTES;
         let is_full = self.blocks.len() >= MAX_BLOCKS;
-        let memory = self.memory;
+        let memory = &self.memory;
         let block = match self.blocks.entry(start) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(_) if is_full => return None,

@@ -119,3 +119,13 @@ pub trait ReadMemory {
         self.word(at).map(Address)
     }
 }
+
+impl<M: ReadMemory + ?Sized> ReadMemory for &M {
+    fn read(&self, at: Address, into: &mut [u8]) -> Result<(), ReadError> {
+        (**self).read(at, into)
+    }
+
+    fn read_pieces(&self, pieces: &[Piece], into: &mut [u8]) -> usize {
+        (**self).read_pieces(pieces, into)
+    }
+}

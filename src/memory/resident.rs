@@ -13,21 +13,21 @@ const MAX_BYTES: u64 = 4 << 30;
 
 /// A memory of which some ranges are read only as far as their pages were in memory when this was made.
 #[derive(Debug)]
-pub struct Resident<'a, M> {
-    memory: &'a M,
+pub struct Resident<M> {
+    memory: M,
     /// By rising address.
     ranges: Vec<Range<u64>>,
     /// The parts of these that can be read, by rising address.
     parts: Vec<Range<u64>>,
 }
 
-impl<'a, M: ReadMemory> Resident<'a, M> {
+impl<M: ReadMemory> Resident<M> {
     /// The memory of process `pid`, where `mappings`, by rising address, are those of files that may not answer.
     pub fn new<'m>(
-        memory: &'a M,
+        memory: M,
         pid: Pid,
         mappings: impl Iterator<Item = &'m Mapping>,
-    ) -> Resident<'a, M> {
+    ) -> Resident<M> {
         let ranges: Vec<Range<u64>> = mappings.map(|mapping| mapping.start..mapping.end).collect();
         let pages = (!ranges.is_empty()).then(|| PageMap::open(pid).ok());
         let parts = pages.flatten().map_or_else(Vec::new, |pages| {
@@ -61,7 +61,7 @@ impl<'a, M: ReadMemory> Resident<'a, M> {
     }
 }
 
-impl<M: ReadMemory> ReadMemory for Resident<'_, M> {
+impl<M: ReadMemory> ReadMemory for Resident<M> {
     fn read(&self, at: Address, into: &mut [u8]) -> Result<(), ReadError> {
         if self.is_there(&(at.0..at.0.saturating_add(into.len() as u64))) {
             return self.memory.read(at, into);

@@ -15,7 +15,7 @@ pub enum Call {
 }
 
 /// The call before `return_address`, if bytes there look like one.
-pub fn call_before<M: ReadMemory>(return_address: u64, memory: &mut Blocks<'_, M>) -> Option<Call> {
+pub fn call_before<M: ReadMemory>(return_address: u64, memory: &mut Blocks<M>) -> Option<Call> {
     let mut bytes = [0; BEFORE];
     let start = return_address.checked_sub(BEFORE as u64)?;
     memory.read(Address(start), &mut bytes)?;

@@ -43,7 +43,7 @@ impl SearchTable {
     pub fn read<M: ReadMemory>(
         header: Address,
         size: u64,
-        memory: &mut Blocks<'_, M>,
+        memory: &mut Blocks<M>,
     ) -> Option<SearchTable> {
         let mut bytes = [0; TABLE_AT as usize];
         memory.read(header, &mut bytes)?;
@@ -54,11 +54,7 @@ impl SearchTable {
     }
 
     /// The entry of the last function that begins at `address` or before; whether it reaches so far is not looked at.
-    pub fn find<M: ReadMemory>(
-        &self,
-        address: u64,
-        memory: &mut Blocks<'_, M>,
-    ) -> Option<UnwindEntry> {
+    pub fn find<M: ReadMemory>(&self, address: u64, memory: &mut Blocks<M>) -> Option<UnwindEntry> {
         let (mut low, mut high) = (0, self.rows);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -73,11 +69,7 @@ impl SearchTable {
         UnwindEntry::read(fde, memory)
     }
 
-    fn row<M: ReadMemory>(
-        &self,
-        row: u64,
-        memory: &mut Blocks<'_, M>,
-    ) -> Option<(Address, Address)> {
+    fn row<M: ReadMemory>(&self, row: u64, memory: &mut Blocks<M>) -> Option<(Address, Address)> {
         let mut bytes = [0; ROW_BYTES as usize];
         memory.read(self.header + TABLE_AT + row * ROW_BYTES, &mut bytes)?;
         let (start, fde) = bytes.split_first_chunk::<4>()?;
@@ -89,7 +81,7 @@ impl SearchTable {
 }
 
 impl UnwindEntry {
-    fn read<M: ReadMemory>(at: Address, memory: &mut Blocks<'_, M>) -> Option<UnwindEntry> {
+    fn read<M: ReadMemory>(at: Address, memory: &mut Blocks<M>) -> Option<UnwindEntry> {
         let mut fde = read_entry(at, memory)?;
         let distance: [u8; 4] = *fde.get(LENGTH_BYTES..)?.first_chunk()?;
         let pointer = at.0.wrapping_add(LENGTH_BYTES as u64);
@@ -108,7 +100,7 @@ impl UnwindEntry {
 }
 
 /// The bytes of a CIE or FDE with its length.
-fn read_entry<M: ReadMemory>(at: Address, memory: &mut Blocks<'_, M>) -> Option<Vec<u8>> {
+fn read_entry<M: ReadMemory>(at: Address, memory: &mut Blocks<M>) -> Option<Vec<u8>> {
     let mut length = [0; LENGTH_BYTES];
     memory.read(at, &mut length)?;
     // The form with 64-bit lengths, which begins with 0xffffffff, is too long too: nobody writes it here.

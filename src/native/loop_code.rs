@@ -53,9 +53,9 @@ fn is_named_python(file: &MappedFile) -> bool {
 pub fn ranges<M: ReadMemory>(
     start: u64,
     modules: &mut Modules,
-    memory: &mut Blocks<'_, M>,
+    memory: &mut Blocks<M>,
 ) -> Vec<Range<u64>> {
-    let mut range_at = |address: u64, memory: &mut Blocks<'_, M>| {
+    let mut range_at = |address: u64, memory: &mut Blocks<M>| {
         let entry = modules.unwind_entry(address, memory);
         let range = entry.as_ref().and_then(function_range)?;
         range.contains(&address).then_some(range)

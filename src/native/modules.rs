@@ -75,6 +75,23 @@ impl Modules {
         }
     }
 
+    /// Takes in how the process is mapped now. What was read of code that is where it was is kept. Whether all code that
+    /// there was is.
+    pub fn remap(&mut self, mappings: &[Mapping]) -> bool {
+        let mut known = std::mem::replace(self, Modules::new(mappings)).code;
+        let count = known.len();
+        let mut kept = 0;
+        for code in &mut self.code {
+            let is_it = |known: &Code| known.mapping == code.mapping && known.header == code.header;
+            let at = known.partition_point(|known| known.mapping.start < code.mapping.start);
+            if let Some(known) = known.get_mut(at).filter(|known| is_it(known)) {
+                code.image = known.image;
+                kept += 1;
+            }
+        }
+        kept == count
+    }
+
     /// Whether there is code at `address`.
     #[must_use]
     pub fn is_code(&self, address: u64) -> bool {
@@ -92,7 +109,7 @@ impl Modules {
     fn image<M: ReadMemory>(
         &mut self,
         address: u64,
-        memory: &mut Blocks<'_, M>,
+        memory: &mut Blocks<M>,
     ) -> Option<LoadedImage> {
         let index = self.index(address)?;
         let code = &mut self.code[index];
@@ -109,18 +126,14 @@ impl Modules {
     pub fn unwind_entry<M: ReadMemory>(
         &mut self,
         address: u64,
-        memory: &mut Blocks<'_, M>,
+        memory: &mut Blocks<M>,
     ) -> Option<UnwindEntry> {
         let table = self.image(address, memory)?.table?;
         table.find(address, memory)
     }
 
     /// Where `address` lies; `None` where there is no code.
-    pub fn place<M: ReadMemory>(
-        &mut self,
-        address: u64,
-        memory: &mut Blocks<'_, M>,
-    ) -> Option<Place> {
+    pub fn place<M: ReadMemory>(&mut self, address: u64, memory: &mut Blocks<M>) -> Option<Place> {
         let image = self.image(address, memory);
         let mapping = &self.code[self.index(address)?].mapping;
         let is_module = mapping.is_file() || is_vdso(mapping);
@@ -164,7 +177,7 @@ impl LoadedImage {
     fn read<M: ReadMemory>(
         header: Address,
         code: &Mapping,
-        memory: &mut Blocks<'_, M>,
+        memory: &mut Blocks<M>,
     ) -> Option<LoadedImage> {
         let mut elf = [0; HEADER_BYTES];
         memory.read(header, &mut elf)?;

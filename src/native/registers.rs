@@ -29,6 +29,12 @@ impl Registers {
         registers
     }
 
+    /// Of a thread that was stopped: all of them, by number.
+    #[must_use]
+    pub fn stopped(values: [u64; COUNT]) -> Registers {
+        Registers(values.map(Some))
+    }
+
     /// The value of one, where it is known.
     #[must_use]
     pub fn get(&self, register: u16) -> Option<u64> {

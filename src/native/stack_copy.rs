@@ -19,46 +19,59 @@ const PIECE_BYTES: u64 = 4096;
 const MAX_WORDS_ELSEWHERE: u32 = 4096;
 
 /// The C stack of a thread from the stack pointer on, as it was when it was copied.
-#[derive(Debug)]
-pub struct StackCopy<'m, M> {
+pub struct StackCopy<'m> {
     start: u64,
     bytes: Vec<u8>,
-    memory: &'m M,
+    /// What lies elsewhere is read here; `None`: it has changed since.
+    memory: Option<&'m dyn ReadMemory>,
     words_elsewhere: Cell<u32>,
 }
 
-impl<'m, M: ReadMemory> StackCopy<'m, M> {
+impl StackCopy<'static> {
+    /// Copies so many bytes from the stack pointer on, as far as they can be read, of a thread that is stopped for it and
+    /// runs on afterwards; `None` where nothing can be read there.
+    pub fn of_stopped(
+        stack_pointer: u64,
+        length: usize,
+        memory: &impl ReadMemory,
+    ) -> Option<StackCopy<'static>> {
+        let end = stack_pointer.saturating_add(length as u64);
+        let bytes = copy(stack_pointer, end, memory)?;
+        Some(StackCopy {
+            start: stack_pointer,
+            bytes,
+            memory: None,
+            words_elsewhere: Cell::new(0),
+        })
+    }
+}
+
+impl<'m> StackCopy<'m> {
     /// Copies the stack from `stack_pointer` to the end of its mapping; `None` where nothing can be read there.
     /// `mappings` are those of the process, by rising address.
     pub fn read(
         stack_pointer: u64,
         mappings: &[Mapping],
-        memory: &'m M,
-    ) -> Option<StackCopy<'m, M>> {
+        memory: &'m impl ReadMemory,
+    ) -> Option<StackCopy<'m>> {
         let behind = mappings.partition_point(|mapping| mapping.end <= stack_pointer);
         let mapping = mappings.get(behind)?;
         let is_stack = mapping.contains(stack_pointer) && mapping.readable;
         let length = mapping.end.saturating_sub(stack_pointer);
         let end = stack_pointer + is_stack.then_some(length.min(MAX_STACK_BYTES))?;
-        let mut pieces = Vec::new();
-        let mut at = stack_pointer;
-        while at < end {
-            let next = (at + 1).next_multiple_of(PIECE_BYTES).min(end);
-            pieces.push(Piece {
-                at: Address(at),
-                length: (next - at) as usize,
-            });
-            at = next;
-        }
-        let mut bytes = vec![0; (end - stack_pointer) as usize];
-        let length = memory.read_pieces(&pieces, &mut bytes);
-        bytes.truncate(length);
-        (length > 0).then_some(StackCopy {
+        let bytes = copy(stack_pointer, end, memory)?;
+        Some(StackCopy {
             start: stack_pointer,
             bytes,
-            memory,
+            memory: Some(memory),
             words_elsewhere: Cell::new(0),
         })
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.bytes.len() as u64
     }
 
     /// The address behind its last byte.
@@ -73,12 +86,31 @@ impl<'m, M: ReadMemory> StackCopy<'m, M> {
             .checked_sub(self.start)
             .and_then(|into| word_at(&self.bytes, into));
         copied.or_else(|| {
+            let memory = self.memory?;
             let count = self.words_elsewhere.get();
             self.words_elsewhere.set(count + 1);
             let is_allowed = count < MAX_WORDS_ELSEWHERE;
-            is_allowed.then(|| self.memory.word(Address(at)).ok())?
+            is_allowed.then(|| memory.word(Address(at)).ok())?
         })
     }
+}
+
+/// The bytes from `start` up to `end`, or to the first piece that cannot be read; `None` where that is the first.
+fn copy(start: u64, end: u64, memory: &impl ReadMemory) -> Option<Vec<u8>> {
+    let mut pieces = Vec::new();
+    let mut at = start;
+    while at < end {
+        let next = (at + 1).next_multiple_of(PIECE_BYTES).min(end);
+        pieces.push(Piece {
+            at: Address(at),
+            length: (next - at) as usize,
+        });
+        at = next;
+    }
+    let mut bytes = vec![0; (end - start) as usize];
+    let length = memory.read_pieces(&pieces, &mut bytes);
+    bytes.truncate(length);
+    (length > 0).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -119,6 +151,18 @@ mod tests {
         );
         assert!(StackCopy::read(0x1_3800, &mappings, &memory).is_none());
         assert!(StackCopy::read(0x2_0000, &mappings, &memory).is_none());
+    }
+
+    #[test]
+    fn of_a_thread_that_runs_on_only_the_copy_counts() {
+        let mut memory = SavedMemory::default();
+        memory.insert(Address(0x1_0000), vec![7; 0x3000]);
+        let copy = |length| StackCopy::of_stopped(0x1_0ff8, length, &memory).expect("a stack");
+        assert_eq!(copy(0x1000).end(), 0x1_1ff8);
+        assert_eq!(copy(0x1000).word(0x1_1ff0), Some(0x0707_0707_0707_0707));
+        assert_eq!(copy(0x1000).word(0x1_1ff8), None, "read when it runs on");
+        assert_eq!(copy(1 << 16).end(), 0x1_3000, "up to what cannot be read");
+        assert!(StackCopy::of_stopped(0x2_0000, 8, &memory).is_none());
     }
 
     #[test]

@@ -29,6 +29,9 @@ const MAX_FRAME_BYTES: u64 = 64 << 10;
 /// So many callers are followed to see whether a frame pointer that was found is right.
 const MAX_TRIAL_FRAMES: usize = 256;
 
+/// So many words that follow a call are tried as the return address of code without unwind information.
+const MAX_SCANNED: usize = 64;
+
 /// A function of native code that has not returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NativeFrame {
@@ -78,18 +81,18 @@ struct LoopFrame {
 
 /// Unwinds the C stacks of a process.
 #[derive(Debug)]
-pub struct Unwinder<'m, M> {
+pub struct Unwinder<M> {
     modules: Modules,
     /// Memory that does not change: unwind information.
-    memory: Blocks<'m, M>,
+    memory: Blocks<M>,
     rules: FxHashMap<u64, Option<Arc<Rule>>>,
     loop_frame: Option<LoopFrame>,
 }
 
-impl<'m, M: ReadMemory> Unwinder<'m, M> {
+impl<M: ReadMemory> Unwinder<M> {
     /// For a process with these mappings, by rising address.
     #[must_use]
-    pub fn new(mappings: &[Mapping], memory: &'m M) -> Unwinder<'m, M> {
+    pub fn new(mappings: &[Mapping], memory: M) -> Unwinder<M> {
         Unwinder {
             modules: Modules::new(mappings),
             memory: Blocks::new(memory),
@@ -98,9 +101,34 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
         }
     }
 
+    /// Takes in that the process is mapped so now, and how its memory is read. Rules are kept where no code has gone; whether
+    /// that is so.
+    pub fn remap(&mut self, mappings: &[Mapping], memory: M) -> bool {
+        self.memory = Blocks::new(memory);
+        let is_kept = self.modules.remap(mappings);
+        if is_kept {
+            self.rules.retain(|_, rule| rule.is_some());
+        } else {
+            self.rules.clear();
+            self.loop_frame = None;
+        }
+        is_kept
+    }
+
+    /// Frees the copies of unwind information: what was met has its rule.
+    pub fn forget_copies(&mut self) {
+        self.memory.forget();
+    }
+
     /// The ranges of the interpreter's loop, which begins at `start`.
     pub fn loop_ranges(&mut self, start: u64) -> Vec<Range<u64>> {
         loop_code::ranges(start, &mut self.modules, &mut self.memory)
+    }
+
+    /// Whether there is code at an address.
+    #[must_use]
+    pub fn is_code(&self, address: u64) -> bool {
+        self.modules.is_code(address)
     }
 
     /// Where an instruction lies.
@@ -113,7 +141,7 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
     pub fn unwind(
         &mut self,
         registers: Registers,
-        stack: &StackCopy<'_, M>,
+        stack: &StackCopy<'_>,
         anchors: &[u64],
         deadline: Instant,
     ) -> NativeStack {
@@ -145,7 +173,9 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
                 }
                 Err(NativeEnd::Outermost) => break NativeEnd::Outermost,
                 Err(end) => {
-                    let found = self.by_frame_pointer(instruction, &registers, stack, anchors);
+                    let found = self
+                        .by_frame_pointer(instruction, &registers, stack, anchors)
+                        .or_else(|| self.by_scan(instruction, &registers, stack, anchors));
                     if let Some(caller) = found {
                         frames[last].end = caller.get(STACK_POINTER);
                         registers = caller;
@@ -169,7 +199,7 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
         &mut self,
         instruction: u64,
         registers: &Registers,
-        stack: &StackCopy<'_, M>,
+        stack: &StackCopy<'_>,
         anchors: &[u64],
     ) -> Result<(Registers, bool), NativeEnd> {
         let rule = self.rule(instruction).ok_or(NativeEnd::NoRule)?;
@@ -198,7 +228,7 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
         &self,
         how: &CallerRule,
         registers: &Registers,
-        stack: &StackCopy<'_, M>,
+        stack: &StackCopy<'_>,
     ) -> Result<Registers, NativeEnd> {
         let caller = how.apply(registers, |at| stack.word(at));
         let caller = caller.ok_or(NativeEnd::NoRule)?;
@@ -220,7 +250,7 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
         &mut self,
         instruction: u64,
         registers: &Registers,
-        stack: &StackCopy<'_, M>,
+        stack: &StackCopy<'_>,
         anchors: &[u64],
     ) -> Option<Registers> {
         let rule = self.rule(instruction)?;
@@ -259,13 +289,51 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
         by_pointer
     }
 
-    /// Whether the frames from here on lead to one with the anchor in it, or, without an anchor, to the outermost one.
-    fn leads_on(
+    /// The caller's registers where code has no unwind information: assembly (a seventh of the code of OpenBLAS), and what
+    /// compilers make in memory.
+    ///
+    /// The return address is a word above the stack pointer that follows a call, and from which the callers lead exactly to
+    /// the next anchor, or to the function that began the thread. What an earlier call left on the stack seldom does.
+    fn by_scan(
         &mut self,
-        caller: Registers,
-        stack: &StackCopy<'_, M>,
-        anchor: Option<u64>,
-    ) -> bool {
+        instruction: u64,
+        registers: &Registers,
+        stack: &StackCopy<'_>,
+        anchors: &[u64],
+    ) -> Option<Registers> {
+        if self.rule(instruction).is_some() {
+            return None;
+        }
+        let start = registers.get(STACK_POINTER)?;
+        let anchor = anchors.iter().find(|anchor| **anchor >= start).copied();
+        let end = start.saturating_add(MAX_FRAME_BYTES);
+        let end = end.min(stack.end()).min(anchor.unwrap_or(u64::MAX));
+        let mut tried = 0;
+        for at in (start..end).step_by(size_of::<u64>()) {
+            let address = stack.word(at)?;
+            let is_return_address = self.modules.is_code(address.wrapping_sub(1))
+                && call_before(address, &mut self.memory).is_some();
+            if !is_return_address {
+                continue;
+            }
+            tried += 1;
+            if tried > MAX_SCANNED {
+                return None;
+            }
+            let mut caller = Registers::waiting(at + size_of::<u64>() as u64, address);
+            let is_right = self.leads_on(caller, stack, anchor);
+            if let Some(frame_pointer) = registers.get(FRAME_POINTER) {
+                caller.set(FRAME_POINTER, frame_pointer);
+            }
+            if is_right || self.leads_on(caller, stack, anchor) {
+                return Some(caller);
+            }
+        }
+        None
+    }
+
+    /// Whether the frames from here on lead to one with the anchor in it, or, without an anchor, to the outermost one.
+    fn leads_on(&mut self, caller: Registers, stack: &StackCopy<'_>, anchor: Option<u64>) -> bool {
         let mut registers = caller;
         for _ in 0..MAX_TRIAL_FRAMES {
             let address = registers.get(RETURN_ADDRESS).unwrap_or(0);
@@ -300,7 +368,7 @@ impl<'m, M: ReadMemory> Unwinder<'m, M> {
     fn next_loop_frame(
         &self,
         start: u64,
-        stack: &StackCopy<'_, M>,
+        stack: &StackCopy<'_>,
         anchors: &[u64],
     ) -> Option<(NativeFrame, Registers)> {
         let known = self.loop_frame.as_ref()?;

@@ -81,7 +81,7 @@ pub use maps::{Mapping, MapsError};
 pub use memory_file::memory_file;
 pub use new_processes::{NewProcess, NewProcesses};
 pub use page_map::PageMap;
-pub use pause::{Paused, pause, release_late, tracer_of};
+pub use pause::{Paused, PendingStop, StopOutcome, pause, release_late, tracer_of};
 pub use permission::{Denied, diagnose};
 pub use read_budget::ReadBudget;
 pub use reading_process::ReadingProcess;
@@ -96,8 +96,8 @@ pub use syscall::{
     parse_wait_registers, wait_of,
 };
 pub use tasks::{
-    CpuClock, CpuCount, FaultCount, RunTimes, TaskClock, TaskTurns, TaskWatch, be_idle,
-    be_scheduled_soon, own_cpu_ns,
+    CpuClock, CpuCount, FaultCount, RunTimes, TaskClock, TaskTurns, TaskWatch, TurnCounts, be_idle,
+    be_scheduled_soon, own_cpu_ns, own_thread_cpu_ns,
 };
 
 /// A process id as this process's PID namespace sees it (`getpid(2)`), always positive.

@@ -3,7 +3,8 @@
 //! The thread that calls is the tracer, so a stop takes no hand-over between threads of ours: some 20 µs. The kernel
 //! lets a tracee run on when its tracer ends, stopped or not, so neither a panic nor a kill of rsamp leaves the target
 //! stopped. A thread that hangs in the kernel stops only when it returns from there: it is kept in mind, and
-//! [`release_late`] lets it go as soon as it has.
+//! [`release_late`] lets it go as soon as it has. Who does not want to wait asks for a stop ([`PendingStop`]) and looks
+//! later whether it has come.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -78,11 +79,101 @@ pub fn release_late() {
     LATE.with_borrow_mut(|late| late.retain(is_late));
 }
 
+/// A thread that was asked to stop, and may run on for a while. Dropping it lets the thread run, as soon as it has stopped.
+#[derive(Debug)]
+#[must_use = "dropping it takes the stop back"]
+pub struct PendingStop {
+    pid: Pid,
+    tid: Tid,
+    /// Whether the thread is to be let go by this value.
+    is_owed: bool,
+    /// A tracer is a thread.
+    stays_here: PhantomData<*const ()>,
+}
+
+/// What became of a thread that was asked to stop.
+#[derive(Debug)]
+pub enum StopOutcome {
+    /// It has stopped.
+    Stopped(Paused),
+    /// It has not stopped yet: it waits for a CPU, or hangs in the kernel.
+    Pending(PendingStop),
+    /// It has ended.
+    Ended,
+}
+
+impl PendingStop {
+    /// Asks one thread to stop, and does not wait for it. Who calls this has to call [`release_late`] now and then.
+    ///
+    /// # Errors
+    /// As [`pause`]: [`ProcessError::PauseTimeout`] for a thread that was asked before and has not stopped since.
+    pub fn ask(pid: Pid, tid: Tid) -> Result<PendingStop, ProcessError> {
+        if LATE.with_borrow(|late| late.contains(&(pid, tid))) {
+            return Err(timeout(pid, tid));
+        }
+        Held::seize(pid, tid)?;
+        Held::interrupt(pid, tid)?;
+        Ok(PendingStop {
+            pid,
+            tid,
+            is_owed: true,
+            stays_here: PhantomData,
+        })
+    }
+
+    /// The thread.
+    #[must_use]
+    pub fn tid(&self) -> Tid {
+        self.tid
+    }
+
+    /// Looks whether it has stopped: one system call. That a thread ends without a stop shows in [`PendingStop::has_ended`].
+    #[must_use]
+    pub fn poll(mut self) -> StopOutcome {
+        match sys::wait_for_trace_stop(self.tid.0) {
+            Ok(Some(waited)) => {
+                self.is_owed = false;
+                StopOutcome::Stopped(Paused {
+                    held: Held::stopped(self.pid, self.tid, waited.status),
+                    stays_here: PhantomData,
+                })
+            }
+            Ok(None) | Err(Errno::EINTR) => StopOutcome::Pending(self),
+            Err(_) => {
+                self.is_owed = false;
+                reap(self.pid, self.tid);
+                StopOutcome::Ended
+            }
+        }
+    }
+
+    /// Whether the thread has ended before it stopped.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        has_ended(self.pid, self.tid)
+    }
+}
+
+impl Drop for PendingStop {
+    fn drop(&mut self) {
+        if self.is_owed {
+            LATE.with_borrow_mut(|late| late.push((self.pid, self.tid)));
+        }
+    }
+}
+
 impl Paused {
     /// The stopped thread.
     #[must_use]
     pub fn tid(&self) -> Tid {
         self.held.tid
+    }
+
+    /// The general registers, the stack pointer and the instruction, by their DWARF numbers (System V ABI for x86-64, figure
+    /// 3.36); `None` on other architectures, or where the thread was killed meanwhile.
+    #[must_use]
+    pub fn registers(&self) -> Option<[u64; 17]> {
+        general_registers(self.held.tid)
     }
 
     /// Lets the thread execute one instruction; whether it did and has stopped after it. In the kernel it may take as
@@ -109,6 +200,21 @@ pub fn tracer_of(pid: Pid) -> Option<String> {
     Some(format!("{} ({tracer})", name.trim_end()))
 }
 
+#[cfg(target_arch = "x86_64")]
+fn general_registers(tid: Tid) -> Option<[u64; 17]> {
+    let found = ptrace::getregs(nix::unistd::Pid::from_raw(tid.0)).ok()?;
+    Some([
+        found.rax, found.rdx, found.rcx, found.rbx, found.rsi, found.rdi, found.rbp, found.rsp,
+        found.r8, found.r9, found.r10, found.r11, found.r12, found.r13, found.r14, found.r15,
+        found.rip,
+    ])
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn general_registers(_: Tid) -> Option<[u64; 17]> {
+    None
+}
+
 fn timeout(pid: Pid, tid: Tid) -> ProcessError {
     ProcessError::PauseTimeout {
         pid,
@@ -130,19 +236,27 @@ struct Held {
 
 impl Held {
     fn stop(pid: Pid, tid: Tid) -> Result<Held, ProcessError> {
-        let thread = nix::unistd::Pid::from_raw(tid.0);
-        ptrace::seize(thread, ptrace::Options::empty())
-            .map_err(|source| refused(pid, tid, source))?;
+        Held::seize(pid, tid)?;
         Held::stop_seized(pid, tid)
     }
 
     fn stop_seized(pid: Pid, tid: Tid) -> Result<Held, ProcessError> {
+        Held::interrupt(pid, tid)?;
+        Ok(Held::stopped(pid, tid, wait_for_stop(pid, tid)?))
+    }
+
+    /// Begins to trace it.
+    fn seize(pid: Pid, tid: Tid) -> Result<(), ProcessError> {
+        let thread = nix::unistd::Pid::from_raw(tid.0);
+        ptrace::seize(thread, ptrace::Options::empty()).map_err(|source| refused(pid, tid, source))
+    }
+
+    fn interrupt(pid: Pid, tid: Tid) -> Result<(), ProcessError> {
         let thread = nix::unistd::Pid::from_raw(tid.0);
         ptrace::interrupt(thread).map_err(|source| {
             reap(pid, tid);
             refused(pid, tid, source)
-        })?;
-        Ok(Held::stopped(pid, tid, wait_for_stop(pid, tid)?))
+        })
     }
 
     /// A thread that has stopped with this status.
@@ -274,6 +388,72 @@ mod tests {
     use crate::process::{Process, TaskState};
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Command, Stdio};
+
+    /// Waits for the stop that was asked for.
+    fn wait_for(mut pending: PendingStop) -> Paused {
+        loop {
+            pending = match pending.poll() {
+                StopOutcome::Stopped(paused) => return paused,
+                StopOutcome::Pending(pending) => pending,
+                StopOutcome::Ended => panic!("it has ended"),
+            };
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_thread_that_was_asked_to_stop_is_found_stopped_later_and_runs_on() {
+        let mut child = Command::new("sh")
+            .args(["-c", "while :; do :; done"])
+            .spawn()
+            .unwrap();
+        let (pid, tid) = (Pid(child.id() as i32), Tid(child.id() as i32));
+        let process = Process::open(pid).unwrap();
+        let paused = wait_for(PendingStop::ask(pid, tid).unwrap());
+        assert_eq!(process.task_state(tid), Some(TaskState::Traced));
+        let registers = paused.registers();
+        assert_eq!(registers.is_some(), cfg!(target_arch = "x86_64"));
+        assert!(registers.is_none_or(|registers| registers[7] != 0 && registers[16] != 0));
+        drop(paused);
+        assert_eq!(process.task_state(tid), Some(TaskState::Running));
+        // A stop that nobody waits for is taken back.
+        drop(PendingStop::ask(pid, tid).unwrap());
+        while LATE.with_borrow(|late| !late.is_empty()) {
+            release_late();
+            thread::yield_now();
+        }
+        assert_eq!(process.task_state(tid), Some(TaskState::Running));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_dies_before_it_stops_or_while_it_is_stopped_can_be_waited_for() {
+        for dies_stopped in [false, true] {
+            let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+            let (pid, tid) = (Pid(child.id() as i32), Tid(child.id() as i32));
+            let mut pending = PendingStop::ask(pid, tid).unwrap();
+            if dies_stopped {
+                let paused = wait_for(pending);
+                child.kill().unwrap();
+                assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+                drop(paused);
+                continue;
+            }
+            child.kill().unwrap();
+            loop {
+                pending = match pending.poll() {
+                    StopOutcome::Pending(pending) if pending.has_ended() => break,
+                    StopOutcome::Pending(pending) => pending,
+                    // It stopped just before it was killed.
+                    StopOutcome::Stopped(_) | StopOutcome::Ended => break,
+                };
+            }
+            assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+        }
+        release_late();
+        assert!(LATE.with_borrow(Vec::is_empty));
+    }
 
     /// A signal that arrives between seizing and interrupting stops the thread first.
     #[test]

@@ -183,6 +183,13 @@ impl TaskTurns {
     /// context switch when it leaves it (`__schedule` in `kernel/sched/core.c`).
     #[must_use]
     pub fn off_cpu(&mut self) -> Option<u64> {
+        let counts = self.count()?;
+        counts.is_off_cpu().then_some(counts.turns)
+    }
+
+    /// Its turns so far, and how they ended; `None` where that cannot be told.
+    #[must_use]
+    pub fn count(&mut self) -> Option<TurnCounts> {
         let mut schedstat = [0; 64];
         let length = self.schedstat.read(&mut schedstat).ok()?;
         let [_, _, turns] = parse_schedstat(&schedstat[..length])?;
@@ -194,7 +201,30 @@ impl TaskTurns {
         let [Some(waits), Some(preemptions)] = left else {
             return None;
         };
-        (turns == waits.checked_add(preemptions)?).then_some(turns)
+        Some(TurnCounts {
+            turns,
+            waits,
+            preemptions,
+        })
+    }
+}
+
+/// The turns of a thread on a CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnCounts {
+    /// How often it came to a CPU.
+    pub turns: u64,
+    /// How often it left one to wait.
+    pub waits: u64,
+    /// How often it lost one to others.
+    pub preemptions: u64,
+}
+
+impl TurnCounts {
+    /// Whether it is on no CPU.
+    #[must_use]
+    pub fn is_off_cpu(self) -> bool {
+        self.waits.checked_add(self.preemptions) == Some(self.turns)
     }
 }
 
@@ -217,6 +247,14 @@ pub fn be_idle() {
 #[must_use]
 pub fn own_cpu_ns() -> u64 {
     let used = ClockId::CLOCK_PROCESS_CPUTIME_ID.now();
+    let used = used.map(std::time::Duration::from);
+    used.map_or(0, |used| u64::try_from(used.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// The CPU time that the calling thread has used, in nanoseconds; 0 where it cannot be told.
+#[must_use]
+pub fn own_thread_cpu_ns() -> u64 {
+    let used = ClockId::CLOCK_THREAD_CPUTIME_ID.now();
     let used = used.map(std::time::Duration::from);
     used.map_or(0, |used| u64::try_from(used.as_nanos()).unwrap_or(u64::MAX))
 }

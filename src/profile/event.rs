@@ -494,6 +494,9 @@ pub enum LostCause {
     /// There were more different stacks or functions than a recording holds
     /// ([`limits`](super::limits)): the stack is cut short at a mark, or a function goes by one.
     TooMany,
+    /// A thread that was to be stopped for its native frames had not stopped after a second: it got no CPU, or hung in the
+    /// kernel. Its Python samples are not concerned.
+    NotStopped,
 }
 
 impl fmt::Display for LostCause {
@@ -507,6 +510,7 @@ impl fmt::Display for LostCause {
             LostCause::BrokenLink => "frame unreadable",
             LostCause::NoEntry => "no entry frame",
             LostCause::TooMany => "too many stacks",
+            LostCause::NotStopped => "not stopped in time",
         })
     }
 }

@@ -637,6 +637,7 @@ fn lost_event(loss: &schema::Loss) -> Option<Event> {
         LostCause::BrokenLink,
         LostCause::NoEntry,
         LostCause::TooMany,
+        LostCause::NotStopped,
     ];
     let cause = causes
         .into_iter()

@@ -529,6 +529,7 @@ pub(super) fn cause_number(cause: LostCause) -> u32 {
         LostCause::BrokenLink => 6,
         LostCause::NoEntry => 7,
         LostCause::TooMany => 8,
+        LostCause::NotStopped => 9,
     }
 }
 

@@ -11,10 +11,13 @@ use crate::process::Pid;
 use crate::profile::Mode;
 use crate::profile::filter::{Name, Ranks, Selection};
 use crate::run::work::NativeShown;
-use crate::sampler::{Bounds, Budget, Children, Rate, Settings, StopPolicy};
+use crate::sampler::{Bounds, Budget, Children, NativeRate, Rate, Settings, StopPolicy};
 
 /// The clock's resolution: a tick each nanosecond. No machine holds a thousandth of it.
 pub const MAX_RATE_HZ: f64 = 1e9;
+
+/// Native frames are read no more often than this, in hertz: a stop takes a twentieth of the time between two.
+pub const MAX_NATIVE_HZ: f64 = 1000.0;
 /// Less than one sample in 1000 seconds profiles nothing.
 pub const MIN_RATE_HZ: f64 = 0.001;
 /// About 31 years: far above any run, far below where time arithmetic overflows.
@@ -112,6 +115,8 @@ pub struct Sampling {
     pub stops: StopPolicy,
     /// Whether the processes that descend from the target are sampled too, and how orphans are found.
     pub children: Children,
+    /// How often native frames are read; `None`: never.
+    pub native: Option<NativeRate>,
 }
 
 impl Sampling {
@@ -127,6 +132,7 @@ impl Sampling {
             start_timeout,
             stops: self.stops,
             children: self.children,
+            native: self.native,
         }
     }
 }

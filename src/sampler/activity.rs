@@ -13,7 +13,7 @@ use crate::memory::window::int_at;
 use crate::memory::{Address, LiveMemory, ReadMemory};
 use crate::process::{
     DescriptorKind, Pid, Process, Syscall, SyscallWatch, TaskState, TaskWatch, ThreadActivity, Tid,
-    Wait, descriptor_kind, is_frozen, wait_of,
+    Wait, WaitRegisters, descriptor_kind, is_frozen, wait_of,
 };
 use crate::profile::event::{Nanos, State};
 
@@ -115,6 +115,18 @@ impl Watch {
     #[must_use]
     pub fn seen(&self) -> Seen {
         self.seen
+    }
+
+    /// Where it waits, as it was seen last; `None`: it ran, or the kernel does not tell.
+    #[must_use]
+    pub fn wait_registers(&self) -> Option<WaitRegisters> {
+        self.syscall.as_ref()?.wait_registers()
+    }
+
+    /// Whether one that was seen running still runs, by the word of the kernel at this moment.
+    pub fn is_running_still(&mut self) -> bool {
+        let syscall = self.syscall.as_mut().filter(|_| self.seen == Seen::Running);
+        syscall.is_some_and(|syscall| matches!(syscall.read(), Ok((ThreadActivity::Running, _))))
     }
 
     /// Why the kernel does not tell the system calls of the thread, if it does not; told once.

@@ -369,6 +369,12 @@ impl NativeThreadCpu {
         self.unattributed_ns > UNSURE_NS
     }
 
+    /// Whether threads without Python frames were found at work at the last review.
+    #[must_use]
+    pub fn are_at_work(&self) -> bool {
+        self.are_at_work
+    }
+
     /// All Python threads were asked: what is left is the others'.
     pub fn end_review(&mut self) {
         self.are_at_work = self.is_unattributed();

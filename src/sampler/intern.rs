@@ -81,14 +81,23 @@ impl Default for Numbers {
     }
 }
 
+/// The bytes of the texts of a frame.
+fn text_bytes(frame: &Frame) -> usize {
+    let module = match &frame.kind {
+        FrameKind::Native(code) => code.module.len(),
+        FrameKind::Python | FrameKind::Mark => 0,
+    };
+    frame.name.len() + module + frame.file.as_ref().map_or(0, String::len)
+}
+
 impl Numbers {
     /// The number of a frame, by content. A mark of rsamp's own is always numbered, as there are few of them.
     fn frame(&mut self, frame: Frame, emit: &mut dyn FnMut(Event)) -> FrameId {
         if let Some(id) = self.frames.get(&frame) {
             return *id;
         }
-        if let Some(file) = &frame.file {
-            let bytes = limits::frame_bytes(frame.name.len() + file.len());
+        if !frame.is_mark() {
+            let bytes = limits::frame_bytes(text_bytes(&frame));
             if self.frames_bytes + bytes > self.limits.frames_bytes {
                 let more = self.frame(Frame::mark(MORE_FUNCTIONS), emit);
                 self.more_functions = Some(more);
@@ -442,6 +451,34 @@ impl Interner {
         let mut numbers = self.numbers.borrow_mut();
         let frame = numbers.frame(Frame::mark(name), emit);
         numbers.stack(None, frame, usize::MAX, emit)
+    }
+
+    /// The numbers of the frames of a stack, innermost first; `None` for one that is none of the program's.
+    pub fn frames_of(
+        &mut self,
+        raw: &RawStack,
+        codes: &CodeCache,
+        emit: &mut dyn FnMut(Event),
+    ) -> Vec<Option<FrameId>> {
+        let frames = raw.frames.iter().map(Shown::frame);
+        frames.map(|shown| self.place(shown, codes, emit)).collect()
+    }
+
+    /// The numbers of the frames of a numbered stack, innermost first.
+    #[must_use]
+    pub fn frames_in(&self, stack: Option<StackId>) -> Vec<FrameId> {
+        let numbers = self.numbers.borrow();
+        let part = |stack: StackId| numbers.parts.get(stack.0 as usize).copied();
+        // A caller's stack has a lower number: this ends.
+        let parts =
+            std::iter::successors(stack.and_then(part), |(parent, _)| parent.and_then(part));
+        parts.map(|(_, frame)| frame).collect()
+    }
+
+    /// The number of the stack of these frames, innermost first; `None`: there are none.
+    pub fn stack_of(&mut self, frames: &[FrameId], emit: &mut dyn FnMut(Event)) -> Option<StackId> {
+        let frames = frames.iter().rev();
+        frames.fold(None, |outer, frame| self.push_or_cut(outer, *frame, emit))
     }
 
     /// The number of a stack of ready-made frames, innermost first.

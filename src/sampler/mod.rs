@@ -44,6 +44,32 @@ mod usage;
 
 pub mod threads;
 
+mod awaits;
+
+mod tasks;
+
+mod native_names;
+
+mod native_frame;
+
+mod native_dump;
+
+mod native_pace;
+
+mod native_turns;
+
+mod native_safety;
+
+mod native_runs;
+
+mod native_stops;
+
+mod native_stacks;
+
+mod native_threads;
+
+mod native_sampler;
+
 mod program;
 
 mod finder;
@@ -54,16 +80,9 @@ mod record;
 
 mod part;
 
-mod awaits;
-mod tasks;
-
-mod native_names;
-
 mod name_finder;
 
 mod named_events;
-
-mod native_dump;
 
 mod dump;
 
@@ -80,6 +99,7 @@ use crate::profile::event::Nanos;
 pub use crate::cpython::reader::StopPolicy;
 pub use dump::{dump, dump_native, dump_with_tasks};
 pub use native_names::functions_of;
+pub use native_pace::NativeRate;
 pub use part::{Bounds, Part};
 pub use rate::{Budget, Rate};
 pub use record::sample;
@@ -102,6 +122,19 @@ pub struct Settings {
     pub stops: StopPolicy,
     /// Whether the processes that descend from the target are sampled too.
     pub children: Children,
+    /// How often native frames are read; `None`: never. Threads that run are stopped for it, unless `stops` forbids it.
+    pub native: Option<NativeRate>,
+}
+
+impl Settings {
+    /// How the native frames of each process are read.
+    fn native_settings(&self) -> Option<native_pace::NativeSettings> {
+        Some(native_pace::NativeSettings {
+            rate: self.native?,
+            budget: self.budget,
+            may_stop: self.stops != StopPolicy::Never,
+        })
+    }
 }
 
 /// Whether the processes that descend from a target are sampled too.

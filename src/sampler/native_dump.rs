@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::native_frame::{module_of, native_frame};
 use super::observation::Observation;
 use super::observe::Identity;
 use super::target::Source;
@@ -12,27 +13,23 @@ use crate::cpython::reader::KnownThread;
 use crate::memory::{Address, LiveMemory, Resident};
 use crate::native::loop_code::address_of_loop;
 use crate::native::merge::{Part, merge};
-use crate::native::modules::Place;
 use crate::native::stack_copy::StackCopy;
 use crate::native::unwind::{NativeEnd, NativeStack, Unwinder};
 use crate::native::waiting::WaitingThread;
 use crate::process::{FileSystems, Mapping, Process, ProcessError, Tid};
-use crate::profile::event::{Frame, FrameKind, NATIVE_MISSING, NativeCode};
+use crate::profile::event::{Frame, NATIVE_MISSING};
 
 /// How long the stacks of a process may take together. Those of 1,000 threads take some 100 ms.
 const MAX_TIME: Duration = Duration::from_secs(5);
 
-/// The name of the module of code that a compiler made in memory.
-const NO_FILE: &str = "[jit]";
-
-type Guarded<'m> = Resident<'m, LiveMemory>;
+type Guarded<'m> = Resident<&'m LiveMemory>;
 
 /// What native stacks are read with, as a process is mapped now.
 pub struct NativeReader<'m> {
     process: &'m Process,
     mappings: &'m [Mapping],
     memory: &'m Guarded<'m>,
-    unwinder: Unwinder<'m, Guarded<'m>>,
+    unwinder: Unwinder<&'m Guarded<'m>>,
     /// The code of the interpreter's loop, where counting needs it; `None`: not asked for yet.
     loop_ranges: Option<Vec<Range<u64>>>,
     /// The file that the loop is in.
@@ -152,30 +149,10 @@ impl<'m> NativeReader<'m> {
     }
 
     fn frame(&mut self, instruction: u64) -> Option<Frame> {
-        let place = self.unwinder.place(instruction)?;
-        let module = module_of(&place);
-        let name = module.rsplit('/').next().unwrap_or(&module).to_owned();
-        Some(Frame {
-            kind: FrameKind::Native(NativeCode {
-                module,
-                build_id: None,
-                offset: Some(place.offset),
-                is_inlined: false,
-            }),
-            name,
-            file: None,
-            first_line: None,
-            line: None,
-        })
+        self.unwinder
+            .place(instruction)
+            .map(|place| native_frame(&place))
     }
-}
-
-fn module_of(place: &Place) -> String {
-    let path = place.module.as_ref();
-    path.map_or_else(
-        || NO_FILE.to_owned(),
-        |path| path.to_string_lossy().into_owned(),
-    )
 }
 
 /// The Python frames of a thread that stands still.
@@ -225,7 +202,12 @@ impl PythonStack {
         });
         let frames = frames.collect::<Option<Vec<_>>>()?;
         shown.next().is_none().then(|| PythonStack {
-            activations: activations(thread, reader.interpreter(), memory),
+            activations: activations(
+                thread.state,
+                &thread.stack().frames,
+                reader.interpreter(),
+                memory,
+            ),
             frames,
         })
     }

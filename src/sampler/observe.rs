@@ -192,6 +192,12 @@ impl Observer {
         &mut self.interner
     }
 
+    /// Whether a thread has one stack: not where it has called into another interpreter of the process.
+    #[must_use]
+    pub fn has_one_stack(&self, key: (u64, u64)) -> bool {
+        self.states.has_one_state(key)
+    }
+
     /// Whether a thread of the interpreter runs.
     #[must_use]
     pub fn has_begun(&self, key: (u64, u64)) -> bool {

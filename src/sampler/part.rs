@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::mem::take;
 
 use super::StopRequest;
-use crate::profile::event::{Event, Frame, Nanos, ProcessId, Sample, StackId, Usage};
+use crate::profile::event::{Event, Frame, Nanos, NativeSample, ProcessId, Sample, StackId, Usage};
 
 /// What waits at most for the moment at which a part begins or ends: that of some 16 threads at 1 kHz.
 const MAX_WAITING: usize = 1 << 14;
@@ -101,13 +101,7 @@ impl Part {
                 self.meet(marks);
             }
             Event::Sample(sample) => self.sample(sample, emit),
-            Event::Native(sample) => {
-                // One may come before the sample that the part begins with.
-                let part = sample.within(self.from, self.to);
-                if let Some(sample) = part.filter(|_| self.has_begun()) {
-                    emit(Event::Native(sample));
-                }
-            }
+            Event::Native(sample) => self.native(sample, emit),
             Event::Usage(usage) if !self.has_begun() => {
                 self.usage.insert(usage.process, usage);
             }
@@ -180,6 +174,16 @@ impl Part {
         }
     }
 
+    /// Hands on what of a native sample is within the part, in proportion.
+    fn native(&self, sample: NativeSample, emit: &mut dyn FnMut(Event)) {
+        if matches!(self.phase, Phase::Before | Phase::Beginning) {
+            return;
+        }
+        if let Some(sample) = sample.within(self.from, self.to) {
+            emit(Event::Native(sample));
+        }
+    }
+
     /// Hands on what of a sample is within the part, in proportion.
     fn hand_on(&self, sample: Sample, emit: &mut dyn FnMut(Event)) {
         let began = (sample.at - sample.wall).max(self.from);
@@ -219,7 +223,7 @@ fn is_named(function: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::event::{FrameId, ThreadId};
+    use crate::profile::event::{FrameId, State, ThreadId};
 
     /// Each function has a stack of its own, on top of `main`, and is seen at once; its samples come later.
     fn run(bounds: (Option<&str>, Option<&str>), samples: &[(u32, &str, u64, u64)]) -> Told {
@@ -321,6 +325,48 @@ mod tests {
         let told = run((Some("solve"), Some("save")), &samples);
         assert_eq!(told.kept, ["0 solve 30-40"]);
         assert!(told.is_stopped);
+    }
+
+    #[test]
+    fn native_samples_are_cut_where_the_part_begins_and_ends() {
+        let bounds = Bounds {
+            start_at: Some("solve".to_owned()),
+            stop_at: None,
+        };
+        let mut part = Part::new(bounds, StopRequest::default());
+        let native = |began: u64, at: u64| {
+            Event::Native(NativeSample {
+                at: Nanos(at),
+                thread: ThreadId(0),
+                stack: Some(StackId(0)),
+                state: State::Native,
+                merged: StackId(0),
+                wall: Nanos(at - began),
+                cpu: Nanos((at - began) / 2),
+            })
+        };
+        let mut kept = Vec::new();
+        let mut emit = |event| {
+            if let Event::Native(sample) = event {
+                kept.push((sample.at.0, sample.wall.0, sample.cpu.0));
+            }
+        };
+        part.apply(native(0, 10), &mut emit);
+        part.apply(Event::Frame(FrameId(0), Frame::mark("solve")), &mut emit);
+        let (id, frame) = (StackId(0), FrameId(0));
+        let parent = None;
+        part.apply(Event::Stack { id, parent, frame }, &mut emit);
+        let sample = Sample {
+            at: Nanos(24),
+            wall: Nanos(4),
+            stack: Some(StackId(0)),
+            ..Sample::default()
+        };
+        part.apply(Event::Sample(sample), &mut emit);
+        for (began, at) in [(10, 18), (10, 30), (30, 40)] {
+            part.apply(native(began, at), &mut emit);
+        }
+        assert_eq!(kept, [(30, 10, 5), (40, 10, 5)]);
     }
 
     #[test]

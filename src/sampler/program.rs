@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use super::awaits::AwaitMeter;
 use super::gaps::{Gap, longest};
+use super::native_pace::NativeSettings;
+use super::native_sampler::{NativeCost, NativeSampler, Scope};
 use super::observe::{Observed, Observer, identify, observe};
 use super::target::{Source, Target, lost_permission};
 use super::threads::{Moment, ThreadIds, Threads};
@@ -24,6 +26,8 @@ pub struct Program {
     target: Target,
     observer: Observer,
     threads: Threads,
+    /// `None`: native frames are not read.
+    native: Option<NativeSampler>,
     awaits: AwaitMeter,
     last_tick: Nanos,
     image_due: Nanos,
@@ -90,11 +94,12 @@ impl PendingProgram {
         self.target.image
     }
 
-    /// Begins with it, and tells of it.
+    /// Begins with it, and tells of it; `native` says how its native frames are read.
     pub fn begin(
         self,
         place: ProgramEntry,
         ids: ThreadIds,
+        native: Option<NativeSettings>,
         emit: &mut dyn FnMut(Event),
     ) -> Program {
         let PendingProgram {
@@ -125,8 +130,11 @@ impl PendingProgram {
         if place.is_newborn {
             threads.begin_at_birth(place.seen);
         }
+        let native =
+            native.map(|settings| NativeSampler::new(place.id, &process, settings, place.seen));
         Program {
             threads,
+            native,
             process,
             memory,
             target,
@@ -181,6 +189,8 @@ impl Program {
     /// After an exec a program that is not position-independent has its interpreter where the one before had it:
     /// then what was read is not of this program.
     pub fn tick(&mut self, now: Nanos, gap: Gap, emit: &mut dyn FnMut(Event)) -> Observed {
+        // A thread that has stopped looks as if it waited.
+        self.harvest(now, emit);
         let (source, observer) = (&mut self.target.source, &mut self.observer);
         let observed = observe(source, &self.memory, observer, emit);
         // An interpreter that is being torn down has no threads; whether the process ended or runs another
@@ -200,12 +210,43 @@ impl Program {
             };
         }
         self.book(&observed, now, gap, emit);
+        self.with_native(|native, scope| native.tick(now, scope, emit));
         if let Source::Native(reader) = &mut self.target.source {
             let interner = self.observer.interner();
             self.awaits
                 .emit_if_due(now, reader, &self.memory, interner, emit);
         }
         observed
+    }
+
+    /// Reads the threads that have stopped for their native frames after all, and lets them run.
+    pub fn harvest(&mut self, now: Nanos, emit: &mut dyn FnMut(Event)) {
+        self.with_native(|native, scope| native.harvest(now, scope, emit));
+    }
+
+    fn with_native(&mut self, work: impl FnOnce(&mut NativeSampler, &mut Scope<'_>)) {
+        if let Some(native) = &mut self.native {
+            let mut scope = Scope {
+                source: &mut self.target.source,
+                memory: &self.memory,
+                observer: &mut self.observer,
+                threads: &mut self.threads,
+            };
+            work(native, &mut scope);
+        }
+    }
+
+    /// Whether threads were asked to stop that have not stopped yet.
+    #[must_use]
+    pub fn awaits_stops(&self) -> bool {
+        let native = self.native.as_ref();
+        native.is_some_and(NativeSampler::awaits_stops)
+    }
+
+    /// What native frames have taken since this was asked last.
+    pub fn take_native_cost(&mut self) -> NativeCost {
+        let native = self.native.as_mut();
+        native.map(NativeSampler::take_cost).unwrap_or_default()
     }
 
     /// That the kernel does not let us read it any more; told once.
@@ -263,6 +304,9 @@ impl Program {
         self.skip(at, gap, emit);
         let weight = at - self.last_tick;
         self.threads.finish(Moment { at, weight }, emit);
+        if let Some(native) = self.native {
+            native.finish(emit);
+        }
     }
 }
 

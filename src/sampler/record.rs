@@ -12,13 +12,14 @@ use nix::sys::prctl::set_timerslack;
 
 use super::gaps::{Cause, Gap, Gaps};
 use super::named_events::NamedEvents;
+use super::native_sampler::NativeCost;
 use super::observe::{Observed, Observer};
 use super::process_tree::{Arrival, Origin, ProcessTree, TreeEnd, TreeNews};
 use super::program::{PendingProgram, Program, ProgramEntry};
 use super::target;
 use super::threads::ThreadIds;
 use super::ticker::{Ticker, Wake, has_ended_within};
-use super::{Children, Ended, Progress, SamplerError, Settings, StopPolicy, StopRequest};
+use super::{Budget, Children, Ended, Progress, SamplerError, Settings, StopPolicy, StopRequest};
 use crate::process::{Pid, Process, RunTimes, be_scheduled_soon, own_cpu_ns};
 use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId};
 use crate::profile::limits::{MAX_COMMAND_BYTES, MAX_COMMANDS_BYTES, MAX_PROCESSES};
@@ -32,6 +33,9 @@ const LONGEST_UNIT: Nanos = Nanos(32_000);
 
 /// What was lost is told for so long at a time: a busy machine makes hundreds of ticks a second late.
 const TELL_LOST: Nanos = Nanos(100_000_000);
+
+/// How soon it is looked again for stops that were asked for and have not come: until then the thread stands.
+const STOP_LOOK: Nanos = Nanos(250_000);
 
 /// How long nothing is waited for without looking whether the user asked to stop.
 const LONGEST_DEAF: Duration = Duration::from_millis(50);
@@ -96,6 +100,7 @@ pub fn sample(
         last_tick: Nanos(0),
         lost: BTreeMap::new(),
         lost_told: Nanos(0),
+        native_stops: 0,
         begun: 0,
         command_bytes: MAX_COMMANDS_BYTES,
         halvings: 0,
@@ -207,6 +212,8 @@ struct Recording<'a> {
     /// What was not told yet, and until when it was.
     lost: BTreeMap<LostCause, u64>,
     lost_told: Nanos,
+    /// How often a thread was stopped for its native frames; not told yet.
+    native_stops: u64,
     /// How many programs were begun.
     begun: u32,
     /// How many bytes of command lines may still be kept.
@@ -226,7 +233,8 @@ impl Recording<'_> {
                 return ended;
             }
             let (early, late) = self.look_due();
-            match self.ticker.wait(stop, self.tree.exit_watcher(), late) {
+            let look_at = late.min(self.stops_due());
+            match self.ticker.wait(stop, self.tree.exit_watcher(), look_at) {
                 Err(ended) => return ended,
                 Ok(Wake::Tick(now)) => {
                     if now >= early {
@@ -249,6 +257,7 @@ impl Recording<'_> {
                     }
                 }
                 Ok(Wake::News(now)) => {
+                    self.harvest(now);
                     let mut news = TreeNews::default();
                     self.tree.take(&mut news);
                     if now >= late {
@@ -259,6 +268,21 @@ impl Recording<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// When it is looked for threads that stop late.
+    fn stops_due(&mut self) -> Nanos {
+        match self.programs.iter().any(Program::awaits_stops) {
+            true => self.ticker.now() + STOP_LOOK,
+            false => Nanos(u64::MAX),
+        }
+    }
+
+    fn harvest(&mut self, now: Nanos) {
+        let now = self.rounded(now);
+        for program in &mut self.programs {
+            program.harvest(now, self.emit);
         }
     }
 
@@ -357,7 +381,8 @@ impl Recording<'_> {
         }
         self.tree.runs(pid, place.id, found.image());
         let seen = place.seen;
-        let mut program = found.begin(place, self.thread_ids.clone(), self.emit);
+        let native = self.settings.native_settings();
+        let mut program = found.begin(place, self.thread_ids.clone(), native, self.emit);
         if let Some(first) = first {
             let now = self.now().max(seen);
             let gap = self.found_late();
@@ -398,6 +423,17 @@ impl Recording<'_> {
         for program in &mut programs {
             let observed = program.tick(now, gap, self.emit);
             self.count(&observed);
+            let NativeCost {
+                cpu,
+                stops,
+                given_up,
+            } = program.take_native_cost();
+            self.native_stops += stops;
+            self.lose(LostCause::NotStopped, given_up);
+            // What native frames cost has a part of its own, unless one part is held for all.
+            if !matches!(self.settings.budget, Budget::Held(_)) {
+                self.ticker.set_apart(cpu);
+            }
             if let Some(error) = program.lost_permission(now) {
                 self.progress.fail(error);
             }
@@ -473,6 +509,10 @@ impl Recording<'_> {
         self.lost_told = at;
         for (cause, count) in std::mem::take(&mut self.lost) {
             (self.emit)(Event::Lost(Loss { at, cause, count }));
+        }
+        let stops = std::mem::take(&mut self.native_stops);
+        if stops > 0 {
+            (self.emit)(Event::Pauses(stops));
         }
     }
 

@@ -160,6 +160,12 @@ impl ThreadStates {
         self.groups.is_empty()
     }
 
+    /// Whether a thread has one state.
+    #[must_use]
+    pub fn has_one_state(&self, key: ThreadKey) -> bool {
+        !self.groups.iter().any(|group| group.key == key)
+    }
+
     /// Adds the numbers of the states that belong to the same threads as those in `numbers`. `keys` are the keys
     /// of all states, by number.
     pub fn add_the_others(&self, numbers: &mut Vec<usize>, keys: &[ThreadKey]) {

@@ -24,7 +24,7 @@ use super::resident::MemoryMeter;
 use super::roles::{GilRoles, Served};
 use super::usage::UsageMeter;
 use crate::cpython::gil::GilLocks;
-use crate::process::{Pid, Process, TaskState, TaskWatch, Tid};
+use crate::process::{Pid, Process, TaskState, TaskWatch, Tid, WaitRegisters};
 use crate::profile::attributes::AttributesId;
 use crate::profile::event::{
     Event, Missing, Nanos, ProcessId, Sample, SampleKey, StackId, State, Thread, ThreadId,
@@ -127,7 +127,8 @@ struct Clock {
 pub struct ThreadIds(Rc<Cell<u32>>);
 
 impl ThreadIds {
-    fn next(&self) -> ThreadId {
+    /// The next one.
+    pub fn next(&self) -> ThreadId {
         let id = self.0.get();
         self.0.set(id + 1);
         ThreadId(id)
@@ -174,6 +175,29 @@ pub struct Threads {
     is_refusal_told: bool,
 }
 
+/// What the last tick told of a thread, for who reads its native frames.
+#[derive(Debug, Clone, Copy)]
+pub struct ThreadAtTick {
+    /// [`Observation::key`].
+    pub key: ThreadKey,
+    /// Its number in the recording.
+    pub id: ThreadId,
+    /// The kernel's id.
+    pub tid: Tid,
+    /// Whether it is the main thread of the process.
+    pub is_main: bool,
+    /// Its Python stack.
+    pub stack: Option<StackId>,
+    /// What it was doing.
+    pub state: State,
+    /// Whether it ran, by the word of the kernel.
+    pub seen: Seen,
+    /// Where it waited; `None`: it ran, or the kernel does not tell.
+    pub waits_at: Option<WaitRegisters>,
+    /// The CPU time that was counted of it so far.
+    pub cpu: Nanos,
+}
+
 /// One tick's time: when it was, and the time since the one before.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
@@ -216,6 +240,72 @@ impl Threads {
     pub fn begin_at_birth(&mut self, seen: Nanos) {
         self.is_newborn = true;
         self.clock.at = seen;
+    }
+
+    /// The threads of which anything may have changed at the last ticks, as far as the kernel's ids are known.
+    pub fn awake(&self) -> impl Iterator<Item = ThreadAtTick> {
+        let awake = self.awake.iter();
+        awake.filter_map(|key| self.tracked.get(key)?.at_tick(*key))
+    }
+
+    /// The same of all threads.
+    pub fn all(&self) -> impl Iterator<Item = ThreadAtTick> {
+        let all = self.tracked.iter();
+        all.filter_map(|(key, tracked)| tracked.at_tick(*key))
+    }
+
+    /// The kernel's ids of the threads with Python frames, as far as they are known.
+    pub fn tids(&self) -> impl Iterator<Item = Tid> {
+        let tracked = self.tracked.values();
+        tracked.filter_map(|tracked| tracked.identity.tid)
+    }
+
+    /// Whether they are known of all.
+    #[must_use]
+    pub fn are_all_tids_known(&self) -> bool {
+        let mut tracked = self.tracked.values();
+        tracked.all(|tracked| tracked.identity.tid.is_some())
+    }
+
+    /// Whether a thread that the last tick found running runs at this moment.
+    pub fn is_running_still(&mut self, key: ThreadKey) -> bool {
+        let tracked = self.tracked.get_mut(&key);
+        let watch = tracked.and_then(|tracked| tracked.watch.as_mut());
+        watch.is_some_and(Watch::is_running_still)
+    }
+
+    /// Whether threads without Python frames were found at work.
+    #[must_use]
+    pub fn are_native_threads_at_work(&self) -> bool {
+        self.helpers.are_at_work()
+    }
+
+    /// What threads of the process are watched with.
+    #[must_use]
+    pub fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
+    /// Tells of a thread without Python frames, which has this name; returns its number. `None`: there are too many.
+    pub fn define_native(
+        &self,
+        known: Option<ThreadId>,
+        tid: Tid,
+        name: Option<String>,
+        emit: &mut dyn FnMut(Event),
+    ) -> Option<ThreadId> {
+        let new = || (!self.ids.are_used_up()).then(|| self.ids.next());
+        let id = known.or_else(new)?;
+        emit(Event::Thread(
+            id,
+            Thread {
+                process: self.process,
+                tid: Some(tid.0),
+                name,
+                is_main: tid.0 == self.pid.0,
+            },
+        ));
+        Some(id)
     }
 
     /// Whether identities are to be looked up before [`Threads::record`]: a thread is new, or it is
@@ -834,6 +924,22 @@ impl Tracked {
             used: Nanos(0),
             seen_at_tick: 0,
         }
+    }
+
+    fn at_tick(&self, key: ThreadKey) -> Option<ThreadAtTick> {
+        let (stack, state) = self.doing?;
+        let watch = self.watch.as_ref();
+        Some(ThreadAtTick {
+            key,
+            id: self.id,
+            tid: self.identity.tid?,
+            is_main: self.is_main,
+            stack,
+            state,
+            seen: watch.map(Watch::seen).unwrap_or_default(),
+            waits_at: watch.and_then(Watch::wait_registers),
+            cpu: Nanos(self.account.counted().cpu_ns),
+        })
     }
 
     /// Ends its rest, if it rests: books what it has been doing up to `now`. Whether it rested.

@@ -48,6 +48,8 @@ pub struct Ticker {
     ticks: u64,
     told: Nanos,
     cpu_told: Nanos,
+    /// The CPU time that is not counted for the rate.
+    apart: Nanos,
 }
 
 impl Ticker {
@@ -72,6 +74,7 @@ impl Ticker {
             ticks: 0,
             told: Nanos(0),
             cpu_told: Nanos(0),
+            apart: Nanos(0),
         }
     }
 
@@ -179,13 +182,18 @@ impl Ticker {
             self.emit(self.control.hz(), emit);
             self.control.review(Spent {
                 elapsed: now,
-                own_cpu: self.start_cpu + self.cpu_told,
+                own_cpu: self.start_cpu + self.cpu_told - self.apart,
                 ticks,
                 programs,
             });
             self.schedule.set_rate(self.control.hz());
         }
         missed
+    }
+
+    /// Of what this process has used, so much more is not for the ticks: it does not count for their rate.
+    pub fn set_apart(&mut self, cpu: Nanos) {
+        self.apart += cpu;
     }
 
     /// Halves the rate so many times, counted from the start.
@@ -260,6 +268,7 @@ mod tests {
             start_timeout: None,
             stops: StopPolicy::Never,
             children: Children::Ignored,
+            native: None,
         }
     }
 

@@ -175,6 +175,7 @@ fn first_stack(pid: Pid) -> f64 {
         start_timeout: None,
         stops: StopPolicy::WhereNeeded,
         children: Children::Ignored,
+        native: None,
     };
     let mut seen = None;
     let result = sample(

@@ -1503,10 +1503,7 @@ const WRONG_LINES: &[(&str, &str)] = &[
         "rsamp record --rat 100 -- true",
         "record has no option --rat\nhint: the nearest option is --rate",
     ),
-    (
-        "rsamp record --native true",
-        "record has no option --native",
-    ),
+    ("rsamp record --pyspy true", "record has no option --pyspy"),
     (
         "rsamp record --from 3 true",
         "--from is an option of rsamp report, rsamp diff",

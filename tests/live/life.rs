@@ -49,6 +49,7 @@ impl Recording {
             delay: None,
             start_timeout: None,
             children,
+            native: None,
         };
         let (shared, asked) = (Arc::clone(&profile), stop.clone());
         let begin = Instant::now();

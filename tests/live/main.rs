@@ -22,6 +22,7 @@ mod line_tables;
 mod lines;
 mod namespaces;
 mod native;
+mod native_samples;
 mod oracle;
 mod package;
 mod planted;

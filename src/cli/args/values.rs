@@ -22,8 +22,8 @@ use crate::profile::event::{Nanos, State};
 use crate::profile::filter::{Name, Ranks, StepName};
 use crate::recording::size_limit::MIN_BYTES;
 use crate::run::outputs::Kind;
-use crate::run::request::{MAX_DURATION_SECONDS, MAX_RATE_HZ, MIN_RATE_HZ};
-use crate::sampler::Rate;
+use crate::run::request::{MAX_DURATION_SECONDS, MAX_NATIVE_HZ, MAX_RATE_HZ, MIN_RATE_HZ};
+use crate::sampler::{NativeRate, Rate};
 
 /// A table of classes of native work, in a file.
 ///
@@ -136,6 +136,19 @@ pub fn rate(text: &str) -> Result<Rate, Allowed> {
         Ok(hz) if (MIN_RATE_HZ..=MAX_RATE_HZ).contains(&hz) => Ok(Rate::Fixed(hz)),
         _ => Err(format!(
             "give {MIN_RATE_HZ} to {MAX_RATE_HZ} samples per second, or auto"
+        )),
+    }
+}
+
+/// `--native`: how often native frames are read, `auto` where no number is given.
+pub fn native_rate(text: &str) -> Result<NativeRate, Allowed> {
+    if text == "auto" {
+        return Ok(NativeRate::Usual);
+    }
+    match text.parse::<f64>() {
+        Ok(hz) if (MIN_RATE_HZ..=MAX_NATIVE_HZ).contains(&hz) => Ok(NativeRate::Fixed(hz)),
+        _ => Err(format!(
+            "give {MIN_RATE_HZ} to {MAX_NATIVE_HZ} times per second, or auto"
         )),
     }
 }

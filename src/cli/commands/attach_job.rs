@@ -21,7 +21,7 @@ use crate::run::outputs::Plan;
 use crate::run::pipeline::{Recorded, Sampled};
 use crate::run::request::{AttachJob, Extras, Sampling};
 use crate::run::{headlines, job};
-use crate::sampler::{Bounds, Budget, Children, Ended, Rate, StopPolicy, StopRequest};
+use crate::sampler::{Bounds, Budget, Children, Ended, NativeRate, Rate, StopPolicy, StopRequest};
 
 /// Files are named after what was attached to: `job-4242.svg`.
 const NAME: &str = "job";
@@ -161,6 +161,11 @@ fn words(sampling: &Sampling, bounds: &Bounds, extras: &Extras) -> Vec<OsString>
         StopPolicy::Always => words.push("--always-stop".into()),
         StopPolicy::WhereNeeded => {}
     }
+    match sampling.native {
+        Some(NativeRate::Usual) => words.push("--native".into()),
+        Some(NativeRate::Fixed(hz)) => words.push(format!("--native={hz}").into()),
+        None => {}
+    }
     if sampling.children == Children::Ignored {
         words.push("--no-children".into());
     }
@@ -237,6 +242,7 @@ mod tests {
             delay: Some(Duration::from_secs(30)),
             stops: StopPolicy::Never,
             children: Children::Ignored,
+            native: Some(NativeRate::Fixed(50.0)),
         };
         let extras = Extras {
             environment: vec!["OMP_NUM_THREADS".to_owned()],
@@ -248,7 +254,7 @@ mod tests {
             stop_at: Some("save".to_owned()),
         };
         let words = words(&sampling, &bounds, &extras);
-        insta::assert_snapshot!(words.join(" ".as_ref()).to_string_lossy(), @"attach --rate=250 --max-overhead=0.5 --duration=2.5 --delay=30 --start-at=Solver.solve --stop-at=save --env=OMP_NUM_THREADS --never-stop --no-children --max-size=20971520 --no-source");
+        insta::assert_snapshot!(words.join(" ".as_ref()).to_string_lossy(), @"attach --rate=250 --max-overhead=0.5 --duration=2.5 --delay=30 --start-at=Solver.solve --stop-at=save --env=OMP_NUM_THREADS --never-stop --native=50 --no-children --max-size=20971520 --no-source");
     }
 
     #[test]

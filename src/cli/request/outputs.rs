@@ -24,7 +24,7 @@ pub(super) fn outputs(args: &SamplingArgs) -> Result<Outputs, RequestError> {
         files,
         drawing: drawing(&args.drawing, args.max_size),
         shown: Shown {
-            native: filters::native(&args.native),
+            native: filters::native(&args.native_shown),
             ..filters::shown(&args.shown)
         },
         force: args.force,

@@ -88,7 +88,7 @@ pub fn report(args: &ReportArgs) -> Result<Report, RequestError> {
         selection: filters::selection(&args.filters)?,
         native: NativeShown {
             only: args.class.clone(),
-            ..filters::native(&args.native)
+            ..filters::native(&args.native_shown)
         },
         symbols: args.symbols.clone(),
         full: args.full,

@@ -26,6 +26,7 @@ pub(super) fn sampling(args: &SamplingArgs, children: Children) -> Sampling {
         } else {
             children
         },
+        native: args.native,
     }
 }
 

@@ -72,7 +72,10 @@ fn why_missing(profile: &Profile, files: &[&str]) -> Option<String> {
 
 fn in_words(missing: &Missing) -> String {
     let (what, why) = (visible(&missing.what), visible(&missing.why));
-    format!("/proc/PID/{what}: {why}")
+    match what.contains(' ') {
+        true => format!("{what}: {why}"),
+        false => format!("/proc/PID/{what}: {why}"),
+    }
 }
 
 /// What the kernel refused, each once. What it told before is not refused: the process had ended.

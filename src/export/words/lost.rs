@@ -51,6 +51,10 @@ pub fn lost_in_words(profile: &Profile) -> String {
                     "stack cut short (the program has more different stacks than a recording holds)",
                     "stacks cut short (the program has more different stacks than a recording holds)",
                 ),
+                LostCause::NotStopped => (
+                    "native stack not read (the thread did not stop within a second)",
+                    "native stacks not read (the thread did not stop within a second)",
+                ),
             };
             Some(format!("{} {}", grouped(*count), if *count == 1 { one } else { many }))
         })

@@ -1,0 +1,34 @@
+/* Burns time in four functions, which planted_native.py calls. */
+
+static volatile double sink;
+
+#define SPIN(name, start)                                      \
+    __attribute__((noinline)) double spin_##name(long rounds) \
+    {                                                          \
+        double sum = start;                                    \
+        for (long round = 0; round < rounds; round++)          \
+            sum += round * 0.5 + start;                        \
+        sink = sum;                                            \
+        return sum;                                            \
+    }
+
+SPIN(a, 0)
+SPIN(b, 1)
+SPIN(c, 2)
+SPIN(d, 3)
+
+__attribute__((noinline)) static void through(void (*back)(void), int depth)
+{
+    if (depth > 0)
+        through(back, depth - 1);
+    else
+        back();
+    sink += 1;
+}
+
+/* Calls back, a few frames further in. */
+void call(void (*back)(void))
+{
+    through(back, 3);
+    sink += 1;
+}
