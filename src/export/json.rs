@@ -16,7 +16,7 @@ use super::sequence::Sequence;
 use crate::export::ReportInput;
 use crate::export::spec::Spec;
 use crate::export::words::findings;
-use crate::profile::awaits::{AwaitRow, await_rows};
+use crate::profile::await_lines::{AwaitRow, await_rows};
 use crate::profile::event::{Frame, Missing, Process, Thread, Usage};
 use crate::profile::functions::{Function, FunctionKind, Functions};
 use crate::profile::line_tables::{self, LineTable};

@@ -8,7 +8,7 @@ use super::words::paths::Shortener;
 use super::words::table::place;
 use super::words::units::seconds;
 use crate::profile::Profile;
-use crate::profile::awaits::await_rows;
+use crate::profile::await_lines::await_rows;
 use crate::profile::event::Nanos;
 use crate::profile::tasks::{TaskRow, tasks};
 

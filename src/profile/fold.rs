@@ -13,7 +13,7 @@ use super::awaits::Awaits;
 use super::covered::Covered;
 use super::definitions::{Definitions, Stack};
 use super::event::{
-    Awaited, Event, Frame, FrameId, LostCause, Missing, NOT_SAMPLED, Nanos, NativeCode,
+    Awaited, Event, Frame, FrameId, Loss, LostCause, Missing, NOT_SAMPLED, Nanos, NativeCode,
     NativeSample, Process, ProcessId, RateSpan, Sample, SampleKey, StackId, State, Thread,
     ThreadId, UndeterminedCause, Usage,
 };
@@ -283,14 +283,7 @@ impl Profile {
             Event::Native(sample) => self.apply_native(&sample),
             Event::Awaited(awaited) => self.apply_awaited(&awaited),
             Event::Lost(loss) => {
-                let lost = self.lost.entry(loss.cause).or_default();
-                *lost = lost.saturating_add(loss.count);
-                if let Some(timeline) = &mut self.timeline {
-                    timeline.lose(loss);
-                }
-                if let Some(recent) = &mut self.recent {
-                    recent.lose(loss);
-                }
+                self.apply_loss(loss);
                 true
             }
             Event::Undetermined(cause, count) => {
@@ -302,16 +295,7 @@ impl Profile {
                 self.stops = self.stops.saturating_add(stops);
                 true
             }
-            Event::Usage(usage) => {
-                let is_known = self.process(usage.process).is_some();
-                if is_known {
-                    self.usage.push(usage);
-                }
-                if let Some(recent) = self.recent.as_mut().filter(|_| is_known) {
-                    recent.read(usage);
-                }
-                is_known
-            }
+            Event::Usage(usage) => self.apply_usage(usage),
             Event::Missing(missing) => {
                 let is_known = self.process(missing.process).is_some();
                 if is_known {
@@ -347,6 +331,28 @@ impl Profile {
         let threads = self.definitions.threads.len();
         self.thread_totals.resize(threads, Totals::default());
         self.thread_ends.resize(threads, Nanos(0));
+    }
+
+    fn apply_loss(&mut self, loss: Loss) {
+        let lost = self.lost.entry(loss.cause).or_default();
+        *lost = lost.saturating_add(loss.count);
+        if let Some(timeline) = &mut self.timeline {
+            timeline.lose(loss);
+        }
+        if let Some(recent) = &mut self.recent {
+            recent.lose(loss);
+        }
+    }
+
+    fn apply_usage(&mut self, usage: Usage) -> bool {
+        let is_known = self.process(usage.process).is_some();
+        if is_known {
+            self.usage.push(usage);
+        }
+        if let Some(recent) = self.recent.as_mut().filter(|_| is_known) {
+            recent.read(usage);
+        }
+        is_known
     }
 
     fn apply_awaited(&mut self, awaited: &Awaited) -> bool {

@@ -14,7 +14,9 @@ pub mod attributes;
 
 pub mod tasks;
 
-pub mod awaits;
+mod awaits;
+
+pub mod await_lines;
 
 pub mod event;
 

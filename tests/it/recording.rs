@@ -341,10 +341,10 @@ impl Made {
             Step::Awaited(process, stack, tasks, [at, since]) => Event::Awaited(Awaited {
                 at: Nanos(at),
                 process: ProcessId(choose(process, self.processes)?),
-                stack: match stack {
-                    Some(stack) => Some(StackId(choose(stack, self.stacks)?)),
-                    None => None,
-                },
+                stack: stack
+                    .and_then(|stack| choose(stack, self.stacks))
+                    .filter(|stack| !self.has_native[*stack as usize])
+                    .map(StackId),
                 tasks,
                 since: Nanos(since),
             }),
@@ -522,8 +522,8 @@ fn small() -> Vec<Event> {
         Step::Native(0, Some(0), 1, [2500, 500, 400], State::Native),
         Step::Names(1, vec![("ddot".to_owned(), None, Some(7))]),
         Step::Lost(2500, LostCause::Torn, 3),
-        Step::Undetermined(UndeterminedCause::Moved, 2),
         Step::Sample(0, None, 1, [4000, 1000, 1, 0], State::Unknown, [0; 4]),
+        Step::Undetermined(UndeterminedCause::Moved, 2),
         Step::Skipped(2),
         Step::Rate([1_000_000, 5000, 4, 100]),
     ];
