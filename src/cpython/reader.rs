@@ -25,6 +25,9 @@ pub use super::running_task::RunningTask;
 pub use super::stop_threads::{StopPolicy, StopThreads, StoppedThread};
 pub use super::threads::KnownThread;
 
+/// The frames of a coroutine, outermost first, and how many tasks wait with them.
+pub type WaitingTasks = (Vec<RawFrame>, u32);
+
 /// With so few threads, all are read at once; with more, first the one that can have run.
 const FEW_THREADS: usize = 4;
 
@@ -607,11 +610,12 @@ impl Reader {
 
     /// The coroutines of the asyncio tasks that wait, each outermost first, and how many tasks have them; their code objects
     /// are in [`Reader::codes`]. Empty while no task was seen running.
-    pub fn waiting_tasks(&mut self, memory: &impl ReadMemory) -> Vec<(Vec<RawFrame>, u32)> {
+    pub fn waiting_tasks(&mut self, memory: &impl ReadMemory) -> Vec<WaitingTasks> {
         if !self.tasks.is_any() {
             return Vec::new();
         }
-        let mut counts: FxHashMap<Vec<(Address, i64)>, (Vec<RawFrame>, u32)> = FxHashMap::default();
+        // By the code and the instruction of each frame.
+        let mut counts: FxHashMap<Vec<(Address, i64)>, WaitingTasks> = FxHashMap::default();
         for known in &self.list.interpreters {
             let threads = self.list.threads.iter();
             let own = threads.filter(|thread| thread.interpreter == known.at);

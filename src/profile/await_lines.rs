@@ -51,7 +51,9 @@ pub fn await_rows(profile: &Profile) -> (Vec<AwaitRow<'_>>, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::event::{Event, Frame, FrameId, FrameKind, Process};
+    use crate::profile::event::{
+        Awaited, Event, Frame, FrameId, FrameKind, Process, ProcessId, StackId,
+    };
 
     #[test]
     fn the_time_of_all_tasks_at_one_line_is_summed_over_the_looks() {

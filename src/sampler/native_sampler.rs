@@ -252,7 +252,7 @@ impl NativeSampler {
         let mut waiting = Vec::new();
         for thread in self.threads.each(at) {
             let is_known = self.known.contains_key(&thread.tid);
-            if !is_due && !thread.has_run || !thread.has_run && is_known {
+            if !thread.has_run && (!is_due || is_known) {
                 continue;
             }
             let Some(id) = thread.id(at, &self.process, scope.threads, emit) else {

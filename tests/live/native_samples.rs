@@ -291,7 +291,7 @@ fn threads_of_a_library_have_stacks_of_their_own() {
     let is_blas = |frame: &&Frame| module(frame).is_some_and(|name| name.contains("openblas"));
     let of_blas = |sample: &&NativeSample| {
         let frames = told.frames_of(Some(sample.merged));
-        frames.first().is_some_and(|frame| is_blas(frame))
+        frames.first().is_some_and(is_blas)
     };
     let samples: Vec<&NativeSample> = told.samples.iter().filter(of_blas).collect();
     let whole = |sample: &&&NativeSample| is_whole(&told.frames_of(Some(sample.merged)));
