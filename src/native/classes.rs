@@ -121,6 +121,7 @@ impl Classes {
     ) -> Class<'a> {
         let mut innermost = None;
         let mut found: Option<&str> = None;
+        let mut inner = InnerLibraries::default();
         for frame in frames {
             let ClassifiedFrame::Native { library, name } = frame else {
                 break;
@@ -128,10 +129,13 @@ impl Classes {
             innermost = innermost.or(Some(library));
             match (self.of_frame(library, name), found) {
                 (Some(NONE), _) => break,
+                // A runtime whose thread works for others does not wait.
+                (Some(class), _) if is_wait(class) && !inner.are_of(library) => {}
                 (Some(class), None | Some(PYTHON)) => found = Some(class),
                 (Some(class), Some(inner)) if refines(class, inner) => found = Some(class),
                 _ => {}
             }
+            inner.add(library);
         }
         match (found, innermost) {
             (Some(PYTHON), _) | (None, None) => Class::Python,
@@ -145,6 +149,33 @@ impl Classes {
         let rule = self.rules.iter().find(|rule| rule.fits(library, name))?;
         Some(&rule.class)
     }
+}
+
+/// The libraries of the frames further in than one, without the C library, through which all others wait.
+#[derive(Debug, Default)]
+struct InnerLibraries<'a> {
+    first: Option<&'a str>,
+    are_several: bool,
+}
+
+impl<'a> InnerLibraries<'a> {
+    fn add(&mut self, library: &'a str) {
+        let is_system = ["libc.", "libc-", "libpthread", "ld-", "[vdso]"];
+        if !is_system.iter().any(|start| library.starts_with(start)) {
+            let first = *self.first.get_or_insert(library);
+            self.are_several |= first != library;
+        }
+    }
+
+    /// Whether there are none but this one.
+    fn are_of(&self, library: &str) -> bool {
+        !self.are_several && self.first.is_none_or(|first| first == library)
+    }
+}
+
+/// Whether a class is that of a runtime whose threads wait: `openmp-wait`.
+fn is_wait(class: &str) -> bool {
+    class.ends_with("-wait")
 }
 
 /// The class of what the interpreter does itself.
@@ -249,6 +280,32 @@ mod tests {
                 ],
             ),
             ("blas", &["mine.so dgemm_"]),
+            (
+                "openmp-wait",
+                &[
+                    "libc.so.6 syscall",
+                    "libgomp.so.1 gomp_team_barrier_wait_end",
+                    "libgomp.so.1 gomp_thread_start",
+                    "libc.so.6 start_thread",
+                ],
+            ),
+            // Names of such bodies are stripped in wheels.
+            (
+                "blas",
+                &[
+                    "libtorch_cpu.so mkl_blas_avx512_sgemm_kernel_nocopy_TN_b1",
+                    "libgomp.so.1 gomp_thread_start",
+                ],
+            ),
+            (
+                "(libtorch_cpu.so)",
+                &[
+                    "libtorch_cpu.so at::native::add_kernel",
+                    "libtorch_cpu.so libtorch_cpu.so+0x81",
+                    "libgomp.so.1 gomp_thread_start",
+                    "libc.so.6 start_thread",
+                ],
+            ),
             (
                 "openblas-wait",
                 &[
