@@ -2,7 +2,7 @@
 
 use super::stacks::{Kept, Shown, Stacks};
 use super::undefined;
-use crate::profile::event::{Event, Sample};
+use crate::profile::event::{Awaited, Event, Sample};
 
 /// Folds imports while a program is sampled, when a [`Filter`](super::Filter) would hold events back.
 #[derive(Debug)]
@@ -42,12 +42,81 @@ impl Folding {
                 }
             }
             Event::Names { frame, functions } => stacks.names(frame, functions, emit),
-            event => {
-                if let Event::Process(_, process) = &event {
-                    stacks.process(process);
+            Event::Awaited(awaited) => {
+                let is_known = stacks.is_stack(awaited.stack);
+                if let Kept::As(stack) = stacks.keep(awaited.stack, emit)
+                    && is_known
+                {
+                    emit(Event::Awaited(Awaited { stack, ..awaited }));
                 }
-                emit(event);
             }
+            Event::Process(id, process) => {
+                stacks.process(&process);
+                emit(Event::Process(id, process));
+            }
+            // None of these names a stack or a frame.
+            event @ (Event::Thread(..)
+            | Event::Attributes(..)
+            | Event::Usage(_)
+            | Event::Missing(_)
+            | Event::Lost(_)
+            | Event::Undetermined(..)
+            | Event::Pauses(_)
+            | Event::Skipped(_)
+            | Event::Rate(_)
+            | Event::End(_)) => emit(event),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Profile;
+    use crate::profile::await_lines::await_rows;
+    use crate::profile::event::{Frame, FrameId, FrameKind, Nanos, Process, ProcessId, StackId};
+
+    #[test]
+    fn awaits_keep_their_stacks_where_imports_are_folded() {
+        let python = |name: &str, file: &str| Frame {
+            kind: FrameKind::Python,
+            name: name.to_owned(),
+            file: Some(file.to_owned()),
+            first_line: Some(1),
+            line: Some(2),
+        };
+        let frames = [
+            python("<module>", "/app/app.py"),
+            python("_find_and_load", "<frozen importlib._bootstrap>"),
+            python("<module>", "/app/other.py"),
+            python("serve", "/app/app.py"),
+        ];
+        let parents = [None, Some(0), Some(1), None];
+        let mut profile = Profile::default();
+        let mut folding = Folding::new(true);
+        let mut apply = |event| folding.apply(event, &mut |event| profile.apply(event));
+        apply(Event::Process(ProcessId(0), Process::default()));
+        for ((id, frame), parent) in (0..).zip(frames).zip(parents) {
+            apply(Event::Frame(FrameId(id), frame));
+            apply(Event::Stack {
+                id: StackId(id),
+                parent: parent.map(StackId),
+                frame: FrameId(id),
+            });
+        }
+        apply(Event::Awaited(Awaited {
+            at: Nanos(1000),
+            process: ProcessId(0),
+            stack: Some(StackId(3)),
+            tasks: 2,
+            since: Nanos(500),
+        }));
+        assert_eq!(profile.rejected(), 0);
+        let (rows, looks) = await_rows(&profile);
+        assert_eq!((rows.len(), looks), (1, 1));
+        assert_eq!(
+            (rows[0].function.name, rows[0].time),
+            ("serve", Nanos(1000))
+        );
     }
 }
