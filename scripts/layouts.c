@@ -310,6 +310,7 @@ static void print_awaited(void)
 
 static void print_tasks(void)
 {
+    AT("tasks", "context_version", PyThreadState, context_ver);
     AT("tasks", "state", Task, fut_state);
     AT("tasks", "callback0", Task, fut_callback0);
     AT("tasks", "callbacks", Task, fut_callbacks);

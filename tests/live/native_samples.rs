@@ -399,7 +399,7 @@ fn the_sampling_ends_when_the_program_dies_in_a_stop(python: &Python) {
         }
         let (told, ended) = sampler.finish();
         assert_eq!(ended, Ended::TargetEnded);
-        assert!(!told.samples.is_empty());
+        assert!(told.pauses > 0);
     }
 }
 

@@ -185,8 +185,10 @@ fn tasks_are_those_of_pythons_own_tree(python: &Python) {
     let mut told = parse_pstree(&String::from_utf8_lossy(&output.stdout));
     let of = |task: Shown| (task.name, task.parents.into_iter().next(), task.frames);
     let mut shown: Vec<InTree> = dumped(&program).into_iter().map(of).collect();
-    // 3.14 has spaces in the place of what is not ASCII.
-    let is_told_right = |(name, ..): &InTree| name.is_ascii() && !name.trim().is_empty();
+    // 3.14 has zeros or spaces in the place of what is not ASCII.
+    let is_told_right = |(name, ..): &InTree| {
+        name.is_ascii() && name.contains(|letter: char| letter.is_ascii_graphic())
+    };
     told.retain(is_told_right);
     shown.retain(is_told_right);
     told.sort();
@@ -250,8 +252,8 @@ fn check_samples(command: &Command, label: &str) {
             _ => UNASSIGNED,
         };
         let left = count - assigned.get(kind).unwrap_or(&0);
-        // A task is new once.
-        let most = 2.0 + part * *count as f64;
+        // A task is new once, and there are two or three of a kind.
+        let most = 4.0 + part * *count as f64;
         assert!(left as f64 <= most, "{label}: {assigned:?} of {seen:?}");
     }
 }
@@ -301,7 +303,9 @@ fn a_task_that_begins_at_once_is_not_taken_for_the_one_that_starts_it(python: &P
             .map(|frame| frame.name.as_str())
             .collect();
         let runs = names.iter().find_map(|name| name.strip_prefix("work_"));
-        if let (Some(runs), Some(task)) = (runs, task_of(&profile, row)) {
+        // With a factory, create_task() without a name calls set_name(None), which makes it "None" (base_events.py of 3.13.0).
+        let task = task_of(&profile, row).filter(|task| *task != "None");
+        if let (Some(runs), Some(task)) = (runs, task) {
             let expected = if runs == "eager" { "child" } else { "parent" };
             assert_eq!(task, expected, "{}: {names:?}", python.label);
             *seen.entry(task).or_insert(0) += row.totals.samples;
