@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use rustc_hash::FxHashSet;
 use thiserror::Error;
 
+use super::frames::FrameFormat;
 use super::image_reader::NoAnswer;
 use super::known_files::KnownFiles;
 use super::landmarks::Landmarks;
@@ -70,6 +71,17 @@ pub struct Interpreter {
     pub interpreters_head: Address,
     /// Where to look for the holder of the GIL.
     pub gil: GilPlace,
+}
+
+impl Interpreter {
+    /// How its frames are walked.
+    #[must_use]
+    pub fn format(&self) -> FrameFormat<'_> {
+        FrameFormat {
+            layout: &self.layout,
+            traits: self.traits,
+        }
+    }
 }
 
 /// What was found.

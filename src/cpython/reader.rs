@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use super::code::{CodeCache, Moment};
-use super::frames::{FrameFormat, MAX_WALK, RawFrame};
+use super::frames::{MAX_WALK, RawFrame};
 use super::gil::{GilHolder, GilLocks};
 use super::locate::Interpreter;
 use super::pace::InterruptionDetector;
@@ -407,7 +407,7 @@ impl Reader {
     }
 
     fn plan_threads(&mut self, numbers: Vec<usize>) {
-        let format = format_of(&self.interpreter);
+        let format = self.interpreter.format();
         for number in &numbers {
             if self.window.wanted_bytes() > MAX_COPIED_BYTES {
                 break;
@@ -641,7 +641,7 @@ impl Reader {
         };
         for code in codes {
             if self.codes.get(code).is_none() {
-                let format = format_of(&self.interpreter);
+                let format = self.interpreter.format();
                 self.codes.load(code, memory, format, now);
             }
         }
@@ -652,12 +652,5 @@ impl Reader {
         let state = self.list.threads[number].interpreter;
         let mut known = self.list.interpreters.iter();
         known.find(|known| known.at == state)?.generation
-    }
-}
-
-pub(super) fn format_of(interpreter: &Interpreter) -> FrameFormat<'_> {
-    FrameFormat {
-        layout: &interpreter.layout,
-        traits: interpreter.traits,
     }
 }

@@ -10,7 +10,7 @@ use super::code::{self, Check, Fingerprint, Moment};
 use super::complete::{self, Completion, FirstCopy};
 use super::frames::{FrameFormat, RawStack};
 use super::places::{Planned, ReadOutcome};
-use super::reader::{Reader, Reading, format_of};
+use super::reader::{Reader, Reading};
 use super::stop_threads::{MOST_REFUSALS, StopPolicy, StopThreads, StoppedThread};
 use super::threads::KnownThread;
 use super::top::Doubts;
@@ -116,7 +116,7 @@ impl Reader {
         is_still: bool,
         memory: &impl ReadMemory,
     ) -> ReadOutcome {
-        let format = format_of(&self.interpreter);
+        let format = self.interpreter.format();
         let mut window = std::mem::take(&mut self.own_window);
         window.clear();
         let thread = &mut self.list.threads[number];
@@ -150,7 +150,7 @@ impl Reader {
             self.read_codes(number, None, now, memory);
         }
         for _ in 0..CODE_LOOKS {
-            let format = format_of(&self.interpreter);
+            let format = self.interpreter.format();
             let thread = &mut self.list.threads[number];
             let Some(planned) = thread.planned else {
                 return ReadOutcome::Gone;
@@ -366,7 +366,7 @@ impl Reader {
         let copy = FirstCopy {
             planned,
             window,
-            format: format_of(&self.interpreter),
+            format: self.interpreter.format(),
             codes: &self.codes,
             memory,
         };
@@ -403,7 +403,7 @@ impl Reader {
 
     /// Finds a thread's frames anew; from the outermost on where that did not help before.
     fn learn(&mut self, number: usize, from_outermost: bool, memory: &impl ReadMemory) -> bool {
-        let format = format_of(&self.interpreter);
+        let format = self.interpreter.format();
         let thread = &mut self.list.threads[number];
         if from_outermost {
             thread.places.forget_frames();
@@ -429,7 +429,7 @@ impl Reader {
         now: Moment,
         memory: &impl ReadMemory,
     ) {
-        let format = format_of(&self.interpreter);
+        let format = self.interpreter.format();
         let layout = format.layout;
         let thread = &self.list.threads[number];
         let codes = thread.draft.frames.iter().map(|frame| frame.code);

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 
 use rustc_hash::FxHashMap;
 
-use super::frames::{FrameFormat, RawFrame};
+use super::frames::RawFrame;
 use super::layout::{Layout, TaskLayout};
 use super::locate::Interpreter;
 use super::objects::int_value;
@@ -100,10 +100,7 @@ pub fn tasks(
     let Some(of_tasks) = &layout.tasks else {
         return Vec::new();
     };
-    let format = FrameFormat {
-        layout,
-        traits: interpreter.traits,
-    };
+    let format = interpreter.format();
     let kinds = &mut Kinds::default();
     let addresses = listed::task_addresses(memory, layout, of_tasks, state, threads);
     let pending = pending(memory, of_tasks, &addresses);
@@ -143,10 +140,7 @@ pub fn waiting(
     let Some(of_tasks) = &layout.tasks else {
         return Vec::new();
     };
-    let format = FrameFormat {
-        layout,
-        traits: interpreter.traits,
-    };
+    let format = interpreter.format();
     let addresses = listed::task_addresses(memory, layout, of_tasks, state, threads);
     let mut pending = pending(memory, of_tasks, &addresses);
     pending.retain(|raw| !raw.waiter.is_null());
@@ -176,10 +170,7 @@ pub(super) fn parents_of(
     let Some(of_tasks) = &layout.tasks else {
         return Vec::new();
     };
-    let format = FrameFormat {
-        layout,
-        traits: interpreter.traits,
-    };
+    let format = interpreter.format();
     let (kinds, own_kinds) = (&mut Kinds::default(), RefCell::new(Kinds::default()));
     let is_task = |at: Address| own_kinds.borrow_mut().is_task(memory, layout, at);
     let mut known = Parents::new(memory, layout, of_tasks);
