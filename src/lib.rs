@@ -64,9 +64,9 @@
 //!
 //! # What happens at a tick
 //!
-//! 1. `sampler::ticker` waits until the [`sampler::schedule`] says so, or until the
+//! 1. `sampler::ticker` waits until the `sampler::schedule` says so, or until the
 //!    [`process::ExitWatcher`] tells that a process has ended or an interpreter was found;
-//!    [`sampler::rate`] decides how often that is.
+//!    `sampler::rate` decides how often that is.
 //! 2. Every 10 ms `sampler::process_tree` asks [`process::NewProcesses`] for new processes: one system call
 //!    when there is none on the whole machine. Those that were forked are read like their parents from
 //!    then on; the others are for `sampler::finder`, on a thread of its own, until they become Python.
@@ -83,7 +83,7 @@
 //! 5. [`cpython::code`] compares the code objects of the stacks with what it read of them before: where the
 //!    interpreter counts those that were freed (3.14 on) whenever that count has moved, else the young ones
 //!    at every tick and the old ones every 10 ms.
-//! 6. [`sampler::intern`] numbers the stacks, [`sampler::threads`] books the measured time since the
+//! 6. `sampler::intern` numbers the stacks, `sampler::threads` books the measured time since the
 //!    last tick to them. `sampler::activity` asks the kernel what each thread that may have run does
 //!    (`process::syscall`), `sampler::gil_waits` tells native code from waiting for the GIL,
 //!    `sampler::cpu` keeps the CPU time that is booked with what the kernel counts,
@@ -114,7 +114,7 @@
 //!   ([`cpython::image_reader`]), which is given up when it does not answer.
 //! - Time is measured, never counted: a sample stands for the interval since the tick before.
 
-pub mod sys;
+mod sys;
 
 pub mod process;
 
@@ -134,7 +134,7 @@ pub mod export;
 
 pub mod tui;
 
-pub mod launch;
+mod launch;
 
 pub mod run;
 

@@ -1,20 +1,20 @@
 //! Turns the memory of a CPython interpreter into threads, frames, names and lines.
 
-pub mod version;
+pub(crate) mod version;
 
-pub mod layout;
+pub(crate) mod layout;
 
 mod landmarks;
 
-pub mod known_files;
+pub(crate) mod known_files;
 
-pub mod read_images;
+pub(crate) mod read_images;
 
 mod limited;
 
-pub mod locate;
+pub(crate) mod locate;
 
-pub mod reader;
+pub(crate) mod reader;
 
 mod sample;
 
@@ -23,7 +23,7 @@ mod stops;
 
 mod threads;
 
-pub mod frames;
+pub(crate) mod frames;
 
 mod top;
 
@@ -41,30 +41,50 @@ mod outside;
 
 mod pace;
 
-pub mod activations;
+pub(crate) mod activations;
 
-pub mod code;
+pub(crate) mod code;
 
-pub mod line_table;
+mod line_table;
 
-pub mod text;
+mod text;
 
-pub mod objects;
+mod objects;
 
-pub mod thread_names;
+pub(crate) mod thread_names;
 
-pub mod tasks;
+pub(crate) mod tasks;
 
 mod running_task;
 
-pub mod linecache;
+pub(crate) mod linecache;
 
-pub mod gil;
+pub(crate) mod gil;
 
-pub mod native_ids;
+pub(crate) mod native_ids;
 
-pub mod image_reader;
+pub(crate) mod image_reader;
 
-pub mod legacy;
+pub(crate) mod legacy;
 
-pub mod legacy_helper;
+pub(crate) mod legacy_helper;
+
+pub use frames::{KEPT_AT_EACH_END, RawFrame, StackEnd};
+pub use layout::Layout;
+pub use layout::debug_offsets::{
+    COOKIE as DEBUG_OFFSETS_COOKIE, MAX_BYTES as MAX_DEBUG_OFFSETS_BYTES,
+    parse as parse_debug_offsets,
+};
+pub use layout::rows::Row;
+pub use legacy::{LegacyReader, LegacyThread};
+pub use line_table::{LineFormat, LineIndex, LineTable};
+pub use linecache::cached_source;
+pub use locate::{Found, GilPlace, Interpreter, locate};
+pub use native_ids::native_ids;
+pub use objects::{attributes as attribute_entries, dict_entries, find as find_entry, int_value};
+pub use reader::{
+    KnownThread, Reader, Reading, StopPolicy, StopThreads, StoppedThread, Undetermined, Vanished,
+};
+pub use text::read_str;
+pub use thread_names::{ThreadNames, thread_names, thread_names_in};
+pub use version::Version;

@@ -31,12 +31,6 @@ use std::io;
 
 use thiserror::Error;
 
-pub use colour::Colour;
-pub use drawing::{Direction, Drawing, Lines};
-pub use format::{Format, UnknownFormat};
-pub use input::{Meta, ReportInput};
-pub use summary_options::SummaryOptions;
-
 mod format;
 
 mod spec;
@@ -57,9 +51,9 @@ mod pstats;
 
 mod folded;
 
-pub mod text;
+pub(crate) mod text;
 
-pub mod first_screen;
+pub(crate) mod first_screen;
 
 mod speedscope;
 
@@ -85,28 +79,49 @@ mod firefox;
 
 mod chrome_trace;
 
-pub mod source_text;
+pub(crate) mod source_text;
 
-pub mod line_table;
+pub(crate) mod line_table;
 
-pub mod memory_table;
+pub(crate) mod memory_table;
 
 mod task_csv;
-pub mod task_table;
+pub(crate) mod task_table;
 
-pub mod call_tree;
+pub(crate) mod call_tree;
 
-pub mod diff;
+pub(crate) mod diff;
 
-pub mod dump;
+pub(crate) mod dump;
 
-pub mod words;
+pub(crate) mod words;
 
 mod flame_colors;
 mod flame_page;
 mod frame_groups;
 mod sequence;
 mod tree;
+
+pub use call_tree::call_tree;
+pub use colour::Colour;
+pub use diff::table::table as diff_table;
+pub use diff::{Both as BothMetas, DiffFormat, Names as DiffNames, write as write_diff};
+pub use drawing::{Direction, Drawing, Lines};
+pub use dump::native::keep as keep_native_frames;
+pub use first_screen::{Screen, first_screen};
+pub use format::Format;
+pub use input::{Meta, ReportInput};
+pub use line_table::{Look as LineTableLook, line_tables as line_tables_text};
+pub use memory_table::memory_tables;
+pub use source_text::SourceText;
+pub use summary_options::SummaryOptions;
+pub use task_table::{task_table, words as task_words};
+pub use text::{summary, summary_of};
+pub use words::escape::is_unsafe;
+pub use words::findings::sentences as finding_sentences;
+pub use words::rates::{in_words as rate_in_words, over_budget as rate_over_budget};
+
+pub(crate) use format::UnknownFormat;
 
 /// Why a profile could not be written.
 #[derive(Debug, Error)]

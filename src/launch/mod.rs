@@ -6,20 +6,20 @@ mod ranks;
 
 mod options;
 
-pub mod wrappers;
+pub(crate) mod wrappers;
 
 mod command_line;
 
-pub mod batch;
+pub(crate) mod batch;
 
-pub mod scripts;
+pub(crate) mod scripts;
 
-pub mod programs;
+pub(crate) mod programs;
 
-pub mod shims;
+pub(crate) mod shims;
 
-pub mod job;
+pub(crate) mod job;
 
-pub use command_line::{Launch, LaunchError, Launcher, LauncherChoice, find, prefix};
-pub use job::{InvalidJobName, Job, JobName, SlurmError};
-pub use ranks::{JobContext, STEP_LAUNCH};
+pub(crate) use command_line::{Launch, LaunchError, LauncherChoice, find, prefix};
+pub(crate) use job::{Job, JobName, SlurmError};
+pub(crate) use ranks::{JobContext, STEP_LAUNCH};

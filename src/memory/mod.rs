@@ -4,18 +4,19 @@ mod blocks;
 mod live;
 mod resident;
 mod snapshot;
-pub mod window;
+pub(crate) mod window;
+
+pub use live::LiveMemory;
+pub use snapshot::SavedMemory;
+
+pub(crate) use blocks::Blocks;
+pub(crate) use resident::Resident;
+pub(crate) use window::Window;
 
 use std::fmt;
 use std::ops::Add;
 
 use thiserror::Error;
-
-pub use blocks::Blocks;
-pub use live::LiveMemory;
-pub use resident::Resident;
-pub use snapshot::SavedMemory;
-pub use window::Window;
 
 /// A place in the target's address space. Never a pointer of ours, never dereferenced here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

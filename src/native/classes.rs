@@ -29,18 +29,13 @@ struct Rule {
     symbols: Vec<Pattern>,
 }
 
-/// A frame, as far as classes need it.
+/// A native frame, as far as classes need it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClassifiedFrame<'a> {
-    /// A frame of Python code.
-    Python,
-    /// One of native code.
-    Native {
-        /// The file name of the library, or `[jit]`.
-        library: &'a str,
-        /// The function's name, as [`readable_name`](super::readable_name) gives it.
-        name: &'a str,
-    },
+pub struct ClassifiedFrame<'a> {
+    /// The file name of the library, or `[jit]`.
+    pub library: &'a str,
+    /// The function's name, as [`readable_name`](super::readable_name) gives it.
+    pub name: &'a str,
 }
 
 /// The kind of work that a stack does.
@@ -114,7 +109,7 @@ impl Classes {
         Ok(Classes { rules })
     }
 
-    /// The class of a stack, whose frames are given innermost first.
+    /// The class of a stack, of which the native frames inside its innermost Python frame are given, innermost first.
     pub fn of_stack<'a>(
         &'a self,
         frames: impl IntoIterator<Item = ClassifiedFrame<'a>>,
@@ -122,10 +117,7 @@ impl Classes {
         let mut innermost = None;
         let mut found: Option<&str> = None;
         let mut inner = InnerLibraries::default();
-        for frame in frames {
-            let ClassifiedFrame::Native { library, name } = frame else {
-                break;
-            };
+        for ClassifiedFrame { library, name } in frames {
             innermost = innermost.or(Some(library));
             match (self.of_frame(library, name), found) {
                 (Some(NONE), _) => break,
@@ -253,9 +245,9 @@ mod tests {
 
     /// `library name`, innermost first; `python` for a Python frame.
     fn class(classes: &Classes, stack: &[&str]) -> String {
-        let frames = stack.iter().map(|frame| match frame.split_once(' ') {
-            Some((library, name)) => ClassifiedFrame::Native { library, name },
-            None => ClassifiedFrame::Python,
+        let frames = stack.iter().map_while(|frame| {
+            let (library, name) = frame.split_once(' ')?;
+            Some(ClassifiedFrame { library, name })
         });
         match classes.of_stack(frames) {
             Class::Python => "python".to_owned(),

@@ -8,35 +8,37 @@
 
 mod eh_frame;
 
-pub mod modules;
+pub(crate) mod modules;
 
-pub mod registers;
+pub(crate) mod registers;
 
 mod rules;
 
 mod calls;
 
-pub mod stack_copy;
+pub(crate) mod stack_copy;
 
-pub mod loop_code;
+pub(crate) mod loop_code;
 
-pub mod unwind;
+pub(crate) mod unwind;
 
-pub mod merge;
+pub(crate) mod merge;
 
-pub mod waiting;
+pub(crate) mod waiting;
 
-pub mod symbols;
+pub(crate) mod symbols;
 
-pub mod names;
+mod names;
 
-pub mod classes;
+pub(crate) mod classes;
 
 pub use names::readable_name;
-pub use symbols::{
-    DebugFiles, Detail, Hurry, NameSource, NamedFrame, SymbolReader, TargetFiles, look_up,
-    look_up_in_folder, look_up_mapped,
-};
+pub use stack_copy::StackCopy;
+pub use symbols::{DebugFiles, Detail, Hurry, NameSource, NamedFrame, look_up, look_up_mapped};
+pub use unwind::{NativeFrame, Unwinder};
+pub use waiting::WaitingThread;
+
+pub(crate) use symbols::{SymbolReader, look_up_in_folder};
 
 /// Whether native frames can be read: the numbers of registers, and what calls look like, are those of x86-64.
 pub const IS_SUPPORTED: bool = cfg!(target_arch = "x86_64");

@@ -24,7 +24,7 @@ mod syscall;
 
 mod descriptor;
 
-pub mod counters;
+pub(crate) mod counters;
 
 mod limits;
 
@@ -32,7 +32,7 @@ mod file_systems;
 
 mod page_map;
 
-pub mod reading_process;
+pub(crate) mod reading_process;
 
 mod reading_thread;
 
@@ -41,13 +41,13 @@ mod read_budget;
 
 mod image_error;
 
-pub mod image;
+pub(crate) mod image;
 
-pub mod new_processes;
+pub(crate) mod new_processes;
 
 mod exit_watcher;
 
-pub mod permission;
+pub(crate) mod permission;
 
 mod credentials;
 
@@ -55,48 +55,52 @@ mod regular_file;
 
 mod exchange;
 
-pub mod fork;
+pub(crate) mod fork;
 
 mod direct_signals;
 
 mod witness;
 
-pub mod spawn;
+pub(crate) mod spawn;
 
-pub mod pause;
+pub(crate) mod pause;
 
-pub use counters::{CounterWatch, Counters, ResidentMemory};
-pub use credentials::{ActingAs, Credentials, user_of};
-pub use descriptor::{DescriptorKind, descriptor_kind};
-pub use elf::{ElfFile, Segment, SymbolTable};
-pub use exchange::exchange_files;
-pub use exit_watcher::{ExitWatcher, Waker};
-pub use file_systems::FileSystems;
-pub use fork::{Forked, end_with_parent, fork};
-pub use identity::{ImageIdentity, Process, started_at, with_memory};
-pub use image::{FileStamp, Image, LocalFile, MappedFile, Wanted};
-pub use image_error::ImageError;
-pub use limits::{Limits, is_frozen};
-pub use maps::{Mapping, MapsError};
-pub use memory_file::memory_file;
-pub use new_processes::{NewProcess, NewProcesses};
-pub use page_map::PageMap;
-pub use pause::{Paused, PendingStop, StopOutcome, pause, release_late, tracer_of};
-pub use permission::{Denied, diagnose};
+pub use elf::ElfFile;
+pub use identity::Process;
+pub use image::{MappedFile, Wanted};
+pub use pause::pause;
 pub use read_budget::ReadBudget;
 pub use reading_process::ReadingProcess;
-pub use reading_thread::ReadingThread;
-pub use regular_file::{open_regular, open_regular_below};
-pub use spawn::{
-    Change, ExitStatusKind, Launched, SpawnError, WaitEvent, end_by_signal, outlive_file_size_limit,
-};
-pub use stat::{Stat, StatError, TaskState};
-pub use syscall::{
-    Syscall, SyscallWatch, ThreadActivity, Wait, WaitRegisters, parse_syscall,
-    parse_wait_registers, wait_of,
-};
-pub use tasks::{
-    CpuClock, CpuCount, FaultCount, RunTimes, TaskClock, TaskTurns, TaskWatch, TurnCounts, be_idle,
+pub use regular_file::open_regular;
+pub use spawn::Launched;
+pub use stat::TaskState;
+pub use tasks::TaskWatch;
+
+pub(crate) use counters::{CounterWatch, Counters, ResidentMemory};
+pub(crate) use credentials::{ActingAs, Credentials, user_of};
+pub(crate) use descriptor::{DescriptorKind, descriptor_kind};
+pub(crate) use elf::{Segment, SymbolTable};
+pub(crate) use exchange::exchange_files;
+pub(crate) use exit_watcher::{ExitWatcher, Waker};
+pub(crate) use file_systems::FileSystems;
+pub(crate) use fork::{Forked, end_with_parent, fork};
+pub(crate) use identity::{ImageIdentity, started_at, with_memory};
+pub(crate) use image::{FileStamp, Image};
+pub(crate) use image_error::ImageError;
+pub(crate) use limits::is_frozen;
+pub(crate) use maps::{Mapping, MapsError};
+pub(crate) use memory_file::memory_file;
+pub(crate) use new_processes::{NewProcess, NewProcesses};
+pub(crate) use page_map::PageMap;
+pub(crate) use pause::{Paused, PendingStop, StopOutcome, release_late, tracer_of};
+pub(crate) use permission::{Denied, diagnose};
+pub(crate) use reading_thread::ReadingThread;
+pub(crate) use regular_file::open_regular_below;
+pub(crate) use spawn::{Change, SpawnError, end_by_signal, outlive_file_size_limit};
+pub(crate) use stat::StatError;
+pub(crate) use syscall::{Syscall, SyscallWatch, ThreadActivity, Wait, WaitRegisters, wait_of};
+pub(crate) use tasks::{
+    CpuClock, CpuCount, FaultCount, RunTimes, TaskClock, TaskTurns, TurnCounts, be_idle,
     be_scheduled_soon, own_cpu_ns, own_thread_cpu_ns,
 };
 

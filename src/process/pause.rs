@@ -121,12 +121,6 @@ impl PendingStop {
         })
     }
 
-    /// The thread.
-    #[must_use]
-    pub fn tid(&self) -> Tid {
-        self.tid
-    }
-
     /// Looks whether it has stopped: one system call. That a thread ends without a stop shows in [`PendingStop::has_ended`].
     #[must_use]
     pub fn poll(mut self) -> StopOutcome {

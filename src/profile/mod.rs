@@ -10,26 +10,26 @@
 //!                                               a live view (snapshot)
 //! ```
 
-pub mod attributes;
+pub(crate) mod attributes;
 
-pub mod tasks;
+pub(crate) mod tasks;
 
 mod awaits;
 
-pub mod await_lines;
+pub(crate) mod await_lines;
 
-pub mod event;
+pub(crate) mod event;
 
-pub mod limits;
+pub(crate) mod limits;
 
-pub mod native_frames;
+pub(crate) mod native_frames;
 
-pub mod dump;
+pub(crate) mod dump;
 
 mod blocks;
 mod covered;
 mod definitions;
-pub mod event_loops;
+mod event_loops;
 mod fold;
 mod named_stacks;
 mod native_definitions;
@@ -49,56 +49,86 @@ mod task_counts;
 mod unordered;
 mod usage;
 
-pub mod functions;
+pub(crate) mod functions;
 
-pub mod lines;
+pub(crate) mod lines;
 
-pub mod states;
+pub(crate) mod states;
 
-pub mod line_tables;
+pub(crate) mod line_tables;
 
-pub mod memory;
+pub(crate) mod memory;
 
-pub mod annotation;
+pub(crate) mod annotation;
 
-pub mod cores;
+pub(crate) mod cores;
 
-pub mod findings;
+pub(crate) mod findings;
 
-pub mod callers;
+pub(crate) mod callers;
 
-pub mod over_ranks;
+pub(crate) mod over_ranks;
 
-pub mod work;
+pub(crate) mod work;
 
-pub mod track;
+pub(crate) mod track;
 
-pub mod timeline;
+pub(crate) mod timeline;
 
-pub mod paths;
+pub(crate) mod paths;
 
 mod idle;
 
 mod idle_waits;
 
-pub mod snapshot;
+pub(crate) mod snapshot;
 
-pub mod origin;
+pub(crate) mod origin;
 
-pub mod own_lines;
+pub(crate) mod own_lines;
 
-pub mod filter;
+pub(crate) mod filter;
 
-pub mod diff;
+pub(crate) mod diff;
 
-pub mod confidence;
+pub(crate) mod confidence;
 
-pub use definitions::Stack;
+pub use annotation::Annotation;
+pub use attributes::{Attribute, Attributes, AttributesId};
+pub use callers::edges as call_edges;
+pub use confidence::Confidence;
+pub use cores::{cores_busy, elapsed, usable_cores};
+pub use diff::{
+    Change as DiffChange, Diff, Limit as DiffLimit, Outcome as DiffOutcome, SampledProfile,
+    Scale as DiffScale,
+};
+pub use dump::{Activity as ThreadActivity, Dump, ThreadDump};
+pub use event::{
+    Awaited, Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, NATIVE_MISSING, Nanos,
+    NativeCode, NativeSample, Process, ProcessId, RateSpan, Sample, StackId, State, Thread,
+    ThreadId, UndeterminedCause, Usage,
+};
+pub use filter::{
+    Filter, Folding, Hidden, Name as NameFilter, NothingLeft, Ranks, Selection, StepName,
+};
+pub use findings::{Finding, findings};
 pub use fold::{Mode, Profile, Row, Totals};
-pub use idle::Wait;
-pub use idle_waits::IdleWaits;
-pub use native_definitions::UnnamedFrame;
-pub use native_lines::NativePart;
-pub use native_sums::NativeTotals;
-pub use native_threads::NativeThreadRow;
+pub use functions::{Function, FunctionKind, Functions};
+pub use limits::MORE_STACKS;
+pub use line_tables::{
+    Heat, LineTable, hottest as hottest_tables, named as named_tables, of as line_tables,
+};
+pub use lines::Lines;
+pub use memory::Memory;
+pub use native_frames::{NativeFrames, NativeFunction, WorkClasses};
+pub use over_ranks::{OverRanks, Spread};
 pub use recent::MAX_SECONDS;
+pub use snapshot::{Snapshot, Snapshots, Span};
+pub use states::whole as state_times;
+pub use tasks::{TaskRow, task_of, tasks};
+pub use timeline::{MAX_BYTES as MAX_TIMELINE_BYTES, Timeline};
+
+pub(crate) use definitions::Stack;
+pub(crate) use idle_waits::IdleWaits;
+pub(crate) use native_definitions::UnnamedFrame;
+pub(crate) use native_sums::NativeTotals;

@@ -10,8 +10,8 @@
 //! before the writer was killed can be read, and a reader needs memory for one block and for what
 //! the recording defines, not for its samples.
 
-pub mod format;
-pub mod schema;
+mod format;
+pub(crate) mod schema;
 
 mod budget;
 mod columns;
@@ -28,20 +28,22 @@ mod spill;
 
 mod thin;
 
-pub mod size_limit;
+pub(crate) mod size_limit;
 
 mod recorder;
 
-pub mod reader;
+mod reader;
 
 mod merge;
 
-pub mod source;
+pub(crate) mod source;
 
+pub use format::{MAX_MESSAGE_BYTES, Preamble, VERSION as FORMAT_VERSION};
 pub use merge::Merger;
 pub use reader::{Completeness, ReadError, Reader, SourceText};
 pub use recorder::{Care, ProcessFiles, Recorder, Text};
-pub use schema::{Header, Source};
-pub use size_limit::{Replace, SizeLimit};
-pub use spill::{Moved, Spare, Spill};
+pub use schema::{Block, Header, Variable};
 pub use writer::Writer;
+
+pub(crate) use size_limit::{Replace, SizeLimit};
+pub(crate) use spill::{Moved, Spare, Spill};

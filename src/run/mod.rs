@@ -8,35 +8,35 @@
 //!
 //! What the user typed, exit codes, and what is said on the terminal are not here: the command line asks this room.
 
-pub mod request;
+pub(crate) mod request;
 
-pub mod sink;
+mod sink;
 
-pub mod pipeline;
+pub(crate) mod pipeline;
 
-pub mod live;
+pub(crate) mod live;
 
-pub mod inputs;
+pub(crate) mod inputs;
 
-pub mod merge;
+pub(crate) mod merge;
 
-pub mod gather;
+pub(crate) mod gather;
 
-pub mod job;
+pub(crate) mod job;
 
-pub mod outputs;
+pub(crate) mod outputs;
 
-pub mod sources;
+pub(crate) mod sources;
 
-pub mod program;
+pub(crate) mod program;
 
-pub mod launcher;
+pub(crate) mod launcher;
 
-pub mod header;
+pub(crate) mod header;
 
-pub mod headlines;
+pub(crate) mod headlines;
 
-pub mod caller;
+pub(crate) mod caller;
 
 mod input;
 
@@ -50,9 +50,14 @@ mod python_processes;
 
 mod shown;
 
-pub mod work;
+pub(crate) mod work;
 
 mod warning;
 
-pub use program_name::program_name;
-pub use python_processes::{PythonProcess, PythonProcesses, python_processes};
+pub use sources::reader::{
+    Appeared as SourceAppeared, Found as FoundSource, Request as SourceRequest,
+    Whose as SourceOwner,
+};
+
+pub(crate) use program_name::program_name;
+pub(crate) use python_processes::{PythonProcess, PythonProcesses, python_processes};

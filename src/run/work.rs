@@ -108,7 +108,7 @@ struct Table(Classes);
 
 impl WorkClasses for Table {
     fn class_of(&self, functions: &[NativeFunction<'_>]) -> String {
-        let frames = functions.iter().map(|function| ClassifiedFrame::Native {
+        let frames = functions.iter().map(|function| ClassifiedFrame {
             library: function.library,
             name: function.name,
         });

@@ -1,20 +1,20 @@
 //! Turns a located interpreter into a stream of events.
 
-pub mod rate;
+mod rate;
 
-pub mod schedule;
+mod schedule;
 
 mod ticker;
 
 mod gaps;
 
-pub mod target;
+mod target;
 
-pub mod observation;
+mod observation;
 
-pub mod observe;
+mod observe;
 
-pub mod intern;
+mod intern;
 
 mod thread_states;
 
@@ -42,7 +42,7 @@ mod growth;
 
 mod usage;
 
-pub mod threads;
+mod threads;
 
 mod awaits;
 
@@ -86,6 +86,21 @@ mod named_events;
 
 mod dump;
 
+pub use crate::cpython::reader::StopPolicy;
+pub use dump::{dump, dump_native, dump_with_tasks};
+pub use intern::{Interner, LEFT_OUT as LEFT_OUT_FRAMES, UNKNOWN as UNKNOWN_FUNCTION};
+pub use native_pace::NativeRate;
+pub use observation::Observation;
+pub use observe::{Identity, Observed, Observer, identify, observe};
+pub use rate::{Budget, Rate, RateControl, Spent};
+pub use record::sample;
+pub use schedule::Schedule;
+pub use target::{NEW_THREADS, Source, stopper};
+pub use threads::{Moment, ThreadIds, Threads};
+
+pub(crate) use native_names::functions_of;
+pub(crate) use part::{Bounds, Part};
+
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -95,14 +110,6 @@ use thiserror::Error;
 use crate::process::Pid;
 use crate::process::permission::Denied;
 use crate::profile::event::Nanos;
-
-pub use crate::cpython::reader::StopPolicy;
-pub use dump::{dump, dump_native, dump_with_tasks};
-pub use native_names::functions_of;
-pub use native_pace::NativeRate;
-pub use part::{Bounds, Part};
-pub use rate::{Budget, Rate};
-pub use record::sample;
 
 /// How to sample.
 #[derive(Debug, Clone)]

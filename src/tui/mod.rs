@@ -9,28 +9,31 @@
 //! What the keys do and what is shown are pure: only [`terminal`] knows a terminal. Everything that is not in the profile,
 //! the words and the files among it, the [`Host`] brings, which `cli` makes.
 
-pub mod host;
+mod host;
 
-pub mod filter;
+mod filter;
 
-pub mod state;
+pub(crate) mod state;
 
 mod order;
 
-pub mod pane;
+mod pane;
 
-pub mod flame;
+mod flame;
 
-pub mod header;
+mod header;
 
-pub mod answer;
+mod answer;
 
-pub mod view;
+pub(crate) mod view;
 
-pub mod terminal;
+pub(crate) mod terminal;
 
-pub mod batch;
+pub(crate) mod batch;
 
 pub use answer::Answer;
+pub use batch::text as batch_text;
 pub use host::Host;
-pub use state::{Effect, Key, Screen, State};
+pub use state::{Key, State as ScreenState};
+pub use terminal::run;
+pub use view::{Page, Palette, draw};

@@ -24,20 +24,21 @@ mod support;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use rsamp::export::{self, Format, Meta, ReportInput};
-use rsamp::process::{Pid, Process};
+use rsamp::export;
+use rsamp::export::{Format, Meta, ReportInput};
+use rsamp::process::Pid;
 use rsamp::profile::Profile;
-use rsamp::profile::event::{
-    self, Event, Frame, FrameKind, Nanos, ProcessId, Sample, StackId, State, ThreadId,
+use rsamp::profile::Timeline;
+use rsamp::profile::{
+    Event, Frame, FrameKind, Nanos, Process, ProcessId, Sample, StackId, State, ThreadId,
 };
-use rsamp::profile::timeline::Timeline;
+use rsamp::sampler::Interner;
+use rsamp::sampler::Observation;
 use rsamp::sampler::Rate;
-use rsamp::sampler::intern::Interner;
-use rsamp::sampler::observation::Observation;
-use rsamp::sampler::observe::{Identity, Observed};
-use rsamp::sampler::rate::{Budget, RateControl, Spent};
-use rsamp::sampler::schedule::Schedule;
-use rsamp::sampler::threads::{Moment, ThreadIds, Threads};
+use rsamp::sampler::Schedule;
+use rsamp::sampler::{Budget, RateControl, Spent};
+use rsamp::sampler::{Identity, Observed};
+use rsamp::sampler::{Moment, ThreadIds, Threads};
 use support::profiles::define;
 
 const STACKS: u64 = 10_000;
@@ -74,7 +75,7 @@ fn run_apart(part: &str) {
 
 /// Prints what a day takes, hour by hour, and what files of it take.
 fn recording(profile: Profile) {
-    let own = Process::open(Pid(std::process::id() as i32)).expect("this process");
+    let own = rsamp::process::Process::open(Pid(std::process::id() as i32)).expect("this process");
     let at_start = rss_bytes("VmRSS:");
     let day = whole_day(&own, profile);
     for format in [Format::FlameGraph, Format::Pstats] {
@@ -101,7 +102,7 @@ fn recording(profile: Profile) {
 
 /// Prints what a day takes whose last minute is kept apart, and how long it takes to look at that.
 fn live() {
-    let own = Process::open(Pid(std::process::id() as i32)).expect("this process");
+    let own = rsamp::process::Process::open(Pid(std::process::id() as i32)).expect("this process");
     let day = whole_day(&own, Profile::with_last_minute());
     for seconds in [1, 10, 60] {
         let began = Instant::now();
@@ -117,7 +118,7 @@ fn live() {
     println!("{:.1} MB at most", rss_bytes("VmHWM:") as f64 / 1e6);
 }
 
-fn whole_day(own: &Process, profile: Profile) -> Day<'_> {
+fn whole_day(own: &rsamp::process::Process, profile: Profile) -> Day<'_> {
     let at_start = rss_bytes("VmRSS:");
     let mut day = Day::new(own, profile);
     println!("{:>6} {:>12} {:>12}", "hour", "ticks", "growth");
@@ -186,7 +187,7 @@ fn timeline(busy: u32, interval: Nanos) {
 
 /// A recording without a reader.
 struct Day<'a> {
-    process: &'a Process,
+    process: &'a rsamp::process::Process,
     control: RateControl,
     schedule: Schedule,
     interner: Interner,
@@ -197,13 +198,13 @@ struct Day<'a> {
 }
 
 impl<'a> Day<'a> {
-    fn new(process: &'a Process, mut profile: Profile) -> Day<'a> {
+    fn new(process: &'a rsamp::process::Process, mut profile: Profile) -> Day<'a> {
         let control = RateControl::new(Rate::Auto, Budget::Held(0.01), Nanos(0));
-        let told = event::Process {
+        let told = Process {
             pid: process.pid().0,
             command: vec!["python".to_owned(), "simulate.py".to_owned()],
             python: "3.11.7".to_owned(),
-            ..event::Process::default()
+            ..Process::default()
         };
         profile.apply(Event::Process(ProcessId(0), told));
         Day {

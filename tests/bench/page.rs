@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use rsamp::export::{Format, Meta, ReportInput, write};
 use rsamp::profile::Profile;
-use rsamp::profile::event::{
+use rsamp::profile::{
     Event, Frame, FrameId, FrameKind, Nanos, Process, ProcessId, Sample, StackId, State, Thread,
     ThreadId,
 };

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use rsamp::profile::Profile;
-use rsamp::profile::event::{
+use rsamp::profile::{
     Event, Frame, FrameId, FrameKind, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
 };
 use rsamp::recording::{Care, Header, ProcessFiles, Reader, Recorder, Text, Writer};

@@ -28,7 +28,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::time::{ClockId, clock_gettime};
 use rsamp::process::Pid;
-use rsamp::profile::event::Event;
+use rsamp::profile::Event;
 use rsamp::sampler::{Budget, Children, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
 use support::pythons::{Python, pythons};
 

@@ -2,8 +2,8 @@
 
 use std::fs::File;
 
+use rsamp::profile::Event;
 use rsamp::profile::Profile;
-use rsamp::profile::event::Event;
 use rsamp::recording::Reader;
 
 use crate::slurm::{Cluster, Job};

@@ -12,12 +12,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rsamp::export::SummaryOptions;
-use rsamp::export::text::summary;
+use rsamp::export::summary;
+use rsamp::profile::Annotation;
+use rsamp::profile::FrameKind;
 use rsamp::profile::Profile;
-use rsamp::profile::annotation::Annotation;
-use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
-use rsamp::profile::event::FrameKind;
-use rsamp::profile::event::{
+use rsamp::profile::{Attribute, Attributes, AttributesId};
+use rsamp::profile::{
     Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, Sample, StackId,
     State, Thread, ThreadId, Usage,
 };

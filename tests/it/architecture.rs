@@ -101,6 +101,19 @@ fn no_module_has_a_name_that_says_nothing() {
     });
 }
 
+/// What is not named in `pub use` is private, so that the compiler finds what nothing uses.
+#[test]
+fn modules_are_private() {
+    check(|source| {
+        if source.path == Path::new("lib.rs") {
+            return None;
+        }
+        let mut lines = source.code.lines().map(str::trim_start);
+        let public = lines.find(|line| line.starts_with("pub mod "))?;
+        Some(format!("{public} can be reached from outside"))
+    });
+}
+
 #[test]
 fn every_file_opens_with_what_it_does() {
     check(|source| {

@@ -1,10 +1,10 @@
 //! Which blocks of event loops are found, how long they are, and what they are blamed on.
 
-use rsamp::export::words::findings::sentences;
+use rsamp::export::finding_sentences;
 use rsamp::profile::Profile;
-use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
-use rsamp::profile::event::{Event, Nanos, Sample, State};
-use rsamp::profile::findings::{Finding, findings};
+use rsamp::profile::{Attribute, Attributes, AttributesId};
+use rsamp::profile::{Event, Nanos, Sample, State};
+use rsamp::profile::{Finding, findings};
 
 use crate::profile::{Build, Call};
 
@@ -172,7 +172,7 @@ impl Program {
 
 /// What is said of blocked loops.
 fn found(build: &Build) -> Option<String> {
-    let mut found = sentences(&build.profile).into_iter();
+    let mut found = finding_sentences(&build.profile).into_iter();
     found.find(|sentence| sentence.starts_with("the event loop"))
 }
 
@@ -390,7 +390,7 @@ fn the_loops_of_several_threads_are_told_together() {
         build.run(1, calls, run);
         build.run(1, &ASYNCIO.task(&[TICKER]), run);
     }
-    let found = sentences(&build.profile);
+    let found = finding_sentences(&build.profile);
     let told = "the event loops of 2 threads were blocked ";
     assert!(found.iter().any(|it| it.starts_with(told)), "{found:?}");
 }
@@ -431,7 +431,7 @@ fn the_last_seconds_do_not_know_in_which_order_things_ran() {
     }
     assert_eq!(found(&build), None);
     let last = build.profile.last(10).expect("the last seconds");
-    let found = sentences(&last);
+    let found = finding_sentences(&last);
     assert!(
         !found.iter().any(|it| it.contains("event loop")),
         "{found:?}"

@@ -1,7 +1,7 @@
 //! The call tree for a terminal.
 
-use rsamp::export::call_tree::call_tree;
-use rsamp::export::first_screen::Screen;
+use rsamp::export::Screen;
+use rsamp::export::call_tree;
 use rsamp::export::{Colour, Meta, ReportInput};
 use rsamp::profile::Profile;
 

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
-use rsamp::export::source_text::SourceText;
-use rsamp::export::{self, Drawing, Format, Lines, Meta, ReportInput};
-use rsamp::profile::event::FrameKind;
-use rsamp::profile::event::{Event, Frame, Loss, LostCause, Nanos, RateSpan};
+use rsamp::export;
+use rsamp::export::SourceText;
+use rsamp::export::{Drawing, Format, Lines, Meta, ReportInput};
+use rsamp::profile::FrameKind;
+use rsamp::profile::{Event, Frame, Loss, LostCause, Nanos, RateSpan};
 use rsamp::profile::{Mode, Profile};
-use rsamp::recording::schema::Variable;
+use rsamp::recording::Variable;
 use rsamp::recording::{Header, Writer};
 
 use crate::filter::Script;
@@ -1286,7 +1287,7 @@ fn nothing_that_a_program_names_steers_hides_or_reorders_the_text_of_a_terminal(
     ] {
         let run = rsamp_in(folder.path(), words);
         let told = run.stdout + &run.stderr;
-        let is_unsafe = |c: char| c != '\n' && rsamp::export::words::escape::is_unsafe(c);
+        let is_unsafe = |c: char| c != '\n' && rsamp::export::is_unsafe(c);
         let found: Vec<char> = told.chars().filter(|c| is_unsafe(*c)).collect();
         assert_eq!(found, [], "{words:?}: {told:?}");
     }

@@ -7,14 +7,14 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::RngSeed;
-use rsamp::cpython::layout::debug_offsets;
-use rsamp::cpython::line_table::{LineFormat, LineIndex, LineTable};
-use rsamp::cpython::locate::Interpreter;
-use rsamp::cpython::objects::{attributes, dict_entries, find, int_value};
-use rsamp::cpython::reader::Reader;
-use rsamp::cpython::text::read_str;
-use rsamp::cpython::thread_names::thread_names;
-use rsamp::cpython::version::Version;
+use rsamp::cpython::Interpreter;
+use rsamp::cpython::Reader;
+use rsamp::cpython::Version;
+use rsamp::cpython::read_str;
+use rsamp::cpython::thread_names;
+use rsamp::cpython::{DEBUG_OFFSETS_COOKIE, MAX_DEBUG_OFFSETS_BYTES, parse_debug_offsets};
+use rsamp::cpython::{LineFormat, LineIndex, LineTable};
+use rsamp::cpython::{attribute_entries, dict_entries, find_entry, int_value};
 use rsamp::memory::{Address, Piece, ReadError, ReadMemory, SavedMemory};
 
 use crate::fake_interpreter::{ALL, Fake, Place, frame, thread};
@@ -316,8 +316,8 @@ proptest! {
                 let text = read_str(&counting, layout, at, 1000).unwrap_or_default();
                 assert!(text.chars().count() <= 1001);
                 int_value(&counting, layout, at).ok();
-                for entries in [dict_entries(&counting, layout, at), attributes(&counting, layout, at)] {
-                    let _ = find(&counting, layout, &entries.unwrap_or_default(), "_name");
+                for entries in [dict_entries(&counting, layout, at), attribute_entries(&counting, layout, at)] {
+                    let _ = find_entry(&counting, layout, &entries.unwrap_or_default(), "_name");
                 }
             }
             assert!(counting.largest.get() <= 24 << 16);
@@ -334,12 +334,12 @@ proptest! {
             let whole = &images[which];
             let before = &whole.interpreter;
             let runtime = Address(before.interpreters_head.0 - before.layout.runtime.interpreters_head);
-            let mut start = [0; debug_offsets::MAX_BYTES];
+            let mut start = [0; MAX_DEBUG_OFFSETS_BYTES];
             whole.memory.read(runtime, &mut start).expect("_PyRuntime");
             for (word, value) in words {
                 start[word * 8..][..8].copy_from_slice(&value.to_le_bytes());
             }
-            let Ok(parsed) = debug_offsets::parse(&start) else {
+            let Ok(parsed) = parse_debug_offsets(&start) else {
                 return;
             };
             let interpreter = Interpreter {
@@ -367,10 +367,10 @@ proptest! {
     #[test]
     fn noise_is_no_offsets(mut bytes in prop::collection::vec(any::<u8>(), 0..1024), cookie: bool) {
         if cookie && bytes.len() > 24 {
-            bytes[..8].copy_from_slice(debug_offsets::COOKIE);
+            bytes[..8].copy_from_slice(DEBUG_OFFSETS_COOKIE);
             bytes[8..24].copy_from_slice(&[0xf0, 0, 14, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         }
-        debug_offsets::parse(&bytes).ok();
+        parse_debug_offsets(&bytes).ok();
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use rsamp::export::diff::table::table;
-use rsamp::export::diff::{Both, DiffFormat, Names, write};
+use rsamp::export::diff_table;
+use rsamp::export::{BothMetas, DiffFormat, DiffNames, write_diff};
 use rsamp::export::{Meta, ReportInput};
+use rsamp::profile::FrameKind;
+use rsamp::profile::Function;
 use rsamp::profile::Mode;
-use rsamp::profile::diff::{Change, Diff, Limit, Outcome, SampledProfile, Scale};
-use rsamp::profile::event::FrameKind;
-use rsamp::profile::event::{Event, Frame, Nanos, Sample, ThreadId};
-use rsamp::profile::functions::Function;
+use rsamp::profile::{Diff, DiffChange, DiffLimit, DiffOutcome, DiffScale, SampledProfile};
+use rsamp::profile::{Event, Frame, Nanos, Sample, ThreadId};
 
 use crate::filter::Script;
 
@@ -129,7 +129,7 @@ fn program() -> Program {
 }
 
 /// The change of one function's own time.
-fn own(diff: &Diff<'_>, name: &str) -> Change {
+fn own(diff: &Diff<'_>, name: &str) -> DiffChange {
     let rows = diff.functions();
     let named = |function: Option<Function<'_>>| function.is_some_and(|f| f.name == name);
     let mut found = rows.iter().filter(|row| named(row.function()));
@@ -153,7 +153,7 @@ fn show(diff: &Diff<'_>) -> String {
 fn functions_have_their_times_before_and_after() {
     let base = side("main a 300, main b 700");
     let new = side("main a 100, main 40, main b 700, main a c 50");
-    let diff = Diff::of(&base, &new, Scale::Seconds);
+    let diff = Diff::of(&base, &new, DiffScale::Seconds);
     assert_eq!(show(&diff), "a 300→100, c 0→50, main 0→40, b 700→700");
     let by_total = diff.functions_by_total();
     let main = by_total[1].total_time;
@@ -169,13 +169,13 @@ fn functions_have_their_times_before_and_after() {
 fn normalized_sides_are_equally_long() {
     let base = side("a 100, b 300");
     let new = side("a 200, b 600");
-    let diff = Diff::of(&base, &new, Scale::Normalized);
+    let diff = Diff::of(&base, &new, DiffScale::Normalized);
     assert_eq!(show(&diff), "a 200→200, b 600→600");
     let other = side("b 50, c 150");
-    let diff = Diff::of(&base, &other, Scale::Normalized);
+    let diff = Diff::of(&base, &other, DiffScale::Normalized);
     assert_eq!(show(&diff), "c 0→150, b 150→50, a 50→0");
     let nothing = SampledProfile::new(Mode::Wall);
-    let diff = Diff::of(&base, &nothing, Scale::Normalized);
+    let diff = Diff::of(&base, &nothing, DiffScale::Normalized);
     assert_eq!(show(&diff), "a 0→0, b 0→0");
 }
 
@@ -188,7 +188,7 @@ fn the_view_chooses_the_time() {
             .for_each(|event| side.apply(event));
         side
     });
-    let diff = Diff::of(&sides[0], &sides[1], Scale::Seconds);
+    let diff = Diff::of(&sides[0], &sides[1], DiffScale::Seconds);
     assert_eq!(show(&diff), "a 50→150");
 }
 
@@ -216,7 +216,7 @@ fn places(places: &[Place<'_>]) -> SampledProfile {
 /// Expects pairs of functions and of lines, each as `before=after`, by their first line or line.
 fn check_pairs(base: &[Place<'_>], new: &[Place<'_>], functions: &str, lines: &str) {
     let (base, new) = (places(base), places(new));
-    let diff = Diff::of(&base, &new, Scale::Seconds);
+    let diff = Diff::of(&base, &new, DiffScale::Seconds);
     let number = |line: Option<Option<u32>>| {
         line.flatten()
             .map_or("-".to_owned(), |line| line.to_string())
@@ -290,14 +290,14 @@ fn files_of_another_folder_are_the_same_by_their_place_in_it() {
 
 /// How often a function with at least a twentieth of the time has p < 5 %, and how often any row of
 /// a table is marked, over pairs of recordings of the same program.
-fn false_alarms(program: &Program, scale: Scale, pairs: u32) -> (f64, f64) {
+fn false_alarms(program: &Program, scale: DiffScale, pairs: u32) -> (f64, f64) {
     let mut random = Random(42);
     let (mut rows, mut alarms, mut marked) = (0, 0, 0);
     for _ in 0..pairs {
         let (base, new) = (program.record(&mut random), program.record(&mut random));
         let diff = Diff::of(&base, &new, scale);
         let functions = diff.functions();
-        let changes: Vec<Change> = functions.iter().map(|row| row.self_time).collect();
+        let changes: Vec<DiffChange> = functions.iter().map(|row| row.self_time).collect();
         let large = changes.iter().filter(|change| change.base.share > 0.04);
         rows += large.clone().count();
         alarms += large.filter(|change| change.p_value < 0.05).count();
@@ -330,7 +330,7 @@ fn two_recordings_of_one_program_differ_by_noise_only() {
         ),
     ];
     for (what, program) in table {
-        for scale in [Scale::Seconds, Scale::Normalized] {
+        for scale in [DiffScale::Seconds, DiffScale::Normalized] {
             let (alarms, marked) = false_alarms(&program, scale, 60);
             assert!(
                 (0.005..0.09).contains(&alarms),
@@ -352,12 +352,12 @@ fn of_few_long_visits_nothing_is_said() {
         visit_ms: 500.0,
         ..program()
     };
-    let (alarms, _) = false_alarms(&program, Scale::Seconds, 40);
+    let (alarms, _) = false_alarms(&program, DiffScale::Seconds, 40);
     assert!(alarms < 0.12, "p < 5 % in {alarms}");
     let mut random = Random(1);
     let is_told = |_: &i32| {
         let (base, new) = (program.record(&mut random), program.record(&mut random));
-        let diff = Diff::of(&base, &new, Scale::Seconds);
+        let diff = Diff::of(&base, &new, DiffScale::Seconds);
         own(&diff, "f0").error_seconds.is_finite()
     };
     let told = (0..40).filter(is_told).count();
@@ -375,7 +375,7 @@ fn five_points_are_found_in_a_minute() {
     };
     let (before, after) = (minute(&program()), minute(&slower));
     let mut random = Random(7);
-    for scale in [Scale::Seconds, Scale::Normalized] {
+    for scale in [DiffScale::Seconds, DiffScale::Normalized] {
         let found = (0..20).filter(|_| {
             let (base, new) = (before.record(&mut random), after.record(&mut random));
             let diff = Diff::of(&base, &new, scale);
@@ -391,7 +391,7 @@ fn a_phase_that_is_longer_or_new_is_found() {
     let base = side("load 1000, solve 9000");
     for new in ["load 1500, solve 9000", "load 1000, check 400, solve 9000"] {
         let new = side(new);
-        let diff = Diff::of(&base, &new, Scale::Seconds);
+        let diff = Diff::of(&base, &new, DiffScale::Seconds);
         assert!(
             diff.functions()[0].self_time.is_beyond_noise,
             "{}",
@@ -415,7 +415,7 @@ fn a_handful_of_ticks_is_noise_and_more_are_not() {
     let base = side("main 10000");
     let p_value = |count| {
         let new = spread(count);
-        let diff = Diff::of(&base, &new, Scale::Seconds);
+        let diff = Diff::of(&base, &new, DiffScale::Seconds);
         own(&diff, "rare").p_value
     };
     assert!(p_value(4) > 0.05, "{}", p_value(4));
@@ -425,7 +425,7 @@ fn a_handful_of_ticks_is_noise_and_more_are_not() {
 #[test]
 fn of_a_recording_of_a_few_ticks_nothing_is_said() {
     let (base, new) = (side("a 6"), side("b 6"));
-    let diff = Diff::of(&base, &new, Scale::Seconds);
+    let diff = Diff::of(&base, &new, DiffScale::Seconds);
     for row in diff.functions() {
         assert_eq!(
             (row.self_time.p_value, row.self_time.is_beyond_noise),
@@ -447,7 +447,7 @@ fn rejected_samples_are_on_no_side() {
     }
     assert_eq!(base.profile().rejected(), 1);
     let other = side("a 2000");
-    let diff = Diff::of(&base, &other, Scale::Seconds);
+    let diff = Diff::of(&base, &other, DiffScale::Seconds);
     assert!(own(&diff, "a").error_seconds < 0.002);
 }
 
@@ -485,7 +485,7 @@ fn stacks_tell_lines_of_own_code_apart_where_the_text_is_the_same() {
         ("added", own, 40, 42),
     ]);
     let has_same_text = |function: &Function<'_>, _: &Function<'_>| function.name != "edited";
-    let diff = Diff::with_own_lines(&base, &new, Scale::Seconds, has_same_text);
+    let diff = Diff::with_own_lines(&base, &new, DiffScale::Seconds, has_same_text);
     let expected = [
         "same:13 1→1",
         "same:13 1→0",
@@ -496,7 +496,7 @@ fn stacks_tell_lines_of_own_code_apart_where_the_text_is_the_same() {
         "added:42 0→1",
     ];
     assert_eq!(stack_places(&diff), expected);
-    let diff = Diff::of(&base, &new, Scale::Seconds);
+    let diff = Diff::of(&base, &new, DiffScale::Seconds);
     let expected = [
         "same:11 2→1",
         "edited:21 2→2",
@@ -518,7 +518,7 @@ proptest! {
             runs.collect::<Vec<_>>().join(",")
         };
         let (base, new) = (side(&words(&base)), side(&words(&new)));
-        let diff = Diff::of(&base, &new, Scale::Seconds);
+        let diff = Diff::of(&base, &new, DiffScale::Seconds);
         let nodes = diff.stacks().nodes();
         prop_assert_eq!(nodes.iter().map(|node| node.base_ns).sum::<u64>(), base.profile().totals().wall.0);
         prop_assert_eq!(nodes.iter().map(|node| node.new_ns).sum::<u64>(), new.profile().totals().wall.0);
@@ -530,8 +530,8 @@ proptest! {
     }
 }
 
-fn names() -> Names {
-    Names {
+fn names() -> DiffNames {
+    DiffNames {
         base: "base.rsamp".to_owned(),
         new: "new.rsamp".to_owned(),
     }
@@ -539,14 +539,14 @@ fn names() -> Names {
 
 fn text(format: DiffFormat, base: &SampledProfile, new: &SampledProfile) -> String {
     let mut out = Vec::new();
-    let diff = Diff::of(base, new, Scale::Seconds);
+    let diff = Diff::of(base, new, DiffScale::Seconds);
     let meta = Meta::default();
-    let both = Both {
+    let both = BothMetas {
         input: ReportInput::new(new.profile(), &meta),
         base_processes: 0,
         new: new.profile(),
     };
-    write(format, &diff, &names(), &[], &both, &mut out).expect("a Vec takes all");
+    write_diff(format, &diff, &names(), &[], &both, &mut out).expect("a Vec takes all");
     String::from_utf8(out).expect("UTF-8")
 }
 
@@ -562,8 +562,8 @@ fn edited() -> (SampledProfile, SampledProfile) {
 fn table_of_a_diff() {
     let (base, new) = edited();
     insta::assert_snapshot!(text(DiffFormat::Text, &base, &new));
-    let diff = Diff::of(&base, &new, Scale::Normalized);
-    insta::assert_snapshot!(table(&diff, &names(), 2));
+    let diff = Diff::of(&base, &new, DiffScale::Normalized);
+    insta::assert_snapshot!(diff_table(&diff, &names(), 2));
     let (base, new) = (side("a 3"), SampledProfile::new(Mode::Wall));
     insta::assert_snapshot!(text(DiffFormat::Text, &base, &new));
     insta::assert_snapshot!(text(DiffFormat::Text, &new, &new));
@@ -609,9 +609,9 @@ fn json_of_a_diff() {
 }
 
 /// What comes of a limit, and of how many times it holds.
-fn judge(limit: &str, base: &SampledProfile, new: &SampledProfile) -> (Outcome, usize) {
-    let diff = Diff::of(base, new, Scale::Seconds);
-    let limit = Limit::new(limit).expect("a limit");
+fn judge(limit: &str, base: &SampledProfile, new: &SampledProfile) -> (DiffOutcome, usize) {
+    let diff = Diff::of(base, new, DiffScale::Seconds);
+    let limit = DiffLimit::new(limit).expect("a limit");
     let verdict = limit.verdict(&diff);
     (verdict.outcome(), verdict.compared.len())
 }
@@ -622,20 +622,20 @@ fn a_limit_holds_for_what_grew_beyond_noise() {
         side("main a 1000, b 4000"),
         side("main a 1200, b 4000, c 300"),
     );
-    assert_eq!(judge("+5%", &base, &new), (Outcome::Failed, 1));
-    assert_eq!(judge("+10%", &base, &new), (Outcome::Passed, 1));
-    assert_eq!(judge("a:+19%", &base, &new), (Outcome::Failed, 1));
-    assert_eq!(judge("main:+21%", &base, &new), (Outcome::Passed, 1));
+    assert_eq!(judge("+5%", &base, &new), (DiffOutcome::Failed, 1));
+    assert_eq!(judge("+10%", &base, &new), (DiffOutcome::Passed, 1));
+    assert_eq!(judge("a:+19%", &base, &new), (DiffOutcome::Failed, 1));
+    assert_eq!(judge("main:+21%", &base, &new), (DiffOutcome::Passed, 1));
     // c is new: it has no time to compare with.
-    assert_eq!(judge("*:+19%", &base, &new), (Outcome::Failed, 3));
-    assert_eq!(judge("c:+5%", &base, &new), (Outcome::Undecided, 0));
-    assert_eq!(judge("*:+0%", &new, &base), (Outcome::Passed, 3));
+    assert_eq!(judge("*:+19%", &base, &new), (DiffOutcome::Failed, 3));
+    assert_eq!(judge("c:+5%", &base, &new), (DiffOutcome::Undecided, 0));
+    assert_eq!(judge("*:+0%", &new, &base), (DiffOutcome::Passed, 3));
     // Two ticks and four are the same, for all that can be told.
     let (base, new) = (side("a 2, b 4000"), side("a 4, b 4000"));
-    assert_eq!(judge("a:+5%", &base, &new), (Outcome::Passed, 1));
+    assert_eq!(judge("a:+5%", &base, &new), (DiffOutcome::Passed, 1));
     assert_eq!(
         judge("+5%", &side("a 3"), &side("a 4")),
-        (Outcome::Undecided, 1)
+        (DiffOutcome::Undecided, 1)
     );
 }
 
@@ -643,8 +643,8 @@ fn a_limit_holds_for_what_grew_beyond_noise() {
 fn a_limit_of_all_time_is_not_passed_by_noise() {
     // The time of a recording that was 1 % longer is 1 % longer: no sampling is in it.
     let (base, new) = (side("a 10000"), side("a 5000, b 5100"));
-    assert_eq!(judge("+0.5%", &base, &new), (Outcome::Failed, 1));
-    assert_eq!(judge("+1.5%", &base, &new), (Outcome::Passed, 1));
+    assert_eq!(judge("+0.5%", &base, &new), (DiffOutcome::Failed, 1));
+    assert_eq!(judge("+1.5%", &base, &new), (DiffOutcome::Passed, 1));
     let mut random = Random(7);
     let outcomes = (0..20).map(|_| {
         let (base, new) = (program().record(&mut random), program().record(&mut random));
@@ -652,7 +652,7 @@ fn a_limit_of_all_time_is_not_passed_by_noise() {
     });
     assert_eq!(
         outcomes
-            .filter(|outcome| *outcome == Outcome::Failed)
+            .filter(|outcome| *outcome == DiffOutcome::Failed)
             .count(),
         0
     );

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use rsamp::export::ReportInput;
 use rsamp::export::SummaryOptions;
-use rsamp::export::task_table::task_table;
-use rsamp::export::text::summary;
+use rsamp::export::summary;
+use rsamp::export::task_table;
 use rsamp::export::{Direction, Drawing, Format, Lines, Meta, write};
-use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
-use rsamp::profile::event::{
+use rsamp::profile::{Attribute, Attributes, AttributesId};
+use rsamp::profile::{
     Event, Loss, LostCause, Nanos, Process, ProcessId, Sample, State, Thread, ThreadId,
 };
 use rsamp::profile::{Mode, Profile};

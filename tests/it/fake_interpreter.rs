@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rsamp::cpython::layout::debug_offsets;
-use rsamp::cpython::layout::rows::Row;
-use rsamp::cpython::locate::{GilPlace, Interpreter};
-use rsamp::cpython::version::Version;
+use rsamp::cpython::Row;
+use rsamp::cpython::Version;
+use rsamp::cpython::parse_debug_offsets;
+use rsamp::cpython::{GilPlace, Interpreter};
 use rsamp::memory::{Address, ReadMemory, SavedMemory};
 
 /// Offsets in bytes from the start of the struct that the comment of each group names.
@@ -455,7 +455,7 @@ impl Fake {
         let (layout, gil) = if self.offsets.runtime_start.is_empty() {
             (row.layout.clone(), GilPlace::Runtime(self.runtime))
         } else {
-            let parsed = debug_offsets::parse(self.offsets.runtime_start).expect("debug offsets");
+            let parsed = parse_debug_offsets(self.offsets.runtime_start).expect("debug offsets");
             (parsed.layout, GilPlace::PerInterpreter)
         };
         Interpreter {

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use glob::Pattern;
 use proptest::prelude::*;
 use regex::Regex;
-use rsamp::profile::event::{
+use rsamp::profile::{
     Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, State,
     Thread, ThreadId,
 };
-use rsamp::profile::event::{FrameKind, NativeCode};
-use rsamp::profile::filter::{
-    Filter, Folding, Hidden, Name, NothingLeft, Ranks, Selection, StepName,
+use rsamp::profile::{
+    Filter, Folding, Hidden, NameFilter, NothingLeft, Ranks, Selection, StepName,
 };
+use rsamp::profile::{FrameKind, NativeCode};
 use rsamp::profile::{Mode, Profile, Totals};
 
 /// The events of a recording, made from words.
@@ -186,8 +186,10 @@ fn check(selection: Selection, expected: &[&str]) {
     assert_eq!(profile.duration(), Nanos(50));
 }
 
-fn names(names: &[&str]) -> Vec<Name> {
-    let names = names.iter().map(|name| Name::new(name).expect("a pattern"));
+fn names(names: &[&str]) -> Vec<NameFilter> {
+    let names = names
+        .iter()
+        .map(|name| NameFilter::new(name).expect("a pattern"));
     names.collect()
 }
 

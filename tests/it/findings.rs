@@ -1,11 +1,9 @@
 //! What stands out in a profile, and what does not.
 
-use rsamp::export::words::findings::sentences;
+use rsamp::export::finding_sentences;
 use rsamp::profile::Profile;
-use rsamp::profile::cores;
-use rsamp::profile::event::{
-    Event, Nanos, Process, ProcessId, Sample, State, Thread, ThreadId, Usage,
-};
+use rsamp::profile::{Event, Nanos, Process, ProcessId, Sample, State, Thread, ThreadId, Usage};
+use rsamp::profile::{cores_busy, elapsed, usable_cores};
 
 use crate::profile::{Build, Call};
 
@@ -65,7 +63,7 @@ fn read(build: &mut Build, at: u64, usage: Usage) {
 
 /// Expects one finding with these parts, or none.
 fn check(build: &Build, expected: &[&str]) {
-    let found = sentences(&build.profile);
+    let found = finding_sentences(&build.profile);
     match expected {
         [] => assert_eq!(found, [] as [String; 0]),
         parts => {
@@ -94,7 +92,7 @@ fn many_cores_of_sixteen() {
     let mut build = process(1);
     build.run(0, &[MAIN, SOLVE, DOT], busy(100, 12, State::Native));
     check(&build, &[]);
-    assert!((cores::cores_busy(&build.profile) - 12.0).abs() < 1e-9);
+    assert!((cores_busy(&build.profile) - 12.0).abs() < 1e-9);
 }
 
 #[test]
@@ -267,7 +265,7 @@ fn no_other_finding_blames_an_import() {
     let mut build = process(1);
     build.run(0, &[MODULE, IMPORT, PANDAS], busy(60, 1, State::Native));
     build.run(0, &[MAIN, SOLVE], busy(40, 1, State::Native));
-    let found = sentences(&build.profile);
+    let found = finding_sentences(&build.profile);
     assert!(
         found[0].starts_with("importing takes 60 of 100 s"),
         "{found:#?}"
@@ -539,7 +537,7 @@ fn ranks_that_wait_are_told_and_a_main_thread_that_waits_for_a_busy_machine_is_n
         }));
     }
     assert_eq!(
-        sentences(&profile),
+        finding_sentences(&profile),
         ["60 % of the main threads' time is waiting for the network: --mode cpu shows the rest"]
     );
 }
@@ -641,7 +639,7 @@ fn what_costs_most_comes_first() {
         };
         read(&mut build, at, usage);
     }
-    let found = sentences(&build.profile);
+    let found = finding_sentences(&build.profile);
     let begins = [
         "memory peaked",
         "100 % of the main thread",
@@ -706,7 +704,7 @@ fn fill(profile: &mut Profile, of_each: &[OfProcess], say: impl Fn(u32, Process)
 }
 
 fn is_oversubscribed(profile: &Profile) -> bool {
-    let found = sentences(profile);
+    let found = finding_sentences(profile);
     found.iter().any(|found| found.contains("of the readings"))
 }
 
@@ -720,7 +718,7 @@ fn more_processes_than_cores_are_a_pool_or_ranks() {
             rank: rank(id),
             ..process
         });
-        sentences(&profile)
+        finding_sentences(&profile)
     };
     assert_eq!(
         of(|_| None, 4),
@@ -748,7 +746,7 @@ fn steps_that_build_are_told_apart_from_the_job() {
             seen: Nanos([0, build_tenths][id as usize] * 100_000_000),
             ..process
         });
-        sentences(&profile)
+        finding_sentences(&profile)
     };
     // That the build has too many threads is nothing that the job should mend.
     assert_eq!(
@@ -762,37 +760,37 @@ fn steps_that_build_are_told_apart_from_the_job() {
 fn ranks_that_are_bound_to_a_core_each_have_as_many_as_they_are() {
     let bound = |cpu: u64| (vec![1 << cpu], None, [0, 20], 1);
     let profile = processes(&[bound(0), bound(1)]);
-    assert_eq!(cores::usable_cores(&profile), Some(2));
-    assert!((cores::cores_busy(&profile) - 2.0).abs() < 1e-9);
+    assert_eq!(usable_cores(&profile), Some(2));
+    assert!((cores_busy(&profile) - 2.0).abs() < 1e-9);
     assert!(!is_oversubscribed(&profile));
     // Both on the same core.
     let profile = processes(&[bound(3), bound(3)]);
-    assert_eq!(cores::usable_cores(&profile), Some(1));
+    assert_eq!(usable_cores(&profile), Some(1));
     assert!(is_oversubscribed(&profile));
     // Masks of several words, which overlap.
     let wide = |words: Vec<u64>| (words, None, [0, 20], 1);
     let profile = processes(&[wide(vec![3, 1]), wide(vec![6])]);
-    assert_eq!(cores::usable_cores(&profile), Some(4));
+    assert_eq!(usable_cores(&profile), Some(4));
 }
 
 #[test]
 fn a_quota_bounds_all_processes_of_a_host() {
     let of_group = |cpu: u64, quota| (vec![1 << cpu], quota, [0, 20], 1);
     let all = [0, 1, 2, 3].map(|cpu| of_group(cpu, Some(2)));
-    assert_eq!(cores::usable_cores(&processes(&all)), Some(2));
+    assert_eq!(usable_cores(&processes(&all)), Some(2));
     let one = [of_group(0, Some(1)), of_group(1, None)];
-    assert_eq!(cores::usable_cores(&processes(&one)), Some(2));
+    assert_eq!(usable_cores(&processes(&one)), Some(2));
 }
 
 #[test]
 fn processes_one_after_another_are_not_busy_at_the_same_time() {
     let each = |from: u64| (vec![1], None, [from, from + 8], 1);
     let profile = processes(&[each(0), each(9), each(18), each(27)]);
-    assert!((cores::cores_busy(&profile) - 1.0).abs() < 1e-9);
-    assert_eq!(cores::elapsed(&profile), Nanos(3_200_000_000));
+    assert!((cores_busy(&profile) - 1.0).abs() < 1e-9);
+    assert_eq!(elapsed(&profile), Nanos(3_200_000_000));
     assert!(!is_oversubscribed(&profile));
     // Two of them at the same time, twice.
     let profile = processes(&[each(0), each(0), each(9), each(9)]);
-    assert!((cores::cores_busy(&profile) - 2.0).abs() < 1e-9);
+    assert!((cores_busy(&profile) - 2.0).abs() < 1e-9);
     assert!(is_oversubscribed(&profile));
 }

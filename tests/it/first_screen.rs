@@ -1,10 +1,10 @@
 //! The answer fits on the screen, and the user's own lines come first.
 
-use rsamp::export::first_screen::{Screen, first_screen};
-use rsamp::export::source_text::SourceText;
+use rsamp::export::SourceText;
 use rsamp::export::{Colour, Meta, ReportInput};
+use rsamp::export::{Screen, first_screen};
 use rsamp::profile::Profile;
-use rsamp::profile::event::{Event, Nanos, Process, ProcessId, Sample, State, Usage};
+use rsamp::profile::{Event, Nanos, Process, ProcessId, Sample, State, Usage};
 
 use crate::profile::{Build, Call};
 
@@ -186,13 +186,11 @@ fn a_program_of_others_code_alone_has_no_own_lines() {
 fn what_is_wrong_is_one_line_and_nothing_where_nothing_is() {
     let mut build = program();
     assert!(!shown(&build.profile, &[], &SCREEN).contains("accuracy:"));
-    build
-        .profile
-        .apply(Event::Lost(rsamp::profile::event::Loss {
-            at: Nanos(0),
-            cause: rsamp::profile::event::LostCause::Torn,
-            count: 600,
-        }));
+    build.profile.apply(Event::Lost(rsamp::profile::Loss {
+        at: Nanos(0),
+        cause: rsamp::profile::LostCause::Torn,
+        count: 600,
+    }));
     let text = shown(&build.profile, &[], &SCREEN);
     assert!(
         text.contains("accuracy: 5 % of the samples are lost or cut\n"),

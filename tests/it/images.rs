@@ -3,14 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rsamp::cpython::frames::StackEnd;
-use rsamp::cpython::layout::debug_offsets;
-use rsamp::cpython::layout::rows::Row;
-use rsamp::cpython::locate::{GilPlace, Interpreter};
-use rsamp::cpython::native_ids::native_ids;
-use rsamp::cpython::reader::{Reader, Reading};
-use rsamp::cpython::thread_names::thread_names;
-use rsamp::cpython::version::Version;
+use rsamp::cpython::Row;
+use rsamp::cpython::StackEnd;
+use rsamp::cpython::Version;
+use rsamp::cpython::native_ids;
+use rsamp::cpython::thread_names;
+use rsamp::cpython::{GilPlace, Interpreter};
+use rsamp::cpython::{MAX_DEBUG_OFFSETS_BYTES, parse_debug_offsets};
+use rsamp::cpython::{Reader, Reading};
 use rsamp::memory::{Address, ReadMemory, SavedMemory};
 use serde::Deserialize;
 
@@ -76,9 +76,9 @@ impl Image {
         let (layout, gil) = match row.describes_itself() {
             false => (row.layout.clone(), GilPlace::Runtime(runtime)),
             true => {
-                let mut start = [0; debug_offsets::MAX_BYTES];
+                let mut start = [0; MAX_DEBUG_OFFSETS_BYTES];
                 self.memory.read(runtime, &mut start).expect("_PyRuntime");
-                let offsets = debug_offsets::parse(&start).expect("debug offsets");
+                let offsets = parse_debug_offsets(&start).expect("debug offsets");
                 assert_eq!(offsets.free_threaded, self.about.free_threaded);
                 let has_gil = !offsets.free_threaded;
                 let gil = if has_gil {

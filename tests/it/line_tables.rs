@@ -1,16 +1,16 @@
 //! Functions line by line: which, and how they are printed.
 
 use rsamp::export::Colour;
-use rsamp::export::line_table::{Look, line_tables};
-use rsamp::export::source_text::SourceText;
+use rsamp::export::SourceText;
+use rsamp::export::{LineTableLook, line_tables_text};
 use rsamp::export::{Meta, ReportInput};
-use rsamp::profile::confidence::Confidence;
-use rsamp::profile::diff::SampledProfile;
-use rsamp::profile::event::{Event, Missing, Nanos, Process, ProcessId, Sample, State, Usage};
-use rsamp::profile::functions::{FunctionKind, Functions};
-use rsamp::profile::line_tables::{self, Heat, LineTable};
-use rsamp::profile::lines::Lines;
-use rsamp::profile::{Mode, Profile, states};
+use rsamp::profile::Confidence;
+use rsamp::profile::Lines;
+use rsamp::profile::SampledProfile;
+use rsamp::profile::{Event, Missing, Nanos, Process, ProcessId, Sample, State, Usage};
+use rsamp::profile::{FunctionKind, Functions};
+use rsamp::profile::{Heat, LineTable, hottest_tables, line_tables, named_tables};
+use rsamp::profile::{Mode, Profile, state_times};
 
 use crate::profile::{Build, Call};
 
@@ -68,22 +68,22 @@ fn source() -> SourceText {
     source
 }
 
-fn shown(profile: &Profile, names: &[&str], look: Look) -> String {
-    let tables = line_tables::of(profile);
-    let hottest = line_tables::hottest(&tables, Heat::SelfTime(Mode::Wall));
+fn shown(profile: &Profile, names: &[&str], look: LineTableLook) -> String {
+    let tables = line_tables(profile);
+    let hottest = hottest_tables(&tables, Heat::SelfTime(Mode::Wall));
     let chosen = names
         .iter()
-        .flat_map(|name| line_tables::named(&hottest, name).expect("a function"));
+        .flat_map(|name| named_tables(&hottest, name).expect("a function"));
     let chosen: Vec<&LineTable<'_>> = chosen.collect();
     let meta = Meta::default();
     let input = ReportInput {
         sources: Some(&source()),
         ..ReportInput::new(profile, &meta)
     };
-    line_tables(&input, &chosen, look)
+    line_tables_text(&input, &chosen, look)
 }
 
-const WIDE: Look = Look {
+const WIDE: LineTableLook = LineTableLook {
     colour: Colour::None,
     width: None,
 };
@@ -107,17 +107,17 @@ fn a_narrow_table_fits_a_terminal_and_folds_what_took_no_time() {
         })
         .collect();
     source.add(FILE, 100, &text.join("\n"));
-    let tables = line_tables::of(&build.profile);
+    let tables = line_tables(&build.profile);
     let meta = Meta::default();
     let input = ReportInput {
         sources: Some(&source),
         ..ReportInput::new(&build.profile, &meta)
     };
-    let look = Look {
+    let look = LineTableLook {
         width: Some(80),
         ..WIDE
     };
-    let text = line_tables(&input, &tables.iter().collect::<Vec<_>>(), look);
+    let text = line_tables_text(&input, &tables.iter().collect::<Vec<_>>(), look);
     insta::assert_snapshot!(text);
     let rows = text.lines().skip_while(|line| !line.starts_with("Line #"));
     let widest = rows.map(|line| line.chars().count()).max();
@@ -142,7 +142,7 @@ fn only_hot_lines_are_coloured_and_only_where_asked() {
     let coloured = shown(
         &profile(true),
         &["solve"],
-        Look {
+        LineTableLook {
             colour: Colour::Terminal,
             ..WIDE
         },
@@ -164,14 +164,14 @@ fn source_cannot_steer_the_terminal() {
     let mut source = SourceText::default();
     source.add(FILE, 10, "def solve(n): # \x1b[2J\u{202e}\n\tx\n");
     let profile = profile(true);
-    let tables = line_tables::of(&profile);
+    let tables = line_tables(&profile);
     let chosen: Vec<&LineTable<'_>> = tables.iter().collect();
     let meta = Meta::default();
     let input = ReportInput {
         sources: Some(&source),
         ..ReportInput::new(&profile, &meta)
     };
-    let text = line_tables(&input, &chosen, WIDE);
+    let text = line_tables_text(&input, &chosen, WIDE);
     assert!(
         !text.contains(['\x1b', '\u{202e}']) && text.contains("\tx"),
         "{text}"
@@ -181,10 +181,10 @@ fn source_cannot_steer_the_terminal() {
 #[test]
 fn functions_are_found_by_name_and_by_file() {
     let profile = profile(true);
-    let tables = line_tables::of(&profile);
-    let hottest = line_tables::hottest(&tables, Heat::SelfTime(Mode::Wall));
+    let tables = line_tables(&profile);
+    let hottest = hottest_tables(&tables, Heat::SelfTime(Mode::Wall));
     let found = |name: &str| -> Result<Vec<&str>, String> {
-        let found = line_tables::named(&hottest, name).map_err(|error| error.to_string())?;
+        let found = named_tables(&hottest, name).map_err(|error| error.to_string())?;
         Ok(found.iter().map(|table| table.row.function.name).collect())
     };
     assert_eq!(found("solve"), Ok(vec!["Solver.solve"]));
@@ -205,7 +205,7 @@ fn functions_are_found_by_name_and_by_file() {
         assert!(error.contains(nearest), "{error}");
     }
     assert!(found("").is_err());
-    let by_memory = line_tables::hottest(&tables, Heat::Memory);
+    let by_memory = hottest_tables(&tables, Heat::Memory);
     // What numpy retains is that of the line that called it.
     assert_eq!(by_memory[0].row.function.name, "Solver.solve");
     let totals = profile.totals();
@@ -216,7 +216,7 @@ fn functions_are_found_by_name_and_by_file() {
 #[test]
 fn states_of_a_function_hold_those_of_what_it_calls() {
     let profile = profile(true);
-    let tables = line_tables::of(&profile);
+    let tables = line_tables(&profile);
     let solve = tables
         .iter()
         .find(|t| t.row.function.name == "Solver.solve");
@@ -225,8 +225,8 @@ fn states_of_a_function_hold_those_of_what_it_calls() {
     assert_eq!(states.self_time.of(State::Disk), s(2));
     assert_eq!(states.self_time.of(State::Native), s(0));
     assert_eq!(states.total_time.of(State::Native), s(7));
-    assert_eq!(states::whole(&profile).whole(), profile.totals().wall);
-    assert_eq!(states::whole(&profile).share(State::Native), 0.7);
+    assert_eq!(state_times(&profile).whole(), profile.totals().wall);
+    assert_eq!(state_times(&profile).share(State::Native), 0.7);
 }
 
 /// A share of one half, visited in turns: with `ticks` samples that stand for themselves, the error is
@@ -248,14 +248,14 @@ fn errors_of(ticks: u32) -> (f64, f64) {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         side.apply(Event::Sample(Sample {
             at: Nanos(tick * 1_000_000),
-            stack: Some(rsamp::profile::event::StackId(random >> 31)),
+            stack: Some(rsamp::profile::StackId(random >> 31)),
             ticks: 1,
             wall: Nanos(1_000_000),
             ..Sample::default()
         }));
     }
     let confidence = Confidence::of(&side);
-    let functions = rsamp::profile::functions::Functions::of(side.profile());
+    let functions = rsamp::profile::Functions::of(side.profile());
     let a = functions.rows()[0].function;
     let error = confidence.of_function(&a).expect("a").self_time;
     assert_eq!(confidence.of_line(&a, Some(1)).expect("a").self_time, error);
@@ -282,19 +282,19 @@ fn intervals_stand_beside_shares() {
     build.sample(0, &[Call("a", FILE, 1, 1)], 5_000_000_000);
     build.replay(&mut |event| side.apply(event));
     let confidence = Confidence::of(&side);
-    let tables = line_tables::of(side.profile());
+    let tables = line_tables(side.profile());
     let chosen: Vec<&LineTable<'_>> = tables.iter().collect();
     let meta = Meta::default();
     let input = ReportInput {
         confidence: Some(&confidence),
         ..ReportInput::new(side.profile(), &meta)
     };
-    let text = line_tables(&input, &chosen, WIDE);
+    let text = line_tables_text(&input, &chosen, WIDE);
     assert!(text.contains("±95%"), "{text}");
     let options = rsamp::export::SummaryOptions::default();
-    let text = rsamp::export::text::summary_of(&input, &options);
+    let text = rsamp::export::summary_of(&input, &options);
     assert_eq!(text.matches("±95%").count(), 6, "{text}");
-    let text = rsamp::export::text::summary(side.profile(), &options);
+    let text = rsamp::export::summary(side.profile(), &options);
     assert!(!text.contains("±95%"), "{text}");
 }
 
@@ -303,7 +303,7 @@ fn a_module_shows_the_lines_around() {
     let mut source = SourceText::default();
     let text: String = (1..=40).map(|line| format!("x = {line}\n")).collect();
     source.add(FILE, 1, &text);
-    let module = rsamp::profile::functions::Function {
+    let module = rsamp::profile::Function {
         kind: FunctionKind::Python,
         file: Some(FILE),
         first_line: Some(1),
@@ -318,7 +318,7 @@ fn a_module_shows_the_lines_around() {
 /// Recordings hold of a function that was seen once the lines around, and may hold all of it later.
 #[test]
 fn a_function_that_is_not_whole_shows_the_lines_around() {
-    let function = rsamp::profile::functions::Function {
+    let function = rsamp::profile::Function {
         kind: FunctionKind::Python,
         file: Some(FILE),
         first_line: Some(10),
@@ -371,7 +371,7 @@ fn the_summary_tells_states_cores_and_memory() {
         ..Usage::default()
     }));
     let options = rsamp::export::SummaryOptions::default();
-    let text = rsamp::export::text::summary(&profile, &options);
+    let text = rsamp::export::summary(&profile, &options);
     assert!(
         !text.contains("/proc/PID/stat:"),
         "it was read once\n{text}"

@@ -1,13 +1,13 @@
 //! Resident memory by line and over time, from readings and from what runs were booked.
 
-use rsamp::export::memory_table::memory_tables;
-use rsamp::export::source_text::SourceText;
+use rsamp::export::SourceText;
+use rsamp::export::memory_tables;
 use rsamp::export::{Format, Meta, ReportInput, write};
+use rsamp::profile::Memory;
 use rsamp::profile::Profile;
-use rsamp::profile::event::{Event, Nanos, Process, ProcessId, Sample, Usage};
-use rsamp::profile::functions::{Function, FunctionKind};
-use rsamp::profile::line_tables::{self, Heat};
-use rsamp::profile::memory::Memory;
+use rsamp::profile::{Event, Nanos, Process, ProcessId, Sample, Usage};
+use rsamp::profile::{Function, FunctionKind};
+use rsamp::profile::{Heat, hottest_tables, line_tables};
 
 use crate::profile::{Build, Call};
 
@@ -144,7 +144,7 @@ fn nothing_is_known_without_readings() {
 }
 
 fn shown(profile: &Profile) -> String {
-    let tables = line_tables::of(profile);
+    let tables = line_tables(profile);
     let mut source = SourceText::default();
     source.add(FILE, 1, TEXT);
     let meta = Meta::default();
@@ -152,7 +152,7 @@ fn shown(profile: &Profile) -> String {
         sources: Some(&source),
         ..ReportInput::new(profile, &meta)
     };
-    memory_tables(&input, &line_tables::hottest(&tables, Heat::Memory))
+    memory_tables(&input, &hottest_tables(&tables, Heat::Memory))
 }
 
 #[test]

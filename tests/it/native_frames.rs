@@ -2,15 +2,15 @@
 
 use proptest::prelude::*;
 use rsamp::export::{Format, Meta, ReportInput};
-use rsamp::profile::attributes::Attribute;
-use rsamp::profile::event::{
+use rsamp::profile::Attribute;
+use rsamp::profile::Lines;
+use rsamp::profile::{
     Event, Frame, FrameId, FrameKind, NATIVE_MISSING, Nanos, NativeCode, NativeSample, Process,
     ProcessId, Sample, StackId, State, Thread, ThreadId,
 };
-use rsamp::profile::filter::{Filter, Ranks, Selection};
-use rsamp::profile::functions::{FunctionKind, Functions};
-use rsamp::profile::lines::Lines;
-use rsamp::profile::native_frames::{NativeFrames, NativeFunction, WorkClasses};
+use rsamp::profile::{Filter, Ranks, Selection};
+use rsamp::profile::{FunctionKind, Functions};
+use rsamp::profile::{NativeFrames, NativeFunction, WorkClasses};
 use rsamp::profile::{Profile, Totals};
 use rsamp::recording::{Header, Writer};
 
@@ -444,7 +444,7 @@ fn classes_are_told_over_the_ranks() {
 #[test]
 fn the_rank_that_others_wait_for_is_found() {
     let profile = of_classes(program().profile());
-    let text = rsamp::export::text::summary(&profile, &rsamp::export::SummaryOptions::default());
+    let text = rsamp::export::summary(&profile, &rsamp::export::SummaryOptions::default());
     for sentence in [
         "38 % of the time is in MPI: rank 1 takes 1.6 times the mean in main",
         "OpenMP threads wait 100 % of the time",

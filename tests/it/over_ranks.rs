@@ -1,10 +1,10 @@
 //! How time is spread over ranks.
 
-use rsamp::profile::event::{Event, Process, State, Thread};
-use rsamp::profile::functions::Function;
-use rsamp::profile::functions::FunctionKind;
-use rsamp::profile::over_ranks::{OverRanks, Spread};
+use rsamp::profile::Function;
+use rsamp::profile::FunctionKind;
+use rsamp::profile::{Event, Process, State, Thread};
 use rsamp::profile::{Mode, Profile};
+use rsamp::profile::{OverRanks, Spread};
 
 use crate::filter::Script;
 

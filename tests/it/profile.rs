@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
-use rsamp::profile::event::FrameKind;
-use rsamp::profile::event::{
+use rsamp::profile::FrameKind;
+use rsamp::profile::Functions;
+use rsamp::profile::Lines;
+use rsamp::profile::MORE_STACKS;
+use rsamp::profile::{Attribute, Attributes, AttributesId};
+use rsamp::profile::{
     Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
     ThreadId,
 };
-use rsamp::profile::functions::Functions;
-use rsamp::profile::limits::MORE_STACKS;
-use rsamp::profile::lines::Lines;
-use rsamp::profile::{Mode, Profile, Totals, callers};
+use rsamp::profile::{Mode, Profile, Totals, call_edges};
 
 /// A frame: name, file, first line, line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -257,7 +257,7 @@ fn edges_have_self_and_total_time() {
     let profile = fold(&[("a b", 5), ("a b b c", 2), ("b", 1)]);
     let functions = Functions::of(&profile);
     let name = |id| functions.row(id).map_or("?", |row| row.function.name);
-    let mut shown: Vec<String> = callers::edges(&profile, &functions)
+    let mut shown: Vec<String> = call_edges(&profile, &functions)
         .iter()
         .map(|edge| {
             let (own, total) = (edge.self_time.wall.0, edge.total_time.wall.0);
@@ -479,7 +479,7 @@ proptest! {
         let profile = fold_owned(&stacks);
         let functions = Functions::of(&profile);
         let mut self_times = vec![Totals::default(); functions.rows().len()];
-        for edge in callers::edges(&profile, &functions) {
+        for edge in call_edges(&profile, &functions) {
             self_times[edge.callee.0 as usize] += edge.self_time;
             let caller = edge.caller.and_then(|id| functions.row(id));
             let callee = functions.row(edge.callee).expect("a row");

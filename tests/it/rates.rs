@@ -1,10 +1,10 @@
 //! What is said of the rates at which was sampled.
 
 use rsamp::export::SummaryOptions;
-use rsamp::export::text::summary;
-use rsamp::export::words::rates::{in_words, over_budget};
+use rsamp::export::summary;
+use rsamp::export::{rate_in_words, rate_over_budget};
 use rsamp::profile::Profile;
-use rsamp::profile::event::{Event, Nanos, RateSpan, UndeterminedCause};
+use rsamp::profile::{Event, Nanos, RateSpan, UndeterminedCause};
 
 use crate::profile::{Build, Call};
 
@@ -25,7 +25,7 @@ fn fold(profile: &mut Profile, spans: &[(u64, u64, u64)]) {
 fn check(spans: &[(u64, u64, u64)], expected: Option<&str>) {
     let mut profile = Profile::default();
     fold(&mut profile, spans);
-    assert_eq!(in_words(&profile).as_deref(), expected, "{spans:?}");
+    assert_eq!(rate_in_words(&profile).as_deref(), expected, "{spans:?}");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_budget_that_was_exceeded_is_said_with_what_it_was_used_for() {
     fold(&mut profile, &[(1_000_000, 1, 1000), (50_000, 9, 450)]);
     let said = |max, until_end_ms: u64, writing_ms: u64| {
         let ms = |ms: u64| Nanos(ms * SECOND / 1000);
-        over_budget(&profile, max, ms(until_end_ms), ms(writing_ms))
+        rate_over_budget(&profile, max, ms(until_end_ms), ms(writing_ms))
     };
     assert_eq!(said(0.02, 150, 50), None);
     assert_eq!(
@@ -85,7 +85,7 @@ fn a_budget_that_was_exceeded_is_said_with_what_it_was_used_for() {
         )
     );
     assert_eq!(
-        over_budget(&Profile::default(), 0.01, Nanos(1), Nanos(0)),
+        rate_over_budget(&Profile::default(), 0.01, Nanos(1), Nanos(0)),
         None
     );
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::support::profiles::define;
 use proptest::prelude::*;
-use rsamp::profile::event::{
+use rsamp::profile::{
     Event, FrameId, Loss, LostCause, Nanos, Sample, StackId, State, ThreadId, Usage,
 };
 use rsamp::profile::{MAX_SECONDS, Profile, Totals};

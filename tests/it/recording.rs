@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use rsamp::profile::annotation::Annotation;
-use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
-use rsamp::profile::event::{
+use rsamp::profile::Annotation;
+use rsamp::profile::{Attribute, Attributes, AttributesId};
+use rsamp::profile::{
     Awaited, Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode,
     NativeSample, Process, ProcessId, RateSpan, Sample, StackId, State, Thread, ThreadId,
     UndeterminedCause, Usage,
 };
 use rsamp::profile::{Profile, Totals};
-use rsamp::recording::format::{MAX_MESSAGE_BYTES, Preamble, VERSION};
-use rsamp::recording::schema::{Block, Variable};
+use rsamp::recording::{Block, Variable};
 use rsamp::recording::{Completeness, Header, Merger, ReadError, Reader, Writer};
+use rsamp::recording::{FORMAT_VERSION, MAX_MESSAGE_BYTES, Preamble};
 
 fn header() -> Header {
     Header {
@@ -615,7 +615,7 @@ fn no_changed_bit_goes_unnoticed() {
 #[test]
 fn what_is_no_recording_is_refused() {
     let newer = Preamble {
-        format: VERSION + 1,
+        format: FORMAT_VERSION + 1,
         rsamp: [3, 1, 4],
     }
     .to_bytes();

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use assert_cmd::cargo::cargo_bin;
 use rsamp::process::{Pid, Process};
-use rsamp::run::sources::reader::{Appeared, Found, Request, Whose};
+use rsamp::run::{FoundSource, SourceAppeared, SourceOwner, SourceRequest};
 use tempfile::TempDir;
 
 use crate::talk::{Talk, await_zombie};
@@ -53,13 +53,13 @@ impl Reader {
         let mut talk = Talk::start(Command::new(cargo_bin!("rsamp")).arg("read-sources"));
         let pid = program.0.child.id() as i32;
         let process = Process::open(Pid(pid)).unwrap();
-        let appeared = Appeared {
+        let appeared = SourceAppeared {
             number: 7,
             pid,
             start_ticks: process.start_ticks(),
             image: process.exe_identity().unwrap(),
         };
-        talk.say(&serde_json::to_string(&Request::Process(appeared)).unwrap());
+        talk.say(&serde_json::to_string(&SourceRequest::Process(appeared)).unwrap());
         let mut reader = Reader(Program(talk));
         // Once this is answered, the process is known.
         assert!(!reader.reads(Path::new("/no/such/file")));
@@ -67,9 +67,12 @@ impl Reader {
     }
 
     fn text(&mut self, number: u32, file: &Path) -> Option<String> {
-        let request = Request::File(Whose::Process(number), file.to_str().unwrap().to_owned());
+        let request = SourceRequest::File(
+            SourceOwner::Process(number),
+            file.to_str().unwrap().to_owned(),
+        );
         self.0.0.say(&serde_json::to_string(&request).unwrap());
-        let found: Option<Found> = serde_json::from_str(&self.0.0.hear()).unwrap();
+        let found: Option<FoundSource> = serde_json::from_str(&self.0.0.hear()).unwrap();
         found.map(|found| found.text)
     }
 

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use rsamp::cpython::frames::StackEnd;
-use rsamp::cpython::reader::{
+use rsamp::cpython::StackEnd;
+use rsamp::cpython::{
     KnownThread, Reader, Reading, StopPolicy, StopThreads, StoppedThread, Undetermined, Vanished,
 };
 use rsamp::memory::{Address, SavedMemory};
@@ -74,7 +74,7 @@ fn stacks(reader: &mut Reader, memory: &SavedMemory) -> Vec<Vec<String>> {
     let codes = reader.codes();
     let stack = |(reading, thread): (&Reading, &KnownThread)| match reading {
         Reading::Stack | Reading::Same => {
-            let line = |frame: &rsamp::cpython::frames::RawFrame| {
+            let line = |frame: &rsamp::cpython::RawFrame| {
                 let Some(code) = codes.get(frame.code) else {
                     return "?".to_owned();
                 };

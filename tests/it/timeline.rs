@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::support::profiles::define;
 use proptest::prelude::*;
-use rsamp::export::{self, Format, Meta, ReportInput};
-use rsamp::profile::event::{Event, Loss, LostCause, Nanos, Sample, StackId, State, ThreadId};
-use rsamp::profile::timeline::MAX_BYTES;
+use rsamp::export;
+use rsamp::export::{Format, Meta, ReportInput};
+use rsamp::profile::MAX_TIMELINE_BYTES;
+use rsamp::profile::{Event, Loss, LostCause, Nanos, Sample, StackId, State, ThreadId};
 use rsamp::profile::{Profile, Totals};
 
 const MS: u64 = 1_000_000;
@@ -94,7 +95,7 @@ proptest! {
 /// Half of the threads do something else every 20 s, the others wait.
 #[test]
 fn a_day_of_128_threads_fits_into_half_of_the_memory() {
-    let mut profile = profile(MAX_BYTES / 2, 128, 200);
+    let mut profile = profile(MAX_TIMELINE_BYTES / 2, 128, 200);
     let mut most = 0;
     for at_s in (10..=DAY_S).step_by(10) {
         for thread in 0..128_u32 {
@@ -132,7 +133,7 @@ fn where_no_step_is_long_enough_there_is_no_timeline() {
 
 #[test]
 fn losses_that_are_many_become_one_by_cause_and_time() {
-    let mut profile = profile(MAX_BYTES, 1, 1);
+    let mut profile = profile(MAX_TIMELINE_BYTES, 1, 1);
     let causes = [LostCause::Late, LostCause::Torn];
     const LOSSES: u64 = 300_000;
     for number in 0..LOSSES {
@@ -160,7 +161,7 @@ fn losses_that_are_many_become_one_by_cause_and_time() {
 #[test]
 fn formats_with_a_time_axis_tell_its_steps() {
     let mut coarse = profile(400 * size_of::<Sample>(), 1, 3);
-    let mut exact = profile(MAX_BYTES, 1, 3);
+    let mut exact = profile(MAX_TIMELINE_BYTES, 1, 3);
     for number in 0..20_000_u64 {
         let run = run(0, (number % 3) as u32, (number + 1) * MS, MS);
         coarse.apply(Event::Sample(run));

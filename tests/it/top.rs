@@ -2,15 +2,15 @@
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
-use rsamp::profile::event::{
+use rsamp::profile::{Attribute, Attributes, AttributesId};
+use rsamp::profile::{
     Event, Frame, FrameId, FrameKind, Nanos, Process, ProcessId, Sample, StackId, State, Thread,
     ThreadId, Usage,
 };
-use rsamp::profile::snapshot::{Snapshots, Span};
 use rsamp::profile::{Mode, Profile};
-use rsamp::tui::view::{self, Page, Palette};
-use rsamp::tui::{Answer, Key, batch, state};
+use rsamp::profile::{Snapshots, Span};
+use rsamp::tui::{Answer, Key, ScreenState, batch_text};
+use rsamp::tui::{Page, Palette, draw};
 
 use crate::support::fake_host::FakeHost;
 
@@ -124,8 +124,8 @@ fn second_of(profile: &mut Profile, second: u64) {
     }));
 }
 
-fn state() -> state::State {
-    state::State::new(Span::Seconds(10), Mode::Wall, false)
+fn state() -> ScreenState {
+    ScreenState::new(Span::Seconds(10), Mode::Wall, false)
 }
 
 /// The screen after these keys. Keys are typed one after the other, with what is shown renewed between them.
@@ -148,7 +148,7 @@ fn screen(width: u16, height: u16, keys: &[Key], host: &mut FakeHost) -> String 
     };
     let drawn = terminal.draw(|frame| {
         let area = frame.area();
-        view::draw(&page, host, area, frame.buffer_mut());
+        draw(&page, host, area, frame.buffer_mut());
     });
     drawn.expect("drawn");
     terminal.backend().to_string()
@@ -231,7 +231,7 @@ fn filters_choose_rows_and_samples() {
 #[test]
 fn batch_prints_every_row_without_anything_a_terminal_obeys() {
     let snapshot = Snapshots::default().take(&mut program(), Span::Seconds(10));
-    let text = batch::text(&snapshot, &state(), &mut FakeHost::default());
+    let text = batch_text(&snapshot, &state(), &mut FakeHost::default());
     assert!(!text.contains('\u{1b}'), "{text}");
     insta::assert_snapshot!(text);
 }

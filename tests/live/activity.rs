@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rsamp::process::Pid;
-use rsamp::profile::event::State;
+use rsamp::profile::State;
 use rsamp::profile::{Profile, Totals};
 use rsamp::sampler::{
     Budget, Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample,

@@ -1,6 +1,6 @@
 //! Samples real event loops that one task blocks, and compares what is found with what the program says.
 
-use rsamp::profile::findings::{Finding, findings};
+use rsamp::profile::{Finding, findings};
 
 use crate::activity::record;
 use crate::support::programs::run;

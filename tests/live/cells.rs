@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::process::Command;
 
 use assert_cmd::cargo::cargo_bin;
-use rsamp::cpython::linecache::cached_source;
-use rsamp::cpython::locate::{Found, locate};
+use rsamp::cpython::cached_source;
+use rsamp::cpython::{Found, locate};
 use rsamp::memory::LiveMemory;
 use rsamp::process::{Pid, Process};
 

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use rsamp::cpython::frames::KEPT_AT_EACH_END;
+use rsamp::cpython::KEPT_AT_EACH_END;
 use rsamp::profile::Profile;
-use rsamp::profile::event::{LostCause, StackId};
+use rsamp::profile::{LostCause, StackId};
 use rsamp::sampler::Ended;
-use rsamp::sampler::intern::{LEFT_OUT, UNKNOWN};
+use rsamp::sampler::{LEFT_OUT_FRAMES, UNKNOWN_FUNCTION};
 
 use crate::life::Recording;
 use crate::stacks::dump;
@@ -26,8 +26,8 @@ const LONGEST_DUMP: Duration = Duration::from_secs(5);
 const CALLS: [(&str, &str); 8] = [
     ("even", "odd"),
     ("odd", "even"),
-    ("even", LEFT_OUT),
-    ("odd", LEFT_OUT),
+    ("even", LEFT_OUT_FRAMES),
+    ("odd", LEFT_OUT_FRAMES),
     ("even", "wave"),
     ("wave", "left"),
     ("left", "right"),
@@ -55,11 +55,14 @@ fn check_stack(place: &str, profile: &Profile, stack: StackId) {
     for pair in names[first..].windows(2) {
         let is_call = CALLS.contains(&(pair[0], pair[1]));
         // A frame that was just returning may have lost its code object (3.14 on).
-        let is_unknown = pair.contains(&UNKNOWN);
-        let is_behind_mark = pair[0] == LEFT_OUT && ["even", "odd"].contains(&pair[1]);
+        let is_unknown = pair.contains(&UNKNOWN_FUNCTION);
+        let is_behind_mark = pair[0] == LEFT_OUT_FRAMES && ["even", "odd"].contains(&pair[1]);
         assert!(is_call || is_behind_mark || is_unknown, "{place}: {pair:?}");
     }
-    let marks = names.iter().filter(|name| **name == LEFT_OUT).count();
+    let marks = names
+        .iter()
+        .filter(|name| **name == LEFT_OUT_FRAMES)
+        .count();
     assert_eq!(marks, 1, "{place}");
     assert!(names.len() <= 2 * KEPT_AT_EACH_END + 1, "{place}");
 }

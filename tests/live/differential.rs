@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use rsamp::profile::dump::Dump;
+use rsamp::profile::Dump;
 
 use crate::oracle::{Oracle, OracleThread, Stopped};
 use crate::stacks::dump;

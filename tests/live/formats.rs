@@ -7,9 +7,9 @@ use std::process::Command;
 
 use rsamp::export::ReportInput;
 use rsamp::export::{Format, Meta, write};
+use rsamp::profile::FrameKind;
 use rsamp::profile::Profile;
-use rsamp::profile::event::FrameKind;
-use rsamp::profile::event::{
+use rsamp::profile::{
     Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
     ThreadId,
 };

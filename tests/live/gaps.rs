@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rsamp::process::Pid;
-use rsamp::profile::event::{Event, Nanos};
+use rsamp::profile::{Event, Nanos};
 use rsamp::profile::{Profile, Totals};
 use rsamp::sampler::{
     Budget, Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample,

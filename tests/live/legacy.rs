@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
-use rsamp::cpython::legacy::{LegacyReader, LegacyThread};
+use rsamp::cpython::{LegacyReader, LegacyThread};
 
 use crate::support::programs::{Standing, run, stand};
 use crate::support::pythons::{Python, python};

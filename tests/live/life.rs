@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use rsamp::process::Pid;
 use rsamp::profile::Profile;
-use rsamp::profile::event::{LostCause, Nanos, ProcessId};
+use rsamp::profile::{LostCause, Nanos, ProcessId};
+use rsamp::sampler;
 use rsamp::sampler::{
-    self, Budget, Children, Ended, Progress, Rate, SamplerError, Settings, StopRequest, sample,
+    Budget, Children, Ended, Progress, Rate, SamplerError, Settings, StopRequest, sample,
 };
 
 use crate::oracle::Stopped;

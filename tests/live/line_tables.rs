@@ -1,8 +1,8 @@
 //! Decodes the line tables of whole standard libraries and compares every instruction with what
 //! the interpreter itself says.
 
-use rsamp::cpython::layout::rows::Row;
-use rsamp::cpython::line_table::{LineFormat, LineIndex, LineTable};
+use rsamp::cpython::Row;
+use rsamp::cpython::{LineFormat, LineIndex, LineTable};
 
 use crate::support::programs::program;
 use crate::support::pythons::Python;

@@ -5,15 +5,15 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
-use rsamp::export::dump::native::keep;
+use rsamp::export::keep_native_frames;
 use rsamp::memory::LiveMemory;
-use rsamp::native::stack_copy::StackCopy;
-use rsamp::native::unwind::Unwinder;
-use rsamp::native::waiting::WaitingThread;
+use rsamp::native::StackCopy;
+use rsamp::native::Unwinder;
+use rsamp::native::WaitingThread;
 use rsamp::process::{Pid, Process, Tid};
-use rsamp::profile::dump::{Dump, ThreadDump};
-use rsamp::profile::event::{Frame, FrameKind};
-use rsamp::profile::native_frames::NativeFrames;
+use rsamp::profile::NativeFrames;
+use rsamp::profile::{Dump, ThreadDump};
+use rsamp::profile::{Frame, FrameKind};
 use rsamp::sampler;
 
 use crate::stacks::dump;
@@ -87,7 +87,7 @@ fn check_program(python: &Python, name: &str) -> Dump {
 /// build, once for several in a row.
 fn shown(dump: &Dump, thread: &str) -> Vec<String> {
     let mut dump = dump.clone();
-    keep(&mut dump, NativeFrames::Libraries);
+    keep_native_frames(&mut dump, NativeFrames::Libraries);
     let is_it = |found: &&ThreadDump| found.name.as_deref() == Some(thread);
     let found = dump.threads.iter().find(is_it).expect("the thread");
     let name = |frame: &Frame| {
@@ -215,7 +215,7 @@ fn stacks_are_those_of_eu_stack(python: &Python) {
             let registers = waiting.registers().expect("registers");
             let ours = unwinder.unwind(registers, &stack, &[], deadline);
             // They tell where a call returns to; ours is an address in the call.
-            let address = |(number, frame): (usize, &rsamp::native::unwind::NativeFrame)| {
+            let address = |(number, frame): (usize, &rsamp::native::NativeFrame)| {
                 frame.instruction.map_or(0, |at| at + u64::from(number > 0))
             };
             let ours: Vec<u64> = ours.frames.iter().enumerate().map(address).collect();

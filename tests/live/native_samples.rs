@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
 use rsamp::process::{Pid, Process, TaskState};
-use rsamp::profile::event::{
+use rsamp::profile::{
     Event, Frame, FrameId, FrameKind, Missing, NativeSample, StackId, State, Thread, ThreadId,
 };
 use rsamp::sampler::{

@@ -6,15 +6,15 @@ mod fake_host;
 use std::io;
 
 use rsamp::profile::Mode;
-use rsamp::profile::snapshot::Span;
-use rsamp::tui::view::Palette;
-use rsamp::tui::{State, terminal};
+use rsamp::profile::Span;
+use rsamp::tui::Palette;
+use rsamp::tui::{ScreenState, run};
 
 fn main() -> io::Result<()> {
     let mut host = fake_host::FakeHost {
         panics: true,
         ..Default::default()
     };
-    let state = State::new(Span::Whole, Mode::Wall, false);
-    terminal::run(&mut host, state, Palette { is_coloured: true })
+    let state = ScreenState::new(Span::Whole, Mode::Wall, false);
+    run(&mut host, state, Palette { is_coloured: true })
 }

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use rsamp::export::ReportInput;
 use rsamp::export::{Format, Meta, write};
-use rsamp::profile::functions::Functions;
+use rsamp::profile::Functions;
 use rsamp::profile::{Mode, Profile};
 use serde_json::Value;
 

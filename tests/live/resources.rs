@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use rsamp::profile::event::Usage;
+use rsamp::profile::Usage;
 use rsamp::profile::{Profile, Totals};
 use rsamp::sampler::Children;
 

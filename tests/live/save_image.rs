@@ -11,12 +11,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use rsamp::cpython::layout::debug_offsets;
-use rsamp::cpython::layout::rows::Row;
-use rsamp::cpython::locate::{Found, Interpreter, locate};
-use rsamp::cpython::native_ids::native_ids;
-use rsamp::cpython::reader::Reader;
-use rsamp::cpython::thread_names::thread_names;
+use rsamp::cpython::MAX_DEBUG_OFFSETS_BYTES;
+use rsamp::cpython::Reader;
+use rsamp::cpython::Row;
+use rsamp::cpython::native_ids;
+use rsamp::cpython::thread_names;
+use rsamp::cpython::{Found, Interpreter, locate};
 use rsamp::memory::{Address, LiveMemory, ReadError, ReadMemory, SavedMemory};
 use rsamp::process::{Pid, Process};
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ fn record(interpreter: Interpreter, threads: &[ToldThread], memory: &LiveMemory)
     let layout = interpreter.layout.clone();
     let runtime = runtime_of(&interpreter);
     if describes_itself(&interpreter) {
-        let mut start = [0; debug_offsets::MAX_BYTES];
+        let mut start = [0; MAX_DEBUG_OFFSETS_BYTES];
         memory.read(runtime, &mut start).expect("_PyRuntime");
     }
     let mut reader = Reader::new(interpreter);

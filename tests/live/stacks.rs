@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 
 use rsamp::process::Pid;
-use rsamp::profile::dump::{Activity, Dump, ThreadDump};
+use rsamp::profile::{Dump, ThreadActivity, ThreadDump};
 use rsamp::sampler;
 
 use crate::support::programs::{Standing, Started, ToldFrame, ToldThread, run, stand, start};
@@ -36,7 +36,7 @@ pub fn check(place: &str, dump: &Dump, told: &[ToldThread], tid_of: impl Fn(&Tol
         assert_eq!(read.name, told.name, "{place}");
         assert_eq!(read.is_main, told.is_main, "{place}");
         assert_eq!(read.interpreter, told.interpreter, "{place}");
-        assert_eq!(read.activity, Some(Activity::Waiting), "{place}");
+        assert_eq!(read.activity, Some(ThreadActivity::Waiting), "{place}");
         assert_eq!(read.holds_gil, Some(false), "{place}");
         assert_eq!(read.incomplete, None, "{place}");
         check_frames(&place, read, &told.frames);
@@ -203,13 +203,13 @@ fn a_thread_that_spins_holds_the_gil(python: &Python) {
         let main = (
             Some("MainThread"),
             Some(false),
-            Some(Activity::Waiting),
+            Some(ThreadActivity::Waiting),
             Some("main"),
         );
         let spin = (
             Some("spin"),
             Some(true),
-            Some(Activity::Running),
+            Some(ThreadActivity::Running),
             Some("spin"),
         );
         assert_eq!(seen, [main, spin], "{}", python.label);

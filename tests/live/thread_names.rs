@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::process::Command;
 
-use rsamp::cpython::layout::rows::Row;
-use rsamp::cpython::layout::{Layout, debug_offsets};
-use rsamp::cpython::thread_names::{ThreadNames, thread_names, thread_names_in};
+use rsamp::cpython::Row;
+use rsamp::cpython::{Layout, MAX_DEBUG_OFFSETS_BYTES, parse_debug_offsets};
+use rsamp::cpython::{ThreadNames, thread_names, thread_names_in};
 use rsamp::memory::{Address, LiveMemory, ReadMemory};
 use rsamp::process::Pid;
 
@@ -55,10 +55,10 @@ fn layout_of(python: &Python, memory: &LiveMemory, runtime: Option<u64>) -> Layo
     if !row.describes_itself() {
         return row.layout.clone();
     }
-    let mut bytes = [0; debug_offsets::MAX_BYTES];
+    let mut bytes = [0; MAX_DEBUG_OFFSETS_BYTES];
     let runtime = Address(runtime.expect("_PyRuntime"));
     memory.read(runtime, &mut bytes).expect("the debug offsets");
-    debug_offsets::parse(&bytes)
+    parse_debug_offsets(&bytes)
         .unwrap_or_else(|error| panic!("{}: {error}", python.label))
         .layout
 }

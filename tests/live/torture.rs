@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use rsamp::cpython::locate::{Found, locate};
-use rsamp::cpython::reader::{Reader, Reading, StopPolicy};
+use rsamp::cpython::{Found, locate};
+use rsamp::cpython::{Reader, Reading, StopPolicy};
 use rsamp::memory::LiveMemory;
 use rsamp::process::{Pid, Process};
 use rsamp::profile::Profile;
-use rsamp::profile::event::{Event, StackId};
-use rsamp::sampler::intern::Interner;
-use rsamp::sampler::target::stopper;
+use rsamp::profile::{Event, StackId};
+use rsamp::sampler::Interner;
+use rsamp::sampler::stopper;
 use serde_json::Value;
 
 use crate::support::programs::{program, run};

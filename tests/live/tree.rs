@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
 use rsamp::profile::Profile;
-use rsamp::profile::event::{Process, ProcessId};
+use rsamp::profile::{Process, ProcessId};
 use rsamp::sampler::Ended;
 use tempfile::TempDir;
 

@@ -1,11 +1,11 @@
 //! Turns what a live view asks for into made-up words and files.
 
-use rsamp::export::task_table;
-use rsamp::profile::event::{Process, Thread};
-use rsamp::profile::functions::Function;
-use rsamp::profile::snapshot::{Snapshot, Span};
-use rsamp::profile::tasks::TaskRow;
+use rsamp::export::task_words;
+use rsamp::profile::Function;
+use rsamp::profile::TaskRow;
 use rsamp::profile::{Mode, Profile};
+use rsamp::profile::{Process, Thread};
+use rsamp::profile::{Snapshot, Span};
 use rsamp::tui::Host;
 
 /// Words and files that stand for the real ones.
@@ -70,7 +70,7 @@ impl Host for FakeHost {
         format!("process {} (python scatter.py)", process.pid)
     }
     fn task(&self, row: &TaskRow<'_>) -> String {
-        task_table::words(row)
+        task_words(row)
     }
     fn size(&self, bytes: u64) -> String {
         format!("{} MB", bytes / 1_000_000)

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use rsamp::profile::Profile;
-use rsamp::recording::reader::SourceText;
+use rsamp::recording::SourceText;
 use rsamp::recording::{Completeness, Header, Reader};
 
 /// What a recording holds.

@@ -1,32 +1,32 @@
 //! Turns requests into deeds, one file per subcommand.
 
-pub mod record;
+pub(crate) mod record;
 
-pub mod launch;
+pub(crate) mod launch;
 
-pub mod shim;
+pub(crate) mod shim;
 
-pub mod attach;
+pub(crate) mod attach;
 
-pub mod top;
+pub(crate) mod top;
 
-pub mod report;
+pub(crate) mod report;
 
-pub mod diff;
+pub(crate) mod diff;
 
-pub mod dump;
+pub(crate) mod dump;
 
-pub mod dump_job;
+pub(crate) mod dump_job;
 
-pub mod attach_job;
+pub(crate) mod attach_job;
 
-pub mod on_node;
+pub(crate) mod on_node;
 
-pub mod completions;
+pub(crate) mod completions;
 
-pub mod man_pages;
+pub(crate) mod man_pages;
 
-pub mod help;
+pub(crate) mod help;
 
 use crate::cli::errors::hints::Action;
 use crate::cli::errors::{advice, exit_code};

@@ -20,8 +20,9 @@ use crate::run::header::Asked;
 use crate::run::live::{Live, Subject};
 use crate::run::{caller, program_name, python_processes};
 use crate::sampler::{Rate, SamplerError, StopRequest};
+use crate::tui::state::State;
 use crate::tui::view::Palette;
-use crate::tui::{State, batch, terminal};
+use crate::tui::{batch, terminal};
 
 /// How often is looked whether the sampling has begun.
 const PATIENCE: Duration = Duration::from_millis(10);

@@ -1,9 +1,9 @@
 //! Turns an error into an exit code, and into what the user can do about it.
 
-pub mod exit_code;
+pub(crate) mod exit_code;
 
-pub mod hints;
+pub(crate) mod hints;
 
-pub mod advice;
+pub(crate) mod advice;
 
-pub mod usage;
+pub(crate) mod usage;

@@ -1,11 +1,11 @@
 //! Turns what came of a run into text on the terminal.
 
-pub mod browser;
-pub mod live_view;
-pub mod overview;
-pub mod processes;
-pub mod progress;
-pub mod screen;
-pub mod streams;
-pub mod summary;
-pub mod tables;
+pub(crate) mod browser;
+pub(crate) mod live_view;
+pub(crate) mod overview;
+pub(crate) mod processes;
+pub(crate) mod progress;
+pub(crate) mod screen;
+pub(crate) mod streams;
+pub(crate) mod summary;
+pub(crate) mod tables;

@@ -5,15 +5,15 @@
 //! interpreter brings most of them itself (`_Py_DebugOffsets`), and what it brings goes before the table. What offsets
 //! do not tell is a trait ([`traits`]). CONTRIBUTING.md says what a new version needs.
 
-pub mod rows;
+pub(crate) mod rows;
 
-pub mod traits;
+pub(crate) mod traits;
 
 mod tables;
 
 mod debug_fields;
 
-pub mod debug_offsets;
+pub(crate) mod debug_offsets;
 
 /// Distance in bytes from the start of a struct.
 pub type Offset = u64;

@@ -25,13 +25,13 @@ pub use names::Names;
 
 mod flamegraph;
 
-pub mod table;
+pub(crate) mod table;
 
 mod csv;
 
 mod json;
 
-pub mod verdict;
+pub(crate) mod verdict;
 
 /// A file format of a diff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
 //! Turns stacks that were read once into text for people and JSON for programs.
 
-pub mod json;
-pub mod native;
-pub mod ranks;
-pub mod tasks;
-pub mod text;
+pub(crate) mod json;
+pub(crate) mod native;
+pub(crate) mod ranks;
+pub(crate) mod tasks;
+pub(crate) mod text;

@@ -1,8 +1,8 @@
 //! Turns a job of a batch system into its processes on all its nodes, and what is asked of them into a command on each.
 
 mod members;
-pub mod relay;
-pub mod slurm;
+pub(crate) mod relay;
+pub(crate) mod slurm;
 
 pub use members::{Member, Top, members, tops};
-pub use slurm::{InvalidJobName, Job, JobName, SlurmError};
+pub use slurm::{Job, JobName, SlurmError};

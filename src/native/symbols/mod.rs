@@ -4,7 +4,7 @@
 //! [`ReadBudget`](crate::process::ReadBudget), and what can't be used costs the names that it would have given.
 //! [`SymbolReader`] leaves it to a process of its own, which has a limit of memory, too.
 
-pub mod reader;
+pub(crate) mod reader;
 
 mod look_up;
 
@@ -26,9 +26,8 @@ mod compressed;
 
 mod symbols_folder;
 
-pub use debug_files::{BuildId, DebugFiles};
+pub use debug_files::DebugFiles;
 pub use frame::{Detail, NameSource, NamedFrame};
-pub use look_up::{MAX_BYTES, MAX_TIME, look_up, look_up_mapped};
+pub use look_up::{look_up, look_up_mapped};
 pub use reader::{Hurry, SymbolReader};
 pub use symbols_folder::look_up_in_folder;
-pub use target_files::TargetFiles;

@@ -18,11 +18,11 @@ mod stacks;
 
 mod limit;
 
+pub use limit::{Growth, Limit, Outcome, Verdict};
+pub use stacks::Stacks;
+
 use noise::{Column, Variation};
 use pairs::{Line, Pair, Pairs};
-
-pub use limit::{Growth, InvalidLimit, Limit, Outcome, Verdict};
-pub use stacks::{StackNode, Stacks};
 
 /// One of the two recordings. Takes events as a [`Profile`] does, and grows with the number of
 /// distinct stacks, not with that of samples.

@@ -40,8 +40,8 @@ mod nothing_left;
 
 pub use folding::Folding;
 pub use nothing_left::{Criterion, NothingLeft};
-pub use ranks::{InvalidRanks, Ranks};
-pub use selection::{HIDDEN, Hidden, Name, Selection};
+pub use ranks::Ranks;
+pub use selection::{Hidden, Name, Selection};
 pub use step_name::StepName;
 
 use nothing_left::Passed;

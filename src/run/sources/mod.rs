@@ -2,7 +2,7 @@
 
 mod files;
 mod kept_text;
-pub mod reader;
+pub(crate) mod reader;
 mod text;
 
 pub use files::{READ_SOURCES, SourceFiles};

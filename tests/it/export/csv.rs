@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rsamp::export::Format;
-use rsamp::profile::event::{Event, Nanos, Usage};
+use rsamp::profile::{Event, Nanos, Usage};
 
 use crate::profile::{Build, Call};
 

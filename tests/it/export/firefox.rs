@@ -2,7 +2,7 @@
 
 use rsamp::export::Format;
 use rsamp::profile::Profile;
-use rsamp::profile::event::{Event, Loss, LostCause, Nanos};
+use rsamp::profile::{Event, Loss, LostCause, Nanos};
 use serde_json::Value;
 
 use super::{empty, hostile, json, meta, one_thread, one_thread_in, pretty, two_threads_in};

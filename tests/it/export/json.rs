@@ -1,7 +1,7 @@
 //! What rsamp's own JSON holds.
 
 use rsamp::export::Format;
-use rsamp::profile::event::{Event, Missing, ProcessId, Usage};
+use rsamp::profile::{Event, Missing, ProcessId, Usage};
 use serde_json::Value;
 
 use super::{empty, hostile, hostile_names, json, meta, one_thread, pretty, two_threads};

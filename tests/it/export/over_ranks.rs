@@ -2,7 +2,7 @@
 
 use rsamp::export::Format;
 use rsamp::export::SummaryOptions;
-use rsamp::export::text::summary;
+use rsamp::export::summary;
 
 use super::{json, meta, one_thread, text};
 use crate::over_ranks::four_ranks;

@@ -21,7 +21,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use rsamp::cpython::reader::StopPolicy;
+use rsamp::cpython::StopPolicy;
 
 use layouts::Python;
 use program::{Function, Program};

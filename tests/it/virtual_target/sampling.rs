@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use rsamp::cpython::frames::{RawFrame, StackEnd};
-use rsamp::cpython::reader::{KnownThread, Reader, Reading, StopPolicy};
+use rsamp::cpython::{KnownThread, Reader, Reading, StopPolicy};
+use rsamp::cpython::{RawFrame, StackEnd};
 use rsamp::memory::Address;
-use rsamp::sampler::target::NEW_THREADS;
+use rsamp::sampler::NEW_THREADS;
 
 use super::chance::below;
 use super::layouts::Python;

@@ -1,9 +1,9 @@
 //! Turns a version and programs into the memory of an interpreter that is about to run them.
 
-use rsamp::cpython::layout::debug_offsets;
-use rsamp::cpython::layout::rows::Row;
-use rsamp::cpython::locate::{GilPlace, Interpreter};
-use rsamp::cpython::version::Version;
+use rsamp::cpython::Row;
+use rsamp::cpython::Version;
+use rsamp::cpython::parse_debug_offsets;
+use rsamp::cpython::{GilPlace, Interpreter};
 use rsamp::memory::Address;
 
 use super::layouts::Python;
@@ -109,7 +109,7 @@ impl Setup {
             };
             (layout, gil)
         } else {
-            let parsed = debug_offsets::parse(self.python.runtime_start).expect("debug offsets");
+            let parsed = parse_debug_offsets(self.python.runtime_start).expect("debug offsets");
             (parsed.layout, GilPlace::PerInterpreter)
         };
         Interpreter {

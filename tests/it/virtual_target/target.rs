@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-use rsamp::cpython::reader::{KnownThread, StopThreads, StoppedThread};
+use rsamp::cpython::{KnownThread, StopThreads, StoppedThread};
 use rsamp::memory::{Address, Piece, ReadError, ReadMemory};
 
 use super::chance::below;

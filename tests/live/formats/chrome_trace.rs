@@ -1,7 +1,7 @@
 //! What speedscope makes of files in Chrome's Trace Event Format.
 
 use rsamp::export::Format;
-use rsamp::profile::event::{Event, FrameId, StackId};
+use rsamp::profile::{Event, FrameId, StackId};
 use serde_json::Value;
 
 use super::{profile, sample, speedscope, with_file};

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use rsamp::export::Format;
 use rsamp::profile::Profile;
-use rsamp::profile::event::{Event, FrameId, StackId};
+use rsamp::profile::{Event, FrameId, StackId};
 
 use super::{fetched, frame, profile, sample, speedscope, stdout, tool, with_file};
 

@@ -7,11 +7,11 @@ use std::process::Command;
 
 use glob::Pattern;
 use rsamp::export::{Format, Meta, ReportInput, write};
-use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
-use rsamp::profile::event::{
+use rsamp::profile::{Attribute, Attributes, AttributesId};
+use rsamp::profile::{
     Event, FrameId, Nanos, Process, ProcessId, Sample, StackId, State, Thread, ThreadId,
 };
-use rsamp::profile::filter::{Filter, Name, Selection};
+use rsamp::profile::{Filter, NameFilter, Selection};
 use rsamp::profile::{Mode, Profile};
 use serde_json::{Value, json};
 
@@ -186,7 +186,7 @@ fn selection(random: &mut Random, duration: u64) -> (Selection, Value) {
     let task = (random.below(4) == 0).then(|| random.below(TASKS.len() as u64));
     let mode = [Mode::Wall, Mode::Wall, Mode::Cpu, Mode::Gil][random.below(4) as usize];
     let shows_idle_waits = random.below(4) == 0;
-    let name = |number: u64| Name::new(&number.to_string()).expect("a number");
+    let name = |number: u64| NameFilter::new(&number.to_string()).expect("a number");
     let numbers: Vec<usize> = states.iter().map(|state| *state as usize).collect();
     let as_the_page_has_it = json!({
         "from": from.unwrap_or(0),

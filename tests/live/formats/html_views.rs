@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use rsamp::export::diff::{self, Both, DiffFormat, Names};
-use rsamp::export::source_text::SourceText;
+use rsamp::export::SourceText;
+use rsamp::export::{BothMetas, DiffFormat, DiffNames, write_diff};
 use rsamp::export::{Format, Meta, ReportInput, write};
-use rsamp::profile::attributes::{Attribute, Attributes, AttributesId};
-use rsamp::profile::diff::{Diff, SampledProfile, Scale};
-use rsamp::profile::event::{
+use rsamp::profile::{Attribute, Attributes, AttributesId};
+use rsamp::profile::{Diff, DiffScale, SampledProfile};
+use rsamp::profile::{
     Event, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, State, Thread,
     ThreadId, Usage,
 };
@@ -268,18 +268,18 @@ fn a_page_of_two_recordings_shows_the_second_and_what_differs_from_the_first() {
     }
     merger.finish(&mut |event| merged.apply(event));
     let meta = Meta::default();
-    let both = Both {
+    let both = BothMetas {
         input: ReportInput::new(&merged, &meta),
         base_processes: 1,
         new: new.profile(),
     };
-    let names = Names {
+    let names = DiffNames {
         base: "before.rsamp".to_owned(),
         new: "after.rsamp".to_owned(),
     };
-    let difference = Diff::of(&base, &new, Scale::Seconds);
+    let difference = Diff::of(&base, &new, DiffScale::Seconds);
     let mut page = Vec::new();
-    diff::write(DiffFormat::Html, &difference, &names, &[], &both, &mut page).expect("written");
+    write_diff(DiffFormat::Html, &difference, &names, &[], &both, &mut page).expect("written");
     fs::write(folder.path().join("pair.html"), page).expect("saved");
     run("pair", folder.path());
 }

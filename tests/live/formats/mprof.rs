@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use rsamp::profile::event::Usage;
+use rsamp::profile::Usage;
 
 use super::*;
 
