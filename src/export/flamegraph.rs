@@ -19,8 +19,8 @@ use crate::export::spec::Spec;
 use crate::export::words::paths::Shortener;
 use crate::export::words::{idle, labels, lost};
 use crate::profile::functions::FunctionKind;
-use crate::profile::native_frames::library_name;
 use crate::profile::origin::Origins;
+use crate::profile::paths::file_name;
 use crate::profile::{Mode, Profile};
 
 /// Frames further out than so many are drawn, deeper ones are not: a browser cannot show a picture
@@ -164,8 +164,7 @@ fn subtitle(profile: &Profile, meta: &Meta) -> String {
     if !meta.command.is_empty() {
         let command = labels::clean(&meta.command);
         let (program, arguments) = command.split_once(' ').unwrap_or((&command, ""));
-        let program = program.rsplit('/').next().unwrap_or_default();
-        let command = format!("{program} {arguments}");
+        let command = format!("{} {arguments}", file_name(program));
         parts.push(flame_page::cut(command.trim(), MAX_COMMAND_CHARS));
     }
     if meta.drawing.is_reversed {
@@ -219,7 +218,7 @@ fn palette(
             Some(place) => {
                 let hue = Hue::from(origins.of_function(place));
                 let module = match place.kind {
-                    FunctionKind::Native(module) => Some(library_name(module)),
+                    FunctionKind::Native(module) => Some(file_name(module)),
                     _ => place.file.map(|file| shortener.shorten(file)),
                 };
                 (hue, module.map_or(hue.color(), |module| hue.shade(module)))

@@ -7,6 +7,7 @@ use super::functions::{Function, FunctionRow, Functions};
 use super::lines::{LineRow, Lines};
 use super::memory::retaining_lines;
 use super::native_lines::{NativePart, native_parts};
+use super::paths::file_name;
 use super::states::{self, StateSums};
 use super::sums::Classes;
 use super::{Mode, Profile, Totals};
@@ -187,11 +188,16 @@ pub fn named<'t, 'p>(
     if !found.is_empty() {
         return Ok(found);
     }
-    let file_name = |file: &'_ str| file.rsplit('/').next().map(str::to_owned);
     let mut names: Vec<String> = Vec::new();
     for table in tables {
         names.push(table.row.function.name.to_owned());
-        names.extend(table.row.function.file.and_then(file_name));
+        names.extend(
+            table
+                .row
+                .function
+                .file
+                .map(|file| file_name(file).to_owned()),
+        );
     }
     names.sort();
     names.dedup();

@@ -7,7 +7,8 @@ use rustc_hash::FxHashMap;
 use super::definitions::{Definitions, Stack};
 use super::event::{Frame, FrameId, FrameKind, NATIVE_MISSING, StackId};
 use super::native_definitions::{AnyFrame, AnyStack};
-use super::native_frames::{NativeFrames, NativeFunction, library_name};
+use super::native_frames::{NativeFrames, NativeFunction};
+use super::paths::file_name;
 
 /// The frames and stacks that are shown, some of them new.
 pub(super) struct NamedStacks {
@@ -132,7 +133,7 @@ impl NamedStacks {
         let functions: Vec<NativeFunction<'_>> = frames
             .filter_map(|frame| match &frame.kind {
                 FrameKind::Native(code) => Some(NativeFunction {
-                    library: library_name(&code.module),
+                    library: file_name(&code.module),
                     name: &frame.name,
                 }),
                 FrameKind::Python | FrameKind::Mark => None,
@@ -270,7 +271,7 @@ fn named(function: &Frame, build_id: Option<&String>) -> Frame {
     if let FrameKind::Native(code) = &mut function.kind {
         code.build_id = code.build_id.take().or_else(|| build_id.cloned());
         if let Some(offset) = code.offset {
-            function.name = format!("{}+{offset:#x}", library_name(&code.module));
+            function.name = format!("{}+{offset:#x}", file_name(&code.module));
         }
     }
     function

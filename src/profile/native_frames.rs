@@ -1,6 +1,7 @@
 //! Tells which native frames are shown, and what class of work a stack with them does.
 
 use super::event::{Frame, FrameKind, NATIVE_MISSING};
+use super::paths::file_name;
 
 /// The name of the module of code that a compiler made in memory.
 pub const NO_FILE: &str = "[jit]";
@@ -50,16 +51,10 @@ impl NativeFrames {
     }
 }
 
-/// The last part of the path of a program or library.
-#[must_use]
-pub fn library_name(module: &str) -> &str {
-    module.rsplit('/').next().unwrap_or(module)
-}
-
 /// Whether a file is the interpreter by its name: `libpython3.11.so.1.0`, `python3.12`, `python3.13t`, `python2.7-dbg`.
 #[must_use]
 pub fn is_interpreter(module: &str) -> bool {
-    let name = library_name(module);
+    let name = file_name(module);
     if name.starts_with("libpython") {
         return true;
     }

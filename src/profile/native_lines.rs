@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Profile;
 use super::event::{FrameKind, Nanos};
 use super::lines::Lines;
-use super::native_frames::library_name;
+use super::paths::file_name;
 
 /// The native part of a line's time, with what it called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) fn native_parts<'p>(
         let Some(FrameKind::Native(code)) = innermost.map(|frame| &frame.kind) else {
             continue;
         };
-        let library = library_name(&code.module);
+        let library = file_name(&code.module);
         // Frames of the profile have the same numbers with and without native ones.
         let ids = refined.frame_ids_of(row.stack);
         let mut on_stack: Vec<usize> = ids.filter_map(|id| lines.of_frame(id)).collect();

@@ -100,7 +100,7 @@ impl Origins {
             return Origin::Package(inner.trim_end_matches('>'));
         }
         if self.is_console_script(file) {
-            return Origin::Package(last_word(file));
+            return Origin::Package(paths::file_name(file));
         }
         let is_own = self.folders.is_empty()
             || !file.starts_with('/')
@@ -108,7 +108,7 @@ impl Origins {
         if is_own {
             Origin::Own
         } else {
-            Origin::Package(last_word(folder_of(file)))
+            Origin::Package(paths::file_name(folder_of(file)))
         }
     }
 
@@ -159,15 +159,11 @@ fn is_typed(file: &str) -> bool {
     const BEGINNINGS: [&str; 3] = ["<ipython-input-", "<python-input-", "<doctest "];
     WHOLE.contains(&file)
         || BEGINNINGS.iter().any(|begin| file.starts_with(begin))
-        || last_word(folder_of(file)).starts_with("ipykernel_")
+        || paths::file_name(folder_of(file)).starts_with("ipykernel_")
 }
 
 fn folder_of(file: &str) -> &str {
     file.rsplit_once('/').map_or("", |(folder, _)| folder)
-}
-
-fn last_word(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 fn is_below(folder: &str, file: &str) -> bool {

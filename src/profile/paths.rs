@@ -8,6 +8,12 @@ const FROZEN: &str = "<frozen ";
 /// The name of the code of a module as a whole (`Python/compile.c`).
 pub const MODULE: &str = "<module>";
 
+/// The last part of a path: the file's name, or that of the program or library. The whole path where it has no `/`.
+#[must_use]
+pub fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 /// What lies behind `site-packages/`, `dist-packages/` or `lib/python3.x/`; `None` for a file of the
 /// program itself.
 #[must_use]
@@ -68,7 +74,7 @@ pub fn module_name(file: &str, folders: &[String]) -> String {
     };
     match part {
         Some(part) => stem(part).replace('/', "."),
-        None => stem(file).rsplit('/').next().unwrap_or_default().to_owned(),
+        None => file_name(&stem(file)).to_owned(),
     }
 }
 

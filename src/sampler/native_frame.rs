@@ -2,13 +2,14 @@
 
 use crate::native::modules::Place;
 use crate::profile::event::{Frame, FrameKind, NativeCode};
-use crate::profile::native_frames::{NO_FILE, library_name};
+use crate::profile::native_frames::NO_FILE;
+use crate::profile::paths::file_name;
 
 /// The frame of an instruction at this place, which has no name yet.
 #[must_use]
 pub fn native_frame(place: &Place) -> Frame {
     let module = module_of(place);
-    let name = library_name(&module).to_owned();
+    let name = file_name(&module).to_owned();
     Frame {
         kind: FrameKind::Native(NativeCode {
             module,

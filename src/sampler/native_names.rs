@@ -9,7 +9,7 @@ use crate::native::{Hurry, NameSource, NamedFrame, SymbolReader};
 use crate::process::{MappedFile, Process};
 use crate::profile::event::{Frame, FrameKind, NativeCode};
 use crate::profile::limits::MAX_FUNCTIONS;
-use crate::profile::native_frames::library_name;
+use crate::profile::paths::file_name;
 
 /// After this time no further file is looked into: what is named until then is named. Files of one program with symbols of
 /// 100 MB take some seconds.
@@ -93,7 +93,7 @@ pub(super) fn only_one<'f>(images: &'f [MappedFile], module: &str) -> Option<&'f
 
 fn named_frame(module: &str, offset: u64, found: NamedFrame) -> Frame {
     let has_name = found.source != NameSource::Offset;
-    let file_name = library_name(module);
+    let file_name = file_name(module);
     Frame {
         kind: FrameKind::Native(NativeCode {
             module: module.to_owned(),

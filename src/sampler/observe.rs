@@ -19,8 +19,8 @@ use crate::cpython::thread_names::{self, thread_names};
 use crate::memory::LiveMemory;
 use crate::process::{Process, Tid};
 use crate::profile::attributes::AttributesId;
-use crate::profile::event::FrameKind;
-use crate::profile::event::{Event, Frame, LostCause, StackId};
+use crate::profile::event::{Event, Frame, FrameKind, LostCause, StackId};
+use crate::profile::paths::file_name;
 
 /// So many threads whose ids are known are looked at beside those that are wanted.
 const KNOWN_BESIDE: usize = 8;
@@ -394,11 +394,10 @@ impl InheritedNames {
         let exe = process.exe().ok();
         let exe = exe.and_then(|exe| Some(exe.file_name()?.to_string_lossy().into_owned()));
         let words = process.command_line().into_iter().take(2);
-        let file = |word: String| word.rsplit('/').next().map(str::to_owned);
         InheritedNames {
             main: process.task_name(Tid(process.pid().0)),
             exe,
-            called: words.filter_map(file).collect(),
+            called: words.map(|word| file_name(&word).to_owned()).collect(),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::export::words::escape::{escaped, quoted};
 use crate::export::words::number::grouped;
 use crate::profile::dump::{Activity, Dump, ThreadDump};
 use crate::profile::event::{Frame, FrameKind};
+use crate::profile::paths::file_name;
 
 /// From this many equal frames in a row on, one line stands for all but the first; the line would
 /// not be shorter than one frame.
@@ -120,10 +121,6 @@ fn write_frame(out: &mut String, indent: &str, frame: &Frame) {
         (None, _) => {}
     }
     out.push('\n');
-}
-
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 #[cfg(test)]

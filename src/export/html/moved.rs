@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use crate::profile::Profile;
 use crate::profile::functions::{FunctionId, FunctionKind, Functions};
+use crate::profile::paths::file_name;
 
 /// In which of the recordings a function was seen.
 #[derive(Debug, Clone, Copy, Default)]
@@ -84,8 +85,7 @@ fn by_name<'p>(
         .filter(|(_, (_, it))| is_one(it))
     {
         let function = &row.function;
-        let file = function.file.unwrap_or_default();
-        let file = file.rsplit('/').next().unwrap_or_default();
+        let file = file_name(function.file.unwrap_or_default());
         let entry = named.entry((function.name, file, function.kind));
         entry
             .and_modify(|known| *known = None)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::export::words::escape::visible;
 use crate::export::words::units::significant;
 use crate::profile::event::{Missing, Nanos, State, Usage};
+use crate::profile::paths::file_name;
 use crate::profile::states::{self, StateTimes};
 use crate::profile::{Profile, Totals};
 
@@ -61,10 +62,7 @@ pub(crate) fn states(profile: &Profile) -> Result<(), String> {
 
 /// Why one of these files below `/proc` could not be read.
 fn why_missing(profile: &Profile, files: &[&str]) -> Option<String> {
-    let is_meant = |what: &str| {
-        let file = what.rsplit('/').next().unwrap_or(what);
-        files.contains(&file)
-    };
+    let is_meant = |what: &str| files.contains(&file_name(what));
     let mut missing = profile.missing().iter();
     let found = missing.find(|missing| is_meant(&missing.what))?;
     Some(in_words(found))

@@ -7,7 +7,7 @@ use crate::export::words::escape;
 use crate::profile::Profile;
 use crate::profile::event::{Process, Thread};
 use crate::profile::functions::{Function, FunctionKind, Functions};
-use crate::profile::native_frames::library_name;
+use crate::profile::paths::file_name;
 
 /// What stands where a thread had no Python frame.
 pub(crate) const NO_PYTHON_FRAMES: &str = "<no Python frames>";
@@ -60,7 +60,7 @@ pub(crate) fn name_of(function: &Function<'_>) -> String {
     let FunctionKind::Native(module) = function.kind else {
         return name;
     };
-    let library = clean(library_name(module));
+    let library = clean(file_name(module));
     let is_address = name.strip_prefix(&*library);
     match is_address.is_some_and(|rest| rest.starts_with('+')) {
         true => name,
@@ -143,12 +143,7 @@ pub(crate) fn of_process(process: &Process) -> String {
 fn command(process: &Process) -> String {
     let mut words: Vec<Cow<'_, str>> = process.words().collect();
     if let Some(program) = words.first_mut() {
-        *program = program
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .to_owned()
-            .into();
+        *program = file_name(program).to_owned().into();
     }
     let line = words.join(" ");
     let count = line.chars().count();

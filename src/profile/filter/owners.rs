@@ -9,6 +9,7 @@ use super::step_name::StepName;
 use crate::profile::event::{
     Event, Missing, Process, ProcessId, Sample, SampleKey, Thread, ThreadId, Usage,
 };
+use crate::profile::paths::file_name;
 
 /// What was asked for; an empty list asks for all.
 #[derive(Debug)]
@@ -306,11 +307,7 @@ fn is_process(name: &Name, id: ProcessId, process: &Process) -> bool {
     match name {
         Name::Number(number) => *number == id.0 || i64::from(*number) == i64::from(process.pid),
         Name::Pattern(pattern) => {
-            let is_name = |word: &str| {
-                word.rsplit('/')
-                    .next()
-                    .is_some_and(|name| pattern.matches(name))
-            };
+            let is_name = |word: &str| pattern.matches(file_name(word));
             pattern.matches(&process.command_line()) || process.words().any(|word| is_name(&word))
         }
     }

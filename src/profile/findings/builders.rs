@@ -2,6 +2,7 @@
 
 use crate::profile::Profile;
 use crate::profile::event::{Nanos, Process, ProcessId};
+use crate::profile::paths::file_name;
 
 /// What builds or installs, as a program or as `python -m NAME`.
 const BUILDERS: &[&str] = &[
@@ -44,7 +45,7 @@ pub(super) fn find(profile: &Profile) -> Vec<bool> {
 
 fn is_builder(process: &Process) -> bool {
     let mut words = process.command.iter().map(String::as_str);
-    let program = base_name(words.next().unwrap_or_default());
+    let program = file_name(words.next().unwrap_or_default());
     if !program.starts_with("python") {
         return is_named(program);
     }
@@ -56,7 +57,7 @@ fn is_builder(process: &Process) -> bool {
                 words.next();
             }
             word if word.starts_with('-') => {}
-            word => return is_named(base_name(word)),
+            word => return is_named(file_name(word)),
         }
     }
     false
@@ -66,10 +67,6 @@ fn is_builder(process: &Process) -> bool {
 fn is_named(name: &str) -> bool {
     let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     BUILDERS.contains(&name) || BUILDERS.contains(&bare)
-}
-
-fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or_default()
 }
 
 #[cfg(test)]
