@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal, raise};
 
-use crate::sampler::StopRequest;
+use crate::sampler::EndRequest;
 
 /// What ends the sampling.
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
@@ -44,7 +44,7 @@ impl Interrupts {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn turn_into(self, stop: StopRequest) -> io::Result<()> {
+    pub fn turn_into(self, stop: EndRequest) -> io::Result<()> {
         thread::Builder::new()
             .name("interrupts".to_owned())
             .spawn(move || {

@@ -126,17 +126,21 @@ fn subjects(profile: &Profile) -> Vec<Subject> {
         .map(|(id, row)| (row.function, id))
         .collect();
     let lines = Lines::of(profile, &functions);
-    for row in lines.rows().iter().filter(|row| row.self_time.samples > 0) {
+    for row in lines
+        .rows()
+        .iter()
+        .filter(|row| row.self_totals.samples > 0)
+    {
         if let Some(id) = ids.get(&row.function) {
             let sum = subjects[*id].lines.entry(row.line.unwrap_or(0));
-            *sum.or_default() += row.self_time;
+            *sum.or_default() += row.self_totals;
         }
     }
     let sites = callers::call_sites(profile, &functions);
-    for site in sites.iter().filter(|site| site.total_time.samples > 0) {
+    for site in sites.iter().filter(|site| site.totals.samples > 0) {
         let caller = site.caller.map_or(root, subject_id);
         let (line, callee) = (site.line.unwrap_or(0), subject_id(site.callee));
-        subjects[caller].calls.push((line, callee, site.total_time));
+        subjects[caller].calls.push((line, callee, site.totals));
     }
 
     let frameless = profile.frameless_totals();

@@ -62,8 +62,8 @@ fn write_functions(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Resu
     writer.write_record(head(&FUNCTION).chain(sum_columns()))?;
     for table in line_tables::by_self(&line_tables::of(profile), meta.mode) {
         let place = function(&table.row.function).into_iter();
-        let own = sums(&table.row.self_time, &table.states.self_time);
-        let total = sums(&table.row.total_time, &table.states.total_time);
+        let own = sums(&table.row.self_totals, &table.states.self_time);
+        let total = sums(&table.row.totals, &table.states.total_time);
         writer.write_record(place.chain(own).chain(total))?;
     }
     writer.flush()
@@ -90,8 +90,8 @@ fn write_lines(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<(
     for line in line_tables::lines_by_self(&line_tables::of(profile), meta.mode) {
         let place = function(&line.row.function).into_iter();
         let place = place.chain([number(line.row.line)]);
-        let own = sums(&line.row.self_time, &line.states.self_time);
-        let total = sums(&line.row.total_time, &line.states.total_time);
+        let own = sums(&line.row.self_totals, &line.states.self_time);
+        let total = sums(&line.row.totals, &line.states.total_time);
         writer.write_record(place.chain(own).chain(total))?;
     }
     writer.flush()

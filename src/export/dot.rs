@@ -171,10 +171,10 @@ impl Graph<'_> {
     fn nodes(&self) -> Nodes {
         let threshold = self.meta.drawing.node_threshold_percent;
         let rows = (0_u32..).map(FunctionId).zip(self.functions.rows());
-        let seen = rows.filter(|(_, row)| self.percent(&row.total_time) > 0.0);
+        let seen = rows.filter(|(_, row)| self.percent(&row.totals) > 0.0);
         let (mut wide, below): (Vec<_>, Vec<_>) =
-            seen.partition(|(_, row)| self.percent(&row.total_time) >= threshold);
-        wide.sort_by_key(|(_, row)| Reverse(row.total_time.time(self.meta.mode)));
+            seen.partition(|(_, row)| self.percent(&row.totals) >= threshold);
+        wide.sort_by_key(|(_, row)| Reverse(row.totals.time(self.meta.mode)));
         let too_many = wide.len().saturating_sub(MAX_NODES);
         wide.truncate(MAX_NODES);
         let mut drawn: Vec<FunctionId> = wide.into_iter().map(|(id, _)| id).collect();
@@ -223,7 +223,7 @@ impl Graph<'_> {
         };
         let label = self.labels.get(id.0 as usize).cloned().unwrap_or_default();
         let name = format!("f{}", id.0);
-        self.box_of(dot, &name, label, &row.total_time, &row.self_time);
+        self.box_of(dot, &name, label, &row.totals, &row.self_totals);
     }
 
     fn box_of(&self, dot: &mut String, name: &str, label: String, total: &Totals, own: &Totals) {
@@ -247,7 +247,7 @@ impl Graph<'_> {
         let is_drawn = |id: FunctionId| nodes.binary_search(&id).is_ok();
         for edge in callers::edges(profile, &self.functions) {
             let Some(caller) = edge.caller else { continue };
-            let percent = self.percent(&edge.total_time);
+            let percent = self.percent(&edge.totals);
             let is_hot = percent > 0.0 && percent >= self.meta.drawing.edge_threshold_percent;
             // A module that imports another is no call: all imports are one function.
             let is_import = caller == edge.callee && self.is_imports(caller);

@@ -158,7 +158,7 @@ fn tables(page: &mut Page<'_>, input: &ReportInput<'_>, below: usize) {
         sheet.lines(page, &lines[..shown.min(lines.len())]);
     }
     page.heading("functions, without what they call");
-    let times = functions.iter().map(|row| row.self_time.time(mode));
+    let times = functions.iter().map(|row| row.self_totals.time(mode));
     let shown = worth(times.collect());
     for row in &functions[..shown.min(functions.len())] {
         let place = table::place(&sheet.shortener, &row.function, row.function.first_line);
@@ -166,7 +166,7 @@ fn tables(page: &mut Page<'_>, input: &ReportInput<'_>, below: usize) {
             Origin::Own => Style::Bold,
             _ => Style::Plain,
         };
-        let time = row.self_time.time(mode);
+        let time = row.self_totals.time(mode);
         page.row(&sheet.times(time), sheet.share(time), style, &place);
     }
 }

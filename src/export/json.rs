@@ -340,11 +340,11 @@ struct NativeFunctionRow<'p> {
 fn native_function_rows<'p>(functions: &Functions<'p>, meta: &Meta) -> Vec<NativeFunctionRow<'p>> {
     let rows = functions.by_self(meta.mode).into_iter();
     rows.filter(|row| matches!(row.function.kind, FunctionKind::Native(_)))
-        .filter(|row| row.total_time != Totals::default())
+        .filter(|row| row.totals != Totals::default())
         .map(|row| NativeFunctionRow {
             place: row.function.into(),
-            own: row.self_time.into(),
-            total: row.total_time.into(),
+            own: row.self_totals.into(),
+            total: row.totals.into(),
         })
         .collect()
 }
@@ -530,8 +530,8 @@ fn function_rows<'p>(tables: &[LineTable<'p>], meta: &Meta) -> Vec<FunctionRow<'
     let rows = line_tables::by_self(tables, meta.mode).into_iter();
     rows.map(|table| FunctionRow {
         place: table.row.function.into(),
-        own: table.row.self_time.into(),
-        total: table.row.total_time.into(),
+        own: table.row.self_totals.into(),
+        total: table.row.totals.into(),
         self_states: (&table.states.self_time).into(),
         total_states: (&table.states.total_time).into(),
     })
@@ -543,8 +543,8 @@ fn line_rows<'p>(tables: &[LineTable<'p>], meta: &Meta) -> Vec<LineRow<'p>> {
     rows.map(|line| LineRow {
         place: line.row.function.into(),
         line: line.row.line,
-        own: line.row.self_time.into(),
-        total: line.row.total_time.into(),
+        own: line.row.self_totals.into(),
+        total: line.row.totals.into(),
         self_states: (&line.states.self_time).into(),
         total_states: (&line.states.total_time).into(),
     })

@@ -73,7 +73,7 @@ impl Sheet<'_> {
     fn head(&self, text: &mut String) {
         let (row, mode) = (&self.table.row, self.input.meta.mode);
         let whole = self.profile.totals().time(mode);
-        let (total, own) = (row.total_time.time(mode), row.self_time.time(mode));
+        let (total, own) = (row.totals.time(mode), row.self_totals.time(mode));
         let share = |part: Nanos| 100.0 * part.seconds() / whole.seconds().max(1e-9);
         let _ = writeln!(
             text,
@@ -91,11 +91,11 @@ impl Sheet<'_> {
             .map(|line| format!(" at line {line}"));
         let name = visible(row.function.name);
         line(text, &format!("Function: {name}{}", at.unwrap_or_default()));
-        line(text, &facts::cores_in_words(self.profile, &row.total_time));
+        line(text, &facts::cores_in_words(self.profile, &row.totals));
         if facts::states(self.profile).is_ok() {
             line(text, &facts::states_in_words(&self.table.states.total_time));
         }
-        let blocked = row.self_time.blocked_others;
+        let blocked = row.self_totals.blocked_others;
         if blocked > Nanos(0) {
             let blocked = significant(blocked.seconds());
             line(
@@ -158,7 +158,7 @@ impl Sheet<'_> {
         let width = self.look.width.unwrap_or(usize::MAX);
         let row = begin_of(&row, width);
         let row = row.trim_end();
-        let share = of_line.map_or(0.0, |line| self.share(&line.row.total_time));
+        let share = of_line.map_or(0.0, |line| self.share(&line.row.totals));
         let style = Style::of_share(share);
         let _ = writeln!(text, "{}", self.look.colour.paint(style, row));
     }
@@ -166,7 +166,7 @@ impl Sheet<'_> {
     /// The part of the function's time.
     fn share(&self, totals: &Totals) -> f64 {
         let mode = self.input.meta.mode;
-        let whole = self.table.row.total_time.time(mode).seconds();
+        let whole = self.table.row.totals.time(mode).seconds();
         if whole > 0.0 {
             totals.time(mode).seconds() / whole
         } else {
@@ -184,7 +184,7 @@ impl Sheet<'_> {
         let row = &of_line.row;
         let error = confidence.of_line(&row.function, row.line);
         let whole = self.profile.totals().time(mode).seconds();
-        let function = self.table.row.total_time.time(mode).seconds();
+        let function = self.table.row.totals.time(mode).seconds();
         let error = error.map_or(f64::INFINITY, |error| error.total_time * whole / function);
         match 100.0 * error {
             error if error.is_finite() => format!("{error:.1}"),
@@ -193,7 +193,7 @@ impl Sheet<'_> {
     }
 
     fn cells(&self, number: &str, of_line: &TableLine<'_>) -> Cells {
-        let (own, total) = (&of_line.row.self_time, &of_line.row.total_time);
+        let (own, total) = (&of_line.row.self_totals, &of_line.row.totals);
         let mode = self.input.meta.mode;
         let whole = self.profile.totals().wall;
         let cpu = facts::busy(total);
@@ -301,7 +301,7 @@ struct Columns(Vec<usize>);
 impl Columns {
     fn of(profile: &Profile, table: &LineTable<'_>, has_errors: bool) -> Columns {
         let mut lines = table.lines.iter();
-        let has_blocked = lines.any(|line| line.row.total_time.blocked_others > Nanos(0));
+        let has_blocked = lines.any(|line| line.row.totals.blocked_others > Nanos(0));
         let has_native = table.lines.iter().any(|line| line.native.is_some());
         let optional = [
             (ERROR, has_errors),

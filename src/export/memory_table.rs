@@ -86,7 +86,7 @@ fn has_doubt(totals: &Totals) -> bool {
 
 fn has_doubts(table: &LineTable<'_>) -> bool {
     let mut lines = table.lines.iter();
-    lines.any(|line| has_doubt(&line.row.total_time))
+    lines.any(|line| has_doubt(&line.row.totals))
 }
 
 fn mib(bytes: u64) -> String {
@@ -220,7 +220,7 @@ impl Sheet<'_> {
 
     fn cells(&self, of_line: &TableLine<'_>) -> [String; 6] {
         let row = &of_line.row;
-        let total = &row.total_time;
+        let total = &row.totals;
         let samples = total.samples.to_string();
         if !self.is_known {
             let none = || NOT_AVAILABLE.to_owned();

@@ -32,8 +32,8 @@ type Key<'p> = (&'p str, u32, &'p str);
 
 #[derive(Default)]
 struct Entry<'p> {
-    self_time: Totals,
-    total_time: Totals,
+    self_totals: Totals,
+    totals: Totals,
     callers: BTreeMap<Key<'p>, (Totals, Totals)>,
 }
 
@@ -61,12 +61,12 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     for (key, entry) in &entries {
         marshal.key(key)?;
         marshal.start_tuple(5)?;
-        marshal.times(&entry.self_time, &entry.total_time, mode)?;
+        marshal.times(&entry.self_totals, &entry.totals, mode)?;
         marshal.start_dict()?;
-        for (caller, (self_time, total_time)) in &entry.callers {
+        for (caller, (self_totals, totals)) in &entry.callers {
             marshal.key(caller)?;
             marshal.start_tuple(4)?;
-            marshal.times(self_time, total_time, mode)?;
+            marshal.times(self_totals, totals, mode)?;
         }
         marshal.end_dict()?;
     }
@@ -82,34 +82,28 @@ fn entries<'p>(
 ) -> BTreeMap<Key<'p>, Entry<'p>> {
     let root = ("~", 0, ROOT);
     let mut entries: BTreeMap<Key<'p>, Entry<'p>> = BTreeMap::new();
-    entries.entry(root).or_default().total_time = profile.totals();
+    entries.entry(root).or_default().totals = profile.totals();
     for row in functions.rows() {
-        if row.total_time.samples > 0 {
+        if row.totals.samples > 0 {
             let entry = entries.entry(key(&row.function)).or_default();
-            entry.self_time += row.self_time;
-            entry.total_time += row.total_time;
+            entry.self_totals += row.self_totals;
+            entry.totals += row.totals;
         }
     }
     let key_of = |id: FunctionId| functions.row(id).map(|row| key(&row.function));
     // A caller has samples if its callee has: every caller has a row, as tuna demands.
-    for edge in edges.iter().filter(|edge| edge.total_time.samples > 0) {
+    for edge in edges.iter().filter(|edge| edge.totals.samples > 0) {
         let caller = edge.caller.map_or(Some(root), key_of);
         if let (Some(caller), Some(callee)) = (caller, key_of(edge.callee)) {
-            add_caller(
-                &mut entries,
-                callee,
-                caller,
-                edge.self_time,
-                edge.total_time,
-            );
+            add_caller(&mut entries, callee, caller, edge.self_totals, edge.totals);
         }
     }
     let frameless = profile.frameless_totals();
     if frameless.samples > 0 {
         let key = ("~", 0, NO_PYTHON_FRAMES);
         let entry = entries.entry(key).or_default();
-        entry.self_time += frameless;
-        entry.total_time += frameless;
+        entry.self_totals += frameless;
+        entry.totals += frameless;
         add_caller(&mut entries, key, root, frameless, frameless);
     }
     entries
@@ -119,13 +113,13 @@ fn add_caller<'p>(
     entries: &mut BTreeMap<Key<'p>, Entry<'p>>,
     callee: Key<'p>,
     caller: Key<'p>,
-    self_time: Totals,
-    total_time: Totals,
+    self_totals: Totals,
+    totals: Totals,
 ) {
     let callers = &mut entries.entry(callee).or_default().callers;
     let sums = callers.entry(caller).or_default();
-    sums.0 += self_time;
-    sums.1 += total_time;
+    sums.0 += self_totals;
+    sums.1 += totals;
 }
 
 /// As cProfile writes built-in functions, what has no file is in `~` on line 0.
@@ -162,11 +156,11 @@ impl Marshal<'_> {
         self.text(name)
     }
 
-    fn times(&mut self, self_time: &Totals, total_time: &Totals, mode: Mode) -> io::Result<()> {
-        self.int(total_time.samples)?;
-        self.int(total_time.samples)?;
-        self.float(self_time.time(mode).seconds())?;
-        self.float(total_time.time(mode).seconds())
+    fn times(&mut self, self_totals: &Totals, totals: &Totals, mode: Mode) -> io::Result<()> {
+        self.int(totals.samples)?;
+        self.int(totals.samples)?;
+        self.float(self_totals.time(mode).seconds())?;
+        self.float(totals.time(mode).seconds())
     }
 
     fn float(&mut self, value: f64) -> io::Result<()> {

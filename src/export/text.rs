@@ -91,7 +91,7 @@ fn native_functions(text: &mut String, profile: &Profile, options: &SummaryOptio
     let by_self = functions.by_self(options.mode);
     let is_native = |row: &&&FunctionRow<'_>| matches!(row.function.kind, FunctionKind::Native(_));
     let rows = by_self.iter().filter(is_native);
-    let mut rows = rows.filter(|row| row.self_time.samples > 0).peekable();
+    let mut rows = rows.filter(|row| row.self_totals.samples > 0).peekable();
     if rows.peek().is_none() {
         return;
     }
@@ -103,8 +103,8 @@ fn native_functions(text: &mut String, profile: &Profile, options: &SummaryOptio
         has_errors: false,
     };
     let rows = rows.map(|row| TableRow {
-        own: row.self_time,
-        total: row.total_time,
+        own: row.self_totals,
+        total: row.totals,
         place: table.function(&row.function),
         error: None,
     });
@@ -217,28 +217,28 @@ fn tables(
     };
     let mode = options.mode;
     let function = |row: &&FunctionRow<'_>| TableRow {
-        own: row.self_time,
-        total: row.total_time,
+        own: row.self_totals,
+        total: row.totals,
         place: table.function(&row.function),
         error: confidence.and_then(|known| known.of_function(&row.function)),
     };
     let by_self = functions.by_self(mode);
-    let rows = by_self.iter().filter(|row| row.self_time.samples > 0);
+    let rows = by_self.iter().filter(|row| row.self_totals.samples > 0);
     let heading = format!("functions by self time ({mode})");
     table.write(text, &heading, rows.map(function), options.functions);
 
     let by_total = functions.by_total(mode);
-    let rows = by_total.iter().filter(|row| row.total_time.samples > 0);
+    let rows = by_total.iter().filter(|row| row.totals.samples > 0);
     let heading = format!("functions by total time ({mode})");
     table.write(text, &heading, rows.map(function), options.functions);
 
     if options.lines > 0 {
         let lines = Lines::of(profile, &functions);
         let by_self = lines.by_self(mode);
-        let hot = by_self.iter().filter(|row| row.self_time.samples > 0);
+        let hot = by_self.iter().filter(|row| row.self_totals.samples > 0);
         let rows = hot.map(|row| TableRow {
-            own: row.self_time,
-            total: row.total_time,
+            own: row.self_totals,
+            total: row.totals,
             place: table.place(&row.function, row.line),
             error: confidence.and_then(|known| known.of_line(&row.function, row.line)),
         });

@@ -15,9 +15,9 @@ pub struct Edge {
     pub callee: FunctionId,
     /// Sums over the samples that were in `callee` itself, called directly from `caller`. Over
     /// all edges of a callee they add up to its self time.
-    pub self_time: Totals,
+    pub self_totals: Totals,
     /// Sums over the samples whose stack holds the call, each counted once.
-    pub total_time: Totals,
+    pub totals: Totals,
 }
 
 /// Every edge of the call graph, in the order in which they were first seen; `functions` is the
@@ -38,8 +38,8 @@ pub fn edges(profile: &Profile, functions: &Functions<'_>) -> Vec<Edge> {
             edges.push(Edge {
                 caller,
                 callee,
-                self_time: Totals::default(),
-                total_time: Totals::default(),
+                self_totals: Totals::default(),
+                totals: Totals::default(),
             });
             edges.len() - 1
         });
@@ -47,8 +47,8 @@ pub fn edges(profile: &Profile, functions: &Functions<'_>) -> Vec<Edge> {
     }
     let sums = sums::by_class(profile, &class_of, edges.len());
     for (edge, sums) in edges.iter_mut().zip(sums) {
-        edge.self_time = sums.self_time;
-        edge.total_time = sums.total_time;
+        edge.self_totals = sums.self_time;
+        edge.totals = sums.total_time;
     }
     edges
 }
@@ -64,7 +64,7 @@ pub struct CallSite {
     pub callee: FunctionId,
     /// Sums over the samples whose stack holds the call as the outermost one of `callee`. Over all
     /// call sites of a function they add up to its total time, even if it calls itself.
-    pub total_time: Totals,
+    pub totals: Totals,
 }
 
 /// Every line that calls a function, in the order in which they were first seen; `functions` is the
@@ -89,7 +89,7 @@ pub fn call_sites(profile: &Profile, functions: &Functions<'_>) -> Vec<CallSite>
                 caller,
                 line,
                 callee,
-                total_time: Totals::default(),
+                totals: Totals::default(),
             });
             sites.len() - 1
         });
@@ -99,7 +99,7 @@ pub fn call_sites(profile: &Profile, functions: &Functions<'_>) -> Vec<CallSite>
     let functions = Classes::new(profile, &function_of, functions.rows().len());
     let totals = functions.totals(sums::self_times(profile), &site_of, sites.len());
     for (site, total) in sites.iter_mut().zip(totals) {
-        site.total_time = total;
+        site.totals = total;
     }
     sites
 }

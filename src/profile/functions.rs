@@ -86,10 +86,10 @@ pub struct FunctionRow<'p> {
     /// The function.
     pub function: Function<'p>,
     /// Sums over the samples that were in the function itself.
-    pub self_time: Totals,
+    pub self_totals: Totals,
     /// Sums over the samples whose stack holds the function, each counted once however often it
     /// recurs.
-    pub total_time: Totals,
+    pub totals: Totals,
 }
 
 /// The functions of a profile.
@@ -125,8 +125,8 @@ impl<'p> Functions<'p> {
         let sums = sums::by_class(profile, &class_of, functions.len());
         let with_sums = |(function, sums): (Function<'p>, Sums)| FunctionRow {
             function,
-            self_time: sums.self_time,
-            total_time: sums.total_time,
+            self_totals: sums.self_time,
+            totals: sums.total_time,
         };
         let rows = functions.into_iter().zip(sums).map(with_sums).collect();
         Functions { rows, of_frame }
@@ -159,13 +159,13 @@ impl<'p> Functions<'p> {
     /// The functions by self time, longest first; equal ones by total time, then by place.
     #[must_use]
     pub fn by_self(&self, mode: Mode) -> Vec<&FunctionRow<'p>> {
-        self.sorted(|row| (row.self_time.time(mode), row.total_time.time(mode)))
+        self.sorted(|row| (row.self_totals.time(mode), row.totals.time(mode)))
     }
 
     /// The functions by total time, longest first; equal ones by self time, then by place.
     #[must_use]
     pub fn by_total(&self, mode: Mode) -> Vec<&FunctionRow<'p>> {
-        self.sorted(|row| (row.total_time.time(mode), row.self_time.time(mode)))
+        self.sorted(|row| (row.totals.time(mode), row.self_totals.time(mode)))
     }
 
     fn sorted<K: Ord>(&self, heat: impl Fn(&FunctionRow<'p>) -> K) -> Vec<&FunctionRow<'p>> {

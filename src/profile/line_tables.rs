@@ -51,7 +51,7 @@ pub fn of<'p>(profile: &'p Profile) -> Vec<LineTable<'p>> {
     let of_lines = of_lines.into_iter().zip(retained_by_line(profile, &lines));
     let of_lines = of_lines.zip(native_parts(profile, &lines));
     for (row, ((states, retained_bytes), native)) in lines.rows().iter().zip(of_lines) {
-        if row.total_time.samples > 0 {
+        if row.totals.samples > 0 {
             let lines = lines_of.entry(row.function).or_default();
             lines.push(TableLine {
                 row: *row,
@@ -67,7 +67,7 @@ pub fn of<'p>(profile: &'p Profile) -> Vec<LineTable<'p>> {
         *sum = sum.saturating_add(line.bytes);
     }
     let rows = functions.rows().iter().zip(of_functions);
-    let rows = rows.filter(|(row, _)| row.total_time.samples > 0);
+    let rows = rows.filter(|(row, _)| row.totals.samples > 0);
     let table = |(row, states): (&FunctionRow<'p>, StateSums)| {
         let mut lines = lines_of.remove(&row.function).unwrap_or_default();
         lines.sort_by_key(|line| line.row.line);
@@ -109,7 +109,7 @@ pub fn by_self<'t, 'p>(tables: &'t [LineTable<'p>], mode: Mode) -> Vec<&'t LineT
     let mut sorted: Vec<_> = tables.iter().collect();
     sorted.sort_by_cached_key(|table| {
         let row = &table.row;
-        let heat = (row.self_time.time(mode), row.total_time.time(mode));
+        let heat = (row.self_totals.time(mode), row.totals.time(mode));
         (Reverse(heat), row.function)
     });
     sorted
@@ -121,7 +121,7 @@ pub fn lines_by_self<'t, 'p>(tables: &'t [LineTable<'p>], mode: Mode) -> Vec<&'t
     let mut sorted: Vec<_> = tables.iter().flat_map(|table| &table.lines).collect();
     sorted.sort_by_cached_key(|line| {
         let row = &line.row;
-        let heat = (row.self_time.time(mode), row.total_time.time(mode));
+        let heat = (row.self_totals.time(mode), row.totals.time(mode));
         (Reverse(heat), row.function, row.line)
     });
     sorted
@@ -152,7 +152,7 @@ fn by_memory<'t, 'p>(tables: &'t [LineTable<'p>]) -> Vec<&'t LineTable<'p>> {
     let mut sorted: Vec<_> = tables.iter().collect();
     sorted.sort_by_cached_key(|table| {
         let row = &table.row;
-        let changes = (change(&row.self_time), change(&row.total_time));
+        let changes = (change(&row.self_totals), change(&row.totals));
         let heat = (table.retained_bytes, changes);
         (Reverse(heat), row.function)
     });

@@ -16,9 +16,9 @@ pub struct LineRow<'p> {
     /// The line; `None` where it could not be told.
     pub line: Option<u32>,
     /// Sums over the samples that were in the line itself.
-    pub self_time: Totals,
+    pub self_totals: Totals,
     /// Sums over the samples whose stack holds the line, each counted once.
-    pub total_time: Totals,
+    pub totals: Totals,
 }
 
 /// The lines of a profile.
@@ -42,8 +42,8 @@ impl<'p> Lines<'p> {
                     rows.push(LineRow {
                         function: Function::from(frame),
                         line: frame.line,
-                        self_time: Totals::default(),
-                        total_time: Totals::default(),
+                        self_totals: Totals::default(),
+                        totals: Totals::default(),
                     });
                     rows.len() - 1
                 })
@@ -56,8 +56,8 @@ impl<'p> Lines<'p> {
             .collect();
         let sums = sums::by_class(profile, &class_of, rows.len());
         for (row, sums) in rows.iter_mut().zip(sums) {
-            row.self_time = sums.self_time;
-            row.total_time = sums.total_time;
+            row.self_totals = sums.self_time;
+            row.totals = sums.total_time;
         }
         Lines { rows, of_frame }
     }
@@ -95,7 +95,7 @@ impl<'p> Lines<'p> {
     /// The lines by self time, longest first; equal ones by total time, then by place.
     #[must_use]
     pub fn by_self(&self, mode: Mode) -> Vec<&LineRow<'p>> {
-        self.sorted(|row| (row.self_time.time(mode), row.total_time.time(mode)))
+        self.sorted(|row| (row.self_totals.time(mode), row.totals.time(mode)))
     }
 
     fn sorted<K: Ord>(&self, heat: impl Fn(&LineRow<'p>) -> K) -> Vec<&LineRow<'p>> {

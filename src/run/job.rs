@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::launch::job::relay::{self, Message, Payload, ProcessTag};
 use crate::launch::job::slurm;
 use crate::launch::{Job, JobName};
-use crate::sampler::StopRequest;
+use crate::sampler::EndRequest;
 
 /// How often it is looked whether the sampling is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -97,7 +97,7 @@ pub type Take<'a> = &'a mut dyn FnMut(&str, &ProcessTag, &[u8]) -> io::Result<()
 pub fn gather(
     name: &JobName,
     words: &[OsString],
-    stop: &StopRequest,
+    stop: &EndRequest,
     take: Take<'_>,
 ) -> Result<Gathered, anyhow::Error> {
     let job = slurm::find(name, geteuid().as_raw())?;
@@ -237,7 +237,7 @@ fn read_said(stderr: Option<impl Read>) -> String {
 /// Closes what the nodes read, which tells them to end, when it is time or all is over.
 fn close_at_stop(
     stdin: Option<ChildStdin>,
-    stop: StopRequest,
+    stop: EndRequest,
     is_over: Arc<AtomicBool>,
 ) -> thread::JoinHandle<()> {
     thread::spawn(move || {

@@ -24,7 +24,7 @@ use crate::run::request::{Extras, Sampling, Shown};
 use crate::run::shown::ShownProfile;
 use crate::run::sink::Sink;
 use crate::run::sources::SourceFiles;
-use crate::sampler::{self, Bounds, Budget, Ended, Part, Progress, SamplerError, StopRequest};
+use crate::sampler::{self, Bounds, Budget, EndRequest, Ended, Part, Progress, SamplerError};
 
 /// How long a process that was named by its PID may take to become Python. It either is already or is about to
 /// be: a shell prepares its environment before it starts the program, and slow imports come after the
@@ -124,7 +124,7 @@ impl Recording {
     /// When the process cannot be sampled.
     pub fn sample(
         &mut self,
-        stop: &StopRequest,
+        stop: &EndRequest,
         progress: &Arc<Progress>,
     ) -> Result<Sampled, SamplerError> {
         let settings = self.sampling.settings(self.start_timeout);

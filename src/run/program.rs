@@ -16,7 +16,7 @@ use crate::run::pipeline::{Recorded, Recording};
 use crate::run::request::{Files, Output, Outputs, Record};
 use crate::run::warning::warn;
 use crate::run::{gather, program_name};
-use crate::sampler::{Children, Progress, SamplerError, StopRequest};
+use crate::sampler::{Children, EndRequest, Progress, SamplerError};
 
 /// The sampler sees the program's end by itself, within a tick or its longest wait, and knows best what it
 /// means. Past this time it is told to stop.
@@ -69,7 +69,7 @@ pub fn record(
         start_timeout: None,
         plan,
     };
-    let stop = StopRequest::default();
+    let stop = EndRequest::default();
     let progress = Arc::new(Progress::default());
     began(pid, &progress);
     let (tell, sampled) = mpsc::sync_channel(1);

@@ -157,11 +157,11 @@ pub enum Children {
     Adopted,
 }
 
-/// Asks a sampler on another thread to stop. Clones ask the same sampler.
+/// Asks a sampler on another thread to end. Clones ask the same sampler.
 #[derive(Debug, Clone, Default)]
-pub struct StopRequest(Arc<AtomicBool>);
+pub struct EndRequest(Arc<AtomicBool>);
 
-impl StopRequest {
+impl EndRequest {
     /// Asks; the sampler ends at its next tick.
     pub fn request(&self) {
         self.0.store(true, Ordering::Relaxed);
@@ -227,7 +227,7 @@ pub enum Ended {
     TargetEnded,
     /// [`Settings::duration`] is over; the target runs on.
     DurationOver,
-    /// [`StopRequest::request`]; the target runs on.
+    /// [`EndRequest::request`]; the target runs on.
     Requested,
     /// The function was seen at which the sampling was to end; the target runs on.
     FunctionSeen,

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::mem::take;
 
-use super::StopRequest;
+use super::EndRequest;
 use crate::profile::event::{Event, Frame, Nanos, NativeSample, ProcessId, Sample, StackId, Usage};
 
 /// What waits at most for the moment at which a part begins or ends: that of some 16 threads at 1 kHz.
@@ -39,7 +39,7 @@ enum Phase {
 #[derive(Debug)]
 pub struct Part {
     bounds: Bounds,
-    stop: StopRequest,
+    stop: EndRequest,
     phase: Phase,
     /// By frame: whether it is of the first function, and of the last.
     frames: Vec<(bool, bool)>,
@@ -55,7 +55,7 @@ pub struct Part {
 impl Part {
     /// Asks `stop` when the part is over.
     #[must_use]
-    pub fn new(bounds: Bounds, stop: StopRequest) -> Part {
+    pub fn new(bounds: Bounds, stop: EndRequest) -> Part {
         Part {
             phase: if bounds.start_at.is_some() {
                 Phase::Before
@@ -227,7 +227,7 @@ mod tests {
 
     /// Each function has a stack of its own, on top of `main`, and is seen at once; its samples come later.
     fn run(bounds: (Option<&str>, Option<&str>), samples: &[(u32, &str, u64, u64)]) -> Told {
-        let stop = StopRequest::default();
+        let stop = EndRequest::default();
         let mut part = Part::new(
             Bounds {
                 start_at: bounds.0.map(str::to_owned),
@@ -333,7 +333,7 @@ mod tests {
             start_at: Some("solve".to_owned()),
             stop_at: None,
         };
-        let mut part = Part::new(bounds, StopRequest::default());
+        let mut part = Part::new(bounds, EndRequest::default());
         let native = |began: u64, at: u64| {
             Event::Native(NativeSample {
                 at: Nanos(at),

@@ -19,7 +19,7 @@ use super::program::{PendingProgram, Program, ProgramEntry};
 use super::target;
 use super::threads::ThreadIds;
 use super::ticker::{Ticker, Wake, has_ended_within};
-use super::{Budget, Children, Ended, Progress, SamplerError, Settings, StopPolicy, StopRequest};
+use super::{Budget, Children, EndRequest, Ended, Progress, SamplerError, Settings, StopPolicy};
 use crate::process::{Pid, Process, RunTimes, be_scheduled_soon, own_cpu_ns};
 use crate::profile::event::{Event, Loss, LostCause, Nanos, ProcessId};
 use crate::profile::limits::{MAX_COMMAND_BYTES, MAX_COMMANDS_BYTES, MAX_PROCESSES};
@@ -49,7 +49,7 @@ const LONGEST_DEAF: Duration = Duration::from_millis(50);
 pub fn sample(
     pid: Pid,
     settings: &Settings,
-    stop: &StopRequest,
+    stop: &EndRequest,
     progress: &Progress,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Ended, SamplerError> {
@@ -125,7 +125,7 @@ enum Passed {
 }
 
 /// Lets some time of a process pass.
-fn pass(process: &Process, time: Duration, stop: &StopRequest) -> Passed {
+fn pass(process: &Process, time: Duration, stop: &EndRequest) -> Passed {
     let started = Instant::now();
     loop {
         let left = time.saturating_sub(started.elapsed());
@@ -152,7 +152,7 @@ fn first_arrivals(
     root: Pid,
     mut tree: ProcessTree,
     settings: &Settings,
-    stop: &StopRequest,
+    stop: &EndRequest,
     progress: &Progress,
 ) -> Result<Option<(ProcessTree, TreeNews)>, SamplerError> {
     // A child may become Python though its parent cannot be read.
@@ -225,7 +225,7 @@ struct Recording<'a> {
 
 impl Recording<'_> {
     /// Ticks until something ends the recording.
-    fn run(&mut self, stop: &StopRequest) -> Ended {
+    fn run(&mut self, stop: &EndRequest) -> Ended {
         loop {
             if self.programs.is_empty()
                 && let Some(ended) = self.pause(stop)
@@ -295,7 +295,7 @@ impl Recording<'_> {
     }
 
     /// Waits until there is something to sample again.
-    fn pause(&mut self, stop: &StopRequest) -> Option<Ended> {
+    fn pause(&mut self, stop: &EndRequest) -> Option<Ended> {
         self.ticker.emit_rate(self.emit);
         loop {
             if let Some(ended) = self.ticker.is_over(stop) {

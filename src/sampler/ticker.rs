@@ -8,7 +8,7 @@ use nix::sys::time::TimeSpec;
 use super::gaps::LONGEST_SAMPLED;
 use super::rate::{RateControl, Spent};
 use super::schedule::Schedule;
-use super::{Ended, Settings, StopRequest};
+use super::{EndRequest, Ended, Settings};
 use crate::process::{ExitWatcher, Process, own_cpu_ns};
 use crate::profile::event::{Event, Nanos, RateSpan};
 
@@ -105,7 +105,7 @@ impl Ticker {
 
     /// Whether the recording is to end, by the time that was asked for last.
     #[must_use]
-    pub fn is_over(&self, stop: &StopRequest) -> Option<Ended> {
+    pub fn is_over(&self, stop: &EndRequest) -> Option<Ended> {
         if stop.is_requested() {
             return Some(Ended::Requested);
         }
@@ -118,7 +118,7 @@ impl Ticker {
     /// What ends the recording first.
     pub fn wait(
         &mut self,
-        stop: &StopRequest,
+        stop: &EndRequest,
         watcher: &ExitWatcher,
         look_at: Nanos,
     ) -> Result<Wake, Ended> {
@@ -300,7 +300,7 @@ mod tests {
             let (mut taken, mut missed, mut told) = (0, 0, Vec::new());
             let mut emit = |event| told.push(event);
             let ended = loop {
-                match ticker.wait(&StopRequest::default(), &watcher, NEVER) {
+                match ticker.wait(&EndRequest::default(), &watcher, NEVER) {
                     Ok(Wake::Tick(now)) => {
                         weights += now - last;
                         (last, taken) = (now, taken + 1);
@@ -338,7 +338,7 @@ mod tests {
             let mut child = cat();
             let mut watcher = watcher_of(&child);
             let mut ticker = Ticker::start(7, &settings(hz, None), NOTHING);
-            let stop = StopRequest::default();
+            let stop = EndRequest::default();
             assert!(ticker.wait(&stop, &watcher, NEVER).is_ok());
             stop.request();
             let ended = ticker.wait(&stop, &watcher, NEVER);
@@ -348,7 +348,7 @@ mod tests {
             let killed = Instant::now();
             loop {
                 assert!(killed.elapsed() < Duration::from_secs(30), "{hz} Hz");
-                match ticker.wait(&StopRequest::default(), &watcher, NEVER) {
+                match ticker.wait(&EndRequest::default(), &watcher, NEVER) {
                     Ok(Wake::Tick(_)) => ticker.advance(1, &mut |_| ()),
                     Ok(Wake::News(_)) => break,
                     Err(ended) => panic!("{ended:?}"),
@@ -365,7 +365,7 @@ mod tests {
             let watcher = ExitWatcher::new().unwrap();
             let look_at = Nanos(5_000_000);
             loop {
-                match ticker.wait(&StopRequest::default(), &watcher, look_at) {
+                match ticker.wait(&EndRequest::default(), &watcher, look_at) {
                     Ok(Wake::Tick(now)) if now < look_at => ticker.advance(1, &mut |_| ()),
                     Ok(Wake::Tick(_)) => break,
                     Ok(Wake::News(now)) => {

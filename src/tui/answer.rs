@@ -205,7 +205,7 @@ impl Table<'_> {
             key: key(&row.function, None),
             label: host.place(&row.function, row.function.first_line),
             is_own: origins.of_function(&row.function) == Origin::Own,
-            columns: self.columns(&row.self_time, &row.total_time),
+            columns: self.columns(&row.self_totals, &row.totals),
             trend: trends.get(&id).cloned().unwrap_or_default(),
             ..Row::default()
         })
@@ -228,7 +228,7 @@ impl Table<'_> {
                 label: place,
                 detail: format!("in {}", host.name(&row.function)),
                 is_own: origins.of_function(&row.function) == Origin::Own,
-                columns: self.columns(&row.self_time, &row.total_time),
+                columns: self.columns(&row.self_totals, &row.totals),
                 trend: trends.get(&id).cloned().unwrap_or_default(),
                 source: row.function.file.map(str::to_owned).zip(row.line),
             }

@@ -68,7 +68,7 @@ impl Pane {
         let of_it = subject.lines.rows().iter();
         let of_it = of_it.filter(|row| row.function == function);
         let mut seen: Vec<(u32, f64)> = of_it
-            .filter_map(|row| Some((row.line?, subject.share(row.total_time.time(subject.mode)))))
+            .filter_map(|row| Some((row.line?, subject.share(row.totals.time(subject.mode)))))
             .collect();
         seen.sort_by_key(|(line, _)| *line);
         let hottest = seen.iter().max_by(|a, b| a.1.total_cmp(&b.1));
@@ -77,7 +77,7 @@ impl Pane {
             pane.read(file, center, function.first_line.unwrap_or(1), &seen, host);
         }
         for edge in edges(subject.profile, subject.functions) {
-            let share = subject.share(edge.total_time.time(subject.mode));
+            let share = subject.share(edge.totals.time(subject.mode));
             let name = |id: FunctionId| {
                 let row = subject.functions.row(id)?;
                 Some(host.name(&row.function))

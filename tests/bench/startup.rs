@@ -29,7 +29,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use nix::time::{ClockId, clock_gettime};
 use rsamp::process::Pid;
 use rsamp::profile::Event;
-use rsamp::sampler::{Budget, Children, Progress, Rate, Settings, StopPolicy, StopRequest, sample};
+use rsamp::sampler::{Budget, Children, EndRequest, Progress, Rate, Settings, StopPolicy, sample};
 use support::pythons::{Python, pythons};
 
 const ROUNDS: usize = 15;
@@ -181,7 +181,7 @@ fn first_stack(pid: Pid) -> f64 {
     let result = sample(
         pid,
         &settings,
-        &StopRequest::default(),
+        &EndRequest::default(),
         &Progress::default(),
         &mut |event| {
             if matches!(event, Event::Stack { .. }) && seen.is_none() {

@@ -374,8 +374,8 @@ mod of_itself {
             ("use super::super::export::Format;", 2, &["export"]),
             ("use super::export::Format;", 2, &[]),
             ("use super::export;", 1, &["export"]),
-            ("use rsamp::sampler::StopRequest;", 1, &["sampler"]),
-            ("use crate::\n    sampler::StopRequest;", 1, &["sampler"]),
+            ("use rsamp::sampler::EndRequest;", 1, &["sampler"]),
+            ("use crate::\n    sampler::EndRequest;", 1, &["sampler"]),
             ("use other_crate::process::Pid;", 2, &[]),
             ("use std::process::Child;", 2, &[]),
         ];

@@ -420,10 +420,6 @@ fn a_sample_counts_once_for_the_innermost_line_of_each_function() {
         let own = lines.rows().iter().zip(&innermost);
         let own = own.filter(|(row, _)| row.function == function.function);
         let sum: u64 = own.map(|(_, totals)| totals.wall.0).sum();
-        assert_eq!(
-            sum, function.total_time.wall.0,
-            "{}",
-            function.function.name
-        );
+        assert_eq!(sum, function.totals.wall.0, "{}", function.function.name);
     }
 }

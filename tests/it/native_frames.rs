@@ -603,7 +603,7 @@ fn python_times(profile: &Profile) -> Vec<String> {
         .map(|row| {
             format!(
                 "{} {:?} {:?}",
-                row.function.name, row.self_time, row.total_time
+                row.function.name, row.self_totals, row.totals
             )
         })
         .collect();
@@ -613,7 +613,7 @@ fn python_times(profile: &Profile) -> Vec<String> {
         let name = row.function.name;
         format!(
             "{name}:{:?} {:?} {:?}",
-            row.line, row.self_time, row.total_time
+            row.line, row.self_totals, row.totals
         )
     }));
     times
@@ -661,8 +661,8 @@ proptest! {
         let total = |profile: &Profile| {
             let functions = Functions::of(profile);
             let rows = functions.rows().iter().filter(|row| row.function.kind == FunctionKind::Python);
-            let rows = rows.filter(|row| row.total_time != Totals::default());
-            let mut rows: Vec<_> = rows.map(|row| format!("{} {:?}", row.function.name, row.total_time)).collect();
+            let rows = rows.filter(|row| row.totals != Totals::default());
+            let mut rows: Vec<_> = rows.map(|row| format!("{} {:?}", row.function.name, row.totals)).collect();
             rows.sort();
             rows
         };

@@ -185,7 +185,7 @@ fn check(stacks: &[(&str, u64)], expected: &str) {
     let functions = Functions::of(&profile);
     let rows = functions.by_self(Mode::Wall);
     let shown = rows.iter().map(|row| {
-        let (own, total) = (row.self_time.wall.0, row.total_time.wall.0);
+        let (own, total) = (row.self_totals.wall.0, row.totals.wall.0);
         format!("{}: {own}/{total}", row.function.name)
     });
     assert_eq!(shown.collect::<Vec<_>>().join(", "), expected);
@@ -241,7 +241,7 @@ fn lines_have_rows_of_their_own() {
     let lines = Lines::of(&profile, &Functions::of(&profile));
     let rows = lines.by_self(Mode::Wall);
     let shown = rows.iter().map(|row| {
-        let (own, total) = (row.self_time.wall.0, row.total_time.wall.0);
+        let (own, total) = (row.self_totals.wall.0, row.totals.wall.0);
         format!(
             "{}{}: {own}/{total}",
             row.function.name,
@@ -260,7 +260,7 @@ fn edges_have_self_and_total_time() {
     let mut shown: Vec<String> = call_edges(&profile, &functions)
         .iter()
         .map(|edge| {
-            let (own, total) = (edge.self_time.wall.0, edge.total_time.wall.0);
+            let (own, total) = (edge.self_totals.wall.0, edge.totals.wall.0);
             let caller = edge.caller.map_or("-", name);
             format!("{caller}>{}: {own}/{total}", name(edge.callee))
         })
@@ -458,19 +458,19 @@ proptest! {
         prop_assert_eq!(profile.totals().wall.0, whole);
         let functions = Functions::of(&profile);
         for row in functions.rows() {
-            let times = (row.self_time.wall.0, row.total_time.wall.0);
+            let times = (row.self_totals.wall.0, row.totals.wall.0);
             prop_assert_eq!(times, by_hand(&stacks, row.function.name));
         }
         let with_frames = whole - profile.frameless_totals().wall.0;
         let sum = |totals: Vec<Totals>| totals.into_iter().sum::<Totals>();
-        let of_functions = sum(functions.rows().iter().map(|row| row.self_time).collect());
+        let of_functions = sum(functions.rows().iter().map(|row| row.self_totals).collect());
         prop_assert_eq!(of_functions.wall.0, with_frames);
 
         let lines = Lines::of(&profile, &functions);
-        let of_lines = sum(lines.rows().iter().map(|row| row.self_time).collect());
+        let of_lines = sum(lines.rows().iter().map(|row| row.self_totals).collect());
         prop_assert_eq!(of_lines, of_functions);
         for row in lines.rows() {
-            prop_assert!(row.total_time.wall >= row.self_time.wall);
+            prop_assert!(row.totals.wall >= row.self_totals.wall);
         }
     }
 
@@ -480,17 +480,17 @@ proptest! {
         let functions = Functions::of(&profile);
         let mut self_times = vec![Totals::default(); functions.rows().len()];
         for edge in call_edges(&profile, &functions) {
-            self_times[edge.callee.0 as usize] += edge.self_time;
+            self_times[edge.callee.0 as usize] += edge.self_totals;
             let caller = edge.caller.and_then(|id| functions.row(id));
             let callee = functions.row(edge.callee).expect("a row");
-            prop_assert!(edge.total_time.wall >= edge.self_time.wall);
-            prop_assert!(edge.total_time.wall <= callee.total_time.wall);
+            prop_assert!(edge.totals.wall >= edge.self_totals.wall);
+            prop_assert!(edge.totals.wall <= callee.totals.wall);
             if let Some(caller) = caller {
-                prop_assert!(edge.total_time.wall <= caller.total_time.wall);
+                prop_assert!(edge.totals.wall <= caller.totals.wall);
             }
         }
         for (row, self_time) in functions.rows().iter().zip(self_times) {
-            prop_assert_eq!(row.self_time, self_time);
+            prop_assert_eq!(row.self_totals, self_time);
         }
     }
 

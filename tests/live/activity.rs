@@ -7,7 +7,7 @@ use rsamp::process::Pid;
 use rsamp::profile::State;
 use rsamp::profile::{Profile, Totals};
 use rsamp::sampler::{
-    Budget, Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample,
+    Budget, Children, EndRequest, Ended, Progress, Rate, Settings, StopPolicy, sample,
 };
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ pub fn record_with(mut program: Standing, children: Children) -> (Profile, Value
     let pid = Pid(program.pid());
     let mut profile = Profile::default();
     let mut waits_for_us = true;
-    let (stop, progress) = (StopRequest::default(), Progress::default());
+    let (stop, progress) = (EndRequest::default(), Progress::default());
     let ended = sample(pid, &settings, &stop, &progress, &mut |event| {
         profile.apply(event);
         if std::mem::take(&mut waits_for_us) {

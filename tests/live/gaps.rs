@@ -7,7 +7,7 @@ use rsamp::process::Pid;
 use rsamp::profile::{Event, Nanos};
 use rsamp::profile::{Profile, Totals};
 use rsamp::sampler::{
-    Budget, Children, Ended, Progress, Rate, Settings, StopPolicy, StopRequest, sample,
+    Budget, Children, EndRequest, Ended, Progress, Rate, Settings, StopPolicy, sample,
 };
 
 use crate::support::programs::{Standing, run};
@@ -74,7 +74,7 @@ fn sums(profile: &Profile, cause: &str) -> Vec<[Totals; 2]> {
 /// Samples a program until the duration is over; `then` is called after each event.
 fn sampled(program: &Standing, settings: &Settings, then: &mut dyn FnMut(&Event)) -> Profile {
     let mut profile = Profile::default();
-    let (stop, progress) = (StopRequest::default(), Progress::default());
+    let (stop, progress) = (EndRequest::default(), Progress::default());
     let pid = Pid(program.pid());
     let ended = sample(pid, settings, &stop, &progress, &mut |event| {
         profile.apply(event.clone());

@@ -11,7 +11,7 @@ use rsamp::profile::Profile;
 use rsamp::profile::{LostCause, Nanos, ProcessId};
 use rsamp::sampler;
 use rsamp::sampler::{
-    Budget, Children, Ended, Progress, Rate, SamplerError, Settings, StopRequest, sample,
+    Budget, Children, EndRequest, Ended, Progress, Rate, SamplerError, Settings, sample,
 };
 
 use crate::oracle::Stopped;
@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub struct Recording {
     sampler: JoinHandle<Result<Ended, SamplerError>>,
     profile: Arc<Mutex<Profile>>,
-    stop: StopRequest,
+    stop: EndRequest,
     begin: Instant,
 }
 
@@ -41,7 +41,7 @@ impl Recording {
     }
 
     fn with(pid: i32, rate_hz: f64, duration: Option<Duration>, children: Children) -> Recording {
-        let (profile, stop) = (Arc::<Mutex<Profile>>::default(), StopRequest::default());
+        let (profile, stop) = (Arc::<Mutex<Profile>>::default(), EndRequest::default());
         let settings = Settings {
             stops: rsamp::sampler::StopPolicy::WhereNeeded,
             rate: Rate::Fixed(rate_hz),

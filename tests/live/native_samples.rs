@@ -12,7 +12,7 @@ use rsamp::profile::{
     Event, Frame, FrameId, FrameKind, Missing, NativeSample, StackId, State, Thread, ThreadId,
 };
 use rsamp::sampler::{
-    Budget, Children, Ended, NativeRate, Progress, Rate, Settings, StopPolicy, StopRequest, sample,
+    Budget, Children, EndRequest, Ended, NativeRate, Progress, Rate, Settings, StopPolicy, sample,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -75,7 +75,7 @@ impl Told {
 /// A sampler that runs.
 struct Sampler {
     told: Arc<Mutex<Told>>,
-    stop: StopRequest,
+    stop: EndRequest,
     thread: std::thread::JoinHandle<Ended>,
 }
 
@@ -94,7 +94,7 @@ fn settings(hz: f64, stops: StopPolicy) -> Settings {
 
 impl Sampler {
     fn start(pid: i32, settings: Settings) -> Sampler {
-        let (told, stop) = (Arc::<Mutex<Told>>::default(), StopRequest::default());
+        let (told, stop) = (Arc::<Mutex<Told>>::default(), EndRequest::default());
         let (shared, asked) = (Arc::clone(&told), stop.clone());
         let thread = std::thread::spawn(move || {
             let mut emit = |event| shared.lock().expect("told").apply(event);

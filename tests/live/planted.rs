@@ -79,9 +79,9 @@ fn burnt<'s>(
         let row = row.unwrap_or_else(|| panic!("{}: {name} was not seen", python.label));
         // What calls others measures itself with them.
         let time = if name == "burn_calls" {
-            row.total_time
+            row.totals
         } else {
-            row.self_time
+            row.self_totals
         };
         (name.as_str(), time.time(mode).seconds())
     });

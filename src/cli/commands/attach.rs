@@ -14,7 +14,7 @@ use crate::run::outputs::Plan;
 use crate::run::pipeline::{Recording, START_TIMEOUT};
 use crate::run::request::Attach;
 use crate::run::{caller, program_name};
-use crate::sampler::{Progress, StopRequest};
+use crate::sampler::{EndRequest, Progress};
 
 /// Profiles the process.
 ///
@@ -41,7 +41,7 @@ pub fn run(request: &Attach) -> Result<u8> {
         shown: request.outputs.shown.clone(),
         start_timeout: Some(START_TIMEOUT),
     };
-    let stop = StopRequest::default();
+    let stop = EndRequest::default();
     interrupts
         .turn_into(stop.clone())
         .context("watch for Ctrl-C")?;

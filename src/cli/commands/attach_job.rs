@@ -21,7 +21,7 @@ use crate::run::outputs::Plan;
 use crate::run::pipeline::{Recorded, Sampled};
 use crate::run::request::{AttachJob, Extras, Sampling};
 use crate::run::{headlines, job};
-use crate::sampler::{Bounds, Budget, Children, Ended, NativeRate, Rate, StopPolicy, StopRequest};
+use crate::sampler::{Bounds, Budget, Children, EndRequest, Ended, NativeRate, Rate, StopPolicy};
 
 /// Files are named after what was attached to: `job-4242.svg`.
 const NAME: &str = "job";
@@ -36,7 +36,7 @@ pub fn run(request: &AttachJob) -> Result<u8> {
     let plan = Plan::check(&request.outputs, NAME, Some(number))?;
     // Whose job it is was not asked: what root reads is for root.
     let mut plan = plan.private(geteuid().is_root());
-    let stop = StopRequest::default();
+    let stop = EndRequest::default();
     interrupts
         .turn_into(stop.clone())
         .context("watch for Ctrl-C")?;

@@ -11,7 +11,7 @@ use crate::export::dump::json;
 use crate::export::dump::native::keep;
 use crate::export::dump::ranks::{self, OfJob, Origin};
 use crate::run::job;
-use crate::sampler::StopRequest;
+use crate::sampler::EndRequest;
 
 /// Prints the stacks.
 ///
@@ -25,7 +25,7 @@ pub fn run(request: &request::DumpJob) -> Result<u8> {
     let gathered = job::gather(
         &request.job,
         &words,
-        &StopRequest::default(),
+        &EndRequest::default(),
         &mut |node, told, bytes| {
             let origin = Origin {
                 step: told.step.clone(),

@@ -19,7 +19,7 @@ use crate::profile::snapshot::Span;
 use crate::run::header::Asked;
 use crate::run::live::{Live, Subject};
 use crate::run::{caller, program_name, python_processes};
-use crate::sampler::{Rate, SamplerError, StopRequest};
+use crate::sampler::{EndRequest, Rate, SamplerError};
 use crate::tui::state::State;
 use crate::tui::view::Palette;
 use crate::tui::{batch, terminal};
@@ -37,7 +37,7 @@ pub fn run(request: &Top) -> Result<u8> {
         return Err(RequestError::NoTerminal.into());
     }
     let interrupts = Interrupts::hold_back().context("hold back Ctrl-C")?;
-    let stop = StopRequest::default();
+    let stop = EndRequest::default();
     interrupts
         .turn_into(stop.clone())
         .context("watch for Ctrl-C")?;
@@ -90,7 +90,7 @@ fn show(request: &Top, view: &mut LiveView, palette: Palette) -> Result<()> {
 }
 
 /// Has the user choose a process; `None`: none.
-fn choose(palette: Palette, stop: &StopRequest) -> Result<Option<Pid>> {
+fn choose(palette: Palette, stop: &EndRequest) -> Result<Option<Pid>> {
     let found = python_processes();
     let rows: Vec<String> = found.readable.iter().map(processes::line).collect();
     if rows.is_empty() {

@@ -83,7 +83,7 @@ fn choose<'t, 'p>(
         if let Heat::SelfTime(mode) = heat {
             let origins = Origins::of(profile);
             let is_own = |table: &LineTable<'_>| {
-                let has_time = table.row.total_time.time(mode).0 > 0;
+                let has_time = table.row.totals.time(mode).0 > 0;
                 has_time && origins.of_function(&table.row.function) == Origin::Own
             };
             hottest.sort_by_key(|table| !is_own(table));

@@ -30,7 +30,7 @@ use crate::run::pipeline::START_TIMEOUT;
 use crate::run::request::Sampling;
 use crate::run::sink::Sink;
 use crate::run::sources::SourceFiles;
-use crate::sampler::{self, Ended, Progress, SamplerError, StopRequest};
+use crate::sampler::{self, EndRequest, Ended, Progress, SamplerError};
 
 /// [`Shared::wanted`] where nothing is, and where all the time is.
 const NOTHING: u64 = 0;
@@ -43,7 +43,7 @@ const PATIENCE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Live {
     shared: Arc<Shared>,
-    stop: StopRequest,
+    stop: EndRequest,
     sampling: Option<JoinHandle<(LiveProfile, Result<Ended, SamplerError>)>>,
     /// What the sampling left.
     rest: Option<LiveProfile>,
@@ -95,7 +95,7 @@ impl Live {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(subject: Subject, sampling: &Sampling, stop: StopRequest) -> io::Result<Live> {
+    pub fn start(subject: Subject, sampling: &Sampling, stop: EndRequest) -> io::Result<Live> {
         let shared = Arc::new(Shared::default());
         let mut profile = LiveProfile::new(Arc::clone(&shared));
         let settings = sampling.settings(Some(START_TIMEOUT));

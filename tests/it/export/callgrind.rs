@@ -62,7 +62,7 @@ fn check_inclusive(profile: &Profile) {
     let functions = Functions::of(profile);
     for (id, row) in functions.rows().iter().enumerate() {
         let found = inclusive.get(&format!("({})", id + 1));
-        assert_eq!(found, Some(&row.total_time.time(Mode::Wall).0), "{id}");
+        assert_eq!(found, Some(&row.totals.time(Mode::Wall).0), "{id}");
     }
 }
 
