@@ -75,3 +75,109 @@ impl Annotation {
         process
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::{LostCause, ProcessId, StackId, State, ThreadId};
+    use super::*;
+
+    const SINCE: Nanos = Nanos(5_000);
+
+    fn annotation() -> Annotation {
+        Annotation {
+            since: SINCE,
+            rank: Some(3),
+            launch: Some("step 7".to_owned()),
+            host: Some("node01".to_owned()),
+            working_folder: Some("/scratch".to_owned()),
+            recording: Some("second".to_owned()),
+        }
+    }
+
+    fn annotated(process: Process) -> Process {
+        match annotation().annotate(Event::Process(ProcessId(1), process)) {
+            Event::Process(ProcessId(1), process) => process,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_process_that_tells_nothing_gets_all_of_the_annotation_and_its_command_stays() {
+        let told = annotated(Process {
+            command: vec!["python".to_owned()],
+            seen: Nanos(7),
+            ..Process::default()
+        });
+        let expected = Process {
+            command: vec!["python".to_owned()],
+            seen: Nanos(5_007),
+            rank: Some(3),
+            launch: Some("step 7".to_owned()),
+            host: Some("node01".to_owned()),
+            working_folder: Some("/scratch".to_owned()),
+            recording: Some("second".to_owned()),
+            ..Process::default()
+        };
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_a_process_tells_goes_before_the_annotation() {
+        let own = Process {
+            rank: Some(0),
+            launch: Some("step 1".to_owned()),
+            host: Some("node09".to_owned()),
+            working_folder: Some("/home".to_owned()),
+            ..Process::default()
+        };
+        let expected = Process {
+            seen: SINCE,
+            recording: Some("second".to_owned()),
+            ..own.clone()
+        };
+        assert_eq!(annotated(own), expected);
+    }
+
+    #[test]
+    fn every_event_that_has_a_time_is_moved() {
+        let at = Nanos(7);
+        let moved = Nanos(5_007);
+        let events = |at| {
+            [
+                Event::Sample(Sample {
+                    at,
+                    ..Sample::default()
+                }),
+                Event::Native(NativeSample {
+                    at,
+                    thread: ThreadId(1),
+                    stack: None,
+                    state: State::Native,
+                    merged: StackId(2),
+                    wall: Nanos(9),
+                    cpu: Nanos(9),
+                }),
+                Event::Usage(Usage {
+                    at,
+                    ..Usage::default()
+                }),
+                Event::Awaited(Awaited {
+                    at,
+                    process: ProcessId(1),
+                    stack: None,
+                    tasks: 4,
+                    since: Nanos(9),
+                }),
+                Event::Lost(Loss {
+                    at,
+                    cause: LostCause::Late,
+                    count: 1,
+                }),
+                Event::End(at),
+            ]
+        };
+        for (event, expected) in events(at).into_iter().zip(events(moved)) {
+            assert_eq!(annotation().annotate(event), expected);
+        }
+    }
+}

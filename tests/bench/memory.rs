@@ -27,18 +27,14 @@ use std::time::{Duration, Instant};
 use rsamp::export;
 use rsamp::export::{Format, Meta, ReportInput};
 use rsamp::process::Pid;
-use rsamp::profile::Profile;
-use rsamp::profile::Timeline;
 use rsamp::profile::{
-    Event, Frame, FrameKind, Nanos, Process, ProcessId, Sample, StackId, State, ThreadId,
+    Event, Frame, FrameKind, Nanos, Process, ProcessId, Profile, Sample, StackId, State, ThreadId,
+    Timeline,
 };
-use rsamp::sampler::Interner;
-use rsamp::sampler::Observation;
-use rsamp::sampler::Rate;
-use rsamp::sampler::Schedule;
-use rsamp::sampler::{Budget, RateControl, Spent};
-use rsamp::sampler::{Identity, Observed};
-use rsamp::sampler::{Moment, ThreadIds, Threads};
+use rsamp::sampler::{
+    Budget, Identity, Interner, Moment, Observation, Observed, Rate, RateControl, Schedule, Spent,
+    ThreadIds, Threads,
+};
 use support::profiles::define;
 
 const STACKS: u64 = 10_000;

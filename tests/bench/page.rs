@@ -16,10 +16,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rsamp::export::{Format, Meta, ReportInput, write};
-use rsamp::profile::Profile;
 use rsamp::profile::{
-    Event, Frame, FrameId, FrameKind, Nanos, Process, ProcessId, Sample, StackId, State, Thread,
-    ThreadId,
+    Event, Frame, FrameId, FrameKind, Nanos, Process, ProcessId, Profile, Sample, StackId, State,
+    Thread, ThreadId,
 };
 
 const TICK_NS: u64 = 10_000_000;

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
-use rsamp::profile::Profile;
 use rsamp::profile::{
-    Event, Frame, FrameId, FrameKind, Nanos, Process, ProcessId, Sample, StackId, Thread, ThreadId,
+    Event, Frame, FrameId, FrameKind, Nanos, Process, ProcessId, Profile, Sample, StackId, Thread,
+    ThreadId,
 };
 use rsamp::recording::{Care, Header, ProcessFiles, Reader, Recorder, Text, Writer};
 

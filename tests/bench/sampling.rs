@@ -30,14 +30,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::time::{ClockId, clock_gettime};
-use rsamp::cpython::{Found, locate};
-use rsamp::cpython::{Reader, StopPolicy};
+use rsamp::cpython::{Found, Reader, StopPolicy, locate};
 use rsamp::memory::LiveMemory;
 use rsamp::process::{Pid, Process};
 use rsamp::profile::{Nanos, ProcessId};
-use rsamp::sampler::{Moment, ThreadIds, Threads};
-use rsamp::sampler::{NEW_THREADS, Source, stopper};
-use rsamp::sampler::{Observer, identify, observe};
+use rsamp::sampler::{
+    Moment, NEW_THREADS, Observer, Source, ThreadIds, Threads, identify, observe, stopper,
+};
 use serde_json::{Value, json};
 
 use support::programs::{Standing, command, run_command};

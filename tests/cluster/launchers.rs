@@ -2,8 +2,7 @@
 
 use std::fs::File;
 
-use rsamp::profile::Event;
-use rsamp::profile::Profile;
+use rsamp::profile::{Event, Profile};
 use rsamp::recording::Reader;
 
 use crate::slurm::{Cluster, Job};

@@ -11,15 +11,11 @@ use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rsamp::export::SummaryOptions;
-use rsamp::export::summary;
-use rsamp::profile::Annotation;
-use rsamp::profile::FrameKind;
-use rsamp::profile::Profile;
-use rsamp::profile::{Attribute, Attributes, AttributesId};
+use rsamp::export::{SummaryOptions, summary};
 use rsamp::profile::{
-    Event, Frame, FrameId, Loss, LostCause, Missing, Nanos, Process, ProcessId, Sample, StackId,
-    State, Thread, ThreadId, Usage,
+    Annotation, Attribute, Attributes, AttributesId, Event, Frame, FrameId, FrameKind, Loss,
+    LostCause, Missing, Nanos, Process, ProcessId, Profile, Sample, StackId, State, Thread,
+    ThreadId, Usage,
 };
 use rsamp::recording::{Header, Merger, Reader, Writer};
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 mod circles;
+mod paths;
 
 /// Each room and those that it may name, as on the crate's documentation page.
 const ROOMS: &[(&str, &[&str])] = &[
@@ -73,8 +74,7 @@ fn rooms_name_only_what_they_may() {
     check(|source| {
         let room = room_of(&source.path)?;
         let (_, allowed) = ROOMS.iter().find(|(name, _)| *name == room)?;
-        let depth = module_depth(&source.path);
-        let named: Vec<String> = rooms_named(&source.code, depth)
+        let named: Vec<String> = rooms_named(&source.code, &source.path)
             .into_iter()
             .filter(|named| *named != room && !allowed.contains(&named.as_str()))
             .collect();
@@ -195,65 +195,19 @@ fn room_of(path: &Path) -> Option<String> {
     (!["main", "lib"].contains(&room)).then(|| room.to_owned())
 }
 
-/// How many `super` lead from this file's module to the crate.
-fn module_depth(path: &Path) -> usize {
-    let is_folder_module = path.file_name().is_some_and(|name| name == "mod.rs");
-    path.iter().count() - usize::from(is_folder_module)
-}
-
-/// The rooms behind `crate::`, `rsamp::` and enough `super::`, alone or in braces.
-fn rooms_named(code: &str, depth: usize) -> Vec<String> {
-    let code: String = code
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .replace(":: ", "::")
-        .replace(" ::", "::");
-    let mut named = Vec::new();
-    let up = "super::".repeat(depth);
-    for start in ["crate::", "rsamp::", up.as_str()] {
-        for (at, _) in code.match_indices(start) {
-            if code[..at].ends_with(|c: char| {
-                c.is_alphanumeric() || c == '_' || (c == ':' && start == "rsamp::")
-            }) {
-                continue;
-            }
-            named.extend(heads(&code[at + start.len()..]));
-        }
-    }
-    named.retain(|name| ROOMS.iter().any(|(room, _)| room == name));
-    named.sort();
-    named.dedup();
-    named
-}
-
-/// The first word of a path, or of each path in braces.
-fn heads(path: &str) -> Vec<String> {
-    let word = |text: &str| -> String {
-        text.trim()
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect()
-    };
-    let Some(group) = path.strip_prefix('{') else {
-        return vec![word(path)];
-    };
-    let (mut depth, mut from, mut heads) = (0, 0, Vec::new());
-    for (at, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            ',' | '}' if depth == 0 => {
-                heads.push(word(&group[from..at]));
-                from = at + 1;
-                if c == '}' {
-                    break;
-                }
-            }
-            _ => {}
-        }
-    }
-    heads
+/// The rooms that the code in a file names.
+fn rooms_named(code: &str, path: &Path) -> Vec<String> {
+    let module = paths::module_of(path);
+    let code = paths::on_one_line(code);
+    let uses = [false, true].map(|is_pub| paths::uses(&code, is_pub));
+    let named = uses.into_iter().flatten().chain(paths::inline_paths(&code));
+    let rooms = named.filter_map(|path| paths::absolute(&path, &module)?.into_iter().next());
+    let mut rooms: Vec<String> = rooms
+        .filter(|name| ROOMS.iter().any(|(room, _)| room == name))
+        .collect();
+    rooms.sort();
+    rooms.dedup();
+    rooms
 }
 
 fn has_word(code: &str, word: &str) -> bool {
@@ -363,24 +317,44 @@ mod of_itself {
 
     #[test]
     fn rooms_are_found_however_they_are_named() {
-        let table: &[(&str, usize, &[&str])] = &[
-            ("use crate::process::Pid;", 2, &["process"]),
+        let table: &[(&str, &str, &[&str])] = &[
+            ("use crate::process::Pid;", "cli/args.rs", &["process"]),
             (
                 "use crate::{memory::Address, process::{Pid, Tid}, sys};",
-                2,
+                "cli/args.rs",
                 &["memory", "process", "sys"],
             ),
-            ("fn f() -> crate::cli::Args {}", 2, &["cli"]),
-            ("use super::super::export::Format;", 2, &["export"]),
-            ("use super::export::Format;", 2, &[]),
-            ("use super::export;", 1, &["export"]),
-            ("use rsamp::sampler::EndRequest;", 1, &["sampler"]),
-            ("use crate::\n    sampler::EndRequest;", 1, &["sampler"]),
-            ("use other_crate::process::Pid;", 2, &[]),
-            ("use std::process::Child;", 2, &[]),
+            ("fn f() -> crate::cli::Args {}", "cli/args.rs", &["cli"]),
+            (
+                "use super::super::export::Format;",
+                "cli/args.rs",
+                &["export"],
+            ),
+            ("use super::export::Format;", "cli/args.rs", &["cli"]),
+            (
+                "use super::super::export;",
+                "cli/commands/mod.rs",
+                &["export"],
+            ),
+            ("use super::export;", "sys.rs", &["export"]),
+            (
+                "pub use crate::sampler::EndRequest;",
+                "cli/args.rs",
+                &["sampler"],
+            ),
+            ("use rsamp::sampler::EndRequest;", "main.rs", &["sampler"]),
+            ("fn main() { rsamp::cli::main() }", "main.rs", &["cli"]),
+            (
+                "use crate::\n    sampler::EndRequest;",
+                "sys.rs",
+                &["sampler"],
+            ),
+            ("use other_crate::process::Pid;", "cli/args.rs", &[]),
+            ("use std::process::Child;", "cli/args.rs", &[]),
         ];
-        for (code, depth, expected) in table {
-            assert_eq!(&rooms_named(&code_of(code), *depth), expected, "{code}");
+        for (code, path, expected) in table {
+            let found = rooms_named(&code_of(code), Path::new(path));
+            assert_eq!(&found, expected, "{code}");
         }
     }
 
@@ -409,15 +383,16 @@ mod of_itself {
     }
 
     #[test]
-    fn files_know_their_room_and_depth() {
-        for (path, room, depth) in [
-            ("sys.rs", Some("sys"), 1),
-            ("cli/mod.rs", Some("cli"), 1),
-            ("cli/commands/dump.rs", Some("cli"), 3),
-            ("lib.rs", None, 1),
+    fn files_know_their_room_and_module() {
+        for (path, room, module) in [
+            ("sys.rs", Some("sys"), "sys"),
+            ("cli/mod.rs", Some("cli"), "cli"),
+            ("cli/commands/dump.rs", Some("cli"), "cli::commands::dump"),
+            ("lib.rs", None, "lib"),
         ] {
-            assert_eq!(room_of(Path::new(path)).as_deref(), room);
-            assert_eq!(module_depth(Path::new(path)), depth, "{path}");
+            let path = Path::new(path);
+            assert_eq!(room_of(path).as_deref(), room);
+            assert_eq!(paths::module_of(path).join("::"), module);
         }
     }
 }

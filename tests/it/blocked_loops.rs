@@ -1,10 +1,9 @@
 //! Which blocks of event loops are found, how long they are, and what they are blamed on.
 
 use rsamp::export::finding_sentences;
-use rsamp::profile::Profile;
-use rsamp::profile::{Attribute, Attributes, AttributesId};
-use rsamp::profile::{Event, Nanos, Sample, State};
-use rsamp::profile::{Finding, findings};
+use rsamp::profile::{
+    Attribute, Attributes, AttributesId, Event, Finding, Nanos, Profile, Sample, State, findings,
+};
 
 use crate::profile::{Build, Call};
 

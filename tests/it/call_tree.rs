@@ -1,8 +1,6 @@
 //! The call tree for a terminal.
 
-use rsamp::export::Screen;
-use rsamp::export::call_tree;
-use rsamp::export::{Colour, Meta, ReportInput};
+use rsamp::export::{Colour, Meta, ReportInput, Screen, call_tree};
 use rsamp::profile::Profile;
 
 use crate::profile::{Build, Call};

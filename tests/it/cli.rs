@@ -7,13 +7,9 @@ use std::process::{Command, Output};
 
 use assert_cmd::cargo::cargo_bin;
 use rsamp::export;
-use rsamp::export::SourceText;
-use rsamp::export::{Drawing, Format, Lines, Meta, ReportInput};
-use rsamp::profile::FrameKind;
-use rsamp::profile::{Event, Frame, Loss, LostCause, Nanos, RateSpan};
-use rsamp::profile::{Mode, Profile};
-use rsamp::recording::Variable;
-use rsamp::recording::{Header, Writer};
+use rsamp::export::{Drawing, Format, Lines, Meta, ReportInput, SourceText};
+use rsamp::profile::{Event, Frame, FrameKind, Loss, LostCause, Mode, Nanos, Profile, RateSpan};
+use rsamp::recording::{Header, Variable, Writer};
 
 use crate::filter::Script;
 

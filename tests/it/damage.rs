@@ -7,14 +7,11 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::RngSeed;
-use rsamp::cpython::Interpreter;
-use rsamp::cpython::Reader;
-use rsamp::cpython::Version;
-use rsamp::cpython::read_str;
-use rsamp::cpython::thread_names;
-use rsamp::cpython::{DEBUG_OFFSETS_COOKIE, MAX_DEBUG_OFFSETS_BYTES, parse_debug_offsets};
-use rsamp::cpython::{LineFormat, LineIndex, LineTable};
-use rsamp::cpython::{attribute_entries, dict_entries, find_entry, int_value};
+use rsamp::cpython::{
+    DEBUG_OFFSETS_COOKIE, Interpreter, LineFormat, LineIndex, LineTable, MAX_DEBUG_OFFSETS_BYTES,
+    Reader, Version, attribute_entries, dict_entries, find_entry, int_value, parse_debug_offsets,
+    read_str, thread_names,
+};
 use rsamp::memory::{Address, Piece, ReadError, ReadMemory, SavedMemory};
 
 use crate::fake_interpreter::{ALL, Fake, Place, frame, thread};

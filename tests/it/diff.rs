@@ -3,14 +3,11 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use rsamp::export::diff_table;
-use rsamp::export::{BothMetas, DiffFormat, DiffNames, write_diff};
-use rsamp::export::{Meta, ReportInput};
-use rsamp::profile::FrameKind;
-use rsamp::profile::Function;
-use rsamp::profile::Mode;
-use rsamp::profile::{Diff, DiffChange, DiffLimit, DiffOutcome, DiffScale, SampledProfile};
-use rsamp::profile::{Event, Frame, Nanos, Sample, ThreadId};
+use rsamp::export::{BothMetas, DiffFormat, DiffNames, Meta, ReportInput, diff_table, write_diff};
+use rsamp::profile::{
+    Diff, DiffChange, DiffLimit, DiffOutcome, DiffScale, Event, Frame, FrameKind, Function, Mode,
+    Nanos, Sample, SampledProfile, ThreadId,
+};
 
 use crate::filter::Script;
 

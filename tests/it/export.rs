@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rsamp::export::ReportInput;
-use rsamp::export::SummaryOptions;
-use rsamp::export::summary;
-use rsamp::export::task_table;
-use rsamp::export::{Direction, Drawing, Format, Lines, Meta, write};
-use rsamp::profile::{Attribute, Attributes, AttributesId};
-use rsamp::profile::{
-    Event, Loss, LostCause, Nanos, Process, ProcessId, Sample, State, Thread, ThreadId,
+use rsamp::export::{
+    Direction, Drawing, Format, Lines, Meta, ReportInput, SummaryOptions, summary, task_table,
+    write,
 };
-use rsamp::profile::{Mode, Profile};
+use rsamp::profile::{
+    Attribute, Attributes, AttributesId, Event, Loss, LostCause, Mode, Nanos, Process, ProcessId,
+    Profile, Sample, State, Thread, ThreadId,
+};
 
 use serde_json::Value;
 

@@ -5,10 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rsamp::cpython::Row;
-use rsamp::cpython::Version;
-use rsamp::cpython::parse_debug_offsets;
-use rsamp::cpython::{GilPlace, Interpreter};
+use rsamp::cpython::{GilPlace, Interpreter, Row, Version, parse_debug_offsets};
 use rsamp::memory::{Address, ReadMemory, SavedMemory};
 
 /// Offsets in bytes from the start of the struct that the comment of each group names.

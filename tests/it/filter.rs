@@ -6,14 +6,10 @@ use glob::Pattern;
 use proptest::prelude::*;
 use regex::Regex;
 use rsamp::profile::{
-    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, State,
-    Thread, ThreadId,
+    Event, Filter, Folding, Frame, FrameId, FrameKind, Hidden, Loss, LostCause, Mode, NameFilter,
+    Nanos, NativeCode, NothingLeft, Process, ProcessId, Profile, Ranks, Sample, Selection, StackId,
+    State, StepName, Thread, ThreadId, Totals,
 };
-use rsamp::profile::{
-    Filter, Folding, Hidden, NameFilter, NothingLeft, Ranks, Selection, StepName,
-};
-use rsamp::profile::{FrameKind, NativeCode};
-use rsamp::profile::{Mode, Profile, Totals};
 
 /// The events of a recording, made from words.
 #[derive(Default)]

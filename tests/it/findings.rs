@@ -1,9 +1,10 @@
 //! What stands out in a profile, and what does not.
 
 use rsamp::export::finding_sentences;
-use rsamp::profile::Profile;
-use rsamp::profile::{Event, Nanos, Process, ProcessId, Sample, State, Thread, ThreadId, Usage};
-use rsamp::profile::{cores_busy, elapsed, usable_cores};
+use rsamp::profile::{
+    Event, Nanos, Process, ProcessId, Profile, Sample, State, Thread, ThreadId, Usage, cores_busy,
+    elapsed, usable_cores,
+};
 
 use crate::profile::{Build, Call};
 

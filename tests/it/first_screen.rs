@@ -1,10 +1,7 @@
 //! The answer fits on the screen, and the user's own lines come first.
 
-use rsamp::export::SourceText;
-use rsamp::export::{Colour, Meta, ReportInput};
-use rsamp::export::{Screen, first_screen};
-use rsamp::profile::Profile;
-use rsamp::profile::{Event, Nanos, Process, ProcessId, Sample, State, Usage};
+use rsamp::export::{Colour, Meta, ReportInput, Screen, SourceText, first_screen};
+use rsamp::profile::{Event, Nanos, Process, ProcessId, Profile, Sample, State, Usage};
 
 use crate::profile::{Build, Call};
 

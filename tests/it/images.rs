@@ -3,14 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rsamp::cpython::Row;
-use rsamp::cpython::StackEnd;
-use rsamp::cpython::Version;
-use rsamp::cpython::native_ids;
-use rsamp::cpython::thread_names;
-use rsamp::cpython::{GilPlace, Interpreter};
-use rsamp::cpython::{MAX_DEBUG_OFFSETS_BYTES, parse_debug_offsets};
-use rsamp::cpython::{Reader, Reading};
+use rsamp::cpython::{
+    GilPlace, Interpreter, MAX_DEBUG_OFFSETS_BYTES, Reader, Reading, Row, StackEnd, Version,
+    native_ids, parse_debug_offsets, thread_names,
+};
 use rsamp::memory::{Address, ReadMemory, SavedMemory};
 use serde::Deserialize;
 

@@ -1,16 +1,11 @@
 //! Functions line by line: which, and how they are printed.
 
-use rsamp::export::Colour;
-use rsamp::export::SourceText;
-use rsamp::export::{LineTableLook, line_tables_text};
-use rsamp::export::{Meta, ReportInput};
-use rsamp::profile::Confidence;
-use rsamp::profile::Lines;
-use rsamp::profile::SampledProfile;
-use rsamp::profile::{Event, Missing, Nanos, Process, ProcessId, Sample, State, Usage};
-use rsamp::profile::{FunctionKind, Functions};
-use rsamp::profile::{Heat, LineTable, hottest_tables, line_tables, named_tables};
-use rsamp::profile::{Mode, Profile, state_times};
+use rsamp::export::{Colour, LineTableLook, Meta, ReportInput, SourceText, line_tables_text};
+use rsamp::profile::{
+    Confidence, Event, FunctionKind, Functions, Heat, LineTable, Lines, Missing, Mode, Nanos,
+    Process, ProcessId, Profile, Sample, SampledProfile, State, Usage, hottest_tables, line_tables,
+    named_tables, state_times,
+};
 
 use crate::profile::{Build, Call};
 

@@ -1,13 +1,10 @@
 //! Resident memory by line and over time, from readings and from what runs were booked.
 
-use rsamp::export::SourceText;
-use rsamp::export::memory_tables;
-use rsamp::export::{Format, Meta, ReportInput, write};
-use rsamp::profile::Memory;
-use rsamp::profile::Profile;
-use rsamp::profile::{Event, Nanos, Process, ProcessId, Sample, Usage};
-use rsamp::profile::{Function, FunctionKind};
-use rsamp::profile::{Heat, hottest_tables, line_tables};
+use rsamp::export::{Format, Meta, ReportInput, SourceText, memory_tables, write};
+use rsamp::profile::{
+    Event, Function, FunctionKind, Heat, Memory, Nanos, Process, ProcessId, Profile, Sample, Usage,
+    hottest_tables, line_tables,
+};
 
 use crate::profile::{Build, Call};
 

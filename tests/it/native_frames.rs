@@ -2,16 +2,12 @@
 
 use proptest::prelude::*;
 use rsamp::export::{Format, Meta, ReportInput};
-use rsamp::profile::Attribute;
-use rsamp::profile::Lines;
 use rsamp::profile::{
-    Event, Frame, FrameId, FrameKind, NATIVE_MISSING, Nanos, NativeCode, NativeSample, Process,
-    ProcessId, Sample, StackId, State, Thread, ThreadId,
+    Attribute, Event, Filter, Frame, FrameId, FrameKind, FunctionKind, Functions, Lines,
+    NATIVE_MISSING, Nanos, NativeCode, NativeFrames, NativeFunction, NativeSample, Process,
+    ProcessId, Profile, Ranks, Sample, Selection, StackId, State, Thread, ThreadId, Totals,
+    WorkClasses,
 };
-use rsamp::profile::{Filter, Ranks, Selection};
-use rsamp::profile::{FunctionKind, Functions};
-use rsamp::profile::{NativeFrames, NativeFunction, WorkClasses};
-use rsamp::profile::{Profile, Totals};
 use rsamp::recording::{Header, Writer};
 
 const MS: u64 = 1_000_000;

@@ -1,10 +1,8 @@
 //! How time is spread over ranks.
 
-use rsamp::profile::Function;
-use rsamp::profile::FunctionKind;
-use rsamp::profile::{Event, Process, State, Thread};
-use rsamp::profile::{Mode, Profile};
-use rsamp::profile::{OverRanks, Spread};
+use rsamp::profile::{
+    Event, Function, FunctionKind, Mode, OverRanks, Process, Profile, Spread, State, Thread,
+};
 
 use crate::filter::Script;
 

@@ -3,16 +3,11 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use rsamp::profile::FrameKind;
-use rsamp::profile::Functions;
-use rsamp::profile::Lines;
-use rsamp::profile::MORE_STACKS;
-use rsamp::profile::{Attribute, Attributes, AttributesId};
 use rsamp::profile::{
-    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
-    ThreadId,
+    Attribute, Attributes, AttributesId, Event, Frame, FrameId, FrameKind, Functions, Lines, Loss,
+    LostCause, MORE_STACKS, Mode, Nanos, Process, ProcessId, Profile, Sample, StackId, Thread,
+    ThreadId, Totals, call_edges,
 };
-use rsamp::profile::{Mode, Profile, Totals, call_edges};
 
 /// A frame: name, file, first line, line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

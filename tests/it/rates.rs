@@ -1,10 +1,7 @@
 //! What is said of the rates at which was sampled.
 
-use rsamp::export::SummaryOptions;
-use rsamp::export::summary;
-use rsamp::export::{rate_in_words, rate_over_budget};
-use rsamp::profile::Profile;
-use rsamp::profile::{Event, Nanos, RateSpan, UndeterminedCause};
+use rsamp::export::{SummaryOptions, rate_in_words, rate_over_budget, summary};
+use rsamp::profile::{Event, Nanos, Profile, RateSpan, UndeterminedCause};
 
 use crate::profile::{Build, Call};
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use crate::support::profiles::define;
 use proptest::prelude::*;
 use rsamp::profile::{
-    Event, FrameId, Loss, LostCause, Nanos, Sample, StackId, State, ThreadId, Usage,
+    Event, FrameId, Loss, LostCause, MAX_SECONDS, Nanos, Profile, Sample, StackId, State, ThreadId,
+    Totals, Usage,
 };
-use rsamp::profile::{MAX_SECONDS, Profile, Totals};
 
 const SECOND: u64 = 1_000_000_000;
 const THREADS: u32 = 3;

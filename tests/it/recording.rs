@@ -3,17 +3,15 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use rsamp::profile::Annotation;
-use rsamp::profile::{Attribute, Attributes, AttributesId};
 use rsamp::profile::{
-    Awaited, Event, Frame, FrameId, FrameKind, Loss, LostCause, Missing, Nanos, NativeCode,
-    NativeSample, Process, ProcessId, RateSpan, Sample, StackId, State, Thread, ThreadId,
-    UndeterminedCause, Usage,
+    Annotation, Attribute, Attributes, AttributesId, Awaited, Event, Frame, FrameId, FrameKind,
+    Loss, LostCause, Missing, Nanos, NativeCode, NativeSample, Process, ProcessId, Profile,
+    RateSpan, Sample, StackId, State, Thread, ThreadId, Totals, UndeterminedCause, Usage,
 };
-use rsamp::profile::{Profile, Totals};
-use rsamp::recording::{Block, Variable};
-use rsamp::recording::{Completeness, Header, Merger, ReadError, Reader, Writer};
-use rsamp::recording::{FORMAT_VERSION, MAX_MESSAGE_BYTES, Preamble};
+use rsamp::recording::{
+    Block, Completeness, FORMAT_VERSION, Header, MAX_MESSAGE_BYTES, Merger, Preamble, ReadError,
+    Reader, Variable, Writer,
+};
 
 fn header() -> Header {
     Header {

@@ -3,9 +3,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use rsamp::cpython::StackEnd;
 use rsamp::cpython::{
-    KnownThread, Reader, Reading, StopPolicy, StopThreads, StoppedThread, Undetermined, Vanished,
+    KnownThread, Reader, Reading, StackEnd, StopPolicy, StopThreads, StoppedThread, Undetermined,
+    Vanished,
 };
 use rsamp::memory::{Address, SavedMemory};
 

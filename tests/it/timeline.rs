@@ -6,9 +6,10 @@ use crate::support::profiles::define;
 use proptest::prelude::*;
 use rsamp::export;
 use rsamp::export::{Format, Meta, ReportInput};
-use rsamp::profile::MAX_TIMELINE_BYTES;
-use rsamp::profile::{Event, Loss, LostCause, Nanos, Sample, StackId, State, ThreadId};
-use rsamp::profile::{Profile, Totals};
+use rsamp::profile::{
+    Event, Loss, LostCause, MAX_TIMELINE_BYTES, Nanos, Profile, Sample, StackId, State, ThreadId,
+    Totals,
+};
 
 const MS: u64 = 1_000_000;
 const DAY_S: u64 = 24 * 3600;

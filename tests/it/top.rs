@@ -2,15 +2,11 @@
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use rsamp::profile::{Attribute, Attributes, AttributesId};
 use rsamp::profile::{
-    Event, Frame, FrameId, FrameKind, Nanos, Process, ProcessId, Sample, StackId, State, Thread,
-    ThreadId, Usage,
+    Attribute, Attributes, AttributesId, Event, Frame, FrameId, FrameKind, Mode, Nanos, Process,
+    ProcessId, Profile, Sample, Snapshots, Span, StackId, State, Thread, ThreadId, Usage,
 };
-use rsamp::profile::{Mode, Profile};
-use rsamp::profile::{Snapshots, Span};
-use rsamp::tui::{Answer, Key, ScreenState, batch_text};
-use rsamp::tui::{Page, Palette, draw};
+use rsamp::tui::{Answer, Key, Page, Palette, ScreenState, batch_text, draw};
 
 use crate::support::fake_host::FakeHost;
 

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rsamp::process::Pid;
-use rsamp::profile::State;
-use rsamp::profile::{Profile, Totals};
+use rsamp::profile::{Profile, State, Totals};
 use rsamp::sampler::{
     Budget, Children, EndRequest, Ended, Progress, Rate, Settings, StopPolicy, sample,
 };

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::process::Command;
 
 use assert_cmd::cargo::cargo_bin;
-use rsamp::cpython::cached_source;
-use rsamp::cpython::{Found, locate};
+use rsamp::cpython::{Found, cached_source, locate};
 use rsamp::memory::LiveMemory;
 use rsamp::process::{Pid, Process};
 

@@ -3,10 +3,8 @@
 use std::time::{Duration, Instant};
 
 use rsamp::cpython::KEPT_AT_EACH_END;
-use rsamp::profile::Profile;
-use rsamp::profile::{LostCause, StackId};
-use rsamp::sampler::Ended;
-use rsamp::sampler::{LEFT_OUT_FRAMES, UNKNOWN_FUNCTION};
+use rsamp::profile::{LostCause, Profile, StackId};
+use rsamp::sampler::{Ended, LEFT_OUT_FRAMES, UNKNOWN_FUNCTION};
 
 use crate::life::Recording;
 use crate::stacks::dump;

@@ -5,13 +5,10 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rsamp::export::ReportInput;
-use rsamp::export::{Format, Meta, write};
-use rsamp::profile::FrameKind;
-use rsamp::profile::Profile;
+use rsamp::export::{Format, Meta, ReportInput, write};
 use rsamp::profile::{
-    Event, Frame, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, Thread,
-    ThreadId,
+    Event, Frame, FrameId, FrameKind, Loss, LostCause, Nanos, Process, ProcessId, Profile, Sample,
+    StackId, Thread, ThreadId,
 };
 use serde_json::Value;
 

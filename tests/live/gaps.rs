@@ -4,8 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rsamp::process::Pid;
-use rsamp::profile::{Event, Nanos};
-use rsamp::profile::{Profile, Totals};
+use rsamp::profile::{Event, Nanos, Profile, Totals};
 use rsamp::sampler::{
     Budget, Children, EndRequest, Ended, Progress, Rate, Settings, StopPolicy, sample,
 };

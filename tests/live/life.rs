@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use rsamp::process::Pid;
-use rsamp::profile::Profile;
-use rsamp::profile::{LostCause, Nanos, ProcessId};
+use rsamp::profile::{LostCause, Nanos, ProcessId, Profile};
 use rsamp::sampler;
 use rsamp::sampler::{
     Budget, Children, EndRequest, Ended, Progress, Rate, SamplerError, Settings, sample,

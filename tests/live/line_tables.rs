@@ -1,8 +1,7 @@
 //! Decodes the line tables of whole standard libraries and compares every instruction with what
 //! the interpreter itself says.
 
-use rsamp::cpython::Row;
-use rsamp::cpython::{LineFormat, LineIndex, LineTable};
+use rsamp::cpython::{LineFormat, LineIndex, LineTable, Row};
 
 use crate::support::programs::program;
 use crate::support::pythons::Python;

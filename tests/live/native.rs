@@ -7,13 +7,9 @@ use std::time::{Duration, Instant};
 use assert_cmd::cargo::cargo_bin;
 use rsamp::export::keep_native_frames;
 use rsamp::memory::LiveMemory;
-use rsamp::native::StackCopy;
-use rsamp::native::Unwinder;
-use rsamp::native::WaitingThread;
+use rsamp::native::{StackCopy, Unwinder, WaitingThread};
 use rsamp::process::{Pid, Process, Tid};
-use rsamp::profile::NativeFrames;
-use rsamp::profile::{Dump, ThreadDump};
-use rsamp::profile::{Frame, FrameKind};
+use rsamp::profile::{Dump, Frame, FrameKind, NativeFrames, ThreadDump};
 use rsamp::sampler;
 
 use crate::stacks::dump;

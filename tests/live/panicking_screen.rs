@@ -5,10 +5,8 @@ mod fake_host;
 
 use std::io;
 
-use rsamp::profile::Mode;
-use rsamp::profile::Span;
-use rsamp::tui::Palette;
-use rsamp::tui::{ScreenState, run};
+use rsamp::profile::{Mode, Span};
+use rsamp::tui::{Palette, ScreenState, run};
 
 fn main() -> io::Result<()> {
     let mut host = fake_host::FakeHost {

@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::process::Stdio;
 
-use rsamp::export::ReportInput;
-use rsamp::export::{Format, Meta, write};
-use rsamp::profile::Functions;
-use rsamp::profile::{Mode, Profile};
+use rsamp::export::{Format, Meta, ReportInput, write};
+use rsamp::profile::{Functions, Mode, Profile};
 use serde_json::Value;
 
 use crate::activity::record;

@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use rsamp::profile::Usage;
-use rsamp::profile::{Profile, Totals};
+use rsamp::profile::{Profile, Totals, Usage};
 use rsamp::sampler::Children;
 
 use crate::activity::{by_state, record, record_with, seconds};

@@ -11,12 +11,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use rsamp::cpython::MAX_DEBUG_OFFSETS_BYTES;
-use rsamp::cpython::Reader;
-use rsamp::cpython::Row;
-use rsamp::cpython::native_ids;
-use rsamp::cpython::thread_names;
-use rsamp::cpython::{Found, Interpreter, locate};
+use rsamp::cpython::{
+    Found, Interpreter, MAX_DEBUG_OFFSETS_BYTES, Reader, Row, locate, native_ids, thread_names,
+};
 use rsamp::memory::{Address, LiveMemory, ReadError, ReadMemory, SavedMemory};
 use rsamp::process::{Pid, Process};
 use serde_json::{Value, json};

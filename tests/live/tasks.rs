@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use assert_cmd::cargo::cargo_bin;
-use rsamp::profile::{Mode, Profile};
-use rsamp::profile::{task_of, tasks};
+use rsamp::profile::{Mode, Profile, task_of, tasks};
 use serde_json::Value;
 
 use crate::support::needs::prepared;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::process::Command;
 
-use rsamp::cpython::Row;
-use rsamp::cpython::{Layout, MAX_DEBUG_OFFSETS_BYTES, parse_debug_offsets};
-use rsamp::cpython::{ThreadNames, thread_names, thread_names_in};
+use rsamp::cpython::{
+    Layout, MAX_DEBUG_OFFSETS_BYTES, Row, ThreadNames, parse_debug_offsets, thread_names,
+    thread_names_in,
+};
 use rsamp::memory::{Address, LiveMemory, ReadMemory};
 use rsamp::process::Pid;
 

@@ -3,14 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use rsamp::cpython::{Found, locate};
-use rsamp::cpython::{Reader, Reading, StopPolicy};
+use rsamp::cpython::{Found, Reader, Reading, StopPolicy, locate};
 use rsamp::memory::LiveMemory;
 use rsamp::process::{Pid, Process};
-use rsamp::profile::Profile;
-use rsamp::profile::{Event, StackId};
-use rsamp::sampler::Interner;
-use rsamp::sampler::stopper;
+use rsamp::profile::{Event, Profile, StackId};
+use rsamp::sampler::{Interner, stopper};
 use serde_json::Value;
 
 use crate::support::programs::{program, run};

@@ -5,8 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
-use rsamp::profile::Profile;
-use rsamp::profile::{Process, ProcessId};
+use rsamp::profile::{Process, ProcessId, Profile};
 use rsamp::sampler::Ended;
 use tempfile::TempDir;
 

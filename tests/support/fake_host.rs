@@ -1,11 +1,7 @@
 //! Turns what a live view asks for into made-up words and files.
 
 use rsamp::export::task_words;
-use rsamp::profile::Function;
-use rsamp::profile::TaskRow;
-use rsamp::profile::{Mode, Profile};
-use rsamp::profile::{Process, Thread};
-use rsamp::profile::{Snapshot, Span};
+use rsamp::profile::{Function, Mode, Process, Profile, Snapshot, Span, TaskRow, Thread};
 use rsamp::tui::Host;
 
 /// Words and files that stand for the real ones.

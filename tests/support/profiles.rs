@@ -1,7 +1,8 @@
 //! What profiles of made-up runs begin with.
 
-use rsamp::profile::Profile;
-use rsamp::profile::{Event, Frame, FrameId, Process, ProcessId, StackId, Thread, ThreadId};
+use rsamp::profile::{
+    Event, Frame, FrameId, Process, ProcessId, Profile, StackId, Thread, ThreadId,
+};
 
 /// Defines a process, its threads, of which the first is the main one, and stacks of one frame each.
 pub fn define(profile: &mut Profile, threads: u32, stacks: u32) {

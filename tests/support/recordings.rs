@@ -4,8 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use rsamp::profile::Profile;
-use rsamp::recording::SourceText;
-use rsamp::recording::{Completeness, Header, Reader};
+use rsamp::recording::{Completeness, Header, Reader, SourceText};
 
 /// What a recording holds.
 pub struct Read {

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use rsamp::export::Format;
-use rsamp::profile::Functions;
-use rsamp::profile::{Mode, Profile};
+use rsamp::profile::{Functions, Mode, Profile};
 
 use super::{empty, hostile, hostile_names, one_thread, text, two_threads};
 use crate::profile::{Build, Call};

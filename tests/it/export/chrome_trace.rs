@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use rsamp::export::Format;
-use rsamp::profile::Profile;
-use rsamp::profile::{Event, Loss, LostCause, Nanos, Process, ProcessId, Thread, ThreadId};
+use rsamp::profile::{
+    Event, Loss, LostCause, Nanos, Process, ProcessId, Profile, Thread, ThreadId,
+};
 use serde_json::Value;
 
 use super::{empty, hostile, json, meta, one_thread, pretty, two_threads_in};

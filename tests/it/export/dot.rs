@@ -1,7 +1,6 @@
 //! What a call graph holds.
 
-use rsamp::export::ReportInput;
-use rsamp::export::{Drawing, Format, Meta, write};
+use rsamp::export::{Drawing, Format, Meta, ReportInput, write};
 use rsamp::profile::Profile;
 
 use super::{empty, hostile, meta, one_thread, text, two_threads};

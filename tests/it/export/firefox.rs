@@ -1,8 +1,7 @@
 //! What a profile for the Firefox Profiler holds.
 
 use rsamp::export::Format;
-use rsamp::profile::Profile;
-use rsamp::profile::{Event, Loss, LostCause, Nanos};
+use rsamp::profile::{Event, Loss, LostCause, Nanos, Profile};
 use serde_json::Value;
 
 use super::{empty, hostile, json, meta, one_thread, one_thread_in, pretty, two_threads_in};

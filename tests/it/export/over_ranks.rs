@@ -1,8 +1,6 @@
 //! What the reports over ranks hold.
 
-use rsamp::export::Format;
-use rsamp::export::SummaryOptions;
-use rsamp::export::summary;
+use rsamp::export::{Format, SummaryOptions, summary};
 
 use super::{json, meta, one_thread, text};
 use crate::over_ranks::four_ranks;

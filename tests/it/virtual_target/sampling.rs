@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use rsamp::cpython::{KnownThread, Reader, Reading, StopPolicy};
-use rsamp::cpython::{RawFrame, StackEnd};
+use rsamp::cpython::{KnownThread, RawFrame, Reader, Reading, StackEnd, StopPolicy};
 use rsamp::memory::Address;
 use rsamp::sampler::NEW_THREADS;
 

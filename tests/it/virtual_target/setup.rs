@@ -1,9 +1,6 @@
 //! Turns a version and programs into the memory of an interpreter that is about to run them.
 
-use rsamp::cpython::Row;
-use rsamp::cpython::Version;
-use rsamp::cpython::parse_debug_offsets;
-use rsamp::cpython::{GilPlace, Interpreter};
+use rsamp::cpython::{GilPlace, Interpreter, Row, Version, parse_debug_offsets};
 use rsamp::memory::Address;
 
 use super::layouts::Python;

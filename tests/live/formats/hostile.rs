@@ -4,8 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use rsamp::export::Format;
-use rsamp::profile::Profile;
-use rsamp::profile::{Event, FrameId, StackId};
+use rsamp::profile::{Event, FrameId, Profile, StackId};
 
 use super::{fetched, frame, profile, sample, speedscope, stdout, tool, with_file};
 

@@ -7,12 +7,10 @@ use std::process::Command;
 
 use glob::Pattern;
 use rsamp::export::{Format, Meta, ReportInput, write};
-use rsamp::profile::{Attribute, Attributes, AttributesId};
 use rsamp::profile::{
-    Event, FrameId, Nanos, Process, ProcessId, Sample, StackId, State, Thread, ThreadId,
+    Attribute, Attributes, AttributesId, Event, Filter, FrameId, Mode, NameFilter, Nanos, Process,
+    ProcessId, Profile, Sample, Selection, StackId, State, Thread, ThreadId,
 };
-use rsamp::profile::{Filter, NameFilter, Selection};
-use rsamp::profile::{Mode, Profile};
 use serde_json::{Value, json};
 
 use super::hostile::hostile;

@@ -3,16 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use rsamp::export::SourceText;
-use rsamp::export::{BothMetas, DiffFormat, DiffNames, write_diff};
-use rsamp::export::{Format, Meta, ReportInput, write};
-use rsamp::profile::{Attribute, Attributes, AttributesId};
-use rsamp::profile::{Diff, DiffScale, SampledProfile};
-use rsamp::profile::{
-    Event, FrameId, Loss, LostCause, Nanos, Process, ProcessId, Sample, StackId, State, Thread,
-    ThreadId, Usage,
+use rsamp::export::{
+    BothMetas, DiffFormat, DiffNames, Format, Meta, ReportInput, SourceText, write, write_diff,
 };
-use rsamp::profile::{Mode, Profile};
+use rsamp::profile::{
+    Attribute, Attributes, AttributesId, Diff, DiffScale, Event, FrameId, Loss, LostCause, Mode,
+    Nanos, Process, ProcessId, Profile, Sample, SampledProfile, StackId, State, Thread, ThreadId,
+    Usage,
+};
 use rsamp::recording::Merger;
 
 use super::frame;
