@@ -29,14 +29,14 @@ const TICKS: u64 = 3_000;
 
 /// Of a million stacks, how many were impossible: of threads that were stopped, and of threads that ran (there, the most in one
 /// of eight runs). Measured on 2026-11-27 on 2 CPUs, 516,000 to 696,000 samples of each version in each mode.
-/// `scripts/nightly` measures it anew.
+/// `scripts/nightly` measures it anew. Of 3.11, 1 of 150,000 was impossible in a later run, unoptimised.
 const IMPOSSIBLE_PER_MILLION: [(&str, f64, f64); 11] = [
     ("v3_6", 4.3, 152_000.0),
     ("v3_7", 16.5, 160_000.0),
     ("v3_8", 3.1, 145_000.0),
     ("v3_9", 4.7, 158_000.0),
     ("v3_10", 1.7, 168_000.0),
-    ("v3_11", 0.0, 42_000.0),
+    ("v3_11", 1.3, 42_000.0),
     ("v3_12", 3.5, 38_000.0),
     ("v3_13", 1.7, 45_000.0),
     ("v3_14", 0.0, 64_000.0),
