@@ -16,6 +16,8 @@ mod rules;
 
 mod calls;
 
+mod scan;
+
 pub mod stack_copy;
 
 pub mod loop_code;

@@ -281,24 +281,32 @@ fn threads_of_a_library_have_stacks_of_their_own() {
     let mut command = Command::new(prepared("RSAMP_SCIENCE").join("bin/python"));
     let command = command
         .arg(program("blas.py"))
+        .arg("300")
         .env("OPENBLAS_NUM_THREADS", "2");
     let mut program = run_command(command);
     let sampler = Sampler::start(program.pid(), settings(250.0, StopPolicy::WhereNeeded));
     program.send("go\n");
-    program.line();
-    let (told, _) = sampler.finish();
-    told.check_python_frames();
     let is_blas = |frame: &&Frame| module(frame).is_some_and(|name| name.contains("openblas"));
-    let of_blas = |sample: &&NativeSample| {
+    let of_blas = |told: &Told, sample: &NativeSample| {
         let frames = told.frames_of(Some(sample.merged));
         frames.first().is_some_and(is_blas)
     };
-    let samples: Vec<&NativeSample> = told.samples.iter().filter(of_blas).collect();
+    sampler.wait_until("samples in OpenBLAS", |told| {
+        let samples = told.samples.iter();
+        samples.filter(|sample| of_blas(told, sample)).count() >= 400
+    });
+    let (told, _) = sampler.finish();
+    told.check_python_frames();
+    let samples = told.samples.iter().filter(|sample| of_blas(&told, sample));
+    let samples: Vec<&NativeSample> = samples.collect();
     let whole = |sample: &&&NativeSample| is_whole(&told.frames_of(Some(sample.merged)));
     let marked = samples.len() - samples.iter().filter(whole).count();
     eprintln!("{} samples in OpenBLAS, {marked} with marks", samples.len());
-    // Its kernels have no unwind information: on some processors half of the stacks have a mark, which says so.
-    assert!(marked < samples.len(), "{marked} of {}", samples.len());
+    let first = samples.iter().find(|sample| !whole(sample));
+    let first = first.map(|sample| told.frames_of(Some(sample.merged)));
+    // Its kernels have no unwind information.
+    let count = samples.len();
+    assert!(marked * 100 <= count, "{marked} of {count}: {first:#?}");
     let (python, others): (Vec<&NativeSample>, Vec<_>) =
         samples.iter().partition(|sample| sample.stack.is_some());
     assert!(
