@@ -6,6 +6,8 @@
 //! ([`activations`](crate::cpython::activations)). What can't be unwound is marked as missing. Apart from that, the addresses
 //! get names and lines ([`symbols`], [`names`]) and classes of work ([`classes`]).
 
+mod build_id;
+
 mod eh_frame;
 
 pub mod modules;
