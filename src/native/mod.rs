@@ -38,7 +38,7 @@ pub mod classes;
 
 pub use names::readable_name;
 pub use symbols::{
-    DebugFiles, Detail, Hurry, NameSource, NamedFrame, SymbolReader, TargetFiles, look_up,
+    DebugFiles, Detail, Hurry, NameSource, NamedFrame, PerfMap, SymbolReader, TargetFiles, look_up,
     look_up_in_folder, look_up_mapped,
 };
 

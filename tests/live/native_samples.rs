@@ -446,6 +446,58 @@ fn where_stops_are_refused_it_is_said_once_and_waiting_threads_are_shown(python:
 
 test_on!(where_stops_are_refused_it_is_said_once_and_waiting_threads_are_shown: v3_12);
 
+/// Burns CPU time in Python for a second and a half, and prints its PID.
+const BURN: &str = "\
+import os, time
+print(os.getpid())
+def burn():
+    end, x = time.perf_counter() + 1.5, 1
+    while time.perf_counter() < end:
+        x = (x * 5 + 1) & 0xFFFF
+burn()
+";
+
+fn code_that_python_makes_for_perf_has_its_names_and_is_hidden(python: &Python) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rsamp = |words: &[&str]| {
+        let mut rsamp = Command::new(cargo_bin("rsamp"));
+        rsamp.args(words).current_dir(folder.path());
+        rsamp
+    };
+    let interpreter = python.interpreter();
+    let mut record = rsamp(&["record", "--native=500", "-o", "a.rsamp", "--"]);
+    record
+        .arg(interpreter.get_program())
+        .args(interpreter.get_args());
+    let recorded = record.args(["-X", "perf", "-c", BURN]).output();
+    let recorded = recorded.expect("rsamp runs");
+    assert!(recorded.status.success(), "{recorded:?}");
+    // Python leaves it there.
+    let pid = String::from_utf8_lossy(&recorded.stdout);
+    let map = format!("/tmp/perf-{}.map", pid.trim());
+    std::fs::remove_file(map).expect("a perf map");
+    let folded = |which: &str| {
+        let words = [
+            "report",
+            "a.rsamp",
+            "-f",
+            "folded",
+            "--native-frames",
+            which,
+        ];
+        let output = rsamp(&words).output().expect("rsamp runs");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let (all, libraries) = (folded("all"), folded("libraries"));
+    assert!(all.contains("py::burn:<string> in [jit]"), "{all}");
+    assert!(
+        libraries.contains("burn") && !libraries.contains("py::"),
+        "{libraries}"
+    );
+}
+
+test_on!(code_that_python_makes_for_perf_has_its_names_and_is_hidden: v3_12 v3_13);
+
 fn without_the_option_nothing_is_read(python: &Python) {
     let program = run(python, "spin.py");
     let mut settings = settings(100.0, StopPolicy::Never);
