@@ -55,7 +55,7 @@ pub(super) const CHROME_TRACE: Spec = Spec::new(
 /// # Errors
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let profile = input.profile;
+    let profile = input.profile.with_native_frames();
     let meta = input.meta;
     let timeline = profile.timeline_or_unordered();
     let places = FrameGroups::of(profile, meta.drawing.lines);

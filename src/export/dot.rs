@@ -46,7 +46,7 @@ pub(super) const DOT: Spec = Spec::new(
 /// # Errors
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let profile = input.profile;
+    let profile = input.profile.with_native_frames();
     let meta = input.meta;
     out.write_all(source(profile, meta).as_bytes())
 }
@@ -83,7 +83,7 @@ fn draw_png(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> 
 /// # Errors
 /// When `dot` is not there or fails, or `out` does.
 fn draw(input: &ReportInput<'_>, kind: &str, out: &mut dyn io::Write) -> io::Result<()> {
-    let source = source(input.profile, input.meta);
+    let source = source(input.profile.with_native_frames(), input.meta);
     let mut dot = Command::new(PROGRAM)
         .arg(format!("-T{kind}"))
         .stdin(Stdio::piped())

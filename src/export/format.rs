@@ -37,6 +37,8 @@ formats! {
     Html => html::HTML,
     /// The marshalled dictionary of Python's `pstats` module.
     Pstats => pstats::PSTATS,
+    /// The same with native functions.
+    NativePstats => pstats::NATIVE_PSTATS,
     /// Collapsed stacks, one per line, with microseconds.
     Folded => folded::FOLDED,
     /// A plain-text report.

@@ -5,6 +5,7 @@
 //! | [`flamegraph`] | `.svg` | any browser |
 //! | [`html`] | `.html`, `.htm` | any browser |
 //! | [`pstats`] | `.pstats` | `python -m pstats`, gprof2dot, snakeviz, tuna |
+//! | [`pstats`] | `.native.pstats` | the same |
 //! | [`folded`] | `.folded` | flamegraph.pl, inferno, speedscope |
 //! | [`text`] | `.txt` | the eye |
 //! | [`speedscope`] | `.speedscope.json` | speedscope.app, `npx speedscope` |

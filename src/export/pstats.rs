@@ -13,22 +13,26 @@
 //! row has a caller, and pstats one without any row. `~:0(<no Python frames>)` holds the time of
 //! threads that had no Python frame. So the sum of `tt` is the time of all threads, which for one
 //! thread is the duration.
+//!
+//! With native functions, which cProfile has as `~:0(<built-in method time.sleep>)`, those are rows too:
+//! `~:0(<dgemm_ in libblas.so.3>)`. The own time of a Python function is then without what they took.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
 use crate::export::ReportInput;
 use crate::export::spec::Spec;
-use crate::export::words::labels::NO_PYTHON_FRAMES;
+use crate::export::words::labels::{NO_PYTHON_FRAMES, name_of};
 use crate::profile::callers::{self, Edge};
-use crate::profile::functions::{Function, FunctionId, Functions};
+use crate::profile::functions::{Function, FunctionId, FunctionKind, Functions};
 use crate::profile::{Mode, Profile, Totals};
 
 /// The row that called whatever is outermost in a stack.
 const ROOT: &str = "<all threads>";
 
 /// What pstats takes for a row's identity: file, first line, name.
-type Key<'p> = (&'p str, u32, &'p str);
+type Key<'p> = (&'p str, u32, Cow<'p, str>);
 
 #[derive(Default)]
 struct Entry<'p> {
@@ -51,8 +55,23 @@ pub(super) const PSTATS: Spec = Spec::new(
 /// # Errors
 /// When `out` fails.
 fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-    let profile = input.profile;
-    let mode = input.meta.mode;
+    write_profile(input.profile, input.meta.mode, out)
+}
+
+/// The same with native functions.
+pub(super) const NATIVE_PSTATS: Spec = Spec::new(
+    "native-pstats",
+    &["native.pstats"],
+    "the same with native functions as rows",
+    write_native,
+)
+.binary();
+
+fn write_native(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+    write_profile(input.profile.with_native_frames(), input.meta.mode, out)
+}
+
+fn write_profile(profile: &Profile, mode: Mode, out: &mut dyn io::Write) -> io::Result<()> {
     let functions = Functions::of(profile);
     let edges = callers::edges(profile, &functions);
     let entries = entries(profile, &functions, &edges);
@@ -80,11 +99,11 @@ fn entries<'p>(
     functions: &Functions<'p>,
     edges: &[Edge],
 ) -> BTreeMap<Key<'p>, Entry<'p>> {
-    let root = ("~", 0, ROOT);
+    let root: Key<'p> = ("~", 0, ROOT.into());
     let mut entries: BTreeMap<Key<'p>, Entry<'p>> = BTreeMap::new();
-    entries.entry(root).or_default().totals = profile.totals();
+    entries.entry(root.clone()).or_default().totals = profile.totals();
     for row in functions.rows() {
-        if row.totals.samples > 0 {
+        if was_seen(&row.totals) {
             let entry = entries.entry(key(&row.function)).or_default();
             entry.self_totals += row.self_totals;
             entry.totals += row.totals;
@@ -92,21 +111,26 @@ fn entries<'p>(
     }
     let key_of = |id: FunctionId| functions.row(id).map(|row| key(&row.function));
     // A caller has samples if its callee has: every caller has a row, as tuna demands.
-    for edge in edges.iter().filter(|edge| edge.totals.samples > 0) {
-        let caller = edge.caller.map_or(Some(root), key_of);
+    for edge in edges.iter().filter(|edge| was_seen(&edge.totals)) {
+        let caller = edge.caller.map_or(Some(root.clone()), key_of);
         if let (Some(caller), Some(callee)) = (caller, key_of(edge.callee)) {
             add_caller(&mut entries, callee, caller, edge.self_totals, edge.totals);
         }
     }
     let frameless = profile.frameless_totals();
     if frameless.samples > 0 {
-        let key = ("~", 0, NO_PYTHON_FRAMES);
-        let entry = entries.entry(key).or_default();
+        let key: Key<'p> = ("~", 0, NO_PYTHON_FRAMES.into());
+        let entry = entries.entry(key.clone()).or_default();
         entry.self_totals += frameless;
         entry.totals += frameless;
         add_caller(&mut entries, key, root, frameless, frameless);
     }
     entries
+}
+
+/// Native functions may have a part of one sample's time, and so none by number.
+fn was_seen(totals: &Totals) -> bool {
+    totals.samples > 0 || totals.wall.0 > 0
 }
 
 fn add_caller<'p>(
@@ -122,10 +146,13 @@ fn add_caller<'p>(
     sums.1 += totals;
 }
 
-/// As cProfile writes built-in functions, what has no file is in `~` on line 0.
+/// As cProfile writes built-in functions, what has no file, or is native, is in `~` on line 0.
 fn key<'p>(function: &Function<'p>) -> Key<'p> {
+    if let FunctionKind::Native(_) = function.kind {
+        return ("~", 0, format!("<{}>", name_of(function)).into());
+    }
     let file = function.file.unwrap_or("~");
-    (file, function.first_line.unwrap_or(0), function.name)
+    (file, function.first_line.unwrap_or(0), function.name.into())
 }
 
 /// Writes values in Python's marshal format, with the codes that every version of Python 3 reads

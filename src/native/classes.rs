@@ -419,6 +419,13 @@ mod tests {
             ),
             ("jit", &["[jit] kernel", "py"]),
             (
+                "python",
+                &[
+                    "libpython3.13.so.1.0 _PyEval_EvalFrameDefault",
+                    "[jit] py::main:/a.py",
+                ],
+            ),
+            (
                 "(libcrypto.so.3)",
                 &[
                     "libcrypto.so.3 sha256_block_data_order",

@@ -6,6 +6,8 @@
 //! ([`activations`](crate::cpython::activations)). What can't be unwound is marked as missing. Apart from that, the addresses
 //! get names and lines ([`symbols`], [`names`]) and classes of work ([`classes`]).
 
+mod build_id;
+
 mod eh_frame;
 
 pub(crate) mod modules;
@@ -15,6 +17,8 @@ pub(crate) mod registers;
 mod rules;
 
 mod calls;
+
+mod scan;
 
 pub(crate) mod stack_copy;
 
@@ -34,7 +38,9 @@ pub(crate) mod classes;
 
 pub use names::readable_name;
 pub use stack_copy::StackCopy;
-pub use symbols::{DebugFiles, Detail, Hurry, NameSource, NamedFrame, look_up, look_up_mapped};
+pub use symbols::{
+    DebugFiles, Detail, Hurry, NameSource, NamedFrame, PerfMap, look_up, look_up_mapped,
+};
 pub use unwind::{NativeFrame, Unwinder};
 pub use waiting::WaitingThread;
 

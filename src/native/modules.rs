@@ -3,7 +3,9 @@
 //! A module is a program, a library or the vdso. Nothing is read of one before an address in it is asked for.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::build_id::{MAX_NOTES_BYTES, build_id};
 use super::eh_frame::{SearchTable, UnwindEntry};
 use crate::memory::window::word_at;
 use crate::memory::{Address, Blocks, ReadMemory};
@@ -20,6 +22,7 @@ const SEGMENT_BYTES: u64 = 56;
 const ELF_64_LITTLE: &[u8; 6] = b"\x7fELF\x02\x01";
 
 const PT_LOAD: u32 = 1;
+const PT_NOTE: u32 = 4;
 const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 
 /// The kernel's name for the code that it maps into every process (vdso(7)).
@@ -43,11 +46,12 @@ struct Code {
 }
 
 /// What the ELF header of a mapped file says.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct LoadedImage {
     /// What is added to an address in the file to have the target's.
     bias: u64,
     table: Option<SearchTable>,
+    build_id: Option<Arc<str>>,
 }
 
 /// Where an address lies.
@@ -56,6 +60,8 @@ pub struct Place {
     /// The file as the process has it mapped, or `[vdso]`; `None` for code without a file, which a compiler made in
     /// memory.
     pub module: Option<PathBuf>,
+    /// The build id of that file, in lower-case hexadecimal digits; `None`: it has none.
+    pub build_id: Option<Arc<str>>,
     /// The address in the file, as its symbols have it; without a file, the target's address.
     pub offset: u64,
 }
@@ -85,7 +91,7 @@ impl Modules {
             let is_it = |known: &Code| known.mapping == code.mapping && known.header == code.header;
             let at = known.partition_point(|known| known.mapping.start < code.mapping.start);
             if let Some(known) = known.get_mut(at).filter(|known| is_it(known)) {
-                code.image = known.image;
+                code.image = known.image.take();
                 kept += 1;
             }
         }
@@ -117,8 +123,8 @@ impl Modules {
             mapping, header, ..
         } = &*code;
         let read = || LoadedImage::read((*header)?, mapping, memory);
-        let image = code.image.unwrap_or_else(read);
-        code.image = Some(image);
+        let image = code.image.clone().unwrap_or_else(read);
+        code.image = Some(image.clone());
         image
     }
 
@@ -139,12 +145,16 @@ impl Modules {
         let is_module = mapping.is_file() || is_vdso(mapping);
         let module = mapping.path.clone().filter(|_| is_module);
         let in_file = || (address - mapping.start).wrapping_add(mapping.offset);
-        let offset = match (&module, image) {
+        let offset = match (&module, &image) {
             (Some(_), Some(image)) => address.wrapping_sub(image.bias),
             (Some(_), None) => in_file(),
             (None, _) => address,
         };
-        Some(Place { module, offset })
+        Some(Place {
+            module,
+            build_id: image.and_then(|image| image.build_id),
+            offset,
+        })
     }
 }
 
@@ -205,7 +215,14 @@ impl LoadedImage {
             let at = Address(bias) + frames.address;
             SearchTable::read(at, frames.size, memory)
         });
-        Some(LoadedImage { bias, table })
+        let notes = segments.iter().filter(|segment| segment.kind == PT_NOTE);
+        let mut notes = notes.filter_map(|notes| notes.read(bias, memory));
+        let build_id = notes.find_map(|(bytes, alignment)| build_id(&bytes, alignment));
+        Some(LoadedImage {
+            bias,
+            table,
+            build_id,
+        })
     }
 }
 
@@ -218,6 +235,7 @@ struct Segment {
     address: u64,
     /// In the file and in memory.
     size: u64,
+    alignment: u64,
 }
 
 impl Segment {
@@ -230,7 +248,15 @@ impl Segment {
             offset: word_at(bytes, 8)?,
             address: word_at(bytes, 16)?,
             size: word_at(bytes, 32)?,
+            alignment: word_at(bytes, 48)?,
         })
+    }
+
+    /// What it has in memory, up to [`MAX_NOTES_BYTES`], and its alignment.
+    fn read<M: ReadMemory>(&self, bias: u64, memory: &mut Blocks<M>) -> Option<(Vec<u8>, u64)> {
+        let mut bytes = vec![0; self.size.min(MAX_NOTES_BYTES) as usize];
+        memory.read(Address(bias) + self.address, &mut bytes)?;
+        Some((bytes, self.alignment))
     }
 
     /// Whether `code` maps a part of it. At the edges two segments share a page of the file.
@@ -279,17 +305,20 @@ mod tests {
         put(0, ELF_64_LITTLE);
         put(32, &64_u64.to_le_bytes());
         put(54, &56_u16.to_le_bytes());
-        put(56, &2_u16.to_le_bytes());
+        put(56, &3_u16.to_le_bytes());
         // Kind and flags, offset, address, physical address, size in the file.
-        let segments: [[u64; 5]; 2] = [
+        let segments: [[u64; 5]; 3] = [
             [1 | 5 << 32, 0x1000, 0x3000, 0, 0x1000],
             [u64::from(PT_GNU_EH_FRAME), 0x200, 0x200, 0, 28],
+            [u64::from(PT_NOTE), 0x180, 0x180, 0, 20],
         ];
         for (number, segment) in segments.iter().enumerate() {
             for (word, value) in segment.iter().enumerate() {
                 put(64 + number * 56 + word * 8, &value.to_le_bytes());
             }
         }
+        put(0x180, &[4, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0]);
+        put(0x18c, b"GNU\0\xab\xcd\xef");
         put(0x200, &[1, 0x1b, 3, 0x3b, 0, 0, 0, 0, 2, 0, 0, 0]);
         for (number, [start, fde]) in [[0x3000_i32, 0x310], [0x3800, 0x340]].iter().enumerate() {
             put(0x20c + number * 8, &(start - 0x200).to_le_bytes());
@@ -319,6 +348,7 @@ mod tests {
         let place = modules.place(BASE + 0x3810, &mut blocks);
         let expected = Place {
             module: Some("/usr/lib/libx.so".into()),
+            build_id: Some("abcdef".into()),
             offset: 0x3810,
         };
         assert_eq!(place, Some(expected));

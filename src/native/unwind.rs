@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 
@@ -11,6 +10,7 @@ use super::loop_code;
 use super::modules::{Modules, Place};
 use super::registers::{FRAME_POINTER, RETURN_ADDRESS, Registers, STACK_POINTER};
 use super::rules::{CallerRule, Rule, function_range};
+use super::scan::{frame_pointers, places_of_return_address};
 use super::stack_copy::StackCopy;
 use crate::memory::{Blocks, ReadMemory};
 use crate::process::Mapping;
@@ -22,6 +22,9 @@ const MAX_FRAMES: usize = 1 << 16;
 /// addresses.
 const MAX_RULES: usize = 1 << 16;
 
+/// It is asked whether it is late after so many frames, and before each search for a caller: asking takes as long as a frame.
+const FRAMES_BETWEEN_LOOKS: usize = 32;
+
 /// A frame pointer that is not known is looked for in so many bytes above the stack pointer. Functions that wait have
 /// frames of some 100 bytes; `select.select` has arrays of 50 KiB.
 const MAX_FRAME_BYTES: u64 = 64 << 10;
@@ -29,8 +32,8 @@ const MAX_FRAME_BYTES: u64 = 64 << 10;
 /// So many callers are followed to see whether a frame pointer that was found is right.
 const MAX_TRIAL_FRAMES: usize = 256;
 
-/// So many words that follow a call are tried as the return address of code without unwind information.
-const MAX_SCANNED: usize = 64;
+/// So many callers are tried for code without unwind information. Each takes as long as the frames further out.
+const MAX_SCANNED: usize = 256;
 
 /// A function of native code that has not returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,14 +139,14 @@ impl<M: ReadMemory> Unwinder<M> {
         self.modules.place(instruction, &mut self.memory)
     }
 
-    /// Follows the stack outwards until `deadline`. `anchors` are addresses in the frames of the interpreter's loop, by
+    /// Follows the stack outwards until it `is_late`, which is asked now and then. `anchors` are addresses in the frames of the interpreter's loop, by
     /// rising address: where the unwinding ends too early, it goes on at the next of them.
     pub fn unwind(
         &mut self,
         registers: Registers,
         stack: &StackCopy<'_>,
         anchors: &[u64],
-        deadline: Instant,
+        is_late: &dyn Fn() -> bool,
     ) -> NativeStack {
         let mut frames = Vec::new();
         let mut registers = registers;
@@ -162,7 +165,7 @@ impl<M: ReadMemory> Unwinder<M> {
             if frames.len() >= MAX_FRAMES {
                 break NativeEnd::TooDeep;
             }
-            if Instant::now() >= deadline {
+            if frames.len().is_multiple_of(FRAMES_BETWEEN_LOOKS) && is_late() {
                 break NativeEnd::TimeOver;
             }
             is_after_gap = false;
@@ -172,6 +175,7 @@ impl<M: ReadMemory> Unwinder<M> {
                     (registers, is_call) = (caller, by_call);
                 }
                 Err(NativeEnd::Outermost) => break NativeEnd::Outermost,
+                Err(_) if is_late() => break NativeEnd::TimeOver,
                 Err(end) => {
                     let found = self
                         .by_frame_pointer(instruction, &registers, stack, anchors)
@@ -309,24 +313,25 @@ impl<M: ReadMemory> Unwinder<M> {
         let end = start.saturating_add(MAX_FRAME_BYTES);
         let end = end.min(stack.end()).min(anchor.unwrap_or(u64::MAX));
         let mut tried = 0;
-        for at in (start..end).step_by(size_of::<u64>()) {
+        for at in places_of_return_address(registers, start..end) {
             let address = stack.word(at)?;
             let is_return_address = self.modules.is_code(address.wrapping_sub(1))
                 && call_before(address, &mut self.memory).is_some();
             if !is_return_address {
                 continue;
             }
-            tried += 1;
-            if tried > MAX_SCANNED {
-                return None;
-            }
-            let mut caller = Registers::waiting(at + size_of::<u64>() as u64, address);
-            let is_right = self.leads_on(caller, stack, anchor);
-            if let Some(frame_pointer) = registers.get(FRAME_POINTER) {
-                caller.set(FRAME_POINTER, frame_pointer);
-            }
-            if is_right || self.leads_on(caller, stack, anchor) {
-                return Some(caller);
+            for frame_pointer in frame_pointers(registers, at, stack) {
+                tried += 1;
+                if tried > MAX_SCANNED {
+                    return None;
+                }
+                let mut caller = Registers::waiting(at + size_of::<u64>() as u64, address);
+                if let Some(frame_pointer) = frame_pointer {
+                    caller.set(FRAME_POINTER, frame_pointer);
+                }
+                if self.leads_on(caller, stack, anchor) {
+                    return Some(caller);
+                }
             }
         }
         None

@@ -6,7 +6,7 @@ use std::{fs, io};
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::{SysconfVar, sysconf};
 
-use super::identity::read_error;
+use super::identity::{read_error, read_proc};
 use super::kept_file::KeptFile;
 use super::stat::{STAT_PREFIX, TaskState, parse_stat, parse_state};
 use super::status::status_field;
@@ -340,6 +340,17 @@ impl TaskWatch {
     pub fn state(&mut self) -> Option<TaskState> {
         let length = self.stat.read(&mut self.buffer).ok()?;
         parse_state(&self.buffer[..length])
+    }
+}
+
+impl Process {
+    /// Its PID as it knows it itself: in its own PID namespace.
+    ///
+    /// # Errors
+    /// [`ProcessError::NoSuchProcess`] when it is gone.
+    pub fn inner_pid(&self) -> Result<i32, ProcessError> {
+        let status = read_proc(self.pid(), "status")?;
+        Ok(parse_inner_tid(&status).unwrap_or(self.pid().0))
     }
 }
 

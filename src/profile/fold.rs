@@ -547,6 +547,12 @@ impl Profile {
         self.refined.as_deref().unwrap_or(self)
     }
 
+    /// Whether native samples have come.
+    #[must_use]
+    pub fn has_native_samples(&self) -> bool {
+        !self.native_sums().is_empty()
+    }
+
     /// Whether a thread has native samples and no other: it never had a Python frame.
     #[must_use]
     pub fn is_native_thread(&self, id: ThreadId) -> bool {

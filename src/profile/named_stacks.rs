@@ -96,7 +96,7 @@ impl NamedStacks {
             return below;
         }
         let mut stack = below.stack;
-        for id in self.ids_of(frame) {
+        for id in self.shown_ids_of(frame) {
             stack = Some(self.stack(stack, id));
         }
         Shown { stack, has_python }
@@ -110,7 +110,7 @@ impl NamedStacks {
                 .frame(frame)
                 .is_some_and(|given| self.shows.shows(given, true));
             if is_shown {
-                tail.extend(self.ids_of(frame).into_iter().rev());
+                tail.extend(self.shown_ids_of(frame).into_iter().rev());
             }
         }
         tail.reverse();
@@ -213,6 +213,16 @@ impl NamedStacks {
             AnyFrame::Shared(id) => self.given.frame(id),
             AnyFrame::Native(index) => self.given.native.as_ref()?.frame(index),
         }
+    }
+
+    /// The same without functions that are not shown.
+    fn shown_ids_of(&mut self, frame: AnyFrame) -> Vec<FrameId> {
+        let mut ids = self.ids_of(frame);
+        ids.retain(|id| {
+            let function = self.definitions.frame(*id);
+            function.is_none_or(|function| self.shows.shows_function(function))
+        });
+        ids
     }
 
     /// What a frame is shown as, outermost first.

@@ -51,6 +51,19 @@ impl NativeFrames {
     }
 }
 
+impl NativeFrames {
+    /// Whether a function of a frame that is shown is: not what CPython makes for perf, a piece of code for each Python
+    /// function (`-X perf`; Python/perf_trampoline.c), whose Python frame stands beside it.
+    pub(super) fn shows_function(self, function: &Frame) -> bool {
+        match (self, &function.kind) {
+            (NativeFrames::Libraries, FrameKind::Native(code)) => {
+                code.module != NO_FILE || !function.name.starts_with("py::")
+            }
+            _ => true,
+        }
+    }
+}
+
 /// Whether a file is the interpreter by its name: `libpython3.11.so.1.0`, `python3.12`, `python3.13t`, `python2.7-dbg`.
 #[must_use]
 pub fn is_interpreter(module: &str) -> bool {
@@ -70,6 +83,26 @@ pub fn is_interpreter(module: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::event::NativeCode;
+
+    #[test]
+    fn what_an_interpreter_makes_for_perf_is_hidden_as_the_interpreter_is() {
+        let function = |module: &str, name: &str| Frame {
+            kind: FrameKind::Native(NativeCode {
+                module: module.to_owned(),
+                build_id: None,
+                offset: None,
+                is_inlined: false,
+            }),
+            ..Frame::mark(name)
+        };
+        let trampoline = function(NO_FILE, "py::main:/home/ada/run.py");
+        assert!(!NativeFrames::Libraries.shows_function(&trampoline));
+        assert!(NativeFrames::All.shows_function(&trampoline));
+        for function in [function(NO_FILE, "kernel"), function("/x.so", "py::x")] {
+            assert!(NativeFrames::Libraries.shows_function(&function));
+        }
+    }
 
     #[test]
     fn interpreters_are_told_by_their_file_names() {

@@ -110,7 +110,7 @@ impl Profile {
     /// ([`Attribute::NativeClass`]). What is given is in [`Profile::with_native_frames`]; the functions, lines and times of
     /// this profile stay as they are. Without native samples nothing changes.
     pub fn refine(&mut self, shows: NativeFrames, work: &dyn WorkClasses) {
-        if shows == NativeFrames::None || self.native_sums().is_empty() {
+        if shows == NativeFrames::None || !self.has_native_samples() {
             return;
         }
         let mut refiner = Refiner::of(self, shows, work);

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::native::classes::{Class, Classes, ClassifiedFrame, refines};
 use crate::native::look_up_in_folder;
+use crate::profile::diff::SampledProfile;
 use crate::profile::native_frames::{NativeFrames, NativeFunction, WorkClasses};
 use crate::profile::{Mode, Profile, Totals, UnnamedFrame, work};
 use crate::sampler::functions_of;
@@ -45,9 +46,8 @@ impl NativeShown {
     /// # Errors
     /// When nothing is left of the classes that are asked for.
     pub fn refine(&self, profile: &mut Profile) -> Result<(), NoWork> {
-        let table = self.classes.clone().or_else(|| Classes::built_in().ok());
-        if let Some(table) = table {
-            profile.refine(self.frames, &Table(table));
+        if let Some(table) = self.table() {
+            profile.refine(self.frames, &table);
         }
         if self.only.is_empty() {
             return Ok(());
@@ -70,6 +70,20 @@ impl NativeShown {
             true => Err(error),
             false => Ok(()),
         }
+    }
+}
+
+impl NativeShown {
+    /// The same for one of two recordings that are compared: all of it, whatever its class.
+    pub fn refine_sampled(&self, profile: &mut SampledProfile) {
+        if let Some(table) = self.table() {
+            profile.refine(self.frames, &table);
+        }
+    }
+
+    fn table(&self) -> Option<Table> {
+        let table = self.classes.clone().or_else(|| Classes::built_in().ok());
+        table.map(Table)
     }
 }
 

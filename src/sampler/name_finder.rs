@@ -12,9 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::native_names::{functions_of, only_one};
-use crate::native::{Hurry, SymbolReader};
+use crate::native::{Hurry, PerfMap, SymbolReader};
 use crate::process::{MappedFile, Pid, Process};
 use crate::profile::event::{Event, Frame, FrameId, FrameKind};
+use crate::profile::native_frames::NO_FILE;
 
 /// When files are opened, and when their symbols are read first, after a frame is defined.
 const OPEN_AFTER: Duration = Duration::from_millis(500);
@@ -272,15 +273,16 @@ fn work(jobs: &Receiver<Job>, found: &SyncSender<Vec<Named>>) {
             continue;
         };
         for (module, wanted) in &job.wanted {
-            let Some(file) = program.file(module) else {
-                continue;
-            };
-            let named = match job.task {
-                Task::Open => {
+            let named = match (job.task, program.file(module)) {
+                (Task::Name(_), _) if module == NO_FILE => program.name_compiled(wanted),
+                (_, None) => continue,
+                (Task::Open, Some(file)) => {
                     reader.keep(&program.process, &file);
                     continue;
                 }
-                Task::Name(hurry) => name(&mut reader, &program.process, &file, wanted, hurry),
+                (Task::Name(hurry), Some(file)) => {
+                    name(&mut reader, &program.process, &file, wanted, hurry)
+                }
             };
             if found.send(named).is_err() {
                 return;
@@ -318,6 +320,8 @@ fn name(
 struct KnownFiles {
     process: Process,
     files: Vec<MappedFile>,
+    /// `None`: it can't be read.
+    perf_map: Option<PerfMap>,
 }
 
 impl KnownFiles {
@@ -325,9 +329,23 @@ impl KnownFiles {
     fn of((pid, start_ticks): Owner) -> Option<KnownFiles> {
         let process = Process::open(pid).ok()?;
         (process.start_ticks() == start_ticks).then(|| KnownFiles {
+            perf_map: PerfMap::of(&process).ok(),
             process,
             files: Vec::new(),
         })
+    }
+
+    /// What has a name of these frames of code that a compiler made in memory.
+    fn name_compiled(&self, wanted: &[(FrameId, u64)]) -> Vec<Named> {
+        let Some(perf_map) = &self.perf_map else {
+            return Vec::new();
+        };
+        let addresses: Vec<u64> = wanted.iter().map(|(_, address)| *address).collect();
+        let found = perf_map.look_up(&addresses).into_iter().zip(wanted);
+        let named = found.filter_map(|(found, (frame, address))| {
+            Some((*frame, functions_of(NO_FILE, *address, vec![found?])))
+        });
+        named.collect()
     }
 
     fn file(&mut self, module: &str) -> Option<MappedFile> {

@@ -92,9 +92,9 @@ impl<'m> NativeReader<'m> {
         let mut anchors: Vec<u64> = anchors.map(|at| at.0).collect();
         anchors.sort_unstable();
         let registers = waiting.registers()?;
-        let native = self
-            .unwinder
-            .unwind(registers, &stack, &anchors, self.deadline);
+        let deadline = self.deadline;
+        let is_late = || Instant::now() >= deadline;
+        let native = self.unwinder.unwind(registers, &stack, &anchors, &is_late);
         let is_counted = activations.iter().any(|run| run.anchor.is_none());
         let loop_ranges = if is_counted {
             self.loop_ranges()

@@ -13,7 +13,7 @@ pub fn native_frame(place: &Place) -> Frame {
     Frame {
         kind: FrameKind::Native(NativeCode {
             module,
-            build_id: None,
+            build_id: place.build_id.as_deref().map(str::to_owned),
             offset: Some(place.offset),
             is_inlined: false,
         }),

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 
@@ -22,14 +22,21 @@ use crate::native::merge::{Part, merge};
 use crate::native::registers::{Registers, STACK_POINTER};
 use crate::native::stack_copy::StackCopy;
 use crate::native::unwind::{NativeEnd, NativeStack, Unwinder};
-use crate::process::{FileSystems, Mapping, Process, Tid};
+use crate::process::{FileSystems, Mapping, Process, Tid, own_thread_cpu_ns};
 use crate::profile::event::{Event, Frame, FrameId, NATIVE_MISSING, Nanos, StackId};
 
 /// How much of a stack is copied where it is not known how long it is. Of 99 % of stacks, 30 KiB are in use.
 const USUAL_BYTES: u64 = 64 << 10;
 
-/// The most that is copied: 40 µs.
-const MOST_BYTES: u64 = 1 << 20;
+/// The most that is copied: 160 µs. `dgetrf_parallel` of OpenBLAS has 528 KiB for each of its calls of itself, of which there
+/// are three in the inversion of a matrix with 400 rows.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// Where a copy did not reach the end, the next has so many times as much.
+const LONGER: u64 = 4;
+
+/// The kernel's name for the stack of the first thread (proc_pid_maps(5)).
+const FIRST_STACK: &str = "[stack]";
 
 /// So much more is copied than was in use when the whole stack was seen last.
 const BEHIND_BYTES: u64 = 4 << 10;
@@ -37,9 +44,9 @@ const BEHIND_BYTES: u64 = 4 << 10;
 /// The most threads of which it is kept where their stacks end.
 const MAX_ENDS: usize = 4096;
 
-/// How long the unwinding of one stack may take. Warm, it takes some microseconds; the first ones read the unwind information,
-/// and on a busy machine rsamp waits for a CPU meanwhile.
-const MAX_UNWINDING: Duration = Duration::from_millis(50);
+/// How much CPU time of rsamp the unwinding of one stack may take. Warm, it takes some microseconds; the first ones read the
+/// unwind information. By the clock it would end where rsamp itself waits for a CPU.
+const MAX_UNWINDING_NS: u64 = 50_000_000;
 
 /// Mappings are read again after this time where code was met that is not known,
 const REMAP_SOON: Nanos = Nanos(100_000_000);
@@ -204,6 +211,7 @@ impl NativeStacks {
         let wanted = match self.ends.get(&tid) {
             Some(StackReach::End(end)) if *end > stack_pointer => *end - stack_pointer,
             Some(StackReach::More(bytes)) => *bytes,
+            _ if mapping.is_some_and(is_first_stack) => in_mapping,
             _ => USUAL_BYTES,
         };
         wanted.min(in_mapping).min(MOST_BYTES)
@@ -228,10 +236,11 @@ impl NativeStacks {
         } else {
             Vec::new()
         };
-        let deadline = Instant::now() + MAX_UNWINDING;
+        let end = own_thread_cpu_ns() + MAX_UNWINDING_NS;
+        let is_late = || own_thread_cpu_ns() >= end;
         let native = self
             .unwinder
-            .unwind(stood.registers, &stood.stack, &anchors, deadline);
+            .unwind(stood.registers, &stood.stack, &anchors, &is_late);
         self.learn(tid, at, &native, &stood.stack);
         let is_loop = |at: u64| ranges.iter().any(|range| range.contains(&at));
         let parts = merge(&native, &stood.activations, is_loop);
@@ -259,7 +268,7 @@ impl NativeStacks {
         let last = native.frames.last();
         let reach = match native.end {
             NativeEnd::Outermost => last.map(|last| StackReach::End(last.start + BEHIND_BYTES)),
-            _ if stack.length() >= USUAL_BYTES => Some(StackReach::More(2 * stack.length())),
+            _ if stack.length() >= USUAL_BYTES => Some(StackReach::More(LONGER * stack.length())),
             _ => None,
         };
         self.ends.extend(reach.map(|reach| (tid, reach)));
@@ -330,6 +339,12 @@ impl NativeStacks {
     pub fn rest(&mut self) {
         self.unwinder.forget_copies();
     }
+}
+
+/// Its mapping ends where the stack does; what the program was started with lies there, some KiB.
+fn is_first_stack(mapping: &Mapping) -> bool {
+    let path = mapping.path.as_ref();
+    path.is_some_and(|path| path.as_os_str() == FIRST_STACK)
 }
 
 impl StoodThread {

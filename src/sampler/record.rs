@@ -54,9 +54,12 @@ pub fn sample(
     emit: &mut dyn FnMut(Event),
 ) -> Result<Ended, SamplerError> {
     let cpu_before = Nanos(own_cpu_ns());
-    let mut named = NamedEvents::default();
+    let mut named = settings.native.map(|_| NamedEvents::default());
     let hand_on = emit;
-    let emit = &mut |event: Event| named.apply(event, hand_on);
+    let emit = &mut |event: Event| match &mut named {
+        Some(named) => named.apply(event, hand_on),
+        None => hand_on(event),
+    };
     let root = Arc::new(target::open(pid)?);
     if let Some(delay) = settings.delay {
         match pass(&root, delay, stop) {

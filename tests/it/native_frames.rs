@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 use rsamp::export::{Format, Meta, ReportInput};
 use rsamp::profile::{
-    Attribute, Event, Filter, Frame, FrameId, FrameKind, FunctionKind, Functions, Lines,
-    NATIVE_MISSING, Nanos, NativeCode, NativeFrames, NativeFunction, NativeSample, Process,
-    ProcessId, Profile, Ranks, Sample, Selection, StackId, State, Thread, ThreadId, Totals,
-    WorkClasses,
+    Attribute, Diff, DiffScale, Event, Filter, Frame, FrameId, FrameKind, FunctionKind, Functions,
+    Lines, Mode, NATIVE_MISSING, Nanos, NativeCode, NativeFrames, NativeFunction, NativeSample,
+    Process, ProcessId, Profile, Ranks, Sample, SampledProfile, Selection, StackId, StackNode,
+    State, Thread, ThreadId, Totals, WorkClasses,
 };
 use rsamp::recording::{Header, Writer};
 
@@ -299,11 +299,15 @@ fn a_sample_may_have_native_frames_itself() {
 }
 
 /// What a format has of a profile.
-fn text(format: Format, profile: &Profile) -> String {
+fn written(format: Format, profile: &Profile) -> Vec<u8> {
     let mut out = Vec::new();
     let meta = Meta::default();
     rsamp::export::write(format, &ReportInput::new(profile, &meta), &mut out).expect("written");
-    String::from_utf8(out).expect("text")
+    out
+}
+
+fn text(format: Format, profile: &Profile) -> String {
+    String::from_utf8(written(format, profile)).expect("text")
 }
 
 /// A program that calls BLAS, and waits in MPI on rank 0 for rank 1.
@@ -383,9 +387,72 @@ fn graphs_have_native_functions_with_their_libraries() {
     ] {
         assert!(callgrind.contains(line), "{line}: {callgrind}");
     }
+    let dot = text(Format::Dot, &profile);
+    assert!(dot.contains("dgemm_ in libopenblas.so.0"), "{dot}");
+    let trace = text(Format::ChromeTrace, &profile);
+    assert!(trace.contains("dgemm_ in libopenblas.so.0"), "{trace}");
     // Tables of Python functions have none.
     let csv = text(Format::FunctionsCsv, &profile);
     assert!(!csv.contains("dgemm_"), "{csv}");
+}
+
+#[test]
+fn pstats_has_native_functions_where_they_are_asked_for() {
+    let profile = of_classes(program().profile());
+    let contains = |format: Format, text: &str| {
+        let bytes = written(format, &profile);
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    };
+    for name in ["<dgemm_ in libopenblas.so.0>", "<libopenblas.so.0+0x10>"] {
+        assert!(contains(Format::NativePstats, name), "{name}");
+        assert!(!contains(Format::Pstats, name), "{name}");
+    }
+    let path = std::path::Path::new("a.NATIVE.pstats");
+    assert_eq!(
+        Format::from_path(path).expect("known"),
+        Format::NativePstats
+    );
+}
+
+#[test]
+fn a_diff_has_native_functions_in_its_stacks_and_in_no_table() {
+    let sampled = |build: &Build| {
+        let mut sampled = SampledProfile::new(Mode::Wall);
+        build
+            .events
+            .iter()
+            .cloned()
+            .for_each(|event| sampled.apply(event));
+        sampled.refine(NativeFrames::Libraries, &ByLibrary);
+        sampled
+    };
+    let build = |ms| {
+        let mut build = Build::new(1);
+        build.sample(0, "main:3", State::Native, 300);
+        build.native(0, "main:3 libm.so.6!sin", State::Native, ms);
+        build.native(0, "main:3 libm.so.6!cos", State::Native, 30 - ms);
+        sampled(&build)
+    };
+    let (base, new) = (build(10), build(20));
+    let diff = Diff::of(&base, &new, DiffScale::Seconds);
+    let stacks = diff.stacks();
+    let change = |name: &str| {
+        let is_it = |node: &&StackNode| {
+            node.place
+                .is_some_and(|at| stacks.places()[at].name == name)
+        };
+        let node = stacks.nodes().iter().find(is_it).expect("a node");
+        (node.base_ns / MS, node.new_ns / MS)
+    };
+    assert_eq!([change("sin"), change("cos")], [(100, 200), (200, 100)]);
+    let names: Vec<&str> = diff
+        .functions()
+        .iter()
+        .filter_map(|it| Some(it.new?.name))
+        .collect();
+    assert_eq!(names, ["main"]);
 }
 
 #[test]

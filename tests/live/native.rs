@@ -209,7 +209,7 @@ fn stacks_are_those_of_eu_stack(python: &Python) {
             let at = waiting.stack_pointer().expect("a stack pointer");
             let stack = StackCopy::read(at, &mappings, &memory).expect("a stack");
             let registers = waiting.registers().expect("registers");
-            let ours = unwinder.unwind(registers, &stack, &[], deadline);
+            let ours = unwinder.unwind(registers, &stack, &[], &|| Instant::now() >= deadline);
             // They tell where a call returns to; ours is an address in the call.
             let address = |(number, frame): (usize, &rsamp::native::NativeFrame)| {
                 frame.instruction.map_or(0, |at| at + u64::from(number > 0))

@@ -1,5 +1,7 @@
 """Multiplies matrices on as many threads as OPENBLAS_NUM_THREADS says, then burns as long in Python.
 
+    blas.py [SECONDS]    for so long each; 1 if not said
+
 It prints READY, waits for a line, and prints {"dot": {"wall": s, "cpu": s}, "burn": {…}}: the CPU time is that of
 the whole process.
 """
@@ -10,7 +12,7 @@ import time
 
 import numpy as np
 
-SECONDS = 1.0
+SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
 
 
 def dot(a, b):

@@ -22,6 +22,7 @@ use crate::profile::limits::MAX_ROWS;
 use crate::recording::Merger;
 use crate::run::inputs::{self, Input, Trouble};
 use crate::run::outputs::{Destination, Readers};
+use crate::run::work::NativeShown;
 use crate::run::{headlines, sources};
 
 /// How many rows the tables have on a terminal.
@@ -157,6 +158,7 @@ fn side(
     if selection.leaves_out_idle_waits() {
         profile.leave_out_idle_waits();
     }
+    NativeShown::default().refine_sampled(&mut profile);
     Ok(Side {
         source: sources::recorded(&inputs),
         inputs,

@@ -16,6 +16,8 @@ mod debug_files;
 
 mod target_files;
 
+mod perf_map;
+
 mod dwarf;
 
 mod tables;
@@ -29,5 +31,6 @@ mod symbols_folder;
 pub use debug_files::DebugFiles;
 pub use frame::{Detail, NameSource, NamedFrame};
 pub use look_up::{look_up, look_up_mapped};
+pub use perf_map::PerfMap;
 pub use reader::{Hurry, SymbolReader};
 pub use symbols_folder::look_up_in_folder;

@@ -6,6 +6,7 @@
 use super::blocks::Blocks;
 use super::event::{Event, Nanos};
 use super::functions::Function;
+use super::native_frames::{NativeFrames, WorkClasses};
 use super::origin::{Origin, Origins};
 use super::sums::{self, Classes, Sums};
 use super::{Mode, Profile, Totals};
@@ -30,6 +31,8 @@ use pairs::{Line, Pair, Pairs};
 pub struct SampledProfile {
     profile: Profile,
     blocks: Blocks,
+    /// The same with native frames, where there are native samples. Blocks are by row, and those here are others.
+    native: Option<Box<Profile>>,
 }
 
 impl SampledProfile {
@@ -45,7 +48,23 @@ impl SampledProfile {
         SampledProfile {
             profile,
             blocks: Blocks::new(mode),
+            native: None,
         }
+    }
+
+    /// Gives its stacks native frames; see [`Profile::refine`]. Once all events have come, and idle waits are left out.
+    pub fn refine(&mut self, shows: NativeFrames, work: &dyn WorkClasses) {
+        if shows != NativeFrames::None && self.profile.has_native_samples() {
+            let mut refined = Box::new(self.profile.clone());
+            refined.refine(shows, work);
+            self.native = Some(refined);
+        }
+    }
+
+    /// The recording as a profile with native frames in its stacks; without them where there are none.
+    pub(super) fn with_native_frames(&self) -> &Profile {
+        let native = self.native.as_deref();
+        native.map_or(&self.profile, Profile::with_native_frames)
     }
 
     /// Takes in one event; see [`Profile::apply`].
@@ -234,6 +253,9 @@ impl<'p> Diff<'p> {
             self_time,
             total_time,
         };
+        let (base_stacks, new_stacks) = (base.with_native_frames(), new.with_native_frames());
+        let in_stacks = pairs::functions(base_stacks, new_stacks);
+        let lines_in_stacks = pairs::lines(base_stacks, new_stacks, &in_stacks);
         let told = |line: Line<'p>| (line.function, line.line);
         let line_change = |(pair, self_time, total_time): (&Pair<Line<'p>>, _, _)| LineChange {
             base: pair.base.map(told),
@@ -244,7 +266,7 @@ impl<'p> Diff<'p> {
         Diff {
             functions: sides.changes(&functions).map(function_change).collect(),
             lines: sides.changes(&lines).map(line_change).collect(),
-            stacks: Stacks::of(&sides, &functions, &lines, is_by_line),
+            stacks: Stacks::of(&sides, &in_stacks, &lines_in_stacks, is_by_line),
             base,
             new,
             scale,

@@ -109,14 +109,15 @@ impl<'p> Stacks<'p> {
         place_of_frame: &[usize],
         add: impl Fn(&mut StackNode, u64),
     ) {
-        let stacks = side.profile().stacks();
+        let profile = side.with_native_frames();
+        let stacks = profile.stacks();
         let mut node_of_stack: Vec<usize> = Vec::with_capacity(stacks.len());
         for stack in stacks {
             let parent = stack.parent.map(|id| node_of_stack[id.0 as usize]);
             let place = place_of_frame[stack.frame.0 as usize];
             node_of_stack.push(self.node(parent, Some(place)));
         }
-        for row in side.profile().rows() {
+        for row in profile.rows() {
             let node = match row.stack {
                 Some(id) => node_of_stack[id.0 as usize],
                 None => self.node(None, None),
