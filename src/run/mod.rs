@@ -55,4 +55,6 @@ pub mod work;
 mod warning;
 
 pub use program_name::program_name;
-pub use python_processes::{PythonProcess, PythonProcesses, python_processes};
+pub use python_processes::{
+    PythonProcess, PythonProcesses, python_processes, python_processes_among,
+};

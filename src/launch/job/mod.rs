@@ -4,5 +4,5 @@ mod members;
 pub mod relay;
 pub mod slurm;
 
-pub use members::{Member, Top, members, tops};
+pub use members::{Member, Top, members, members_of, tops};
 pub use slurm::{InvalidJobName, Job, JobName, SlurmError};
