@@ -18,6 +18,7 @@ use super::tasks::{self, Task, TaskLook, WaitingTasks};
 use super::threads::{KnownInterpreter, ThreadList};
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory, Window};
+use crate::process::own_thread_cpu_ns;
 
 pub use super::running_task::RunningTask;
 pub use super::stop_threads::{StopPolicy, StopThreads, StoppedThread};
@@ -621,11 +622,12 @@ impl Reader {
         thread.task.find(&stack, &mut self.tasks, &mut known.tasks);
         let seen = thread.task.seen.clone();
         if let Some(task) = seen.filter(|task| self.tasks.may_look(task, now_ns)) {
+            let began = own_thread_cpu_ns();
             let parents = tasks::parents_of(memory, &self.interpreter, task.at);
             self.load_codes(parents.iter().filter_map(|parent| parent.code), memory);
             let _ = task.parents.set(parents);
-            let done_ns = self.now_ns();
-            self.tasks.has_looked(now_ns, done_ns);
+            let took_ns = own_thread_cpu_ns().saturating_sub(began);
+            self.tasks.has_looked(took_ns);
         }
     }
 

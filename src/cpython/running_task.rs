@@ -13,7 +13,6 @@
 
 use std::cell::OnceCell;
 use std::rc::Rc;
-use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 
@@ -27,6 +26,7 @@ use super::tasks::{
 };
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory, Window};
+use crate::process::own_thread_cpu_ns;
 
 /// The most loops of an interpreter whose running tasks are looked at: each is in a thread of its own.
 const MAX_LOOPS: usize = 16;
@@ -48,8 +48,8 @@ const HEAD_BYTES: usize = 16;
 /// callback begins, and only then can it start one at once (`eager_start`).
 const MAX_SWITCHES: u64 = 2;
 
-/// To look for the parents of tasks takes no more than so long at first, and than this part of the time from then on; to look
-/// for the owners of coroutines the same.
+/// To look for the parents of tasks takes no more CPU time than this at first, and than this part of the time from then on; to
+/// look for the owners of coroutines the same.
 const MAX_LOOKING_NS: u64 = 20_000_000;
 
 /// See [`MAX_LOOKING_NS`]: 0.2 % of a core.
@@ -130,9 +130,9 @@ impl KnownTasks {
         is_new && self.looked_ns <= MAX_LOOKING_NS + now_ns / LOOKING_PART
     }
 
-    /// Notes that this took from one moment to another one.
-    pub fn has_looked(&mut self, from_ns: u64, to_ns: u64) {
-        self.looked_ns += to_ns.saturating_sub(from_ns);
+    /// Notes how much CPU time that took.
+    pub fn has_looked(&mut self, took_ns: u64) {
+        self.looked_ns = self.looked_ns.saturating_add(took_ns);
     }
 
     /// Keeps a task that was read; one whose name alone became another object stays the same task.
@@ -405,7 +405,7 @@ impl ThreadTask {
 
     /// Whether the thread has been in one step of a task for so long that others may wait, and it was not looked how many.
     pub fn is_due(&self, now_ns: u64) -> bool {
-        let step = self.step.as_ref();
+        let step = self.step.as_ref().filter(|_| self.seen.is_some());
         step.is_some_and(|step| step.looked.is_none() && now_ns > step.since_ns + BLOCK_NS)
     }
 
@@ -566,7 +566,7 @@ impl<M: ReadMemory> CopiedStack<'_, M> {
         if source.sets.is_empty() || !has_time || switches()? > most {
             return None;
         }
-        let began = Instant::now();
+        let began = own_thread_cpu_ns();
         let is_root = |at: Address| {
             let mut frames = self.frames.iter();
             frames.any(|frame| {
@@ -576,7 +576,7 @@ impl<M: ReadMemory> CopiedStack<'_, M> {
         };
         let at = owner(self.memory, tasks, &source.sets, is_root);
         let read = at.and_then(|at| self.read_here(at));
-        let took_ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let took_ns = own_thread_cpu_ns().saturating_sub(began);
         known.owners_ns = known.owners_ns.saturating_add(took_ns);
         read
     }
