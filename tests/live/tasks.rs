@@ -252,8 +252,8 @@ fn check_samples(command: &Command, label: &str) {
             _ => UNASSIGNED,
         };
         let left = count - assigned.get(kind).unwrap_or(&0);
-        // A task is new once, and there are one or two of a kind; of short ones all are new.
-        let most = if kind == "short" { 4.0 } else { 2.0 } + part * *count as f64;
+        // A task is new once, and there are one or two of a kind; on a busy machine it may be over before it is read.
+        let most = 4.0 + part * *count as f64;
         assert!(left as f64 <= most, "{label}: {assigned:?} of {seen:?}");
     }
 }
