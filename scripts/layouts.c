@@ -325,9 +325,9 @@ static void print_tasks(void)
 #endif
     print_awaited();
 #if V(14)
-    printf("rust tasks lists TaskLists { node: %zu, of_thread: %zu, of_interpreter: %zu, running: %zu }\n", offsetof(Task, task_node),
+    printf("rust tasks lists TaskLists { node: %zu, of_thread: %zu, of_interpreter: %zu, running_loop: %zu, running: %zu }\n", offsetof(Task, task_node),
            offsetof(_PyThreadStateImpl, asyncio_tasks_head), offsetof(PyInterpreterState, asyncio_tasks_head),
-           offsetof(_PyThreadStateImpl, asyncio_running_task));
+           offsetof(_PyThreadStateImpl, asyncio_running_loop), offsetof(_PyThreadStateImpl, asyncio_running_task));
 #endif
     AT("tasks", "set_mask", PySetObject, mask);
     AT("tasks", "set_table", PySetObject, table);

@@ -232,6 +232,10 @@ pub struct TopArgs {
     #[arg(value_name = "PID", allow_negative_numbers = true)]
     pub words: Vec<OsString>,
 
+    /// The Python processes of this Slurm job, or of one step of it, that run on this node
+    #[arg(long, value_name = "JOB[.STEP]", value_parser = values::job, conflicts_with_all = ["pid", "words"])]
+    pub job: Option<JobName>,
+
     /// Show the last so many seconds first: 1 to 60, or 0 for all the time
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=60), allow_hyphen_values = true)]
     pub window: u8,

@@ -96,19 +96,21 @@ pub(super) enum ReadOutcome {
 
 impl StackRanges {
     /// Asks for all that a look at the thread needs, in the order in which it is to be copied; for the frames twice,
-    /// before the pointer and after it, if `with_before`.
+    /// before the pointer and after it, if `with_before`. `state_bytes`: so much of the thread state is wanted at least.
     pub(super) fn plan(
         &self,
         thread: Address,
         format: FrameFormat<'_>,
         with_before: bool,
+        state_bytes: usize,
         window: &mut Window,
     ) -> Planned {
         let layout = format.layout;
         let chunk_bytes = || self.chunks.iter().map(|chunk| chunk.copied).sum::<u64>();
         let is_twice = with_before && chunk_bytes() <= MAX_COPIED_TWICE;
         let before = is_twice.then(|| self.plan_frames(window));
-        let state = window.want(thread, ThreadFields::bytes_needed(layout));
+        let state_bytes = state_bytes.max(ThreadFields::bytes_needed(layout));
+        let state = window.want(thread, state_bytes);
         let pointer = match layout.thread.cframe_current_frame {
             Some(offset) => self.cframe + offset,
             None => thread + layout.thread.frame,

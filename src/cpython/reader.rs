@@ -7,26 +7,22 @@
 
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
-
 use super::code::{CodeCache, Moment};
-use super::frames::{MAX_WALK, RawFrame};
+use super::frames::MAX_WALK;
 use super::gil::{GilHolder, GilLocks};
 use super::locate::Interpreter;
 use super::pace::InterruptionDetector;
 use super::running_task::{CopiedStack, KnownTasks};
 use super::stops::Budget;
-use super::tasks::{self, Task};
+use super::tasks::{self, Task, TaskLook, WaitingTasks};
 use super::threads::{KnownInterpreter, ThreadList};
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory, Window};
+use crate::process::own_thread_cpu_ns;
 
 pub use super::running_task::RunningTask;
 pub use super::stop_threads::{StopPolicy, StopThreads, StoppedThread};
 pub use super::threads::KnownThread;
-
-/// The frames of a coroutine, outermost first, and how many tasks wait with them.
-pub type WaitingTasks = (Vec<RawFrame>, u32);
 
 /// With so few threads, all are read at once; with more, first the one that can have run.
 const FEW_THREADS: usize = 4;
@@ -111,6 +107,8 @@ pub struct Reader {
     pub(super) list: ThreadList,
     pub(super) codes: CodeCache,
     tasks: KnownTasks,
+    /// A look at all asyncio tasks that is not over.
+    look: Option<TaskLook>,
     pub(super) window: Window,
     /// The numbers of the threads for which the window was asked.
     pub(super) planned: Vec<usize>,
@@ -149,6 +147,7 @@ impl Reader {
             list: ThreadList::default(),
             codes: CodeCache::default(),
             tasks: KnownTasks::default(),
+            look: None,
             window: Window::default(),
             planned: Vec::new(),
             own_window: Window::default(),
@@ -529,6 +528,29 @@ impl Reader {
             .resize(self.list.threads.len(), Reading::Same);
         self.list.unread.clear();
         self.read_all(memory, now_ns);
+        if self.tasks.is_any() {
+            self.look_for_ready(memory, now_ns);
+        }
+    }
+
+    /// Looks how many tasks wait for those that have kept their loops for long. A thread that has not run since counts as read
+    /// then: there is more to tell of it.
+    fn look_for_ready(&mut self, memory: &impl ReadMemory, now_ns: u64) {
+        for (number, thread) in self.list.threads.iter_mut().enumerate() {
+            if !thread.task.is_due(now_ns) {
+                continue;
+            }
+            let mut interpreters = self.list.interpreters.iter_mut();
+            if let Some(known) = interpreters.find(|known| known.at == thread.interpreter) {
+                let (state, interpreter) = (thread.state, thread.interpreter);
+                let (layout, source) = (&self.interpreter.layout, &mut known.tasks);
+                let task = &mut thread.task;
+                task.look_for_ready(memory, layout, state, interpreter, source);
+                if let Err(position) = self.tick.read.binary_search(&number) {
+                    self.tick.read.insert(position, number);
+                }
+            }
+        }
     }
 
     /// Reads the threads that are to be read, as far as there are time and room. Where there is not enough for all, they
@@ -600,37 +622,43 @@ impl Reader {
         thread.task.find(&stack, &mut self.tasks, &mut known.tasks);
         let seen = thread.task.seen.clone();
         if let Some(task) = seen.filter(|task| self.tasks.may_look(task, now_ns)) {
+            let began = own_thread_cpu_ns();
             let parents = tasks::parents_of(memory, &self.interpreter, task.at);
             self.load_codes(parents.iter().filter_map(|parent| parent.code), memory);
             let _ = task.parents.set(parents);
-            let done_ns = self.now_ns();
-            self.tasks.has_looked(now_ns, done_ns);
+            let took_ns = own_thread_cpu_ns().saturating_sub(began);
+            self.tasks.has_looked(took_ns);
         }
     }
 
-    /// The coroutines of the asyncio tasks that wait, each outermost first, and how many tasks have them; their code objects
-    /// are in [`Reader::codes`]. Empty while no task was seen running.
-    pub fn waiting_tasks(&mut self, memory: &impl ReadMemory) -> Vec<WaitingTasks> {
+    /// Begins a look at all asyncio tasks, or goes on with it: [`TaskLook`]. When it is over: the coroutines of those that wait,
+    /// each outermost first, and how many tasks have them; their code objects are in [`Reader::codes`]. Nothing is found while
+    /// no task was seen running.
+    pub fn look_at_tasks(&mut self, memory: &impl ReadMemory) -> Option<Vec<WaitingTasks>> {
         if !self.tasks.is_any() {
-            return Vec::new();
+            return Some(Vec::new());
         }
-        // By the code and the instruction of each frame.
-        let mut counts: FxHashMap<Vec<(Address, i64)>, WaitingTasks> = FxHashMap::default();
-        for known in &self.list.interpreters {
-            let threads = self.list.threads.iter();
-            let own = threads.filter(|thread| thread.interpreter == known.at);
-            let states: Vec<Address> = own.map(|thread| thread.state).collect();
-            for frames in tasks::waiting(memory, &self.interpreter, known.at, &states) {
-                let places = frames.iter().map(|frame| (frame.code, frame.instruction));
-                counts.entry(places.collect()).or_insert((frames, 0)).1 += 1;
+        let begin = || {
+            let mut look = TaskLook::default();
+            for known in &self.list.interpreters {
+                let threads = self.list.threads.iter();
+                let own = threads.filter(|thread| thread.interpreter == known.at);
+                let states: Vec<Address> = own.map(|thread| thread.state).collect();
+                look.add(memory, &self.interpreter, known.at, &states);
             }
+            look
+        };
+        let mut look = self.look.take().unwrap_or_else(begin);
+        if !look.go_on(memory, &self.interpreter) {
+            self.look = Some(look);
+            return None;
         }
-        let found: Vec<_> = counts.into_values().collect();
+        let found = look.finish();
         let codes = found
             .iter()
             .flat_map(|(frames, _)| frames.iter().map(|frame| frame.code));
         self.load_codes(codes, memory);
-        found
+        Some(found)
     }
 
     /// Reads the code objects that are not known yet.

@@ -8,7 +8,8 @@
 //! A task that was not seen before is the one that the thread state names in the same copy (3.14 on), or
 //! `asyncio.tasks._current_tasks`, a dict from each loop to the task that it runs. It is read a moment later, and may be
 //! gone by then, with another one at its address. The thread state counts how often its thread entered or left a context, as it does
-//! for each step of a task: so it is known whether another task can have begun meanwhile.
+//! for each step of a task: so it is known whether another task can have begun meanwhile. Where that dict has the next task already,
+//! all tasks are looked through for the one that owns the coroutine.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -18,10 +19,14 @@ use rustc_hash::FxHashMap;
 use super::code::CodeCache;
 use super::frames::RawFrame;
 use super::layout::{Layout, TaskLayout};
-use super::objects::{dict_entries, find};
-use super::tasks::{Copied, Parent, module_globals, task_name};
+use super::objects::{Entry, dict_entries, find};
+use super::tasks::{
+    Copied, NAME_FROM, NameBytes, Parent, TaskSet, bytes_to_read, module_globals, owner,
+    ready_callbacks, task_name, task_sets,
+};
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadMemory, Window};
+use crate::process::own_thread_cpu_ns;
 
 /// The most loops of an interpreter whose running tasks are looked at: each is in a thread of its own.
 const MAX_LOOPS: usize = 16;
@@ -29,15 +34,12 @@ const MAX_LOOPS: usize = 16;
 /// The most tasks of a process that are remembered; beyond, all are read anew. Servers have some ten thousand.
 const MAX_KNOWN: usize = 1 << 16;
 
+/// So long one step of a task keeps the others from running until it is looked how many wait for it: as long as what counts as a
+/// blocked loop.
+const BLOCK_NS: u64 = 100_000_000;
+
 /// How often it is looked whether the program has imported asyncio, once it runs coroutines.
 const LOOK_NS: u64 = 20_000_000;
-
-/// Bytes of a name that are compared, behind `ob_refcnt`: all of an int, and of a `str` its length and hash, and the first
-/// characters of an ASCII one.
-const NAME_BYTES: usize = 88;
-
-/// `ob_refcnt`, which changes all the time.
-const NAME_FROM: u64 = 8;
 
 /// `task_coro` and `task_name`, which follow it.
 const HEAD_BYTES: usize = 16;
@@ -46,7 +48,8 @@ const HEAD_BYTES: usize = 16;
 /// callback begins, and only then can it start one at once (`eager_start`).
 const MAX_SWITCHES: u64 = 2;
 
-/// To look for the parents of tasks takes no more than so long at first, and than this part of the time from then on.
+/// To look for the parents of tasks takes no more CPU time than this at first, and than this part of the time from then on; to
+/// look for the owners of coroutines the same.
 const MAX_LOOKING_NS: u64 = 20_000_000;
 
 /// See [`MAX_LOOKING_NS`]: 0.2 % of a core.
@@ -68,36 +71,39 @@ pub struct RunningTask {
 }
 
 /// Where an interpreter says which tasks run, before 3.14.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct TaskSource {
     looked_ns: Option<u64>,
     /// `_current_tasks`.
     dict: Option<Address>,
+    /// Those that have all tasks.
+    sets: Vec<TaskSet>,
 }
 
 impl TaskSource {
-    /// The tasks that run now, one of each loop. `state` is the interpreter's.
+    /// The tasks that run now, one of each loop, with the loops as keys. `state` is the interpreter's.
     fn running(
         &mut self,
         memory: &impl ReadMemory,
         layout: &Layout,
         state: Address,
         now_ns: u64,
-    ) -> Vec<Address> {
+    ) -> Vec<Entry> {
         let is_due = self
             .looked_ns
             .is_none_or(|looked| now_ns >= looked + LOOK_NS);
         if self.dict.is_none() && is_due {
             self.looked_ns = Some(now_ns);
-            let module = module_globals(memory, layout, state);
-            let entries = module.and_then(|module| dict_entries(memory, layout, module).ok());
-            self.dict = entries.and_then(|it| find(memory, layout, &it, "_current_tasks"));
+            if let Some(module) = module_globals(memory, layout, state) {
+                let entries = dict_entries(memory, layout, module).unwrap_or_default();
+                self.dict = find(memory, layout, &entries, "_current_tasks");
+                self.sets = task_sets(memory, layout, module);
+            }
         }
         let entries = self
             .dict
             .and_then(|dict| dict_entries(memory, layout, dict).ok());
-        let values = entries.into_iter().flatten().map(|entry| entry.value);
-        values.take(MAX_LOOPS).collect()
+        entries.into_iter().flatten().take(MAX_LOOPS).collect()
     }
 }
 
@@ -107,8 +113,9 @@ pub(super) struct KnownTasks {
     /// By where the frame of the coroutine is.
     by_root: FxHashMap<Address, Rc<KnownTask>>,
     seen: u64,
-    /// How long it took to look for parents.
+    /// How long it took to look for parents, and for owners.
     looked_ns: u64,
+    owners_ns: u64,
 }
 
 impl KnownTasks {
@@ -123,9 +130,9 @@ impl KnownTasks {
         is_new && self.looked_ns <= MAX_LOOKING_NS + now_ns / LOOKING_PART
     }
 
-    /// Notes that this took from one moment to another one.
-    pub fn has_looked(&mut self, from_ns: u64, to_ns: u64) {
-        self.looked_ns += to_ns.saturating_sub(from_ns);
+    /// Notes how much CPU time that took.
+    pub fn has_looked(&mut self, took_ns: u64) {
+        self.looked_ns = self.looked_ns.saturating_add(took_ns);
     }
 
     /// Keeps a task that was read; one whose name alone became another object stays the same task.
@@ -139,19 +146,22 @@ impl KnownTasks {
         if let Some(before) = before.filter(|before| before.facts == read.facts) {
             return Rc::clone(before);
         }
-        let id = before.map_or(self.seen, |before| before.task.id);
-        self.seen += u64::from(before.is_none());
-        if self.by_root.len() >= MAX_KNOWN {
-            self.by_root.clear();
-        }
-        let known = Rc::new(KnownTask {
-            task: Rc::new(RunningTask {
-                id,
+        let task = before.map(|before| Rc::clone(&before.task));
+        let task = task.unwrap_or_else(|| {
+            self.seen += 1;
+            Rc::new(RunningTask {
+                id: self.seen - 1,
                 name: read.name,
                 root,
                 at: read.facts.at,
                 parents: OnceCell::new(),
-            }),
+            })
+        });
+        if self.by_root.len() >= MAX_KNOWN {
+            self.by_root.clear();
+        }
+        let known = Rc::new(KnownTask {
+            task,
             facts: read.facts,
         });
         self.by_root.insert(root, Rc::clone(&known));
@@ -171,7 +181,7 @@ struct Facts {
     at: Address,
     coroutine: Address,
     name_at: Address,
-    name_bytes: Option<Vec<u8>>,
+    name: Option<NameBytes>,
     root: Address,
 }
 
@@ -182,14 +192,15 @@ struct ReadTask {
     name: Option<String>,
     /// Whether its coroutine has begun.
     has_begun: bool,
+    /// `context_ver` of the thread, after the rest was read.
+    context_version: u64,
 }
 
 /// Where a copy has what tells which task runs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TaskPieces {
-    context_version: usize,
-    /// The word that names the running task (3.14 on).
-    running: Option<usize>,
+    /// The thread state.
+    state: usize,
     /// The task that was seen last.
     last: Option<FactPieces>,
 }
@@ -198,7 +209,7 @@ pub(super) struct TaskPieces {
 #[derive(Debug, Clone, Copy)]
 struct FactPieces {
     head: usize,
-    name: usize,
+    name: Option<usize>,
     /// The pointer to the frame, up to 3.10: it is null once the coroutine is over.
     frame: Option<usize>,
 }
@@ -208,7 +219,10 @@ impl Facts {
     fn plan(&self, tasks: &TaskLayout, window: &mut Window) -> FactPieces {
         FactPieces {
             head: window.want(self.at + tasks.coro, HEAD_BYTES),
-            name: window.want(self.name_at + NAME_FROM, NAME_BYTES),
+            name: self
+                .name
+                .as_ref()
+                .map(|name| window.want(self.name_at + NAME_FROM, name.length())),
             frame: match tasks.frame_state {
                 Some(_) => None,
                 None => Some(window.want(self.coroutine + tasks.frame, 8)),
@@ -218,9 +232,14 @@ impl Facts {
 
     fn stand(&self, pieces: FactPieces, window: &Window) -> bool {
         let word = |piece, offset| word_at(window.piece(piece)?, offset);
+        let name = pieces.name.and_then(|piece| window.piece(piece));
         word(pieces.head, 0) == Some(self.coroutine.0)
             && word(pieces.head, 8) == Some(self.name_at.0)
-            && window.piece(pieces.name) == self.name_bytes.as_deref()
+            && self
+                .name
+                .as_ref()
+                .zip(name)
+                .is_some_and(|(known, copied)| known.is(copied))
             && pieces
                 .frame
                 .is_none_or(|piece| word(piece, 0) == Some(self.root.0))
@@ -228,35 +247,38 @@ impl Facts {
 }
 
 impl ReadTask {
-    /// Reads the task at `at`; `None` where there is none, or it is over.
-    fn read(memory: &impl ReadMemory, layout: &Layout, at: Address) -> Option<ReadTask> {
+    /// Reads the task at `at`, which runs on the thread whose state is at `thread`; `None` where there is none, or it is over.
+    fn read(
+        memory: &impl ReadMemory,
+        layout: &Layout,
+        at: Address,
+        thread: Address,
+    ) -> Option<ReadTask> {
         let tasks = layout.tasks.as_ref()?;
         let mut head = [0; HEAD_BYTES];
         memory.read(at + tasks.coro, &mut head).ok()?;
         let (coroutine, name_at) = (Address(word_at(&head, 0)?), Address(word_at(&head, 8)?));
-        let (root, has_begun) = match (tasks.frame_state, tasks.states()) {
-            (Some(offset), Some(states)) => {
-                let mut state = [0];
-                memory.read(coroutine + offset, &mut state).ok()?;
-                let [state] = state.map(u8::cast_signed);
-                (coroutine + tasks.frame, state != states.created)
-            }
-            _ => {
-                let root = memory.pointer(coroutine + tasks.frame).ok()?;
-                let mut last = [0; 4];
-                memory
-                    .read(root + layout.frame.instruction, &mut last)
-                    .ok()?;
-                (root, int_at(&last, 0)? >= 0)
-            }
+        let root = match tasks.frame_state {
+            Some(_) => coroutine + tasks.frame,
+            None => memory.pointer(coroutine + tasks.frame).ok()?,
         };
         let mut window = Window::default();
-        window.want(name_at + NAME_FROM, NAME_BYTES);
+        let state = match tasks.frame_state {
+            Some(offset) => window.want(coroutine + offset, 1),
+            None => window.want(root + layout.frame.instruction, 4),
+        };
+        let name = window.want(name_at + NAME_FROM, bytes_to_read(name_at));
+        // The last one: what is before it is of the same step or an earlier one.
+        let context_version = window.want(thread + tasks.context_version, 8);
         window.fill(memory);
-        let name_bytes = window.piece(0);
+        let has_begun = match (window.piece(state)?, tasks.states()) {
+            ([state], Some(states)) => state.cast_signed() != states.created,
+            (last, _) => int_at(last, 0)? >= 0,
+        };
+        let name_bytes = window.piece(name).unwrap_or_default();
         let copied = Copied {
             memory,
-            ranges: [(name_at + NAME_FROM, name_bytes.unwrap_or_default())],
+            ranges: [(name_at + NAME_FROM, name_bytes)],
         };
         Some(ReadTask {
             name: task_name(&copied, layout, name_at),
@@ -264,10 +286,11 @@ impl ReadTask {
                 at,
                 coroutine,
                 name_at,
-                name_bytes: name_bytes.map(<[u8]>::to_vec),
+                name: NameBytes::new(&copied, layout, name_at, name_bytes),
                 root,
             },
             has_begun,
+            context_version: word_at(window.piece(context_version)?, 0)?,
         })
     }
 }
@@ -297,21 +320,37 @@ pub(super) struct ThreadTask {
     has_coroutines: bool,
     /// The task whose coroutine is on the stack that was read last.
     pub seen: Option<Rc<RunningTask>>,
+    /// The step of a task in which the thread is.
+    step: Option<Step>,
+}
+
+/// One step of a task, from one await to the next: the loop runs nothing else meanwhile.
+#[derive(Debug, Clone)]
+struct Step {
+    context_version: u64,
+    /// When it was seen first.
+    since_ns: u64,
+    /// What [`ThreadTask::look_for_ready`] found; `None`: it was not called yet.
+    looked: Option<Option<u32>>,
 }
 
 impl ThreadTask {
-    /// Asks for what tells which task runs on the thread whose state is at `thread`; for nothing before it ran a coroutine.
-    pub fn plan(
-        &self,
-        layout: &Layout,
-        thread: Address,
-        window: &mut Window,
-    ) -> Option<TaskPieces> {
+    /// How many bytes of the thread state tell which task runs; none before the thread ran a coroutine. To copy them with the
+    /// rest of the state costs less than a range of their own.
+    pub fn state_bytes(&self, layout: &Layout) -> usize {
+        let tasks = layout.tasks.as_ref().filter(|_| self.has_coroutines);
+        tasks.map_or(0, |tasks| {
+            let running = tasks.lists.map_or(0, |lists| lists.running);
+            tasks.context_version.max(running) as usize + 8
+        })
+    }
+
+    /// Asks for what tells which task runs on the thread whose state is in the piece `state`, with
+    /// [`ThreadTask::state_bytes`]; for nothing before it ran a coroutine.
+    pub fn plan(&self, layout: &Layout, state: usize, window: &mut Window) -> Option<TaskPieces> {
         let tasks = layout.tasks.as_ref().filter(|_| self.has_coroutines)?;
-        let mut word = |offset| window.want(thread + offset, 8);
         Some(TaskPieces {
-            context_version: word(tasks.context_version),
-            running: tasks.lists.map(|lists| word(lists.running)),
+            state,
             last: self
                 .last
                 .as_ref()
@@ -332,7 +371,10 @@ impl ThreadTask {
         };
         let found = match stack.look_up(tasks, self.last.as_ref(), known) {
             LookUp::Known(task) => Some(task),
-            LookUp::NoCoroutine => return,
+            LookUp::NoCoroutine => {
+                self.step = None;
+                return;
+            }
             LookUp::Unsure(entries) => {
                 self.has_coroutines = true;
                 stack.find_by_interpreter(tasks, entries > 1, known, source)
@@ -342,6 +384,61 @@ impl ThreadTask {
             self.seen = Some(Rc::clone(&found.task));
             self.last = Some(found);
         }
+        self.follow_step(stack, tasks);
+    }
+
+    fn follow_step(&mut self, stack: &CopiedStack<'_, impl ReadMemory>, tasks: &TaskLayout) {
+        let version = stack.pieces.and_then(|pieces| {
+            let state = stack.window.piece(pieces.state)?;
+            word_at(state, tasks.context_version)
+        });
+        let of_task = version.filter(|_| self.seen.is_some());
+        let is_same = |step: &Step| Some(step.context_version) == of_task;
+        if !self.step.as_ref().is_some_and(is_same) {
+            self.step = of_task.map(|context_version| Step {
+                context_version,
+                since_ns: stack.now_ns,
+                looked: None,
+            });
+        }
+    }
+
+    /// Whether the thread has been in one step of a task for so long that others may wait, and it was not looked how many.
+    pub fn is_due(&self, now_ns: u64) -> bool {
+        let step = self.step.as_ref().filter(|_| self.seen.is_some());
+        step.is_some_and(|step| step.looked.is_none() && now_ns > step.since_ns + BLOCK_NS)
+    }
+
+    /// Looks how many callbacks the loop of the task has ready to be called.
+    pub fn look_for_ready(
+        &mut self,
+        memory: &impl ReadMemory,
+        layout: &Layout,
+        thread: Address,
+        interpreter: Address,
+        source: &mut TaskSource,
+    ) {
+        let (Some(tasks), Some(step), Some(task)) = (&layout.tasks, &mut self.step, &self.seen)
+        else {
+            return;
+        };
+        let event_loop = match tasks.lists {
+            Some(lists) => memory.pointer(thread + lists.running_loop).ok(),
+            None => {
+                let running = source.running(memory, layout, interpreter, step.since_ns);
+                let own = running.into_iter().find(|entry| entry.value == task.at);
+                own.map(|entry| entry.key)
+            }
+        };
+        let ready = event_loop.and_then(|it| ready_callbacks(memory, layout, it));
+        let version = memory.word(thread + tasks.context_version).ok();
+        // What was found after the step was over is of another one.
+        step.looked = Some(ready.filter(|_| version == Some(step.context_version)));
+    }
+
+    /// How many callbacks were ready to be called after [`BLOCK_NS`] of the step in which the thread is.
+    pub fn ready(&self) -> Option<u32> {
+        self.step.as_ref()?.looked?
     }
 }
 
@@ -404,8 +501,9 @@ impl<M: ReadMemory> CopiedStack<'_, M> {
         task.facts.stand(pieces, &window)
     }
 
-    /// Finds the task that the interpreter says runs. Where `are_several` on the stack, and it says that a moment later
-    /// (before 3.14), it has to be in the same context still: the one may have ended, and the other one goes on.
+    /// Finds the task that the interpreter says runs, or that owns a coroutine on the stack. Where `are_several` on the stack,
+    /// and it says that a moment later (before 3.14), it has to be in the same context still: the one may have ended, and the
+    /// other one goes on.
     fn find_by_interpreter(
         &self,
         tasks: &TaskLayout,
@@ -414,26 +512,72 @@ impl<M: ReadMemory> CopiedStack<'_, M> {
         source: &mut TaskSource,
     ) -> Option<Rc<KnownTask>> {
         let pieces = self.pieces?;
-        let word = |piece| word_at(self.window.piece(piece)?, 0);
-        let running = match pieces.running {
-            Some(running) => {
-                let running = word(running).filter(|task| *task != 0);
-                running.map(Address).into_iter().collect()
+        let word = |offset| word_at(self.window.piece(pieces.state)?, offset);
+        let running = match tasks.lists {
+            Some(lists) => {
+                let running = word(lists.running).filter(|task| *task != 0);
+                Vec::from_iter(running.map(Address))
             }
-            None => source.running(self.memory, self.layout, self.interpreter, self.now_ns),
+            None => {
+                let running =
+                    source.running(self.memory, self.layout, self.interpreter, self.now_ns);
+                running.iter().map(|entry| entry.value).collect()
+            }
         };
-        let entered = word(pieces.context_version)?;
-        let read = running.into_iter().find_map(|at| {
-            let read = ReadTask::read(self.memory, self.layout, at)?;
-            let mut frames = self.frames.iter();
-            let is_here = frames.any(|frame| frame.at == read.facts.root);
-            (is_here && read.has_begun).then_some(read)
-        })?;
-        let now = self.memory.word(self.thread + tasks.context_version).ok()?;
+        let entered = word(tasks.context_version)?;
         let most = match tasks.lists {
             None if are_several => 0,
             _ => MAX_SWITCHES,
         };
-        (now.wrapping_sub(entered) <= most).then(|| known.keep(read))
+        let running = running.into_iter();
+        let read = running.filter_map(|at| self.read_here(at)).next();
+        let read = match read {
+            // Of several, it could not be told which one runs.
+            None if !are_several => self.find_owner(tasks, entered, most, known, source)?,
+            read => read?,
+        };
+        let switches = read.context_version.wrapping_sub(entered);
+        (switches <= most).then(|| known.keep(read))
+    }
+
+    /// Reads the task at `at`, if it has begun and its coroutine is on the stack.
+    fn read_here(&self, at: Address) -> Option<ReadTask> {
+        let read = ReadTask::read(self.memory, self.layout, at, self.thread)?;
+        let mut frames = self.frames.iter();
+        let is_here = frames.any(|frame| frame.at == read.facts.root);
+        (is_here && read.has_begun).then_some(read)
+    }
+
+    /// Finds the task of a coroutine on the stack whose step has just ended, if it is not too late for it: the thread must not
+    /// have entered or left more than `most` contexts since `context_ver` was `entered`.
+    fn find_owner(
+        &self,
+        tasks: &TaskLayout,
+        entered: u64,
+        most: u64,
+        known: &mut KnownTasks,
+        source: &TaskSource,
+    ) -> Option<ReadTask> {
+        let switches = || {
+            let now = self.memory.word(self.thread + tasks.context_version);
+            now.ok().map(|now| now.wrapping_sub(entered))
+        };
+        let has_time = known.owners_ns <= MAX_LOOKING_NS + self.now_ns / LOOKING_PART;
+        if source.sets.is_empty() || !has_time || switches()? > most {
+            return None;
+        }
+        let began = own_thread_cpu_ns();
+        let is_root = |at: Address| {
+            let mut frames = self.frames.iter();
+            frames.any(|frame| {
+                let code = self.codes.get(frame.code);
+                frame.at == at && code.is_some_and(|code| code.is_coroutine)
+            })
+        };
+        let at = owner(self.memory, tasks, &source.sets, is_root);
+        let read = at.and_then(|at| self.read_here(at));
+        let took_ns = own_thread_cpu_ns().saturating_sub(began);
+        known.owners_ns = known.owners_ns.saturating_add(took_ns);
+        read
     }
 }

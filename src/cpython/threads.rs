@@ -96,8 +96,10 @@ impl KnownThread {
 
     /// Asks for all that a look at it needs ([`StackRanges::plan`]).
     pub(super) fn plan(&mut self, format: FrameFormat<'_>, with_before: bool, window: &mut Window) {
-        let mut planned = self.places.plan(self.state, format, with_before, window);
-        planned.task = self.task.plan(format.layout, self.state, window);
+        let state_bytes = self.task.state_bytes(format.layout);
+        let places = &mut self.places;
+        let mut planned = places.plan(self.state, format, with_before, state_bytes, window);
+        planned.task = self.task.plan(format.layout, planned.state, window);
         self.planned = Some(planned);
     }
 
@@ -116,6 +118,13 @@ impl KnownThread {
     #[must_use]
     pub fn task(&self) -> Option<&Rc<RunningTask>> {
         self.task.seen.as_ref()
+    }
+
+    /// How many callbacks the event loop of that task had ready to be called when the task had kept it for 100 ms; `None`: it
+    /// has not, or it is not known.
+    #[must_use]
+    pub fn ready_callbacks(&self) -> Option<u32> {
+        self.task.ready()
     }
 
     /// How many stacks were read of it: the same number, the same stack.
@@ -165,7 +174,7 @@ impl KnownThread {
 }
 
 /// An interpreter of the target: the main one or a sub-interpreter.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct KnownInterpreter {
     pub at: Address,
     pub gil: Option<GilState>,

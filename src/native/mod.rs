@@ -37,11 +37,12 @@ mod names;
 pub(crate) mod classes;
 
 pub use names::readable_name;
+pub use registers::{Registers, STACK_POINTER};
 pub use stack_copy::StackCopy;
 pub use symbols::{
     DebugFiles, Detail, Hurry, NameSource, NamedFrame, PerfMap, look_up, look_up_mapped,
 };
-pub use unwind::{NativeFrame, Unwinder};
+pub use unwind::{NativeEnd, NativeFrame, Unwinder};
 pub use waiting::WaitingThread;
 
 pub(crate) use symbols::{SymbolReader, look_up_in_folder};

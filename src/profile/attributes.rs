@@ -47,23 +47,27 @@ pub enum Attribute {
     TaskCoroutine,
     /// The tasks that waited for the task when it was first seen, as [`Attribute::Task`] has them, one a line.
     TaskParents,
+    /// How many callbacks the event loop had ready to be called when this step of the task had kept it for 100 ms: steps of
+    /// other tasks, mostly.
+    ReadyCallbacks,
 }
 
 impl Attribute {
     /// All of them. In a recording each is the number of its place here, from 0.
-    pub const ALL: [Attribute; 5] = [
+    pub const ALL: [Attribute; 6] = [
         Attribute::Task,
         Attribute::NativeClass,
         Attribute::TaskId,
         Attribute::TaskCoroutine,
         Attribute::TaskParents,
+        Attribute::ReadyCallbacks,
     ];
 
     /// Whether it tells tasks of one name apart. There may be very many of them: their samples are summed by name.
     #[must_use]
     pub fn is_of_one_task(self) -> bool {
-        use Attribute::{TaskCoroutine, TaskId, TaskParents};
-        matches!(self, TaskId | TaskCoroutine | TaskParents)
+        use Attribute::{ReadyCallbacks, TaskCoroutine, TaskId, TaskParents};
+        matches!(self, TaskId | TaskCoroutine | TaskParents | ReadyCallbacks)
     }
 }
 
@@ -75,6 +79,7 @@ impl fmt::Display for Attribute {
             Attribute::TaskId => "task id",
             Attribute::TaskCoroutine => "task coroutine",
             Attribute::TaskParents => "task parents",
+            Attribute::ReadyCallbacks => "ready callbacks",
         })
     }
 }

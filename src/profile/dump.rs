@@ -49,11 +49,12 @@ pub struct TaskDump {
     pub frames: Vec<Frame>,
 }
 
-/// Whether asyncio made a task's name up, as it does when the program gives none: `Task-7`.
+/// Whether asyncio made a task's name up, as it does when the program gives none: `Task-7`; also `None`, which
+/// `create_task()` of a loop with a task factory makes of no name (`base_events.py` of 3.12 and 3.13.0).
 #[must_use]
 pub fn is_made_up(name: &str) -> bool {
     let number = name.strip_prefix("Task-").unwrap_or_default();
-    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    name == "None" || !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// What an asyncio task does.

@@ -82,6 +82,8 @@ struct Span {
     first_interval: Nanos,
     for_gil: Nanos,
     ticks: u64,
+    /// See [`Blocked::ready`].
+    ready: Option<u32>,
     by_stack: FxHashMap<StackId, Nanos>,
 }
 
@@ -120,6 +122,8 @@ pub(super) struct Blocked {
     pub for_gil: Nanos,
     /// How many ticks saw it.
     pub ticks: u64,
+    /// The most callbacks that were ready to be called during one of the blocks; `None`: not known.
+    pub ready: Option<u32>,
     /// Whether there was more than one root: a loop with one task blocks nobody.
     pub has_other_roots: bool,
     /// By stack, how much of `time`.
@@ -142,6 +146,7 @@ impl Blocked {
         self.longest = self.longest.max(other.longest);
         self.for_gil += other.for_gil;
         self.ticks = self.ticks.saturating_add(other.ticks);
+        self.ready = self.ready.max(other.ready);
         self.has_other_roots |= other.has_other_roots;
         for (stack, time) in other.by_stack {
             *self.by_stack.entry(stack).or_default() += time;
@@ -158,6 +163,7 @@ impl Blocked {
         self.longest = self.longest.max(span.time);
         self.for_gil += span.for_gil;
         self.ticks = self.ticks.saturating_add(span.ticks);
+        self.ready = self.ready.max(span.ready);
         for (stack, time) in &span.by_stack {
             *self.by_stack.entry(*stack).or_default() += *time;
         }
@@ -330,6 +336,7 @@ impl OfThread {
             first_interval: interval,
             for_gil: Nanos(0),
             ticks: 0,
+            ready: None,
             by_stack: FxHashMap::default(),
         });
         open.end = run.at;
@@ -338,6 +345,7 @@ impl OfThread {
         if run.state == State::Gil {
             open.for_gil += run.wall;
         }
+        open.ready = open.ready.max(ready_callbacks(run, definitions));
         if let Some(stack) = run.stack {
             *open.by_stack.entry(stack).or_default() += run.wall;
         }
@@ -373,6 +381,14 @@ impl OfThread {
         }
         blocked
     }
+}
+
+fn ready_callbacks(run: &Sample, definitions: &Definitions) -> Option<u32> {
+    let attributes = definitions
+        .attributes
+        .get(run.attributes?.number() as usize)?;
+    let ready = attributes.0.get(&Attribute::ReadyCallbacks)?;
+    ready.parse().ok()
 }
 
 fn is_same(a: Activity, b: Activity, definitions: &Definitions) -> bool {

@@ -100,7 +100,7 @@ pub use confidence::Confidence;
 pub use cores::{cores_busy, elapsed, usable_cores};
 pub use diff::{
     Change as DiffChange, Diff, Limit as DiffLimit, Outcome as DiffOutcome, SampledProfile,
-    Scale as DiffScale, StackNode,
+    Scale as DiffScale,
 };
 pub use dump::{Activity as ThreadActivity, Dump, ThreadDump};
 pub use event::{

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::attributes::{Attribute, AttributesId};
+use super::attributes::{Attribute, Attributes, AttributesId};
 use super::definitions::Definitions;
 use super::event::{ProcessId, Sample};
 
@@ -33,7 +33,11 @@ impl TaskCounts {
         }
         self.last = Some(task);
         let attributes = definitions.attributes.get(id.number() as usize);
-        if attributes.is_some_and(|it| it.0.contains_key(&Attribute::TaskId)) {
+        // What a long step is told more of is the same task as before.
+        let is_task = |it: &Attributes| {
+            it.0.contains_key(&Attribute::TaskId) && !it.0.contains_key(&Attribute::ReadyCallbacks)
+        };
+        if attributes.is_some_and(is_task) {
             self.seen.insert(task);
         }
     }

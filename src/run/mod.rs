@@ -60,4 +60,6 @@ pub use sources::reader::{
 };
 
 pub(crate) use program_name::program_name;
-pub(crate) use python_processes::{PythonProcess, PythonProcesses, python_processes};
+pub(crate) use python_processes::{
+    PythonProcess, PythonProcesses, python_processes, python_processes_among,
+};

@@ -36,14 +36,17 @@ pub struct PythonProcesses {
 /// Looks into the processes of this machine, for [`MAX_TIME`] at most: into those called python first.
 #[must_use]
 pub fn python_processes() -> PythonProcesses {
+    let all = new_processes::all().into_iter();
+    python_processes_among(all.map(|new| new.pid).collect())
+}
+
+/// The same for these processes alone.
+#[must_use]
+pub fn python_processes_among(mut pids: Vec<Pid>) -> PythonProcesses {
     let began = Instant::now();
     let mut known = KnownFiles::default();
     let mut found = PythonProcesses::default();
     let own = std::process::id() as i32;
-    let mut pids: Vec<Pid> = new_processes::all()
-        .into_iter()
-        .map(|new| new.pid)
-        .collect();
     pids.retain(|pid| pid.0 != own);
     pids.sort_by_key(|pid| (!is_called_python(*pid), *pid));
     for pid in pids {

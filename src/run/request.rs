@@ -132,6 +132,7 @@ impl Sampling {
             start_timeout,
             stops: self.stops,
             children: self.children,
+            beside: Vec::new(),
             native: self.native,
         }
     }

@@ -129,6 +129,9 @@ pub struct Settings {
     pub stops: StopPolicy,
     /// Whether the processes that descend from the target are sampled too.
     pub children: Children,
+    /// Processes that are sampled like the target and need not descend from it: the others of a job on this node. The
+    /// sampling ends with the last of them.
+    pub beside: Vec<Pid>,
     /// How often native frames are read; `None`: never. Threads that run are stopped for it, unless `stops` forbids it.
     pub native: Option<NativeRate>,
 }

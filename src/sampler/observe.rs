@@ -103,8 +103,8 @@ struct Remembered {
     last: Option<(u64, Interned)>,
     /// Whether the thread that it is for does not run yet.
     is_starting: bool,
-    /// The asyncio task that ran last, and the number of the set of attributes that says so.
-    task: Option<(Rc<RunningTask>, Option<AttributesId>)>,
+    /// The asyncio task that ran last, how many callbacks waited for it, and the number of the set of attributes that says so.
+    task: Option<(Rc<RunningTask>, Option<u32>, Option<AttributesId>)>,
 }
 
 impl Observer {
@@ -225,15 +225,15 @@ impl Observer {
             }
         };
         remembered.last = Some((thread.stacks(), last));
+        let ready = thread.ready_callbacks();
         let attributes = thread.task().and_then(|task| match &remembered.task {
-            Some((known, attributes)) if Rc::ptr_eq(known, task) => *attributes,
+            Some((known, with, set)) if Rc::ptr_eq(known, task) && *with == ready => *set,
             _ => {
                 let frames = &thread.stack().frames;
-                let attributes =
-                    self.tasks
-                        .attributes(task, frames, reader, &mut self.interner, emit);
-                remembered.task = Some((Rc::clone(task), attributes));
-                attributes
+                let (task_of, interner) = ((task, ready, frames.as_slice()), &mut self.interner);
+                let set = self.tasks.attributes(task_of, reader, interner, emit);
+                remembered.task = Some((Rc::clone(task), ready, set));
+                set
             }
         });
         Some(Observation {

@@ -121,6 +121,8 @@ impl Newborn {
 /// The processes of a recording.
 pub struct ProcessTree {
     root: Pid,
+    /// It and those beside it.
+    roots: Vec<Pid>,
     /// Where the parents of orphans are.
     adopter: Option<Pid>,
     /// Device and inode of the program that this process runs.
@@ -138,7 +140,7 @@ pub struct ProcessTree {
 }
 
 impl ProcessTree {
-    /// Starts with `root`, and those that descend from it by now.
+    /// Starts with `root`, those beside it that are still there, and all that descend from them by now.
     ///
     /// # Errors
     /// When the kernel gives no epoll instance or no thread.
@@ -156,6 +158,7 @@ impl ProcessTree {
         };
         let mut tree = ProcessTree {
             root: pid,
+            roots: vec![pid],
             adopter: (settings.children == Children::Adopted).then_some(own),
             own_file: Process::open(own).and_then(|own| own.exe_file()).ok(),
             new_processes,
@@ -171,6 +174,9 @@ impl ProcessTree {
         // One that was launched began to run unseen; one that runs already is recorded from now on.
         let launched = root.started().filter(|_| is_new);
         tree.finder.find(root, launched.unwrap_or(tree.looked));
+        for pid in &settings.beside {
+            tree.join_beside(*pid);
+        }
         if tree.new_processes.is_some() {
             allow_many_files();
         }
@@ -178,6 +184,12 @@ impl ProcessTree {
             tree.take_in_descendants();
         }
         Ok(tree)
+    }
+
+    /// The processes that the tree started with and that can be sampled by themselves.
+    #[must_use]
+    pub fn roots(&self) -> &[Pid] {
+        &self.roots
     }
 
     /// What to wait for.
@@ -368,9 +380,22 @@ impl ProcessTree {
         self.members.insert(process.pid(), member);
     }
 
-    /// Takes in those that descend from the first process before new ones are looked for.
+    /// Takes in a process that is sampled like the first one; one that has ended is left out.
+    fn join_beside(&mut self, pid: Pid) {
+        if self.members.contains_key(&pid) {
+            return;
+        }
+        if let Ok(process) = Process::open(pid) {
+            let process = Arc::new(process);
+            self.join(&process, pid);
+            self.roots.push(pid);
+            self.finder.find(process, self.looked);
+        }
+    }
+
+    /// Takes in those that descend from the first processes before new ones are looked for.
     fn take_in_descendants(&mut self) {
-        let mut parents = vec![self.root];
+        let mut parents = self.roots.clone();
         while let Some(parent) = parents.pop() {
             let known = self.members.get(&parent);
             let Some(children) = known.and_then(|member| member.process.children()) else {

@@ -40,8 +40,8 @@ const STOP_LOOK: Nanos = Nanos(250_000);
 /// How long nothing is waited for without looking whether the user asked to stop.
 const LONGEST_DEAF: Duration = Duration::from_millis(50);
 
-/// Samples process `pid` until it ends, `settings.duration` is over or `stop` is requested, and its
-/// descendants with it as `settings.children` says; hands each event to `emit`. The last event is always
+/// Samples process `pid`, and those of `settings.beside`, until they end, `settings.duration` is over or `stop` is requested,
+/// and their descendants with them as `settings.children` says; hands each event to `emit`. The last event is always
 /// [`Event::End`].
 ///
 /// # Errors
@@ -91,7 +91,7 @@ pub fn sample(
     let mut ticker = Ticker::start(seed, settings, cpu_before);
     ticker.start_at(first_seen(&first), emit);
     let mut recording = Recording {
-        root: pid,
+        roots: tree.roots().to_vec(),
         settings,
         progress,
         tree,
@@ -160,6 +160,7 @@ fn first_arrivals(
 ) -> Result<Option<(ProcessTree, TreeNews)>, SamplerError> {
     // A child may become Python though its parent cannot be read.
     let waits_for_children = settings.children == Children::Adopted;
+    let mut roots = tree.roots().to_vec();
     let (mut failure, mut skipped) = (None, 0);
     loop {
         if stop.is_requested() {
@@ -173,15 +174,16 @@ fn first_arrivals(
             news.failed.extend(failure.map(|error| (root, error)));
             return Ok(Some((tree, news)));
         }
-        let has_ended = news.ended.contains(&root);
         for (pid, error) in news.failed {
-            match (pid == root, waits_for_children) {
-                (true, false) => return Err(error),
+            match (roots.contains(&pid), waits_for_children) {
+                (true, false) if roots.len() == 1 => return Err(error),
+                (true, false) => roots.retain(|root| *root != pid),
                 (true, true) => failure = Some(error),
                 (false, _) => progress.fail(error),
             }
         }
-        if has_ended {
+        roots.retain(|root| !news.ended.contains(root));
+        if roots.is_empty() {
             let TreeEnd { of_first, .. } = tree.finish();
             let error = failure.or(of_first);
             return Err(error.unwrap_or(SamplerError::EndedEarly(root)));
@@ -201,7 +203,8 @@ fn wait_for_news(tree: &mut ProcessTree, news: &mut TreeNews) {
 }
 
 struct Recording<'a> {
-    root: Pid,
+    /// The recording ends with the last of these.
+    roots: Vec<Pid>,
     settings: &'a Settings,
     progress: &'a Progress,
     tree: ProcessTree,
@@ -334,8 +337,8 @@ impl Recording<'_> {
                 program.finish(at, gap, self.emit);
             }
         }
-        let has_ended = news.ended.contains(&self.root);
-        has_ended.then_some(Ended::TargetEnded)
+        self.roots.retain(|root| !news.ended.contains(root));
+        self.roots.is_empty().then_some(Ended::TargetEnded)
     }
 
     fn begin(

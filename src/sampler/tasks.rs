@@ -58,15 +58,22 @@ pub struct TaskSets {
 const MAX_SETS: usize = 1 << 16;
 
 impl TaskSets {
-    /// The set of a task that ran on a stack with these frames.
+    /// The set of a task for which so many callbacks waited, if it is known, and which ran on a stack with these frames.
     pub fn attributes(
         &mut self,
-        task: &Rc<RunningTask>,
-        frames: &[RawFrame],
+        (task, ready, frames): (&Rc<RunningTask>, Option<u32>, &[RawFrame]),
         reader: &Reader,
         interner: &mut Interner,
         emit: &mut dyn FnMut(Event),
     ) -> Option<AttributesId> {
+        if let Some(ready) = ready {
+            let mut set = task_attributes(task, frames, reader.codes());
+            set.0.insert(Attribute::ReadyCallbacks, ready.to_string());
+            // Each long step may make one: they leave room for those of the tasks themselves.
+            if let Some(set) = interner.attributes(set, MAX_ATTRIBUTES / 4, emit) {
+                return Some(set);
+            }
+        }
         if let Some((known, set)) = self.known.get(&task.id)
             && Rc::ptr_eq(known, task)
         {

@@ -268,6 +268,7 @@ mod tests {
             start_timeout: None,
             stops: StopPolicy::Never,
             children: Children::Ignored,
+            beside: Vec::new(),
             native: None,
         }
     }

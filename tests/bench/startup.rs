@@ -175,6 +175,7 @@ fn first_stack(pid: Pid) -> f64 {
         start_timeout: None,
         stops: StopPolicy::WhereNeeded,
         children: Children::Ignored,
+        beside: Vec::new(),
         native: None,
     };
     let mut seen = None;

@@ -5,8 +5,8 @@ use rsamp::export::{Format, Meta, ReportInput};
 use rsamp::profile::{
     Attribute, Diff, DiffScale, Event, Filter, Frame, FrameId, FrameKind, FunctionKind, Functions,
     Lines, Mode, NATIVE_MISSING, Nanos, NativeCode, NativeFrames, NativeFunction, NativeSample,
-    Process, ProcessId, Profile, Ranks, Sample, SampledProfile, Selection, StackId, StackNode,
-    State, Thread, ThreadId, Totals, WorkClasses,
+    Process, ProcessId, Profile, Ranks, Sample, SampledProfile, Selection, StackId, State, Thread,
+    ThreadId, Totals, WorkClasses,
 };
 use rsamp::recording::{Header, Writer};
 
@@ -439,11 +439,10 @@ fn a_diff_has_native_functions_in_its_stacks_and_in_no_table() {
     let diff = Diff::of(&base, &new, DiffScale::Seconds);
     let stacks = diff.stacks();
     let change = |name: &str| {
-        let is_it = |node: &&StackNode| {
-            node.place
-                .is_some_and(|at| stacks.places()[at].name == name)
-        };
-        let node = stacks.nodes().iter().find(is_it).expect("a node");
+        let is_it = |at: usize| stacks.places()[at].name == name;
+        let mut nodes = stacks.nodes().iter();
+        let node = nodes.find(|node| node.place.is_some_and(is_it));
+        let node = node.expect("a node");
         (node.base_ns / MS, node.new_ns / MS)
     };
     assert_eq!([change("sin"), change("cos")], [(100, 200), (200, 100)]);

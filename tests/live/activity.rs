@@ -34,6 +34,7 @@ pub fn record_with(mut program: Standing, children: Children) -> (Profile, Value
         delay: None,
         start_timeout: Some(Duration::from_secs(10)),
         children,
+        beside: Vec::new(),
         native: None,
     };
     let pid = Pid(program.pid());

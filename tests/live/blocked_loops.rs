@@ -2,9 +2,45 @@
 
 use rsamp::profile::{Finding, findings};
 
+use std::process::Command;
+
 use crate::activity::record;
-use crate::support::programs::run;
+use crate::support::needs::prepared;
+use crate::support::programs::{command, program, run, run_command};
 use crate::support::pythons::Python;
+
+/// So many tasks the program makes before each block, all ready to run; the one that ticks may be ready, too.
+const READY: std::ops::RangeInclusive<u32> = 30..=31;
+
+/// How many tasks and callbacks were ready to run during a block, as the finding tells.
+fn ready(command: &mut Command) -> Option<u32> {
+    let (profile, _) = record(run_command(command));
+    let found = findings(&profile);
+    let ready = found.iter().find_map(|finding| match finding {
+        Finding::BlockedLoops(blocked) => Some(blocked.ready),
+        _ => None,
+    });
+    ready.expect("a blocked loop")
+}
+
+fn tasks_that_wait_for_a_blocked_loop_are_counted(python: &Python) {
+    for how in ["compute", "sleep"] {
+        let ready = ready(command(python, "blocked_loop.py").arg(how));
+        let is_right = ready.is_some_and(|ready| READY.contains(&ready));
+        assert!(is_right, "{} {how}: {ready:?}", python.label);
+    }
+}
+
+test_on!(tasks_that_wait_for_a_blocked_loop_are_counted: v3_8 v3_9 v3_10 v3_11 v3_12 v3_13 v3_14 v3_15);
+
+#[test]
+fn tasks_that_wait_for_a_blocked_uvloop_are_counted() {
+    needs!(RSAMP_UVLOOP);
+    let mut command = Command::new(prepared("RSAMP_UVLOOP").join("bin/python"));
+    let ready = ready(command.arg(program("blocked_loop.py")).arg("uvloop"));
+    let is_right = ready.is_some_and(|ready| READY.contains(&ready));
+    assert!(is_right, "{ready:?}");
+}
 
 fn the_task_that_blocks_an_asyncio_loop_is_found(python: &Python) {
     let (profile, said) = record(run(python, "blocked_loop.py"));

@@ -39,6 +39,7 @@ fn settings(children: Children, duration_ms: u64) -> Settings {
         delay: None,
         start_timeout: None,
         children,
+        beside: Vec::new(),
         native: None,
     }
 }

@@ -49,6 +49,7 @@ impl Recording {
             delay: None,
             start_timeout: None,
             children,
+            beside: Vec::new(),
             native: None,
         };
         let (shared, asked) = (Arc::clone(&profile), stop.clone());

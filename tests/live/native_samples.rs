@@ -88,6 +88,7 @@ fn settings(hz: f64, stops: StopPolicy) -> Settings {
         delay: None,
         start_timeout: Some(Duration::from_secs(10)),
         children: Children::Ignored,
+        beside: Vec::new(),
         native: Some(NativeRate::Fixed(hz)),
     }
 }

@@ -203,7 +203,7 @@ const UNASSIGNED: f64 = 0.005;
 
 /// The same for tasks that have hardly begun when they end: those that had ended before they were read, which takes a build for
 /// tests on a busy machine a hundred times as long as one for use.
-const UNASSIGNED_OF_SHORT: f64 = 0.2;
+const UNASSIGNED_OF_SHORT: f64 = 0.5;
 
 /// What rsamp records of a program.
 fn recorded(command: &Command, label: &str) -> Profile {
@@ -251,7 +251,7 @@ fn check_samples(command: &Command, label: &str) {
             _ => UNASSIGNED,
         };
         let left = count - assigned.get(kind).unwrap_or(&0);
-        // A task is new once, and there are two or three of a kind.
+        // A task is new once, and there are one or two of a kind; on a busy machine it may be over before it is read.
         let most = 4.0 + part * *count as f64;
         assert!(left as f64 <= most, "{label}: {assigned:?} of {seen:?}");
     }
@@ -262,12 +262,12 @@ fn check_relations(profile: &Profile, label: &str) {
     let rows = tasks(profile, Mode::Wall);
     let row = |name: &str| rows.iter().find(|row| row.name == Some(name));
     let unnamed = row("unnamed").unwrap_or_else(|| panic!("{label}: no task of unnamed()"));
-    // One that is read while it begins may count twice.
-    assert!(
-        (2..=4).contains(&unnamed.count),
-        "{label}: {}",
-        unnamed.count
-    );
+    // Of few samples all may be of one.
+    let is_right = match unnamed.totals.samples {
+        ..20 => (1..=2).contains(&unnamed.count),
+        _ => unnamed.count == 2,
+    };
+    assert!(is_right, "{label}: {unnamed:?}");
     let of = [
         ("unnamed", "unnamed", "gathers"),
         ("one", "lasting", "main"),
@@ -282,7 +282,7 @@ fn check_relations(profile: &Profile, label: &str) {
 
 fn a_sample_belongs_to_the_task_that_ran(python: &Python) {
     let mut command = command(python, "task_names.py");
-    command.arg("1");
+    command.arg("2");
     check_samples(&command, &python.label);
 }
 
@@ -292,7 +292,7 @@ test_on!(a_sample_belongs_to_the_task_that_ran: v3_8 v3_9 v3_10 v3_11 v3_12 v3_1
 fn a_sample_belongs_to_the_task_that_ran_on_uvloop() {
     needs!(RSAMP_UVLOOP);
     let mut command = Command::new(prepared("RSAMP_UVLOOP").join("bin/python"));
-    command.arg(program("task_names.py")).args(["1", "uvloop"]);
+    command.arg(program("task_names.py")).args(["2", "uvloop"]);
     check_samples(&command, "uvloop");
 }
 
@@ -307,21 +307,13 @@ fn a_task_that_begins_at_once_is_not_taken_for_the_one_that_starts_it(python: &P
             .map(|frame| frame.name.as_str())
             .collect();
         let runs = names.iter().find_map(|name| name.strip_prefix("work_"));
-        // With a factory, create_task() without a name calls set_name(None), which makes it "None" (base_events.py of 3.13.0).
-        let task = task_of(&profile, row).filter(|task| *task != "None");
-        if let (Some(runs), Some(task)) = (runs, task) {
+        if let (Some(runs), Some(task)) = (runs, task_of(&profile, row)) {
             let expected = if runs == "eager" { "child" } else { "parent" };
             assert_eq!(task, expected, "{}: {names:?}", python.label);
             *seen.entry(task).or_insert(0) += row.totals.samples;
         }
     }
-    // Both tasks of 3.13.0 go by "None", but for the one that runs before it has that name.
-    let least = if python.label.starts_with("3.13") {
-        1
-    } else {
-        2
-    };
-    assert!(seen.len() >= least, "{}: {seen:?}", python.label);
+    assert_eq!(seen.len(), 2, "{}: {seen:?}", python.label);
 }
 
 test_on!(a_task_that_begins_at_once_is_not_taken_for_the_one_that_starts_it: v3_12 v3_13 v3_14 v3_15);

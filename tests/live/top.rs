@@ -1,6 +1,7 @@
 //! Watches programs with `rsamp top`: as text, and on a real terminal (tmux), which has to be as it was afterwards.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -54,6 +55,76 @@ fn batch_shows_planted_shares(python: &Python) {
         let tolerance = TOLERANCE + chance + unsampled;
         assert!((seen - truth).abs() < tolerance, "{truth}:\n{page}");
     }
+}
+
+/// A process of a job, which computes in the function `name` once it was sent a line, and ends after another one.
+fn rank(number: u32, name: &str) -> Standing {
+    let code = format!(
+        "import sys, time\n\
+         def {name}():\n    \
+             end = time.perf_counter() + 1.5\n    \
+             while time.perf_counter() < end:\n        \
+                 sum(range(1000))\n\
+         print('READY', flush=True)\n\
+         sys.stdin.readline()\n\
+         {name}()\n\
+         print('done', flush=True)\n\
+         sys.stdin.readline()\n"
+    );
+    let mut command = python("v3_11").interpreter();
+    let rank = number.to_string();
+    let environment = [
+        ("SLURM_JOB_ID", "4242"),
+        ("SLURMD_NODENAME", "n1"),
+        ("SLURM_STEP_ID", "0"),
+        ("SLURM_NTASKS", "2"),
+        ("SLURM_PROCID", &rank),
+    ];
+    run_command(command.args(["-c", &code]).envs(environment))
+}
+
+#[test]
+fn the_processes_of_a_job_are_watched_until_the_last_one_ends() {
+    needs!(v3_11);
+    let (mut first, mut second) = (rank(0, "left"), rank(1, "right"));
+    let mut top = Command::new(cargo_bin("rsamp"))
+        .args(["top", "--job", "4242.0", "--batch", "--window", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut out = BufReader::new(top.stdout.take().expect("a pipe"));
+    // It watches both.
+    let mut page = String::new();
+    while !page.contains("2 processes") {
+        assert!(out.read_line(&mut page).expect("text") > 0, "{page}");
+    }
+    first.send("\n");
+    first.line();
+    drop(first);
+    second.send("\n");
+    second.line();
+    drop(second);
+    out.read_to_string(&mut page).expect("text");
+    assert!(top.wait().expect("ended").success());
+    assert!(page.contains(" job 4242.0 on this node"), "{page}");
+    for name in ["left", "right"] {
+        assert!(share_of(&page, &format!(" {name} (")).is_some(), "{page}");
+    }
+}
+
+#[test]
+fn a_job_without_python_on_this_node_is_told() {
+    let output = Command::new(cargo_bin("rsamp"))
+        .args(["top", "--job", "987654321", "--batch"])
+        .output()
+        .expect("rsamp runs");
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("job 987654321 on this node"), "{said}");
+    assert!(
+        said.contains("hint: start it on a node of the job"),
+        "{said}"
+    );
 }
 
 /// The self time of the row with these words, as a part of the time.

@@ -250,6 +250,8 @@ Examples:
         the last minute instead of the last 10 seconds
   rsamp top 1234 --batch -n 3
         three screens as text, each of 10 seconds
+  srun --jobid 4242 --overlap --pty rsamp top --job 4242
+        the Python processes of a Slurm job on its first node
 
 ? shows the keys. rsamp help top explains each option.";
 

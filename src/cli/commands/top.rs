@@ -8,17 +8,19 @@ use anyhow::{Context, Result};
 
 use crate::cli::errors::exit_code;
 use crate::cli::interrupt::Interrupts;
-use crate::cli::request::{RequestError, Top, TopForm};
+use crate::cli::request::{RequestError, Top, TopForm, TopTarget};
 use crate::cli::terminal::live_view::{self, LiveView};
 use crate::cli::terminal::{processes, screen, streams};
 use crate::export::Colour;
 use crate::export::words::labels;
+use crate::launch::JobName;
+use crate::launch::job::members_of;
 use crate::process::{Pid, Process};
 use crate::profile;
 use crate::profile::snapshot::Span;
 use crate::run::header::Asked;
 use crate::run::live::{Live, Subject};
-use crate::run::{caller, program_name, python_processes};
+use crate::run::{caller, program_name, python_processes, python_processes_among};
 use crate::sampler::{EndRequest, Rate, SamplerError};
 use crate::tui::state::State;
 use crate::tui::view::Palette;
@@ -43,20 +45,28 @@ pub fn run(request: &Top) -> Result<u8> {
         .context("watch for Ctrl-C")?;
     let is_coloured = screen::of_stdout(request.colour).colour == Colour::Terminal;
     let palette = Palette { is_coloured };
-    let pid = match request.pid {
-        Some(pid) => pid,
-        None => match choose(palette, &stop)? {
-            Some(pid) => pid,
-            None => return Ok(exit_code::OK),
-        },
+    let chosen = match &request.target {
+        TopTarget::Process(pid) => Some(vec![*pid]),
+        TopTarget::Job(job) => Some(of_job(job)?),
+        TopTarget::Choice => choose(palette, &stop)?.map(|pid| vec![pid]),
     };
-    let process = Process::open(pid)?;
-    let subject = subject(&process, request.sampling.rate)?;
-    let title = labels::of_process(&profile::event::Process {
-        pid: pid.0,
-        command: subject.asked.command.clone(),
-        ..profile::event::Process::default()
-    });
+    let Some((pid, beside)) = chosen.as_deref().and_then(<[Pid]>::split_first) else {
+        return Ok(exit_code::OK);
+    };
+    let process = Process::open(*pid)?;
+    let mut subject = subject(&process, request.sampling.rate)?;
+    subject.beside = beside.to_vec();
+    let title = match &request.target {
+        TopTarget::Job(job) => {
+            subject.name = format!("job-{job}");
+            format!("job {job} on this node")
+        }
+        _ => labels::of_process(&profile::event::Process {
+            pid: pid.0,
+            command: subject.asked.command.clone(),
+            ..profile::event::Process::default()
+        }),
+    };
     let mut live = Live::start(subject, &request.sampling, stop).context("start to sample")?;
     if !has_begun(&mut live) {
         live.stop().0?;
@@ -89,6 +99,23 @@ fn show(request: &Top, view: &mut LiveView, palette: Palette) -> Result<()> {
     }
 }
 
+/// The Python processes of a job on this node.
+fn of_job(job: &JobName) -> Result<Vec<Pid>> {
+    let members = members_of(job).context("list the processes of this node")?;
+    let looked_at = members.len();
+    let found = python_processes_among(members.iter().map(|member| member.pid).collect());
+    let readable = found.readable.into_iter().map(|found| found.pid);
+    let pids: Vec<Pid> = readable.collect();
+    match pids.is_empty() {
+        false => Ok(pids),
+        true => Err(RequestError::NoPythonOfJob {
+            job: job.clone(),
+            looked_at,
+        }
+        .into()),
+    }
+}
+
 /// Has the user choose a process; `None`: none.
 fn choose(palette: Palette, stop: &EndRequest) -> Result<Option<Pid>> {
     let found = python_processes();
@@ -110,6 +137,7 @@ fn subject(process: &Process, rate: Rate) -> Result<Subject> {
     let owner = process.credentials()?;
     Ok(Subject {
         pid: process.pid(),
+        beside: Vec::new(),
         name: program_name(&words),
         is_foreign: owner.is_none_or(|its| its.uid() != caller::uid()),
         asked: Asked {

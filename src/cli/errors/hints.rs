@@ -258,6 +258,10 @@ pub(super) fn of_request(error: &RequestError, doing: &Action) -> String {
         RequestError::PidAndCommand { words, .. } => {
             format!("to start a program and profile it: rsamp record -- {words}")
         }
+        RequestError::NoPythonOfJob { job, .. } => format!(
+            "start it on a node of the job: srun --jobid {} --overlap --pty rsamp top --job {job}",
+            job.job
+        ),
         RequestError::NoTerminal => {
             "rsamp top --batch prints text, for scripts and pipes".to_owned()
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::export::diff::UnknownDiffFormat;
+use crate::launch::JobName;
 use crate::run::outputs::{PatternError, UnknownKind};
 
 /// Why a command line cannot be carried out.
@@ -72,6 +73,14 @@ pub enum RequestError {
     NoPid {
         /// `attach`, `dump` or `top`.
         subcommand: &'static str,
+    },
+    /// `rsamp top --job 4242` where none of its processes runs Python.
+    #[error("watch job {job} on this node: of your {looked_at} processes in it none runs Python")]
+    NoPythonOfJob {
+        /// The job as typed.
+        job: JobName,
+        /// How many processes it has on this node.
+        looked_at: usize,
     },
     /// `rsamp top … | less`.
     #[error("top needs a terminal: standard input and output are not both one")]

@@ -22,4 +22,4 @@ pub use error::RequestError;
 pub use job::{DumpJob, NATIVE, OnNode, OnNodeWork, TASKS, attach_job, dump_job, on_node};
 pub use record::record;
 pub use report::{Report, report};
-pub use top::{Top, TopForm, top};
+pub use top::{Top, TopForm, TopTarget, top};

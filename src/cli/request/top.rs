@@ -5,6 +5,7 @@ use super::error::RequestError;
 use super::filters::mode;
 use super::sampling::sampling;
 use crate::cli::args::{SamplingArgs, TopArgs};
+use crate::launch::JobName;
 use crate::process::Pid;
 use crate::profile::Mode;
 use crate::profile::snapshot::Span;
@@ -14,8 +15,8 @@ use crate::sampler::Children;
 /// `rsamp top`, ready to be carried out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Top {
-    /// The process; `None`: the user is to choose one.
-    pub pid: Option<Pid>,
+    /// What to watch.
+    pub target: TopTarget,
     /// How to sample.
     pub sampling: Sampling,
     /// Which part of the time is shown first.
@@ -28,6 +29,17 @@ pub struct Top {
     pub form: TopForm,
     /// When it is coloured.
     pub colour: ColourChoice,
+}
+
+/// What a live view is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TopTarget {
+    /// This process.
+    Process(Pid),
+    /// The processes of this job on this node.
+    Job(JobName),
+    /// The process that the user chooses.
+    Choice,
 }
 
 /// Where a live view is shown.
@@ -51,12 +63,16 @@ pub fn top(args: &TopArgs) -> Result<Top, RequestError> {
         no_children: args.no_children,
         ..SamplingArgs::default()
     };
-    let pid = match target("top", args.pid, &args.words) {
-        Err(RequestError::NoPid { .. }) if !args.batch => None,
-        pid => Some(pid?),
+    let pid = || target("top", args.pid, &args.words);
+    let target = match &args.job {
+        Some(job) => TopTarget::Job(job.clone()),
+        None => match pid() {
+            Err(RequestError::NoPid { .. }) if !args.batch => TopTarget::Choice,
+            pid => TopTarget::Process(pid?),
+        },
     };
     Ok(Top {
-        pid,
+        target,
         sampling: sampling(&of_sampler, Children::Followed),
         span: match args.window {
             0 => Span::Whole,

@@ -175,9 +175,20 @@ impl Host for LiveView {
     }
 
     fn dump(&mut self) -> Result<Vec<String>, String> {
-        let dump = sampler::dump(self.live.subject().pid);
-        let dump = dump.map_err(|error| in_words(&error.into()))?;
-        Ok(text::text(&dump).lines().map(str::to_owned).collect())
+        let subject = self.live.subject();
+        if subject.beside.is_empty() {
+            let dump = sampler::dump(subject.pid);
+            let dump = dump.map_err(|error| in_words(&error.into()))?;
+            return Ok(text::text(&dump).lines().map(str::to_owned).collect());
+        }
+        // Of a job, what ended meanwhile is left out.
+        let all = std::iter::once(&subject.pid).chain(&subject.beside);
+        let dumps = all.filter_map(|pid| sampler::dump(*pid).ok());
+        let lines = dumps.flat_map(|dump| {
+            let text = text::text(&dump);
+            Vec::from_iter(text.lines().map(str::to_owned))
+        });
+        Ok(lines.collect())
     }
 
     fn title(&self) -> String {

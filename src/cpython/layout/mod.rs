@@ -364,6 +364,8 @@ pub struct TaskLists {
     pub of_thread: Offset,
     /// `asyncio_tasks_head` in `PyInterpreterState`: the tasks of threads that have ended.
     pub of_interpreter: Offset,
+    /// `asyncio_running_loop` in `_PyThreadStateImpl`.
+    pub running_loop: Offset,
     /// `asyncio_running_task` in `_PyThreadStateImpl`: null while none runs.
     pub running: Offset,
 }

@@ -99,7 +99,11 @@ impl Kinds {
 }
 
 /// `tp_name`, as far as [`MAX_NAME_BYTES`] goes.
-fn type_name(memory: &impl ReadMemory, layout: &Layout, type_object: Address) -> Option<Vec<u8>> {
+pub fn type_name(
+    memory: &impl ReadMemory,
+    layout: &Layout,
+    type_object: Address,
+) -> Option<Vec<u8>> {
     let name = memory.pointer(type_object + layout.object.type_name).ok()?;
     let mut bytes = vec![0; MAX_NAME_BYTES];
     // A name at the end of a page may have nothing behind it.

@@ -7,7 +7,11 @@
 mod chain;
 mod kinds;
 mod listed;
+mod look;
+mod names;
+mod owner;
 mod parents;
+mod ready;
 
 use std::cell::RefCell;
 
@@ -16,25 +20,23 @@ use rustc_hash::FxHashMap;
 use super::frames::RawFrame;
 use super::layout::{Layout, TaskLayout};
 use super::locate::Interpreter;
-use super::objects::int_value;
-use super::text::read_str;
-use super::thread_names::MAX_NAME_CHARS;
 use crate::memory::window::{int_at, word_at};
 use crate::memory::{Address, ReadError, ReadMemory};
 
 pub use chain::Stage;
 use kinds::{Kind, Kinds, copy};
-pub(super) use listed::module_globals;
+pub(super) use listed::{TaskSet, module_globals, task_sets};
+pub use look::{TaskLook, WaitingTasks};
+pub(super) use names::{NAME_FROM, NameBytes, bytes_to_read, task_name};
+pub(super) use owner::owner;
 use parents::{Callbacks, Parents};
+pub(super) use ready::ready_callbacks;
 
 /// `fut_state` of a task that is not done: `STATE_PENDING` (`Modules/_asynciomodule.c`).
 const PENDING: i32 = 0;
 
 /// The most tasks of which it is told that they wait for one task.
 const MAX_PARENTS: usize = 8;
-
-/// `Py_TPFLAGS_LONG_SUBCLASS` (`object.h`; the same in 3.8–3.15): the object is an int.
-const LONG_SUBCLASS: u64 = 1 << 24;
 
 /// So many bytes of a name are copied together with those of the other tasks: most names are no longer.
 const NAME_BYTES: usize = 96;
@@ -128,21 +130,18 @@ pub fn tasks(
     .collect()
 }
 
-/// The coroutines of the tasks that are suspended and wait for something, each outermost first. Arguments as for [`tasks`].
-#[must_use]
-pub fn waiting(
+/// The coroutines of those of the tasks at `addresses` that are suspended and wait for something, each outermost first.
+pub(super) fn waiting(
     memory: &impl ReadMemory,
     interpreter: &Interpreter,
-    state: Address,
-    threads: &[Address],
+    addresses: &[Address],
 ) -> Vec<Vec<RawFrame>> {
     let layout = &interpreter.layout;
     let Some(of_tasks) = &layout.tasks else {
         return Vec::new();
     };
     let format = interpreter.format();
-    let addresses = listed::task_addresses(memory, layout, of_tasks, state, threads);
-    let mut pending = pending(memory, of_tasks, &addresses);
+    let mut pending = pending(memory, of_tasks, addresses);
     pending.retain(|raw| !raw.waiter.is_null());
     let coroutines: Vec<Address> = pending.iter().map(|raw| raw.coroutine).collect();
     let kinds = &mut Kinds::default();
@@ -230,16 +229,6 @@ fn names(memory: &impl ReadMemory, layout: &Layout, pending: &[RawTask]) -> Vec<
         task_name(&copied, layout, raw.name)
     };
     pending.iter().enumerate().map(name).collect()
-}
-
-/// The name of a task, from its `task_name`.
-pub(super) fn task_name(memory: &impl ReadMemory, layout: &Layout, at: Address) -> Option<String> {
-    let type_object = memory.pointer(at + layout.object.ob_type).ok()?;
-    let flags = memory.word(type_object + layout.object.type_flags).ok()?;
-    if flags & LONG_SUBCLASS != 0 {
-        return Some(format!("Task-{}", int_value(memory, layout, at).ok()?));
-    }
-    read_str(memory, layout, at, MAX_NAME_CHARS).ok()
 }
 
 /// Memory of which some ranges were copied before.

@@ -272,6 +272,7 @@ impl Words {
             time,
             whole,
             longest,
+            ready,
             task,
             call,
             gil_share,
@@ -297,8 +298,15 @@ impl Words {
         });
         let why = [Some(task).filter(|task| !task.is_empty()), call, gil];
         let why: Vec<String> = why.into_iter().flatten().collect();
+        let ready = match ready {
+            None | Some(0) => String::new(),
+            Some(1) => "; 1 task or callback was ready to run meanwhile".to_owned(),
+            Some(ready) => {
+                format!("; up to {ready} tasks and callbacks were ready to run meanwhile")
+            }
+        };
         format!(
-            "{whose} blocked {many} for over 100 ms, {} s of {} s, longest {} s: {}",
+            "{whose} blocked {many} for over 100 ms, {} s of {} s, longest {} s: {}{ready}",
             rough_seconds(*time),
             rough_seconds(*whole),
             rough_seconds(*longest),

@@ -8,6 +8,7 @@ use std::{fs, io};
 
 use nix::unistd::geteuid;
 
+use super::slurm::JobName;
 use crate::launch::ranks::JobContext;
 use crate::process::Pid;
 
@@ -32,15 +33,51 @@ struct JobStep {
     step: String,
 }
 
+impl JobStep {
+    /// Whether it is of this job, as typed: a task of an array is `4242_3` there and has a number of its own.
+    fn is_of(&self, job: &str, environment: &[(String, String)]) -> bool {
+        let number = match self.job.rsplit_once("/job_") {
+            Some((_, number)) => Some(number),
+            None => self.job.split(' ').next(),
+        };
+        let of_array = || {
+            let [array, task] =
+                ["SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"].map(|name| value(environment, name));
+            Some(format!("{}_{}", array?, task?))
+        };
+        number == Some(job) || of_array().as_deref() == Some(job)
+    }
+}
+
 /// The processes of rsamp's own job on this node, or those of one step; those of rsamp's own step are none of them.
 ///
 /// # Errors
 /// When `/proc` cannot be listed.
 pub fn members(step: Option<&str>) -> io::Result<Vec<Member>> {
-    let mut members = Vec::new();
     let Some((own, _)) = look(Pid(std::process::id() as i32)) else {
-        return Ok(members);
+        return Ok(Vec::new());
     };
+    members_where(|place, _| {
+        let is_meant = step.is_none_or(|step| step == place.step);
+        place.job == own.job && place.step != own.step && is_meant
+    })
+}
+
+/// The processes of a job on this node, or those of one step of it, whatever rsamp runs in.
+///
+/// # Errors
+/// When `/proc` cannot be listed.
+pub fn members_of(job: &JobName) -> io::Result<Vec<Member>> {
+    members_where(|place, environment| {
+        let is_meant = job.step.as_ref().is_none_or(|step| *step == place.step);
+        is_meant && place.is_of(&job.job, environment)
+    })
+}
+
+fn members_where(
+    is_meant: impl Fn(&JobStep, &[(String, String)]) -> bool,
+) -> io::Result<Vec<Member>> {
+    let mut members = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()).map(Pid) else {
@@ -54,8 +91,7 @@ pub fn members(step: Option<&str>) -> io::Result<Vec<Member>> {
         let Some((place, environment)) = look(pid) else {
             continue;
         };
-        let is_meant = step.is_none_or(|step| step == place.step);
-        if place.job == own.job && place.step != own.step && is_meant {
+        if is_meant(&place, &environment) {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             members.push(Member {
                 pid,
@@ -164,18 +200,16 @@ fn place_in_groups(text: &str) -> Option<JobStep> {
 
 /// What srun and sbatch set; a batch script has no SLURM_STEP_ID.
 fn place_in_environment(environment: &[(String, String)]) -> Option<JobStep> {
-    let value = |name: &str| {
-        let found = environment.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.clone())
-    };
+    let of = |name| value(environment, name);
     Some(JobStep {
-        job: format!(
-            "{} on {}",
-            value("SLURM_JOB_ID")?,
-            value("SLURMD_NODENAME")?
-        ),
-        step: value("SLURM_STEP_ID").unwrap_or_else(|| "batch".to_owned()),
+        job: format!("{} on {}", of("SLURM_JOB_ID")?, of("SLURMD_NODENAME")?),
+        step: of("SLURM_STEP_ID").unwrap_or("batch").to_owned(),
     })
+}
+
+fn value<'e>(environment: &'e [(String, String)], name: &str) -> Option<&'e str> {
+    let found = environment.iter().find(|(known, _)| known == name);
+    found.map(|(_, value)| value.as_str())
 }
 
 fn parse_environment(bytes: &[u8]) -> Vec<(String, String)> {
@@ -216,6 +250,22 @@ mod tests {
         check("", script, Some(("44 on n1", "batch")));
         check("0::/job_1/x/step_1\n", b"HOME=/\0", None);
         check("0::/user.slice/job_43\n", b"SLURM_JOB_ID=44\0", None);
+    }
+
+    #[test]
+    fn a_job_is_known_by_what_was_typed() {
+        let array =
+            b"SLURM_JOB_ID=44\0SLURMD_NODENAME=n1\0SLURM_ARRAY_JOB_ID=40\0SLURM_ARRAY_TASK_ID=3\0";
+        let is_of = |groups: &str, job: &str| {
+            let environment = parse_environment(array);
+            let place = place_in_groups(groups).or_else(|| place_in_environment(&environment));
+            place.expect("a place").is_of(job, &environment)
+        };
+        let groups = "0::/system.slice/slurmstepd.scope/job_44/step_0/user/task_0\n";
+        for groups in [groups, ""] {
+            assert!(is_of(groups, "44") && is_of(groups, "40_3"));
+            assert!(!is_of(groups, "4") && !is_of(groups, "40") && !is_of(groups, "40_1"));
+        }
     }
 
     fn member(pid: i32, parent: i32, rank: Option<u32>) -> Member {

@@ -4,5 +4,5 @@ mod members;
 pub(crate) mod relay;
 pub(crate) mod slurm;
 
-pub use members::{Member, Top, members, tops};
+pub use members::{Member, Top, members, members_of, tops};
 pub use slurm::{Job, JobName, SlurmError};

@@ -49,6 +49,7 @@ pub(super) fn finding<'p>(scope: &Scope<'p>) -> Option<Finding<'p>> {
         time: all.time,
         whole: all.whole,
         longest: all.longest,
+        ready: all.ready,
         call: task.and_then(|task| call(scope, &task, &stacks)),
         task,
         gil_share,

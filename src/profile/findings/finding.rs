@@ -77,6 +77,8 @@ pub struct BlockedLoops<'p> {
     pub whole: Nanos,
     /// The longest block.
     pub longest: Nanos,
+    /// The most tasks and other callbacks that were ready to run during one of them; `None`: not known.
+    pub ready: Option<u32>,
     /// The root of the task with the largest part, in nanoseconds; `None`: no task, but waiting for the GIL.
     pub task: Option<HotLine<'p>>,
     /// Where most of that task's time goes.

@@ -98,7 +98,8 @@ impl Live {
     pub fn start(subject: Subject, sampling: &Sampling, stop: EndRequest) -> io::Result<Live> {
         let shared = Arc::new(Shared::default());
         let mut profile = LiveProfile::new(Arc::clone(&shared));
-        let settings = sampling.settings(Some(START_TIMEOUT));
+        let mut settings = sampling.settings(Some(START_TIMEOUT));
+        settings.beside.clone_from(&subject.beside);
         let (stopped, pid) = (stop.clone(), subject.pid);
         let sampling = thread::Builder::new()
             .name("sampler".to_owned())

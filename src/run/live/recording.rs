@@ -17,8 +17,10 @@ use crate::run::sources::SourceFiles;
 /// What is recorded, and who may read it.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// The process.
+    /// The process, or the first of a job's.
     pub pid: Pid,
+    /// The others of the job on this node.
+    pub beside: Vec<Pid>,
     /// NAME of `NAME-PID.rsamp`.
     pub name: String,
     /// What the header tells.
