@@ -11,6 +11,9 @@ use crate::profile::{Profile, Totals};
 /// Shares below it are not told.
 const MIN_SHARE: f64 = 0.005;
 
+/// What the states that are not told of have together is told from this share on.
+const MIN_REST: f64 = 0.02;
+
 /// Less of the time in which threads wanted to run is no busy machine.
 const MIN_READY_SHARE: f64 = 0.02;
 
@@ -103,17 +106,40 @@ fn tells(usage: &Usage, file: &str) -> bool {
 
 /// `62 % running native code, 37 % running Python`
 pub(crate) fn states_in_words(times: &StateTimes) -> String {
-    let ranked = times.ranked();
-    let told = ranked
+    shares_in_words(times, Nanos(0))
+}
+
+/// The same of all threads, where time that was not sampled is told as such, and not as an unknown state.
+pub(crate) fn whole_in_words(profile: &Profile, times: &StateTimes) -> String {
+    let not_sampled = profile.not_sampled().into_values();
+    shares_in_words(times, not_sampled.fold(Nanos(0), |sum, time| sum + time))
+}
+
+fn shares_in_words(times: &StateTimes, not_sampled: Nanos) -> String {
+    let whole = times.whole().seconds().max(1e-9);
+    let mut told: Vec<(f64, String)> = Vec::new();
+    for (state, time) in times.ranked() {
+        let time = match state {
+            State::Unknown => Nanos(time.0.saturating_sub(not_sampled.0)),
+            _ => time,
+        };
+        let words = match state {
+            State::Unknown => "in an unknown state".to_owned(),
+            state => state.to_string(),
+        };
+        told.push((time.seconds() / whole, words));
+    }
+    told.push((not_sampled.seconds() / whole, "not sampled".to_owned()));
+    told.retain(|(share, _)| *share >= MIN_SHARE);
+    told.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    told.truncate(MAX_STATES);
+    let rest = 1.0 - told.iter().map(|(share, _)| share).sum::<f64>();
+    if rest >= MIN_REST {
+        told.push((rest, "other".to_owned()));
+    }
+    let words = told
         .iter()
-        .filter(|(state, _)| times.share(*state) >= MIN_SHARE);
-    let words = told.take(MAX_STATES).map(|(state, _)| {
-        let share = 100.0 * times.share(*state);
-        match state {
-            State::Unknown => format!("{share:.0} % not known"),
-            state => format!("{share:.0} % {state}"),
-        }
-    });
+        .map(|(share, words)| format!("{:.0} % {words}", 100.0 * share));
     words.collect::<Vec<_>>().join(", ")
 }
 

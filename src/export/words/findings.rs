@@ -34,12 +34,16 @@ const MAX_COMMAND: usize = 40;
 pub fn sentences(profile: &Profile) -> Vec<String> {
     let files = profile.frames().iter();
     let shortener = Shortener::of(files.filter_map(|frame| frame.file.as_deref()));
-    let words = Words { shortener };
+    let words = Words {
+        shortener,
+        processes: profile.processes().len(),
+    };
     findings(profile).iter().map(|it| words.of(it)).collect()
 }
 
 struct Words {
     shortener: Shortener,
+    processes: usize,
 }
 
 impl Words {
@@ -60,7 +64,7 @@ impl Words {
                 });
                 format!(
                     "the GIL is the bottleneck for {threads}: {waited} s of waiting, {share} of the time \
-                     in which they wanted to run{line}: processes do not share it"
+                     in which they wanted to run{line}: use processes, each has a GIL of its own"
                 )
             }
             Finding::Waits {
@@ -147,7 +151,7 @@ impl Words {
                 threads,
                 modules,
             } => {
-                let of = part_of(*time, *whole, *threads);
+                let of = part_of(*time, *whole, *threads, self.processes);
                 let modules = self.modules(modules, *time, *threads);
                 format!("importing takes {of}{modules}; import later what not every run needs")
             }
@@ -161,7 +165,7 @@ impl Words {
                 let line = self.at(line, &|place, line| {
                     format!(", {} of it for {place}", percent(line.share))
                 });
-                let of = part_of(*time, *whole, *threads);
+                let of = part_of(*time, *whole, *threads, self.processes);
                 let (what, advice) = compiling(*compiler);
                 format!("{what} takes {of}{line}: {advice}")
             }
@@ -170,7 +174,7 @@ impl Words {
                 whole,
                 command,
             } => {
-                let of = part_of(*time, *whole, 1);
+                let of = part_of(*time, *whole, 1, 1);
                 let command = shortened(command);
                 format!("building takes {of} (`{command}`): build before the job")
             }
@@ -352,11 +356,12 @@ impl Words {
     }
 }
 
-/// `4.1 of 6.0 s`; of several threads the average.
-fn part_of(time: Nanos, whole: Nanos, threads: usize) -> String {
+/// `4.1 of 6.0 s`; of several threads the average. As many threads as `processes` are one of each.
+fn part_of(time: Nanos, whole: Nanos, threads: usize, processes: usize) -> String {
     let each = |time: Nanos| rough_seconds(Nanos(time.0 / threads.max(1) as u64));
     let average = match threads {
         0 | 1 => String::new(),
+        threads if threads == processes => format!(" (average of {threads} processes)"),
         threads => format!(" (average of {threads} threads)"),
     };
     format!("{} of {} s{average}", each(time), each(whole))

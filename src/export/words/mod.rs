@@ -10,6 +10,7 @@ pub mod labels;
 pub mod lost;
 pub mod number;
 pub mod paths;
+pub mod precision;
 pub mod rates;
 pub mod selection;
 pub mod table;
