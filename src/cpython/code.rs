@@ -273,6 +273,8 @@ struct Entry {
     marks: Rc<[Mark]>,
     /// How often it was compared.
     checks: usize,
+    /// How many of the marks agreed since `checked.generation` was first seen.
+    agreed: usize,
     code: Rc<Code>,
     since_ns: u64,
     checked: Moment,
@@ -343,6 +345,23 @@ impl Entry {
         self.marks.get(self.checks.checked_rem(self.marks.len())?)
     }
 
+    /// Whether each mark was compared since the interpreter was first seen to have freed as many code objects. What was seen at
+    /// that very moment does not count: the stack was copied before, and its code object may be the one that was freed.
+    fn is_agreed(&self) -> bool {
+        self.agreed >= self.marks.len().max(1)
+    }
+
+    /// Takes in that the next mark agreed at `now`.
+    fn agree(&mut self, now: Moment) {
+        if self.checked.generation != now.generation {
+            self.agreed = 0;
+        } else if self.checked.at_ns != now.at_ns {
+            self.agreed += 1;
+        }
+        self.checks = self.checks.wrapping_add(1);
+        self.checked = now;
+    }
+
     fn is_as(&self, found: &Fingerprint, word: Option<u64>) -> bool {
         let is_marked = self.mark().is_none_or(|mark| mark.word == word);
         self.fingerprint == *found && is_marked
@@ -351,8 +370,9 @@ impl Entry {
     /// Until when it needs no comparison with what lies at its address, in [`Moment::at_ns`].
     fn fresh_until_ns(&self, now: Moment) -> u64 {
         match now.generation {
-            // Where no code object was freed since, this one was not.
-            Some(_) if now.generation == self.checked.generation => u64::MAX,
+            // Where no code object was freed since all marks agreed, this one was not.
+            Some(_) if now.generation == self.checked.generation && self.is_agreed() => u64::MAX,
+            Some(_) if now.generation == self.checked.generation => self.checked.at_ns,
             Some(_) => 0,
             None => {
                 let known_ns = self.checked.at_ns.saturating_sub(self.since_ns);
@@ -444,8 +464,7 @@ impl CodeCache {
         match self.entries.get_mut(&at) {
             None => Check::Unknown,
             Some(entry) if entry.is_as(found, name_hash) => {
-                entry.checked = now;
-                entry.checks = entry.checks.wrapping_add(1);
+                entry.agree(now);
                 Check::Same
             }
             Some(_) => {
@@ -492,6 +511,7 @@ impl CodeCache {
                 fingerprint,
                 marks: marks(memory, layout, &fingerprint).into(),
                 checks: 0,
+                agreed: 0,
                 code: Rc::new(code),
                 since_ns: now.at_ns,
                 checked: now,
@@ -714,6 +734,7 @@ mod tests {
             fingerprint,
             marks: marks(&before, layout, &fingerprint).into(),
             checks: 0,
+            agreed: 0,
             code: Rc::new(code()),
             since_ns: 0,
             checked: Moment::default(),
@@ -811,6 +832,53 @@ mod tests {
         assert_eq!(check("", ""), None);
         // Used as a key since, it has a hash, and is the same.
         assert_eq!(checks_until_noticed((NO_HASH, "a1"), (5, "a1")), None);
+    }
+
+    #[test]
+    fn an_entry_is_trusted_for_a_generation_only_when_all_its_marks_agreed_in_it() {
+        let marks = [1, 2].map(|at| Mark {
+            at: Address(at),
+            word: Some(at),
+        });
+        let at = |at_ns, generation| Moment {
+            at_ns,
+            generation: Some(generation),
+        };
+        let mut entry = Entry {
+            fingerprint: Fingerprint {
+                filename: 1,
+                name: NAME.0,
+                qualname: NAME.0,
+                line_table: 2,
+                first_line: 3,
+            },
+            marks: marks.into(),
+            checks: 0,
+            agreed: 0,
+            code: Rc::new(code()),
+            since_ns: 0,
+            checked: at(0, 7),
+            callers: KnownCallers::default(),
+        };
+        let mut is_trusted = |moment: Moment| {
+            let is_trusted = entry.fresh_until_ns(moment) == u64::MAX;
+            if !is_trusted {
+                entry.agree(moment);
+                let fresh_until_ns = entry.fresh_until_ns(moment);
+                assert!(fresh_until_ns >= moment.at_ns, "not twice in a moment");
+            }
+            is_trusted
+        };
+        assert!(!is_trusted(at(1, 7)), "may have been freed as it was read");
+        assert!(!is_trusted(at(2, 7)), "the other name may still differ");
+        assert!(is_trusted(at(3, 7)));
+        assert!(!is_trusted(at(4, 8)), "one was freed, perhaps this one");
+        assert!(!is_trusted(at(4, 8)), "another look at the same copy");
+        assert!(!is_trusted(at(5, 8)));
+        assert!(!is_trusted(at(6, 9)), "one was freed again");
+        assert!(!is_trusted(at(7, 9)));
+        assert!(!is_trusted(at(8, 9)));
+        assert!(is_trusted(at(9, 9)));
     }
 
     #[test]

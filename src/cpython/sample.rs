@@ -433,8 +433,15 @@ impl Reader {
         let layout = format.layout;
         let thread = &self.list.threads[number];
         let codes = thread.draft.frames.iter().map(|frame| frame.code);
-        let codes: FxHashSet<Address> = codes.chain(callee).collect();
-        let codes: Vec<Address> = codes.into_iter().collect();
+        let codes: FxHashSet<Address> = codes.collect();
+        let callee = callee.filter(|callee| !codes.contains(callee));
+        let running = codes.len();
+        let codes: Vec<Address> = codes.into_iter().chain(callee).collect();
+        // The callee may be over, and its code object freed long ago.
+        let of_callee = Moment {
+            generation: None,
+            ..now
+        };
         let (start, length) = code::fingerprint_range(layout);
         let window = &mut self.code_window;
         window.clear();
@@ -449,6 +456,7 @@ impl Reader {
             let bytes = self.code_window.piece(piece);
             let found = bytes.and_then(|bytes| Fingerprint::parse(bytes, layout));
             let name_hash = word(piece + 1, &self.code_window);
+            let now = if position < running { now } else { of_callee };
             let check = found.map(|found| self.codes.check(at, &found, name_hash, now));
             if check != Some(Check::Same) {
                 self.codes.load(at, memory, format, now);
