@@ -1533,7 +1533,7 @@ const WRONG_LINES: &[(&str, &str)] = &[
     ),
     (
         "rsamp diff a b -o c.pstats",
-        "choose a format for the diff: a diff cannot be written as \"c.pstats\"",
+        "choose a format for the diff: rsamp diff does not write \"c.pstats\"",
     ),
     ("rsamp diff a b -o c.svg -o c.svg", "is named twice"),
     ("rsamp record --env A=1 x", "invalid --env \"A=1\""),
