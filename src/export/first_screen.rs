@@ -252,6 +252,27 @@ impl Sheet<'_> {
     }
 }
 
+/// No line is broken at it.
+const NO_BREAK: char = '\u{a0}';
+
+/// The text, in which no line is broken between a number and its unit.
+fn with_units(text: &str) -> String {
+    let mut joined = String::with_capacity(text.len());
+    for word in text.split(' ') {
+        let is_unit = UNITS.contains(&word.trim_end_matches([',', ';', ':', ')']));
+        if is_unit && joined.ends_with(|before: char| before.is_ascii_digit()) {
+            joined.push(NO_BREAK);
+        } else if !joined.is_empty() {
+            joined.push(' ');
+        }
+        joined.push_str(word);
+    }
+    joined
+}
+
+/// The units of the numbers in sentences.
+const UNITS: &[&str] = &["%", "s", "ms", "µs", "MB", "GB", "kB", "points", "Hz"];
+
 /// Text of a width.
 struct Page<'p> {
     text: String,
@@ -277,7 +298,8 @@ impl Page<'_> {
             .subsequent_indent(rest)
             .word_splitter(WordSplitter::NoHyphenation)
             .break_words(false);
-        for line in textwrap::wrap(text, options) {
+        for line in textwrap::wrap(&with_units(text), options) {
+            let line = line.replace(NO_BREAK, " ");
             let _ = writeln!(self.text, "{line}");
         }
     }

@@ -389,6 +389,31 @@ fn flame_graph_without_samples_says_so() {
 }
 
 #[test]
+fn an_import_has_its_seconds_in_a_flame_graph() {
+    let mut build = Build::default();
+    build.thread(Some("MainThread"));
+    let of = |ticks: u32| Sample {
+        ticks,
+        wall: Nanos(u64::from(ticks) * 1_000_000),
+        ..Sample::default()
+    };
+    let import = Call(
+        "import pandas",
+        "/v/lib/python3.11/site-packages/pandas/__init__.py",
+        1,
+        1,
+    );
+    build.run(0, &[import], of(730));
+    build.run(0, &[Call("main", "/run.py", 1, 2)], of(1270));
+    let svg = text(Format::FlameGraph, &build.profile);
+    assert!(svg.contains("<title>import pandas (0.73 s) ("), "{svg}");
+    assert!(
+        svg.contains("<title>main (run.py:2) (/run.py:2 · total 1.27 s, 64 %"),
+        "{svg}"
+    );
+}
+
+#[test]
 fn a_frame_is_drawn_once_whatever_sorts_between_its_stacks() {
     let mut build = Build::default();
     build.thread(Some("MainThread"));
@@ -402,7 +427,7 @@ fn a_frame_is_drawn_once_whatever_sorts_between_its_stacks() {
         1
     );
     assert!(
-        svg.contains("<title>all (total 0.020 s, 100 % · self 0.000 s)"),
+        svg.contains("<title>all (total 0.020 s, 100 % · self 0 s)"),
         "no line is a comment"
     );
 }

@@ -154,6 +154,24 @@ fn no_line_is_wider_than_the_screen_and_no_more_are_there_than_it_has() {
 }
 
 #[test]
+fn no_line_is_broken_between_a_number_and_its_unit() {
+    let build = program();
+    for width in 40..100 {
+        let screen = Screen { width, ..SCREEN };
+        let text = shown(&build.profile, &[], &screen);
+        for line in text.lines().map(str::trim_start) {
+            let is_unit = ["% ", "s ", "points", "MB"]
+                .iter()
+                .any(|unit| line.starts_with(unit));
+            assert!(
+                !is_unit || line.contains("your lines") || line.contains("functions"),
+                "{width}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
 fn colours_are_shown_on_a_terminal_only() {
     let build = program();
     let coloured = Screen {

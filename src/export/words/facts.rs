@@ -11,13 +11,15 @@ use crate::profile::{Profile, Totals};
 /// Shares below it are not told.
 const MIN_SHARE: f64 = 0.005;
 
-/// What the states that are not told of have together is told from this share on.
+/// What the states that are not told of have together is told from this share on, and from the larger one on more states
+/// are told of.
 const MIN_REST: f64 = 0.02;
+const MUCH_REST: f64 = 0.1;
 
 /// Less of the time in which threads wanted to run is no busy machine.
 const MIN_READY_SHARE: f64 = 0.02;
 
-/// How many states are told of a function.
+/// How many states are told of, where the others have little.
 const MAX_STATES: usize = 4;
 
 /// CPU time of a thread and of those that worked for it.
@@ -132,8 +134,16 @@ fn shares_in_words(times: &StateTimes, not_sampled: Nanos) -> String {
     told.push((not_sampled.seconds() / whole, "not sampled".to_owned()));
     told.retain(|(share, _)| *share >= MIN_SHARE);
     told.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    told.truncate(MAX_STATES);
-    let rest = 1.0 - told.iter().map(|(share, _)| share).sum::<f64>();
+    let mut rest = 1.0;
+    let mut count = 0;
+    for (share, _) in &told {
+        if count >= MAX_STATES && rest < MUCH_REST {
+            break;
+        }
+        rest -= share;
+        count += 1;
+    }
+    told.truncate(count);
     if rest >= MIN_REST {
         told.push((rest, "other".to_owned()));
     }

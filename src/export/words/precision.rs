@@ -75,6 +75,9 @@ impl Precision {
 
     /// Seconds for a sentence.
     pub(crate) fn seconds(self, time: Nanos) -> String {
+        if time == Nanos(0) {
+            return "0".to_owned();
+        }
         let mut decimals = self.seconds_decimals(self.error_of(self.share(time)));
         // Of a sample that is shorter than most.
         while decimals < MAX_SECONDS_DECIMALS && is_nothing(time, decimals) {
