@@ -248,6 +248,11 @@ fn imports_that_take_a_moment_are_not_told() {
     };
     check(&imports(99), &[]);
     check(&imports(100), &["importing takes 0.10 of 1.0 s: pandas"]);
+    // What Python imports when it starts, no program can import later.
+    let mut build = process(1);
+    build.run(0, &[IMPORT, PANDAS], busy_for(900, State::Python));
+    build.run(0, &[MODULE, MAIN], busy_for(100, State::Python));
+    check(&build, &[]);
     // Half of a short run.
     let mut build = process(1);
     build.run(0, &[MODULE, IMPORT, PANDAS], busy_for(49, State::Python));
