@@ -14,7 +14,7 @@ use super::words::escape::visible;
 use super::words::fit::begin_of;
 use super::words::precision::Precision;
 use super::words::table::line;
-use super::words::units::{seconds, significant};
+use super::words::units::{rough_seconds, seconds};
 use crate::export::ReportInput;
 use crate::export::words::facts;
 use crate::export::words::number::bytes_with_sign;
@@ -97,7 +97,7 @@ impl Sheet<'_> {
         }
         let blocked = row.self_time.blocked_others;
         if blocked > Nanos(0) {
-            let blocked = significant(blocked.seconds());
+            let blocked = rough_seconds(blocked);
             line(
                 text,
                 &format!("Blocked others for {blocked} s, holding the GIL"),

@@ -48,10 +48,10 @@ pub fn table(diff: &Diff<'_>, names: &Names, rows: usize) -> String {
 }
 
 const LEGEND: &str = "\
-±: what noise may make of a change, with 95 %, estimated from how times vary between neighbouring
-   parts of the recording; *: a change beyond noise (of the changes marked, at most 5 % are noise);
-   ?: too short a recording, or too few and long visits to the function, to tell.
-   How much two runs of one program differ for other reasons, another recording of the base tells.
+±: half the 95 % interval of a change, from how much neighbouring parts of a recording differ;
+*: a change beyond noise (at most 5 % of the marked changes are noise);
+?: the recording is too short, or the function ran too seldom, to tell.
+To see how much two runs of one program differ for other reasons, record the base twice.
 ";
 
 fn compared(diff: &Diff<'_>, base: Nanos, new: Nanos) -> String {

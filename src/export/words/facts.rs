@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::export::words::escape::visible;
-use crate::export::words::units::significant;
+use crate::export::words::units::rough_seconds;
 use crate::profile::event::{Missing, Nanos, State, Usage};
 use crate::profile::states::{self, StateTimes};
 use crate::profile::{Profile, Totals};
@@ -44,7 +44,7 @@ pub(crate) fn cores_in_words(profile: &Profile, totals: &Totals) -> String {
     let of =
         most_cores_of_a_process(profile).map_or_else(String::new, |cores| format!(" of {cores}"));
     let cores = cores(totals).unwrap_or_default();
-    let cpu = significant(busy(totals).seconds());
+    let cpu = rough_seconds(busy(totals));
     let each = match profile.python_threads() {
         0 | 1 => "",
         _ => " (average per thread)",
