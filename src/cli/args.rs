@@ -63,13 +63,13 @@ pub enum Command {
     /// Profile a running process
     #[command(override_usage = "rsamp attach [OPTIONS] [[--pid] PID | --job JOB]", after_help = texts::ATTACH, after_long_help = texts::attach_notes())]
     Attach(AttachArgs),
-    /// Watch a running process: its functions, lines and threads, like top
+    /// Watch a running process, as top does: functions, lines and threads
     #[command(override_usage = "rsamp top [OPTIONS] [[--pid] PID]", after_help = texts::TOP, after_long_help = texts::top_notes())]
     Top(TopArgs),
-    /// Make reports of recordings
+    /// Show a recording, or convert it to other formats
     #[command(override_usage = "rsamp report [OPTIONS] FILE...", after_help = texts::REPORT, after_long_help = texts::report_notes())]
     Report(ReportArgs),
-    /// Compare two recordings: what takes more or less time, and whether that is more than noise
+    /// Compare two recordings: what became slower or faster beyond noise
     #[command(override_usage = "rsamp diff [OPTIONS] BASE NEW", after_help = texts::DIFF, after_long_help = texts::diff_notes())]
     Diff(DiffArgs),
     /// Print the stack of every Python thread of a running process, once
@@ -93,7 +93,7 @@ pub enum Command {
         /// The process.
         pid: i32,
     },
-    /// Print a script that completes rsamp's commands and options in a shell
+    /// Print a completion script for a shell
     #[command(after_help = texts::COMPLETIONS)]
     Completions(CompletionsArgs),
     /// What writes the man pages that come with rsamp.
@@ -131,15 +131,15 @@ pub struct RecordArgs {
 
     /// What starts the ranks: auto (by its name), none, srun or mpirun
     ///
-    /// Of srun, mpirun, mpiexec, aprun, jsrun and torchrun rsamp knows the options, and puts itself before the
-    /// program on every rank. `srun` and `mpirun`: the first word of the command reads its options as that one does.
-    /// `none`: the command is run as it is.
+    /// rsamp knows the options of srun, mpirun, mpiexec, aprun, jsrun and torchrun, and puts itself before the
+    /// program on every rank. Give `srun` or `mpirun` when the first word of the command takes the options of that
+    /// launcher, and `none` to run the command as it is.
     #[arg(help_heading = None::<&str>, long, value_name = "LAUNCHER", value_enum, hide_possible_values = true)]
     pub launcher: Option<LauncherName>,
 
     /// Record only these ranks of a parallel program, as 0,7,100-110; may be given several times
     ///
-    /// On the other ranks the program runs alone: nothing is left of rsamp there.
+    /// The other ranks run without rsamp.
     #[arg(
         help_heading = None::<&str>,
         long,
@@ -236,7 +236,7 @@ pub struct TopArgs {
     #[arg(long, value_name = "JOB[.STEP]", value_parser = values::job, conflicts_with_all = ["pid", "words"])]
     pub job: Option<JobName>,
 
-    /// Show the last so many seconds first: 1 to 60, or 0 for all the time
+    /// Show this many of the last seconds first: 1 to 60, or 0 for the whole time
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=60), allow_hyphen_values = true)]
     pub window: u8,
 
@@ -250,7 +250,7 @@ pub struct TopArgs {
     )]
     pub mode: Mode,
 
-    /// Show idle waits of threads, too
+    /// Show idle waits too: those of threads that wait for work
     #[arg(long)]
     pub idle: bool,
 
@@ -258,7 +258,7 @@ pub struct TopArgs {
     #[arg(long)]
     pub batch: bool,
 
-    /// With --batch: end after so many times [default: when the program ends]
+    /// With --batch: stop after this many texts [default: when the program ends]
     #[arg(short = 'n', long, value_name = "N", requires = "batch", value_parser = values::count, allow_hyphen_values = true)]
     pub number: Option<usize>,
 
@@ -274,7 +274,7 @@ pub struct TopArgs {
     #[arg(help_heading = "Sampling", long)]
     pub never_stop: bool,
 
-    /// Watch the program alone, not the processes that it starts
+    /// Watch the program alone, without its child processes
     #[arg(help_heading = "Sampling", long)]
     pub no_children: bool,
 
@@ -301,7 +301,7 @@ pub struct ReportArgs {
 
     /// Print all that is known of the run
     ///
-    /// Without this option it is the first screen of it.
+    /// Without this option, rsamp prints the first screen only.
     #[arg(long)]
     pub full: bool,
 
@@ -323,26 +323,26 @@ pub struct ReportArgs {
     ///
     /// The ending chooses the format, as for `rsamp record`: .rsamp is one recording of what the filters leave of
     /// all. `-` is standard output and needs --format.
-    #[arg(long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(help_heading = None::<&str>, long, short, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<PathBuf>,
 
     /// Write every file in this format
     ///
     /// Without --output, to standard output.
-    #[arg(long, short, value_name = "FORMAT", value_parser = values::kind(), hide_possible_values = true)]
+    #[arg(help_heading = None::<&str>, long, short, value_name = "FORMAT", value_parser = values::kind(), hide_possible_values = true)]
     pub format: Option<Kind>,
 
-    /// Open it as one HTML page in the browser
+    /// Write one HTML page and open it in the browser
     ///
-    /// Over ssh, print the line that copies it to your machine. Without --output the page is NAME-PID.html.
-    #[arg(long, conflicts_with = "format")]
+    /// Over ssh, rsamp prints the command that copies the page to your machine. Without --output the page is NAME-PID.html.
+    #[arg(help_heading = None::<&str>, long, conflicts_with = "format")]
     pub open: bool,
 
     /// Keep an HTML page below this size [default: 64M]
     ///
-    /// As 500K, 5M or 1G. The steps of its time axis become as long as it takes: times stay exact, only when they were is kept less finely. The
-    /// page says how long the steps are.
-    #[arg(long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true, hide_short_help = true)]
+    /// Such as 500K, 5M or 1G. The time axis of the page gets coarser, and times stay exact. The page says how long a
+    /// step of the axis is.
+    #[arg(help_heading = None::<&str>, long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true, hide_short_help = true)]
     pub max_size: Option<u64>,
 
     /// How graphs are drawn.
@@ -350,11 +350,11 @@ pub struct ReportArgs {
     pub drawing: DrawingArgs,
 
     /// Replace write-protected files
-    #[arg(long)]
+    #[arg(help_heading = None::<&str>, long)]
     pub force: bool,
 
     /// Print errors only, not what was written
-    #[arg(long, short)]
+    #[arg(help_heading = None::<&str>, long, short)]
     pub quiet: bool,
 
     /// What to show.
@@ -367,13 +367,13 @@ pub struct ReportArgs {
 
     /// Only this class of native work (blas, mpi, io …)
     ///
-    /// May be given several times. A class holds those that are parts of it: mpi, mpi-io. docs/native.md has the table.
+    /// May be given several times. A class includes its parts: mpi includes mpi-io. docs/native.md has the table.
     #[arg(long, value_name = "CLASS", help_heading = "Filters")]
     pub class: Vec<String>,
 
     /// Folder of debug files, to name native functions
     ///
-    /// By build id (.build-id/ab/cdef.debug), else by the path or name of the library.
+    /// rsamp finds a file by build id (.build-id/ab/cdef.debug), or by the path or name of the library.
     #[arg(long, value_name = "FOLDER", help_heading = "Filters", value_hint = clap::ValueHint::DirPath)]
     pub symbols: Option<PathBuf>,
 }
@@ -381,33 +381,33 @@ pub struct ReportArgs {
 /// What to print in the place of the summary.
 #[derive(Debug, Default, ClapArgs)]
 pub struct TableArgs {
-    /// Print a call tree: the program's own functions, with libraries folded into the call that enters them
+    /// Print a call tree of your own functions; calls into a library are one line
     #[arg(long)]
     pub tree: bool,
 
-    /// Print functions line by line, as line_profiler does: these, or the hottest
+    /// Print functions line by line, as line_profiler does: these, or the hottest ones
     ///
     /// NAME is a function (Solver.solve, or solve) or a file (scatter.py: all its functions). A word that
     /// ends in .rsamp is a recording.
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub lines: Option<Vec<String>>,
 
-    /// Print how resident memory grew and shrank line by line, as memory_profiler does: in these
-    /// functions, or in those that likely retain most
+    /// Print line by line how memory grew and shrank, as memory_profiler does: in these functions, or in those
+    /// that probably retain most
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub memory: Option<Vec<String>>,
 
     /// Print the time of each asyncio task
     ///
-    /// By its name, or by the function of its coroutine where asyncio gave the name.
+    /// Under its name, or under the function of its coroutine if only asyncio named it.
     #[arg(long)]
     pub tasks: bool,
 
-    /// How many functions --lines and --memory print when none is named [default: 5]
+    /// How many functions --lines and --memory print if you name none [default: 5]
     #[arg(long, value_name = "N", value_parser = values::count, allow_hyphen_values = true)]
     pub top: Option<usize>,
 
-    /// With --lines: all lines and all figures of them
+    /// With --lines: print all lines and all columns
     #[arg(long)]
     pub wide: bool,
 
@@ -482,7 +482,7 @@ pub struct FilterArgs {
     #[arg(long, value_name = "PROCESS", value_parser = values::name)]
     pub process: Vec<Name>,
 
-    /// Only while a thread did this, such as gil, disk, native; may be given several times
+    /// Only time in this state, such as gil, disk, native; may be given several times
     ///
     /// python (running it, with the GIL), collecting (garbage), native (running without the GIL), gil
     /// (waiting for it), ready (waiting for a CPU), lock, sleep, disk, network, pipe, child (waiting for
@@ -514,7 +514,8 @@ pub struct FilterArgs {
 
     /// Only while this asyncio task ran
     ///
-    /// May be given several times. By its name (* and ? as in a shell), or, where the program gave it none, by the function of its coroutine.
+    /// May be given several times. By name (* and ? as in a shell), or by the function of its coroutine if the program gave
+    /// it no name.
     #[arg(long, value_name = "NAME", value_parser = values::name_pattern)]
     pub task: Vec<Pattern>,
 
@@ -522,7 +523,7 @@ pub struct FilterArgs {
     #[arg(long, value_name = "SECONDS", value_parser = values::moment, allow_hyphen_values = true)]
     pub from: Option<Nanos>,
 
-    /// Only what lies before this time since the start
+    /// Skip everything after this time since the start
     #[arg(long, value_name = "SECONDS", value_parser = values::moment, allow_hyphen_values = true)]
     pub to: Option<Nanos>,
 
@@ -530,15 +531,15 @@ pub struct FilterArgs {
     #[arg(long, value_name = "REGEX", value_parser = values::regex)]
     pub function: Option<Regex>,
 
-    /// Only the outermost function whose name matches and what it calls: its callers are cut off
+    /// Only the outermost function whose name matches, and what it calls
     #[arg(long, value_name = "REGEX", value_parser = values::regex)]
     pub focus: Option<Regex>,
 
-    /// Hide the frames of Python's standard library; their time is their callers'
+    /// Hide the frames of Python's standard library; their callers get their time
     #[arg(long)]
     pub no_stdlib: bool,
 
-    /// Hide the frames of files with such a path ('*/numpy/*'); may be given several times
+    /// Hide the frames of files whose path matches ('*/numpy/*'); may be given several times
     #[arg(long, value_name = "PATTERN", value_parser = values::path_pattern)]
     pub hide: Vec<Pattern>,
 }
@@ -556,12 +557,12 @@ pub struct ShownArgs {
     )]
     pub mode: Mode,
 
-    /// Show idle waits too: of threads that wait for work
+    /// Show idle waits too: those of threads that wait for work
     ///
-    /// Without this option the elapsed time is that of the main thread of each process, and of other threads all but
-    /// their waits for a lock, a time, the network, a pipe or a child. Where the main thread waits for requests, for
-    /// tasks of a pool, or for 99 % of its time for others, its waits are left out too. One line says how much it is.
-    /// A recording and files with a time axis hold everything.
+    /// Without this option rsamp shows all time of the main thread of each process. Of other threads it leaves out the
+    /// waits for a lock, a time, the network, a pipe or a child. It leaves out the main thread's waits too if that
+    /// thread waits for requests, for tasks of a pool, or waits 99 % of the time. One line says how much is left
+    /// out. A recording and files with a time axis hold everything.
     #[arg(long)]
     pub idle: bool,
 
@@ -585,7 +586,7 @@ pub struct ShownArgs {
 pub struct NativeArgs {
     /// Native functions: libraries (default), all or none
     ///
-    /// libraries: without those of the interpreter and those that started it. A recording has all that were sampled.
+    /// libraries: hide the functions of the interpreter and of the program's start. The recording always has all of them.
     #[arg(
         long,
         value_name = "SET",
@@ -620,17 +621,17 @@ pub struct DumpArgs {
     #[command(flatten)]
     pub target: TargetArgs,
 
-    /// Print JSON, for programs
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 
-    /// Show the asyncio tasks and what each waits for, instead of the threads
+    /// Show asyncio tasks and what each waits for, instead of threads
     #[arg(long, conflicts_with = "native")]
     pub tasks: bool,
 
-    /// Show native functions (C, C++, Fortran …) of the threads that wait, and threads that run no Python
+    /// Show native functions (C, C++, Fortran …) of waiting threads, and threads that run no Python
     ///
-    /// No thread is stopped for this. A thread that is running shows its Python functions only.
+    /// rsamp stops no thread for this. Of a running thread you see the Python functions only.
     #[arg(long)]
     pub native: bool,
 
@@ -742,86 +743,84 @@ pub struct SamplingArgs {
 
     /// Samples per second and thread, on average, or `auto` [default: auto]
     ///
-    /// `auto` begins with 1000 and comes down as the run gets long: 500 after a minute, 250 after 5,
-    /// 100 after 20, 50 after 2 hours; and as far as it takes to keep --max-overhead, but not below
-    /// 50. Times stay right, because each sample stands for the time that was measured.
-    /// A number is held as far as the machine can; the summary says what was reached.
-    /// Up to 10000 rsamp sleeps between samples. Above, it waits busily: it takes a whole core.
+    /// `auto` starts at 1000 and goes down as the run gets longer: 500 after a minute, 250 after 5, 100 after 20,
+    /// 50 after 2 hours. It also goes down to keep --max-overhead, but not below 50. Times stay right at any rate:
+    /// each sample stands for the time that rsamp measured. If the machine can't reach a rate that you give, the
+    /// summary says which rate it reached. Up to 10000 rsamp sleeps between samples; above, it takes a whole core.
     #[arg(help_heading = "Sampling", long, short, value_name = "HZ", value_parser = values::rate, allow_hyphen_values = true)]
     pub rate: Option<Rate>,
 
     /// Percentage of a core that rsamp may use [default: 5 for 10 seconds, then 1; none with --rate]
     ///
-    /// rsamp samples less often when it uses more. With a --rate in numbers there is no limit unless it is given.
+    /// rsamp samples less often when it uses more. With a number as --rate there is no limit unless you give one.
     ///
-    /// What you give is held over the whole recording, the start included. The rate comes down, not below 50 samples a second
-    /// (of all processes together, and 5 of each, where several are sampled), and goes up again when there is
-    /// room. The summary says where rsamp used more, and for what: short runs can't pay back the start.
+    /// The limit counts over the whole recording, the start included. The rate goes down to 50 samples a second at the
+    /// lowest (with several processes: 50 of all together, and 5 of each), and goes up again when there is room. If
+    /// rsamp used more, the summary says for what: a short run can't make up for the start.
     #[arg(help_heading = "Sampling", long, value_name = "PERCENT", value_parser = values::overhead, allow_hyphen_values = true)]
     pub max_overhead: Option<f64>,
 
-    /// End the sampling after so many seconds (2.5 is fine); the program runs on
+    /// Stop sampling after this many seconds (such as 2.5); the program runs on
     #[arg(help_heading = "Sampling", long, short, value_name = "SECONDS", value_parser = values::seconds, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
 
-    /// Begin the sampling after so many seconds of the program's run; --duration counts from then
+    /// Start sampling after this many seconds of the program's run; --duration counts from then
     #[arg(help_heading = "Sampling", long, value_name = "SECONDS", value_parser = values::seconds, allow_hyphen_values = true)]
     pub delay: Option<Duration>,
 
-    /// Record from the first moment at which a thread is in this function (Solver.solve, or solve)
+    /// Start recording when a thread is in this function (Solver.solve, or solve)
     ///
-    /// Until then rsamp samples and keeps nothing. Times are those since the start of the run.
+    /// rsamp discards the samples before that. Times still count from the start of the run.
     #[arg(help_heading = "Sampling", long, value_name = "FUNCTION", value_parser = values::function)]
     pub start_at: Option<String>,
 
-    /// End the sampling when a thread is in this function, after that of --start-at; the program runs on
+    /// Stop sampling when a thread is in this function (after --start-at); the program runs on
     #[arg(help_heading = "Sampling", long, value_name = "FUNCTION", value_parser = values::function)]
     pub stop_at: Option<String>,
 
     /// Never pause a thread of the program
     ///
-    /// Not even if its stack changes too fast to be copied. Without this option rsamp pauses the running thread for some samples, at most 0.5 % of the time, while more than
-    /// 1 % of its samples cannot be told from a copy. With it they are completed as well as possible and counted as
-    /// undetermined. Of Python 2.7 and 3.3 to 3.5 the running threads are paused for every sample: with this option
-    /// many of their stacks are wrong.
+    /// Some stacks change too fast to be copied. If that is so for more than 1 % of the samples of a thread, rsamp pauses the
+    /// thread for some samples, for at most 0.5 % of the time. With this option it completes those samples as well as
+    /// possible, and counts them as undetermined. rsamp pauses Python 2.7 and 3.3 to 3.5 for every sample: with this
+    /// option many of their stacks are wrong.
     #[arg(help_heading = "Sampling", long, conflicts_with = "always_stop")]
     pub never_stop: bool,
 
     /// Show native functions too [default rate: 100]
     ///
-    /// Functions of C, C++, Fortran and others. Threads without Python are shown too. A thread that runs is paused for some
-    /// 20 to 100 microseconds, all of a process for 0.5 % of the time at most unless you give a number. With --never-stop
-    /// only threads that wait have native frames.
+    /// Functions of C, C++, Fortran and others, and threads that run no Python. rsamp pauses a running thread for 20 to
+    /// 100 microseconds; all threads of a process together for at most 0.5 % of the time, unless you give a number. With
+    /// --never-stop only waiting threads have native frames.
     #[arg(help_heading = "Sampling", long, value_name = "HZ", num_args = 0..=1, require_equals = true, default_missing_value = "auto", value_parser = values::native_rate)]
     pub native: Option<NativeRate>,
 
-    /// Profile the program alone, not the processes that it starts
+    /// Profile the program alone, without its child processes
     ///
-    /// Without this option all processes that descend from the program are sampled as soon as they run
-    /// Python, in one profile, at the same rate: --max-overhead is for all of them together. Those that
-    /// live shorter than some 15 ms are missed, those that run no Python are counted.
+    /// Without this option rsamp samples all descendants of the program as soon as they run Python, in one profile and at
+    /// the same rate. --max-overhead counts all of them together. rsamp misses processes that live less than about
+    /// 15 ms, and only counts those that run no Python.
     #[arg(help_heading = "Sampling", long)]
     pub no_children: bool,
 
     /// Pause the running thread for every sample: slow, to check the default
     ///
-    /// Threads that wait are not paused: a paused wait (epoll_wait, semop, …) could return early, with EINTR. A thread that begins
-    /// to wait in the very moment may see that. Where another program traces the process (strace, gdb), nothing can be paused; the
-    /// summary says so.
+    /// rsamp does not pause waiting threads: a paused wait (epoll_wait, semop, …) could return early, with EINTR. A thread that
+    /// starts to wait at that very moment may still see it. If another program traces the process (strace, gdb), rsamp can't
+    /// pause it; the summary says so.
     #[arg(help_heading = "Sampling", long)]
     pub always_stop: bool,
 
     /// Keep this variable of the program's environment in the recording; may be given several times
     ///
-    /// The job and the rank that Slurm and MPI give the program are kept without asking, no other.
+    /// rsamp always keeps the job and the rank that Slurm and MPI set, and no other variable.
     #[arg(help_heading = "Sampling", long, value_name = "NAME", value_parser = values::variable)]
     pub env: Vec<String>,
 
     /// Keep a recording or HTML page below this size, such as 500K, 20M or 1G
     ///
-    /// When a recording is full, equal samples of a span of time become one and the rate is halved, again and again: times
-    /// stay exact, only when they were is kept less finely. Of several ranks, each one's recording is kept below it. A page
-    /// has longer steps on its time axis.
+    /// When a recording is full, rsamp merges equal samples that are close in time and halves the rate, as often as
+    /// needed. Times stay exact, the time axis gets coarser. With several ranks the limit holds for each one's recording.
     #[arg(help_heading = "Sampling", long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true)]
     pub max_size: Option<u64>,
 
@@ -911,43 +910,43 @@ pub struct DrawingArgs {
 
     /// Flame graphs: begin with the innermost functions
     ///
-    /// Those that called them stand on them.
+    /// Their callers come next.
     #[arg(long)]
     pub reversed: bool,
 
-    /// Graphs of stacks: make every line of a function a frame of its own
+    /// Give each line of a function a frame of its own
     ///
-    /// By default flame graphs do so for your own code, and other graphs for none.
+    /// For all formats that draw stacks. By default flame graphs do so for your own code, and other formats for none.
     #[arg(long, overrides_with = "merge_lines")]
     pub by_line: bool,
 
-    /// Graphs of stacks: make all lines of a function one frame
+    /// Give each function one frame, whatever its lines
     #[arg(long, overrides_with = "by_line")]
     pub merge_lines: bool,
 
-    /// Flame graphs: tell threads apart, those of one pool together, instead of merging equal stacks
+    /// Flame graphs: keep threads apart (the threads of one pool stay together)
     #[arg(long)]
     pub by_thread: bool,
 
-    /// Flame graphs: tell processes and ranks apart, instead of merging equal stacks
+    /// Flame graphs: keep processes and ranks apart
     #[arg(long, overrides_with = "merge_processes")]
     pub by_process: bool,
 
-    /// Flame graphs: a level for each asyncio task
+    /// Flame graphs: add a level for each asyncio task
     ///
-    /// What runs in a task stands on its name, instead of on the frames of the event loop.
+    /// The name of the task replaces the frames of the event loop.
     #[arg(long)]
     pub by_task: bool,
 
-    /// Collapsed stacks: make equal stacks of several processes one, as flame graphs do
+    /// Collapsed stacks: merge equal stacks of several processes, as flame graphs do
     #[arg(long)]
     pub merge_processes: bool,
 
-    /// Call graphs: leave out functions with less than so many percent of the time [default: 0.5]
+    /// Call graphs: hide functions below this share of the time [default: 0.5]
     #[arg(long, value_name = "PERCENT", value_parser = values::percent, allow_hyphen_values = true)]
     pub node_thres: Option<f64>,
 
-    /// Call graphs: leave out calls with less than so many percent of the time [default: 0.1]
+    /// Call graphs: hide calls below this share of the time [default: 0.1]
     #[arg(long, value_name = "PERCENT", value_parser = values::percent, allow_hyphen_values = true)]
     pub edge_thres: Option<f64>,
 }

@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_none_is_unknown() {
+    fn an_invalid_line_is_unknown() {
         // What a module begins with from 3.11 on: one line above its first.
         let above = [0x80 | (14 << 3), 3, 0, 0, 0, 0x80 | (11 << 3), 0, 0];
         check(

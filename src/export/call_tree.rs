@@ -9,8 +9,9 @@ use super::first_screen::Screen;
 use super::words::escape::visible;
 use super::words::fit::begin_of;
 use super::words::labels::NO_PYTHON_FRAMES;
+use super::words::precision::Precision;
 use super::words::table::{line, place};
-use super::words::units::{seconds, span};
+use super::words::units::span;
 use crate::export::ReportInput;
 use crate::export::words::lost::why_empty;
 use crate::export::words::number::grouped;
@@ -54,10 +55,14 @@ pub fn call_tree(input: &ReportInput<'_>, screen: &Screen) -> String {
     line(&mut text, &begin_of(&head, screen.width));
     text.push_str("\n total s      %   self s  function\n");
     let files = profile.frames().iter();
+    let totals = tree.calls.iter().zip(&shown).filter(|(_, shown)| **shown);
+    let least = totals.map(|(call, _)| call.total).min();
     let writer = Writer {
         tree: &tree,
         shown: &shown,
         shortener: Shortener::of(files.filter_map(|frame| frame.file.as_deref())),
+        least: least.unwrap_or_default(),
+        precision: Precision::of(profile, input.meta.mode),
         whole,
         screen,
     };
@@ -212,6 +217,9 @@ struct Writer<'t, 'p> {
     tree: &'t Tree<'p>,
     shown: &'t [bool],
     shortener: Shortener,
+    precision: Precision,
+    /// The shortest call shown.
+    least: Nanos,
     whole: Nanos,
     screen: &'t Screen,
 }
@@ -251,9 +259,9 @@ impl Writer<'_, '_> {
         let call = &self.tree.calls[id];
         let numbers = format!(
             "{:>8} {:>6} {:>8}",
-            seconds(call.total, self.whole),
+            self.precision.plain_seconds(call.total, self.least),
             percent(call.total, self.whole),
-            seconds(call.self_time, self.whole),
+            self.precision.plain_seconds(call.self_time, self.least),
         );
         let room = self.screen.width.saturating_sub(numbers.len() + 2);
         // Of a deep tree the branches are cut, not the names.

@@ -11,7 +11,7 @@ use super::words::escape::visible;
 use super::words::fit::{begin_of, end_of};
 use super::words::number::grouped;
 use super::words::paths::Shortener;
-use super::words::units::seconds;
+use super::words::precision::Precision;
 use super::words::{facts, findings, health, idle, labels, lost, table, usage, work};
 use crate::export::ReportInput;
 use crate::profile::event::Nanos;
@@ -20,8 +20,8 @@ use crate::profile::origin::{Origin, Origins};
 use crate::profile::own_lines::{OwnLine, own_lines};
 use crate::profile::{Profile, states};
 
-/// Of a normally distributed error, 95 % is within so many standard errors.
-const Z95: f64 = 1.96;
+/// With a larger error no share says anything.
+const MAX_POINTS: f64 = 30.0;
 
 /// At most so many findings.
 const FINDINGS: usize = 3;
@@ -68,7 +68,10 @@ pub fn first_screen(
         page.paragraph(head);
         page.paragraph(&lost::why_empty(profile, mode));
     } else {
-        page.paragraph(&format!("{head}; {}", accuracy(profile)));
+        page.paragraph(&format!(
+            "{head}; {}",
+            accuracy(profile, Precision::of(profile, mode))
+        ));
         answer(&mut page, input, tail.len());
     }
     tail.iter().for_each(|line| page.paragraph(line));
@@ -76,21 +79,23 @@ pub fn first_screen(
 }
 
 /// `6,750 samples, ± 1.2 points`: half the width of the interval that holds a share of a half with 95 %.
-fn accuracy(profile: &Profile) -> String {
+fn accuracy(profile: &Profile, precision: Precision) -> String {
     let samples = profile.totals().samples;
     let plural = if samples == 1 { "" } else { "s" };
-    let points = 50.0 * Z95 / (profile.effective_samples().max(1) as f64).sqrt();
-    match points {
-        0.0..10.0 => format!("{} sample{plural}, ± {points:.1} points", grouped(samples)),
-        _ => format!("{} sample{plural}, too few for shares", grouped(samples)),
-    }
+    let points = 100.0 * precision.largest_error();
+    let accuracy = match points {
+        0.0..9.95 => format!("± {points:.1} points"),
+        0.0..MAX_POINTS => format!("± {points:.0} points"),
+        _ => "too few for shares".to_owned(),
+    };
+    format!("{} sample{plural}, {accuracy}", grouped(samples))
 }
 
 fn answer(page: &mut Page<'_>, input: &ReportInput<'_>, tail_rows: usize) {
     let profile = input.profile;
     let times = states::whole(profile);
     if times.is_known() {
-        page.paragraph(&format!("time: {}", facts::states_in_words(&times)));
+        page.paragraph(&format!("time: {}", facts::whole_in_words(profile, &times)));
     }
     if let Some(classes) = work::classes_in_words(profile, input.meta.mode) {
         page.paragraph(&format!("work: {classes}"));
@@ -133,13 +138,21 @@ fn answer(page: &mut Page<'_>, input: &ReportInput<'_>, tail_rows: usize) {
 fn tables(page: &mut Page<'_>, input: &ReportInput<'_>, below: usize) {
     let (profile, mode) = (input.profile, input.meta.mode);
     let origins = Origins::of(profile);
-    let lines = own_lines(profile, mode);
+    let mut lines = own_lines(profile, mode);
+    // Next to nothing of the time is in the user's own code.
+    let is_worth = |line: &OwnLine<'_>| {
+        line.totals.time(mode).seconds() >= MIN_SHARE * profile.totals().time(mode).seconds()
+    };
+    if !lines.first().is_some_and(is_worth) {
+        lines.clear();
+    }
     let functions = Functions::of(profile);
     let functions = functions.by_self(mode);
     let files = profile.frames().iter();
     let sheet = Sheet {
         input,
         origins: &origins,
+        precision: Precision::of(profile, mode),
         shortener: Shortener::of(files.filter_map(|frame| frame.file.as_deref())),
     };
     let tables = if lines.is_empty() { 1 } else { 2 };
@@ -160,14 +173,17 @@ fn tables(page: &mut Page<'_>, input: &ReportInput<'_>, below: usize) {
     page.heading("functions, without what they call");
     let times = functions.iter().map(|row| row.self_totals.time(mode));
     let shown = worth(times.collect());
-    for row in &functions[..shown.min(functions.len())] {
+    let shown = &functions[..shown.min(functions.len())];
+    let least = shown.last().map(|row| row.self_totals.time(mode));
+    for row in shown {
         let place = table::place(&sheet.shortener, &row.function, row.function.first_line);
         let style = match sheet.origins.of_function(&row.function) {
             Origin::Own => Style::Bold,
             _ => Style::Plain,
         };
         let time = row.self_totals.time(mode);
-        page.row(&sheet.times(time), sheet.share(time), style, &place);
+        let times = sheet.times(time, least.unwrap_or_default());
+        page.row(&times, sheet.share(time), style, &place);
     }
 }
 
@@ -175,6 +191,7 @@ fn tables(page: &mut Page<'_>, input: &ReportInput<'_>, below: usize) {
 struct Sheet<'s> {
     input: &'s ReportInput<'s>,
     origins: &'s Origins,
+    precision: Precision,
     shortener: Shortener,
 }
 
@@ -184,11 +201,13 @@ impl Sheet<'_> {
         time.seconds() / whole.seconds()
     }
 
-    /// Seconds and per cent.
-    fn times(&self, time: Nanos) -> String {
-        let whole = self.input.profile.totals().time(self.input.meta.mode);
+    /// Seconds and per cent, in a table of no less than `least`.
+    fn times(&self, time: Nanos, least: Nanos) -> String {
         let share = 100.0 * self.share(time);
-        format!("{:>8} {share:>3.0}", seconds(time, whole))
+        format!(
+            "{:>8} {share:>3.0}",
+            self.precision.plain_seconds(time, least)
+        )
     }
 
     fn lines(&self, page: &mut Page<'_>, lines: &[OwnLine<'_>]) {
@@ -196,12 +215,15 @@ impl Sheet<'_> {
         let places: Vec<String> = lines.iter().map(|line| self.place(line)).collect();
         let width = places.iter().map(|place| place.width()).max();
         let width = width.unwrap_or(0).min(widest);
+        let mode = self.input.meta.mode;
+        let least = lines.last().map(|line| line.totals.time(mode));
         for (line, place) in lines.iter().zip(places) {
             let place = end_of(&place, width);
             let pad = " ".repeat(width - place.width());
             let text = format!("{place}{pad}  {}", self.source(line));
-            let time = line.totals.time(self.input.meta.mode);
-            page.row(&self.times(time), self.share(time), Style::Plain, &text);
+            let time = line.totals.time(mode);
+            let times = self.times(time, least.unwrap_or_default());
+            page.row(&times, self.share(time), Style::Plain, &text);
         }
     }
 
@@ -230,6 +252,27 @@ impl Sheet<'_> {
     }
 }
 
+/// No line is broken at it.
+const NO_BREAK: char = '\u{a0}';
+
+/// The text, in which no line is broken between a number and its unit.
+fn with_units(text: &str) -> String {
+    let mut joined = String::with_capacity(text.len());
+    for word in text.split(' ') {
+        let is_unit = UNITS.contains(&word.trim_end_matches([',', ';', ':', ')']));
+        if is_unit && joined.ends_with(|before: char| before.is_ascii_digit()) {
+            joined.push(NO_BREAK);
+        } else if !joined.is_empty() {
+            joined.push(' ');
+        }
+        joined.push_str(word);
+    }
+    joined
+}
+
+/// The units of the numbers in sentences.
+const UNITS: &[&str] = &["%", "s", "ms", "µs", "MB", "GB", "kB", "points", "Hz"];
+
 /// Text of a width.
 struct Page<'p> {
     text: String,
@@ -255,7 +298,8 @@ impl Page<'_> {
             .subsequent_indent(rest)
             .word_splitter(WordSplitter::NoHyphenation)
             .break_words(false);
-        for line in textwrap::wrap(text, options) {
+        for line in textwrap::wrap(&with_units(text), options) {
+            let line = line.replace(NO_BREAK, " ");
             let _ = writeln!(self.text, "{line}");
         }
     }

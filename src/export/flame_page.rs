@@ -63,6 +63,8 @@ pub(super) struct Page<'p> {
     pub(super) palette: Option<PaletteMap>,
     /// In a differential flame graph, the label and the colour of the frame that all lost time stands on.
     pub(super) gone: Option<(String, Color)>,
+    /// What stands in a frame.
+    pub(super) name: &'p dyn Fn(&Drawn) -> String,
     /// What is said of a frame.
     pub(super) describe: &'p dyn Fn(&Drawn) -> String,
 }
@@ -207,7 +209,7 @@ fn describe(frames: &str, page: &Page<'_>, svg: &mut String) -> Option<()> {
         (frame.own, frame.whole) = (own, whole);
     }
     for (frame, (_, rest)) in drawn.iter().zip(&pieces) {
-        let label = escape(&frame.label);
+        let label = escape(&(page.name)(frame));
         // inferno's script cuts off the last parentheses to get the label.
         let said = (page.describe)(frame).replace('(', "[").replace(')', "]");
         svg.push_str(&format!("<g><title>{label} ({})</title>", escape(&said)));

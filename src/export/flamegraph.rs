@@ -17,7 +17,9 @@ use crate::export::ReportInput;
 use crate::export::frame_groups::FrameGroups;
 use crate::export::spec::Spec;
 use crate::export::words::paths::Shortener;
+use crate::export::words::precision::Precision;
 use crate::export::words::{idle, labels, lost};
+use crate::profile::event::{IMPORT, Nanos};
 use crate::profile::functions::FunctionKind;
 use crate::profile::origin::Origins;
 use crate::profile::paths::file_name;
@@ -69,6 +71,7 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     };
     let (palette, hues) = palette(&tree, &places, &origins);
     let paths = paths(&tree, &places);
+    let precision = Precision::of(profile, meta.mode);
     let legend = Hue::ALL.into_iter().filter(|hue| hues.contains(hue));
     let page = Page {
         title: labels::clean(&meta.title),
@@ -81,7 +84,8 @@ fn write(input: &ReportInput<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         },
         palette: Some(palette),
         gone: None,
-        describe: &|frame| describe(frame, &paths, meta.drawing.is_reversed),
+        name: &|frame| name(frame, precision),
+        describe: &|frame| describe(frame, &paths, precision, meta.drawing.is_reversed),
     };
     flame_page::draw(&lines, page, out)
 }
@@ -132,14 +136,29 @@ fn reversed_lines(tree: &Tree) -> Vec<String> {
     sums.iter().map(line).collect()
 }
 
+/// What stands in a frame: of an import also how long it took, `import pandas (0.73 s)`.
+fn name(frame: &Drawn, precision: Precision) -> String {
+    let time = Nanos(frame.total * 1000);
+    match frame.label.starts_with(IMPORT) {
+        true => format!("{} ({} s)", frame.label, precision.seconds(time)),
+        false => frame.label.clone(),
+    }
+}
+
 /// The file and line, total and self time of a frame. Where callers stand on what they called, no frame has time of its
 /// own that says anything.
-fn describe(frame: &Drawn, paths: &HashMap<&str, String>, is_reversed: bool) -> String {
-    let seconds = |time_us: u64| format!("{:.3} s", time_us as f64 / 1e6);
+fn describe(
+    frame: &Drawn,
+    paths: &HashMap<&str, String>,
+    precision: Precision,
+    is_reversed: bool,
+) -> String {
+    let nanos = |time_us: u64| Nanos(time_us * 1000);
+    let seconds = |time_us: u64| format!("{} s", precision.seconds(nanos(time_us)));
     let path = paths.get(frame.label.as_str());
     let path = path.map(|path| format!("{path} · ")).unwrap_or_default();
-    let percent = 100.0 * frame.total as f64 / frame.whole.max(1) as f64;
-    let total = format!("{path}total {}, {percent:.2} %", seconds(frame.total));
+    let percent = precision.percent(nanos(frame.total));
+    let total = format!("{path}total {}, {percent} %", seconds(frame.total));
     match is_reversed {
         true => total,
         false => format!("{total} · self {}", seconds(frame.own)),

@@ -189,12 +189,15 @@ impl fmt::Display for Format {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum UnknownFormat {
     /// A file without an ending.
-    #[error("no ending that names a format: known are {}", Format::known())]
+    #[error(
+        "the name has no ending that names a format: give one of {}",
+        Format::known()
+    )]
     NoEnding,
     /// An ending that stands for no format.
-    #[error("unknown ending .{}: known are {}", .0.escape_debug(), Format::known())]
+    #[error("unknown ending .{}: give one of {}", .0.escape_debug(), Format::known())]
     Ending(String),
     /// A name of no format.
-    #[error("unknown format {}: known are {}", .0.escape_debug(), Format::known())]
+    #[error("unknown format {}: give one of {}", .0.escape_debug(), Format::known())]
     Name(String),
 }

@@ -12,8 +12,9 @@ use super::colour::{Colour, Style};
 use super::source_text::SourceText;
 use super::words::escape::visible;
 use super::words::fit::begin_of;
+use super::words::precision::Precision;
 use super::words::table::line;
-use super::words::units::{seconds, significant};
+use super::words::units::{rough_seconds, seconds};
 use crate::export::ReportInput;
 use crate::export::words::facts;
 use crate::export::words::number::bytes_with_sign;
@@ -72,16 +73,15 @@ struct Sheet<'o> {
 impl Sheet<'_> {
     fn head(&self, text: &mut String) {
         let (row, mode) = (&self.table.row, self.input.meta.mode);
-        let whole = self.profile.totals().time(mode);
         let (total, own) = (row.totals.time(mode), row.self_totals.time(mode));
-        let share = |part: Nanos| 100.0 * part.seconds() / whole.seconds().max(1e-9);
+        let precision = Precision::of(self.profile, mode);
         let _ = writeln!(
             text,
-            "Total time: {} s ({:.1} % of all; self {} s, {:.1} %)",
-            significant(total.seconds()),
-            share(total),
-            significant(own.seconds()),
-            share(own),
+            "Total time: {} s ({} % of all; self {} s, {} %)",
+            precision.seconds(total),
+            precision.percent(total),
+            precision.seconds(own),
+            precision.percent(own),
         );
         let file = row.function.file.unwrap_or("(none)");
         line(text, &format!("File: {}", visible(file)));
@@ -97,7 +97,7 @@ impl Sheet<'_> {
         }
         let blocked = row.self_totals.blocked_others;
         if blocked > Nanos(0) {
-            let blocked = significant(blocked.seconds());
+            let blocked = rough_seconds(blocked);
             line(
                 text,
                 &format!("Blocked others for {blocked} s, holding the GIL"),
@@ -196,14 +196,26 @@ impl Sheet<'_> {
         let (own, total) = (&of_line.row.self_totals, &of_line.row.totals);
         let mode = self.input.meta.mode;
         let whole = self.profile.totals().wall;
+        let part = self.table.row.totals.time(mode).seconds();
+        let part = part / self.profile.totals().time(mode).seconds().max(1e-9);
+        let precision = Precision::of(self.profile, mode).of_part(part);
+        let times = self
+            .table
+            .lines
+            .iter()
+            .map(|line| line.row.totals.time(mode));
+        let least = times
+            .filter(|time| *time > Nanos(0))
+            .min()
+            .unwrap_or_default();
         let cpu = facts::busy(total);
         [
             number.to_owned(),
             total.samples.to_string(),
-            seconds(total.time(mode), whole),
-            format!("{:.1}", 100.0 * self.share(total)),
+            precision.plain_seconds(total.time(mode), least),
+            precision.plain_percent(total.time(mode)),
             self.error(of_line),
-            seconds(own.time(mode), whole),
+            precision.plain_seconds(own.time(mode), least),
             seconds(cpu, whole),
             facts::cores(total).map_or_else(String::new, |cores| format!("{cores:.1}")),
             bytes_with_sign(total.grown_bytes, total.shrunk_bytes),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::ReportInput;
 use super::words::labels;
 use super::words::paths::Shortener;
+use super::words::precision::Precision;
 use super::words::table::place;
 use super::words::units::seconds;
 use crate::profile::Profile;
@@ -28,6 +29,8 @@ pub fn task_table(input: &ReportInput<'_>) -> String {
         .iter()
         .map(|row| row.totals.time(mode))
         .fold(Nanos(0), |a, b| a + b);
+    let part = whole.seconds() / profile.totals().time(mode).seconds().max(1e-9);
+    let precision = Precision::of(profile, mode).of_part(part);
     let tells_count = rows.iter().any(|row| row.count > 0);
     let count = |text: &str| match tells_count {
         true => format!("{text:>6}  "),
@@ -39,17 +42,13 @@ pub fn task_table(input: &ReportInput<'_>) -> String {
     let shown = rows.iter().filter(|row| row.name.is_some()).take(MAX_ROWS);
     for row in shown.chain(rows.iter().filter(|row| row.name.is_none())) {
         let time = row.totals.time(mode);
-        let share = 100.0 * time.0 as f64 / whole.0.max(1) as f64;
         let of_row = count(&match row.count {
             0 => String::new(),
             count => count.to_string(),
         });
-        let (time, cpu) = (seconds(time, whole), seconds(row.totals.cpu, whole));
-        let _ = writeln!(
-            text,
-            "{time:>9}  {share:>6.1}  {cpu:>8}  {of_row}{}",
-            words(row)
-        );
+        let (time, share) = precision.cells(time, None);
+        let cpu = seconds(row.totals.cpu, whole);
+        let _ = writeln!(text, "{time}  {share}  {cpu:>8}  {of_row}{}", words(row));
     }
     let named = rows.iter().filter(|row| row.name.is_some()).count();
     super::words::table::more(&mut text, named, MAX_ROWS);

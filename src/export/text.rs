@@ -7,12 +7,13 @@ use super::over_ranks;
 use crate::export::spec::Spec;
 use crate::export::words::lost::{lost_in_words, why_empty};
 use crate::export::words::paths::Shortener;
+use crate::export::words::precision::{self, Precision};
 use crate::export::words::table::{line, more, place};
 use crate::export::words::units::{seconds, span};
 use crate::export::words::{self, findings, idle, labels, rates, usage};
 use crate::export::{Meta, ReportInput, SummaryOptions};
 use crate::profile::confidence::{Confidence, Error};
-use crate::profile::event::{Nanos, ThreadId};
+use crate::profile::event::{Nanos, ThreadId, UndeterminedCause};
 use crate::profile::functions::{Function, FunctionKind, FunctionRow, Functions};
 use crate::profile::lines::Lines;
 use crate::profile::{Mode, Profile, Totals, work};
@@ -98,7 +99,7 @@ fn native_functions(text: &mut String, profile: &Profile, options: &SummaryOptio
     let files = functions.rows().iter().filter_map(|row| row.function.file);
     let table = Table {
         mode: options.mode,
-        whole: profile.totals(),
+        precision: Precision::of(profile, options.mode),
         shortener: Shortener::of(files),
         has_errors: false,
     };
@@ -116,6 +117,7 @@ fn native_functions(text: &mut String, profile: &Profile, options: &SummaryOptio
 fn classes(text: &mut String, profile: &Profile, mode: Mode) {
     let rows = work::classes(profile, mode);
     let whole = profile.totals();
+    let precision = Precision::of(profile, mode);
     if !rows.is_empty() {
         let _ = writeln!(
             text,
@@ -124,12 +126,11 @@ fn classes(text: &mut String, profile: &Profile, mode: Mode) {
         );
     }
     for row in rows {
-        let share = row.totals.time(mode).seconds() / whole.time(mode).seconds().max(1e-9);
+        let (_, share) = precision.cells(row.totals.time(mode), None);
         let _ = writeln!(
             text,
-            "{:>9} {:>6.1} {:>9} {:>9}  {}",
+            "{:>9} {share} {:>9} {:>9}  {}",
             seconds(row.totals.wall, whole.wall),
-            100.0 * share,
             seconds(row.totals.cpu, whole.wall),
             seconds(row.totals.gil, whole.wall),
             words::work::class(row.class),
@@ -168,7 +169,9 @@ fn effort(text: &mut String, profile: &Profile) {
             stops => format!("a thread was paused for {stops} samples"),
         };
         let causes = profile.undetermined().iter();
-        let causes: Vec<String> = causes.map(|(cause, n)| format!("{n} {cause}")).collect();
+        let causes: Vec<String> = causes
+            .map(|(cause, n)| format!("{n} {}", undetermined_in_words(*cause)))
+            .collect();
         let causes = match causes.as_slice() {
             [] => String::new(),
             causes => format!(" ({})", causes.join(", ")),
@@ -180,14 +183,22 @@ fn effort(text: &mut String, profile: &Profile) {
     }
 }
 
+fn undetermined_in_words(cause: UndeterminedCause) -> &'static str {
+    match cause {
+        UndeterminedCause::Moved => "with moved frames",
+        UndeterminedCause::Changing => "with an uncertain innermost frame",
+        UndeterminedCause::Mixed => "with inconsistent frames",
+        UndeterminedCause::Unread => "with unreadable code",
+    }
+}
+
 /// The time that no row of the tables holds.
 fn frameless(text: &mut String, profile: &Profile, mode: Mode) {
-    let whole = profile.totals().time(mode);
+    let precision = Precision::of(profile, mode);
     let part = profile.frameless_totals().time(mode);
     if part > Nanos(0) {
-        let share = 100.0 * part.seconds() / whole.seconds();
-        let part = seconds(part, whole);
-        let _ = writeln!(text, "without Python frames: {part} s, {share:.1} %");
+        let (part, share) = (precision.seconds(part), precision.percent(part));
+        let _ = writeln!(text, "without Python frames: {part} s, {share} %");
     }
 }
 
@@ -211,7 +222,7 @@ fn tables(
     let files = functions.rows().iter().filter_map(|row| row.function.file);
     let table = Table {
         mode: options.mode,
-        whole: profile.totals(),
+        precision: Precision::of(profile, options.mode),
         shortener: Shortener::of(files),
         has_errors: confidence.is_some(),
     };
@@ -273,7 +284,10 @@ pub(super) fn head(text: &mut String, profile: &Profile) {
         line(text, &idle);
     }
     if !profile.is_complete() && profile.totals().samples > 0 {
-        line(text, "the recording has no end: it was cut off");
+        line(
+            text,
+            "the recording is incomplete (rsamp was killed, the disk was full, or it still records)",
+        );
     }
 }
 
@@ -378,7 +392,7 @@ fn owners(
 /// What the tables of functions and lines have in common.
 struct Table {
     mode: Mode,
-    whole: Totals,
+    precision: Precision,
     shortener: Shortener,
     /// Whether rows come with the errors of their shares.
     has_errors: bool,
@@ -410,13 +424,14 @@ impl Table {
         for row in rows {
             count += 1;
             if count <= max_rows {
-                let (self_s, self_share) = self.columns(&row.own);
-                let (total_s, total_share) = self.columns(&row.total);
+                let error = |of: fn(&Error) -> f64| row.error.as_ref().map(of);
+                let (self_s, self_share) = self.columns(&row.own, error(|it| it.self_time));
+                let (total_s, total_share) = self.columns(&row.total, error(|it| it.total_time));
                 let self_error = self.error(row.error.map(|error| error.self_time));
                 let total_error = self.error(row.error.map(|error| error.total_time));
                 let _ = writeln!(
                     text,
-                    "{self_s:>9} {self_share:>6}{self_error} {total_s:>9} {total_share:>6}{total_error}  {}",
+                    "{self_s} {self_share}{self_error} {total_s} {total_share}{total_error}  {}",
                     row.place
                 );
             }
@@ -428,15 +443,13 @@ impl Table {
     fn error(&self, error: Option<f64>) -> String {
         match error {
             _ if !self.has_errors => String::new(),
-            Some(error) if error.is_finite() => format!(" {:>6.1}", 100.0 * error),
+            Some(error) if error.is_finite() => format!(" {}", precision::points(error)),
             _ => format!(" {:>6}", "?"),
         }
     }
 
-    fn columns(&self, totals: &Totals) -> (String, String) {
-        let (part, whole) = (totals.time(self.mode), self.whole.time(self.mode));
-        let share = 100.0 * part.seconds() / whole.seconds();
-        (seconds(part, whole), format!("{share:.1}"))
+    fn columns(&self, totals: &Totals, error: Option<f64>) -> (String, String) {
+        self.precision.cells(totals.time(self.mode), error)
     }
 
     fn function(&self, function: &Function<'_>) -> String {

@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_script_is_left_to_sbatch() {
+    fn sbatch_gets_files_that_are_not_scripts() {
         for script in ["hostname\n", "", "#!\nx"] {
             assert_eq!(made(script), Err(BatchError::NoScript), "{script}");
         }

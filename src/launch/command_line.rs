@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_launch_stays_as_it_is() {
+    fn commands_without_a_launch_stay_unchanged() {
         for line in [
             "",
             "python x.py",

@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_rule_is_told_with_its_line() {
+    fn an_invalid_rule_is_named_with_its_line() {
         let said = |table: &str| Classes::parse(table).unwrap_err().to_string();
         let table = [
             ("#\nblas", "line 2: \"blas\" is not a rule"),

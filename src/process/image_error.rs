@@ -22,7 +22,7 @@ pub enum ImageError {
         source: io::Error,
     },
     /// The path names another file by now.
-    #[error("open {path} as process {pid} has it mapped: the path names another file by now")]
+    #[error("open {path} as process {pid} has it mapped: the path names another file now")]
     Replaced {
         /// The process.
         pid: Pid,
@@ -60,7 +60,7 @@ pub enum ImageError {
         what: &'static str,
     },
     /// No executable segment of the file matches an executable mapping.
-    #[error("place {path}: none of its segments is where the process has it mapped")]
+    #[error("locate {path} in the process: none of its segments is mapped as its headers say")]
     NotPlaced {
         /// The file.
         path: PathBuf,

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_end_and_one_that_is_none_are_refused() {
+    fn an_endless_or_invalid_answer_is_refused() {
         let kind = |program: &str, argument: &str| {
             let heard = hear(&mut process(program, argument), PATIENCE);
             heard.expect_err("no answer").kind()
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_answered_is_heard() {
+    fn an_answer_is_received() {
         let mut echo = process("echo", r#""2.7.18""#);
         let heard = hear(&mut echo, PATIENCE).expect("an answer");
         assert_eq!(heard.as_deref(), Some("2.7.18"));

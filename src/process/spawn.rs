@@ -379,12 +379,16 @@ impl Launched {
     #[must_use]
     pub fn left_behind(&self) -> Vec<Pid> {
         let own = Pid(getpid().as_raw());
+        // What rsamp has started to read files for it has no part in the program.
+        let image = |pid: Pid| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+        let own_image = image(own);
         let witness = self.witness.as_ref().map(Witness::pid);
         let is_left = |pid: &Pid| {
             *pid != own
                 && *pid != self.pid
                 && Some(*pid) != witness
                 && is_descendant(*pid, own)
+                && (own_image.is_none() || image(*pid) != own_image)
                 && !read_stat(*pid).is_ok_and(|stat| matches!(stat.state, Zombie | Dead))
         };
         new_processes::all()

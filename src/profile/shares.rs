@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_goes_to_the_largest_rests() {
+    fn the_remainder_goes_to_the_largest_rests() {
         assert_eq!(parts(10, &[1, 1, 1]), [4, 3, 3]);
         assert_eq!(parts(10, &[1, 2, 3]), [2, 3, 5]);
         assert_eq!(parts(1, &[0, 0]), [1, 0]);

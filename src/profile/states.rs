@@ -78,7 +78,7 @@ impl fmt::Display for State {
             State::Network => "waiting for the network",
             State::Pipe => "waiting for a pipe",
             State::Child => "waiting for a child process",
-            State::Waiting => "waiting for something else",
+            State::Waiting => "waiting for an event",
             State::Ready => "waiting for a CPU",
         })
     }

@@ -18,6 +18,12 @@ pub fn name(inputs: &[Input]) -> String {
     program_name(&words)
 }
 
+/// Whether each process is a rank of one launch.
+fn is_of_ranks(profile: &Profile) -> bool {
+    let ranks: BTreeSet<Option<u32>> = profile.processes().iter().map(|it| it.rank).collect();
+    ranks.len() == profile.processes().len() && !ranks.contains(&None)
+}
+
 /// The headlines of a report in any format.
 #[must_use]
 pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta {
@@ -26,6 +32,7 @@ pub fn meta(inputs: &[Input], profile: &Profile, selection: &Selection) -> Meta 
     let title = match (inputs.len(), pid) {
         (1, Some(pid)) => format!("{name} (process {pid})"),
         (1, None) => name,
+        (count, _) if is_of_ranks(profile) => format!("{name}, {count} ranks"),
         (count, _) => format!("{name}, {count} recordings"),
     };
     let of_all = |tell: &dyn Fn(&Input) -> String| {

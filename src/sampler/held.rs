@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_back_comes_from_all_runs_alike() {
+    fn time_taken_back_comes_from_all_runs_alike() {
         for back_ns in [0, 1, 2_000_003, 5 * MS as i64, 10 * MS as i64, i64::MAX] {
             let mut held = held(10);
             held.correct_cpu(-back_ns);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_goes_where_there_is_room() {
+    fn added_cpu_time_goes_to_runs_with_room() {
         let mut held = held(10);
         held.correct_cpu(4 * MS as i64);
         let samples = released(held);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_held_for_a_while_and_as_long_as_they_may_have_to_be_taken_back() {
+    fn runs_are_held_until_they_can_no_longer_change() {
         let mut emitted = Vec::new();
         let mut push = |held: &mut HeldRuns, ms: u64, ahead_ms: u64| {
             let run = Sample {

@@ -634,7 +634,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_of_a_stack_has_its_cause() {
+    fn a_missing_part_of_a_stack_has_a_cause() {
         let codes = CodeCache::default();
         let cause = |frames: u64, end| {
             let stack = RawStack {

@@ -306,7 +306,7 @@ pub enum SamplerError {
     },
     /// No interpreter was found, and a file that may be one could not be read.
     #[error(
-        "process {pid} is not known to be a Python program: {path:?} was not read, since its file system ({kind}) does not answer"
+        "cannot tell whether process {pid} runs Python: the file system ({kind}) of {path:?} does not answer"
     )]
     NoAnswer {
         /// The process.
@@ -336,7 +336,7 @@ pub enum SamplerError {
         function: String,
     },
     /// The process could not be looked at.
-    #[error("look at process {pid}")]
+    #[error("read process {pid}")]
     Process {
         /// The process.
         pid: Pid,

@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_start_took_is_no_cost_of_ticks() {
+    fn the_start_is_not_a_cost_of_ticks() {
         let costs = Costs {
             start_ms: 40.0,
             ..per_tick(15.0)
@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_once_brings_the_rate_down_to_half_of_what_is_allowed_at_most() {
+    fn one_time_costs_lower_the_rate_to_half_the_budget_at_most() {
         let mut run = auto(8.0);
         run.until(15.0);
         run.used += 0.5;

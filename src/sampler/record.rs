@@ -506,7 +506,10 @@ impl Recording<'_> {
     fn lose(&mut self, cause: LostCause, count: u64) {
         if count > 0 {
             *self.lost.entry(cause).or_default() += count;
-            self.progress.lost.fetch_add(count, Ordering::Relaxed);
+            // The sample after a late one stands for its time.
+            if cause != LostCause::Late {
+                self.progress.lost.fetch_add(count, Ordering::Relaxed);
+            }
         }
     }
 

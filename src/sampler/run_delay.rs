@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_have_the_waiting_that_was_counted_however_little_it_is_at_a_time() {
+    fn short_waits_add_up_to_the_counted_waiting() {
         let (mut delay, mut found) = (RunDelay::default(), Nanos(0));
         // A tenth of a millisecond of each 10 ms; every hundredth run shows it, by a whole tick.
         for number in 1..=10_000_u64 {

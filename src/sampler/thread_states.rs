@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_of_which_nothing_tells_who_runs_in_it_is_joined_only_where_one_thread_is() {
+    fn a_state_without_a_known_thread_is_joined_only_to_a_single_thread() {
         let unknown = |state: StateFields| StateFields {
             runner: Runner::Unknown,
             ..state

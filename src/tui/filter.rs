@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn an_invalid_filter_is_explained() {
         for (text, expected) in [
             ("(", "\"(\" is not a regular expression"),
             ("state:busy", "no state \"busy\": unknown, python"),

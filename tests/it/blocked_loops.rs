@@ -414,7 +414,7 @@ fn what_was_not_sampled_ends_a_block() {
 }
 
 #[test]
-fn the_last_seconds_do_not_know_in_which_order_things_ran() {
+fn the_last_seconds_have_no_order() {
     let mut build = Build::into(Profile::with_last_minute());
     build.thread(Some("MainThread"));
     let run = |ticks| Sample {

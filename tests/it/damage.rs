@@ -362,7 +362,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_is_no_offsets(mut bytes in prop::collection::vec(any::<u8>(), 0..1024), cookie: bool) {
+    fn noise_is_never_taken_for_offsets(mut bytes in prop::collection::vec(any::<u8>(), 0..1024), cookie: bool) {
         if cookie && bytes.len() > 24 {
             bytes[..8].copy_from_slice(DEBUG_OFFSETS_COOKIE);
             bytes[8..24].copy_from_slice(&[0xf0, 0, 14, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);

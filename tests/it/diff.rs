@@ -762,6 +762,6 @@ fn formats_of_a_diff_are_known_by_ending_and_by_name() {
     let error = DiffFormat::from_path(Path::new("a/out.pstats")).expect_err("not of a diff");
     assert_eq!(
         error.to_string(),
-        "a diff cannot be written as \"out.pstats\": known are .svg (flamegraph), .txt (text), .csv, .json, .html"
+        "rsamp diff does not write \"out.pstats\": give one of .svg (flamegraph), .txt (text), .csv, .json, .html"
     );
 }

@@ -551,7 +551,7 @@ fn states_are_chosen() {
 }
 
 #[test]
-fn a_filter_that_leaves_nothing_says_which_and_what_there_is() {
+fn a_filter_that_leaves_nothing_is_named_with_the_values_there_are() {
     let base = Selection::default;
     let table = [
         (

@@ -106,14 +106,14 @@ rsamp: pd.py ended after 13.5 s (exit code 0); 12,000 samples, ± 0.9 points
 time: 83 % running Python, 17 % waiting for the network
 1 idle thread left out: 12.00 s of waiting (--idle shows it)
        s   %  your lines, with what they call
-    7.00  58  pd.py:12  frame = frame.merge(other, on='key', how='left', suffix…
-    3.00  25  pd.py:4   return [row.split() for row in rows]
-    2.00  17  pd.py:14  get()
+     7.0  58  pd.py:12  frame = frame.merge(other, on='key', how='left', suffix…
+     3.0  25  pd.py:4   return [row.split() for row in rows]
+     2.0  17  pd.py:14  get()
        s   %  functions, without what they call
-    5.00  42  take (pandas/core/algorithms.py:40)
-    3.00  25  parse (pd.py:3)
-    2.00  17  main (pd.py:10)
-    2.00  17  merge (pandas/core/frame.py:70)
+     5.0  42  take (pandas/core/algorithms.py:40)
+     3.0  25  parse (pd.py:3)
+     2.0  17  main (pd.py:10)
+     2.0  17  merge (pandas/core/frame.py:70)
 memory: peak 412.0 MB
 wrote pd-1.rsamp, pd-1.svg
 next: open pd-1.svg
@@ -151,6 +151,24 @@ fn no_line_is_wider_than_the_screen_and_no_more_are_there_than_it_has() {
 }
 
 #[test]
+fn no_line_is_broken_between_a_number_and_its_unit() {
+    let build = program();
+    for width in 40..100 {
+        let screen = Screen { width, ..SCREEN };
+        let text = shown(&build.profile, &[], &screen);
+        for line in text.lines().map(str::trim_start) {
+            let is_unit = ["% ", "s ", "points", "MB"]
+                .iter()
+                .any(|unit| line.starts_with(unit));
+            assert!(
+                !is_unit || line.contains("your lines") || line.contains("functions"),
+                "{width}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
 fn colours_are_shown_on_a_terminal_only() {
     let build = program();
     let coloured = Screen {
@@ -159,7 +177,7 @@ fn colours_are_shown_on_a_terminal_only() {
     };
     assert!(!shown(&build.profile, &[], &SCREEN).contains('\x1b'));
     let text = shown(&build.profile, &[], &coloured);
-    assert!(text.contains("\x1b[1;31m    7.00  58\x1b[0m"), "{text}");
+    assert!(text.contains("\x1b[1;31m     7.0  58\x1b[0m"), "{text}");
 }
 
 #[test]
@@ -171,7 +189,10 @@ fn a_program_of_others_code_alone_has_no_own_lines() {
     let mut build = Build::of_process(Profile::default(), process);
     build.thread(Some("MainThread"));
     let run = Call("run", "/v/lib/python3.12/site-packages/tool/run.py", 1, 2);
-    build.run(0, &[run], seconds(5, State::Python));
+    build.run(0, &[run], seconds(500, State::Python));
+    // Next to nothing.
+    let own = Call("<module>", "/home/ada/study/start.py", 1, 1);
+    build.run(0, &[own], seconds(1, State::Python));
     let text = shown(&build.profile, &[], &SCREEN);
     assert!(
         !text.contains("your lines") && text.contains("run (tool/run.py:1)"),
@@ -180,7 +201,7 @@ fn a_program_of_others_code_alone_has_no_own_lines() {
 }
 
 #[test]
-fn what_is_wrong_is_one_line_and_nothing_where_nothing_is() {
+fn problems_of_the_recording_are_one_line() {
     let mut build = program();
     assert!(!shown(&build.profile, &[], &SCREEN).contains("accuracy:"));
     build.profile.apply(Event::Lost(rsamp::profile::Loss {

@@ -54,14 +54,14 @@ fn a_machine_without_slurm_is_told() {
     ] {
         let parts = [
             "run srun: No such file",
-            "hint: there is no Slurm on this machine",
+            "hint: Slurm is not installed here",
         ];
         check(&format!("record -- {line}"), 127, &parts);
     }
     check(
         "record --launcher none -- srun --frobnicate 3 x",
         127,
-        &["no Slurm"],
+        &["Slurm is not installed"],
     );
     check(
         "record -- sbatch --wrap hostname",
@@ -72,7 +72,7 @@ fn a_machine_without_slurm_is_told() {
 
 #[test]
 fn a_mark_that_stands_for_nothing_lists_those_that_do() {
-    let known = "known are %p (PID), %h (host), %r (rank), %j (job), %q{NAME}";
+    let known = "give one of %p (PID), %h (host), %r (rank), %j (job), %q{NAME}";
     check(
         "record -o a-%x.svg -- true",
         2,

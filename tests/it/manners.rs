@@ -104,7 +104,7 @@ fn rsamp_in_front_of_rsamp_hands_through() {
     assert_eq!(output.status.code(), Some(7));
     let said = errors(&output);
     assert!(
-        said.contains("the command is rsamp record itself"),
+        said.contains("the command is itself rsamp record"),
         "{said}"
     );
 }

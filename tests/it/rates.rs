@@ -57,7 +57,7 @@ fn several_rates_are_told_with_their_times_each_once() {
 }
 
 #[test]
-fn time_without_anything_to_sample_is_no_lower_rate() {
+fn time_without_processes_does_not_lower_the_rate() {
     check(
         &[(100_000, 10, 1000), (0, 50, 0), (100_000, 10, 1000)],
         Some("100 Hz"),
@@ -104,7 +104,7 @@ fn the_summary_names_the_rate_its_cost_and_what_was_repeated() {
     let summary = summary(&build.profile, &SummaryOptions::default());
     for line in [
         "rate: 1,000 Hz; rsamp used 1.0 % of a core",
-        "undetermined samples: 10 (3 frames had moved, 7 frames of two moments); a thread was paused for 2 samples",
+        "undetermined samples: 10 (3 with moved frames, 7 with inconsistent frames); a thread was paused for 2 samples",
     ] {
         assert!(summary.lines().any(|l| l == line), "{summary}");
     }

@@ -121,7 +121,7 @@ proptest! {
 }
 
 #[test]
-fn losses_and_readings_are_in_the_window_in_which_they_were() {
+fn losses_and_readings_belong_to_the_window_of_their_time() {
     let mut profile = profile();
     for second in 0..90 {
         let at = Nanos(second * SECOND + SECOND / 2);
@@ -149,7 +149,7 @@ fn losses_and_readings_are_in_the_window_in_which_they_were() {
 }
 
 #[test]
-fn what_is_long_ago_or_far_ahead_does_no_harm() {
+fn times_far_in_the_past_or_future_do_no_harm() {
     for steps in [
         [1, u64::MAX, 5],
         [100 * SECOND, 3, 99 * SECOND],

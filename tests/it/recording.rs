@@ -611,7 +611,7 @@ fn no_changed_bit_goes_unnoticed() {
 }
 
 #[test]
-fn what_is_no_recording_is_refused() {
+fn a_file_that_is_not_a_recording_is_refused() {
     let newer = Preamble {
         format: FORMAT_VERSION + 1,
         rsamp: [3, 1, 4],

@@ -222,7 +222,7 @@ fn a_process_that_ended_has_the_rights_that_it_had_last() {
 }
 
 #[test]
-fn what_is_not_a_stored_regular_file_is_not_read() {
+fn pipes_and_links_into_proc_are_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();

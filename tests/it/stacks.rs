@@ -258,7 +258,7 @@ fn what_a_call_left_behind_is_not_added() {
 }
 
 #[test]
-fn what_is_left_of_a_call_that_made_a_generator_is_no_frame() {
+fn the_rest_of_a_call_that_made_a_generator_is_not_a_frame() {
     for current in [1, 2] {
         let mut made = thread(&["main", "call", "numbers"].map(frame));
         made.current = Some(current);
@@ -306,7 +306,7 @@ fn a_callee_whose_variables_are_freed_is_over() {
 
 /// `call` may be about to return, or to call.
 #[test]
-fn where_it_is_not_clear_who_is_over_the_stack_is_undetermined() {
+fn an_uncertain_caller_makes_the_stack_undetermined() {
     let mut unclear = thread(&["main", "call", "callee"].map(frame));
     (unclear.current, unclear.executing) = (Some(1), NONE);
     let (_, undetermined) = look_again(&Fake::new(&V3_11, &[vec![unclear]]));
@@ -344,7 +344,7 @@ fn deep_stacks_are_whole() {
 }
 
 #[test]
-fn a_code_object_that_is_none_costs_its_frame() {
+fn an_invalid_code_object_loses_its_frame() {
     let lay_out = |offsets| {
         let mut fake = Fake::new(
             offsets,
@@ -357,7 +357,7 @@ fn a_code_object_that_is_none_costs_its_frame() {
 }
 
 #[test]
-fn a_caller_that_is_none_costs_the_frames_below() {
+fn an_invalid_caller_loses_the_frames_below_it() {
     let lay_out = |offsets| {
         let mut fake = Fake::new(
             offsets,
@@ -390,7 +390,7 @@ fn a_stack_that_was_not_entered_is_cut() {
 
 /// While it is being resumed it has no caller for a moment, in which its thread may lose the CPU.
 #[test]
-fn a_generator_is_no_outermost_frame_even_where_its_thread_stands() {
+fn a_generator_is_never_the_outermost_frame() {
     let frames = [
         frame("main"),
         frame("numbers").in_(Place::Heap),
@@ -570,7 +570,7 @@ fn when_the_gil_went_from_one_thread_to_another_only_these_have_run() {
 }
 
 #[test]
-fn a_process_that_is_gone_is_no_interpreter() {
+fn an_ended_process_is_not_an_interpreter() {
     for offsets in ALL {
         let fake = Fake::new(offsets, &[vec![thread(&["main", "wait"].map(frame)); 8]]);
         let mut reader = Reader::new(fake.interpreter());

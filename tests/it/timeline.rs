@@ -122,7 +122,7 @@ fn a_day_of_128_threads_fits_into_half_of_the_memory() {
 }
 
 #[test]
-fn where_no_step_is_long_enough_there_is_no_timeline() {
+fn without_a_long_enough_step_there_is_no_timeline() {
     let mut profile = profile(1000, 1, 300);
     for number in 0..300_u32 {
         let at_ns = u64::from(number + 1) * MS;

@@ -20,7 +20,7 @@ fn builds() -> Vec<(String, Python)> {
 }
 
 #[test]
-fn a_build_that_hides_what_it_is_is_read() {
+fn stripped_embedded_and_renamed_builds_are_read() {
     needs!(RSAMP_BUILDS);
     let builds = builds();
     assert!(!builds.is_empty(), "RSAMP_BUILDS lists none");

@@ -55,6 +55,33 @@ if __name__ == '__main__':
         pool.map(simulate, range(24))
 ";
 
+/// Tasks that wait, and one that computes.
+const TASKS: &str = "\
+import asyncio
+async def wait():
+    await asyncio.sleep(0.01)
+async def compute():
+    for _ in range(100):
+        await wait()
+        work(200000)
+def work(n):
+    for _ in range(n):
+        n += 1
+async def main():
+    await asyncio.gather(compute(), *(wait() for _ in range(50)))
+asyncio.run(main())
+";
+
+/// Ranks that compute the same.
+const RANK: &str = "\
+def solve(n):
+    x = 0
+    for i in range(n):
+        x += i * i
+    return x
+solve(8000000)
+";
+
 /// A stack that is higher than any screen.
 const DEEP: &str = "\
 import time
@@ -101,12 +128,18 @@ window.addEventListener("load", function() { setTimeout(function() {
 
 /// Records a program, draws it, and shows it at 1300 × 900.
 fn shown(program: &str) -> Value {
+    let mut command = python("v3_11").command;
+    command.push("program.py".to_owned());
+    shown_of(program, &command)
+}
+
+/// The same, with the command that runs `program.py`.
+fn shown_of(program: &str, command: &[String]) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("program.py"), program).expect("written");
     let output = Command::new(cargo_bin!("rsamp"))
         .args(["record", "-q", "-o", "a.svg", "--"])
-        .args(python("v3_11").command)
-        .arg("program.py")
+        .args(command)
         .current_dir(folder.path())
         .output()
         .expect("rsamp runs");
@@ -181,6 +214,25 @@ fn a_server_of_threads_shows_its_own_code_first() {
 fn a_pool_of_processes_shows_its_own_code_first() {
     needs!(v3_11, chromium);
     let told = shown(POOL);
+    check(&told, "");
+}
+
+#[test]
+fn an_asyncio_program_shows_its_own_code_first() {
+    needs!(v3_11, chromium);
+    let told = shown(TASKS);
+    check(&told, "");
+}
+
+#[test]
+fn ranks_show_their_own_code_first_in_one_picture() {
+    needs!(v3_11, chromium);
+    let python = python("v3_11").command.join(" ");
+    let script = format!(
+        "for rank in 0 1 2; do SLURM_PROCID=$rank SLURM_NTASKS=3 {python} program.py & done; wait"
+    );
+    let command = ["sh", "-c", script.as_str()].map(str::to_owned);
+    let told = shown_of(RANK, &command);
     check(&told, "");
 }
 

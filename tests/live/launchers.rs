@@ -299,7 +299,7 @@ fn ranks_whose_recordings_are_lost_are_named() {
 }
 
 #[test]
-fn a_rank_that_runs_something_else_is_no_error() {
+fn a_rank_without_python_is_not_an_error() {
     needs!(v3_11);
     let site = Site::new();
     let output = site.run("record -o a.rsamp -- srun -n 2 true", &[]);

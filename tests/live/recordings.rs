@@ -201,7 +201,7 @@ fn what_was_recorded_before_rsamp_was_killed_is_read() {
         .expect("rsamp runs");
     check(&report, 0);
     assert!(String::from_utf8_lossy(&report.stderr).contains("is incomplete"));
-    assert!(String::from_utf8_lossy(&report.stdout).contains("it was cut off"));
+    assert!(String::from_utf8_lossy(&report.stdout).contains("the recording is incomplete"));
 }
 
 /// Works in `first` until it is told to go on, then in `second`, in runs too long to end by themselves.

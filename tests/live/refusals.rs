@@ -58,6 +58,45 @@ fn a_filter_that_forbids_reading_is_named_whatever_error_it_gives() {
     }
 }
 
+/// Kernels before 3.14 do not have the call (`ENOSYS`), those before 6.12 ignore or refuse the slice, and filters of
+/// containers refuse the call.
+#[test]
+fn a_kernel_that_gives_no_short_slices_changes_nothing_and_is_not_told() {
+    needs!(system);
+    let (python, rsamp) = (
+        python().join(" "),
+        cargo_bin!("rsamp").display().to_string(),
+    );
+    let forbid = program("forbid.py").display().to_string();
+    for call in [nix::libc::SYS_sched_setattr, nix::libc::SYS_sched_getattr] {
+        for error in [nix::libc::ENOSYS, nix::libc::EINVAL, nix::libc::EPERM] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (call, error) = (call.to_string(), error.to_string());
+            let words = [
+                &python,
+                &forbid,
+                &call,
+                &error,
+                &rsamp,
+                "record",
+                "-q",
+                "-o",
+                "a.folded",
+                "--",
+                &python,
+                "-c",
+                "sum(range(10**8))",
+            ];
+            let output = run_in(folder.path(), &words);
+            let why = format!("{call} {error}: {}", said(&output));
+            assert_eq!(output.status.code(), Some(0), "{why}");
+            assert_eq!(said(&output), "", "{why}");
+            let stacks = fs::read_to_string(folder.path().join("a.folded")).expect(&why);
+            assert!(stacks.contains("<module>"), "{why}: {stacks}");
+        }
+    }
+}
+
 #[test]
 fn permission_that_is_lost_while_the_program_runs_is_told() {
     needs!(system);

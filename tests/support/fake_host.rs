@@ -74,7 +74,7 @@ impl Host for FakeHost {
     fn findings(&self, _: &Profile) -> Vec<String> {
         vec![
             "the GIL is the bottleneck for 2 threads: 5.4 s of waiting, 45 % of the time in which they wanted to run: \
-             processes do not share it"
+             use processes, each has a GIL of its own"
                 .to_owned(),
             "memory keeps growing".to_owned(),
         ]

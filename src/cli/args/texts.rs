@@ -121,12 +121,12 @@ Examples:
   rsamp record -d 60 -r 200 -- python train.py
         the first minute at 200 Hz; the program runs to its end
   rsamp record -- srun -n 64 python scatter.py
-        all ranks in one profile; mpirun and the like as well
+        all ranks in one profile; also with mpirun, torchrun and others
   rsamp record python scatter.py
-        `--` can be left out when the command begins with no `-`
+        without --, which you need only if the command begins with -
 
-The exit code is the program's. rsamp help record explains each option; rsamp help formats, ranks: the files; \
-launchers and job scripts.";
+rsamp exits with the program's exit code. rsamp help record explains each option, rsamp help formats the files, and \
+rsamp help ranks launchers and job scripts.";
 
 /// What `rsamp help record` says behind the options.
 pub(super) fn record_notes() -> String {
@@ -134,22 +134,21 @@ pub(super) fn record_notes() -> String {
 }
 
 const RECORD_NOTES: &str = "\
-The program has rsamp's standard streams, terminal, working folder and environment, and gets the signals that rsamp \
-gets. rsamp's exit code is the program's: 128+N when signal N killed it, 127 when the command was not found, 126 when \
-it could not be executed. Only if the program's code is 0 and a file could not be written, the code is 74. Another \
-program than Python runs as usual, and a note on standard error says that nothing was recorded.
+The program gets rsamp's standard streams, terminal, working folder and environment, and every signal that rsamp gets. \
+rsamp exits with the program's exit code: 128+N when signal N killed it, 127 when the command was not found, 126 when \
+it could not be executed. rsamp exits with 74 only if the program's code is 0 and a file could not be written. A program \
+that is not Python runs as usual, and a note on standard error says that nothing was recorded.
 
-When NAME-PID.svg exists and --force is not given, NAME-PID.1.svg is written: no recording is lost. A file that cannot \
-be written is reported before the program starts (code 73). When the disk is full at the end, rsamp writes to $TMPDIR \
-instead, and says so.
+If NAME-PID.svg exists, rsamp writes NAME-PID.1.svg, unless you give --force. If rsamp can't write a file, it says so \
+before the program starts (code 73). If the disk is full at the end, rsamp writes to $TMPDIR instead, and says so.
 
-Child processes are profiled too; see --no-children. Orphans among them are rsamp's children until rsamp ends \
-(PR_SET_CHILD_SUBREAPER), so that rsamp sees them. rsamp ends when the program does, even if others run on; the \
-summary says how many.
+rsamp profiles child processes too; see --no-children. It adopts orphans among them until it ends \
+(PR_SET_CHILD_SUBREAPER), so that it sees them. rsamp ends with the program, even if child processes run on; the summary \
+says how many do.
 
-The .rsamp file is written while the program runs: what is older than half a second is in it, or up to 2 seconds where \
-writing takes more than 0.1 % of a core. However rsamp ends, what it holds can be read. When it cannot be written any \
-more, the other files are written all the same.";
+rsamp writes the .rsamp file while the program runs, at most half a second late (2 seconds where writing takes more \
+than 0.1 % of a core). However rsamp ends, you can read what is there. If the .rsamp file can't be written any more, rsamp \
+still writes the other files.";
 
 const RANKS: &str = "\
 Parallel programs:
@@ -160,29 +159,29 @@ Parallel programs:
   rsamp record --ranks 0,7 -- mpirun -n 64 python scatter.py
         two of the ranks; the others run without rsamp
   rsamp record -- sbatch job.sl
-        a whole job script as it is, with every srun and mpirun in it
+        a whole job script, unchanged, with every srun and mpirun in it
   rsamp record -- bash job.sl
-        the same here
+        the same script, on this machine
   rsamp attach --job 4242 -d 30
         half a minute of all ranks of a running Slurm job
 
-Before a launcher (srun, mpirun, mpiexec, mpiexec.hydra, aprun, jsrun, torchrun, also behind time, env A=B, nohup, \
-timeout and the like) rsamp puts itself, by its absolute path, before the program on every rank, with the same \
-options. The ranks leave their recordings in a folder NAME-PID.ranks beside the first output file, which all nodes \
-must share. When the launcher has ended, rsamp merges them, writes the files and removes the folder. If rsamp is \
-killed, rsamp report 'NAME-PID.ranks/*/*.rsamp' shows what is there.
+rsamp knows these launchers: srun, mpirun, mpiexec, mpiexec.hydra, aprun, jsrun and torchrun, also behind time, env A=B, \
+nohup, timeout and the like. It puts itself, with its absolute path and the same options, before the program on every \
+rank. The ranks write their recordings into a folder NAME-PID.ranks beside the first output file; all nodes must share \
+that folder. When the launcher has ended, rsamp merges the recordings, writes the files and removes the folder. If rsamp \
+is killed, rsamp report 'NAME-PID.ranks/*/*.rsamp' shows what is there.
 
-Where rsamp is not on a node, a warning says so and the program runs without it. Where the folder is not shared, the \
-rank's recording is left in $TMPDIR of its node. Ranks without a recording, or with a damaged one, are named, and the \
-exit code is 65 if the launcher's is 0. If the launcher has an option that rsamp does not know, write -- before the \
-program, or see --launcher in rsamp help record.
+If a node has no rsamp, the program runs without it there, and a warning says so. If a node does not share the folder, \
+the recording of its rank stays in $TMPDIR of that node. rsamp names the ranks whose recording is missing or damaged, \
+and exits with 65 if the launcher's code is 0. If a launcher has an option that rsamp does not know, write -- before \
+the program, or see --launcher in rsamp help record.
 
-In a job script (bash job.sl, ./job.sl, sbatch job.sl) the launchers are links to rsamp that come first in PATH, and \
-come first again after a command of a bash script's top level has changed it (module load). rsamp does not see \
-launchers that are called by an absolute path, from a function that has changed PATH itself, with env -i, or from \
-other programs than shells that set their own PATH; nor jobs that the script submits. The programs under the \
-launchers have the environment that they would have without rsamp. Behind sbatch, the recording is written by the \
-job, in its working folder (or where -o says); sbatch prints what it always does.";
+In a job script (bash job.sl, ./job.sl, sbatch job.sl) rsamp puts links to itself, named like the launchers, first in \
+PATH. They stay first when a command at the top level of a bash script changes PATH (module load). rsamp misses \
+launchers that the script calls by an absolute path, with env -i, or from a function that changes PATH itself; those of \
+programs other than shells that set PATH; and jobs that the script submits. The programs of the launchers get the \
+environment that they would have without rsamp. With sbatch, the job writes the recording, in its working folder (or \
+where -o says), and sbatch prints what it always prints.";
 
 /// Where a list of formats says what they are for, in columns.
 const USE_COLUMN: usize = 18;
@@ -202,13 +201,13 @@ fn formats() -> String {
 }
 
 const FORMATS: &str = "\
-rsamp record -o FILE and rsamp report X -o FILE write them; -o may be given several times. -f FORMAT overrides the \
-ending. -o - is standard output and needs -f.
+rsamp record -o FILE and rsamp report X -o FILE write them; you can give -o several times. -f FORMAT overrides the \
+ending. -o - writes to standard output and needs -f.
 
 Without -o, record and attach write NAME-PID.rsamp, NAME-PID.svg and NAME-PID.pstats into the current folder; NAME is \
-the script's. In a job of a batch system the host comes before PID. Of several ranks (MPI, srun) each writes the \
-recording alone, with its rank in the name: scatter-r3-n1-1234.rsamp. What exists is not overwritten: NAME-PID.1.svg \
-is written, or with --force NAME-PID.svg. A file that -o names is overwritten, unless it is write-protected.
+the script's. In a job of a batch system the host comes before PID. With several ranks (MPI, srun) each rank writes its \
+recording alone, with the rank in the name: scatter-r3-n1-1234.rsamp. rsamp does not overwrite a file: it writes \
+NAME-PID.1.svg, unless you give --force. It does overwrite a file that you name with -o, unless it is write-protected.
 
 In FILE, %p is the PID, %h the host, %r the rank, %j the job, %q{NAME} a variable of the environment, and %% is %.";
 
@@ -221,12 +220,12 @@ Examples:
   sudo rsamp attach 1234 -d 30 -o hot.svg
         half a minute, one flame graph
   rsamp attach $(pgrep -n -f scatter.py)
-        the youngest process whose command line holds scatter.py; needs no sudo
-        when kernel.yama.ptrace_scope is 0 and the process is yours
+        the youngest process with scatter.py in its command line; without sudo
+        if kernel.yama.ptrace_scope is 0 and the process is yours
   rsamp attach --job 4242 -d 30
         half a minute of all ranks of your Slurm job
 
-The process runs on in any case. rsamp help attach explains each option; rsamp help formats: the files.";
+The process always runs on. rsamp help attach explains each option, rsamp help formats the files.";
 
 /// What `rsamp help attach` says behind the options.
 pub(super) fn attach_notes() -> String {
@@ -234,18 +233,18 @@ pub(super) fn attach_notes() -> String {
 }
 
 const ATTACH_NOTES: &str = "\
-Ctrl-C, SIGTERM and SIGHUP end the sampling, and the files are written; a second one ends rsamp at once. Child \
-processes are profiled too, those that run already and those to come; see --no-children. The exit code is 0 when the \
-files were written, however the sampling ended; see rsamp help exit-codes for the others.
+Ctrl-C, SIGTERM and SIGHUP stop the sampling, and rsamp writes the files; a second one ends rsamp at once. rsamp \
+profiles child processes too, those that run and those that start later; see --no-children. The exit code is 0 when \
+rsamp wrote the files, however the sampling ended; see rsamp help exit-codes for the others.
 
-With --job, rsamp starts itself on each node of the job (srun --jobid --overlap, by the path that it has here) and \
-gathers what comes back through srun: no folder need be shared. Steps that begin later are not among what is profiled. \
-Until the end, what was gathered is kept in a folder of $TMPDIR.";
+With --job, rsamp starts itself on each node of the job (srun --jobid --overlap, with the path that it has here) and \
+gets the samples through srun: the nodes need no shared folder. It does not profile steps that start later. Until the \
+end, it keeps what it got in a folder of $TMPDIR.";
 
 pub(super) const TOP: &str = "\
 Examples:
   sudo rsamp top 1234
-        until q; the program runs on
+        until you press q; the program runs on
   rsamp top $(pgrep -n -f scatter.py) --window 60
         the last minute instead of the last 10 seconds
   rsamp top 1234 --batch -n 3
@@ -261,11 +260,11 @@ pub(super) fn top_notes() -> String {
 }
 
 const TOP_NOTES: &str = "\
-self% and total% are of the time of all threads that are shown, without and with what a function calls; cpu% is of one core, \
-gil% of the time that passed. Rows change places only where their shares differ by more than their 95 % confidence intervals, \
-and the selected row stays selected. The screen is renewed twice a second from whole seconds.
+self% and total% are shares of the time of all threads on the screen, without and with what a function calls. cpu% is a share \
+of one core, gil% of the elapsed time. Rows change places only if their shares differ by more than their 95 % confidence \
+intervals, and the selected row stays selected. The screen is renewed twice a second; it shows whole seconds.
 
-When the program ends, its last screen stays until q. Ctrl-Z leaves the terminal to the shell, and pauses the sampling.";
+When the program ends, its last screen stays until q. Ctrl-Z gives the terminal back to the shell, and pauses the sampling.";
 
 pub(super) const REPORT: &str = "\
 Examples:
@@ -282,8 +281,8 @@ Examples:
   rsamp report scatter-1234.rsamp --memory
         which lines made memory grow
 
-A damaged recording is shown up to the damage; the exit code is 65 then, or 66 where one cannot be read. rsamp help \
-report explains each option; rsamp help formats: the files.";
+rsamp shows a damaged recording up to the damage, and exits with 65; with 66 if it can't read one. rsamp help report \
+explains each option; rsamp help formats the files.";
 
 /// What `rsamp help report` says behind the options.
 pub(super) fn report_notes() -> String {
@@ -291,12 +290,12 @@ pub(super) fn report_notes() -> String {
 }
 
 const REPORT_NOTES: &str = "\
-In a report of several recordings each process is named after its host and rank, if they differ, or else after its \
-file. Equal functions are one. Times are those since the start of each recording.
+In a report of several recordings each process has the name of its host and rank if they differ, else of its file. \
+Functions that are equal are merged. Times count from the start of each recording.
 
-An incomplete recording (rsamp was killed, the disk was full) is shown as far as it goes, with a warning. One that is \
-damaged is shown up to the damage; the exit code is 65 then. Of several, those that cannot be read are left out and \
-named; the exit code is 65 or 66.";
+rsamp shows an incomplete recording (rsamp was killed, the disk was full) as far as it goes, with a warning. It shows a \
+damaged one up to the damage, and exits with 65. Of several recordings, it leaves out those that it can't read, names \
+them, and exits with 65 or 66.";
 
 pub(super) const DIFF: &str = "\
 Examples:
@@ -317,18 +316,17 @@ pub(super) fn diff_notes() -> String {
 }
 
 const DIFF_NOTES: &str = "\
-A function is the same in both when file and name are, wherever in the file it stands; a line, when it is as far from \
-the first line of its function. Files of another folder are matched by their place in it.
+A function is the same in both recordings if its file and name are the same, even if it has moved within the file. A line is \
+the same if it is as many lines below the start of its function. If the folder differs, rsamp matches a file by its place in it.
 
-Whether a change is more than noise: each recording is cut into 64 to 128 parts of equal length; how much the times of \
-neighbouring parts differ tells how much the sum is off by (± holds it with 95 %). A change is marked with * when it \
-stands out among all rows of its table: of the marked ones at most 5 % are noise on average (Benjamini and Hochberg's \
-procedure on two-sided normal p-values). A ? in place of the ± says that a function was visited too few times, for too \
-long each, to tell. That is the noise of sampling and of what a program does by turns within a run. How much two runs \
-differ because the machine was busier, a second recording of BASE shows.
+Noise: rsamp cuts each recording into 64 to 128 parts of equal length. How much neighbouring parts differ tells how far off \
+the sum may be; ± is the 95 % interval. A * marks a change that stands out among all rows of its table: on average at \
+most 5 % of the marked changes are noise (Benjamini and Hochberg's procedure on two-sided normal p-values). A ? instead of ± \
+means that the function ran too seldom, for too long each time, to tell. This is the noise within a run. To see how much two \
+runs differ because the machine was busier, record BASE a second time.
 
-The flame graph has two parts. In the first, widths are the times of NEW: red has more time of its own than before, \
-blue less. The second, \"only before\", shows what stacks have lost since BASE, gone ones among them.";
+The flame graph has two parts. In the first, widths are the times of NEW; red frames have more time of their own than \
+before, blue ones less. The second, \"only before\", shows what stacks have lost since BASE, and stacks that are gone.";
 
 pub(super) const DUMP: &str = "\
 Examples:
@@ -339,9 +337,9 @@ Examples:
   sudo rsamp dump 1234 --tasks
         the asyncio tasks: what each waits for, and which task waits for it
   sudo rsamp dump 1234 --native
-        in which functions of libraries its threads wait, too
+        also the library functions in which its threads wait
   rsamp dump --job 4242
-        a job that hangs: which ranks stand where; equal stacks are one
+        a job that hangs: where each rank is; equal stacks are merged
 
 rsamp help dump has the schema of the JSON.";
 
@@ -360,7 +358,7 @@ JSON (schema 1; fields may be added, none is removed or renamed without a new nu
       \"incomplete\": null,
       \"frames\": [{\"name\": \"Field.add\", \"file\": \"scatter.py\",
                   \"first_line\": 12, \"line\": 17}]}]}
-Frames go from the innermost to the outermost. `activity` is \"running\" or \"waiting\". What is not known is null. \
+Frames go from the innermost to the outermost. `activity` is \"running\" or \"waiting\". null means not known. \
 `incomplete` says why a stack is not whole.
 
 With --tasks, \"tasks\" is there too, the asyncio tasks that are not done (CPython 3.8 on, not free-threaded):
@@ -368,10 +366,10 @@ With --tasks, \"tasks\" is there too, the asyncio tasks that are not done (CPyth
      {\"id\": 0, \"name\": \"Task-1\", \"interpreter\": 0,
       \"state\": \"waiting\", \"waits_for\": \"sleep\", \"parents\": [3],
       \"frames\": [as above]}]
-The frames are those of its coroutine and of what that awaits. `state` is \"running\", \"ready\", \"created\" or \
+The frames are those of the task's coroutine and of what it awaits. `state` is \"running\", \"ready\", \"created\" or \
 \"waiting\", and `waits_for` is \"sleep\", \"network\", \"lock\", \"queue\", \"thread\", \"process\", \"task\" or \"future\": a \
 future of which rsamp can't tell who sets it. `parents` are the ids of the tasks that wait for it (await, gather, wait, \
-TaskGroup). Tasks written in Python are not seen.
+TaskGroup). rsamp does not see tasks of classes that are written in Python.
 
 With --native a frame of native code has {\"native\": {\"module\": \"/usr/lib/libc.so.6\", \"offset\": 849221, \
 \"is_inlined\": false}}: the file, and the address in it of a function without a name, which is null for one that has a name. \
@@ -380,7 +378,7 @@ Its `file`, `first_line` and `line` may be null. `interpreter_module` is the fil
 With --job it is
   {\"schema\": 1, \"job\": \"4242\", \"processes\": [
      {\"node\": \"n1\", \"step\": \"0\", \"rank\": 0, \"dump\": {as above}}]}
-and the exit code is 69 when a node or a process is missing in it.";
+and the exit code is 69 if a node or a process is missing.";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -116,7 +116,7 @@ fn warn_of_spawns(request: &Record) {
         return;
     };
     let error = anyhow::anyhow!(
-        "{script:?} starts MPI processes by itself: they run without rsamp, and are not recorded"
+        "{script:?} starts MPI processes itself: they run without rsamp and are not recorded"
     );
     let doing = Action::Record(request.command.clone());
     streams::complain(Severity::Warning, &error, &doing);
@@ -141,7 +141,7 @@ fn warn_of_unseen(request: &Record, scratch: &Path, called: &Called) {
     }
     let names = called.launchers.join(", ");
     let error = anyhow::anyhow!(
-        "the script names {names}, and did not call it by PATH: if it ran, its ranks are not recorded"
+        "the script names {names} but did not find it through PATH: if it ran, its ranks were not recorded"
     );
     let doing = Action::Record(request.command.clone());
     streams::complain(Severity::Warning, &error, &doing);
@@ -155,7 +155,7 @@ fn warn_of_unseen(request: &Record, scratch: &Path, called: &Called) {
 fn warn_of_paths(request: &Record, called: &Called) {
     for path in &called.by_path {
         let error = anyhow::anyhow!(
-            "the script calls {path} by its path: rsamp cannot put itself before its programs, and records none of its ranks"
+            "the script calls {path} by its absolute path: rsamp can't put itself before its programs, and does not record its ranks"
         );
         let doing = Action::Record(request.command.clone());
         streams::complain(Severity::Warning, &error, &doing);

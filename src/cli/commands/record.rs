@@ -36,7 +36,7 @@ pub fn run(request: &Record) -> Result<Ending> {
     }
     if runs_rsamp(&request.command) {
         let error = anyhow!(
-            "the command is rsamp record itself: it records, with its own options, and this rsamp does not"
+            "the command is itself rsamp record: that one records, with its own options; this one does not"
         );
         let doing = Action::Record(request.command.clone());
         streams::complain(Severity::Warning, &error, &doing);
@@ -50,7 +50,7 @@ pub fn run(request: &Record) -> Result<Ending> {
     }
     if !request.ranks.is_empty() && rank.is_none() {
         let error = anyhow!(
-            "--ranks {}: no launcher gave this process a rank, so it is recorded",
+            "--ranks {}: no launcher gave this process a rank; rsamp records it",
             listed(&request.ranks)
         );
         streams::complain(Severity::Warning, &error, &Action::Report);
@@ -117,7 +117,7 @@ fn own_outputs(outputs: &Outputs, facts: &Facts) -> Result<Outputs> {
         // Once is enough for all ranks.
         if facts.in_job.rank.unwrap_or(0) == 0 {
             let error = anyhow!(
-                "the other ranks or tasks of this job would write {:?} too: each writes one of its own, this one {path:?}",
+                "the other ranks or tasks of this job would write {:?} too: each writes a file of its own; this one writes {path:?}",
                 file.path
             );
             streams::complain(Severity::Warning, &error, &Action::Report);

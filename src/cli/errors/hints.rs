@@ -25,8 +25,8 @@ const SUDO_PATH: &[&str] = &[
     "/bin",
 ];
 
-const NO_SUCH_PROCESS: &str = "list the Python processes with: pgrep -a python; a PID from inside a \
-                               container is another one outside";
+const NO_SUCH_PROCESS: &str = "rsamp attach without a PID lists the Python processes; a process in a container has \
+                               another PID outside of it";
 
 /// What was being done when the error came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +69,8 @@ pub(super) fn of_sampler(error: &SamplerError, doing: &Action, rsamp: &str) -> O
         && let Some(submitter) = submitter(command)
     {
         return Some(format!(
-            "{submitter} hands the job to machines where it runs without rsamp: put rsamp record -- in front of python, or \
-             of the launcher, inside the job script"
+            "{submitter} runs the job on machines without rsamp: put rsamp record -- before python, or before the \
+             launcher, inside the job script"
         ));
     }
     match error {
@@ -176,8 +176,8 @@ fn permission_hint(pid: Pid, why: &Denied, doing: &Action, rsamp: &str) -> Strin
              (sudo sysctl kernel.yama.ptrace_scope=0)"
         ),
         Denied::PtraceScope(_) => {
-            "scope 3 forbids it to everybody, root too, until the next boot; \
-                                   look for kernel.yama.ptrace_scope in /etc/sysctl.d"
+            "scope 3 forbids it to every user, root too, until the next boot; \
+                                   change kernel.yama.ptrace_scope in /etc/sysctl.d, and reboot"
                 .to_owned()
         }
         Denied::Container(Confinement::NoCapability | Confinement::Seccomp) => container.to_owned(),
@@ -218,7 +218,7 @@ pub(super) fn of_spawn(error: &SpawnError, doing: &Action) -> Option<String> {
     let is_of_slurm = ["srun", "sbatch", "salloc"].contains(&first.as_ref());
     if is_of_slurm && error.exit_code() == crate::cli::errors::exit_code::NOT_FOUND {
         return Some(format!(
-            "there is no Slurm on this machine, or it is not in PATH; without it: rsamp record -- {}",
+            "Slurm is not installed here, or not in PATH; without Slurm: rsamp record -- {}",
             if first == "sbatch" {
                 "bash JOB"
             } else {
@@ -231,8 +231,12 @@ pub(super) fn of_spawn(error: &SpawnError, doing: &Action) -> Option<String> {
             "name the interpreter: rsamp record -- python {first}"
         ));
     }
-    (error.exit_code() == crate::cli::errors::exit_code::NOT_FOUND && first == "python")
-        .then(|| "on many systems it is called python3".to_owned())
+    let is_missing = error.exit_code() == crate::cli::errors::exit_code::NOT_FOUND;
+    is_missing.then(|| match first.as_ref() {
+        "python" => "on many systems it is called python3".to_owned(),
+        path if path.contains('/') => format!("check the path: ls -l {path}"),
+        name => format!("check the spelling, or give the path: {name} is not in PATH"),
+    })
 }
 
 pub(super) fn of_launch(error: &LaunchError) -> String {
@@ -281,7 +285,7 @@ pub(super) fn of_slurm(error: &SlurmError, rsamp: &str) -> Option<String> {
              for one process of this machine, rsamp attach --pid or rsamp dump --pid"
                 .to_owned(),
         ),
-        SlurmError::NoAnswer { .. } => Some("does squeue work here?".to_owned()),
+        SlurmError::NoAnswer { .. } => Some("check whether squeue works here".to_owned()),
         SlurmError::NoSuchJob(_) | SlurmError::NotRunning { .. } => {
             Some("squeue --me --states=running lists your jobs that run".to_owned())
         }
@@ -297,7 +301,7 @@ pub(super) fn of_slurm(error: &SlurmError, rsamp: &str) -> Option<String> {
             "Slurm lets only the owner into a job: sudo -u {owner} {rsamp} …"
         )),
         SlurmError::NoSuchStep { job, .. } => {
-            Some(format!("without a step, all are meant: --job {}", job.job))
+            Some(format!("for all steps: --job {}", job.job))
         }
     }
 }
@@ -309,7 +313,7 @@ pub(super) fn of_job(error: &JobError, rsamp: &str) -> Option<String> {
              and run it from there (now it is {rsamp})"
         )),
         JobError::NoPython { .. } => Some(
-            "it may not have begun, or have ended; rsamp reads CPython, under whatever name it runs".to_owned(),
+            "its program may not have started yet, or has ended; rsamp finds CPython whatever the name of its file".to_owned(),
         ),
         JobError::Run { .. } | JobError::Missing { .. } | JobError::Process { .. } => None,
     }
@@ -349,9 +353,9 @@ pub(super) fn of_input(error: &InputError) -> Option<String> {
             ReadError::NotARecording => {
                 Some("report reads the .rsamp files of rsamp record and rsamp attach".to_owned())
             }
-            ReadError::Empty | ReadError::NoHeader(_) => {
-                Some("rsamp ended, or the disk was full, before anything was recorded".to_owned())
-            }
+            ReadError::Empty | ReadError::NoHeader(_) => Some(
+                "rsamp was killed, or the disk was full, before anything was recorded".to_owned(),
+            ),
             ReadError::Io(_) => None,
         },
         _ => None,
@@ -446,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_python_is_named() {
+    fn a_program_that_is_not_python_is_named() {
         let error = || SamplerError::NotPython {
             pid: PID,
             what: "bash (/usr/bin/bash)".to_owned(),
@@ -496,7 +500,8 @@ mod tests {
             ),
             (&["4242"], "rsamp attach --pid 4242"),
             (&["/no/such/x.py"], "rsamp record -- python /no/such/x.py"),
-            (&["/no/such/program"], "no hint"),
+            (&["/no/such/program"], "ls -l /no/such/program"),
+            (&["no-such-program"], "no-such-program is not in PATH"),
         ];
         for (command, expected) in table {
             let command: Vec<OsString> = command.iter().map(OsString::from).collect();

@@ -51,7 +51,12 @@ pub fn usage(error: &clap::Error, rsamp: &clap::Command, words: &[String]) -> Op
 
 /// `invalid --rate "0": give …`. clap calls the option `--rate <HZ>`.
 fn invalid(command: &str, option: &str, value: &str, allowed: &str) -> Usage {
-    let option = option.split_whitespace().next().unwrap_or(option);
+    // `--native[=<HZ>]` and `--rate <HZ>`, but `<PID>`.
+    let ends = |it: char| it.is_whitespace() || it == '[' || it == '=';
+    let option = match option.split(ends).next() {
+        Some(option) if option.starts_with('-') => option,
+        _ => option.split_whitespace().next().unwrap_or(option),
+    };
     let option = option.trim_matches(['<', '>', '[', ']', '.']);
     Usage {
         message: format!("invalid {option} {value:?}: {allowed}"),
@@ -114,7 +119,7 @@ mod tests {
     use crate::cli::args::Args;
 
     #[test]
-    fn an_option_that_there_is_not_is_never_a_program() {
+    fn an_unknown_option_is_never_a_program() {
         let table = [
             (
                 "record --rat 100 -- python x.py",
@@ -144,6 +149,11 @@ mod tests {
             (
                 "record --rate 0 x",
                 "invalid --rate \"0\": give 0.001 to",
+                "see rsamp record --help",
+            ),
+            (
+                "record --native=x x",
+                "invalid --native \"x\": give 0.001 to 1000",
                 "see rsamp record --help",
             ),
             (

@@ -29,13 +29,13 @@ pub enum RequestError {
     #[error("invalid process id {0:?}: give a whole number above 0")]
     InvalidPid(String),
     /// `rsamp on-node` was typed by hand.
-    #[error("on-node is what rsamp starts by itself for --job")]
+    #[error("rsamp starts on-node itself, for --job")]
     OnNode,
     /// There are only names, and no recording.
     #[error("no recording to report on: name one before --lines or --memory")]
     NoRecording,
     /// `--open` with files of which none is a page.
-    #[error("--open shows an HTML page: leave --output out, or name a file that ends in .html")]
+    #[error("--open needs an HTML page: leave out --output, or name a file that ends in .html")]
     NothingToOpen,
     /// The ending of a file stands for no format.
     #[error("choose a format for {path:?}")]
@@ -51,7 +51,7 @@ pub enum RequestError {
     DiffFormat(#[source] UnknownDiffFormat),
     /// `rsamp diff --normalize --fail-if +5%`.
     #[error(
-        "--normalize makes the time of all threads equal: give --fail-if a function, such as solve:+5%, or leave --normalize out"
+        "with --normalize the time of all threads is equal: name a function in --fail-if, such as solve:+5%, or leave out --normalize"
     )]
     LimitOfScaledTime,
     /// A mark in the name of a file that stands for nothing.
@@ -61,7 +61,7 @@ pub enum RequestError {
     #[error("{0:?} is named twice with --output")]
     SameFileTwice(PathBuf),
     /// An end at or before the start.
-    #[error("nothing lies between --from {from} and --to {to}")]
+    #[error("no time is between --from {from} and --to {to}")]
     NoTimeBetween {
         /// In seconds.
         from: f64,
@@ -83,7 +83,7 @@ pub enum RequestError {
         looked_at: usize,
     },
     /// `rsamp top … | less`.
-    #[error("top needs a terminal: standard input and output are not both one")]
+    #[error("top needs a terminal as standard input and output")]
     NoTerminal,
     /// There is no command at all, or an empty word for one.
     #[error("no command to run")]

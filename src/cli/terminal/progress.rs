@@ -21,6 +21,9 @@ const REDRAW: Duration = Duration::from_millis(250);
 /// Runs that are shorter show nothing.
 const FIRST_AFTER: Duration = Duration::from_millis(200);
 
+/// The sampling began so much later than the line at most.
+const ENDING: Duration = Duration::from_secs(1);
+
 /// A line of progress; [`ProgressLine::clear`] takes it off the terminal.
 #[derive(Debug)]
 pub struct ProgressLine {
@@ -121,6 +124,15 @@ fn line(
     duration: Option<Duration>,
     hottest: Option<&str>,
 ) -> String {
+    let samples = grouped(now.1);
+    // With --delay the sampling begins later than the line.
+    let has_ended = now.1 > 0 && now.1 == before.1;
+    if has_ended && duration.is_some_and(|duration| now.0 >= duration + ENDING) {
+        return format!(
+            "rsamp: {}, {samples} samples; the sampling has ended, the program runs on",
+            clock(now.0)
+        );
+    }
     let seconds = (now.0.saturating_sub(before.0)).as_secs_f64();
     let rate = if seconds > 0.0 {
         now.1.saturating_sub(before.1) as f64 / seconds
@@ -135,9 +147,8 @@ fn line(
     };
     let hottest = hottest.map_or_else(String::new, |line| format!(", hottest: {line}"));
     format!(
-        "rsamp: {}{left}, {} samples, {}/s{lost}{hottest}",
+        "rsamp: {}{left}, {samples} samples, {}/s{lost}{hottest}",
         clock(now.0),
-        grouped(now.1),
         grouped(rate.round() as u64),
     )
 }
@@ -170,6 +181,17 @@ mod tests {
         assert_eq!(
             line(before, before, 0, Some(Duration::from_secs(3_787)), None),
             "rsamp: 1:02:07 (1:00 left), 12,250 samples, 0/s"
+        );
+        let asked = Some(Duration::from_secs(3_720));
+        assert_eq!(
+            line(
+                now,
+                (before.0, now.1),
+                0,
+                asked,
+                Some("solver.py:17 (solve)")
+            ),
+            "rsamp: 1:02:07, 12,500 samples; the sampling has ended, the program runs on"
         );
         assert_eq!(clock(Duration::from_secs(754)), "12:34");
     }

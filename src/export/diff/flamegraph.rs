@@ -61,6 +61,7 @@ pub(super) fn write(diff: &Diff<'_>, names: &Names, out: &mut dyn io::Write) -> 
         direction: inferno::flamegraph::Direction::Inverted,
         palette: None,
         gone: Some((only_before(names), GONE)),
+        name: &|frame| frame.label.clone(),
         describe: &|frame| describe(frame, &tree),
     };
     flame_page::draw(&lines, page, out)

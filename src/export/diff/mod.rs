@@ -61,7 +61,7 @@ pub struct Both<'d> {
 
 /// The user named a format that a diff cannot have.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("a diff cannot be written as {:?}: known are {}", .0, DiffFormat::known())]
+#[error("rsamp diff does not write {:?}: give one of {}", .0, DiffFormat::known())]
 pub struct UnknownDiffFormat(pub String);
 
 impl DiffFormat {

@@ -6,6 +6,7 @@ use super::Names;
 use crate::export::text::head;
 use crate::export::words::labels;
 use crate::export::words::paths::Shortener;
+use crate::export::words::precision;
 use crate::export::words::table::{line, more, place};
 use crate::profile::Profile;
 use crate::profile::diff::{Change, Diff, Scale, Time};
@@ -47,10 +48,10 @@ pub fn table(diff: &Diff<'_>, names: &Names, rows: usize) -> String {
 }
 
 const LEGEND: &str = "\
-±: what noise may make of a change, with 95 %, estimated from how times vary between neighbouring
-   parts of the recording; *: a change beyond noise (of the changes marked, at most 5 % are noise);
-   ?: too short a recording, or too few and long visits to the function, to tell.
-   How much two runs of one program differ for other reasons, another recording of the base tells.
+±: half the 95 % interval of a change, from how much neighbouring parts of a recording differ;
+*: a change beyond noise (at most 5 % of the marked changes are noise);
+?: the recording is too short, or the function ran too seldom, to tell.
+To see how much two runs of one program differ for other reasons, record the base twice.
 ";
 
 fn compared(diff: &Diff<'_>, base: Nanos, new: Nanos) -> String {
@@ -120,9 +121,22 @@ fn write(
 }
 
 fn columns(change: &Change) -> String {
-    let decimals = decimals(change.base.seconds.max(change.new.seconds));
-    let side = |time: Time| format!("{:>9.decimals$} {:>6.1}", time.seconds, 100.0 * time.share);
+    let longest = change.base.seconds.max(change.new.seconds);
     let noise = ERRORS_AT_95 * change.error_seconds;
+    let decimals = precision::decimals(noise, decimals(longest));
+    let side = |time: Time| {
+        // The noise of a share, from that of its time.
+        let noise = noise * 100.0 * time.share / time.seconds.max(1e-9);
+        let points = match time.share > 0.0 {
+            true => precision::decimals(noise, MAX_PERCENT_DECIMALS),
+            false => 0,
+        };
+        format!(
+            "{:>9.decimals$} {:>6.points$}",
+            time.seconds,
+            100.0 * time.share
+        )
+    };
     let noise = if noise.is_finite() {
         format!("{noise:.decimals$}")
     } else {
@@ -136,6 +150,9 @@ fn columns(change: &Change) -> String {
         change.seconds(),
     )
 }
+
+/// More decimals of a share say nothing.
+const MAX_PERCENT_DECIMALS: usize = 1;
 
 /// Milliseconds are enough of a minute, and of an hour, tenths.
 fn decimals(seconds: f64) -> usize {

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_longer_steps_where_it_were_too_large() {
+    fn a_page_that_is_too_large_gets_longer_steps() {
         let profile = busy();
         let whole = page(&profile, u64::MAX).expect("no limit");
         assert!(whole.contains("\"step_ns\":null"));

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::export::SummaryOptions;
 use crate::export::words::escape::visible;
 use crate::export::words::paths::Shortener;
+use crate::export::words::precision::decimals;
 use crate::export::words::table::{line, more, place};
 use crate::profile::over_ranks::{OverRanks, Spread};
 use crate::profile::{Mode, Profile};
@@ -104,28 +105,38 @@ fn tables_of(
 /// What counts of a mode's time.
 fn counted(mode: Mode) -> &'static str {
     match mode {
-        Mode::Wall => "wall without waiting",
-        Mode::Cpu => "cpu",
-        Mode::Gil => "gil",
+        Mode::Wall => "without waits",
+        Mode::Cpu => "CPU time",
+        Mode::Gil => "holding the GIL",
     }
 }
 
-/// `4 ranks: 9.100 to 12.350 s of time (wall without waiting), mean 10.200 s; rank 3 has the most: imbalance …`
+/// `4 ranks: 9.1 to 12.4 s each (without waits), mean 10.2 s; rank 3 takes longest; imbalance 21 %, which costs 8.6 core-seconds`
 fn in_words(ranks: &OverRanks<'_>, mode: Mode) -> String {
     let whole = ranks.whole();
     let slowest = whole.slowest.filter(|_| whole.is_significant());
-    let slowest = slowest.map_or_else(String::new, |rank| format!("; rank {rank} has the most"));
+    let slowest = slowest.map_or_else(String::new, |rank| format!("; rank {rank} takes longest"));
+    let decimals = decimals(whole.chance_seconds, MAX_DECIMALS);
+    let cost = match whole.is_significant() {
+        true => format!(
+            ", which costs {:.decimals$} core-seconds",
+            whole.cost_core_seconds
+        ),
+        false => ", within noise".to_owned(),
+    };
     format!(
-        "{} ranks: {:.3} to {:.3} s of time ({}), mean {:.3} s{slowest}: imbalance {} %, {:.3} core-seconds",
+        "{} ranks: {:.decimals$} to {:.decimals$} s each ({}), mean {:.decimals$} s{slowest}; imbalance {} %{cost}",
         ranks.ranks().len(),
         whole.min_seconds,
         whole.max_seconds,
         counted(mode),
         whole.mean_seconds,
         percent(whole.imbalance()),
-        whole.cost_core_seconds,
     )
 }
+
+/// Milliseconds are enough.
+const MAX_DECIMALS: usize = 3;
 
 /// Stands for the cost where the slowest rank is as slow as chance may make it look.
 const NOISE: &str = "noise";
@@ -160,14 +171,15 @@ fn table(
         if count <= max_rows {
             let slowest = spread.slowest.filter(|_| spread.is_significant());
             let slowest = slowest.map_or_else(|| "-".to_owned(), |rank| rank.to_string());
+            let decimals = decimals(spread.chance_seconds, MAX_DECIMALS);
             let cost = if spread.is_significant() {
-                format!("{:.3}", spread.cost_core_seconds)
+                format!("{:.decimals$}", spread.cost_core_seconds)
             } else {
                 NOISE.to_owned()
             };
             let _ = writeln!(
                 text,
-                "{:>9.3} {:>9.3} {:>9.3} {:>9.3} {slowest:>7} {:>9} {cost:>11}  {place}",
+                "{:>9.decimals$} {:>9.decimals$} {:>9.decimals$} {:>9.decimals$} {slowest:>7} {:>9} {cost:>11}  {place}",
                 spread.min_seconds,
                 spread.mean_seconds,
                 spread.max_seconds,
@@ -180,5 +192,5 @@ fn table(
 }
 
 fn percent(part: Option<f64>) -> String {
-    part.map_or_else(|| "-".to_owned(), |part| format!("{:.1}", part * 100.0))
+    part.map_or_else(|| "-".to_owned(), |part| format!("{:.0}", part * 100.0))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::export::words::escape::visible;
-use crate::export::words::units::significant;
+use crate::export::words::units::rough_seconds;
 use crate::profile::event::{Missing, Nanos, State, Usage};
 use crate::profile::paths::file_name;
 use crate::profile::states::{self, StateTimes};
@@ -12,10 +12,15 @@ use crate::profile::{Profile, Totals};
 /// Shares below it are not told.
 const MIN_SHARE: f64 = 0.005;
 
+/// What the states that are not told of have together is told from this share on, and from the larger one on more states
+/// are told of.
+const MIN_REST: f64 = 0.02;
+const MUCH_REST: f64 = 0.1;
+
 /// Less of the time in which threads wanted to run is no busy machine.
 const MIN_READY_SHARE: f64 = 0.02;
 
-/// How many states are told of a function.
+/// How many states are told of, where the others have little.
 const MAX_STATES: usize = 4;
 
 /// CPU time of a thread and of those that worked for it.
@@ -40,7 +45,7 @@ pub(crate) fn cores_in_words(profile: &Profile, totals: &Totals) -> String {
     let of =
         most_cores_of_a_process(profile).map_or_else(String::new, |cores| format!(" of {cores}"));
     let cores = cores(totals).unwrap_or_default();
-    let cpu = significant(busy(totals).seconds());
+    let cpu = rough_seconds(busy(totals));
     let each = match profile.python_threads() {
         0 | 1 => "",
         _ => " (average per thread)",
@@ -101,17 +106,48 @@ fn tells(usage: &Usage, file: &str) -> bool {
 
 /// `62 % running native code, 37 % running Python`
 pub(crate) fn states_in_words(times: &StateTimes) -> String {
-    let ranked = times.ranked();
-    let told = ranked
-        .iter()
-        .filter(|(state, _)| times.share(*state) >= MIN_SHARE);
-    let words = told.take(MAX_STATES).map(|(state, _)| {
-        let share = 100.0 * times.share(*state);
-        match state {
-            State::Unknown => format!("{share:.0} % not known"),
-            state => format!("{share:.0} % {state}"),
+    shares_in_words(times, Nanos(0))
+}
+
+/// The same of all threads, where time that was not sampled is told as such, and not as an unknown state.
+pub(crate) fn whole_in_words(profile: &Profile, times: &StateTimes) -> String {
+    let not_sampled = profile.not_sampled().into_values();
+    shares_in_words(times, not_sampled.fold(Nanos(0), |sum, time| sum + time))
+}
+
+fn shares_in_words(times: &StateTimes, not_sampled: Nanos) -> String {
+    let whole = times.whole().seconds().max(1e-9);
+    let mut told: Vec<(f64, String)> = Vec::new();
+    for (state, time) in times.ranked() {
+        let time = match state {
+            State::Unknown => Nanos(time.0.saturating_sub(not_sampled.0)),
+            _ => time,
+        };
+        let words = match state {
+            State::Unknown => "in an unknown state".to_owned(),
+            state => state.to_string(),
+        };
+        told.push((time.seconds() / whole, words));
+    }
+    told.push((not_sampled.seconds() / whole, "not sampled".to_owned()));
+    told.retain(|(share, _)| *share >= MIN_SHARE);
+    told.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    let mut rest = 1.0;
+    let mut count = 0;
+    for (share, _) in &told {
+        if count >= MAX_STATES && rest < MUCH_REST {
+            break;
         }
-    });
+        rest -= share;
+        count += 1;
+    }
+    told.truncate(count);
+    if rest >= MIN_REST {
+        told.push((rest, "other".to_owned()));
+    }
+    let words = told
+        .iter()
+        .map(|(share, words)| format!("{:.0} % {words}", 100.0 * share));
     words.collect::<Vec<_>>().join(", ")
 }
 

@@ -34,12 +34,19 @@ const MAX_COMMAND: usize = 40;
 pub fn sentences(profile: &Profile) -> Vec<String> {
     let files = profile.frames().iter();
     let shortener = Shortener::of(files.filter_map(|frame| frame.file.as_deref()));
-    let words = Words { shortener };
+    let words = Words {
+        shortener,
+        processes: profile.processes().len(),
+        leaves_out: profile.idle_waits().threads > 0,
+    };
     findings(profile).iter().map(|it| words.of(it)).collect()
 }
 
 struct Words {
     shortener: Shortener,
+    processes: usize,
+    /// Whether idle waits are left out of the times.
+    leaves_out: bool,
 }
 
 impl Words {
@@ -60,7 +67,7 @@ impl Words {
                 });
                 format!(
                     "the GIL is the bottleneck for {threads}: {waited} s of waiting, {share} of the time \
-                     in which they wanted to run{line}: processes do not share it"
+                     in which they wanted to run{line}: use processes, each has a GIL of its own"
                 )
             }
             Finding::Waits {
@@ -147,7 +154,7 @@ impl Words {
                 threads,
                 modules,
             } => {
-                let of = part_of(*time, *whole, *threads);
+                let of = self.part_of(*time, *whole, *threads);
                 let modules = self.modules(modules, *time, *threads);
                 format!("importing takes {of}{modules}; import later what not every run needs")
             }
@@ -161,7 +168,7 @@ impl Words {
                 let line = self.at(line, &|place, line| {
                     format!(", {} of it for {place}", percent(line.share))
                 });
-                let of = part_of(*time, *whole, *threads);
+                let of = self.part_of(*time, *whole, *threads);
                 let (what, advice) = compiling(*compiler);
                 format!("{what} takes {of}{line}: {advice}")
             }
@@ -170,7 +177,7 @@ impl Words {
                 whole,
                 command,
             } => {
-                let of = part_of(*time, *whole, 1);
+                let of = part_of(*time, *whole, "");
                 let command = shortened(command);
                 format!("building takes {of} (`{command}`): build before the job")
             }
@@ -334,6 +341,19 @@ impl Words {
         }
     }
 
+    /// `4.1 of 6.0 s`; of several threads the average. As many threads as processes are one of each.
+    fn part_of(&self, time: Nanos, whole: Nanos, threads: usize) -> String {
+        let each = |time: Nanos| Nanos(time.0 / threads.max(1) as u64);
+        let average = match threads {
+            0 | 1 => None,
+            threads if threads == self.processes => Some(format!("average of {threads} processes")),
+            threads => Some(format!("average of {threads} threads")),
+        };
+        let idle = self.leaves_out.then(|| "without idle waits".to_owned());
+        let notes: Vec<String> = average.into_iter().chain(idle).collect();
+        part_of(each(time), each(whole), &notes.join(", "))
+    }
+
     /// `: pandas 2.9 s (run.py:2), numpy 0.80 s (run.py:1)`
     fn modules(&self, modules: &[ImportedModule<'_>], whole: Nanos, threads: usize) -> String {
         let named = modules.iter().filter_map(|module| {
@@ -360,14 +380,17 @@ impl Words {
     }
 }
 
-/// `4.1 of 6.0 s`; of several threads the average.
-fn part_of(time: Nanos, whole: Nanos, threads: usize) -> String {
-    let each = |time: Nanos| rough_seconds(Nanos(time.0 / threads.max(1) as u64));
-    let average = match threads {
-        0 | 1 => String::new(),
-        threads => format!(" (average of {threads} threads)"),
+/// `4.1 of 6.0 s`, with what is to be known of these times.
+fn part_of(time: Nanos, whole: Nanos, note: &str) -> String {
+    let note = match note {
+        "" => String::new(),
+        note => format!(" ({note})"),
     };
-    format!("{} of {} s{average}", each(time), each(whole))
+    format!(
+        "{} of {} s{note}",
+        rough_seconds(time),
+        rough_seconds(whole)
+    )
 }
 
 /// What most of the waiting is for, or each with its part.

@@ -24,11 +24,15 @@ pub fn in_words(profile: &Profile) -> Option<String> {
     let is_long = not_sampled.seconds() >= TOO_MUCH * profile.totals().wall.seconds();
     let percent = |share: f64| format!("{:.0} %", 100.0 * share.min(1.0));
     let parts = [
-        (!profile.is_complete()).then(|| "the recording has no end: it was cut off".to_owned()),
+        (!profile.is_complete()).then(|| "the recording is incomplete".to_owned()),
         (profile.rejected() > 0).then(|| format!("{} damaged events", profile.rejected())),
         (cut >= TOO_MUCH).then(|| format!("{} of the samples are lost or cut", percent(cut))),
-        (undetermined >= TOO_MANY_UNDETERMINED)
-            .then(|| format!("{} of the samples are undetermined", percent(undetermined))),
+        (undetermined >= TOO_MANY_UNDETERMINED).then(|| {
+            format!(
+                "the innermost function is uncertain in {} of the samples",
+                percent(undetermined)
+            )
+        }),
         (is_long && not_sampled > Nanos(0))
             .then(|| format!("{} were not sampled", span(not_sampled))),
     ];

@@ -8,12 +8,12 @@ use crate::profile::{Mode, Profile};
 /// Why there is nothing to show, for a profile without any time in `mode`.
 pub(crate) fn why_empty(profile: &Profile, mode: Mode) -> String {
     if profile.totals().samples > 0 {
-        return format!("no {mode} time was seen in any sample");
+        return format!("no sample has {mode} time");
     }
     let duration = span(profile.duration());
     let lost: u64 = profile.lost().values().sum();
     if lost > 0 {
-        return format!("no samples in {duration}: all that were due were lost");
+        return format!("no samples in {duration}: all of them were lost");
     }
     format!("no samples: {duration} is too short for a sample; a higher rate may catch one")
 }
@@ -28,8 +28,8 @@ pub fn lost_in_words(profile: &Profile) -> String {
                 LostCause::Late => return None,
                 LostCause::Unreadable => ("sample unreadable", "samples unreadable"),
                 LostCause::Torn => (
-                    "sample torn (the stack changed while it was read)",
-                    "samples torn (the stack changed while it was read)",
+                    "sample torn (the stack changed during the read)",
+                    "samples torn (the stack changed during the read)",
                 ),
                 LostCause::TooDeep => (
                     "stack too deep (its middle is left out)",
@@ -40,8 +40,8 @@ pub fn lost_in_words(profile: &Profile) -> String {
                     "stacks without the callers of a generator (it was being resumed or was yielding)",
                 ),
                 LostCause::BrokenLink => (
-                    "stack broken off (a frame could not be read)",
-                    "stacks broken off (a frame could not be read)",
+                    "stack incomplete (a frame could not be read)",
+                    "stacks incomplete (a frame could not be read)",
                 ),
                 LostCause::NoEntry => (
                     "stack without an entry frame (a greenlet, or compiled code)",

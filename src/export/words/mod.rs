@@ -10,6 +10,7 @@ pub(crate) mod labels;
 pub(crate) mod lost;
 pub(crate) mod number;
 pub(crate) mod paths;
+pub(crate) mod precision;
 pub(crate) mod rates;
 pub(crate) mod selection;
 pub(crate) mod table;

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_absolute_path_stays() {
+    fn a_relative_path_stays() {
         let files = ["<frozen runpy>", "", "run.py", "/", "/lib/pythonic/a.py"];
         check(&files, &["<frozen runpy>", "", "run.py", "/", "a.py"]);
         check(&["/lib/python"], &["python"]);

@@ -21,7 +21,7 @@ const MUCH_STORAGE: u64 = 100_000_000;
 pub(crate) fn write(text: &mut String, profile: &Profile, is_part: bool) {
     let times = states::whole(profile);
     if times.is_known() {
-        let words = facts::states_in_words(&times);
+        let words = facts::whole_in_words(profile, &times);
         line(text, &format!("threads: {words}"));
     }
     if let Some(words) = facts::busy_machine(&times) {

@@ -110,6 +110,8 @@ fn of_host(scope: &Scope<'_>, usage: &[&Usage], ends: &[Nanos]) -> Option<Crowde
     let processes: Vec<_> = processes.collect();
     let are_ranks = processes.iter().any(|process| process.rank.is_some());
     let usable = usable_of_host(processes)?;
+    // Besides the workers of a pool there is the process that hands out their work.
+    let spare = u64::from(!are_ranks && usable > 1);
     // Until when the last reading of each process holds.
     let mut latest: BTreeMap<ProcessId, (Nanos, Nanos, u32)> = BTreeMap::new();
     let (mut readings, mut over) = (0_usize, Vec::new());
@@ -131,7 +133,7 @@ fn of_host(scope: &Scope<'_>, usage: &[&Usage], ends: &[Nanos]) -> Option<Crowde
         let of_now: Vec<u64> = of_now.filter(|runnable| *runnable > 0).collect();
         let runnable: u64 = of_now.iter().sum();
         readings += 1;
-        if runnable > u64::from(usable) {
+        if runnable > u64::from(usable) + spare {
             over.push((of_now.len() as u32, runnable as f64));
         }
     }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use super::finding::{Finding, HotLine, ImportedModule};
 use super::scope::Scope;
-use crate::profile::event::{FrameId, Nanos, ThreadId};
+use crate::profile::Profile;
+use crate::profile::event::{Frame, FrameId, Nanos, ThreadId};
 use crate::profile::functions::Function;
 use crate::profile::own_frames::{Importing, Line};
 use crate::profile::paths;
@@ -21,7 +22,14 @@ pub(super) fn finding<'p>(scope: &Scope<'p>) -> Option<Finding<'p>> {
     let mut by_thread: HashMap<ThreadId, Nanos> = HashMap::new();
     let mut by_import: HashMap<Importing, Nanos> = HashMap::new();
     let (mut time, mut samples) = (Nanos(0), 0_u64);
+    let is_start = starts(scope.profile);
     for row in scope.rows() {
+        if row
+            .stack
+            .is_some_and(|id| is_start.get(id.0 as usize) == Some(&true))
+        {
+            continue;
+        }
         let Some(importing) = scope.lines.importing(row.stack) else {
             continue;
         };
@@ -42,6 +50,26 @@ pub(super) fn finding<'p>(scope: &Scope<'p>) -> Option<Finding<'p>> {
         threads: by_thread.len(),
         modules: modules(scope, &by_import, time),
     })
+}
+
+/// Of each stack, whether Python itself imports in it, before the program begins: the outermost frame is one of an import
+/// then. No program can do that later.
+fn starts(profile: &Profile) -> Vec<bool> {
+    let mut is_start: Vec<bool> = Vec::with_capacity(profile.stacks().len());
+    for stack in profile.stacks() {
+        let of_outermost = || {
+            let frame = profile.frame(stack.frame);
+            let file = frame.and_then(|frame| frame.file.as_deref());
+            let is_importlib = file == Some("<frozen importlib._bootstrap>");
+            is_importlib || frame.is_some_and(Frame::is_import)
+        };
+        let parent = stack.parent.map(|parent| is_start.get(parent.0 as usize));
+        is_start.push(match parent {
+            None => of_outermost(),
+            Some(of_parent) => of_parent == Some(&true),
+        });
+    }
+    is_start
 }
 
 /// The modules, the longest first. The time in which a module was looked for or read is that of the one that its

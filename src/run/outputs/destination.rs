@@ -670,7 +670,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_bit_by_bit_is_there_at_once() {
+    fn partial_writes_are_readable_at_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.rsamp");
         let mut file = Destination::new(&path)

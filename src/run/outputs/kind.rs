@@ -97,13 +97,16 @@ impl fmt::Display for Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum UnknownKind {
     /// A file without an ending.
-    #[error("no ending that names a format: known are {}", Kind::known())]
+    #[error(
+        "the name has no ending that names a format: give one of {}",
+        Kind::known()
+    )]
     NoEnding,
     /// An ending that stands for no format.
-    #[error("unknown ending .{}: known are {}", .0.escape_debug(), Kind::known())]
+    #[error("unknown ending .{}: give one of {}", .0.escape_debug(), Kind::known())]
     Ending(String),
     /// A name of no format.
-    #[error("unknown format {}: known are {}", .0.escape_debug(), Kind::known())]
+    #[error("unknown format {}: give one of {}", .0.escape_debug(), Kind::known())]
     Name(String),
 }
 

@@ -24,12 +24,12 @@ enum Piece {
     Variable(String),
 }
 
-/// Why a name is none.
+/// Why a name of a file is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PatternError {
-    /// A mark that stands for nothing.
+    /// A mark that is not a placeholder.
     #[error(
-        "{mark:?} in {path:?} stands for nothing: known are %p (PID), %h (host), %r (rank), %j (job), \
+        "{mark:?} in {path:?} is not a placeholder: give one of %p (PID), %h (host), %r (rank), %j (job), \
          %q{{NAME}} (variable of the environment) and %% (%)"
     )]
     UnknownMark {
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(named("%j-%r.svg", &facts(None, None, None)), "0-0.svg");
         for name in ["a%x.svg", "a%", "%q.svg", "%q{A.svg", "%é.svg"] {
             let error = named(name, &third);
-            assert!(error.contains("known are %p (PID), %h"), "{error}");
+            assert!(error.contains("give one of %p (PID), %h"), "{error}");
         }
     }
 

@@ -33,7 +33,7 @@ fn drawn(
 }
 
 #[test]
-fn thresholds_leave_out_what_is_smaller() {
+fn thresholds_hide_smaller_nodes() {
     let mut build = Build::default();
     build.thread(Some("MainThread"));
     let [main, hot, warm, cold] =
