@@ -111,7 +111,10 @@ export function start(by: Engine): void {
 }
 
 /** Nodes by their number, and what has no frame behind them. */
-const byNode = () => Int32Array.from({ length: model.peek().stacks.parent.length + 1 }, (_, i) => i);
+const byNode = () => new Int32Array(model.peek().stacks.parent.length + 1).map((_, i) => i);
+
+/** When what was changed is on the screen, or would be, were the page in sight. */
+const painted = () => new Promise<void>(then => { setTimeout(then, 100); requestAnimationFrame(() => setTimeout(then)); });
 
 let newest = 0;
 async function recompute(of: Selection): Promise<void> {
@@ -120,14 +123,14 @@ async function recompute(of: Selection): Promise<void> {
     const sums = await engine.aggregate(of);
     if (mine !== newest) return;
     batch(() => { aggregate.value = sums; overTime.value = null; });
+    await painted();
+    if (mine !== newest) return;
     const group = byNode(), bins = Math.max(MIN_BINS, Math.min(SPARK_BINS, Math.floor(MAX_CELLS / group.length)));
     const times = await engine.series({ selection: of, bins, group, groups: group.length });
     if (mine !== newest) return;
-    overTime.value = Array.from({ length: bins }, (_, bin) => {
-      const column = new Float64Array(group.length);
-      for (let i = 0; i < column.length; i++) column[i] = times[i * bins + bin];
-      return column;
-    });
+    const columns = Array.from({ length: bins }, () => new Float64Array(group.length));
+    for (let i = 0, at = 0; i < group.length; i++) for (let bin = 0; bin < bins; bin++, at++) if (times[at] > 0) columns[bin][i] = times[at];
+    overTime.value = columns;
   } catch (error) {
     failure.value = (error as Error).message;
   }
@@ -183,7 +186,7 @@ const everything = (of: Range) => ({ ...of, threads: null, processes: shownProce
 /** The sum of all rows, by bin. */
 function summed(rows: Float64Array, bins: number): Float64Array {
   const out = new Float64Array(bins);
-  rows.forEach((value, i) => { out[i % bins] += value; });
+  for (let i = 0; i < rows.length; i++) out[i % bins] += rows[i];
   return out;
 }
 

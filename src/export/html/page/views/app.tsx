@@ -108,11 +108,17 @@ function Words() {
   </section>;
 }
 
+function sumOf(times: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < times.length; i++) sum += times[i];
+  return sum;
+}
+
 /** The states of the selection, the most first; and its hottest line and function. */
 function statesInWords() {
   const now = aggregate.value, { states: all } = model.value;
   if (!now) return 'adding up…';
-  const sums = all.map((state, s) => ({ state, time: now.states[s].reduce((a, b) => a + b, 0) })), wall = sums.reduce((sum, it) => sum + it.time, 0);
+  const sums = all.map((state, s) => ({ state, time: sumOf(now.states[s]) })), wall = sums.reduce((sum, it) => sum + it.time, 0);
   const parts = sums.filter(it => it.time > 0.005 * wall).sort((a, b) => b.time - a.time).map(it => `${percent(it.time, wall)} ${it.state.text}`);
   const table = functions.value!, top = table.time.self.reduce((best, time, f) => time > table.time.self[best] ? f : best, 0);
   return <>

@@ -104,6 +104,15 @@ export interface Column<R> {
 
 const ROW_HEIGHT = 24;
 
+/** The rows by their values, which are asked for once each. */
+function sortedBy<R>(rows: R[], value: (row: R) => number | string, up: boolean): R[] {
+  const values = rows.map(value), order = Uint32Array.from(rows.keys()), sign = up ? 1 : -1;
+  const numbers = values.every(it => typeof it === 'number') ? Float64Array.from(values as number[]) : null;
+  if (numbers) order.sort(up ? (a, b) => numbers[a] - numbers[b] : (a, b) => numbers[b] - numbers[a]);
+  else order.sort((a, b) => sign * String(values[a]).localeCompare(String(values[b])) || a - b);
+  return Array.from(order, at => rows[at]);
+}
+
 interface TableProps<R> {
   label: string; file: string; rows: R[]; columns: Column<R>[]; sortBy: string;
   keyOf(row: R): string | number;
@@ -121,11 +130,7 @@ export function Table<R>({ label, file, rows, columns, sortBy, keyOf, isSelected
     return () => watch.disconnect();
   }, []);
   const column = columns.find(it => it.id === sort.by) ?? columns[0];
-  const sorted = [...rows].sort((a, b) => {
-    const [x, y] = [column.value(a), column.value(b)];
-    const order = typeof x === 'number' && typeof y === 'number' ? x - y : String(x).localeCompare(String(y));
-    return sort.up ? order : -order;
-  });
+  const sorted = sortedBy(rows, column.value, sort.up);
   const first = Math.max(0, Math.floor(top / ROW_HEIGHT) - 4), last = Math.min(sorted.length, Math.ceil((top + height) / ROW_HEIGHT) + 4);
   const order = (by: Column<R>) => setSort({ by: by.id, up: sort.by === by.id ? !sort.up : !by.numeric });
   const sheet = () => [columns.filter(it => it.text).map(it => it.head), ...sorted.map(row => columns.filter(it => it.text).map(it => it.text!(row)))];
