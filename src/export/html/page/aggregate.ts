@@ -16,7 +16,7 @@ const SERVING_SHARE = 0.99;
 const HELPED_SHARE = 0.1;
 
 /** What aggregate() needs of a model. */
-export type Tables = Pick<Model, 'stacks' | 'threads' | 'states' | 'tasks' | 'taskOf'> & { duration_ns: number };
+export type Tables = Pick<Model, 'stacks' | 'threads' | 'states' | 'tasks' | 'taskOf' | 'classes' | 'classOf'> & { duration_ns: number };
 
 /** A span of time; `to` may be Infinity. */
 export interface Span {
@@ -370,10 +370,19 @@ function rowFilter(tables: Tables, { states, tasks }: Selection): ((state: numbe
   return (state, attributes) => (states?.has(state) ?? true) && (tasks?.has(taskOf(tables, attributes)) ?? true);
 }
 
-/** The task of a set of attributes, which is one more than its number. */
+/** The task of a set of attributes, which is one more than its number; one more than the last: none. */
 function taskOf({ tasks, taskOf }: Tables, attributes: number): number {
-  const task = attributes === 0 ? NONE : taskOf[attributes - 1];
-  return task < tasks.length ? task : tasks.length;
+  return valueOf(taskOf, tasks.length, attributes);
+}
+
+/** The class of native work of a set of attributes. */
+function classOf({ classes, classOf }: Tables, attributes: number): number {
+  return valueOf(classOf, classes.length, attributes);
+}
+
+function valueOf(of: Uint32Array, none: number, attributes: number): number {
+  const value = attributes === 0 ? NONE : of[attributes - 1];
+  return value < none ? value : none;
 }
 
 /** Leaves nothing of the rows that are not shown. */
@@ -390,12 +399,13 @@ function sumThreads(tables: Tables, threads: Map<number, ThreadRuns>, selection:
   const self = columns(count + 1), ofThreads = columns(tables.threads.length);
   // State by state, node by node.
   const states = new Float64Array(tables.states.length * (count + 1));
-  const tasks = new Float64Array(tables.tasks.length + 1);
+  const tasks = new Float64Array(tables.tasks.length + 1), classes = new Float64Array(tables.classes.length + 1);
   const room = new Room(), isWait = idleWaits(tables), isFiltered = rowFilter(tables, selection) !== null;
   const shared = new Map<RowColumns, Shared>();
   let idle = new Uint8Array(0), idle_ns = 0;
   const add = (rows: RowColumns, sums: Columns, used: readonly Sum[], each: (name: Sum, sum: number) => void) => {
-    addTasks(tables, rows, sums[selection.mode], tasks);
+    addByAttributes(rows, sums[selection.mode], tasks, (set) => taskOf(tables, set));
+    addByAttributes(rows, sums[selection.mode], classes, (set) => classOf(tables, set));
     for (const name of used) each(name, addRows(sums[name], rows.node, self[name]));
     addStates(sums.wall, rows.node, rows.state, count + 1, states);
   };
@@ -420,7 +430,7 @@ function sumThreads(tables: Tables, threads: Map<number, ThreadRuns>, selection:
     add(rows, sums, SUMS, () => {});
   }
   const byState = tables.states.map((_, state) => held(states.subarray(state * (count + 1), (state + 1) * (count + 1))));
-  return { self, states: byState, threads: ofThreads, tasks, totals: totalsOf(tables.stacks, self, selection.mode), idle_ns };
+  return { self, states: byState, threads: ofThreads, tasks, classes, totals: totalsOf(tables.stacks, self, selection.mode), idle_ns };
 
   function shareOf(rows: RowColumns): Shared {
     const made = {
@@ -461,10 +471,11 @@ function addStates(wall: Float64Array, node: Int32Array, state: Uint8Array, node
   for (let row = 0; row < node.length; row++) states[state[row] * nodes + node[row]] += wall[row];
 }
 
-/** Adds what each row holds to its task. */
-function addTasks(tables: Tables, { attributes }: RowColumns, times: Float64Array, tasks: Float64Array): void {
-  if (tables.tasks.length === 0) return;
-  for (let row = 0; row < attributes.length; row++) tasks[taskOf(tables, attributes[row])] += times[row];
+/** Adds what each row holds to what its attributes stand for: its task, its class. */
+function addByAttributes({ attributes }: RowColumns, times: Float64Array, sums: Float64Array, of: (attributes: number) => number): void {
+  // Where there are none, nothing is shown of them.
+  if (sums.length === 1) return;
+  for (let row = 0; row < attributes.length; row++) sums[of(attributes[row])] += times[row];
 }
 
 /** Adds what each row holds to its node; gives the sum of all. */
@@ -578,8 +589,8 @@ export function linesOf(stacks: Stacks): Lines {
 export interface SeriesRequest {
   selection: Selection;
   bins: number;
-  /** By stack node, and at the end for no Python frame, the group that its time counts for; -1: none. null: by state. */
-  group: Int32Array | null;
+  /** By stack node, and at the end for no Python frame, the group that its time counts for; -1: none. */
+  group: Int32Array | 'state' | 'class';
   groups: number;
 }
 
@@ -600,7 +611,7 @@ export function series(
     const idleOf = countsIdle ? undefined : idle.get(thread), groupOf = new Int32Array(node.length);
     for (let row = 0; row < groupOf.length; row++) {
       if (idleOf?.[row] || isShown?.(state[row], attributes[row]) === false) groupOf[row] = -1;
-      else groupOf[row] = group ? group[node[row]] : state[row];
+      else groupOf[row] = group === 'state' ? state[row] : group === 'class' ? classOf(tables, attributes[row]) : group[node[row]];
     }
     addToBins(runs, groupOf, runs[selection.mode], { from, to }, length, bins, times);
   }

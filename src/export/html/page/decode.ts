@@ -235,14 +235,15 @@ export async function decodeModel(metaText: string, coreText: string, sourceText
   const counters = decodeCounters(core, processes.length);
   const losses = decodeLosses(core);
   const tasks = core.texts(core.count()), taskOf = core.optional(core.count());
-  const blocks = decodeBlocks(core);
+  const classes = core.texts(core.count()), classOf = core.optional(core.count());
   const first = meta.base?.processes ?? 0;
+  const blocks = decodeBlocks(core).filter(({ thread }) => threads[thread].process >= first);
   if (meta.base) countAs(stacks, core.column(new Uint32Array(functions.name.length)));
   const sources = sourceText === null ? new Map() : decodeSources(new Reader(await unpack(sourceText)));
   const known = processes.map((process, id): Process => ({ ...process, threads: [], counters: counters[id] }));
   threads.forEach((thread, id) => known[thread.process].threads.push(id));
   const shown = known.map((_, id) => id).slice(first);
-  return { meta, shown, strings, functions, stacks, processes: known, threads, states, losses, tasks, taskOf, blocks, sources };
+  return { meta, shown, strings, functions, stacks, processes: known, threads, states, losses, tasks, taskOf, classes, classOf, blocks, sources };
 }
 
 function parseMeta(text: string): MetaTag {

@@ -45,8 +45,8 @@ type Ask = <Q extends keyof Questions>(what: Q, ask: Questions[Q]['ask']) => Pro
 const WORKER_ANSWERS_WITHIN = 5000;
 
 /** A worker answers, or the page itself where what is around it (a notebook, a policy) forbids workers. */
-async function startAsking({ stacks, threads, states, tasks, taskOf, meta }: Model, worker: Ask | null): Promise<Ask> {
-  const tables = { stacks, threads, states, tasks, taskOf, duration_ns: meta.duration_ns };
+async function startAsking({ stacks, threads, states, tasks, taskOf, classes, classOf, meta }: Model, worker: Ask | null): Promise<Ask> {
+  const tables = { stacks, threads, states, tasks, taskOf, classes, classOf, duration_ns: meta.duration_ns };
   const opened = async (ask: Ask) => {
     await ask('open', tables);
     return ask;

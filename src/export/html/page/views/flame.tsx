@@ -10,7 +10,7 @@ import { canvasSurface } from '../paint/surface';
 import { copy, folded, download, savePicture, speedscope } from '../save';
 import { aggregate, aggregateOf, ground, hits, hitStep, known, mode, model, paper, processes, select, selected, status, threads } from '../state';
 import { change as changeColour, INK, originColour, ORIGIN_WORDS } from '../theme';
-import { percent, plural, short, visible } from '../words';
+import { percent, plural, short, visible, withoutFolders } from '../words';
 import { threadName } from './timeline';
 import { fileOf, labelOf, nameOf, placeOf, secondsOf, taskName, useSize } from './parts';
 
@@ -61,7 +61,7 @@ async function groupedByTask(): Promise<Group[]> {
 
 export function processName(of: number): string {
   const process = model.value.processes[of];
-  return `${process.rank !== null ? `rank ${process.rank}, ` : ''}process ${process.pid} ${short(process.command, 40)}`;
+  return `${process.rank !== null ? `rank ${process.rank}, ` : ''}process ${process.pid} ${short(withoutFolders(process.command), 40)}`;
 }
 
 /** `against`: frames are coloured by how their share of the time differs from that of another selection. */

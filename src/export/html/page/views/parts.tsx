@@ -3,17 +3,19 @@
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 
-import { NONE } from '../model';
+import { Kind, NONE } from '../model';
 import { copy, csv, download, tsv } from '../save';
 import { aggregate, ground, hits, model, range, select, selected, show } from '../state';
 import { originColour, ORIGIN_WORDS, stateColour } from '../theme';
-import { baseName, percent, seconds, short, span, visible } from '../words';
+import { baseName, percent, plural, seconds, short, span, visible } from '../words';
 
 /** The text at a place of the strings; none for NONE. */
 const textAt = (id: number) => model.value.strings[id] ?? '';
 
 export function nameOf(of: number): string {
-  return short(textAt(model.value.functions.name[of]));
+  const { name, kind } = model.value.functions, text = textAt(name[of]);
+  // The file of an extension module names Python, the machine and the system.
+  return short(kind[of] === Kind.Native ? text.replace(/\.cpython-[\w-]+(?=\.so)/, '') : text);
 }
 
 /** `scatter.py:68`; empty where there is no file. */
@@ -34,6 +36,12 @@ export function taskName(of: number): string {
 export function labelOf(of: number): string {
   const place = placeOf(of);
   return place ? `${nameOf(of)} (${place})` : nameOf(of);
+}
+
+/** A class of native work; one behind the last: none is known. */
+export function className(of: number): string {
+  const { classes } = model.value;
+  return of < classes.length ? short(classes[of], 40) : 'not known';
 }
 
 export function Swatch({ of }: { of: number }) {
@@ -165,8 +173,8 @@ export function Table<R>({ label, file, rows, columns, sortBy, keyOf, isSelected
       {rows.length === 0 && <p class="empty">nothing in this selection</p>}
     </div>
     <div class="tools">
-      <span class="faint">{rows.length} rows</span>
-      <button onClick={() => void copy(tsv(sheet()), `${rows.length} rows`)}>copy table</button>
+      <span class="faint">{plural(rows.length, 'row')}</span>
+      <button onClick={() => void copy(tsv(sheet()), plural(rows.length, 'row'))}>copy table</button>
       <button onClick={() => download(`${file}.csv`, 'text/csv', csv(sheet()))}>CSV</button>
     </div>
   </div>;
