@@ -12,7 +12,7 @@ use super::packed::{PackedIter, PackedRuns};
 use super::track::{self, Track};
 
 /// The most that all runs take, in bytes: those of 40 minutes of one thread that does something else every millisecond, and
-/// about 16 MB as gzip in base64. With [`MAX_LOSSES`] this is less than 28 MB.
+/// about 15 MB in an HTML page. With [`MAX_LOSSES`] this is less than 28 MB.
 pub const MAX_BYTES: usize = 24_000_000;
 
 /// The first steps, where runs are not longer.

@@ -110,22 +110,28 @@ struct Side {
     left: Result<(), NothingLeft>,
 }
 
-/// Both recordings as one profile: processes stay apart, equal functions and stacks are one.
+/// Both recordings as one profile: processes stay apart, equal functions and stacks are one. What was lost is that of the
+/// second.
 #[derive(Default)]
 struct Merged {
     merger: Merger,
+    recordings: usize,
     profile: Option<Profile>,
 }
 
 impl Merged {
     fn begin(&mut self) {
         self.merger.begin();
+        self.recordings += 1;
         let new = || Profile::with_timeline().with_max_rows(MAX_ROWS);
         self.profile.get_or_insert_with(new);
     }
 
     fn apply(&mut self, event: Event) {
-        if let Some(profile) = &mut self.profile {
+        let is_of_base = self.recordings < 2;
+        if let Some(profile) = &mut self.profile
+            && !(is_of_base && matches!(event, Event::Lost(_)))
+        {
             self.merger.apply(event, &mut |event| profile.apply(event));
         }
     }

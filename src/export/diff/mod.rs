@@ -51,7 +51,8 @@ pub enum DiffFormat {
 /// Both recordings as one, for a format that shows more than the difference.
 #[derive(Clone, Copy)]
 pub struct Both<'d> {
-    /// The profile with the processes of the recording before first, what is said of it, and the source of the one after.
+    /// The profile with the processes of the recording before first, and what was lost in the one after; what is said of it, and
+    /// the source of the one after.
     pub input: ReportInput<'d>,
     /// How many processes the recording before has.
     pub base_processes: u32,

@@ -12,6 +12,11 @@ impl<'w> Columns<'w> {
         Columns { out }
     }
 
+    /// Says that what follows is of another kind: it is packed apart, where there is enough of it.
+    pub(super) fn end_of_kind(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// A number in base 128, the lowest seven bits first (LEB128).
     pub(super) fn number(&mut self, mut number: u64) -> io::Result<()> {
         let mut bytes = [0; 10];
@@ -47,7 +52,8 @@ impl<'w> Columns<'w> {
         number: impl Fn(T) -> u64,
     ) -> io::Result<()> {
         let mut items = items.into_iter();
-        items.try_for_each(|item| self.number(number(item)))
+        items.try_for_each(|item| self.number(number(item)))?;
+        self.end_of_kind()
     }
 
     /// For each item the difference to the one before, the first to 0.
@@ -57,12 +63,12 @@ impl<'w> Columns<'w> {
         number: impl Fn(T) -> u64,
     ) -> io::Result<()> {
         let mut before = 0;
-        items.into_iter().try_for_each(|item| {
+        for item in items {
             let now = number(item);
             self.difference(before, now)?;
             before = now;
-            Ok(())
-        })
+        }
+        self.end_of_kind()
     }
 
     /// Bytes as they are.

@@ -39,8 +39,9 @@ pub(super) fn write(content: &Content<'_>, columns: &mut Columns<'_>) -> io::Res
     write_functions(profile, &functions, columns)?;
     write_stacks(profile, &functions, columns)?;
     write_usage(profile.usage(), columns)?;
-    write_losses(content.about, columns)?;
-    write_tasks(profile, columns)?;
+    write_losses(content, columns)?;
+    write_attribute(profile, Attribute::Task, columns)?;
+    write_attribute(profile, Attribute::NativeClass, columns)?;
     write_blocks(profile, columns)?;
     let counted = content
         .base
@@ -156,17 +157,21 @@ fn write_usage(readings: &[Usage], columns: &mut Columns<'_>) -> io::Result<()> 
     Ok(())
 }
 
-/// The names of asyncio tasks, then of each set of attributes its task.
-fn write_tasks(profile: &Profile, columns: &mut Columns<'_>) -> io::Result<()> {
+/// The values of an attribute (the names of asyncio tasks, of classes of native work), then of each set of attributes its one.
+fn write_attribute(
+    profile: &Profile,
+    attribute: Attribute,
+    columns: &mut Columns<'_>,
+) -> io::Result<()> {
     let mut names = Strings::default();
     let sets = profile.attribute_sets().iter();
-    let tasks: Vec<Option<u64>> = sets
-        .map(|set| Some(names.number(set.0.get(&Attribute::Task)?)))
+    let values: Vec<Option<u64>> = sets
+        .map(|set| Some(names.number(set.0.get(&attribute)?)))
         .collect();
     columns.number(names.texts.len() as u64)?;
     names.texts.iter().try_for_each(|name| columns.text(name))?;
-    columns.number(tasks.len() as u64)?;
-    tasks.iter().try_for_each(|task| columns.optional(*task))
+    columns.number(values.len() as u64)?;
+    values.iter().try_for_each(|value| columns.optional(*value))
 }
 
 /// Of each block of an event loop its thread, its end and its length.
@@ -179,9 +184,11 @@ fn write_blocks(profile: &Profile, columns: &mut Columns<'_>) -> io::Result<()> 
 }
 
 /// The causes in words, then of each loss its moment, cause and count.
-fn write_losses(profile: &Profile, columns: &mut Columns<'_>) -> io::Result<()> {
-    let causes: Vec<LostCause> = profile.lost().keys().copied().collect();
-    let losses = profile
+fn write_losses(content: &Content<'_>, columns: &mut Columns<'_>) -> io::Result<()> {
+    let causes: Vec<LostCause> = content.about.lost().keys().copied().collect();
+    let losses = content
+        .input
+        .profile
         .timeline()
         .map_or(&[][..], |timeline| timeline.losses());
     columns.number(causes.len() as u64)?;

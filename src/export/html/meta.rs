@@ -14,7 +14,7 @@ use crate::profile::timeline::Timeline;
 use crate::profile::{Profile, Totals};
 
 /// The number of the meaning of all data in the page. The page refuses another.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 #[derive(Serialize)]
 struct Meta<'p> {

@@ -11,12 +11,14 @@
 //! | `p0`, `p1`, … | the runs of the threads of each process | [`runs`] |
 //! | `end` | nothing: a page without it was cut off | here |
 //!
-//! All but the first and the last are gzip in base64, written piece by piece: no tag is ever held as a whole. The page
+//! All but the first and the last are gzip ([`gzip`]) as text ([`base85`]), written piece by piece: no tag is ever held as a whole. The page
 //! decodes a process when it is looked at. What the columns mean stands here and in `page/decode.ts`.
 
+mod base85;
 mod columns;
 mod content;
 mod definitions;
+mod gzip;
 mod meta;
 mod moved;
 mod runs;

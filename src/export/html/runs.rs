@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::columns::Columns;
 use crate::profile::Profile;
@@ -22,7 +22,7 @@ pub(super) fn by_process(profile: &Profile) -> BTreeMap<u32, Vec<ThreadId>> {
 }
 
 /// So many runs are written column by column: enough for gzip to find what they have in common.
-const CHUNK: usize = 1 << 14;
+const CHUNK: usize = 1 << 15;
 
 /// What runs have in common that are summed: a row of the process. Those with most runs come first.
 type Row = (Option<StackId>, State, Option<AttributesId>);
@@ -72,20 +72,12 @@ fn all_runs(timeline: &Timeline, threads: &[ThreadId]) -> impl Iterator<Item = S
     threads.iter().flat_map(|thread| timeline.runs(*thread))
 }
 
-/// The ends of all runs and the moment 0, each once. Of what is equal, no more is held than there is of what is not.
+/// The ends of all runs and the moment 0, each once.
 fn moments(timeline: &Timeline, threads: &[ThreadId]) -> Vec<Nanos> {
-    let mut moments = vec![Nanos(0)];
-    let mut known = CHUNK;
-    for run in all_runs(timeline, threads) {
-        moments.push(run.at);
-        if moments.len() > 2 * known {
-            moments.sort_unstable();
-            moments.dedup();
-            known = moments.len().max(CHUNK);
-        }
-    }
+    let mut known: FxHashSet<Nanos> = all_runs(timeline, threads).map(|run| run.at).collect();
+    known.insert(Nanos(0));
+    let mut moments: Vec<Nanos> = known.into_iter().collect();
     moments.sort_unstable();
-    moments.dedup();
     moments
 }
 
@@ -132,34 +124,40 @@ const RARE: [fn(&Sample) -> u64; 5] = [
 ];
 
 impl Writer<'_> {
-    /// Writes some runs of a thread: which of the moments they end at, their rows as bytes, the lowest of each first, and
-    /// their samples and times.
+    /// Writes some runs of a thread: how many of the moments pass until each ends, their rows as bytes, the lowest of each
+    /// first, how many more samples than moments they have, and their times.
     fn chunk(&mut self, runs: &[Sample], columns: &mut Columns<'_>) -> io::Result<()> {
         columns.number(runs.len() as u64)?;
         if runs.is_empty() {
             return Ok(());
         }
         let mut more = Vec::with_capacity(runs.len());
+        let mut samples = Vec::with_capacity(runs.len());
         for run in runs {
             let end = self.moment(run.at);
             columns.difference(self.end as u64, end as u64)?;
             // How much longer it is than from the end of the one before to its own.
             let before = self.moments[self.end];
             more.push((run.at.0, before.0.saturating_add(run.wall.0)));
+            // Threads of one process are read at the same ticks: at most of these a run of some thread ends.
+            samples.push((end.saturating_sub(self.end) as u64, u64::from(run.ticks)));
             self.end = end;
         }
+        columns.end_of_kind()?;
         let rows: Vec<u32> = runs.iter().map(|run| self.numbers[&row_of(run)]).collect();
         for byte in 0..bytes_of(self.numbers.len()) {
             let plane: Vec<u8> = rows.iter().map(|row| row.to_le_bytes()[byte]).collect();
             columns.bytes(&plane)?;
+            columns.end_of_kind()?;
         }
-        columns.column(runs, |run| u64::from(run.ticks))?;
-        optional_column(
-            &more,
-            columns,
-            |(end, long)| end != long,
-            |columns, (end, long)| columns.difference(*end, *long),
-        )?;
+        for pairs in [samples, more] {
+            optional_column(
+                &pairs,
+                columns,
+                |(usual, is)| usual != is,
+                |columns, (usual, is)| columns.difference(*usual, *is),
+            )?;
+        }
         self.parts(0, runs, &rows, |run| run.cpu, columns)?;
         self.parts(1, runs, &rows, |run| run.gil, columns)?;
         for number in RARE {
@@ -212,7 +210,7 @@ impl Writer<'_> {
                 columns.number(part.0.saturating_add(3))?;
             }
         }
-        Ok(())
+        columns.end_of_kind()
     }
 }
 
@@ -225,10 +223,10 @@ fn optional_column<T>(
 ) -> io::Result<()> {
     let is_there = items.iter().any(is_needed);
     columns.number(u64::from(is_there))?;
-    match is_there {
-        true => items.iter().try_for_each(|item| write(columns, item)),
-        false => Ok(()),
+    if is_there {
+        items.iter().try_for_each(|item| write(columns, item))?;
     }
+    columns.end_of_kind()
 }
 
 /// How many bytes the numbers below `count` take.

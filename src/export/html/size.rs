@@ -64,7 +64,7 @@ fn bytes_at_most(input: &ReportInput<'_>, timeline: &Timeline, empty_bytes: usiz
         (profile.threads().len() + profile.processes().len(), 1000),
     ];
     let columns: usize = counts.into_iter().map(|(count, bytes)| count * bytes).sum();
-    // A number of a run takes more bytes in columns than packed, and base64 makes four bytes of three.
+    // A number of a run takes more bytes in columns than packed, and five characters are four bytes.
     (empty_bytes + 2 * (timeline.bytes() + sources + columns)) as u64
 }
 

@@ -1,16 +1,10 @@
 //! Turns data into a script tag of the page.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 
-use base64::engine::general_purpose::STANDARD;
-use base64::write::EncoderWriter;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
+use super::base85::Base85;
 use super::columns::Columns;
-
-/// So many bytes of columns are handed to gzip at a time.
-const BUFFER_BYTES: usize = 1 << 15;
+use super::gzip::Gzip;
 
 /// A tag with text in which there is no `<`.
 pub(super) fn plain(id: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
@@ -25,20 +19,15 @@ pub(super) fn json(id: &str, json: &str, out: &mut dyn Write) -> io::Result<()> 
     plain(id, &json.replace('<', "\\u003c"), out)
 }
 
-/// A tag with what `write` writes, as gzip in base64.
+/// A tag with what `write` writes, as gzip in base 85.
 pub(super) fn packed(
     id: &str,
     out: &mut dyn Write,
     write: &mut dyn FnMut(&mut Columns<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
     write!(out, "<script type=\"text/plain\" id=\"{id}\">")?;
-    let base64 = EncoderWriter::new(&mut *out, &STANDARD);
-    let gzip = GzEncoder::new(base64, Compression::default());
-    let mut buffer = BufWriter::with_capacity(BUFFER_BYTES, gzip);
-    write(&mut Columns::new(&mut buffer))?;
-    let gzip = buffer
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)?;
+    let mut gzip = Gzip::new(Base85::new(&mut *out))?;
+    write(&mut Columns::new(&mut gzip))?;
     gzip.finish()?.finish()?;
     writeln!(out, "</script>")
 }

@@ -123,10 +123,18 @@ fn recording(random: &mut Random) -> Vec<Event> {
     }
     // The main thread of the first process serves in most recordings.
     let serves = random.below(3) > 0;
+    // Waits without CPU time, and no help of native threads: as most threads are.
+    let is_plain = random.below(2) > 0;
     let mut now = [0_u64; 6];
     for _ in 0..600 {
         let thread = random.below(6) as usize;
-        let sample = sample(random, thread, &mut now[thread], serves && thread == 0);
+        let mut sample = sample(random, thread, &mut now[thread], serves && thread == 0);
+        if is_plain {
+            sample.helpers_cpu = Nanos(0);
+            if sample.state.is_idle_wait() {
+                (sample.cpu, sample.gil) = (Nanos(0), Nanos(0));
+            }
+        }
         events.push(Event::Sample(sample));
     }
     events.push(Event::End(Nanos(*now.iter().max().expect("threads") + 5)));

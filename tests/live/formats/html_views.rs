@@ -71,7 +71,10 @@ fn job() -> Profile {
     }
     stacks(&mut profile);
     for (id, name) in (0..).zip(["reader", "solver"]) {
-        let set = Attributes([(Attribute::Task, name.to_owned())].into());
+        let mut set = Attributes([(Attribute::Task, name.to_owned())].into());
+        if name == "solver" {
+            set.0.insert(Attribute::NativeClass, "BLAS".to_owned());
+        }
         profile.apply(Event::Attributes(AttributesId::new(id), set));
     }
     for tick in 1..=TICKS {
@@ -241,6 +244,11 @@ fn simple(profile: &mut dyn FnMut(Event), folder: &str, down: u32, ticks: [u64; 
             ..Sample::default()
         }));
     }
+    profile(Event::Lost(Loss {
+        at: Nanos(500 * MS),
+        cause: LostCause::Unreadable,
+        count: 3 + u64::from(down == 0),
+    }));
     profile(Event::End(Nanos(ticks.iter().sum::<u64>() * 100 * MS)));
 }
 
@@ -258,8 +266,12 @@ fn a_page_of_two_recordings_shows_the_second_and_what_differs_from_the_first() {
         (&mut new, "/home/ada/v2", 7, [20, 20]),
     ] {
         merger.begin();
+        let is_base = down == 0;
         let mut both = |event: Event| {
-            merger.apply(event.clone(), &mut |event| merged.apply(event));
+            // As the command does.
+            if !(is_base && matches!(event, Event::Lost(_))) {
+                merger.apply(event.clone(), &mut |event| merged.apply(event));
+            }
             side.apply(event);
         };
         simple(&mut both, place, down, ticks);

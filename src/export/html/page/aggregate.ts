@@ -1,5 +1,5 @@
 // Turns runs and a selection into sums by stack, thread and state: the figures of `rsamp report`, to the nanosecond.
-import type { Column, PackedRuns } from './decode';
+import type { Column, PackedRuns, RowColumns } from './decode';
 import {
   NONE, Wait, type Aggregate, type Columns, type Mode, type Model, type Selection, type Stacks, type Totals,
 } from './model';
@@ -16,7 +16,7 @@ const SERVING_SHARE = 0.99;
 const HELPED_SHARE = 0.1;
 
 /** What aggregate() needs of a model. */
-export type Tables = Pick<Model, 'stacks' | 'threads' | 'states' | 'tasks' | 'taskOf'> & { duration_ns: number };
+export type Tables = Pick<Model, 'stacks' | 'threads' | 'states' | 'tasks' | 'taskOf' | 'classes' | 'classOf'> & { duration_ns: number };
 
 /** A span of time; `to` may be Infinity. */
 export interface Span {
@@ -33,9 +33,28 @@ function columns(length: number, used: readonly Sum[] = SUMS): Columns {
   return Object.fromEntries(named) as unknown as Columns;
 }
 
+/** Columns that are used again and again, for what is looked at once: those of a thread after those of another stay in the cache. */
+export class Room {
+  private held = columns(0);
+  private zeros = new Float64Array(0);
+
+  /** Columns of at least so many rows, with whatever numbers where they are used, and zeros where not. */
+  of(rows: number, used: readonly Sum[]): Columns {
+    if (this.zeros.length < rows) {
+      this.held = columns(rows);
+      this.zeros = new Float64Array(rows);
+    }
+    const of = { ...this.held };
+    for (const name of SUMS) if (!used.includes(name)) of[name] = this.zeros;
+    return of;
+  }
+}
+
 /** The span that a selection stands for: its end may be the recording's, after which there is nothing. */
 function spanOf(selection: Selection, duration_ns: number): Span {
-  return { from: Math.max(0, selection.from), to: selection.to >= duration_ns ? Infinity : selection.to };
+  // A drag ends between two nanoseconds.
+  const [from, to] = [Math.round(selection.from), Math.round(selection.to)];
+  return { from: Math.max(0, from), to: to >= duration_ns ? Infinity : to };
 }
 
 function seconds(ns: number): number {
@@ -110,24 +129,52 @@ function addLarge(column: Float64Array, row: Uint32Array, from: number, to: numb
   for (let i = from; i < to; i++) sums[row[i]] += times * column[i];
 }
 
-/** Adds the part of a run in a span; what is cut has at least one sample. */
-function addPart(runs: PackedRuns, used: readonly Sum[], i: number, span: Span, sums: Columns): void {
+/** Adds to rows elsewhere; gives the sum of what is kept: of those rows for which that is 1. */
+function addPlaced(column: Column, row: Uint32Array, place: Uint32Array, from: number, to: number, sums: Float64Array, isKept: Uint8Array): number {
+  return column instanceof Uint32Array ? placeSmall(column, row, place, from, to, sums, isKept) : placeLarge(column, row, place, from, to, sums, isKept);
+}
+
+function placeSmall(column: Uint32Array, row: Uint32Array, place: Uint32Array, from: number, to: number, sums: Float64Array, isKept: Uint8Array): number {
+  let kept = 0;
+  for (let i = from; i < to; i++) {
+    const at = place[row[i]], number = column[i];
+    sums[at] += number;
+    if (isKept[at] === 1) kept += number;
+  }
+  return kept;
+}
+
+function placeLarge(column: Float64Array, row: Uint32Array, place: Uint32Array, from: number, to: number, sums: Float64Array, isKept: Uint8Array): number {
+  let kept = 0;
+  for (let i = from; i < to; i++) {
+    const at = place[row[i]], number = column[i];
+    sums[at] += number;
+    if (isKept[at] === 1) kept += number;
+  }
+  return kept;
+}
+
+/** What of a sum of a run is in a span; what is cut has at least one sample. */
+function partOf(runs: PackedRuns, name: Sum, i: number, span: Span): number {
   const wall = runs.wall[i];
   const part = cut(runs.end[i], wall, span);
-  if (!part) return;
-  const [from, to] = part;
-  const isWhole = from === 0 && to === wall;
-  const row = runs.row[i];
-  for (const name of used) {
-    const sum = runs[name][i];
-    const held = isWhole ? sum : name === 'wall' ? to - from : share(sum, to, wall) - share(sum, from, wall);
-    sums[name][row] += name === 'samples' ? Math.max(1, held) : held;
-  }
+  if (!part) return 0;
+  const [from, to] = part, sum = runs[name][i];
+  const held = from === 0 && to === wall ? sum : name === 'wall' ? to - from : share(sum, to, wall) - share(sum, from, wall);
+  return name === 'samples' ? Math.max(1, held) : held;
+}
+
+/** Adds the part of a run in a span. */
+function addPart(runs: PackedRuns, used: readonly Sum[], i: number, span: Span, sums: Columns): void {
+  for (const name of used) sums[name][runs.row[i]] += partOf(runs, name, i, span);
 }
 
 /** Sums are kept at so many places of a thread at most, and so many runs apart at least. */
 const MAX_MARKS = 64;
 const MIN_APART = 4096;
+
+/** A mark is worth as many runs as the thread has rows, times this. */
+const RUNS_PER_ROW = 4;
 
 /**
  * A thread with the sums of its rows before some of its runs. Those of a range are the difference of two of them, and of
@@ -140,13 +187,14 @@ export class ThreadRuns {
   private readonly apart: number;
   /** The sums of all runs before each mark; the last is behind all runs. */
   private readonly before: Columns[] = [];
-  private answer: Columns | null = null;
 
   constructor(readonly runs: PackedRuns) {
     this.used = SUMS.filter((name) => runs[name].length > 0);
     const [count, rows] = [runs.end.length, runs.rows.node.length];
-    const marks = Math.floor(Math.min(MAX_MARKS, count / MIN_APART, count / Math.max(1, rows)));
+    const marks = Math.floor(Math.min(MAX_MARKS, count / MIN_APART, count / Math.max(1, RUNS_PER_ROW * rows)));
     this.apart = Math.max(1, Math.ceil(count / Math.max(1, marks)));
+    // Adding up all runs is as fast.
+    if (marks < 2) return;
     let sums = columns(rows, this.used);
     for (let from = 0; from < count; from += this.apart) {
       this.before.push(sums);
@@ -156,12 +204,47 @@ export class ThreadRuns {
     this.before.push(sums);
   }
 
-  /** The sums of each row in a span: until the next ones are asked for, for which their memory is used again. */
-  sums(span: Span): Columns {
-    const { runs, used } = this;
-    const count = runs.end.length;
+  private linear: boolean | null = null;
+
+  /**
+   * Whether what counts of the thread in a span can be told run by run: its waits are idle whatever their sums are, and have
+   * neither CPU nor GIL time. Where sums are kept, to add up rows is faster.
+   */
+  isLinear(isWait: Uint8Array, isMain: boolean): boolean {
+    const { runs: { isOrdered, helpers, cpu, gil, row, rows: { state } } } = this;
+    if (isMain || !isOrdered || this.before.length > 0 || helpers.length > 0) return false;
+    if (this.linear !== null) return this.linear;
+    this.linear = true;
+    for (const column of [cpu, gil]) {
+      for (let i = 0; i < column.length && this.linear; i++) this.linear = column[i] === 0 || isWait[state[row[i]]] === 0;
+    }
+    return this.linear;
+  }
+
+  /** Adds what is in a span to rows of the process; `each` is told of each column how much of it counts. */
+  addPlaced(span: Span, { sums, isKept, isAll }: Shared, each: (name: Sum, kept: number) => void): void {
+    const { runs, used } = this, { row, rows: { place } } = runs, [first, last] = runsIn(runs, span);
+    const from = Math.min(first + 1, last), to = Math.max(last - 1, from);
+    for (const name of used) {
+      // Of an idle wait, time and samples are left out.
+      const counts = name === 'wall' || name === 'samples' ? isKept : isAll;
+      let kept = addPlaced(runs[name], row, place, from, to, sums[name], counts);
+      for (const i of [first, to]) {
+        if (i === first ? first >= from : to >= last) continue;
+        const at = place[row[i]], part = partOf(runs, name, i, span);
+        sums[name][at] += part;
+        if (counts[at] === 1) kept += part;
+      }
+      each(name, kept);
+    }
+  }
+
+  /** The sums of each row in a span. They are in the room until something else is. */
+  sums(span: Span, room: Room): Columns {
+    const { runs, used } = this, count = runs.end.length, rows = runs.rows.node.length;
+    const sums = room.of(rows, used);
     if (!runs.isOrdered) {
-      const sums = this.zeros();
+      this.clear(sums);
       for (let i = 0; i < count; i++) addPart(runs, used, i, span, sums);
       return sums;
     }
@@ -169,36 +252,31 @@ export class ThreadRuns {
     // The runs at the ends may be cut; those between are whole.
     const from = Math.min(first + 1, last);
     const to = Math.max(last - 1, from);
-    const sums = this.whole(from, to);
+    this.whole(from, to, sums);
     if (first < from) addPart(runs, used, first, span, sums);
     if (to < last) addPart(runs, used, to, span, sums);
     return sums;
   }
 
   /** The sums of whole runs. */
-  private whole(from: number, to: number): Columns {
-    const { runs, used, apart } = this;
-    const [low, high] = [this.nearest(from), this.nearest(to)];
+  private whole(from: number, to: number, sums: Columns): void {
+    const { runs, used, apart } = this, hasMarks = this.before.length > 0;
+    const [low, high] = hasMarks ? [this.nearest(from), this.nearest(to)] : [0, 0];
     if (low === high) {
-      const sums = this.zeros();
+      this.clear(sums);
       addWhole(runs, used, from, to, sums);
-      return sums;
+      return;
     }
-    const sums = (this.answer ??= columns(runs.rows.node.length, used));
     for (const name of used) subtract(this.before[high][name], this.before[low][name], sums[name]);
     const [start, end] = [low * apart, Math.min(high * apart, runs.end.length)];
     if (from < start) addWhole(runs, used, from, start, sums);
     else takeWhole(runs, used, start, from, sums);
     if (end < to) addWhole(runs, used, end, to, sums);
     else takeWhole(runs, used, to, end, sums);
-    return sums;
   }
 
-  private zeros(): Columns {
-    const { used } = this;
-    const sums = (this.answer ??= columns(this.runs.rows.node.length, used));
-    for (const name of used) sums[name].fill(0);
-    return sums;
+  private clear(sums: Columns): void {
+    for (const name of this.used) sums[name].fill(0, 0, this.runs.rows.node.length);
   }
 
   /** The mark that is nearest to a run. */
@@ -217,26 +295,18 @@ function copied(sums: Columns, used: readonly Sum[]): Columns {
 }
 
 function subtract(from: Float64Array, what: Float64Array, into: Float64Array): void {
-  for (let i = 0; i < into.length; i++) into[i] = from[i] - what[i];
+  for (let i = 0; i < from.length; i++) into[i] = from[i] - what[i];
 }
 
-/** The sums of a thread's rows, and which of these are idle waits. */
-interface Part {
-  thread: number;
-  of: ThreadRuns;
-  sums: Columns;
-  idle: Uint8Array;
-}
-
-/** Which rows of a thread are idle waits. The rules are those of src/profile/idle.rs. */
-function idleRows(tables: Tables, thread: number, { rows: { node, state } }: PackedRuns, sums: Columns): Uint8Array {
-  const { stacks, states, threads } = tables, none = stacks.parent.length, isMain = threads[thread].is_main;
-  const isWait = Uint8Array.from(states, (state) => (state.is_idle_wait ? 1 : 0));
-  const idle = new Uint8Array(node.length), { wall, helpers } = sums;
+/** Which rows of a thread are idle waits; `idle` has room for them. The rules are those of src/profile/idle.rs. */
+function idleRows(tables: Tables, isWait: Uint8Array, thread: number, { rows: { node, state } }: PackedRuns, sums: Columns, idle: Uint8Array): void {
+  const { stacks, threads } = tables, none = stacks.parent.length, isMain = threads[thread].is_main;
+  const { wall, helpers } = sums, rows = node.length;
   let [served, whole] = [0, 0];
-  for (let row = 0; row < idle.length; row++) {
+  for (let row = 0; row < rows; row++) {
     const time = wall[row];
     whole += time;
+    idle[row] = 0;
     if (isWait[state[row]] === 0) continue;
     const helped = helpers[row];
     if (helped > 0 && seconds(helped) >= HELPED_SHARE * seconds(time)) continue;
@@ -244,68 +314,49 @@ function idleRows(tables: Tables, thread: number, { rows: { node, state } }: Pac
     if (idle[row] !== Wait.Counts) served += time;
   }
   // On other threads every wait is idle, or counts.
-  if (!isMain) return idle;
+  if (!isMain) return;
   const serves = whole > 0 && seconds(served) >= SERVING_SHARE * seconds(whole);
-  for (let row = 0; row < idle.length; row++) idle[row] = idle[row] === Wait.Idle || (idle[row] === Wait.Serves && serves) ? 1 : 0;
-  return idle;
+  for (let row = 0; row < rows; row++) idle[row] = idle[row] === Wait.Idle || (idle[row] === Wait.Serves && serves) ? 1 : 0;
 }
+
+/** By state: 1 for a wait that may be idle. */
+const idleWaits = ({ states }: Tables) => Uint8Array.from(states, (state) => (state.is_idle_wait ? 1 : 0));
 
 /** What counts of an idle wait: what it used nevertheless. */
 function wallWithoutWait(sums: Columns, row: number): number {
   return Math.min(Math.max(sums.cpu[row], sums.gil[row]), sums.wall[row]);
 }
 
-function samplesWithoutWait(sums: Columns, row: number): number {
-  return share(sums.samples[row], wallWithoutWait(sums, row), Math.max(1, sums.wall[row]));
-}
-
-/** Whether anything is left without idle waits. */
-function isLeft({ sums, idle }: Part): boolean {
-  for (let row = 0; row < idle.length; row++) {
-    if ((idle[row] ? samplesWithoutWait(sums, row) : sums.samples[row]) > 0) return true;
-  }
-  return false;
-}
-
-/** Leaves the idle waits out of the sums, unless nothing else would be left; tells how much that is. */
-function leaveOutIdle(parts: Part[]): number {
-  if (!parts.some(isLeft)) return 0;
+/** Leaves the idle waits of a thread out of its sums; tells how much that is. */
+function leaveOutIdle(sums: Columns, idle: Uint8Array, rows: number): number {
+  const { wall, samples } = sums;
   let leftOut = 0;
-  for (const { sums, idle } of parts) {
-    const { wall, samples } = sums;
-    for (let row = 0; row < idle.length; row++) {
-      if (idle[row] === 0) continue;
-      const left = wallWithoutWait(sums, row);
-      samples[row] = left === 0 ? 0 : samplesWithoutWait(sums, row);
-      leftOut += wall[row] - left;
-      wall[row] = left;
-    }
+  for (let row = 0; row < rows; row++) {
+    if (idle[row] === 0) continue;
+    const left = wallWithoutWait(sums, row);
+    samples[row] = share(samples[row], left, Math.max(1, wall[row]));
+    leftOut += wall[row] - left;
+    wall[row] = left;
   }
   return leftOut;
 }
 
 /** Which rows of each thread are idle waits over the whole recording. */
 export function idleOfAll(tables: Tables, threads: Map<number, ThreadRuns>): Map<number, Uint8Array> {
-  const whole = { from: 0, to: Infinity };
-  const idle = Array.from(threads, ([thread, { runs }]): [number, Uint8Array] => {
-    return [thread, idleRows(tables, thread, runs, threads.get(thread)!.sums(whole))];
+  const whole = { from: 0, to: Infinity }, room = new Room(), isWait = idleWaits(tables);
+  const idle = Array.from(threads, ([thread, of]): [number, Uint8Array] => {
+    const rows = new Uint8Array(of.runs.rows.node.length);
+    idleRows(tables, isWait, thread, of.runs, of.sums(whole, room), rows);
+    return [thread, rows];
   });
   return new Map(idle);
 }
 
-/** Sums over the runs of a selection. */
+/** Sums over the runs of a selection. Idle waits are left out, unless nothing else would be left. */
 export function aggregate(tables: Tables, threads: Map<number, ThreadRuns>, selection: Selection): Aggregate {
-  const span = spanOf(selection, tables.duration_ns);
-  const parts: Part[] = [];
-  for (const [thread, of] of threads) {
-    if (!isSelected(tables, selection, thread)) continue;
-    const sums = of.sums(span);
-    leaveRows(tables, of.runs, sums, selection);
-    parts.push({ thread, of, sums, idle: idleRows(tables, thread, of.runs, sums) });
-  }
   const countsIdle = selection.idle || selection.mode !== 'wall' || selection.states !== null;
-  const idle_ns = countsIdle ? 0 : leaveOutIdle(parts);
-  return { ...sumParts(tables, parts, selection.mode), idle_ns };
+  const sums = sumThreads(tables, threads, selection, !countsIdle);
+  return countsIdle || sums.totals.samples > 0 ? sums : sumThreads(tables, threads, selection, false);
 }
 
 export function isSelected(tables: Tables, selection: Selection, thread: number): boolean {
@@ -319,10 +370,19 @@ function rowFilter(tables: Tables, { states, tasks }: Selection): ((state: numbe
   return (state, attributes) => (states?.has(state) ?? true) && (tasks?.has(taskOf(tables, attributes)) ?? true);
 }
 
-/** The task of a set of attributes, which is one more than its number. */
+/** The task of a set of attributes, which is one more than its number; one more than the last: none. */
 function taskOf({ tasks, taskOf }: Tables, attributes: number): number {
-  const task = attributes === 0 ? NONE : taskOf[attributes - 1];
-  return task < tasks.length ? task : tasks.length;
+  return valueOf(taskOf, tasks.length, attributes);
+}
+
+/** The class of native work of a set of attributes. */
+function classOf({ classes, classOf }: Tables, attributes: number): number {
+  return valueOf(classOf, classes.length, attributes);
+}
+
+function valueOf(of: Uint32Array, none: number, attributes: number): number {
+  const value = attributes === 0 ? NONE : of[attributes - 1];
+  return value < none ? value : none;
 }
 
 /** Leaves nothing of the rows that are not shown. */
@@ -334,42 +394,94 @@ function leaveRows(tables: Tables, { rows }: PackedRuns, sums: Columns, selectio
   });
 }
 
-function sumParts(tables: Tables, parts: Part[], mode: Mode): Omit<Aggregate, 'idle_ns'> {
-  const count = tables.stacks.parent.length;
-  const self = columns(count + 1);
-  const ofThreads = columns(tables.threads.length);
+function sumThreads(tables: Tables, threads: Map<number, ThreadRuns>, selection: Selection, leavesOut: boolean): Aggregate {
+  const span = spanOf(selection, tables.duration_ns), count = tables.stacks.parent.length;
+  const self = columns(count + 1), ofThreads = columns(tables.threads.length);
   // State by state, node by node.
   const states = new Float64Array(tables.states.length * (count + 1));
-  const tasks = new Float64Array(tables.tasks.length + 1);
-  for (const { thread, of, sums } of parts) {
-    const { node, state } = of.runs.rows;
-    addTasks(tables, of.runs, sums[mode], tasks);
-    for (const name of of.used) ofThreads[name][thread] = addRows(sums[name], node, self[name]);
-    addStates(sums.wall, node, state, count + 1, states);
+  const tasks = new Float64Array(tables.tasks.length + 1), classes = new Float64Array(tables.classes.length + 1);
+  const room = new Room(), isWait = idleWaits(tables), isFiltered = rowFilter(tables, selection) !== null;
+  const shared = new Map<RowColumns, Shared>();
+  let idle = new Uint8Array(0), idle_ns = 0;
+  const add = (rows: RowColumns, sums: Columns, used: readonly Sum[], each: (name: Sum, sum: number) => void) => {
+    addByAttributes(rows, sums[selection.mode], tasks, (set) => taskOf(tables, set));
+    addByAttributes(rows, sums[selection.mode], classes, (set) => classOf(tables, set));
+    for (const name of used) each(name, addRows(sums[name], rows.node, self[name]));
+    addStates(sums.wall, rows.node, rows.state, count + 1, states);
+  };
+  for (const [thread, of] of threads) {
+    if (!isSelected(tables, selection, thread)) continue;
+    const { runs, used } = of, { rows } = runs, tell = (name: Sum, sum: number) => { ofThreads[name][thread] = sum; };
+    if (!isFiltered && of.isLinear(isWait, tables.threads[thread].is_main)) {
+      of.addPlaced(span, shared.get(rows.all) ?? shareOf(rows.all), tell);
+      continue;
+    }
+    const sums = of.sums(span, room);
+    leaveRows(tables, runs, sums, selection);
+    if (leavesOut) {
+      if (idle.length < rows.node.length) idle = new Uint8Array(rows.node.length);
+      idleRows(tables, isWait, thread, runs, sums, idle);
+      idle_ns += leaveOutIdle(sums, idle, rows.node.length);
+    }
+    add(rows, sums, used, tell);
+  }
+  for (const [rows, { sums, isKept }] of shared) {
+    idle_ns += leaveOut(sums, isKept);
+    add(rows, sums, SUMS, () => {});
   }
   const byState = tables.states.map((_, state) => held(states.subarray(state * (count + 1), (state + 1) * (count + 1))));
-  return { self, states: byState, threads: ofThreads, tasks, totals: totalsOf(tables.stacks, self, mode) };
+  return { self, states: byState, threads: ofThreads, tasks, classes, totals: totalsOf(tables.stacks, self, selection.mode), idle_ns };
+
+  function shareOf(rows: RowColumns): Shared {
+    const made = {
+      sums: columns(rows.node.length),
+      isKept: rows.state.map((state) => (leavesOut && isWait[state] === 1 ? 0 : 1)),
+      isAll: new Uint8Array(rows.node.length).fill(1),
+    };
+    shared.set(rows, made);
+    return made;
+  }
+}
+
+/** The sums of several threads by rows of their process, which of these rows are no idle waits, and as many ones. */
+interface Shared {
+  sums: Columns;
+  isKept: Uint8Array;
+  isAll: Uint8Array;
+}
+
+/** Leaves out the time of idle waits, which have neither CPU nor GIL time; tells how much that is. */
+function leaveOut({ wall, samples }: Columns, isKept: Uint8Array): number {
+  let leftOut = 0;
+  for (let row = 0; row < isKept.length; row++) {
+    if (isKept[row] === 1) continue;
+    leftOut += wall[row];
+    wall[row] = samples[row] = 0;
+  }
+  return leftOut;
 }
 
 /** The times of a state; none where all are 0. */
 function held(times: Float64Array): Float64Array {
-  return times.some((time) => time > 0) ? times.slice() : new Float64Array(0);
+  for (let i = 0; i < times.length; i++) if (times[i] > 0) return times.slice();
+  return new Float64Array(0);
 }
 
 function addStates(wall: Float64Array, node: Int32Array, state: Uint8Array, nodes: number, states: Float64Array): void {
   for (let row = 0; row < node.length; row++) states[state[row] * nodes + node[row]] += wall[row];
 }
 
-/** Adds what each row holds to its task. */
-function addTasks(tables: Tables, { rows: { attributes } }: PackedRuns, times: Float64Array, tasks: Float64Array): void {
-  if (tables.tasks.length === 0) return;
-  for (let row = 0; row < times.length; row++) tasks[taskOf(tables, attributes[row])] += times[row];
+/** Adds what each row holds to what its attributes stand for: its task, its class. */
+function addByAttributes({ attributes }: RowColumns, times: Float64Array, sums: Float64Array, of: (attributes: number) => number): void {
+  // Where there are none, nothing is shown of them.
+  if (sums.length === 1) return;
+  for (let row = 0; row < attributes.length; row++) sums[of(attributes[row])] += times[row];
 }
 
 /** Adds what each row holds to its node; gives the sum of all. */
 function addRows(rows: Float64Array, node: Int32Array, sums: Float64Array): number {
   let sum = 0;
-  for (let row = 0; row < rows.length; row++) {
+  for (let row = 0; row < node.length; row++) {
     sums[node[row]] += rows[row];
     sum += rows[row];
   }
@@ -379,7 +491,11 @@ function addRows(rows: Float64Array, node: Int32Array, sums: Float64Array): numb
 /** The time of one mode by stack node. */
 export function totalsOf(stacks: Stacks, self: Columns, mode: Mode): Totals {
   const count = stacks.parent.length;
-  const sum = (column: Float64Array) => column.reduce((sum, number) => sum + number, 0);
+  const sum = (column: Float64Array) => {
+    let sum = 0;
+    for (let i = 0; i < column.length; i++) sum += column[i];
+    return sum;
+  };
   const own = self[mode].slice(0, count);
   return { self: own, total: rollUp(stacks, own), sum: sum(self[mode]), samples: sum(self.samples) };
 }
@@ -473,8 +589,8 @@ export function linesOf(stacks: Stacks): Lines {
 export interface SeriesRequest {
   selection: Selection;
   bins: number;
-  /** By stack node, and at the end for no Python frame, the group that its time counts for; -1: none. null: by state. */
-  group: Int32Array | null;
+  /** By stack node, and at the end for no Python frame, the group that its time counts for; -1: none. */
+  group: Int32Array | 'state' | 'class';
   groups: number;
 }
 
@@ -492,11 +608,11 @@ export function series(
   for (const [thread, { runs }] of threads) {
     if (!isSelected(tables, selection, thread)) continue;
     const { node, state, attributes } = runs.rows;
-    const idleOf = idle.get(thread);
-    const groupOf = Int32Array.from(node, (node, row) => {
-      if (isShown?.(state[row], attributes[row]) === false || (!countsIdle && idleOf?.[row])) return -1;
-      return group ? group[node] : state[row];
-    });
+    const idleOf = countsIdle ? undefined : idle.get(thread), groupOf = new Int32Array(node.length);
+    for (let row = 0; row < groupOf.length; row++) {
+      if (idleOf?.[row] || isShown?.(state[row], attributes[row]) === false) groupOf[row] = -1;
+      else groupOf[row] = group === 'state' ? state[row] : group === 'class' ? classOf(tables, attributes[row]) : group[node[row]];
+    }
     addToBins(runs, groupOf, runs[selection.mode], { from, to }, length, bins, times);
   }
   return times;

@@ -5,7 +5,7 @@ import { gunzipSync } from 'fflate';
 import type { Block, Counters, Loss, Meta, Model, Process, Source, State, Thread } from './model';
 
 /** The number of the meaning of the data. */
-const FORMAT = 3;
+const FORMAT = 4;
 
 /** The page is not whole, or not of this format. */
 export class DamagedPage extends Error {}
@@ -20,6 +20,16 @@ interface MetaTag extends Meta {
 
 /** Numbers of runs. Two kinds, each with loops of its own: over a mixture of more, a loop is several times slower. */
 export type Column = Uint32Array | Float64Array;
+
+/** What runs that are summed have in common: a stack (the number of stacks: none), a state, a set of attributes. */
+export interface RowColumns { node: Int32Array; state: Uint8Array; attributes: Uint32Array }
+
+/** The rows of a thread. */
+export interface RowsOfThread extends RowColumns {
+  /** Those of the whole process, and which of them each row is. */
+  all: RowColumns;
+  place: Uint32Array;
+}
 
 /** The runs of a thread, as they are written. */
 export interface PackedRuns {
@@ -37,8 +47,7 @@ export interface PackedRuns {
   grown: Column;
   shrunk: Column;
   unsure: Column;
-  /** What runs that are summed have in common: a stack (the number of stacks: none), a state, a set of attributes. */
-  rows: { node: Int32Array; state: Uint8Array; attributes: Uint32Array };
+  rows: RowsOfThread;
   /** Whether each run begins where or after the one before ends. */
   isOrdered: boolean;
 }
@@ -64,6 +73,11 @@ class Reader {
   }
 
   difference(): number {
+    const byte = this.bytes[this.at];
+    if (byte < 128) {
+      this.at++;
+      return (byte & 1) === 0 ? byte >> 1 : -((byte + 1) >> 1);
+    }
     const number = this.number();
     return number % 2 === 0 ? number / 2 : -(number + 1) / 2;
   }
@@ -112,51 +126,86 @@ class Reader {
 
 /** A column whose length is not known before its end. */
 class Growing {
+  private readonly parts: Float64Array[] = [];
   private length = 0;
-  private isZero = true;
+  private most = 0;
 
-  constructor(private column: Column = new Uint32Array(0)) {}
-
-  /** Appends the first numbers of some. */
-  push(numbers: Float64Array, count: number): void {
-    let most = 0;
-    for (let i = 0; i < count; i++) if (numbers[i] > most) most = numbers[i];
-    this.isZero &&= most === 0;
-    const needed = this.length + count, isLarge = this.column instanceof Float64Array || most >= 2 ** 32;
-    if (needed > this.column.length || isLarge !== this.column instanceof Float64Array) {
-      const room = Math.max(needed, Math.min(2 * needed, needed + MOST_SPARE)), before = this.column;
-      this.column = isLarge ? new Float64Array(room) : new Uint32Array(room);
-      this.column.set(before.subarray(0, this.length));
-    }
-    this.column.set(count < numbers.length ? numbers.subarray(0, count) : numbers, this.length);
-    this.length = needed;
+  push(numbers: Float64Array): void {
+    let { most } = this;
+    for (let i = 0; i < numbers.length; i++) if (numbers[i] > most) most = numbers[i];
+    this.most = most;
+    this.length += numbers.length;
+    this.parts.push(numbers);
   }
 
+  /** Its numbers. */
   take(): Column {
-    return this.column.slice(0, this.length);
+    const { length } = this;
+    if (this.most >= 2 ** 32) return this.into(new Float64Array(length));
+    return this.into(new Uint32Array(length));
   }
 
-  /** The numbers; none where all are 0. */
+  /** Its numbers, also those that a smaller kind of column had room for. */
+  takeLarge(): Float64Array {
+    return this.into(new Float64Array(this.length));
+  }
+
+  /** Its numbers; none where all are 0. */
   takeUnlessZero(): Column {
-    return this.isZero ? new Uint32Array(0) : this.take();
+    return this.most === 0 ? new Uint32Array(0) : this.take();
+  }
+
+  private into<C extends Column>(column: C): C {
+    let at = 0;
+    for (const part of this.parts) {
+      if (column instanceof Float64Array) column.set(part, at);
+      else toSmall(part, column as Uint32Array, at);
+      at += part.length;
+    }
+    return column;
   }
 }
 
-/** A growing column has room for no more numbers than this that are not there yet. */
-const MOST_SPARE = 1 << 18;
+// `set` takes many times as long from one kind of array to the other.
+function toSmall(from: Float64Array, to: Uint32Array, at: number): void {
+  for (let i = 0; i < from.length; i++) to[at + i] = from[i];
+}
 
-/** The bytes that text in base64 stands for. */
-function fromBase64(text: string): Uint8Array {
-  const native = Uint8Array as unknown as { fromBase64?: (text: string) => Uint8Array };
-  try {
-    if (native.fromBase64) return native.fromBase64(text);
-    const binary = atob(text);
-    const bytes = new Uint8Array(binary.length);
-    for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-    return bytes;
-  } catch {
-    throw new DamagedPage('a part of the data is not base64');
+/** The digits of base 85, from 0 on. */
+const DIGITS = '#$%&\'()*+,-./0123456789:;x=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvw';
+
+/** What each character stands for; 255: nothing. */
+const VALUES = new Uint8Array(128).fill(255);
+for (let i = 0; i < DIGITS.length; i++) VALUES[DIGITS.charCodeAt(i)] = i;
+
+/** The bytes that text in base 85 stands for: four for five characters, of the last ones one less than there are characters. */
+function fromBase85(text: string): Uint8Array {
+  const whole = Math.floor(text.length / 5), rest = text.length % 5;
+  const bytes = new Uint8Array(4 * whole + Math.max(0, rest - 1)), padded = rest > 0 ? text.slice(5 * whole).padEnd(5, 'w') : '';
+  let wrong = 0;
+  const value = (text: string, at: number) => {
+    const code = text.charCodeAt(at), digit = code < 128 ? VALUES[code] : 255;
+    wrong |= digit & 128;
+    return digit;
+  };
+  const number = (text: string, at: number) => {
+    let sum = value(text, at);
+    for (let i = 1; i < 5; i++) sum = 85 * sum + value(text, at + i);
+    return sum;
+  };
+  for (let i = 0, to = 0; i < 5 * whole; i += 5, to += 4) {
+    const four = number(text, i);
+    bytes[to] = four >>> 24;
+    bytes[to + 1] = four >>> 16;
+    bytes[to + 2] = four >>> 8;
+    bytes[to + 3] = four;
   }
+  if (rest > 0) {
+    const last = number(padded, 0);
+    for (let i = 0; i < rest - 1; i++) bytes[4 * whole + i] = last >>> (24 - 8 * i);
+  }
+  if (wrong !== 0 || rest === 1) throw new DamagedPage('a part of the data is not base 85');
+  return bytes;
 }
 
 /** Fewer bytes are unpacked without a stream. */
@@ -164,7 +213,7 @@ const SMALL = 1 << 16;
 
 /** The bytes that a packed tag stands for. */
 export async function unpack(text: string): Promise<Uint8Array> {
-  const bytes = fromBase64(text);
+  const bytes = fromBase85(text);
   try {
     // A stream takes a millisecond to start: a job of a thousand ranks has a thousand of these.
     if (typeof DecompressionStream === 'undefined' || bytes.length < SMALL) return gunzipSync(bytes);
@@ -186,14 +235,15 @@ export async function decodeModel(metaText: string, coreText: string, sourceText
   const counters = decodeCounters(core, processes.length);
   const losses = decodeLosses(core);
   const tasks = core.texts(core.count()), taskOf = core.optional(core.count());
-  const blocks = decodeBlocks(core);
+  const classes = core.texts(core.count()), classOf = core.optional(core.count());
   const first = meta.base?.processes ?? 0;
+  const blocks = decodeBlocks(core).filter(({ thread }) => threads[thread].process >= first);
   if (meta.base) countAs(stacks, core.column(new Uint32Array(functions.name.length)));
   const sources = sourceText === null ? new Map() : decodeSources(new Reader(await unpack(sourceText)));
   const known = processes.map((process, id): Process => ({ ...process, threads: [], counters: counters[id] }));
   threads.forEach((thread, id) => known[thread.process].threads.push(id));
   const shown = known.map((_, id) => id).slice(first);
-  return { meta, shown, strings, functions, stacks, processes: known, threads, states, losses, tasks, taskOf, blocks, sources };
+  return { meta, shown, strings, functions, stacks, processes: known, threads, states, losses, tasks, taskOf, classes, classOf, blocks, sources };
 }
 
 function parseMeta(text: string): MetaTag {
@@ -299,34 +349,35 @@ const SUMS = ['samples', 'wall', 'cpu', 'gil', 'helpers', 'blockedOthers', 'grow
 /** The runs come in chunks; an empty one is the end. */
 function decodeThread(reader: Reader, moments: Float64Array, rows: Rows): PackedRuns {
   const sums = Object.fromEntries(SUMS.map((name) => [name, new Growing()])) as Record<(typeof SUMS)[number], Growing>;
-  const [ends, rowNumbers] = [new Growing(new Float64Array(0)), new Growing()];
+  const [ends, rowNumbers] = [new Growing(), new Growing()];
   let isOrdered = true;
   for (let count = reader.count(), at = 0; count > 0; count = reader.count()) {
-    const end = new Float64Array(count), wall = new Float64Array(count);
+    const end = new Float64Array(count), wall = new Float64Array(count), samples = new Float64Array(count);
     for (let i = 0; i < count; i++) {
-      const before = moments[at];
-      at += reader.difference();
+      const passed = reader.difference(), before = moments[at];
+      at += passed;
+      if (!(at >= 0 && at < moments.length)) throw new DamagedPage('a moment is not there');
       end[i] = moments[at];
-      if (end[i] === undefined || Number.isNaN(end[i])) throw new DamagedPage('a moment is not there');
       wall[i] = end[i] - before;
+      samples[i] = passed > 0 ? passed : 0;
     }
     const row = rows.read(reader, count);
-    const column = (name: (typeof SUMS)[number], numbers: Float64Array) => sums[name].push(numbers, count);
-    column('samples', reader.column(new Float64Array(count)));
+    if (reader.number() === 1) for (let i = 0; i < count; i++) samples[i] += reader.difference();
     if (reader.number() === 1) isOrdered = lengthen(reader, wall) && isOrdered;
-    isOrdered &&= wall.every((time) => time >= 0);
-    column('wall', wall);
-    column('cpu', rows.parts(reader, 0, row, wall));
-    column('gil', rows.parts(reader, 1, row, wall));
-    for (const name of SUMS.slice(4)) column(name, reader.number() === 1 ? reader.column(new Float64Array(count)) : new Float64Array(count));
-    rowNumbers.push(rows.number(row), count);
-    ends.push(end, count);
+    for (let i = 0; isOrdered && i < count; i++) isOrdered = wall[i] >= 0;
+    sums.samples.push(samples);
+    sums.wall.push(wall);
+    sums.cpu.push(rows.parts(reader, 0, row, wall));
+    sums.gil.push(rows.parts(reader, 1, row, wall));
+    for (const name of SUMS.slice(4)) sums[name].push(reader.number() === 1 ? reader.column(new Float64Array(count)) : new Float64Array(count));
+    rowNumbers.push(rows.number(row));
+    ends.push(end);
   }
   const named = Object.fromEntries(SUMS.map((name) => [name, name === 'wall' ? sums[name].take() : sums[name].takeUnlessZero()]));
   const row = rowNumbers.take() as Uint32Array;
   return {
     ...(named as Record<(typeof SUMS)[number], Column>),
-    end: ends.take() as Float64Array, row, rows: rows.take(row), isOrdered,
+    end: ends.takeLarge(), row, rows: rows.take(row), isOrdered,
   };
 }
 
@@ -343,9 +394,7 @@ function lengthen(reader: Reader, wall: Float64Array): boolean {
 
 /** The rows of a process, and which of them the runs of one thread after another have. */
 class Rows {
-  private readonly node: Int32Array;
-  private readonly state: Uint8Array;
-  private readonly attributes: Uint32Array;
+  private readonly count: number;
   /** How many bytes a row takes. */
   private readonly bytes: number;
   /** Of CPU and GIL time, by row: 1 where it was all of the time in the run before. */
@@ -353,17 +402,32 @@ class Rows {
   /** The number of a row in the thread; -1: it has none. */
   private readonly place: Int32Array;
   private ofThread: number[] = [];
+  /** By the place of a row, its number in the order of the thread's nodes. */
+  private readonly numberAt: Uint32Array;
+  /** All rows in the order of their nodes, and the place of each in it. */
+  private readonly all: RowColumns;
+  private readonly rank: Uint32Array;
 
   /** A stack is one more than its number; 0: none. */
   constructor(reader: Reader, stacks: number) {
     const count = reader.count(), stack = reader.column(new Float64Array(count));
     if (stack.some((of) => of > stacks)) throw new DamagedPage('a stack is not there');
-    this.node = Int32Array.from(stack, (of) => (of === 0 ? stacks : of - 1));
-    this.state = reader.column(new Uint8Array(count));
-    this.attributes = reader.column(new Uint32Array(count));
+    const node = Int32Array.from(stack, (of) => (of === 0 ? stacks : of - 1));
+    const state = reader.column(new Uint8Array(count)), attributes = reader.column(new Uint32Array(count));
+    this.count = count;
     this.bytes = Math.ceil((count > 1 ? 32 - Math.clz32(count - 1) : 0) / 8);
     this.isAll = [new Uint8Array(count), new Uint8Array(count)];
     this.place = new Int32Array(count).fill(-1);
+    const order = Uint32Array.from(stack, (_, row) => row).sort((a, b) => node[a] - node[b]);
+    this.rank = new Uint32Array(count);
+    this.numberAt = new Uint32Array(count);
+    order.forEach((row, at) => { this.rank[row] = at; });
+    this.all = { node: node.slice(), state: state.slice(), attributes: attributes.slice() };
+    order.forEach((row, at) => {
+      this.all.node[at] = node[row];
+      this.all.state[at] = state[row];
+      this.all.attributes[at] = attributes[row];
+    });
   }
 
   /** Rows as bytes, the lowest of each first. */
@@ -371,9 +435,11 @@ class Rows {
     const rows = new Uint32Array(count);
     for (let byte = 0; byte < this.bytes; byte++) {
       const plane = reader.raw(count);
-      for (let i = 0; i < count; i++) rows[i] += plane[i] * 2 ** (8 * byte);
+      for (let i = 0; i < count; i++) rows[i] |= plane[i] << (8 * byte);
     }
-    if (rows.some((row) => row >= this.node.length)) throw new DamagedPage('a row is not there');
+    let most = 0;
+    for (let i = 0; i < count; i++) if (rows[i] > most) most = rows[i];
+    if (most >= this.count) throw new DamagedPage('a row is not there');
     return rows;
   }
 
@@ -400,15 +466,25 @@ class Rows {
   }
 
   /** The rows of the thread that ends here, in the order of their nodes, which is how they are added up; `runs` get these. */
-  take(runs: Uint32Array): PackedRuns['rows'] {
-    const { node, state, attributes, ofThread } = this;
-    const order = Uint32Array.from(ofThread, (_, number) => number).sort((a, b) => node[ofThread[a]] - node[ofThread[b]]);
-    const place = new Uint32Array(order.length);
-    order.forEach((number, at) => { place[number] = at; });
-    for (let i = 0; i < runs.length; i++) runs[i] = place[runs[i]];
-    for (const row of ofThread) this.place[row] = -1;
+  take(runs: Uint32Array): RowsOfThread {
+    const { all, ofThread, rank } = this, count = ofThread.length, number = new Uint32Array(count);
+    // Numbers alone are sorted many times as fast as by a function that compares them.
+    const place = Uint32Array.from(ofThread);
+    for (let i = 0; i < count; i++) place[i] = rank[ofThread[i]];
+    place.sort();
+    const rows: RowsOfThread = { node: new Int32Array(count), state: new Uint8Array(count), attributes: new Uint32Array(count), all, place };
+    for (let at = 0; at < count; at++) {
+      this.numberAt[place[at]] = at;
+      rows.node[at] = all.node[place[at]];
+      rows.state[at] = all.state[place[at]];
+      rows.attributes[at] = all.attributes[place[at]];
+    }
+    for (let i = 0; i < count; i++) {
+      number[i] = this.numberAt[rank[ofThread[i]]];
+      this.place[ofThread[i]] = -1;
+    }
+    for (let i = 0; i < runs.length; i++) runs[i] = number[runs[i]];
     this.ofThread = [];
-    const rows = order.map((number) => ofThread[number]);
-    return { node: Int32Array.from(rows, (row) => node[row]), state: Uint8Array.from(rows, (row) => state[row]), attributes: Uint32Array.from(rows, (row) => attributes[row]) };
+    return rows;
   }
 }

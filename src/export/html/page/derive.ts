@@ -44,9 +44,21 @@ export function index(model: Model): Index {
 export interface Sums { self: Float64Array; total: Float64Array }
 export interface Table { time: Sums; cpu: Sums; wall: Sums; samples: Sums; grown: Sums; shrunk: Sums }
 
+/** A table whose columns are made when they are looked at. */
 export function table(model: Model, classes: Classes, { self, totals }: Aggregate): Table {
-  const of = (column: Float64Array) => byClass(model.stacks, classes, column);
-  return { time: of(totals.self), cpu: of(self.cpu), wall: of(self.wall), samples: of(self.samples), grown: of(self.grown), shrunk: of(self.shrunk) };
+  const once = (column: Float64Array) => {
+    let sums: Sums | null = null;
+    return () => (sums ??= byClass(model.stacks, classes, column));
+  };
+  const [time, cpu, wall, samples, grown, shrunk] = [totals.self, self.cpu, self.wall, self.samples, self.grown, self.shrunk].map(once);
+  return {
+    get time() { return time(); },
+    get cpu() { return cpu(); },
+    get wall() { return wall(); },
+    get samples() { return samples(); },
+    get grown() { return grown(); },
+    get shrunk() { return shrunk(); },
+  };
 }
 
 /** By node: the innermost node of the user's own code at or above it; −1: none. */
@@ -62,7 +74,7 @@ function ownersOf(model: Model): Int32Array {
 /** The time of each class of the user's own code, with the libraries that it calls: each moment counts for one class. */
 export function ownTimes(owners: Int32Array, classes: Classes, self: Float64Array): Float64Array {
   const times = new Float64Array(classes.count);
-  owners.forEach((owner, i) => { if (owner >= 0) times[classes.of[owner]] += self[i]; });
+  for (let i = 0; i < owners.length; i++) if (owners[i] >= 0) times[classes.of[owners[i]]] += self[i];
   return times;
 }
 

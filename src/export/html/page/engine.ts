@@ -11,6 +11,8 @@ declare const WORKER_SOURCE: string;
 /** The recording. */
 export interface Engine {
   model: Model;
+  /** When all runs are there, or why not; questions wait for it. */
+  ready: Promise<void>;
   aggregate(selection: Selection): Promise<Aggregate>;
   /** The time of each group in each bin. */
   series(request: SeriesRequest): Promise<Float64Array>;
@@ -22,14 +24,16 @@ export async function open(document: Document): Promise<Engine> {
     throw new DamagedPage('the file ends early: it was copied only in part, or rsamp could not write all of it');
   }
   const text = (id: string) => document.getElementById(id)?.textContent ?? null;
+  // A worker takes as long to start as the model to be read.
+  const worker = startWorker();
   const model = await decodeModel(text('meta') ?? '', text('core') ?? '', text('src'));
-  const ask = await startAsking(model);
+  const ask = await startAsking(model, worker);
   const added = model.processes.map((process, id) => {
     return process.threads.length ? ask('add', { text: text(`p${id}`) ?? '', threads: process.threads }) : null;
   });
-  await Promise.all(added);
   return {
     model,
+    ready: Promise.all(added).then(() => undefined),
     aggregate: (selection) => ask('aggregate', selection),
     series: (request) => ask('series', request),
   };
@@ -38,20 +42,21 @@ export async function open(document: Document): Promise<Engine> {
 type Ask = <Q extends keyof Questions>(what: Q, ask: Questions[Q]['ask']) => Promise<Questions[Q]['answer']>;
 
 /** A worker that has not answered by then never will: in milliseconds. */
-const WORKER_STARTS_WITHIN = 5000;
+const WORKER_ANSWERS_WITHIN = 5000;
 
 /** A worker answers, or the page itself where what is around it (a notebook, a policy) forbids workers. */
-async function startAsking({ stacks, threads, states, tasks, taskOf, meta }: Model): Promise<Ask> {
-  const tables = { stacks, threads, states, tasks, taskOf, duration_ns: meta.duration_ns };
+async function startAsking({ stacks, threads, states, tasks, taskOf, classes, classOf, meta }: Model, worker: Ask | null): Promise<Ask> {
+  const tables = { stacks, threads, states, tasks, taskOf, classes, classOf, duration_ns: meta.duration_ns };
   const opened = async (ask: Ask) => {
     await ask('open', tables);
     return ask;
   };
   try {
-    return await opened(askWorker());
+    if (worker) return await opened(worker);
   } catch {
-    return opened(askHere());
+    // It is forbidden.
   }
+  return opened(askHere());
 }
 
 function askHere(): Ask {
@@ -59,17 +64,24 @@ function askHere(): Ask {
   return (what, ask) => answers.answer({ what, ask } as Question) as Promise<never>;
 }
 
-function askWorker(): Ask {
-  const url = URL.createObjectURL(new Blob([WORKER_SOURCE], { type: 'text/javascript' }));
-  const worker = new Worker(url);
+/** `null`: there are no workers. Where they are forbidden, that may be told later. */
+function startWorker(): Ask | null {
+  try {
+    return askWorker(new Worker(URL.createObjectURL(new Blob([WORKER_SOURCE], { type: 'text/javascript' }))));
+  } catch {
+    return null;
+  }
+}
+
+function askWorker(worker: Worker): Ask {
   const open = new Map<number, { resolve: (answer: never) => void; reject: (error: Error) => void }>();
-  let next = 0;
+  let next = 0, ended: string | null = null, silent = 0;
   const end = (why: string) => {
+    ended = why;
     worker.terminate();
     open.forEach(({ reject }) => reject(new Error(why)));
     open.clear();
   };
-  const silent = setTimeout(() => end('the worker does not answer'), WORKER_STARTS_WITHIN);
   worker.onmessage = ({ data }: MessageEvent<Told>) => {
     clearTimeout(silent);
     const asked = open.get(data.id);
@@ -79,6 +91,8 @@ function askWorker(): Ask {
   };
   worker.onerror = ({ message }) => end(message || 'the worker ended');
   return (what, ask) => {
+    if (ended !== null) return Promise.reject(new Error(ended));
+    if (next === 0) silent = setTimeout(() => end('the worker does not answer'), WORKER_ANSWERS_WITHIN) as unknown as number;
     return new Promise((resolve, reject) => {
       open.set(next, { resolve, reject });
       worker.postMessage({ id: next++, what, ask });

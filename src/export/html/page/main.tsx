@@ -10,13 +10,19 @@ async function show() {
   const main = document.getElementById('page')!;
   try {
     const engine = await open(document);
+    engine.ready.catch(refuse);
     document.title = `${short(engine.model.meta.title)} – rsamp`;
     start(engine);
     main.textContent = '';
     render(<App />, main);
   } catch (error) {
+    refuse(error as Error);
+  }
+
+  function refuse(error: Error) {
+    render(null, main);
     main.textContent = '';
-    render(<p role="alert">This page cannot be shown: {(error as Error).message}.</p>, main);
+    render(<p role="alert">This page cannot be shown: {error.message}.</p>, main);
   }
 }
 

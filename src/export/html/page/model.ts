@@ -202,6 +202,9 @@ export interface Model {
   tasks: string[];
   /** By set of attributes: its task, into `tasks`; NONE: it has none. */
   taskOf: Uint32Array;
+  /** The classes of native work (BLAS, MPI …), and the one of each set of attributes, as with tasks. */
+  classes: string[];
+  classOf: Uint32Array;
   /** When a task kept the event loop of its thread from serving others. */
   blocks: Block[];
   /** By name of the file. */
@@ -259,6 +262,8 @@ export interface Aggregate {
   threads: Columns;
   /** The time of the selection's mode by task, and at the end that of none. */
   tasks: Float64Array;
+  /** The time of each class of native work, and at the end of what belongs to none. */
+  classes: Float64Array;
   /** Idle waits that were left out: wall time. */
   idle_ns: number;
 }

@@ -46,6 +46,8 @@ export const help = signal(false);
 export const hitStep = signal<{ by: 1 | -1 } | null>(null);
 /** What the line at the bottom says; screen readers read it out. */
 export const status = signal('');
+/** What the activity on the time axis is told apart by. */
+export const activityBy = signal<'state' | 'class'>('state');
 /** Where the pointer is on the time axis. */
 export const cursor = signal<number | null>(null);
 
@@ -111,7 +113,10 @@ export function start(by: Engine): void {
 }
 
 /** Nodes by their number, and what has no frame behind them. */
-const byNode = () => Int32Array.from({ length: model.peek().stacks.parent.length + 1 }, (_, i) => i);
+const byNode = () => new Int32Array(model.peek().stacks.parent.length + 1).map((_, i) => i);
+
+/** When what was changed is on the screen, or would be, were the page in sight. */
+const painted = () => new Promise<void>(then => { setTimeout(then, 100); requestAnimationFrame(() => setTimeout(then)); });
 
 let newest = 0;
 async function recompute(of: Selection): Promise<void> {
@@ -120,14 +125,14 @@ async function recompute(of: Selection): Promise<void> {
     const sums = await engine.aggregate(of);
     if (mine !== newest) return;
     batch(() => { aggregate.value = sums; overTime.value = null; });
+    await painted();
+    if (mine !== newest) return;
     const group = byNode(), bins = Math.max(MIN_BINS, Math.min(SPARK_BINS, Math.floor(MAX_CELLS / group.length)));
     const times = await engine.series({ selection: of, bins, group, groups: group.length });
     if (mine !== newest) return;
-    overTime.value = Array.from({ length: bins }, (_, bin) => {
-      const column = new Float64Array(group.length);
-      for (let i = 0; i < column.length; i++) column[i] = times[i * bins + bin];
-      return column;
-    });
+    const columns = Array.from({ length: bins }, () => new Float64Array(group.length));
+    for (let i = 0, at = 0; i < group.length; i++) for (let bin = 0; bin < bins; bin++, at++) if (times[at] > 0) columns[bin][i] = times[at];
+    overTime.value = columns;
   } catch (error) {
     failure.value = (error as Error).message;
   }
@@ -153,7 +158,7 @@ export function aggregateOf(change: Partial<Selection>): Promise<Aggregate> {
 
 /** The wall time of a thread or process in each state, in the selection's span. */
 export function statesOf(change: Partial<Selection>): Promise<Float64Array> {
-  return engine.series({ selection: { ...selection.peek(), mode: 'wall', ...change }, bins: 1, group: null, groups: model.peek().states.length });
+  return engine.series({ selection: { ...selection.peek(), mode: 'wall', ...change }, bins: 1, group: 'state', groups: model.peek().states.length });
 }
 
 /** The own time of each function in another selection. */
@@ -173,6 +178,8 @@ export interface Timeline {
   /** CPU time of all threads, and time in which the GIL was held, by bin. */
   cpu: Float64Array;
   gil: Float64Array;
+  /** The same by class of native work, and what belongs to none; null: the recording knows none. */
+  classes: Float64Array | null;
 }
 
 /** The bins of the timeline: about one for two points of a wide screen. */
@@ -183,17 +190,24 @@ const everything = (of: Range) => ({ ...of, threads: null, processes: shownProce
 /** The sum of all rows, by bin. */
 function summed(rows: Float64Array, bins: number): Float64Array {
   const out = new Float64Array(bins);
-  rows.forEach((value, i) => { out[i % bins] += value; });
+  for (let i = 0; i < rows.length; i++) out[i % bins] += rows[i];
   return out;
+}
+
+/** The time that is no idle wait by class of native work, class by class, bin by bin. */
+async function classesOver(of: Range, bins: number): Promise<Float64Array | null> {
+  const { classes } = model.peek();
+  if (!classes.length) return null;
+  return engine.series({ selection: { ...everything(of), mode: 'wall' }, bins, group: 'class', groups: classes.length + 1 });
 }
 
 let newestAxis = 0;
 async function redraw(of: Range): Promise<void> {
   const mine = ++newestAxis, bins = TIMELINE_BINS;
-  const ask = (mode: Mode) => engine.series({ selection: { ...everything(of), mode }, bins, group: null, groups: model.peek().states.length });
+  const ask = (mode: Mode) => engine.series({ selection: { ...everything(of), mode }, bins, group: 'state', groups: model.peek().states.length });
   try {
-    const [states, cpu, gil] = await Promise.all([ask('wall'), ask('cpu'), ask('gil')]);
-    if (mine === newestAxis) timeline.value = { ...of, bins, states, cpu: summed(cpu, bins), gil: summed(gil, bins) };
+    const [states, cpu, gil, classes] = await Promise.all([ask('wall'), ask('cpu'), ask('gil'), classesOver(of, bins)]);
+    if (mine === newestAxis) timeline.value = { ...of, bins, states, cpu: summed(cpu, bins), gil: summed(gil, bins), classes };
   } catch (error) {
     failure.value = (error as Error).message;
   }
@@ -201,7 +215,7 @@ async function redraw(of: Range): Promise<void> {
 
 /** The lane of one thread: wall time with idle waits, state by state, bin by bin. */
 export function laneOf(thread: number, of: Range, bins: number): Promise<Float64Array> {
-  return engine.series({ selection: { ...everything(of), threads: new Set([thread]), idle: true, mode: 'wall' }, bins, group: null, groups: model.peek().states.length });
+  return engine.series({ selection: { ...everything(of), threads: new Set([thread]), idle: true, mode: 'wall' }, bins, group: 'state', groups: model.peek().states.length });
 }
 
 // The hash. A change of view, range or selection is a step of the browser's history; a search is none.
@@ -228,6 +242,7 @@ function hashOf(): string {
   set('function', selected.value === null ? null : String(selected.value));
   set('line', selectedLine.value === null ? null : String(selectedLine.value));
   set('search', search.value);
+  set('activity', activityBy.value === 'class' ? 'class' : null);
   set('theme', theme.value === 'auto' ? null : theme.value);
   return parts.toString();
 }
@@ -292,6 +307,7 @@ function readHash(): void {
     selected.value = numberOf(parts.get('function'), of.functions.name.length);
     selectedLine.value = numberOf(parts.get('line'), 2 ** 32);
     search.value = parts.get('search') ?? '';
+    activityBy.value = parts.get('activity') === 'class' && of.classes.length ? 'class' : 'state';
     const wanted = parts.get('theme');
     theme.value = wanted === 'dark' || wanted === 'light' ? wanted : 'auto';
   });

@@ -24,6 +24,18 @@ export function originColour(origin: number, module: number, dim = false): strin
   return `rgb(${lighter(r)},${lighter(g)},${lighter(b)}${dim ? ',0.28' : ''})`;
 }
 
+/** Classes of native work, those that are named first. */
+const CLASSES: [string, string][] = [
+  ['#0b5cad', '#5596dd'], ['#e69f00', '#ffc25c'], ['#5b3f8c', '#a585d6'], ['#56b4e9', '#8fd0f7'],
+  ['#8d8a4a', '#a3a05c'], ['#d55e00', '#ee7f2d'], ['#b9a3c9', '#cdb8dc'], ['#a98d66', '#bda27c'],
+];
+
+/** The colour of a class; one behind the last is what belongs to none. */
+export function classColour(of: number, classes: number, ground: Ground): string {
+  if (of >= classes) return stateColour('waiting', ground);
+  return CLASSES[of % CLASSES.length][ground === 'dark' ? 1 : 0];
+}
+
 const STATES: Record<string, [string, string]> = {
   python: ['#2a6fb5', '#5596dd'], collecting: ['#7a5ba8', '#a585d6'], native: ['#6db9ea', '#8fd0f7'],
   gil: ['#d55e00', '#ee7f2d'], ready: ['#eda52a', '#ffc25c'], lock: ['#a98d66', '#9d835f'],

@@ -31,6 +31,11 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
+/** A command without the folders of what it names; no more of it than is shown anywhere. */
+export function withoutFolders(command: string): string {
+  return command.slice(0, 4000).split(' ').map(word => /^\/.*[^/]$/.test(word) ? baseName(word) : word).join(' ');
+}
+
 /** Seconds with as many digits as the whole deserves. Both in ns. */
 export function seconds(time: number, whole: number): string {
   const decimals = whole < 1e9 ? 4 : whole < 1e10 ? 3 : whole < 1e12 ? 2 : 1;

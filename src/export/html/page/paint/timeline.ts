@@ -2,7 +2,7 @@
 
 import type { Counters, Model } from '../model';
 import type { Timeline } from '../state';
-import { stateColour, type Paper } from '../theme';
+import { classColour, stateColour, type Paper } from '../theme';
 import { bytes, span, ticks } from '../words';
 import { FONT_SIZE, type Surface } from './surface';
 
@@ -80,7 +80,7 @@ function added(time: Float64Array, values: Float64Array, from: number, to: numbe
   return out;
 }
 
-export interface TimelineInput { model: Model; timeline: Timeline; width: number; paper: Paper; memory: Band; cores: Band | null; io: Band | null; lanes: Lane[] }
+export interface TimelineInput { model: Model; timeline: Timeline; width: number; paper: Paper; memory: Band; cores: Band | null; io: Band | null; lanes: Lane[]; byClass: boolean }
 
 /** Whole points: else there are seams between bins. */
 const xOf = (input: TimelineInput, bin: number) => Math.round(GUTTER + bin / input.timeline.bins * (input.width - GUTTER));
@@ -150,8 +150,9 @@ function paintMarks(on: Surface, input: TimelineInput): void {
 
 /** Threads by state, stacked, and the cores in use as a line over them. */
 function paintActivity(on: Surface, input: TimelineInput, y: number, height: number): void {
-  const { timeline, model, paper } = input, { bins, states: times, cpu } = timeline, states = model.states.length;
-  const binWidth = (timeline.to - timeline.from) / bins, order = model.states.map((_, s) => s);
+  const { timeline, model, paper } = input, { bins, cpu } = timeline, times = input.byClass && timeline.classes ? timeline.classes : timeline.states;
+  const isByClass = times === timeline.classes, states = times.length / bins, binWidth = (timeline.to - timeline.from) / bins;
+  const colour = (s: number) => isByClass ? classColour(s, model.classes.length, paper.ground) : stateColour(model.states[s].word, paper.ground);
   let most = 1;
   for (let b = 0; b < bins; b++) {
     let sum = 0;
@@ -162,10 +163,10 @@ function paintActivity(on: Surface, input: TimelineInput, y: number, height: num
   for (let b = 0; b < bins; b++) {
     const x = xOf(input, b), next = xOf(input, b + 1);
     let top = base;
-    for (const s of order) {
+    for (let s = 0; s < states; s++) {
       const part = times[s * bins + b] / binWidth * unit;
       if (part < 0.05) continue;
-      on.rect(x, top - part, next - x, part, stateColour(model.states[s].word, paper.ground));
+      on.rect(x, top - part, next - x, part, colour(s));
       top -= part;
     }
   }

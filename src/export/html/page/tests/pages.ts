@@ -1,5 +1,6 @@
 // Opens written pages: their data in Node, or the page in a browser.
 import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium, type Browser, type Page } from 'playwright-core';
@@ -23,6 +24,16 @@ export async function load(file: string): Promise<{ model: Model; tables: Tables
     process.threads.forEach((thread, place) => threads.set(thread, new ThreadRuns(runs[place])));
   }
   return { model, tables: { ...model, duration_ns: model.meta.duration_ns }, threads };
+}
+
+/** What axe finds wrong in what is shown now; `rules`: only these. */
+export async function flaws(page: Page, rules: readonly string[] | null): Promise<string[]> {
+  const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  if (await page.evaluate(() => !('axe' in window))) await page.evaluate(axe);
+  return page.evaluate(async (rules) => {
+    const { violations } = await (window as unknown as { axe: { run(options: object): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } }).axe.run(rules ? { runOnly: rules } : {});
+    return violations.map((it) => `${it.id}: ${it.nodes[0].html.slice(0, 160)}`);
+  }, rules as string[] | null);
 }
 
 /** What happened in the browser that must not. */

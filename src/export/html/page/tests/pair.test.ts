@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Browser } from 'playwright-core';
-import { launch, show, type Seen } from './pages';
+import { flaws, launch, show, type Seen } from './pages';
 
 let browser: Browser;
 let seen: Seen;
@@ -31,9 +31,27 @@ test('all else is of the second recording alone', async () => {
   await page.waitForSelector('#view table');
   assert.match(await text('#view tr:has-text("kernel")'), /2\.000/);
   await page.keyboard.press('7');
-  await page.waitForFunction(() => /rows/.test(document.querySelector('#view')!.textContent!));
+  await page.waitForFunction(() => /1 row/.test(document.querySelector('#view')!.textContent!));
   assert.equal(await page.locator('#view tbody tr').count(), 1);
   assert.doesNotMatch(await text('#view'), /Processes/);
+});
+
+test('what was lost is that of the second recording', async () => {
+  await seen.page.keyboard.press('0');
+  assert.match(await text('footer'), /3 lost/);
+  assert.match(await text('.legend'), /lost/);
+});
+
+test('axe finds nothing in the views of both, dark or light', async () => {
+  const { page } = seen;
+  for (const rules of [null, ['color-contrast']]) {
+    for (const key of ['0', '1', '4', '7', '9']) {
+      await page.keyboard.press(key);
+      await page.waitForTimeout(60);
+      assert.deepEqual(await flaws(page, rules), [], `view ${key}`);
+    }
+    await page.keyboard.press('d');
+  }
 });
 
 test('nothing went wrong and nothing left the page', async () => {

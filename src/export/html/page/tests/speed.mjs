@@ -9,6 +9,8 @@ import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const RANGES = 15;
+/** A browser that took no more CPU time than this in half a second has started, in ms. */
+const SETTLED = 20;
 const RUNS = Number(process.env.RUNS ?? 3);
 
 /** Put into the page: waits until the sums of a selection are drawn, those whose words are not `before`; gives the moment. */
@@ -41,14 +43,21 @@ async function cost(browser) {
   return { memory: Math.max(...all.map((it) => it.memory)), cpu: all.reduce((sum, it) => sum + it.cpu, 0) };
 }
 
+/** Waits until the browser has started: its own pages take CPU time too. */
+async function settle(browser, page) {
+  for (let before = -Infinity, now; (now = (await cost(browser)).cpu) - before > SETTLED; before = now) await page.waitForTimeout(500);
+}
+
 async function measure(file) {
   const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--headless', '--no-sandbox', '--disable-gpu'] });
   const page = await browser.newPage({ viewport: { width: 1300, height: 900 } });
   await page.addInitScript(`window.drawn = ${drawn}`);
+  await settle(browser, page);
+  const startCpu = (await cost(browser)).cpu;
   await page.goto(pathToFileURL(resolve(file)).href, { waitUntil: 'commit' });
   await page.waitForFunction(() => document.querySelector('.flamebox canvas'), null, { timeout: 60_000, polling: 20 });
   const first = await page.evaluate(() => window.drawn(''));
-  const firstCpu = (await cost(browser)).cpu;
+  const firstCpu = (await cost(browser)).cpu - startCpu;
   await page.waitForTimeout(2000);
   const { memory: held, cpu } = await cost(browser);
   const times = [], cpus = [];

@@ -1,10 +1,9 @@
 // Every view is drawn, follows range, selection and search, can be saved, and can be used by keys and screen readers.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
-import { launch, show, type Seen } from './pages';
+import { flaws, launch, show, type Seen } from './pages';
 
 let browser: Browser;
 let seen: Seen;
@@ -128,6 +127,26 @@ test('a task is chosen, and the flame graph is grouped by task', async () => {
   await page.locator('.flame select').selectOption('none');
 });
 
+test('the activity is shown by class of work, too', async () => {
+  await open();
+  const before = await text('.legend');
+  await page.locator('button', { hasText: 'by class of work' }).click();
+  await page.waitForFunction(() => /BLAS \d+ %[\s\S]*not known|not known[\s\S]*BLAS \d+ %/.test(document.querySelector('.legend')!.textContent!));
+  assert.match(await page.evaluate(() => location.hash), /activity=class/);
+  await page.keyboard.press('7');
+  assert.match(await view(), /Kinds of work[\s\S]*BLAS/);
+  await page.locator('button', { hasText: 'by class of work' }).click();
+  assert.equal(await text('.legend'), before);
+});
+
+test('the cursor has the values of all lanes', async () => {
+  await open();
+  const box = (await page.locator('.timeline .lanes').boundingBox())!;
+  await page.mouse.move(box.x + 600, box.y + 8);
+  await page.waitForFunction(() => /cores .* memory .* GIL held .*MainThread: \d+ %/.test(document.querySelector('footer')!.innerText));
+  await page.mouse.move(0, 0);
+});
+
 test('two parts of the recording are compared', async () => {
   await open();
   await page.keyboard.press('0');
@@ -220,19 +239,13 @@ test('dark and light follow the system and the key', async () => {
 });
 
 test('axe finds nothing, in any view, dark or light', async () => {
-  const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   const views = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '0', '?'];
   for (const [theme, keys, rules] of [['light', views, null], ['dark', ['1', '4', '7', '?'], ['color-contrast']]] as const) {
     await open(`theme=${theme}&function=0`);
-    await page.evaluate(axe);
     for (const key of keys) {
       await page.keyboard.press(key);
       await page.waitForTimeout(60);
-      const found = await page.evaluate(async (rules) => {
-        const { violations } = await (window as unknown as { axe: { run(options: object): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } }).axe.run(rules ? { runOnly: rules } : {});
-        return violations.map((it) => `${it.id}: ${it.nodes[0].html.slice(0, 160)}`);
-      }, rules);
-      assert.deepEqual(found, [], `view ${key}, ${theme}`);
+      assert.deepEqual(await flaws(page, rules), [], `view ${key}, ${theme}`);
     }
     await page.keyboard.press('Escape');
   }

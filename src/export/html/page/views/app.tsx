@@ -8,7 +8,7 @@ import { copy } from '../save';
 import {
   aggregate, axis, back, failure, functions, ground, help, hits, hitStep, idle, mode, model, processes, range, search, selected, setBase, show, states, status, tasks, theme, threads, view, VIEWS, type View,
 } from '../state';
-import { count, percent, short, span, visible } from '../words';
+import { count, percent, short, span, visible, withoutFolders } from '../words';
 import { AboutView, Finding, FindingsView, KEYS } from './about';
 import { DiffView } from './diff';
 import { asTree, change, FlameView, processName, transforms } from './flame';
@@ -75,7 +75,7 @@ function Head() {
   const found = hit && now ? `${count(hit.reduce((sum, it) => sum + it, 0))} functions, ${percent(shareOf(model.value, now, hit), now.totals.sum)}` : search.value ? 'not an expression' : '';
   return <header>
     <h1><bdi>{short(meta.title, 60)}</bdi></h1>
-    <span class="faint command" title={visible(meta.command.slice(0, 1000))}><bdi>{[short(meta.command, 120), span(meta.duration_ns), ...meta.facts.map(it => short(it, 60))].filter(Boolean).join(' · ')}</bdi></span>
+    <span class="faint command" title={visible(meta.command.slice(0, 1000))}><bdi>{[short(withoutFolders(meta.command), 120), span(meta.duration_ns), ...meta.facts.map(it => short(it, 60))].filter(Boolean).join(' · ')}</bdi></span>
     <span class="grow" />
     <label class="search"><span class="sr">search functions and files; /…/ is a regular expression</span>
       <input ref={box} id="search" type="search" placeholder="search  /" value={search.value} spellcheck={false} maxLength={200}
@@ -108,11 +108,17 @@ function Words() {
   </section>;
 }
 
+function sumOf(times: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < times.length; i++) sum += times[i];
+  return sum;
+}
+
 /** The states of the selection, the most first; and its hottest line and function. */
 function statesInWords() {
   const now = aggregate.value, { states: all } = model.value;
   if (!now) return 'adding up…';
-  const sums = all.map((state, s) => ({ state, time: now.states[s].reduce((a, b) => a + b, 0) })), wall = sums.reduce((sum, it) => sum + it.time, 0);
+  const sums = all.map((state, s) => ({ state, time: sumOf(now.states[s]) })), wall = sums.reduce((sum, it) => sum + it.time, 0);
   const parts = sums.filter(it => it.time > 0.005 * wall).sort((a, b) => b.time - a.time).map(it => `${percent(it.time, wall)} ${it.state.text}`);
   const table = functions.value!, top = table.time.self.reduce((best, time, f) => time > table.time.self[best] ? f : best, 0);
   return <>

@@ -10,7 +10,7 @@ import { canvasSurface } from '../paint/surface';
 import { copy, folded, download, savePicture, speedscope } from '../save';
 import { aggregate, aggregateOf, ground, hits, hitStep, known, mode, model, paper, processes, select, selected, status, threads } from '../state';
 import { change as changeColour, INK, originColour, ORIGIN_WORDS } from '../theme';
-import { percent, plural, short, visible } from '../words';
+import { percent, plural, short, visible, withoutFolders } from '../words';
 import { threadName } from './timeline';
 import { fileOf, labelOf, nameOf, placeOf, secondsOf, taskName, useSize } from './parts';
 
@@ -61,7 +61,7 @@ async function groupedByTask(): Promise<Group[]> {
 
 export function processName(of: number): string {
   const process = model.value.processes[of];
-  return `${process.rank !== null ? `rank ${process.rank}, ` : ''}process ${process.pid} ${short(process.command, 40)}`;
+  return `${process.rank !== null ? `rank ${process.rank}, ` : ''}process ${process.pid} ${short(withoutFolders(process.command), 40)}`;
 }
 
 /** `against`: frames are coloured by how their share of the time differs from that of another selection. */
@@ -145,9 +145,9 @@ function stackOf(of: Flame, frame: number): string {
 
 /** The frame that an arrow key leads to; `null`: another key. */
 function step(of: Flame, frame: number, key: string): number | null {
-  const parent = of.parent[frame], row = parent < 0 ? [frame] : of.children[parent], at = row.indexOf(frame);
+  const parent = of.parent[frame], row = parent < 0 ? Int32Array.of(frame) : of.children(parent), at = row.indexOf(frame);
   switch (key) {
-    case 'ArrowDown': return of.children[frame][0] ?? frame;
+    case 'ArrowDown': return of.children(frame)[0] ?? frame;
     case 'ArrowUp': return parent < 0 ? frame : parent;
     case 'ArrowRight': return row[at + 1] ?? frame;
     case 'ArrowLeft': return row[at - 1] ?? frame;
@@ -159,7 +159,7 @@ function step(of: Flame, frame: number, key: string): number | null {
 function jump(of: Flame, from: number, by: 1 | -1, choose: (frame: number) => void): void {
   const hit = hits.value;
   if (!hit) return;
-  const found = of.levels.flat().filter(frame => of.function[frame] >= 0 && hit[of.function[frame]]);
+  const found = of.levels.flatMap(row => [...row].filter(frame => of.function[frame] >= 0 && hit[of.function[frame]]));
   const at = found.indexOf(from), next = at < 0 ? (by > 0 ? 0 : found.length - 1) : (at + by + found.length) % found.length;
   if (found.length) choose(found[next]);
 }
@@ -255,7 +255,8 @@ function Changes() {
 
 /** Whose code the colours stand for, as far as it is in the graph. */
 function Origins({ of }: { of: Flame }) {
-  const { origin } = model.value.functions, there = new Set(of.function.filter(f => f >= 0).map(f => origin[f]));
+  const { origin } = model.value.functions, there = new Set<number>();
+  for (let i = 0; i < of.function.length; i++) if (of.function[i] >= 0) there.add(origin[of.function[i]]);
   return <span class="legend">{ORIGIN_WORDS.map((word, o) => there.has(o) && <span key={o}><i class="swatch" style={{ background: originColour(o, 0) }} />{word}</span>)}</span>;
 }
 
@@ -271,7 +272,7 @@ function TreeTable({ of }: { of: Flame }) {
   while (todo.length && rows.length < MAX_ROWS) {
     const frame = todo.pop()!;
     rows.push(frame);
-    if (isOpen(frame)) for (let i = of.children[frame].length - 1; i >= 0; i--) todo.push(of.children[frame][i]);
+    if (isOpen(frame)) for (let i = of.children(frame).length - 1; i >= 0; i--) todo.push(of.children(frame)[i]);
   }
   const at = Math.min(cursorRow, rows.length - 1), focus = (row: number) => {
     setCursorRow(row);
@@ -284,8 +285,8 @@ function TreeTable({ of }: { of: Flame }) {
     const frame = rows[at];
     if (event.key === 'ArrowDown' && at + 1 < rows.length) focus(at + 1);
     else if (event.key === 'ArrowUp' && at > 0) focus(at - 1);
-    else if (event.key === 'ArrowRight' && of.children[frame].length) { if (isOpen(frame)) focus(at + 1); else toggle(frame); }
-    else if (event.key === 'ArrowLeft') { if (isOpen(frame) && of.children[frame].length) toggle(frame); else if (of.parent[frame] >= 0) focus(rows.indexOf(of.parent[frame])); }
+    else if (event.key === 'ArrowRight' && of.children(frame).length) { if (isOpen(frame)) focus(at + 1); else toggle(frame); }
+    else if (event.key === 'ArrowLeft') { if (isOpen(frame) && of.children(frame).length) toggle(frame); else if (of.parent[frame] >= 0) focus(rows.indexOf(of.parent[frame])); }
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -294,10 +295,10 @@ function TreeTable({ of }: { of: Flame }) {
     <table role="treegrid" aria-label="call tree" onKeyDown={keys}>
       <thead><tr><th scope="col">function</th><th scope="col" class="number">total s</th><th scope="col" class="number">total</th><th scope="col" class="number">self s</th></tr></thead>
       <tbody ref={body}>{rows.map((frame, row) => <tr key={frame} role="row" aria-level={of.depth[frame] + 1} tabIndex={row === at ? 0 : -1}
-        aria-expanded={of.children[frame].length ? isOpen(frame) : undefined} class={of.function[frame] >= 0 && of.function[frame] === selected.value ? 'selected' : ''}
+        aria-expanded={of.children(frame).length ? isOpen(frame) : undefined} class={of.function[frame] >= 0 && of.function[frame] === selected.value ? 'selected' : ''}
         onClick={() => focus(row)} onDblClick={() => toggle(frame)}>
         <th scope="row" style={{ paddingLeft: `${6 + Math.min(of.depth[frame], 40) * 12}px` }}>
-          <span class="twist" aria-hidden="true" onClick={event => { event.stopPropagation(); toggle(frame); }}>{of.children[frame].length ? (isOpen(frame) ? '▾' : '▸') : ''}</span>
+          <span class="twist" aria-hidden="true" onClick={event => { event.stopPropagation(); toggle(frame); }}>{of.children(frame).length ? (isOpen(frame) ? '▾' : '▸') : ''}</span>
           {of.function[frame] >= 0 ? <bdi class={model.value.functions.origin[of.function[frame]] === 0 ? 'own' : ''}>{transforms.value.byLine ? labelOfFrame(of, frame) : labelOf(of.function[frame])}</bdi> : labelOfFrame(of, frame)}
         </th>
         <td class="number">{secondsOf(of.total[frame])}</td><td class="number">{percent(of.total[frame], sum)}</td><td class="number">{secondsOf(of.self[frame])}</td>

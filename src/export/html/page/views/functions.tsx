@@ -30,13 +30,15 @@ export function FunctionsView({ isCompact = false }: { isCompact?: boolean }) {
   const table = functions.value;
   const rows = useMemo(() => {
     const list: number[] = [];
-    table?.time.total.forEach((time, f) => { if (time > 0) list.push(f); });
-    return list.sort((a, b) => table!.time.total[b] - table!.time.total[a]);
-  }, [table]);
+    const total = table?.time.total ?? [];
+    for (let f = 0; f < total.length; f++) if (total[f] > 0) list.push(f);
+    return isCompact ? list : list.sort((a, b) => total[b] - total[a]);
+  }, [table, isCompact]);
   const spreads = useSpread(known.value.functions, isCompact ? [] : rows.slice(0, MOST_SPREAD));
   if (!table) return <p class="empty">…</p>;
-  const self: Column<number> = { id: 'self', head: 'self', numeric: true, width: '74px', title: 'time in the function itself', value: f => table.time.self[f], cell: f => <Share time={table.time.self[f]} whole={whole()} />, text: f => table.time.self[f] / 1e9 };
-  const total: Column<number> = { id: 'total', head: 'total', numeric: true, width: '74px', title: 'time in the function and in what it calls', value: f => table.time.total[f], cell: f => <Share time={table.time.total[f]} whole={whole()} />, text: f => table.time.total[f] / 1e9 };
+  const { self: selfTime, total: totalTime } = table.time;
+  const self: Column<number> = { id: 'self', head: 'self', numeric: true, width: '74px', title: 'time in the function itself', value: f => selfTime[f], cell: f => <Share time={table.time.self[f]} whole={whole()} />, text: f => table.time.self[f] / 1e9 };
+  const total: Column<number> = { id: 'total', head: 'total', numeric: true, width: '74px', title: 'time in the function and in what it calls', value: f => totalTime[f], cell: f => <Share time={table.time.total[f]} whole={whole()} />, text: f => table.time.total[f] / 1e9 };
   const name: Column<number> = { id: 'name', head: 'function', value: nameOf, cell: f => <Name of={f} />, text: labelOf };
   const inSeconds = (id: string, head: string, title: string, of: Float64Array): Column<number> => ({ id, head, title, numeric: true, width: '78px', value: f => of[f], cell: f => secondsOf(of[f]), text: f => of[f] / 1e9 });
   const columns: Column<number>[] = isCompact ? [self, total, name] : [
@@ -67,15 +69,17 @@ export function LinesView({ isCompact = false }: { isCompact?: boolean }) {
   const table = lines.value, all = known.value.lineRows;
   const rows = useMemo(() => {
     const list: number[] = [];
-    table?.time.total.forEach((time, id) => { if (time > 0 && all[id].line !== NONE && (!isCompact || ownLines.value![id] > 0)) list.push(id); });
-    return list.sort((a, b) => table!.time.total[b] - table!.time.total[a]);
+    const total = table?.time.total ?? [], own = isCompact ? ownLines.value! : null;
+    for (let id = 0; id < total.length; id++) if (total[id] > 0 && all[id].line !== NONE && (!own || own[id] > 0)) list.push(id);
+    return isCompact ? list : list.sort((a, b) => total[b] - total[a]);
   }, [table, isCompact]);
   const spreads = useSpread(known.value.lines, isCompact ? [] : rows.slice(0, MOST_SPREAD));
   if (!table) return <p class="empty">…</p>;
   const place = (id: number) => placeOf(all[id].function, all[id].line), text = (id: number) => textOf(fileOf(all[id].function), all[id].line);
   const total: Column<number> = { id: 'total', head: 'total', numeric: true, width: '74px', title: 'time in the line and in what it calls', value: id => table.time.total[id], cell: id => <Share time={table.time.total[id]} whole={whole()} />, text: id => table.time.total[id] / 1e9 };
   const line: Column<number> = { id: 'line', head: 'line', value: place, cell: id => <span class="name" title={visible(fileOf(all[id].function))}><Swatch of={all[id].function} /><bdi class="place">{place(id)}</bdi> <code>{text(id) || `in ${nameOf(all[id].function)}`}</code></span>, text: id => `${place(id)}  ${text(id)}` };
-  const own: Column<number> = { id: 'own', head: 'time', title: 'time in the line and in the libraries that it calls, without your own code that it calls', numeric: true, width: '74px', value: id => ownLines.value![id], cell: id => <Share time={ownLines.value![id]} whole={whole()} />, text: id => ownLines.value![id] / 1e9 };
+  const ownTime = ownLines.value!;
+  const own: Column<number> = { id: 'own', head: 'time', title: 'time in the line and in the libraries that it calls, without your own code that it calls', numeric: true, width: '74px', value: id => ownTime[id], cell: id => <Share time={ownLines.value![id]} whole={whole()} />, text: id => ownLines.value![id] / 1e9 };
   const columns: Column<number>[] = isCompact ? [own, { ...line, head: 'your lines, with the libraries they call' }] : [
     { id: 'self', head: 'self', numeric: true, width: '74px', title: 'time in the line itself', value: id => table.time.self[id], cell: id => <Share time={table.time.self[id]} whole={whole()} />, text: id => table.time.self[id] / 1e9 },
     total,

@@ -3,17 +3,19 @@
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 
-import { NONE } from '../model';
+import { Kind, NONE } from '../model';
 import { copy, csv, download, tsv } from '../save';
 import { aggregate, ground, hits, model, range, select, selected, show } from '../state';
 import { originColour, ORIGIN_WORDS, stateColour } from '../theme';
-import { baseName, percent, seconds, short, span, visible } from '../words';
+import { baseName, percent, plural, seconds, short, span, visible } from '../words';
 
 /** The text at a place of the strings; none for NONE. */
 const textAt = (id: number) => model.value.strings[id] ?? '';
 
 export function nameOf(of: number): string {
-  return short(textAt(model.value.functions.name[of]));
+  const { name, kind } = model.value.functions, text = textAt(name[of]);
+  // The file of an extension module names Python, the machine and the system.
+  return short(kind[of] === Kind.Native ? text.replace(/\.cpython-[\w-]+(?=\.so)/, '') : text);
 }
 
 /** `scatter.py:68`; empty where there is no file. */
@@ -34,6 +36,12 @@ export function taskName(of: number): string {
 export function labelOf(of: number): string {
   const place = placeOf(of);
   return place ? `${nameOf(of)} (${place})` : nameOf(of);
+}
+
+/** A class of native work; one behind the last: none is known. */
+export function className(of: number): string {
+  const { classes } = model.value;
+  return of < classes.length ? short(classes[of], 40) : 'not known';
 }
 
 export function Swatch({ of }: { of: number }) {
@@ -104,6 +112,15 @@ export interface Column<R> {
 
 const ROW_HEIGHT = 24;
 
+/** The rows by their values, which are asked for once each. */
+function sortedBy<R>(rows: R[], value: (row: R) => number | string, up: boolean): R[] {
+  const values = rows.map(value), order = Uint32Array.from(rows.keys()), sign = up ? 1 : -1;
+  const numbers = values.every(it => typeof it === 'number') ? Float64Array.from(values as number[]) : null;
+  if (numbers) order.sort(up ? (a, b) => numbers[a] - numbers[b] : (a, b) => numbers[b] - numbers[a]);
+  else order.sort((a, b) => sign * String(values[a]).localeCompare(String(values[b])) || a - b);
+  return Array.from(order, at => rows[at]);
+}
+
 interface TableProps<R> {
   label: string; file: string; rows: R[]; columns: Column<R>[]; sortBy: string;
   keyOf(row: R): string | number;
@@ -121,11 +138,7 @@ export function Table<R>({ label, file, rows, columns, sortBy, keyOf, isSelected
     return () => watch.disconnect();
   }, []);
   const column = columns.find(it => it.id === sort.by) ?? columns[0];
-  const sorted = [...rows].sort((a, b) => {
-    const [x, y] = [column.value(a), column.value(b)];
-    const order = typeof x === 'number' && typeof y === 'number' ? x - y : String(x).localeCompare(String(y));
-    return sort.up ? order : -order;
-  });
+  const sorted = sortedBy(rows, column.value, sort.up);
   const first = Math.max(0, Math.floor(top / ROW_HEIGHT) - 4), last = Math.min(sorted.length, Math.ceil((top + height) / ROW_HEIGHT) + 4);
   const order = (by: Column<R>) => setSort({ by: by.id, up: sort.by === by.id ? !sort.up : !by.numeric });
   const sheet = () => [columns.filter(it => it.text).map(it => it.head), ...sorted.map(row => columns.filter(it => it.text).map(it => it.text!(row)))];
@@ -160,8 +173,8 @@ export function Table<R>({ label, file, rows, columns, sortBy, keyOf, isSelected
       {rows.length === 0 && <p class="empty">nothing in this selection</p>}
     </div>
     <div class="tools">
-      <span class="faint">{rows.length} rows</span>
-      <button onClick={() => void copy(tsv(sheet()), `${rows.length} rows`)}>copy table</button>
+      <span class="faint">{plural(rows.length, 'row')}</span>
+      <button onClick={() => void copy(tsv(sheet()), plural(rows.length, 'row'))}>copy table</button>
       <button onClick={() => download(`${file}.csv`, 'text/csv', csv(sheet()))}>CSV</button>
     </div>
   </div>;

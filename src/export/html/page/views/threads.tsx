@@ -8,7 +8,7 @@ import { heat } from '../theme';
 import { bytes, percent, seconds, short } from '../words';
 import { processName } from './flame';
 import { peakOf } from './memory';
-import { nameOf, Share, StateBar, Table, taskName, type Column } from './parts';
+import { className, nameOf, Share, StateBar, Table, taskName, type Column } from './parts';
 import { threadName } from './timeline';
 
 /** State bars are asked for so many threads or processes, the ones with most time. */
@@ -35,6 +35,7 @@ export function ThreadsView() {
     <p class="faint">A click shows one thread in all views; a second click shows all again.</p>
     <Threads />
     {model.value.tasks.length > 0 && <><h2>asyncio tasks</h2><Tasks /></>}
+    {model.value.classes.length > 0 && <><h2>Kinds of work</h2><Classes /></>}
     {model.value.shown.length > 1 && <><h2>Processes{model.value.shown.some(p => model.value.processes[p].rank !== null) ? ' and ranks' : ''}</h2><Processes /><Grid /></>}
   </div>;
 }
@@ -70,6 +71,19 @@ function Tasks() {
     { id: 'name', head: 'task', value: taskName, cell: task => <bdi class={task < names.length ? 'own' : 'faint'}>{taskName(task)}</bdi>, text: taskName },
   ];
   return <Table label="asyncio tasks" file="tasks" rows={rows} columns={columns} sortBy="time" keyOf={task => task} isSelected={task => tasks.value?.has(task) ?? false} onPick={task => { tasks.value = toggle(tasks.value, task); }} />;
+}
+
+/** The time of classes of native work. */
+function Classes() {
+  const now = aggregate.value;
+  if (!now) return null;
+  const rows = Array.from(now.classes, (_, c) => c).filter(c => now.classes[c] > 0);
+  const columns: Column<number>[] = [
+    { id: 'time', head: 'time', title: 'its time in the selection', numeric: true, width: '74px', value: c => now.classes[c], cell: c => <Share time={now.classes[c]} whole={now.totals.sum} />, text: c => now.classes[c] / 1e9 },
+    { id: 'seconds', head: 's', numeric: true, width: '74px', value: c => now.classes[c], cell: c => seconds(now.classes[c], now.totals.sum) },
+    { id: 'name', head: 'class of work, by library and function', value: className, cell: c => <bdi>{className(c)}</bdi>, text: className },
+  ];
+  return <Table label="kinds of work" file="classes" rows={rows} columns={columns} sortBy="time" keyOf={c => c} />;
 }
 
 function timeOfProcess(p: number, of: Float64Array): number {

@@ -6,10 +6,10 @@ import type { Thread } from '../model';
 import { canvasSurface } from '../paint/surface';
 import { band, collecting, GUTTER, MARKS, LANE_HEIGHT, overviewHeight, paintOverview, paintThread, type Lane, type TimelineInput } from '../paint/timeline';
 import { savePicture } from '../save';
-import { axis, cursor, ground, laneOf, model, paper, range, states, status, threads, timeline } from '../state';
-import { stateColour } from '../theme';
-import { bytes, plural, short, span } from '../words';
-import { useSize } from './parts';
+import { activityBy, axis, cursor, ground, laneOf, model, paper, range, states, status, threads, timeline } from '../state';
+import { classColour, stateColour } from '../theme';
+import { bytes, percent, plural, short, span } from '../words';
+import { className, useSize } from './parts';
 
 /** Rows of threads that are in sight before anybody scrolls. */
 const ROWS = 5;
@@ -35,7 +35,8 @@ function processWord(of: number): string {
 /** Threads from the most to the least CPU time; the main thread of equal ones first. */
 function byLoad(): number[] {
   const { threads: all, processes, shown } = model.value;
-  return shown.flatMap(p => processes[p].threads).sort((a, b) => all[b].totals.cpu_ns - all[a].totals.cpu_ns || Number(all[b].is_main) - Number(all[a].is_main) || a - b);
+  // Threads that never ran Python have no runs, and no lane.
+  return shown.flatMap(p => processes[p].threads).filter(t => all[t].totals.samples > 0 || all[t].is_main).sort((a, b) => all[b].totals.cpu_ns - all[a].totals.cpu_ns || Number(all[b].is_main) - Number(all[a].is_main) || a - b);
 }
 
 /** The bins of a lane. */
@@ -59,7 +60,7 @@ function useLanes(wanted: number[]): Map<number, Float64Array> {
 
 export function TimelineView() {
   const [box, width] = useSize<HTMLDivElement>();
-  const overview = useRef<HTMLCanvasElement>(null), rows = useRef<HTMLCanvasElement>(null);
+  const lanesBox = useRef<HTMLDivElement>(null), overview = useRef<HTMLCanvasElement>(null), rows = useRef<HTMLCanvasElement>(null);
   const [top, setTop] = useState(0), [isTall, setTall] = useState(false);
   const of = timeline.value, at = model.value;
   const memory = useMemo(() => of && band(at, 'resident', of.from, of.to, of.bins), [of]);
@@ -74,7 +75,7 @@ export function TimelineView() {
     return list;
   }, [of, io, cores]);
   const height = overviewHeight(lanes), shown = Math.min(order.length, isTall ? 20 : ROWS);
-  const input: TimelineInput | null = of && memory && width > GUTTER ? { model: at, timeline: of, width, paper: paper.value, memory, cores, io, lanes } : null;
+  const input: TimelineInput | null = of && memory && width > GUTTER ? { model: at, timeline: of, width, paper: paper.value, memory, cores, io, lanes, byClass: activityBy.value === 'class' } : null;
 
   const first = Math.floor(top / LANE_HEIGHT), times = useLanes(order.slice(first, first + shown + 1));
   useLayoutEffect(() => { if (input) paintOverview(canvasSurface(overview.current!, width, height), input); });
@@ -97,11 +98,19 @@ export function TimelineView() {
       },
     }, as);
   };
+  /** What the thread does whose lane is at a height of the window. */
+  const laneAt = (time: number, y: number | null): string => {
+    const row = y === null || !of ? -1 : Math.floor((y - lanesBox.current!.getBoundingClientRect().top + top) / LANE_HEIGHT), lane = times.get(order[row]);
+    if (row < Math.floor(top / LANE_HEIGHT) || !lane || !of) return '';
+    const bin = Math.min(LANE_BINS - 1, Math.max(0, Math.floor((time - of.from) / (of.to - of.from) * LANE_BINS))), length = (of.to - of.from) / LANE_BINS;
+    const parts = at.states.map(({ word }, s) => ({ word, part: lane[s * LANE_BINS + bin] / length })).filter(it => it.part > 0.02).sort((a, b) => b.part - a.part);
+    return `${threadName(at.threads[order[row]])}: ${parts.slice(0, 3).map(it => `${percent(it.part, 1)} ${it.word}`).join(', ') || 'not there'}`;
+  };
   return <section class="timeline" aria-label="timeline">
     <div class="axisbox" ref={box}>
-      <Drag width={width} describe={time => describe(input, time)}>
+      <Drag width={width} describe={(time, y) => [describe(input, time), laneAt(time, y)].filter(Boolean).join(' · ')}>
         <canvas ref={overview} role="img" aria-label={`activity, memory and cores over ${span(at.meta.duration_ns)}; the view Threads has the figures as a table`} />
-        <div class="scroll lanes" style={{ height: `${shown * LANE_HEIGHT}px` }} tabIndex={0} role="group" aria-label={`${plural(order.length, 'thread')}, one lane each`}
+        <div class="scroll lanes" ref={lanesBox} style={{ height: `${shown * LANE_HEIGHT}px` }} tabIndex={0} role="group" aria-label={`${plural(order.length, 'thread')}, one lane each`}
           onScroll={event => setTop(event.currentTarget.scrollTop)} onClick={event => pickThread(event, order)}>
           <div style={{ height: `${order.length * LANE_HEIGHT}px` }}><canvas class="sticky" ref={rows} aria-hidden="true" /></div>
         </div>
@@ -127,8 +136,27 @@ function pickThread(event: MouseEvent, order: number[]): void {
   threads.value = now.size && !(threads.value?.size === 1 && threads.value.has(thread)) ? now : null;
 }
 
-/** The states that there are, most time first; a click leaves the others out. */
+/** What the colours stand for. */
 function Legend() {
+  const { classes } = model.value, isByClass = activityBy.value === 'class';
+  return <>
+    {isByClass ? <Classes /> : <States />}
+    {classes.length > 0 && <button aria-pressed={isByClass} title="the activity by class of native work instead of by state" onClick={() => { activityBy.value = isByClass ? 'state' : 'class'; }}>by class of work</button>}
+  </>;
+}
+
+/** The classes of work that there are, most time first. */
+function Classes() {
+  const of = timeline.value, { classes } = model.value;
+  if (!of?.classes) return null;
+  const { bins, classes: times } = of, sums = [...classes, ''].map((_, c) => times.subarray(c * bins, (c + 1) * bins).reduce((a, b) => a + b, 0));
+  const whole = sums.reduce((a, b) => a + b, 0), list = sums.map((sum, c) => ({ sum, c })).filter(it => it.sum > whole * 0.001).sort((a, b) => b.sum - a.sum);
+  return <div class="legend" role="group" aria-label="classes of work">{list.map(({ sum, c }) =>
+    <span key={c}><i class="swatch" style={{ background: classColour(c, classes.length, ground.value) }} />{className(c)} {percent(sum, whole)}</span>)}<Marks /></div>;
+}
+
+/** The states that there are, most time first; a click leaves the others out. */
+function States() {
   const of = timeline.value, { states: all } = model.value;
   const sums = useMemo(() => {
     const sums = new Float64Array(all.length);
@@ -167,6 +195,8 @@ function describe(input: TimelineInput | null, time: number): string {
   if (!Number.isNaN(memory.mean[bin])) {
     parts.push(at.shown.length > 1 ? `memory ${bytes(memory.low[bin])} to ${bytes(memory.high[bin])} a process, the peak in ${processWord(memory.top)}` : `memory ${bytes(memory.mean[bin])}`);
   }
+  if (of.gil[bin] > 0) parts.push(`GIL held ${percent(of.gil[bin], width)}`);
+  if (input.io && input.io.sum[bin] > 0) parts.push(`${bytes(input.io.sum[bin] / width * 1e9)} read and written a second`);
   const lost = at.losses.filter(loss => Math.abs(loss.at - time) <= width).slice(0, 2);
   const blocks = at.blocks.filter(block => block.from <= time && time <= block.to).slice(0, 2);
   parts.push(...blocks.map(block => `the loop of ${threadName(at.threads[block.thread])} blocked for ${span(block.to - block.from)}`));
@@ -174,7 +204,7 @@ function describe(input: TimelineInput | null, time: number): string {
 }
 
 /** The cursor through all lanes, and the range that a drag selects. Ctrl and the wheel zoom; arrow keys do both. */
-function Drag({ width, describe, children }: { width: number; describe(time: number): string; children: preact.ComponentChildren }) {
+function Drag({ width, describe, children }: { width: number; describe(time: number, y: number | null): string; children: preact.ComponentChildren }) {
   const box = useRef<HTMLDivElement>(null), [drag, setDrag] = useState<[number, number] | null>(null);
   const shown = axis.value ?? { from: 0, to: model.value.meta.duration_ns }, lanes = Math.max(1, width - GUTTER);
   const timeAt = (x: number) => shown.from + Math.max(0, Math.min(1, (x - box.current!.getBoundingClientRect().left - GUTTER) / lanes)) * (shown.to - shown.from);
@@ -182,7 +212,7 @@ function Drag({ width, describe, children }: { width: number; describe(time: num
   const isInLanes = (x: number) => x - box.current!.getBoundingClientRect().left >= GUTTER;
   const move = (event: PointerEvent) => {
     cursor.value = isInLanes(event.clientX) || drag ? timeAt(event.clientX) : null;
-    if (cursor.value !== null) status.value = describe(cursor.value);
+    if (cursor.value !== null) status.value = describe(cursor.value, event.clientY);
     if (drag) setDrag([drag[0], event.clientX]);
   };
   const end = (event: PointerEvent) => {
@@ -212,7 +242,7 @@ function Drag({ width, describe, children }: { width: number; describe(time: num
       if (to > from) range.value = { from, to };
     }
     cursor.value = next;
-    status.value = describe(next);
+    status.value = describe(next, null);
   };
   const live = drag && [drag[0], drag[1]].sort((a, b) => a - b).map(timeAt), marked = live ? { from: live[0], to: live[1] } : range.value;
   return <div ref={box} class="drag" tabIndex={0} role="group" aria-label="time axis: arrow keys move the cursor, with Shift they select a range"
